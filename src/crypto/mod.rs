@@ -1,0 +1,33 @@
+//! Digests, keys and signatures behind one face.
+//!
+//! Two backends do the work: `aws_lc` natively (constant time where keys are involved), `rust_crypto` for wasm and for
+//! differential tests (public operations only). What is accepted is the same in both.
+
+#[cfg(feature = "server")]
+mod aws_lc;
+mod digest;
+mod rust_crypto;
+#[cfg(feature = "server")]
+mod seal;
+#[cfg(feature = "server")]
+mod signing;
+mod verifying;
+
+#[cfg(feature = "server")]
+use aws_lc as backend;
+#[cfg(not(feature = "server"))]
+use rust_crypto as backend;
+
+pub use digest::{Sha256, Sha512, sha1, sha256, sha256_url, sha384, sha512, sha512_url};
+#[cfg(feature = "server")]
+pub use seal::{SealError, SealingKey};
+#[cfg(feature = "server")]
+pub use signing::{KeySize, SigningKey, random};
+pub use verifying::{Hash, KeyError, KeyKind, SignatureAlgorithm, SignatureError, Signer, SigningError, VerifyingKey};
+
+/// Compares two secrets, or anything that stands for one, in time that depends on their lengths alone.
+#[must_use]
+pub fn equal_in_constant_time(left: &[u8], right: &[u8]) -> bool {
+    use subtle::ConstantTimeEq as _;
+    left.ct_eq(right).into()
+}

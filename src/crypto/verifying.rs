@@ -1,0 +1,240 @@
+//! Public keys, the algorithms that may be used with them, and the face of a private key.
+
+use der::asn1::{BitStringRef, ObjectIdentifier, UintRef};
+use der::{Decode as _, Sequence};
+
+use super::backend;
+
+/// Smallest RSA modulus that is parsed at all. Weak keys are verified first and judged after, so that a report can say
+/// "right, but weak" (EN 319 102-1 §5.2.8).
+const RSA_BITS_MIN: usize = 1024;
+/// Largest RSA modulus: what both backends take, and 8 times the work of a 2048-bit one.
+const RSA_BITS_MAX: usize = 8192;
+
+/// A digest algorithm inside a signature algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hash {
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+/// A signature algorithm. There is no HMAC here, so none can be confused with one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SignatureAlgorithm {
+    /// RSASSA-PKCS1-v1_5 (RFC 8017 §8.2).
+    RsaPkcs1(Hash),
+    /// RSASSA-PSS with MGF1 of the same hash and a salt of its length (RFC 8017 §8.1).
+    RsaPss(Hash),
+    /// ECDSA, signature as a DER sequence (RFC 3279 §2.2.3).
+    EcdsaDer(Hash),
+    /// ECDSA, signature as `r ‖ s` (RFC 7518 §3.4).
+    EcdsaFixed(Hash),
+    /// Ed25519 (RFC 8032).
+    Ed25519,
+}
+
+/// What kind of key a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyKind {
+    /// RSA with a modulus of this many bits.
+    Rsa {
+        /// Length of the modulus.
+        bits: usize,
+    },
+    /// ECDSA on NIST P-256.
+    P256,
+    /// ECDSA on NIST P-384.
+    P384,
+    /// Ed25519.
+    Ed25519,
+}
+
+impl KeyKind {
+    /// Whether a key of this kind can make a signature of `algorithm`.
+    #[must_use]
+    pub fn allows(self, algorithm: SignatureAlgorithm) -> bool {
+        use SignatureAlgorithm as A;
+        match self {
+            Self::Rsa { .. } => matches!(algorithm, A::RsaPkcs1(_) | A::RsaPss(_)),
+            Self::P256 => matches!(algorithm, A::EcdsaDer(_) | A::EcdsaFixed(Hash::Sha256)),
+            Self::P384 => matches!(algorithm, A::EcdsaDer(_) | A::EcdsaFixed(Hash::Sha384)),
+            Self::Ed25519 => algorithm == A::Ed25519,
+        }
+    }
+}
+
+/// Why a public key cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum KeyError {
+    /// The bytes are not a SubjectPublicKeyInfo, or not one of its algorithm.
+    #[error("the key is not a well-formed SubjectPublicKeyInfo")]
+    Malformed,
+    /// The algorithm is not one of ours.
+    #[error("key algorithm {0} is not supported")]
+    UnsupportedAlgorithm(String),
+    /// The modulus is too short or too long.
+    #[error("an RSA modulus of {bits} bits is outside {RSA_BITS_MIN} to {RSA_BITS_MAX}")]
+    ModulusLength {
+        /// What was seen.
+        bits: usize,
+    },
+}
+
+/// Why a signature does not count.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SignatureError {
+    /// The key cannot make signatures of that algorithm.
+    #[error("the key is of another kind than the algorithm")]
+    KeyMismatch,
+    /// This algorithm, or this combination of curve and hash, is not supported.
+    #[error("the signature algorithm is not supported")]
+    Unsupported,
+    /// The signature is wrong.
+    #[error("the signature does not verify")]
+    Wrong,
+}
+
+/// A private key that could not sign, with no detail that could leak.
+#[derive(Debug, thiserror::Error)]
+#[error("the key could not sign")]
+pub struct SigningError;
+
+/// Something that signs: a key in memory, or one in a token or a key service.
+pub trait Signer: Send + Sync {
+    /// Signs `message` with `algorithm`.
+    ///
+    /// # Errors
+    /// When the key is of another kind than the algorithm, or could not be reached.
+    fn sign(&self, algorithm: SignatureAlgorithm, message: &[u8]) -> Result<Vec<u8>, SigningError>;
+
+    /// The public half.
+    fn verifying_key(&self) -> &VerifyingKey;
+}
+
+/// A public key, parsed once.
+#[derive(Debug)]
+pub struct VerifyingKey {
+    kind: KeyKind,
+    spki: Box<[u8]>,
+    key: backend::PublicKey,
+}
+
+#[derive(Sequence)]
+struct Spki<'a> {
+    algorithm: AlgorithmIdentifier<'a>,
+    subject_public_key: BitStringRef<'a>,
+}
+
+#[derive(Sequence)]
+struct AlgorithmIdentifier<'a> {
+    algorithm: ObjectIdentifier,
+    #[asn1(optional = "true")]
+    parameters: Option<der::AnyRef<'a>>,
+}
+
+#[derive(Sequence)]
+struct RsaPublicKey<'a> {
+    modulus: UintRef<'a>,
+    exponent: UintRef<'a>,
+}
+
+const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+
+impl VerifyingKey {
+    /// Parses a DER SubjectPublicKeyInfo (RFC 5280 §4.1.2.7).
+    ///
+    /// # Errors
+    /// When it is malformed, of an algorithm or curve we do not have, or an RSA key of a silly length.
+    pub fn from_spki_der(spki: &[u8]) -> Result<Self, KeyError> {
+        let parsed = Spki::from_der(spki).map_err(|_| KeyError::Malformed)?;
+        let bits = parsed.subject_public_key.as_bytes().ok_or(KeyError::Malformed)?;
+        let kind = match parsed.algorithm.algorithm {
+            RSA_ENCRYPTION => Self::rsa_kind(bits)?,
+            EC_PUBLIC_KEY => {
+                let curve = parsed.algorithm.parameters.ok_or(KeyError::Malformed)?;
+                match curve.decode_as::<ObjectIdentifier>().map_err(|_| KeyError::Malformed)? {
+                    P256 => KeyKind::P256,
+                    P384 => KeyKind::P384,
+                    other => return Err(KeyError::UnsupportedAlgorithm(other.to_string())),
+                }
+            }
+            ED25519 => KeyKind::Ed25519,
+            other => return Err(KeyError::UnsupportedAlgorithm(other.to_string())),
+        };
+        let key = backend::PublicKey::new(kind, bits).ok_or(KeyError::Malformed)?;
+        Ok(Self { kind, spki: spki.into(), key })
+    }
+
+    /// Takes the 32 bytes of an Ed25519 public key.
+    ///
+    /// # Errors
+    /// When they are not a point of the curve.
+    pub fn from_ed25519(bytes: &[u8; 32]) -> Result<Self, KeyError> {
+        // RFC 8410 §4: the algorithm without parameters, then the key as a bit string.
+        let mut spki = vec![0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+        spki.extend_from_slice(bytes);
+        Self::from_spki_der(&spki)
+    }
+
+    fn rsa_kind(bits: &[u8]) -> Result<KeyKind, KeyError> {
+        let key = RsaPublicKey::from_der(bits).map_err(|_| KeyError::Malformed)?;
+        let modulus = key.modulus.as_bytes();
+        let leading = modulus.first().ok_or(KeyError::Malformed)?.leading_zeros();
+        let bits = modulus.len() * 8 - usize::try_from(leading).expect("at most 8");
+        if !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits) {
+            return Err(KeyError::ModulusLength { bits });
+        }
+        Ok(KeyKind::Rsa { bits })
+    }
+
+    /// The kind of key.
+    #[must_use]
+    pub fn kind(&self) -> KeyKind {
+        self.kind
+    }
+
+    /// The SubjectPublicKeyInfo, as it was given.
+    #[must_use]
+    pub fn spki_der(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// The key itself, without its algorithm: for Ed25519 the 32 bytes that a verifier key of a signed note carries.
+    #[must_use]
+    pub fn raw(&self) -> &[u8] {
+        let parsed = Spki::from_der(&self.spki).expect("checked when parsed");
+        parsed.subject_public_key.as_bytes().expect("checked when parsed")
+    }
+
+    /// Checks that `signature` over `message` was made with the private half of this key.
+    ///
+    /// # Errors
+    /// When the algorithm does not fit the key, is not supported, or the signature is wrong.
+    pub fn check_signature(
+        &self,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), SignatureError> {
+        if !self.kind.allows(algorithm) {
+            return Err(SignatureError::KeyMismatch);
+        }
+        self.key.check_signature(self.kind, algorithm, message, signature)
+    }
+}
+
+impl PartialEq for VerifyingKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.spki == other.spki
+    }
+}
+
+impl Eq for VerifyingKey {}

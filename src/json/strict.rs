@@ -1,0 +1,401 @@
+//! The strict gate: RFC 8259 grammar, no duplicate members at any level, bounded depth and size.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// What a document may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonLimits {
+    /// Bytes of the whole document.
+    pub bytes_max: usize,
+    /// Nesting of arrays and objects.
+    pub depth_max: usize,
+    /// Members of one object and, separately, values in the whole document.
+    pub values_max: usize,
+}
+
+impl Default for JsonLimits {
+    fn default() -> Self {
+        Self {
+            // A call of several hours with its transcript inline; recordings belong outside (vcon-core-03 §2.4).
+            bytes_max: 32 << 20,
+            // Real vCons nest to 8; serde_json itself stops at 128.
+            depth_max: 64,
+            // A word-by-word transcript of a day.
+            values_max: 2_000_000,
+        }
+    }
+}
+
+/// Why a document does not pass the gate.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum StrictError {
+    /// Longer than allowed.
+    #[error("{bytes} bytes are more than the {bytes_max} allowed")]
+    TooLarge {
+        /// Seen.
+        bytes: usize,
+        /// Allowed.
+        bytes_max: usize,
+    },
+    /// Nested deeper than allowed.
+    #[error("nested deeper than {depth_max} levels at byte {at}")]
+    TooDeep {
+        /// Allowed.
+        depth_max: usize,
+        /// Where.
+        at: usize,
+    },
+    /// More values than allowed.
+    #[error("more than {values_max} values")]
+    TooMany {
+        /// Allowed.
+        values_max: usize,
+    },
+    /// A member name stands twice in one object.
+    #[error("member {name:?} appears twice in one object, again at byte {at}")]
+    DuplicateMember {
+        /// The name, at most 64 characters of it.
+        name: String,
+        /// Where the second one starts.
+        at: usize,
+    },
+    /// Not JSON.
+    #[error("not JSON: expected {expected} at byte {at}")]
+    Syntax {
+        /// What would have been right.
+        expected: &'static str,
+        /// Where.
+        at: usize,
+    },
+    /// A member name that a parser of ours gives a meaning of its own.
+    #[error("member name reserved by the parser at byte {at}")]
+    ReservedMember {
+        /// Where.
+        at: usize,
+    },
+}
+
+/// Checks that `bytes` are one JSON document that every parser reads alike (RFC 8259, RFC 7493 §2.3).
+///
+/// # Errors
+/// At the first thing that is not so, with its byte offset.
+pub fn check_strict(bytes: &[u8], limits: &JsonLimits) -> Result<(), StrictError> {
+    if bytes.len() > limits.bytes_max {
+        return Err(StrictError::TooLarge { bytes: bytes.len(), bytes_max: limits.bytes_max });
+    }
+    if let Err(error) = std::str::from_utf8(bytes) {
+        return Err(StrictError::Syntax { expected: "UTF-8", at: error.valid_up_to() });
+    }
+    let mut scanner = Scanner { bytes, at: 0, depth: 0, values: 0, limits };
+    scanner.white_space();
+    scanner.value()?;
+    scanner.white_space();
+    if scanner.at == bytes.len() { Ok(()) } else { Err(scanner.expected("the end of the document")) }
+}
+
+/// Below this many members a linear search is faster than a hash set.
+const LINEAR_MEMBERS_MAX: usize = 16;
+
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    depth: usize,
+    values: usize,
+    limits: &'a JsonLimits,
+}
+
+impl<'a> Scanner<'a> {
+    fn value(&mut self) -> Result<(), StrictError> {
+        self.values += 1;
+        if self.values > self.limits.values_max {
+            return Err(StrictError::TooMany { values_max: self.limits.values_max });
+        }
+        match self.peek() {
+            Some(b'{') => self.nested(Self::object),
+            Some(b'[') => self.nested(Self::array),
+            Some(b'"') => self.string().map(drop),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.literal(b"true"),
+            Some(b'f') => self.literal(b"false"),
+            Some(b'n') => self.literal(b"null"),
+            _ => Err(self.expected("a value")),
+        }
+    }
+
+    fn nested(&mut self, inner: fn(&mut Self) -> Result<(), StrictError>) -> Result<(), StrictError> {
+        self.depth += 1;
+        if self.depth > self.limits.depth_max {
+            return Err(StrictError::TooDeep { depth_max: self.limits.depth_max, at: self.at });
+        }
+        self.at += 1;
+        self.white_space();
+        inner(self)?;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn object(&mut self) -> Result<(), StrictError> {
+        if self.take(b'}') {
+            return Ok(());
+        }
+        let mut few: Vec<Cow<'a, [u8]>> = Vec::new();
+        let mut many: HashSet<Cow<'a, [u8]>> = HashSet::new();
+        loop {
+            let at = self.at;
+            let name = self.string()?;
+            if name.starts_with(b"$serde_json::private") {
+                return Err(StrictError::ReservedMember { at });
+            }
+            let fresh = if many.is_empty() && few.len() < LINEAR_MEMBERS_MAX {
+                let fresh = !few.contains(&name);
+                few.push(name.clone());
+                fresh
+            } else {
+                many.extend(few.drain(..));
+                many.insert(name.clone())
+            };
+            if !fresh {
+                let name = String::from_utf8_lossy(&name).chars().take(64).collect();
+                return Err(StrictError::DuplicateMember { name, at });
+            }
+            self.white_space();
+            if !self.take(b':') {
+                return Err(self.expected("':'"));
+            }
+            self.white_space();
+            self.value()?;
+            self.white_space();
+            if self.take(b'}') {
+                return Ok(());
+            }
+            if !self.take(b',') {
+                return Err(self.expected("',' or '}'"));
+            }
+            self.white_space();
+        }
+    }
+
+    fn array(&mut self) -> Result<(), StrictError> {
+        if self.take(b']') {
+            return Ok(());
+        }
+        loop {
+            self.value()?;
+            self.white_space();
+            if self.take(b']') {
+                return Ok(());
+            }
+            if !self.take(b',') {
+                return Err(self.expected("',' or ']'"));
+            }
+            self.white_space();
+        }
+    }
+
+    /// Reads a string and gives its content: borrowed, or with its escapes resolved, so that `"a"` and `"\u0061"` are
+    /// the same member.
+    fn string(&mut self) -> Result<Cow<'a, [u8]>, StrictError> {
+        if !self.take(b'"') {
+            return Err(self.expected("a string"));
+        }
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    self.at += 1;
+                    match self.peek() {
+                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+                        Some(b'u') => {
+                            self.at += 1;
+                            let unit = self.hex4()?;
+                            // A lone surrogate has no meaning (RFC 8259 §8.2): parsers differ on it.
+                            if (0xdc00..0xe000).contains(&unit) {
+                                return Err(self.expected("a leading surrogate first"));
+                            }
+                            if (0xd800..0xdc00).contains(&unit) {
+                                if !(self.take(b'\\') && self.take(b'u')) {
+                                    return Err(self.expected("a trailing surrogate"));
+                                }
+                                if !(0xdc00..0xe000).contains(&self.hex4()?) {
+                                    return Err(self.expected("a trailing surrogate"));
+                                }
+                            }
+                        }
+                        _ => return Err(self.expected("an escape")),
+                    }
+                }
+                Some(0x20..) => self.at += 1,
+                _ => return Err(self.expected("a closed string without control characters")),
+            }
+        }
+        let content = &self.bytes[start..self.at];
+        self.at += 1;
+        if !escaped {
+            return Ok(Cow::Borrowed(content));
+        }
+        let resolved: String = serde_json::from_slice(&self.bytes[start - 1..self.at])
+            .map_err(|_| StrictError::Syntax { expected: "a string", at: start })?;
+        Ok(Cow::Owned(resolved.into_bytes()))
+    }
+
+    fn hex4(&mut self) -> Result<u32, StrictError> {
+        let mut unit = 0;
+        for _ in 0..4 {
+            let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
+            unit = unit * 16 + digit.ok_or_else(|| self.expected("four hexadecimal digits"))?;
+            self.at += 1;
+        }
+        Ok(unit)
+    }
+
+    fn number(&mut self) -> Result<(), StrictError> {
+        self.take(b'-');
+        if !self.take(b'0') {
+            self.digits()?;
+        }
+        if self.take(b'.') {
+            self.digits()?;
+        }
+        if self.take(b'e') || self.take(b'E') {
+            let _ = self.take(b'+') || self.take(b'-');
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), StrictError> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { Err(self.expected("a digit")) } else { Ok(()) }
+    }
+
+    fn literal(&mut self, word: &'static [u8]) -> Result<(), StrictError> {
+        if self.bytes[self.at..].starts_with(word) {
+            self.at += word.len();
+            Ok(())
+        } else {
+            Err(self.expected("a value"))
+        }
+    }
+
+    fn white_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let taken = self.peek() == Some(byte);
+        self.at += usize::from(taken);
+        taken
+    }
+
+    fn expected(&self, expected: &'static str) -> StrictError {
+        StrictError::Syntax { expected, at: self.at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(text: &str) -> Result<(), StrictError> {
+        check_strict(text.as_bytes(), &JsonLimits::default())
+    }
+
+    #[test]
+    fn takes_json() {
+        for text in [
+            "{}",
+            " [ ] ",
+            "0",
+            "-0.5e+10",
+            r#"{"a":{"a":1},"b":[{"a":1},{"a":2}]}"#,
+            r#""\u00e9\ud83d\ude00\/""#,
+            "123456789012345678901234567890",
+            "[true,false,null]",
+        ] {
+            assert_eq!(check(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_json() {
+        for text in [
+            "",
+            "{",
+            "[1,]",
+            "{\"a\":1,}",
+            "01",
+            "1.",
+            "+1",
+            ".5",
+            "nul",
+            "'a'",
+            "{a:1}",
+            "1 2",
+            "\"\t\"",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "\"\\udc00\"",
+            "\"\\ud800\\u0041\"",
+            "\u{feff}{}",
+            "NaN",
+            "[1}",
+            "\"",
+        ] {
+            assert!(matches!(check(text), Err(StrictError::Syntax { .. })), "{text}");
+        }
+        assert!(check_strict(b"\"\xff\"", &JsonLimits::default()).is_err());
+    }
+
+    #[test]
+    fn refuses_duplicate_members_at_every_level_and_in_every_spelling() {
+        for text in [r#"{"a":1,"a":1}"#, r#"{"a":1,"\u0061":2}"#, r#"[[{"x":{"b":1,"c":2,"b":3}}]]"#, r#"{"":1,"":2}"#]
+        {
+            assert!(matches!(check(text), Err(StrictError::DuplicateMember { .. })), "{text}");
+        }
+        let many = (0..40).map(|n| format!("\"k{n}\":0")).collect::<Vec<_>>().join(",");
+        assert_eq!(check(&format!("{{{many}}}")), Ok(()));
+        for n in [0, 16, 39] {
+            let twice = format!("{{{many},\"k{n}\":1}}");
+            assert!(matches!(check(&twice), Err(StrictError::DuplicateMember { .. })), "{n}");
+        }
+    }
+
+    #[test]
+    fn refuses_names_that_the_value_parser_would_swallow() {
+        let text = r#"{"\u0024serde_json::private::Number":"1"}"#;
+        assert!(matches!(check(text), Err(StrictError::ReservedMember { .. })));
+    }
+
+    #[test]
+    fn keeps_to_its_limits() {
+        let limits = JsonLimits { bytes_max: 20, depth_max: 2, values_max: 4 };
+        assert_eq!(check_strict(b"[[1,2]]", &limits), Ok(()));
+        assert!(matches!(check_strict(b"[[[]]]", &limits), Err(StrictError::TooDeep { .. })));
+        assert!(matches!(check_strict(b"[1,2,3,4]", &limits), Err(StrictError::TooMany { .. })));
+        assert!(matches!(check_strict(&[b' '; 21], &limits), Err(StrictError::TooLarge { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn never_takes_what_serde_json_refuses(text in r#"[\[\]{}",:0-9eE+\-.a\\u ntrfsl]{0,24}"#) {
+            if check(&text).is_ok() {
+                prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Affiant: an evidence-chain ledger and verification server for vCons.
+//!
+//! A floor imports only lower floors (`docs/ARCHITECTURE.md` has the reasons, `tests/architecture.rs` keeps it so):
+//!
+//! ```text
+//! 5  main -> cli -> server
+//! 4  ledger  authority  issuance  witness  client
+//! 3  scorecard
+//! 2  evidence
+//! 1  vcon   jose   pki   tlog
+//! 0  clock  crypto  json
+//! ```
+//!
+//! Without the default feature `server` only floors 0 to 3 are there: the verifier, with no disk, no socket and no clock
+//! of its own.
+
+pub mod clock;
+pub mod crypto;
+pub mod json;
