@@ -17,3 +17,6 @@
 pub mod clock;
 pub mod crypto;
 pub mod json;
+
+pub mod jose;
+pub mod vcon;

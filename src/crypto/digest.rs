@@ -30,16 +30,56 @@ pub fn sha1(bytes: &[u8]) -> [u8; 20] {
     sha1::Sha1::digest(bytes).into()
 }
 
-/// `sha256-<base64url>` of `bytes`: how the ledger writes a record digest.
-#[must_use]
-pub fn sha256_url(bytes: &[u8]) -> String {
-    format!("sha256-{}", URL_SAFE_NO_PAD.encode(sha256(bytes)))
+/// A SHA-256 digest that names something, written `sha256-<base64url>`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sha256Digest(pub [u8; 32]);
+
+/// Text that is not `sha256-` and the base64url of 32 bytes.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not a digest of the form sha256-<base64url of 32 bytes>")]
+pub struct DigestSyntaxError;
+
+impl Sha256Digest {
+    /// The digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(sha256(bytes))
+    }
 }
 
-/// `sha512-<base64url>` of `bytes`: a vCon `content_hash`.
-#[must_use]
-pub fn sha512_url(bytes: &[u8]) -> String {
-    format!("sha512-{}", URL_SAFE_NO_PAD.encode(sha512(bytes)))
+impl std::fmt::Display for Sha256Digest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "sha256-{}", URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl std::fmt::Debug for Sha256Digest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl std::str::FromStr for Sha256Digest {
+    type Err = DigestSyntaxError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let encoded = text.strip_prefix("sha256-").ok_or(DigestSyntaxError)?;
+        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| DigestSyntaxError)?;
+        Ok(Self(bytes.try_into().map_err(|_| DigestSyntaxError)?))
+    }
+}
+
+impl serde::Serialize for Sha256Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Sha256Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 /// A SHA-256 digest in the making, for what does not fit in memory.
@@ -107,6 +147,16 @@ mod tests {
         assert_eq!(sha512(b"abc"), super::super::rust_crypto::sha512(b"abc"));
         assert_eq!(sha384(b"abc"), super::super::rust_crypto::sha384(b"abc"));
         assert_eq!(hex(&sha1(b"abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");
+    }
+
+    #[test]
+    fn a_digest_reads_back_and_nothing_else_does() {
+        let digest = Sha256Digest::of(b"abc");
+        assert_eq!(digest.to_string(), "sha256-ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        for wrong in ["", "sha256-", "sha512-AA", "sha256-ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa1"] {
+            assert!(wrong.parse::<Sha256Digest>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use aws_lc as backend;
 #[cfg(not(feature = "server"))]
 use rust_crypto as backend;
 
-pub use digest::{Sha256, Sha512, sha1, sha256, sha256_url, sha384, sha512, sha512_url};
+pub use digest::{DigestSyntaxError, Sha256, Sha256Digest, Sha512, sha1, sha256, sha384, sha512};
 #[cfg(feature = "server")]
 pub use seal::{SealError, SealingKey};
 #[cfg(feature = "server")]

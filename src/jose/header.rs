@@ -1,0 +1,184 @@
+//! The JOSE header of one signature: protected and unprotected members, joined by rule.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+
+/// Certificates in one `x5c`: the longest path that is tried (depth 8), and some that are offered in vain.
+const X5C_MAX: usize = 10;
+/// Characters of one certificate in an `x5c`: 64 KiB of DER.
+const X5C_CHARACTERS_MAX: usize = 88 * 1024;
+
+/// Why a header makes its signature unusable: two verifiers could read it in two ways, or it asks for what we do not do.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum HeaderError {
+    /// A member has another value in the protected header than in the unprotected one.
+    #[error("header member {0:?} differs between the protected and the unprotected header")]
+    Conflict(String),
+    /// `crit` is outside the protected header, empty, or names something twice or wrongly (RFC 7515 §4.1.11).
+    #[error("crit is not a non-empty list of distinct names in the protected header")]
+    CriticalSyntax,
+    /// An extension is critical and not understood.
+    #[error("critical header member {0:?} is not understood")]
+    CriticalUnknown(String),
+    /// A member is not of its type.
+    #[error("header member {0:?} is not {1}")]
+    Syntax(&'static str, &'static str),
+    /// There is no `alg` at all.
+    #[error("the header names no algorithm")]
+    NoAlgorithm,
+    /// `none`, or an HMAC, whose key would be the public key.
+    #[error("algorithm {0:?} proves no origin")]
+    ForbiddenAlgorithm(String),
+}
+
+/// The joined header of one signature (RFC 7515 §4).
+#[derive(Debug, Clone)]
+pub struct Header {
+    /// `alg`.
+    pub algorithm: String,
+    /// Whether `alg` is in the protected header, and so signed.
+    pub algorithm_protected: bool,
+    /// `x5c`: DER certificates, the signer's first.
+    pub certificates: Vec<Vec<u8>>,
+    /// `x5t#S256`, and whether it is in the protected header.
+    pub thumbprint: Option<[u8; 32]>,
+    /// `x5u`: an address that nobody here fetches on its own.
+    pub certificates_url: Option<String>,
+    /// `uuid`: which vCon this is, as the vCon draft has it.
+    pub uuid: Option<String>,
+    /// `iat` in seconds since 1970: a claim, never a proof.
+    pub issued_at: Option<i64>,
+    /// Whether a certificate or its thumbprint is in the protected header, and so bound by the signature.
+    pub certificate_protected: bool,
+}
+
+impl Header {
+    pub(super) fn join(protected: &Map<String, Value>, unprotected: &Map<String, Value>) -> Result<Self, HeaderError> {
+        // RFC 7515 §7.2.1 wants the names disjoint; the vCon draft's own example repeats some. Equal copies say the
+        // same thing twice; differing ones are an attack or a defect.
+        for (name, value) in unprotected {
+            if protected.get(name).is_some_and(|signed| signed != value) {
+                return Err(HeaderError::Conflict(name.chars().take(64).collect()));
+            }
+        }
+        check_critical(protected, unprotected)?;
+        let member = |name: &str| protected.get(name).or_else(|| unprotected.get(name));
+        let text = |name: &'static str| match member(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(HeaderError::Syntax(name, "a string")),
+        };
+        let algorithm = text("alg")?.ok_or(HeaderError::NoAlgorithm)?;
+        if algorithm.eq_ignore_ascii_case("none") || algorithm.starts_with("HS") {
+            return Err(HeaderError::ForbiddenAlgorithm(algorithm));
+        }
+        let thumbprint = match text("x5t#S256")? {
+            None => None,
+            Some(text) => Some(
+                URL_SAFE_NO_PAD
+                    .decode(text)
+                    .ok()
+                    .and_then(|bytes| bytes.try_into().ok())
+                    .ok_or(HeaderError::Syntax("x5t#S256", "the base64url of 32 bytes"))?,
+            ),
+        };
+        let issued_at = match member("iat") {
+            None => None,
+            Some(Value::Number(seconds)) => {
+                let seconds = seconds.as_i64().or_else(|| whole_seconds(seconds.as_f64()?));
+                Some(seconds.ok_or(HeaderError::Syntax("iat", "a number of seconds"))?)
+            }
+            Some(_) => return Err(HeaderError::Syntax("iat", "a number of seconds")),
+        };
+        Ok(Self {
+            algorithm_protected: protected.contains_key("alg"),
+            certificate_protected: protected.contains_key("x5c") || protected.contains_key("x5t#S256"),
+            algorithm,
+            certificates: member("x5c").map_or(Ok(Vec::new()), certificates)?,
+            thumbprint,
+            certificates_url: text("x5u")?,
+            uuid: text("uuid")?,
+            issued_at,
+        })
+    }
+}
+
+/// NumericDate may have a fraction (RFC 7519 §2); what matters here is the second.
+fn whole_seconds(seconds: f64) -> Option<i64> {
+    // Beyond the year 9999 no time in this crate can be written.
+    const YEAR_10000: f64 = 253_402_300_800.0;
+    #[expect(clippy::cast_possible_truncation, reason = "within 38 bits by the check before it")]
+    (seconds.abs() < YEAR_10000).then_some(seconds.floor() as i64)
+}
+
+fn check_critical(protected: &Map<String, Value>, unprotected: &Map<String, Value>) -> Result<(), HeaderError> {
+    if unprotected.contains_key("crit") {
+        return Err(HeaderError::CriticalSyntax);
+    }
+    let Some(critical) = protected.get("crit") else { return Ok(()) };
+    let names = critical.as_array().filter(|names| !names.is_empty()).ok_or(HeaderError::CriticalSyntax)?;
+    // No extension is understood here, so the first well-formed name is one too many.
+    let name = names[0].as_str().ok_or(HeaderError::CriticalSyntax)?;
+    Err(HeaderError::CriticalUnknown(name.chars().take(64).collect()))
+}
+
+fn certificates(x5c: &Value) -> Result<Vec<Vec<u8>>, HeaderError> {
+    const WRONG: HeaderError = HeaderError::Syntax("x5c", "a list of 1 to 10 base64 certificates");
+    let items = x5c.as_array().filter(|items| (1..=X5C_MAX).contains(&items.len())).ok_or(WRONG)?;
+    items
+        .iter()
+        .map(|item| {
+            let text = item.as_str().filter(|text| text.len() <= X5C_CHARACTERS_MAX).ok_or(WRONG)?;
+            STANDARD.decode(text).map_err(|_| WRONG)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn join(protected: &str, unprotected: &str) -> Result<Header, HeaderError> {
+        let map = |text| serde_json::from_str::<Map<String, Value>>(text).unwrap();
+        Header::join(&map(protected), &map(unprotected))
+    }
+
+    #[test]
+    fn equal_copies_are_one_and_differing_copies_none() {
+        assert!(join(r#"{"alg":"RS256"}"#, r#"{"alg":"RS256"}"#).unwrap().algorithm_protected);
+        assert!(!join("{}", r#"{"alg":"RS256"}"#).unwrap().algorithm_protected);
+        assert_eq!(join(r#"{"alg":"RS256"}"#, r#"{"alg":"RS512"}"#).unwrap_err(), HeaderError::Conflict("alg".into()));
+    }
+
+    #[test]
+    fn refuses_algorithms_that_prove_no_origin() {
+        for name in ["none", "None", "HS256", "HS512"] {
+            let header = format!(r#"{{"alg":"{name}"}}"#);
+            assert!(matches!(join(&header, "{}"), Err(HeaderError::ForbiddenAlgorithm(_))), "{name}");
+        }
+        assert_eq!(join("{}", "{}").unwrap_err(), HeaderError::NoAlgorithm);
+    }
+
+    #[test]
+    fn understands_no_critical_extension() {
+        assert!(matches!(
+            join(r#"{"alg":"RS256","crit":["b64"],"b64":false}"#, "{}"),
+            Err(HeaderError::CriticalUnknown(_))
+        ));
+        for (protected, unprotected) in
+            [(r#"{"alg":"RS256","crit":[]}"#, "{}"), (r#"{"alg":"RS256"}"#, r#"{"crit":["exp"]}"#)]
+        {
+            assert_eq!(join(protected, unprotected).unwrap_err(), HeaderError::CriticalSyntax);
+        }
+    }
+
+    #[test]
+    fn reads_certificates_strictly() {
+        let header = join(r#"{"alg":"RS256"}"#, r#"{"x5c":["AAEC"],"iat":1.5}"#).unwrap();
+        assert_eq!((header.certificates, header.issued_at), (vec![vec![0, 1, 2]], Some(1)));
+        for wrong in ["[]", "[1]", "\"AAEC\"", "[\"AAE\"]", "[\"AA-_\"]"] {
+            assert!(join(r#"{"alg":"RS256"}"#, &format!(r#"{{"x5c":{wrong}}}"#)).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! A JWS as received: its characters, and what they say.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::{Header, HeaderError, algorithm};
+use crate::crypto::{SignatureError, VerifyingKey};
+use crate::json::{JsonLimits, StrictError, check_strict};
+
+/// Signatures of one JWS: an issuer, a few witnesses and renewals; each costs a verification.
+pub const SIGNATURES_MAX: usize = 16;
+
+/// Why bytes are not a JWS that can be judged.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum JwsError {
+    /// Not JSON that every parser reads alike.
+    #[error(transparent)]
+    Json(#[from] StrictError),
+    /// JSON of another shape.
+    #[error("not a JWS in general JSON serialization: {0}")]
+    Shape(&'static str),
+    /// Characters outside base64url, padding, or bits set behind the last byte.
+    #[error("{0} is not strict base64url")]
+    Base64(&'static str),
+    /// The protected header of a signature is not JSON that every parser reads alike.
+    #[error("protected header of signature {0}: {1}")]
+    ProtectedHeader(usize, StrictError),
+    /// The header of a signature cannot be used.
+    #[error("signature {0}: {1}")]
+    Header(usize, HeaderError),
+}
+
+/// A JWS in general JSON serialization, its bytes kept.
+#[derive(Debug, Clone)]
+pub struct Jws {
+    payload_characters: String,
+    payload: Vec<u8>,
+    signatures: Vec<JwsSignature>,
+    other_members: Vec<String>,
+}
+
+/// One signature of a JWS.
+#[derive(Debug, Clone)]
+pub struct JwsSignature {
+    protected_characters: String,
+    signature_characters: String,
+    signature: Vec<u8>,
+    header: Header,
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Members<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
+
+#[derive(Deserialize)]
+struct Inner<'a> {
+    #[serde(borrow)]
+    protected: Option<Cow<'a, str>>,
+    header: Option<Map<String, Value>>,
+    #[serde(borrow)]
+    signature: Option<Cow<'a, str>>,
+}
+
+impl Jws {
+    /// Parses a JWS in general JSON serialization (RFC 7515 §7.2.1).
+    ///
+    /// # Errors
+    /// When the bytes could be read in two ways, have another shape, or carry a header that cannot be used.
+    pub fn parse(bytes: &[u8], limits: &JsonLimits) -> Result<Self, JwsError> {
+        check_strict(bytes, limits)?;
+        let Members(mut members) = serde_json::from_slice(bytes).map_err(|_| JwsError::Shape("not an object"))?;
+        let payload = members.remove("payload").ok_or(JwsError::Shape("there is no payload"))?;
+        let payload: String =
+            serde_json::from_str(payload.get()).map_err(|_| JwsError::Shape("payload is not a string"))?;
+        let signatures = members.remove("signatures").ok_or(JwsError::Shape("there are no signatures"))?;
+        let signatures: Vec<Inner<'_>> = serde_json::from_str(signatures.get())
+            .map_err(|_| JwsError::Shape("signatures is not a list of protected, header and signature"))?;
+        if !(1..=SIGNATURES_MAX).contains(&signatures.len()) {
+            return Err(JwsError::Shape("there are no signatures, or more than 16"));
+        }
+        let signatures = signatures
+            .into_iter()
+            .enumerate()
+            .map(|(position, inner)| JwsSignature::parse(position, inner))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            payload: decode(&payload, "payload")?,
+            payload_characters: payload,
+            signatures,
+            other_members: members.into_keys().map(Cow::into_owned).collect(),
+        })
+    }
+
+    /// The payload, decoded.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The signatures, in their order.
+    #[must_use]
+    pub fn signatures(&self) -> &[JwsSignature] {
+        &self.signatures
+    }
+
+    /// Names of members beside `payload` and `signatures`: some tools leave clear copies there, which nothing signs.
+    #[must_use]
+    pub fn other_members(&self) -> &[String] {
+        &self.other_members
+    }
+
+    /// Each signature as a JWS in compact serialization (RFC 7515 §7.1).
+    pub fn compact(&self) -> impl Iterator<Item = String> + '_ {
+        self.signatures.iter().map(|signature| {
+            [&*signature.protected_characters, &*self.payload_characters, &*signature.signature_characters].join(".")
+        })
+    }
+
+    /// Checks that `signature`, one of ours, was made with the private half of `key`.
+    ///
+    /// # Errors
+    /// When it was not, or its algorithm is not one that we verify.
+    pub fn check_signature(&self, signature: &JwsSignature, key: &VerifyingKey) -> Result<(), SignatureError> {
+        let algorithm = algorithm(&signature.header.algorithm).ok_or(SignatureError::Unsupported)?;
+        let mut input = Vec::with_capacity(signature.protected_characters.len() + 1 + self.payload_characters.len());
+        input.extend_from_slice(signature.protected_characters.as_bytes());
+        input.push(b'.');
+        input.extend_from_slice(self.payload_characters.as_bytes());
+        key.check_signature(algorithm, &input, &signature.signature)
+    }
+}
+
+impl JwsSignature {
+    fn parse(position: usize, inner: Inner<'_>) -> Result<Self, JwsError> {
+        let protected = inner.protected.unwrap_or_default();
+        let signature = inner.signature.ok_or(JwsError::Shape("a signature has no signature"))?;
+        let decoded = decode(&protected, "protected")?;
+        let members = if decoded.is_empty() {
+            Map::new()
+        } else {
+            check_strict(&decoded, &JsonLimits::default())
+                .map_err(|error| JwsError::ProtectedHeader(position, error))?;
+            serde_json::from_slice(&decoded).map_err(|_| JwsError::Shape("a protected header is not an object"))?
+        };
+        let header = Header::join(&members, &inner.header.unwrap_or_default())
+            .map_err(|error| JwsError::Header(position, error))?;
+        Ok(Self {
+            protected_characters: protected.into_owned(),
+            signature: decode(&signature, "signature")?,
+            signature_characters: signature.into_owned(),
+            header,
+        })
+    }
+
+    /// The header, protected and unprotected members joined.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+}
+
+fn decode(characters: &str, what: &'static str) -> Result<Vec<u8>, JwsError> {
+    URL_SAFE_NO_PAD.decode(characters).map_err(|_| JwsError::Base64(what))
+}
+
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use super::*;
+    use crate::crypto::{Hash, KeySize, SignatureAlgorithm, Signer as _, SigningKey};
+
+    fn parse(text: &str) -> Result<Jws, JwsError> {
+        Jws::parse(text.as_bytes(), &JsonLimits::default())
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_jws() {
+        for text in [
+            "{}",
+            "[]",
+            "1",
+            r#"{"payload":1,"signatures":[]}"#,
+            r#"{"payload":"AA"}"#,
+            r#"{"payload":"AA","signatures":[]}"#,
+            r#"{"payload":"AA","signatures":[{"protected":"e30"}]}"#,
+            r#"{"payload":"A=","signatures":[{"header":{"alg":"RS256"},"signature":"AA"}]}"#,
+            r#"{"payload":"AB","signatures":[{"header":{"alg":"RS256"},"signature":"AA"}]}"#,
+            r#"{"payload":"AA","signatures":[{"protected":"W10","signature":"AA"}]}"#,
+            r#"{"payload":"AA","payload":"AA","signatures":[{"header":{"alg":"RS256"},"signature":"AA"}]}"#,
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        let jws =
+            parse(r#"{"payload":"AA","x":1,"signatures":[{"header":{"alg":"RS256"},"signature":"AA"}]}"#).unwrap();
+        assert_eq!(jws.other_members(), ["x"]);
+        assert_eq!(jws.compact().collect::<Vec<_>>(), [".AA.AA"]);
+    }
+
+    #[test]
+    fn a_signature_holds_for_its_bytes_alone() {
+        let (key, _) = SigningKey::generate_rsa(KeySize::Rsa2048);
+        let protected = URL_SAFE_NO_PAD.encode(br#"{"alg":"RS256"}"#);
+        let payload = URL_SAFE_NO_PAD.encode(b"payload");
+        let signature =
+            key.sign(SignatureAlgorithm::RsaPkcs1(Hash::Sha256), format!("{protected}.{payload}").as_bytes()).unwrap();
+        let signature = URL_SAFE_NO_PAD.encode(signature);
+        let text = |payload: &str| {
+            format!(
+                r#"{{"payload":"{payload}","signatures":[{{"protected":"{protected}","signature":"{signature}"}}]}}"#
+            )
+        };
+        let jws = parse(&text(&payload)).unwrap();
+        assert_eq!(jws.check_signature(&jws.signatures()[0], key.verifying_key()), Ok(()));
+        let tampered = parse(&text(&URL_SAFE_NO_PAD.encode(b"Payload"))).unwrap();
+        assert_eq!(
+            tampered.check_signature(&tampered.signatures()[0], key.verifying_key()),
+            Err(SignatureError::Wrong)
+        );
+    }
+}

@@ -1,0 +1,269 @@
+//! Content, inline or external, and the hash that binds what is external (draft §2.4, checklist rules 3 to 5).
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde_json::{Map, Value};
+
+use crate::crypto::{equal_in_constant_time, sha256, sha384, sha512};
+
+/// Where the content of a dialog, an analysis or an attachment is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// There is none, as in `{}`.
+    Absent,
+    /// In the document.
+    Inline {
+        /// `body`.
+        body: &'a Value,
+        /// `encoding`, where it is given.
+        encoding: Option<&'a str>,
+    },
+    /// Elsewhere.
+    External {
+        /// `url`.
+        url: &'a str,
+    },
+}
+
+/// Why inline content cannot be read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ContentError {
+    /// `encoding` is not `base64url`, `json` or `none`.
+    #[error("encoding {0:?} is not one of base64url, json, none")]
+    UnknownEncoding(String),
+    /// The body is not what its encoding says.
+    #[error("the body is not {0}")]
+    Body(&'static str),
+}
+
+impl<'a> Content<'a> {
+    pub(super) fn of(item: &'a Map<String, Value>) -> Self {
+        match (item.get("body"), item.get("url").and_then(Value::as_str)) {
+            (Some(body), _) if !body.is_null() => {
+                Self::Inline { body, encoding: item.get("encoding").and_then(Value::as_str) }
+            }
+            (_, Some(url)) if !url.is_empty() => Self::External { url },
+            _ => Self::Absent,
+        }
+    }
+
+    /// The bytes of inline content; `None` when there is none inline.
+    ///
+    /// # Errors
+    /// When the body is not what its encoding says.
+    pub fn bytes(&self) -> Result<Option<Cow<'a, [u8]>>, ContentError> {
+        let Self::Inline { body, encoding } = self else { return Ok(None) };
+        let text = body.as_str();
+        let bytes = match (encoding.map(str::to_ascii_lowercase).as_deref(), text) {
+            // A missing encoding may be inferred; in the wild `none` and `json` come with both kinds of body.
+            (None | Some("none"), Some(text)) => Cow::Borrowed(text.as_bytes()),
+            (None | Some("none" | "json"), None) => Cow::Owned(body.to_string().into_bytes()),
+            (Some("json"), Some(text)) => Cow::Borrowed(text.as_bytes()),
+            (Some("base64url" | "base64"), Some(text)) => {
+                Cow::Owned(base64url(text).ok_or(ContentError::Body("base64url"))?)
+            }
+            (Some("base64url" | "base64"), None) => return Err(ContentError::Body("a string")),
+            (Some(other), _) => return Err(ContentError::UnknownEncoding(other.chars().take(64).collect())),
+        };
+        Ok(Some(bytes))
+    }
+}
+
+/// Base64url, with or without padding: a body is covered by the signature, so this leniency hides nothing.
+fn base64url(text: &str) -> Option<Vec<u8>> {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &alphabet::URL_SAFE,
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    LENIENT.decode(text.trim_end()).ok()
+}
+
+/// A digest algorithm of a `content_hash`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HashAlgorithm {
+    /// `sha256`.
+    Sha256,
+    /// `sha384`.
+    Sha384,
+    /// `sha512`: the one that everybody must have.
+    Sha512,
+}
+
+impl HashAlgorithm {
+    /// The name as the draft writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+        }
+    }
+}
+
+/// One token of a `content_hash`: `sha512-<base64url>`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ContentHash {
+    algorithm: HashAlgorithm,
+    digest: Vec<u8>,
+}
+
+/// Why a token of a `content_hash` says nothing.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum HashSyntaxError {
+    /// The algorithm is not one of ours: the content cannot be checked, which is not the same as being wrong.
+    #[error("hash algorithm {0:?} is not known")]
+    UnknownAlgorithm(String),
+    /// Not `<algorithm>-<base64url of its exact length>`.
+    #[error("not a content hash: {0:?}")]
+    Malformed(String),
+}
+
+impl ContentHash {
+    /// The SHA-512 hash of `content`.
+    #[must_use]
+    pub fn of(content: &[u8]) -> Self {
+        Self { algorithm: HashAlgorithm::Sha512, digest: sha512(content).to_vec() }
+    }
+
+    /// Takes a digest that was made while the content streamed by.
+    #[must_use]
+    pub fn from_sha512(digest: [u8; 64]) -> Self {
+        Self { algorithm: HashAlgorithm::Sha512, digest: digest.to_vec() }
+    }
+
+    /// Reads one token.
+    ///
+    /// # Errors
+    /// When the algorithm is unknown or the digest is not of its length.
+    pub fn parse(token: &str) -> Result<Self, HashSyntaxError> {
+        let malformed = || HashSyntaxError::Malformed(token.chars().take(120).collect());
+        let (name, encoded) = token.split_once('-').ok_or_else(malformed)?;
+        Self::from_parts(name, encoded).map_err(|error| match error {
+            HashSyntaxError::Malformed(_) => malformed(),
+            unknown @ HashSyntaxError::UnknownAlgorithm(_) => unknown,
+        })
+    }
+
+    /// Reads the `alg` and `signature` of syntax 0.0.1, in which the digest may be hexadecimal.
+    fn from_parts(name: &str, encoded: &str) -> Result<Self, HashSyntaxError> {
+        let (algorithm, length) = match name.to_ascii_lowercase().replace('-', "").as_str() {
+            "sha256" => (HashAlgorithm::Sha256, 32),
+            "sha384" => (HashAlgorithm::Sha384, 48),
+            "sha512" => (HashAlgorithm::Sha512, 64),
+            _ => return Err(HashSyntaxError::UnknownAlgorithm(name.chars().take(64).collect())),
+        };
+        let digest = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).ok().filter(|digest| digest.len() == length);
+        let digest = digest.or_else(|| hexadecimal(encoded).filter(|digest| digest.len() == length));
+        let digest = digest.ok_or_else(|| HashSyntaxError::Malformed(String::new()))?;
+        Ok(Self { algorithm, digest })
+    }
+
+    /// Every token that `item` carries, in the syntax of any version.
+    pub(super) fn all_of(item: &Map<String, Value>) -> Vec<Result<Self, HashSyntaxError>> {
+        match item.get("content_hash") {
+            Some(Value::String(token)) => vec![Self::parse(token)],
+            Some(Value::Array(tokens)) => tokens
+                .iter()
+                .map(|token| match token.as_str() {
+                    Some(token) => Self::parse(token),
+                    None => Err(HashSyntaxError::Malformed(token.to_string().chars().take(120).collect())),
+                })
+                .collect(),
+            Some(other) if !other.is_null() => {
+                vec![Err(HashSyntaxError::Malformed(other.to_string().chars().take(120).collect()))]
+            }
+            _ => match (item.get("alg").and_then(Value::as_str), item.get("signature").and_then(Value::as_str)) {
+                (Some(name), Some(encoded)) => vec![Self::from_parts(name, encoded)],
+                _ => Vec::new(),
+            },
+        }
+    }
+
+    /// The algorithm.
+    #[must_use]
+    pub fn algorithm(&self) -> HashAlgorithm {
+        self.algorithm
+    }
+
+    /// Whether `content` has this hash.
+    #[must_use]
+    pub fn matches(&self, content: &[u8]) -> bool {
+        let digest = match self.algorithm {
+            HashAlgorithm::Sha256 => sha256(content).to_vec(),
+            HashAlgorithm::Sha384 => sha384(content).to_vec(),
+            HashAlgorithm::Sha512 => sha512(content).to_vec(),
+        };
+        equal_in_constant_time(&self.digest, &digest)
+    }
+}
+
+impl std::fmt::Display for ContentHash {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}-{}", self.algorithm.name(), URL_SAFE_NO_PAD.encode(&self.digest))
+    }
+}
+
+impl std::fmt::Debug for ContentHash {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, formatter)
+    }
+}
+
+fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digits = text.bytes().map(|byte| char::from(byte).to_digit(16)).collect::<Option<Vec<_>>>()?;
+    let (pairs, rest) = digits.as_chunks::<2>();
+    rest.is_empty()
+        .then(|| pairs.iter().map(|[high, low]| u8::try_from(high << 4 | low).expect("two digits")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_hash_matches_its_content_alone() {
+        let hash = ContentHash::of(b"recording");
+        assert!(hash.matches(b"recording") && !hash.matches(b"Recording"));
+        assert_eq!(ContentHash::parse(&hash.to_string()), Ok(hash));
+    }
+
+    #[test]
+    fn a_hash_has_its_exact_length() {
+        let short = format!("sha512-{}", URL_SAFE_NO_PAD.encode([0; 32]));
+        assert!(matches!(ContentHash::parse(&short), Err(HashSyntaxError::Malformed(_))));
+        assert!(matches!(ContentHash::parse("md5-AAAA"), Err(HashSyntaxError::UnknownAlgorithm(_))));
+        assert!(matches!(ContentHash::parse("sha512"), Err(HashSyntaxError::Malformed(_))));
+    }
+
+    #[test]
+    fn older_spellings_are_read() {
+        let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let item = json!({ "alg": "SHA-256", "signature": digest });
+        let hashes = ContentHash::all_of(item.as_object().unwrap());
+        assert!(hashes[0].as_ref().unwrap().matches(b"abc"));
+        let item = json!({ "content_hash": ["sha999-AA", ContentHash::of(b"x").to_string()] });
+        let hashes = ContentHash::all_of(item.as_object().unwrap());
+        assert!(hashes[0].is_err() && hashes[1].as_ref().unwrap().matches(b"x"));
+    }
+
+    #[test]
+    fn a_body_is_read_by_its_encoding() {
+        let bytes = |item: Value| {
+            Content::of(item.as_object().unwrap()).bytes().map(|bytes| bytes.map(std::borrow::Cow::into_owned))
+        };
+        assert_eq!(bytes(json!({ "body": "_-8", "encoding": "base64url" })), Ok(Some(vec![0xff, 0xef])));
+        assert_eq!(bytes(json!({ "body": "_-8=", "encoding": "base64url" })), Ok(Some(vec![0xff, 0xef])));
+        assert_eq!(bytes(json!({ "body": "text" })), Ok(Some(b"text".to_vec())));
+        assert_eq!(bytes(json!({ "body": { "a": 1 }, "encoding": "json" })), Ok(Some(b"{\"a\":1}".to_vec())));
+        assert_eq!(bytes(json!({ "url": "https://x.example" })), Ok(None));
+        assert!(bytes(json!({ "body": "+/8", "encoding": "base64url" })).is_err());
+        assert!(bytes(json!({ "body": "x", "encoding": "rot13" })).is_err());
+    }
+}

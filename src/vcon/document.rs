@@ -1,0 +1,367 @@
+//! The document and the views on it.
+
+use serde_json::{Map, Value};
+
+use super::{Content, ContentHash, Form, HashSyntaxError, VconLimits};
+use crate::json::{StrictError, check_strict};
+
+/// Why bytes are not a vCon in its unsigned form.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum VconError {
+    /// Not JSON that every parser reads alike.
+    #[error(transparent)]
+    Json(#[from] StrictError),
+    /// JSON, but not an object with any of a vCon's members.
+    #[error("not a vCon: none of parties, dialog, analysis, attachments")]
+    NotAVcon,
+    /// Signed or encrypted where the unsigned form was asked for.
+    #[error("a vCon in {0:?} form, where the unsigned form is needed")]
+    OtherForm(Form),
+    /// A member is not of its type.
+    #[error("{0} is not {1}")]
+    Shape(&'static str, &'static str),
+    /// More items than allowed.
+    #[error("{count} items in {member} are more than the {items_max} allowed")]
+    TooMany {
+        /// Where.
+        member: &'static str,
+        /// Seen.
+        count: usize,
+        /// Allowed.
+        items_max: usize,
+    },
+    /// An extension is critical and not understood: the document may only be rejected or reported (rule 10).
+    #[error("critical extension {0:?} is not understood")]
+    CriticalExtension(String),
+}
+
+/// A vCon in its unsigned form, every member kept in its order and every number to its last digit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vcon {
+    // Invariant: the four lists, where present, are lists of objects.
+    document: Map<String, Value>,
+}
+
+const LISTS: [&str; 4] = ["parties", "dialog", "analysis", "attachments"];
+
+impl Vcon {
+    /// Parses the unsigned form.
+    ///
+    /// # Errors
+    /// When the bytes could be read in two ways, are no vCon, or pass a limit. A critical extension is no error here:
+    /// [`check_critical`](Self::check_critical) is for those who go on to process the document.
+    pub fn parse(bytes: &[u8], limits: &VconLimits) -> Result<Self, VconError> {
+        check_strict(bytes, &limits.json)?;
+        let value = serde_json::from_slice(bytes).expect("the strict gate takes less than the parser does");
+        let Value::Object(document) = value else { return Err(VconError::NotAVcon) };
+        match Form::of(&document) {
+            None => return Err(VconError::NotAVcon),
+            Some(Form::Unsigned) => {}
+            Some(form) => return Err(VconError::OtherForm(form)),
+        }
+        Self::check_shape(&document, limits)?;
+        Ok(Self { document })
+    }
+
+    pub(super) fn from_document(document: Map<String, Value>) -> Self {
+        debug_assert!(Self::check_shape(&document, &VconLimits::default()).is_ok());
+        Self { document }
+    }
+
+    fn check_shape(document: &Map<String, Value>, limits: &VconLimits) -> Result<(), VconError> {
+        for member in LISTS {
+            let items = match document.get(member) {
+                None | Some(Value::Null) => continue,
+                Some(Value::Array(items)) => items,
+                Some(_) => return Err(VconError::Shape(member, "a list")),
+            };
+            if items.len() > limits.items_max {
+                return Err(VconError::TooMany { member, count: items.len(), items_max: limits.items_max });
+            }
+            if !items.iter().all(Value::is_object) {
+                return Err(VconError::Shape(member, "a list of objects"));
+            }
+        }
+        if document.get("uuid").is_some_and(|uuid| !uuid.is_string()) {
+            return Err(VconError::Shape("uuid", "a string"));
+        }
+        Ok(())
+    }
+
+    /// Checks that no extension is critical: Affiant processes none (rule 10).
+    ///
+    /// # Errors
+    /// Names the first one.
+    pub fn check_critical(&self) -> Result<(), VconError> {
+        let critical = self.document.get("critical").or_else(|| self.document.get("must_support"));
+        match critical.and_then(Value::as_array).and_then(|names| names.first()) {
+            None => Ok(()),
+            Some(name) => {
+                let name = name.as_str().map_or_else(|| name.to_string(), str::to_owned);
+                Err(VconError::CriticalExtension(name.chars().take(64).collect()))
+            }
+        }
+    }
+
+    /// The document, member for member.
+    #[must_use]
+    pub fn document(&self) -> &Map<String, Value> {
+        &self.document
+    }
+
+    /// Writes the document as JSON.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.document).expect("a map of JSON values is JSON")
+    }
+
+    /// `uuid`.
+    #[must_use]
+    pub fn uuid(&self) -> Option<&str> {
+        self.text("uuid")
+    }
+
+    /// `created_at`, as written.
+    #[must_use]
+    pub fn created_at(&self) -> Option<&str> {
+        self.text("created_at")
+    }
+
+    /// `updated_at`, as written: the signing time of a signed vCon.
+    #[must_use]
+    pub fn updated_at(&self) -> Option<&str> {
+        self.text("updated_at")
+    }
+
+    /// `subject`.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.text("subject")
+    }
+
+    /// The uuid of the vCon that this one amends: `amended`, which was `appended` in syntax 0.0.1.
+    #[must_use]
+    pub fn amends(&self) -> Option<&str> {
+        let amended = self.document.get("amended").or_else(|| self.document.get("appended"))?;
+        amended.get("uuid").and_then(Value::as_str).filter(|uuid| !uuid.is_empty())
+    }
+
+    /// The parties, in their order.
+    pub fn parties(&self) -> impl ExactSizeIterator<Item = Party<'_>> {
+        self.items("parties").map(Party)
+    }
+
+    /// The dialogs, in their order.
+    pub fn dialogs(&self) -> impl ExactSizeIterator<Item = Dialog<'_>> {
+        self.items("dialog").map(Dialog)
+    }
+
+    /// The analyses, in their order.
+    pub fn analyses(&self) -> impl ExactSizeIterator<Item = &Map<String, Value>> {
+        self.items("analysis")
+    }
+
+    /// The attachments, in their order.
+    pub fn attachments(&self) -> impl ExactSizeIterator<Item = Attachment<'_>> {
+        self.items("attachments").map(Attachment)
+    }
+
+    /// Puts `updated_at` at the top level.
+    pub fn set_updated_at(&mut self, time: &str) {
+        self.document.insert("updated_at".into(), time.into());
+    }
+
+    /// Puts `vcon`, the syntax version, at the top level.
+    pub fn set_syntax(&mut self, syntax: &str) {
+        self.document.insert("vcon".into(), syntax.into());
+    }
+
+    /// Adds an analysis.
+    pub fn add_analysis(&mut self, analysis: Map<String, Value>) {
+        self.push("analysis", analysis);
+    }
+
+    /// Adds an attachment.
+    pub fn add_attachment(&mut self, attachment: Map<String, Value>) {
+        self.push("attachments", attachment);
+    }
+
+    fn push(&mut self, member: &str, item: Map<String, Value>) {
+        let list = self.document.entry(member).or_insert_with(|| Value::Array(Vec::new()));
+        if list.is_null() {
+            *list = Value::Array(Vec::new());
+        }
+        list.as_array_mut().expect("the lists are lists").push(Value::Object(item));
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.document.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    fn items(&self, member: &str) -> impl ExactSizeIterator<Item = &Map<String, Value>> {
+        let items = self.document.get(member).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        items.iter().map(|item| item.as_object().expect("the lists are lists of objects"))
+    }
+}
+
+/// A party.
+#[derive(Clone, Copy, Debug)]
+pub struct Party<'a>(&'a Map<String, Value>);
+
+impl<'a> Party<'a> {
+    /// `name`.
+    #[must_use]
+    pub fn name(self) -> Option<&'a str> {
+        self.0.get("name").and_then(Value::as_str)
+    }
+
+    /// Whether the document itself says that this party works for the caller's counterpart: `role` of the older
+    /// syntaxes, or a `type` of `bot`.
+    #[must_use]
+    pub fn is_agent(self) -> bool {
+        let is = |member, word| self.0.get(member).and_then(Value::as_str).is_some_and(|text| text == word);
+        is("role", "agent") || is("type", "bot")
+    }
+
+    /// The members.
+    #[must_use]
+    pub fn members(self) -> &'a Map<String, Value> {
+        self.0
+    }
+}
+
+/// A dialog.
+#[derive(Clone, Copy, Debug)]
+pub struct Dialog<'a>(&'a Map<String, Value>);
+
+impl<'a> Dialog<'a> {
+    /// `type`.
+    #[must_use]
+    pub fn kind(self) -> Option<&'a str> {
+        self.0.get("type").and_then(Value::as_str)
+    }
+
+    /// `mediatype`, which was `mimetype` in syntax 0.0.1.
+    #[must_use]
+    pub fn mediatype(self) -> Option<&'a str> {
+        self.0.get("mediatype").or_else(|| self.0.get("mimetype")).and_then(Value::as_str)
+    }
+
+    /// `filename`.
+    #[must_use]
+    pub fn filename(self) -> Option<&'a str> {
+        self.0.get("filename").and_then(Value::as_str)
+    }
+
+    /// `disposition`.
+    #[must_use]
+    pub fn disposition(self) -> Option<&'a str> {
+        self.0.get("disposition").and_then(Value::as_str)
+    }
+
+    /// The party that speaks: `originator`, else the first of `parties`.
+    #[must_use]
+    pub fn speaker(self) -> Option<usize> {
+        let index = |value: &Value| value.as_u64().and_then(|index| usize::try_from(index).ok());
+        let parties = || {
+            let parties = self.0.get("parties")?;
+            index(parties).or_else(|| parties.as_array()?.first().and_then(index))
+        };
+        self.0.get("originator").and_then(index).or_else(parties)
+    }
+
+    /// The content.
+    #[must_use]
+    pub fn content(self) -> Content<'a> {
+        Content::of(self.0)
+    }
+
+    /// Every hash that binds external content: all must match.
+    #[must_use]
+    pub fn content_hashes(self) -> Vec<Result<ContentHash, HashSyntaxError>> {
+        ContentHash::all_of(self.0)
+    }
+
+    /// The members.
+    #[must_use]
+    pub fn members(self) -> &'a Map<String, Value> {
+        self.0
+    }
+}
+
+/// An attachment.
+#[derive(Clone, Copy, Debug)]
+pub struct Attachment<'a>(&'a Map<String, Value>);
+
+impl<'a> Attachment<'a> {
+    /// `purpose`, which was `type` in the older syntaxes.
+    #[must_use]
+    pub fn purpose(self) -> Option<&'a str> {
+        self.0.get("purpose").or_else(|| self.0.get("type")).and_then(Value::as_str)
+    }
+
+    /// The content.
+    #[must_use]
+    pub fn content(self) -> Content<'a> {
+        Content::of(self.0)
+    }
+
+    /// The members.
+    #[must_use]
+    pub fn members(self) -> &'a Map<String, Value> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Vcon, VconError> {
+        Vcon::parse(text.as_bytes(), &VconLimits::default())
+    }
+
+    #[test]
+    fn keeps_unknown_members_their_order_and_the_digits_of_numbers() {
+        let text = r#"{"zzz":1e2,"parties":[{"x":0.10}],"n":123456789012345678901234567890,"uuid":"u","a":null}"#;
+        assert_eq!(parse(text).unwrap().to_bytes(), text.replace("1e2", "1e+2").as_bytes());
+    }
+
+    #[test]
+    fn tells_the_forms_apart() {
+        assert_eq!(parse("{}"), Err(VconError::NotAVcon));
+        assert_eq!(parse("[]"), Err(VconError::NotAVcon));
+        assert_eq!(parse(r#"{"payload":"","signatures":[],"parties":[]}"#), Err(VconError::OtherForm(Form::Signed)));
+        assert_eq!(parse(r#"{"ciphertext":"","recipients":[]}"#), Err(VconError::OtherForm(Form::Encrypted)));
+    }
+
+    #[test]
+    fn refuses_lists_that_are_none() {
+        for text in [r#"{"parties":{}}"#, r#"{"dialog":[1]}"#, r#"{"parties":[],"uuid":7}"#] {
+            assert!(matches!(parse(text), Err(VconError::Shape(..))), "{text}");
+        }
+        let limits = VconLimits { items_max: 1, ..VconLimits::default() };
+        assert!(matches!(Vcon::parse(br#"{"parties":[{},{}]}"#, &limits), Err(VconError::TooMany { .. })));
+    }
+
+    #[test]
+    fn a_critical_extension_is_named() {
+        let vcon = parse(r#"{"parties":[],"critical":["holograms"]}"#).unwrap();
+        assert_eq!(vcon.check_critical(), Err(VconError::CriticalExtension("holograms".into())));
+        assert_eq!(parse(r#"{"parties":[],"critical":[]}"#).unwrap().check_critical(), Ok(()));
+    }
+
+    #[test]
+    fn views_read_older_names() {
+        let vcon = parse(
+            r#"{"parties":[{"role":"agent"}],"dialog":[{"mimetype":"audio/wav","parties":[1,0]}],
+                "appended":{"uuid":"older"},"attachments":[{"type":"tags"}]}"#,
+        )
+        .unwrap();
+        assert_eq!(vcon.amends(), Some("older"));
+        let dialog = vcon.dialogs().next().unwrap();
+        assert_eq!((dialog.mediatype(), dialog.speaker()), (Some("audio/wav"), Some(1)));
+        assert_eq!(vcon.attachments().next().unwrap().purpose(), Some("tags"));
+        assert!(vcon.parties().next().unwrap().is_agent());
+    }
+}

@@ -1,0 +1,43 @@
+//! The vCon container (draft-ietf-vcon-vcon-core-03, syntax 0.4.0).
+//!
+//! A [`Vcon`] is the document as it was written, with views that know the members of the draft and the names they had in
+//! older syntaxes; what no view knows stays where it is. A signed document is never changed: views only read. Signing,
+//! certificates and ledgers are other rooms' matters.
+
+mod builder;
+mod content;
+mod document;
+mod form;
+mod transcript;
+mod uuid8;
+mod validation;
+
+pub use builder::VconBuilder;
+pub use content::{Content, ContentError, ContentHash, HashAlgorithm, HashSyntaxError};
+pub use document::{Attachment, Dialog, Party, Vcon, VconError};
+pub use form::{Form, GzipError, inflate};
+pub use transcript::{Turn, turns};
+pub use uuid8::uuid8;
+pub use validation::{Finding, Level, validate};
+
+use crate::json::JsonLimits;
+
+/// The syntax that Affiant writes.
+pub const SYNTAX: &str = "0.4.0";
+
+/// What a vCon may cost a reader.
+#[derive(Clone, Copy, Debug)]
+pub struct VconLimits {
+    /// Of the JSON text, signed or not.
+    pub json: JsonLimits,
+    /// Bytes that a gzipped payload may inflate to per byte of its own. JSON transcripts reach 20; a bomb has 1000.
+    pub inflation_ratio_max: usize,
+    /// Dialogs, parties, analyses and attachments, each. A conference of a day with its key presses stays below.
+    pub items_max: usize,
+}
+
+impl Default for VconLimits {
+    fn default() -> Self {
+        Self { json: JsonLimits::default(), inflation_ratio_max: 200, items_max: 10_000 }
+    }
+}
