@@ -20,3 +20,7 @@ pub mod json;
 
 pub mod jose;
 pub mod vcon;
+
+pub mod evidence;
+
+pub mod scorecard;
