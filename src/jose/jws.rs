@@ -169,7 +169,8 @@ fn decode(characters: &str, what: &'static str) -> Result<Vec<u8>, JwsError> {
     URL_SAFE_NO_PAD.decode(characters).map_err(|_| JwsError::Base64(what))
 }
 
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod tests {
     use super::*;
     use crate::crypto::{Hash, KeySize, SignatureAlgorithm, Signer as _, SigningKey};

@@ -83,7 +83,8 @@ pub fn draft_dialect(record: &[u8]) -> Vec<u8> {
     value.to_string().into_bytes()
 }
 
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod tests {
     use super::*;
     use crate::clock::parse_time;

@@ -170,7 +170,8 @@ impl ScoreResult {
     }
 }
 
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod tests {
     use super::*;
     use crate::clock::parse_time;
