@@ -18,7 +18,12 @@ pub mod clock;
 pub mod crypto;
 pub mod json;
 
+pub mod clock;
+pub mod crypto;
+pub mod json;
+
 pub mod jose;
+pub mod tlog;
 pub mod vcon;
 
 pub mod evidence;

@@ -99,7 +99,7 @@ pub enum SignatureError {
 }
 
 /// A private key that could not sign, with no detail that could leak.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the key could not sign")]
 pub struct SigningError;
 

@@ -1,0 +1,683 @@
+//! The Merkle tree of a log: hashes, proofs and the right edge.
+//!
+//! A leaf is SHA-256(0x00 ‖ entry), a node SHA-256(0x01 ‖ left ‖ right), and the left half of a tree of n leaves is the
+//! largest power of two below n (RFC 6962 §2.1). Where hashes come from is a [`HashReader`]; the one over tiles is in
+//! [`tile`](super::tile).
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::crypto;
+
+/// Hashes of an inclusion proof of the largest tree there can be.
+pub const INCLUSION_PROOF_MAX: usize = 64;
+/// Hashes of a consistency proof of the largest tree there can be: one more than an inclusion proof, for the old root's
+/// own subtree (RFC 6962 §2.1.2).
+pub const CONSISTENCY_PROOF_MAX: usize = 65;
+
+/// A hash that is not the base64 of 32 bytes.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not the base64 of a 32-byte hash")]
+pub struct HashError;
+
+macro_rules! hash {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            /// Takes the 32 bytes.
+            #[must_use]
+            pub const fn new(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 32 bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+
+            /// Reads standard base64 with its padding.
+            ///
+            /// # Errors
+            /// When `text` is not the canonical base64 of 32 bytes.
+            pub fn from_base64(text: &str) -> Result<Self, HashError> {
+                let bytes = STANDARD.decode(text).map_err(|_| HashError)?;
+                Ok(Self(bytes.try_into().map_err(|_| HashError)?))
+            }
+
+            /// Writes standard base64 with its padding.
+            #[must_use]
+            pub fn to_base64(&self) -> String {
+                STANDARD.encode(self.0)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.to_base64())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, concat!(stringify!($name), "({})"), self.to_base64())
+            }
+        }
+    };
+}
+
+hash!(
+    /// The hash of an entry.
+    LeafHash
+);
+hash!(
+    /// The hash of a complete subtree, a single leaf among them.
+    NodeHash
+);
+hash!(
+    /// The hash of a whole tree.
+    RootHash
+);
+
+impl From<LeafHash> for NodeHash {
+    fn from(leaf: LeafHash) -> Self {
+        Self(leaf.0)
+    }
+}
+
+impl RootHash {
+    /// The root of the tree without leaves: SHA-256 of nothing.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self(crypto::sha256(&[]))
+    }
+}
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(formatter)
+            }
+        }
+    };
+}
+
+number!(
+    /// The position of a leaf, from 0.
+    LeafIndex
+);
+number!(
+    /// How many leaves a tree has.
+    TreeSize
+);
+
+/// Hashes an entry into its leaf.
+#[must_use]
+pub fn leaf_hash(entry: &[u8]) -> LeafHash {
+    let mut hash = crypto::Sha256::default();
+    hash.update(&[0]);
+    hash.update(entry);
+    LeafHash(hash.finish())
+}
+
+/// Hashes two subtrees into the one above them.
+#[must_use]
+pub fn node_hash(left: NodeHash, right: NodeHash) -> NodeHash {
+    let mut message = [0; 65];
+    message[0] = 1;
+    message[1..33].copy_from_slice(&left.0);
+    message[33..].copy_from_slice(&right.0);
+    NodeHash(crypto::sha256(&message))
+}
+
+/// Why a proof does not hold.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ProofError {
+    /// The leaf would lie outside the tree.
+    #[error("leaf {index} is not in a tree of {size} leaves")]
+    IndexBeyondSize {
+        /// The leaf asked for.
+        index: LeafIndex,
+        /// The tree's size.
+        size: TreeSize,
+    },
+    /// A tree cannot shrink.
+    #[error("tree size {new} is smaller than {old}")]
+    SizeDecreased {
+        /// The earlier size.
+        old: TreeSize,
+        /// The later size.
+        new: TreeSize,
+    },
+    /// A proof from nothing proves nothing.
+    #[error("no consistency proof starts at the empty tree")]
+    FromEmptyTree,
+    /// The proof is longer or shorter than a tree of that size asks for.
+    #[error("a proof of {hashes} hashes does not fit the tree sizes")]
+    Length {
+        /// How many hashes it has.
+        hashes: usize,
+    },
+    /// The hashes lead to another root.
+    #[error("the proof leads to another root")]
+    RootMismatch,
+    /// The hashes lead to another earlier root.
+    #[error("the proof leads to another earlier root")]
+    OldRootMismatch,
+}
+
+/// Checks that the leaf at `index` is in the tree of `size` leaves with root `root`.
+///
+/// `proof` runs from the leaf's sibling up to the root's child (RFC 6962 §2.1.1).
+///
+/// # Errors
+/// When the index lies outside the tree, the proof has another length than the tree asks for, or leads elsewhere.
+///
+/// # Source
+/// RFC 9162 §2.1.3.2.
+pub fn check_inclusion(
+    leaf: LeafHash,
+    index: LeafIndex,
+    proof: &[NodeHash],
+    size: TreeSize,
+    root: RootHash,
+) -> Result<(), ProofError> {
+    if index.0 >= size.0 {
+        return Err(ProofError::IndexBeyondSize { index, size });
+    }
+    let length = || ProofError::Length { hashes: proof.len() };
+    let (mut position, mut last) = (index.0, size.0 - 1);
+    let mut hash = NodeHash::from(leaf);
+    for sibling in proof {
+        if last == 0 {
+            return Err(length());
+        }
+        if position & 1 == 1 || position == last {
+            hash = node_hash(*sibling, hash);
+            while position & 1 == 0 && position != 0 {
+                position >>= 1;
+                last >>= 1;
+            }
+        } else {
+            hash = node_hash(hash, *sibling);
+        }
+        position >>= 1;
+        last >>= 1;
+    }
+    if last != 0 {
+        return Err(length());
+    }
+    if hash.0 != root.0 {
+        return Err(ProofError::RootMismatch);
+    }
+    Ok(())
+}
+
+/// Checks that the tree of `new` leaves with `new_root` starts with the tree of `old` leaves with `old_root`.
+///
+/// # Errors
+/// When the sizes do not grow, the proof has another length than they ask for, or leads to another root; and when `old`
+/// is 0 and `new` is not: nothing is known of an empty tree that a proof could show.
+///
+/// # Source
+/// RFC 9162 §2.1.4.2.
+pub fn check_consistency(
+    old: TreeSize,
+    new: TreeSize,
+    proof: &[NodeHash],
+    old_root: RootHash,
+    new_root: RootHash,
+) -> Result<(), ProofError> {
+    let length = || ProofError::Length { hashes: proof.len() };
+    if new < old {
+        return Err(ProofError::SizeDecreased { old, new });
+    }
+    if old == new {
+        if !proof.is_empty() {
+            return Err(length());
+        }
+        return if old_root == new_root { Ok(()) } else { Err(ProofError::RootMismatch) };
+    }
+    if old.0 == 0 {
+        return Err(ProofError::FromEmptyTree);
+    }
+    let (mut position, mut last) = (old.0 - 1, new.0 - 1);
+    while position & 1 == 1 {
+        position >>= 1;
+        last >>= 1;
+    }
+    // A complete old tree is itself the first node, and the proof leaves it out.
+    let (first, rest) = if old.0.is_power_of_two() {
+        (NodeHash(old_root.0), proof)
+    } else {
+        let (first, rest) = proof.split_first().ok_or_else(length)?;
+        (*first, rest)
+    };
+    let (mut old_hash, mut new_hash) = (first, first);
+    for sibling in rest {
+        if last == 0 {
+            return Err(length());
+        }
+        if position & 1 == 1 || position == last {
+            old_hash = node_hash(*sibling, old_hash);
+            new_hash = node_hash(*sibling, new_hash);
+            while position & 1 == 0 && position != 0 {
+                position >>= 1;
+                last >>= 1;
+            }
+        } else {
+            new_hash = node_hash(new_hash, *sibling);
+        }
+        position >>= 1;
+        last >>= 1;
+    }
+    if last != 0 {
+        return Err(length());
+    }
+    if old_hash.0 != old_root.0 {
+        return Err(ProofError::OldRootMismatch);
+    }
+    if new_hash.0 != new_root.0 {
+        return Err(ProofError::RootMismatch);
+    }
+    Ok(())
+}
+
+/// Where the hashes of a tree are read.
+pub trait HashReader {
+    /// Why a hash could not be read.
+    type Error;
+
+    /// The hash of the complete subtree over the leaves `index * 2^level` up to, but not, `(index + 1) * 2^level`.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    fn node(&self, level: u32, index: u64) -> Result<NodeHash, Self::Error>;
+}
+
+/// Proves that the leaf at `index` is in the tree of `size` leaves, reading at most two hashes a level.
+///
+/// # Errors
+/// Those of `hashes`.
+///
+/// # Panics
+/// When `index` is not below `size`.
+pub fn inclusion_proof<R: HashReader>(index: LeafIndex, size: TreeSize, hashes: &R) -> Result<Vec<NodeHash>, R::Error> {
+    assert!(index.0 < size.0, "leaf {index} is not in a tree of {size} leaves");
+    let (mut begin, mut end) = (0, size.0);
+    let mut proof = Vec::new();
+    while end - begin > 1 {
+        let middle = begin + left_half(end - begin);
+        if index.0 < middle {
+            proof.push(range_hash(middle, end, hashes)?);
+            end = middle;
+        } else {
+            proof.push(range_hash(begin, middle, hashes)?);
+            begin = middle;
+        }
+    }
+    proof.reverse();
+    Ok(proof)
+}
+
+/// Proves that the tree of `new` leaves starts with the tree of `old` leaves, reading at most two hashes a level.
+///
+/// The proof is empty when the sizes are equal and when `old` is 0.
+///
+/// # Errors
+/// Those of `hashes`.
+///
+/// # Panics
+/// When `old` is larger than `new`.
+pub fn consistency_proof<R: HashReader>(old: TreeSize, new: TreeSize, hashes: &R) -> Result<Vec<NodeHash>, R::Error> {
+    assert!(old <= new, "tree size {new} is smaller than {old}");
+    if old.0 == 0 || old == new {
+        return Ok(Vec::new());
+    }
+    let (mut begin, mut end) = (0, new.0);
+    let mut proof = Vec::new();
+    while end != old.0 {
+        let middle = begin + left_half(end - begin);
+        if old.0 <= middle {
+            proof.push(range_hash(middle, end, hashes)?);
+            end = middle;
+        } else {
+            proof.push(range_hash(begin, middle, hashes)?);
+            begin = middle;
+        }
+    }
+    if begin != 0 {
+        proof.push(range_hash(begin, end, hashes)?);
+    }
+    proof.reverse();
+    Ok(proof)
+}
+
+/// The root of the tree of `size` leaves.
+///
+/// # Errors
+/// Those of `hashes`.
+pub fn root_hash<R: HashReader>(size: TreeSize, hashes: &R) -> Result<RootHash, R::Error> {
+    if size.0 == 0 {
+        return Ok(RootHash::empty());
+    }
+    range_hash(0, size.0, hashes).map(|hash| RootHash(hash.0))
+}
+
+/// The hash over the leaves from `begin` up to, but not, `end`: from the right, as the ragged side is there.
+///
+/// `begin` is a multiple of the smallest power of two that is not below `end - begin`, as every half that the standard
+/// cuts is.
+fn range_hash<R: HashReader>(mut begin: u64, end: u64, hashes: &R) -> Result<NodeHash, R::Error> {
+    let mut complete = Vec::new();
+    while begin < end {
+        let level = (end - begin).ilog2();
+        complete.push(hashes.node(level, begin >> level)?);
+        begin += 1 << level;
+    }
+    Ok(fold_right(&complete).expect("a range has at least one leaf"))
+}
+
+/// The largest power of two below `count`, which is at least 2.
+fn left_half(count: u64) -> u64 {
+    1 << (count - 1).ilog2()
+}
+
+fn fold_right(complete: &[NodeHash]) -> Option<NodeHash> {
+    let (last, before) = complete.split_last()?;
+    Some(before.iter().rev().fold(*last, |right, left| node_hash(*left, right)))
+}
+
+/// A right edge whose hashes do not fit its size.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a tree of {size} leaves has a right edge of {required} hashes, not {hashes}")]
+pub struct RightEdgeError {
+    size: TreeSize,
+    required: u32,
+    hashes: usize,
+}
+
+/// The complete subtrees along the right edge of a tree: all that is needed to append and to compute the root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RightEdge {
+    size: TreeSize,
+    // Invariant: one hash per set bit of `size`, the largest subtree first.
+    hashes: Vec<NodeHash>,
+}
+
+impl RightEdge {
+    /// Takes a snapshot back.
+    ///
+    /// # Errors
+    /// When there is not one hash for every set bit of `size`.
+    pub fn new(size: TreeSize, hashes: Vec<NodeHash>) -> Result<Self, RightEdgeError> {
+        let required = size.0.count_ones();
+        if usize::try_from(required) != Ok(hashes.len()) {
+            return Err(RightEdgeError { size, required, hashes: hashes.len() });
+        }
+        Ok(Self { size, hashes })
+    }
+
+    /// Reads the right edge of the tree of `size` leaves.
+    ///
+    /// # Errors
+    /// Those of `reader`.
+    pub fn read<R: HashReader>(size: TreeSize, reader: &R) -> Result<Self, R::Error> {
+        let mut begin = 0;
+        let mut hashes = Vec::new();
+        while begin < size.0 {
+            let level = (size.0 - begin).ilog2();
+            hashes.push(reader.node(level, begin >> level)?);
+            begin += 1 << level;
+        }
+        Ok(Self { size, hashes })
+    }
+
+    /// Appends a leaf and gives every complete subtree that it closes, the leaf itself first: the hashes at levels 0, 1
+    /// and so on that a hash store has to take in.
+    ///
+    /// # Panics
+    /// When the tree has 2^64 - 1 leaves.
+    pub fn append(&mut self, leaf: LeafHash) -> Vec<NodeHash> {
+        let mut hash = NodeHash::from(leaf);
+        let mut closed = vec![hash];
+        for _ in 0..self.size.0.trailing_ones() {
+            let left = self.hashes.pop().expect("one hash per set bit");
+            hash = node_hash(left, hash);
+            closed.push(hash);
+        }
+        self.hashes.push(hash);
+        self.size.0 = self.size.0.checked_add(1).expect("no log has 2^64 entries");
+        closed
+    }
+
+    /// How many leaves the tree has.
+    #[must_use]
+    pub fn size(&self) -> TreeSize {
+        self.size
+    }
+
+    /// The root of the tree.
+    #[must_use]
+    pub fn root(&self) -> RootHash {
+        fold_right(&self.hashes).map_or_else(RootHash::empty, |hash| RootHash(hash.0))
+    }
+
+    /// The hashes, the largest subtree first, for a snapshot.
+    #[must_use]
+    pub fn hashes(&self) -> &[NodeHash] {
+        &self.hashes
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::convert::Infallible;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// Every hash of a tree, kept in memory.
+    #[derive(Default)]
+    pub(crate) struct Memory {
+        levels: Vec<Vec<NodeHash>>,
+        pub(crate) edge: RightEdge,
+    }
+
+    impl Memory {
+        pub(crate) fn of(leaves: u64) -> Self {
+            let mut memory = Self::default();
+            for index in 0..leaves {
+                memory.append(leaf_hash(&index.to_be_bytes()));
+            }
+            memory
+        }
+
+        fn append(&mut self, leaf: LeafHash) {
+            for (level, hash) in self.edge.append(leaf).into_iter().enumerate() {
+                if self.levels.len() == level {
+                    self.levels.push(Vec::new());
+                }
+                self.levels[level].push(hash);
+            }
+        }
+
+        pub(crate) fn level(&self, level: usize) -> &[NodeHash] {
+            self.levels.get(level).map_or(&[], Vec::as_slice)
+        }
+    }
+
+    impl HashReader for Memory {
+        type Error = Infallible;
+
+        fn node(&self, level: u32, index: u64) -> Result<NodeHash, Infallible> {
+            Ok(self.levels[level as usize][usize::try_from(index).unwrap()])
+        }
+    }
+
+    /// The definition of RFC 6962 §2.1, word for word.
+    fn tree_hash(leaves: &[LeafHash]) -> NodeHash {
+        match leaves {
+            [] => NodeHash(RootHash::empty().0),
+            [leaf] => (*leaf).into(),
+            _ => {
+                let (left, right) = leaves.split_at(usize::try_from(left_half(leaves.len() as u64)).unwrap());
+                node_hash(tree_hash(left), tree_hash(right))
+            }
+        }
+    }
+
+    #[test]
+    fn the_right_edge_gives_the_root_of_the_definition() {
+        let leaves: Vec<_> = (0..100_u64).map(|index| leaf_hash(&index.to_be_bytes())).collect();
+        let mut edge = RightEdge::default();
+        assert_eq!(edge.root().to_base64(), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+        for (index, leaf) in leaves.iter().enumerate() {
+            edge.append(*leaf);
+            assert_eq!(edge.root().0, tree_hash(&leaves[..=index]).0);
+            let snapshot = RightEdge::new(edge.size(), edge.hashes().to_vec()).unwrap();
+            assert_eq!(snapshot, edge);
+        }
+        assert!(RightEdge::new(TreeSize(99), edge.hashes().to_vec()).is_err());
+        let memory = Memory::of(100);
+        assert_eq!(RightEdge::read(TreeSize(100), &memory).unwrap(), edge);
+        assert_eq!(root_hash(TreeSize(100), &memory).unwrap(), edge.root());
+    }
+
+    #[test]
+    fn every_inclusion_proof_holds_and_no_changed_one_does() {
+        let memory = Memory::of(40);
+        for size in 1..=40 {
+            let size = TreeSize(size);
+            let root = root_hash(size, &memory).unwrap();
+            for index in 0..size.0 {
+                let index = LeafIndex(index);
+                let leaf = leaf_hash(&index.0.to_be_bytes());
+                let mut proof = inclusion_proof(index, size, &memory).unwrap();
+                check_inclusion(leaf, index, &proof, size, root).unwrap();
+                assert!(check_inclusion(leaf, LeafIndex(index.0 ^ 1), &proof, size, root).is_err());
+                for at in 0..proof.len() {
+                    proof[at].0[9] ^= 4;
+                    assert_eq!(check_inclusion(leaf, index, &proof, size, root), Err(ProofError::RootMismatch));
+                    proof[at].0[9] ^= 4;
+                }
+                proof.push(NodeHash([0; 32]));
+                assert!(matches!(check_inclusion(leaf, index, &proof, size, root), Err(ProofError::Length { .. })));
+            }
+        }
+    }
+
+    #[test]
+    fn every_consistency_proof_holds_and_no_changed_one_does() {
+        let memory = Memory::of(40);
+        for new in 1..=40 {
+            for old in 1..=new {
+                let (old, new) = (TreeSize(old), TreeSize(new));
+                let (old_root, new_root) = (root_hash(old, &memory).unwrap(), root_hash(new, &memory).unwrap());
+                let mut proof = consistency_proof(old, new, &memory).unwrap();
+                check_consistency(old, new, &proof, old_root, new_root).unwrap();
+                assert!(check_consistency(old, new, &proof, RootHash([1; 32]), new_root).is_err());
+                for at in 0..proof.len() {
+                    proof[at].0[9] ^= 4;
+                    assert!(check_consistency(old, new, &proof, old_root, new_root).is_err());
+                    proof[at].0[9] ^= 4;
+                }
+                proof.push(NodeHash([0; 32]));
+                assert!(check_consistency(old, new, &proof, old_root, new_root).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_sizes_do_not_overflow() {
+        let (leaf, root) = (leaf_hash(b""), RootHash::empty());
+        let proof = vec![NodeHash([0; 32]); INCLUSION_PROOF_MAX];
+        for index in [0, 1, u64::MAX - 1] {
+            let _ = check_inclusion(leaf, LeafIndex(index), &proof, TreeSize(u64::MAX), root);
+        }
+        let proof = vec![NodeHash([0; 32]); CONSISTENCY_PROOF_MAX];
+        for old in [1, 2, u64::MAX - 1] {
+            let _ = check_consistency(TreeSize(old), TreeSize(u64::MAX), &proof, root, root);
+        }
+    }
+
+    /// The folder of vectors, or `None` with a line that says so.
+    pub(crate) fn vectors(folder: &str) -> Option<PathBuf> {
+        let data = std::env::var_os("AFFIANT_VECTORS")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
+        let folder = data.join(folder);
+        if folder.is_dir() {
+            return Some(folder);
+        }
+        println!("skipped: no vectors at {}", folder.display());
+        None
+    }
+
+    fn cases(folder: &std::path::Path, found: &mut Vec<PathBuf>) {
+        for item in std::fs::read_dir(folder).unwrap() {
+            let path = item.unwrap().path();
+            if path.is_dir() {
+                cases(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "json") {
+                found.push(path);
+            }
+        }
+    }
+
+    fn read(case: &std::path::Path) -> (serde_json::Value, bool) {
+        let value: serde_json::Value = serde_json::from_slice(&std::fs::read(case).unwrap()).unwrap();
+        let good = !value["wantErr"].as_bool().unwrap();
+        (value, good)
+    }
+
+    fn hash_of(value: &serde_json::Value) -> Option<NodeHash> {
+        NodeHash::from_base64(value.as_str().unwrap()).ok()
+    }
+
+    fn proof_of(value: &serde_json::Value) -> Option<Vec<NodeHash>> {
+        value["proof"].as_array().map_or(Some(Vec::new()), |hashes| hashes.iter().map(hash_of).collect())
+    }
+
+    fn check_vectors(kind: &str, holds: impl Fn(&serde_json::Value) -> Option<bool>) {
+        let Some(folder) = vectors("merkle") else { return };
+        let mut paths = Vec::new();
+        cases(&folder.join(kind), &mut paths);
+        let mut good_cases = 0;
+        for path in &paths {
+            let (case, good) = read(path);
+            assert_eq!(holds(&case).unwrap_or(false), good, "{}", path.display());
+            good_cases += usize::from(good);
+        }
+        println!("{} {kind} vectors, {good_cases} of them good", paths.len());
+        assert!(good_cases > 0 && good_cases < paths.len());
+    }
+
+    #[test]
+    fn inclusion_vectors_hold_as_they_should() {
+        check_vectors("inclusion", |case| {
+            let leaf = LeafHash(hash_of(&case["leafHash"])?.0);
+            let (index, size) = (LeafIndex(case["leafIdx"].as_u64()?), TreeSize(case["treeSize"].as_u64()?));
+            let root = RootHash(hash_of(&case["root"])?.0);
+            Some(check_inclusion(leaf, index, &proof_of(case)?, size, root).is_ok())
+        });
+    }
+
+    #[test]
+    fn consistency_vectors_hold_as_they_should() {
+        check_vectors("consistency", |case| {
+            let (old, new) = (TreeSize(case["size1"].as_u64()?), TreeSize(case["size2"].as_u64()?));
+            let (old_root, new_root) = (RootHash(hash_of(&case["root1"])?.0), RootHash(hash_of(&case["root2"])?.0));
+            Some(check_consistency(old, new, &proof_of(case)?, old_root, new_root).is_ok())
+        });
+    }
+}
