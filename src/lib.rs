@@ -18,10 +18,6 @@ pub mod clock;
 pub mod crypto;
 pub mod json;
 
-pub mod clock;
-pub mod crypto;
-pub mod json;
-
 pub mod jose;
 pub mod tlog;
 pub mod vcon;
@@ -29,3 +25,6 @@ pub mod vcon;
 pub mod evidence;
 
 pub mod scorecard;
+
+#[cfg(feature = "server")]
+pub mod ledger;

@@ -1,0 +1,365 @@
+//! The audit: a whole ledger verified again from its public bytes, by whoever has them.
+//!
+//! Read are the checkpoint, the entry bundles and the tiles, from a server or from a data directory. Checked are the
+//! log's signature, every entry's form, the hash chain, the times, the gapless count of each issuer, every tile, and the
+//! root. From a directory also every checkpoint that was ever signed there, and that each record has its body or was
+//! erased by an entry that says so.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::Layout;
+use super::evidence_store::{EvidenceKind, Piece};
+use super::segment::{FramePosition, SegmentReader, StoreError};
+use super::tiles::{TileReadError, Tiles};
+use super::vault::FrameHead;
+use crate::crypto::Sha256Digest;
+use crate::evidence::entry::first_prev;
+use crate::evidence::{Entry, EntryError, Event};
+use crate::tlog::merkle::leaf_hash;
+use crate::tlog::tile::{TILE_WIDTH, bundle_entries, hashes_at, width_in};
+use crate::tlog::{
+    CheckpointError, RightEdge, RootHash, SignedCheckpoint, TileError, TileKind, TilePath, TreeSize, VerifierKey,
+};
+
+/// Why a ledger does not pass.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// There is no checkpoint, so nothing is claimed.
+    #[error("there is no signed checkpoint")]
+    NoCheckpoint,
+    /// The checkpoint is not one, or not the log's.
+    #[error("the checkpoint: {0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// A bundle or tile is not one.
+    #[error("{path}: {error}")]
+    Tile {
+        /// Which one.
+        path: String,
+        /// What is wrong.
+        error: TileError,
+    },
+    /// An entry is not one.
+    #[error("entry {index}: {error}")]
+    Entry {
+        /// Which one.
+        index: u64,
+        /// What is wrong.
+        error: EntryError,
+    },
+    /// An entry is not where it says, or does not name the one before it.
+    #[error("entry {0} does not follow the one before it")]
+    Chain(u64),
+    /// An entry is older than the one before it.
+    #[error("entry {0} is older than the one before it")]
+    Time(u64),
+    /// A count is missing.
+    #[error("entry {index} counts {seen} for issuer {issuer}, where {expected} is due")]
+    Sequence {
+        /// Which entry.
+        index: u64,
+        /// Whose count.
+        issuer: String,
+        /// What it says.
+        seen: u64,
+        /// What would be without a gap.
+        expected: u64,
+    },
+    /// The tile does not hold the hashes of the entries.
+    #[error("{0} does not hold the hashes of the entries")]
+    Hashes(String),
+    /// The tree has another root than the checkpoint.
+    #[error("the entries have another root than the checkpoint of size {0}")]
+    Root(u64),
+    /// A record has no body and was not erased.
+    #[error("the body of the record in entry {0} is gone, and no entry says that it was erased")]
+    Body(u64),
+    /// The bytes could not be had.
+    #[error("{path}: {cause}")]
+    Unreachable {
+        /// What was asked for.
+        path: String,
+        /// Why not.
+        cause: String,
+    },
+    /// A store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where the public bytes of a log come from.
+pub trait AuditSource {
+    /// The newest signed checkpoint.
+    fn checkpoint(&self) -> impl Future<Output = Result<Vec<u8>, AuditError>>;
+
+    /// A tile or entry bundle, exactly as wide as the path says.
+    fn tile(&self, path: TilePath) -> impl Future<Output = Result<Vec<u8>, AuditError>>;
+
+    /// What else this source can be asked about, once the public part is right.
+    ///
+    /// # Errors
+    /// When something there contradicts the ledger.
+    fn check_stores(&self, _walked: &Walked, _key: &VerifierKey) -> Result<(), AuditError> {
+        Ok(())
+    }
+}
+
+/// What an audit found, when nothing is wrong.
+#[derive(Debug, Serialize)]
+pub struct AuditSummary {
+    /// The log's name.
+    pub origin: String,
+    /// How many entries it has.
+    pub size: u64,
+    /// Its root, in base64.
+    pub root: String,
+    /// Time of the first and the last entry.
+    pub times: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Entries by kind.
+    pub kinds: BTreeMap<&'static str, u64>,
+    /// Records of each issuer, counted without a gap.
+    pub issuers: BTreeMap<String, u64>,
+}
+
+/// What was learnt on the walk from the first entry to the last.
+#[derive(Debug, Default)]
+pub struct Walked {
+    size: u64,
+    // The record at each index that has one.
+    records: HashMap<u64, Sha256Digest>,
+    erased: HashSet<Sha256Digest>,
+    roots: HashMap<u64, RootHash>,
+}
+
+/// Verifies a whole log. `key` is the log's, from where the auditor got it; `progress` is told how far it is.
+///
+/// # Errors
+/// At the first thing that is wrong.
+pub async fn audit(
+    source: &impl AuditSource,
+    key: &VerifierKey,
+    wanted_roots: &HashSet<u64>,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<AuditSummary, AuditError> {
+    let signed = SignedCheckpoint::open(&source.checkpoint().await?, key)?;
+    let (size, root) = (signed.checkpoint().size(), signed.checkpoint().root());
+    let mut walk = Walk::new(size);
+    for index in 0..size.0.div_ceil(u64::from(TILE_WIDTH)) {
+        let width = width_in(size, 0, index).expect("below the end");
+        let path = TilePath::new(TileKind::Entries, index, width).expect("a width within its limits");
+        let bundle = source.tile(path).await?;
+        let entries =
+            bundle_entries(&bundle, width).map_err(|error| AuditError::Tile { path: path.to_string(), error })?;
+        for bytes in entries {
+            walk.entry(bytes, wanted_roots)?;
+        }
+        for tile in walk.full_tiles() {
+            walk.check_tile(&source.tile(tile).await?, tile)?;
+        }
+        progress(walk.edge.size().0, size.0);
+    }
+    for tile in walk.partial_tiles() {
+        walk.check_tile(&source.tile(tile).await?, tile)?;
+    }
+    if walk.edge.root() != root {
+        return Err(AuditError::Root(size.0));
+    }
+    source.check_stores(&walk.walked, key)?;
+    Ok(AuditSummary {
+        origin: signed.checkpoint().origin().to_owned(),
+        size: size.0,
+        root: root.to_base64(),
+        times: walk.first_time.zip(walk.last_time),
+        kinds: walk.kinds,
+        issuers: walk.sequences,
+    })
+}
+
+struct Walk {
+    size: TreeSize,
+    edge: RightEdge,
+    prev: Sha256Digest,
+    first_time: Option<DateTime<Utc>>,
+    last_time: Option<DateTime<Utc>>,
+    kinds: BTreeMap<&'static str, u64>,
+    sequences: BTreeMap<String, u64>,
+    // Hashes of the tile that is being filled, at each level.
+    levels: Vec<Vec<u8>>,
+    full: Vec<(TilePath, Vec<u8>)>,
+    walked: Walked,
+}
+
+impl Walk {
+    fn new(size: TreeSize) -> Self {
+        Self {
+            size,
+            edge: RightEdge::default(),
+            prev: first_prev(),
+            first_time: None,
+            last_time: None,
+            kinds: BTreeMap::new(),
+            sequences: BTreeMap::new(),
+            levels: vec![Vec::new(); 8],
+            full: Vec::new(),
+            walked: Walked { size: size.0, ..Walked::default() },
+        }
+    }
+
+    fn entry(&mut self, bytes: &[u8], wanted_roots: &HashSet<u64>) -> Result<(), AuditError> {
+        let index = self.edge.size().0;
+        let entry = Entry::parse(bytes).map_err(|error| AuditError::Entry { index, error })?;
+        if entry.index != index || entry.prev != self.prev {
+            return Err(AuditError::Chain(index));
+        }
+        if self.last_time.is_some_and(|last| entry.time < last) {
+            return Err(AuditError::Time(index));
+        }
+        if let Some((issuer, seen)) = entry.event.stream() {
+            let count = self.sequences.entry(issuer.to_owned()).or_default();
+            *count += 1;
+            if seen != *count {
+                let (issuer, expected) = (issuer.to_owned(), *count);
+                return Err(AuditError::Sequence { index, issuer, seen, expected });
+            }
+        }
+        if let Some(record) = entry.event.record() {
+            self.walked.records.insert(index, record.record);
+        }
+        if let Event::VconErased { of } = entry.event {
+            self.walked.erased.insert(of);
+        }
+        let leaf = leaf_hash(bytes);
+        self.prev = Sha256Digest(*leaf.as_bytes());
+        self.first_time = self.first_time.or(Some(entry.time));
+        self.last_time = Some(entry.time);
+        *self.kinds.entry(entry.event.kind()).or_default() += 1;
+        let closed = self.edge.append(leaf);
+        for (level, hashes) in self.levels.iter_mut().enumerate() {
+            let Some(hash) = closed.get(level * 8) else { break };
+            hashes.extend_from_slice(hash.as_bytes());
+            if hashes.len() == usize::from(TILE_WIDTH) * 32 {
+                let level = u8::try_from(level).expect("8 levels");
+                let tile = hashes_at(self.edge.size(), level) / u64::from(TILE_WIDTH) - 1;
+                let path = TilePath::new(TileKind::Hashes { level }, tile, TILE_WIDTH).expect("within its limits");
+                self.full.push((path, std::mem::take(hashes)));
+            }
+        }
+        let size = self.edge.size().0;
+        if wanted_roots.contains(&size) {
+            self.walked.roots.insert(size, self.edge.root());
+        }
+        Ok(())
+    }
+
+    fn full_tiles(&self) -> Vec<TilePath> {
+        self.full.iter().map(|(path, _)| *path).collect()
+    }
+
+    fn partial_tiles(&mut self) -> Vec<TilePath> {
+        for (level, hashes) in (0_u8..).zip(&mut self.levels) {
+            if let Ok(width) = u16::try_from(hashes.len() / 32)
+                && width > 0
+            {
+                let tile = hashes_at(self.size, level) / u64::from(TILE_WIDTH);
+                let path = TilePath::new(TileKind::Hashes { level }, tile, width).expect("within its limits");
+                self.full.push((path, std::mem::take(hashes)));
+            }
+        }
+        self.full_tiles()
+    }
+
+    fn check_tile(&mut self, bytes: &[u8], path: TilePath) -> Result<(), AuditError> {
+        let (expected_path, expected) = self.full.remove(0);
+        assert_eq!(expected_path, path, "tiles are checked in the order in which they were filled");
+        if expected == bytes { Ok(()) } else { Err(AuditError::Hashes(path.to_string())) }
+    }
+}
+
+/// A data directory, read without its lock.
+#[derive(Debug)]
+pub struct DirectorySource {
+    dir: PathBuf,
+    tiles: Tiles,
+    checkpoints: Vec<SignedCheckpoint>,
+}
+
+impl DirectorySource {
+    /// Looks into the data directory `dir`.
+    ///
+    /// # Errors
+    /// When its evidence store cannot be read.
+    pub fn open(dir: &Path) -> Result<Self, AuditError> {
+        let layout = Layout(dir);
+        let reader = SegmentReader::new(&layout.evidence());
+        let mut checkpoints = Vec::new();
+        let mut scan = reader.scan(FramePosition::START);
+        // A frame that is being written right now looks torn; everything before it counts.
+        while let Some(Ok((_, frame))) = scan.next() {
+            if let Some(piece) = Piece::parse(&frame).filter(|piece| piece.kind == EvidenceKind::Checkpoint) {
+                checkpoints.push(SignedCheckpoint::parse(&piece.bytes)?);
+            }
+        }
+        Ok(Self { dir: dir.to_owned(), tiles: Tiles::new(&layout.tiles()), checkpoints })
+    }
+
+    /// Sizes of every checkpoint that was signed here: an audit has to come by their roots.
+    #[must_use]
+    pub fn signed_sizes(&self) -> HashSet<u64> {
+        self.checkpoints.iter().map(|signed| signed.checkpoint().size().0).collect()
+    }
+
+    /// The log's key as entry 0 has it: what the directory says of itself.
+    #[must_use]
+    pub fn own_key(&self) -> Option<VerifierKey> {
+        let entry = Entry::parse(&self.tiles.entry(0).ok()?).ok()?;
+        match entry.event {
+            Event::LedgerOpened { keys, .. } => keys.first()?.parse().ok(),
+            _ => None,
+        }
+    }
+}
+
+impl AuditSource for DirectorySource {
+    async fn checkpoint(&self) -> Result<Vec<u8>, AuditError> {
+        let newest = self.checkpoints.iter().max_by_key(|signed| signed.checkpoint().size());
+        newest.map(|signed| signed.note().to_string().into_bytes()).ok_or(AuditError::NoCheckpoint)
+    }
+
+    async fn tile(&self, path: TilePath) -> Result<Vec<u8>, AuditError> {
+        self.tiles.read(path).map_err(|error| match error {
+            TileReadError::Tile(error) => AuditError::Tile { path: path.to_string(), error },
+            other => AuditError::Unreachable { path: path.to_string(), cause: other.to_string() },
+        })
+    }
+
+    fn check_stores(&self, walked: &Walked, key: &VerifierKey) -> Result<(), AuditError> {
+        for signed in &self.checkpoints {
+            signed.check_log(key)?;
+            let size = signed.checkpoint().size().0;
+            if walked.roots.get(&size).is_some_and(|root| *root != signed.checkpoint().root()) {
+                return Err(AuditError::Root(size));
+            }
+        }
+        let reader = SegmentReader::new(&Layout(&self.dir).vault());
+        let keys = std::fs::read(Layout(&self.dir).vault().join("keys")).unwrap_or_default();
+        let mut there = HashSet::new();
+        let mut scan = reader.scan(FramePosition::START);
+        while let Some(Ok((_, frame))) = scan.next() {
+            let Some((head, _)) = FrameHead::parse(&frame) else { continue };
+            if head.index < walked.size && walked.records.get(&head.index) == Some(&head.record) {
+                let has_key = usize::try_from(head.slot * 64).ok().and_then(|at| keys.get(at..at + 32));
+                let has_key = has_key.is_some_and(|key| key.iter().any(|byte| *byte != 0));
+                if has_key || walked.erased.contains(&head.record) {
+                    there.insert(head.index);
+                }
+            }
+        }
+        match walked.records.keys().filter(|index| !there.contains(index)).min() {
+            None => Ok(()),
+            Some(index) => Err(AuditError::Body(*index)),
+        }
+    }
+}

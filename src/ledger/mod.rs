@@ -1,0 +1,523 @@
+//! The ledger: append-only, hash-chained, sequenced by one writer, readable by everybody.
+//!
+//! It sees entries as bytes and bodies as sealed bytes; what an entry says is `evidence::entry`'s matter. Five stores
+//! hold what must never be lost (`docs/ARCHITECTURE.md` says how each is recovered): the vault, the journal, the evidence
+//! store, and beside them the tiles and the index, which are made from the first three.
+
+mod audit;
+mod evidence_store;
+mod index;
+mod journal;
+mod recovery;
+mod segment;
+mod sequencer;
+mod snapshot;
+mod tiles;
+mod vault;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+pub use audit::{AuditError, AuditSource, AuditSummary, DirectorySource, audit};
+pub use evidence_store::EvidenceKind;
+pub use index::IndexError;
+pub use recovery::{Recovered, RecoveryError};
+pub use segment::StoreError;
+pub use sequencer::{AppendError, Receipt, Submission};
+pub use tiles::{TileReadError, Tiles};
+pub use vault::{Particulars, SealedBody, VaultError};
+
+use crate::clock::Clock;
+use crate::crypto::{SealingKey, Sha256Digest, Signer};
+use crate::evidence::{Entry, EntryDraft, Event};
+use crate::tlog::merkle::{consistency_proof, inclusion_proof};
+use crate::tlog::{
+    LeafHash, LeafIndex, NodeHash, NoteSignature, RightEdge, SignedCheckpoint, TileHashes, TlogProof, TreeSize,
+};
+use evidence_store::{EvidenceStore, Piece};
+use index::Index;
+use segment::SegmentReader;
+use sequencer::Message;
+use vault::Vault;
+
+/// Submissions that may wait: a second's worth. What comes on top is told to come again.
+const QUEUE_ENTRIES_MAX: usize = 4096;
+/// Bytes of bodies that may wait.
+const QUEUE_BYTES_MAX: usize = 256 << 20;
+
+/// What a caller waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The entry is durable.
+    Accepted,
+    /// A signed checkpoint covers it.
+    Included,
+}
+
+/// How a ledger is opened.
+pub struct LedgerOptions {
+    /// The folder of all its stores.
+    pub dir: PathBuf,
+    /// Its name: the origin of its checkpoints.
+    pub origin: String,
+    /// The log's Ed25519 key.
+    pub signer: Arc<dyn Signer>,
+    /// The key under which the keys of bodies are sealed.
+    pub master: Arc<SealingKey>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The least time between two checkpoints.
+    pub checkpoint_interval: Duration,
+    /// Room that must be left on the disk for a batch to be taken.
+    pub free_bytes_min: u64,
+}
+
+/// What the sequencer and all readers share.
+pub(super) struct Shared {
+    index: Index,
+    vault: Vault,
+    tiles: Tiles,
+    evidence: Mutex<EvidenceStore>,
+    pieces: SegmentReader,
+    closing: Closing,
+    latest: RwLock<Option<Arc<SignedCheckpoint>>>,
+    rounds: watch::Sender<u64>,
+    size: AtomicU64,
+    read_only: AtomicBool,
+    full: AtomicBool,
+    fault: Mutex<Option<String>>,
+}
+
+/// The right edge as the tiles have it: one appender, the sequencer.
+pub(super) struct Closing(Mutex<RightEdge>);
+
+impl Closing {
+    fn append(&self, leaf: LeafHash) -> Vec<NodeHash> {
+        self.0.lock().expect("no holder of this lock panics").append(leaf)
+    }
+}
+
+impl Shared {
+    fn publish(&self, signed: SignedCheckpoint) {
+        *self.latest.write().expect("no holder of this lock panics") = Some(Arc::new(signed));
+    }
+
+    fn latest(&self) -> Option<Arc<SignedCheckpoint>> {
+        self.latest.read().expect("no holder of this lock panics").clone()
+    }
+
+    fn published_size(&self) -> Option<u64> {
+        self.latest().map(|signed| signed.checkpoint().size().0)
+    }
+
+    fn keep(&self, kind: EvidenceKind, key: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        self.evidence.lock().expect("no holder of this lock panics").append(kind, key, bytes).map(drop)
+    }
+
+    fn set_size(&self, size: u64) {
+        self.size.store(size, Ordering::Release);
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.read_only.load(Ordering::Acquire)
+    }
+
+    fn note_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    fn note_batch(&self, entries: usize, elapsed: Duration) {
+        metrics::counter!("affiant_ledger_entries_total").increment(entries as u64);
+        metrics::histogram!("affiant_ledger_batch_entries").record(u32::try_from(entries).unwrap_or(u32::MAX));
+        metrics::histogram!("affiant_ledger_commit_seconds").record(elapsed);
+    }
+
+    fn fail(&self, fault: &dyn std::fmt::Display) {
+        *self.fault.lock().expect("no holder of this lock panics") = Some(fault.to_string());
+    }
+
+    fn entry(&self, index: u64) -> Result<Entry, TileReadError> {
+        let bytes = self.tiles.entry(index)?;
+        Entry::parse(&bytes).map_err(|_| TileReadError::NoEntry(index))
+    }
+
+    fn issuer_of(&self, index: u64) -> Option<String> {
+        let entry = self.entry(index).ok()?;
+        entry.event.stream().map(|(issuer, _)| issuer.to_owned())
+    }
+}
+
+/// What goes wrong when the ledger is read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The tiles.
+    #[error(transparent)]
+    Tiles(#[from] TileReadError),
+    /// The index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A record as the ledger has it.
+#[derive(Clone, Debug)]
+pub struct StoredRecord {
+    /// The entry that brought it in.
+    pub entry: Entry,
+    /// The entry's bytes.
+    pub entry_bytes: Vec<u8>,
+    /// What is kept beside the body; `None` when the record was erased.
+    pub body: Option<(Particulars, Vec<u8>)>,
+}
+
+/// A checkpoint that was shown to witnesses, with what they answered.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// The checkpoint, cosignatures and all.
+    pub checkpoint: SignedCheckpoint,
+    /// Timestamp tokens over its text.
+    pub tokens: Vec<Vec<u8>>,
+}
+
+/// A running ledger. Clones are the same one.
+#[derive(Clone)]
+pub struct Ledger {
+    shared: Arc<Shared>,
+    queue: crossbeam_channel::Sender<Message>,
+    queued_bytes: Arc<AtomicUsize>,
+    thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
+    // Held as long as the ledger is: one writer.
+    _lock: Arc<std::fs::File>,
+}
+
+impl Ledger {
+    /// Puts an event into the ledger. The answer comes when `stage` is reached; a submission that was there before gets
+    /// the receipt that it got then.
+    ///
+    /// # Errors
+    /// At once when the queue is full or the sequencer has stopped.
+    pub fn append(
+        &self,
+        submission: Submission,
+        stage: Stage,
+    ) -> Result<impl Future<Output = Result<Receipt, AppendError>> + use<>, AppendError> {
+        let bytes = submission.bytes();
+        if self.queued_bytes.fetch_add(bytes, Ordering::Relaxed) > QUEUE_BYTES_MAX {
+            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(AppendError::Busy);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.queue.try_send(Message::Append { submission, stage, reply }).map_err(|error| {
+            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            match error {
+                crossbeam_channel::TrySendError::Full(_) => AppendError::Busy,
+                crossbeam_channel::TrySendError::Disconnected(_) => AppendError::Stopped,
+            }
+        })?;
+        Ok(async move { answer.await.unwrap_or(Err(AppendError::Stopped)) })
+    }
+
+    /// Puts an event without a body into the ledger and waits until it is durable.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append), and whatever the sequencer answers.
+    pub async fn append_event(&self, event: Event) -> Result<Receipt, AppendError> {
+        self.append(Submission { draft: EntryDraft::new(event), body: None }, Stage::Accepted)?.await
+    }
+
+    /// The newest signed checkpoint.
+    #[must_use]
+    pub fn latest(&self) -> Option<Arc<SignedCheckpoint>> {
+        self.shared.latest()
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.shared.size.load(Ordering::Acquire)
+    }
+
+    /// The tiles.
+    #[must_use]
+    pub fn tiles(&self) -> &Tiles {
+        &self.shared.tiles
+    }
+
+    /// The entry at `index`, and its bytes.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn entry(&self, index: u64) -> Result<(Entry, Vec<u8>), ReadError> {
+        if index >= self.size() {
+            return Err(TileReadError::NoEntry(index).into());
+        }
+        let bytes = self.shared.tiles.entry(index)?;
+        let entry = Entry::parse(&bytes).map_err(|_| TileReadError::NoEntry(index))?;
+        Ok((entry, bytes))
+    }
+
+    /// The index of the record with this digest.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn index_of_record(&self, record: Sha256Digest) -> Result<Option<u64>, ReadError> {
+        Ok(self.shared.index.by_record(record)?)
+    }
+
+    /// The index of the newest record with this uuid: of `issuer`, or of anybody.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn index_of_uuid(&self, issuer: Option<&str>, uuid: &str) -> Result<Option<u64>, ReadError> {
+        Ok(match issuer {
+            Some(issuer) => self.shared.index.by_uuid(issuer, uuid)?,
+            None => self.shared.index.by_any_uuid(uuid)?,
+        })
+    }
+
+    /// The index of the record that `issuer` made by submitting these bytes.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn index_of_submission(&self, issuer: &str, submitted: Sha256Digest) -> Result<Option<u64>, ReadError> {
+        Ok(self.shared.index.by_submission(issuer, submitted)?)
+    }
+
+    /// Indices of the records of `issuer` from its `first` on, at most `most`.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn records_of(&self, issuer: &str, first: u64, most: usize) -> Result<Vec<u64>, ReadError> {
+        Ok(self.shared.index.by_sequence(issuer, first, most)?)
+    }
+
+    /// The record at `index`.
+    ///
+    /// # Errors
+    /// When there is none there, or its body cannot be opened.
+    pub fn record(&self, index: u64) -> Result<StoredRecord, ReadError> {
+        let (entry, entry_bytes) = self.entry(index)?;
+        let at = self.shared.index.body(index)?.ok_or(TileReadError::NoEntry(index))?;
+        let body = match self.shared.vault.read(at) {
+            Ok((head, particulars, body)) => {
+                assert_eq!(head.index, index, "the index and the vault agree");
+                Some((particulars, body))
+            }
+            Err(VaultError::Erased) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(StoredRecord { entry, entry_bytes, body })
+    }
+
+    /// Erases the body of the record at `index`: says so in the ledger, then overwrites its key.
+    ///
+    /// # Errors
+    /// When there is none there, or a store refuses.
+    pub async fn erase(&self, index: u64) -> Result<Result<Receipt, AppendError>, ReadError> {
+        let stored = self.record(index)?;
+        let record = stored.entry.event.record().ok_or(TileReadError::NoEntry(index))?.clone();
+        let receipt = match self.append_event(Event::VconErased { of: record.record }).await {
+            Ok(receipt) => receipt,
+            Err(error) => return Ok(Err(error)),
+        };
+        let at = self.shared.index.body(index)?.ok_or(TileReadError::NoEntry(index))?;
+        self.shared.vault.erase(at)?;
+        if let Some((particulars, _)) = stored.body {
+            self.shared.index.forget(index, &record.issuer, &particulars.uuid, particulars.submitted)?;
+        }
+        Ok(Ok(receipt))
+    }
+
+    /// Proves that entry `index` is in the ledger: under the smallest checkpoint that was witnessed and covers it, else
+    /// under the newest. `None` when no checkpoint covers it yet.
+    ///
+    /// # Errors
+    /// When a tile cannot be read.
+    pub fn proof(&self, index: u64) -> Result<Option<(TlogProof, Option<Round>)>, ReadError> {
+        let round = self.round_above(index)?;
+        let checkpoint = match (&round, self.latest()) {
+            (Some(round), _) => round.checkpoint.clone(),
+            (None, Some(latest)) if latest.checkpoint().size().0 > index => (*latest).clone(),
+            _ => return Ok(None),
+        };
+        let size = checkpoint.checkpoint().size();
+        let hashes = inclusion_proof(LeafIndex(index), size, &TileHashes::new(self.tiles(), size))?;
+        Ok(Some((TlogProof::new(LeafIndex(index), hashes, checkpoint), round)))
+    }
+
+    /// Proves that the ledger of `old` entries is the beginning of that of `new` entries.
+    ///
+    /// # Errors
+    /// When a tile cannot be read.
+    pub fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Vec<NodeHash>, ReadError> {
+        Ok(consistency_proof(old, new, &TileHashes::new(self.tiles(), new))?)
+    }
+
+    /// Freezes the newest checkpoint for a witness round; `None` when it is the last round's, or there is none.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub fn begin_round(&self) -> Result<Option<Arc<SignedCheckpoint>>, ReadError> {
+        let Some(latest) = self.latest() else { return Ok(None) };
+        let size = latest.checkpoint().size().0;
+        if *self.shared.rounds.borrow() >= size {
+            return Ok(None);
+        }
+        self.keep_round_piece(EvidenceKind::Round, size, latest.note().to_string().as_bytes())?;
+        self.shared.rounds.send_replace(size);
+        Ok(Some(latest))
+    }
+
+    /// Keeps a cosignature of the round of `size`.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub fn keep_cosignature(&self, size: u64, cosignature: &NoteSignature) -> Result<(), ReadError> {
+        self.keep_round_piece(EvidenceKind::Cosignature, size, cosignature.to_string().as_bytes())
+    }
+
+    /// Keeps a timestamp token over the checkpoint text of the round of `size`.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub fn keep_checkpoint_token(&self, size: u64, token: &[u8]) -> Result<(), ReadError> {
+        self.keep_round_piece(EvidenceKind::CheckpointToken, size, token)
+    }
+
+    /// Keeps a CRL.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub fn keep_crl(&self, number: u64, crl: &[u8]) -> Result<(), ReadError> {
+        Ok(self.shared.keep(EvidenceKind::Crl, number, crl)?)
+    }
+
+    fn keep_round_piece(&self, kind: EvidenceKind, size: u64, bytes: &[u8]) -> Result<(), ReadError> {
+        let mut evidence = self.shared.evidence.lock().expect("no holder of this lock panics");
+        let at = evidence.append(kind, size, bytes)?;
+        self.shared.index.insert_round_piece(size, at)?;
+        drop(evidence);
+        // Whoever waits for witnesses looks again.
+        self.shared.rounds.send_modify(|_| ());
+        Ok(())
+    }
+
+    /// The smallest round that covers entry `index` and was answered by a witness or an authority; else the smallest
+    /// that covers it.
+    ///
+    /// # Errors
+    /// When the index or the evidence store cannot be read.
+    pub fn round_above(&self, index: u64) -> Result<Option<Round>, ReadError> {
+        let mut first = None;
+        let mut size = index + 1;
+        // A witness that was away for long leaves many rounds without an answer; the newest answer is not far.
+        for _ in 0..64 {
+            let Some(round) = self.round_at_least(size)? else { break };
+            if !round.tokens.is_empty() || round.checkpoint.note().signatures().len() > 1 {
+                return Ok(Some(round));
+            }
+            size = round.checkpoint.checkpoint().size().0 + 1;
+            first = first.or(Some(round));
+        }
+        Ok(first)
+    }
+
+    /// The smallest round of at least `size` entries.
+    ///
+    /// # Errors
+    /// When the index or the evidence store cannot be read.
+    pub fn round_at_least(&self, size: u64) -> Result<Option<Round>, ReadError> {
+        let Some((_, positions)) = self.shared.index.round_at_least(size)? else { return Ok(None) };
+        let mut checkpoint: Option<SignedCheckpoint> = None;
+        let mut tokens = Vec::new();
+        for position in positions {
+            let frame = self.shared.pieces.read(position)?;
+            let Some(piece) = frame.as_deref().and_then(Piece::parse) else { continue };
+            match piece.kind {
+                EvidenceKind::Round => checkpoint = SignedCheckpoint::parse(&piece.bytes).ok(),
+                EvidenceKind::Cosignature => {
+                    let line = std::str::from_utf8(&piece.bytes).ok();
+                    if let (Some(checkpoint), Some(line)) = (&mut checkpoint, line)
+                        && let Ok(signature) = NoteSignature::parse(line)
+                    {
+                        // A note has room for sixteen; later ones are kept in the store all the same.
+                        let _ = checkpoint.add(signature);
+                    }
+                }
+                EvidenceKind::CheckpointToken => tokens.push(piece.bytes),
+                EvidenceKind::Checkpoint | EvidenceKind::RecordToken | EvidenceKind::Crl => {}
+            }
+        }
+        Ok(checkpoint.map(|checkpoint| Round { checkpoint, tokens }))
+    }
+
+    /// Tells whenever a round begins or is answered: the size of the newest.
+    #[must_use]
+    pub fn rounds(&self) -> watch::Receiver<u64> {
+        self.shared.rounds.subscribe()
+    }
+
+    /// Why the sequencer has stopped, if it has; or that the disk is full.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let fault = self.shared.fault.lock().expect("no holder of this lock panics").clone();
+        fault.or_else(|| self.shared.full.load(Ordering::Relaxed).then(|| "the disk is full".to_owned())).or_else(
+            || {
+                self.shared
+                    .is_read_only()
+                    .then(|| "read-only: no witness has confirmed that this is the newest state".to_owned())
+            },
+        )
+    }
+
+    /// Stops the sequencer after what waits now; everything acknowledged is durable and snapshotted.
+    pub fn stop(&self) {
+        let _ = self.queue.send(Message::Stop);
+        let thread = self.thread.lock().expect("no holder of this lock panics").take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The folders and files of a data directory.
+pub(crate) struct Layout<'a>(pub(crate) &'a Path);
+
+impl Layout<'_> {
+    fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.0.join("ledger")
+    }
+
+    fn snapshot(&self) -> PathBuf {
+        self.0.join("ledger").join("snapshot")
+    }
+
+    fn tiles(&self) -> PathBuf {
+        self.0.join("tiles")
+    }
+
+    fn vault(&self) -> PathBuf {
+        self.0.join("vault")
+    }
+
+    fn evidence(&self) -> PathBuf {
+        self.0.join("evidence")
+    }
+
+    fn index(&self) -> PathBuf {
+        self.0.join("index")
+    }
+}

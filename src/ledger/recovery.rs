@@ -1,0 +1,367 @@
+//! Opening a ledger: what a crash, a torn write or a restored backup may have left, put right or refused.
+
+use std::fs::OpenOptions;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, RwLock};
+
+use tokio::sync::watch;
+
+use super::evidence_store::{EvidenceKind, EvidenceStore};
+use super::index::{Index, IndexError, IndexedRecord};
+use super::journal::Batch;
+use super::segment::{FramePosition, SegmentReader, SegmentWriter, StoreError};
+use super::sequencer::{Sequencer, State};
+use super::snapshot::{self, Position};
+use super::tiles::{TileReadError, TileWriter, Tiles};
+use super::vault::{FrameHead, Vault, VaultError, VaultWriter};
+use super::{Closing, Layout, Ledger, LedgerOptions, QUEUE_ENTRIES_MAX, Shared, Stage, Submission};
+use crate::crypto::Sha256Digest;
+use crate::evidence::entry::first_prev;
+use crate::evidence::{Entry, EntryDraft, Event};
+use crate::tlog::merkle::{consistency_proof, leaf_hash};
+use crate::tlog::{NodeHash, SignedCheckpoint, TileHashes, TreeSize, VerifierKey, VerifierKeyError};
+
+/// Why a ledger is not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// Another process has it.
+    #[error("{0} is in use by another process")]
+    Locked(PathBuf),
+    /// A store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The tiles.
+    #[error(transparent)]
+    Tiles(#[from] TileReadError),
+    /// The index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The log's key cannot name the log.
+    #[error("the origin or the key of the log: {0}")]
+    Key(#[from] VerifierKeyError),
+    /// An entry of the journal does not follow the one before it.
+    #[error("entry {0} in the journal does not follow the one before it")]
+    Chain(u64),
+    /// The journal ends before what was signed: it was damaged, or is an older copy.
+    #[error("the journal has {journal} entries, but a checkpoint of {signed} was signed")]
+    ShorterThanSigned {
+        /// Entries there.
+        journal: u64,
+        /// Entries signed.
+        signed: u64,
+    },
+    /// The journal is not the one that was signed.
+    #[error("the root at {0} entries is not the one that was signed")]
+    OtherThanSigned(u64),
+    /// The ledger in the folder has another origin or key.
+    #[error("the ledger in this folder is {found}, not {wanted}")]
+    OtherLog {
+        /// What is there.
+        found: String,
+        /// What was asked for.
+        wanted: String,
+    },
+    /// The bodies do not open.
+    #[error("the bodies in the vault do not open under this master key")]
+    MasterKey,
+    /// The thread could not be started.
+    #[error("the sequencer could not be started: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+/// A ledger that is whole again and has not signed anything yet.
+///
+/// Whoever starts it asks the witnesses first: a restored backup must not fork.
+pub struct Recovered {
+    options: LedgerOptions,
+    lock: std::fs::File,
+    position: Position,
+    journal: SegmentWriter,
+    vault: VaultWriter,
+    tiles: TileWriter,
+    index: Index,
+    evidence: EvidenceStore,
+    latest: Option<SignedCheckpoint>,
+    last_round: u64,
+}
+
+impl Recovered {
+    /// Opens the ledger in `options.dir`, or makes one there.
+    ///
+    /// # Errors
+    /// When another process has it, a store cannot be read or written, or what is there is not what was signed.
+    pub fn open(options: LedgerOptions) -> Result<Self, RecoveryError> {
+        let dir = options.dir.clone();
+        let layout = Layout(&dir);
+        std::fs::create_dir_all(&dir).map_err(StoreError::io(&dir))?;
+        let path = layout.lock();
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let lock = lock.map_err(StoreError::io(&path))?;
+        lock.try_lock().map_err(|_| RecoveryError::Locked(dir.clone()))?;
+
+        let index = Index::open(&layout.index())?;
+        let mut signed: Option<SignedCheckpoint> = None;
+        let mut last_round = 0;
+        let mut rounds = Ok(());
+        let evidence = EvidenceStore::open(&layout.evidence(), |at, piece| match piece.kind {
+            EvidenceKind::Checkpoint => signed = SignedCheckpoint::parse(&piece.bytes).ok().or(signed.take()),
+            EvidenceKind::Round | EvidenceKind::Cosignature | EvidenceKind::CheckpointToken => {
+                last_round = last_round.max(piece.key);
+                if let Err(error) = index.insert_round_piece(piece.key, at) {
+                    rounds = Err(error);
+                }
+            }
+            EvidenceKind::RecordToken | EvidenceKind::Crl => {}
+        })?;
+        rounds?;
+
+        let (position, from) =
+            snapshot::read(&layout.snapshot())?.unwrap_or_else(|| (Position::empty(), FramePosition::START));
+        let tiles = TileWriter::open(&layout.tiles(), position.edge.size())?;
+        let mut replay = Replay { position, tiles, last_frame: None, erased: Vec::new() };
+        let end = replay.journal(&SegmentReader::new(&layout.journal()), from, signed.as_ref())?;
+        let Replay { position, mut tiles, last_frame, erased } = replay;
+        if let Some(signed) = &signed {
+            let (journal, signed) = (position.edge.size().0, signed.checkpoint().size().0);
+            if journal < signed {
+                return Err(RecoveryError::ShorterThanSigned { journal, signed });
+            }
+        }
+        let mut journal = SegmentWriter::open(&layout.journal(), end)?;
+        if let Some(last) = last_frame {
+            journal.rewrite_last(last)?;
+        }
+        tiles.sync()?;
+        let vault = Vault::open(&layout.vault(), options.master.clone())?;
+        catch_up(&index, &vault, &Tiles::new(&layout.tiles()), &position)?;
+        for record in erased {
+            if let Some(at) = index.by_record(record)?.map(|at| index.body(at)).transpose()?.flatten() {
+                vault.vault().erase(at)?;
+            }
+        }
+        let recovered =
+            Self { position, journal, vault, tiles, index, evidence, latest: signed, last_round, lock, options };
+        recovered.check_log()?;
+        Ok(recovered)
+    }
+
+    /// Entry 0 says which log this is; the newest checkpoint must be of the key that will sign the next one.
+    fn check_log(&self) -> Result<(), RecoveryError> {
+        let key = VerifierKey::ed25519(&self.options.origin, self.options.signer.verifying_key())?;
+        if let Some(latest) = &self.latest
+            && latest.check_log(&key).is_err()
+        {
+            let found = latest.checkpoint().origin().to_owned();
+            return Err(RecoveryError::OtherLog { found, wanted: key.to_string() });
+        }
+        Ok(())
+    }
+
+    /// The newest checkpoint that was signed before.
+    #[must_use]
+    pub fn latest(&self) -> Option<&SignedCheckpoint> {
+        self.latest.as_ref()
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.position.edge.size().0
+    }
+
+    /// Proves that the ledger of `old` entries is the beginning of that of `new` entries.
+    ///
+    /// # Errors
+    /// When a tile cannot be read.
+    pub fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Vec<NodeHash>, TileReadError> {
+        let tiles = Tiles::new(&Layout(&self.options.dir).tiles());
+        consistency_proof(old, new, &TileHashes::new(&tiles, new))
+    }
+
+    /// Starts the sequencer; read-only when nobody could say that this is the newest state.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start(self, read_only: bool) -> Result<Ledger, RecoveryError> {
+        let (queue, receiver) = crossbeam_channel::bounded(QUEUE_ENTRIES_MAX);
+        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let size = self.size();
+        let layout_tiles = Layout(&self.options.dir).tiles();
+        let shared = Arc::new(Shared {
+            vault: self.vault.vault(),
+            tiles: Tiles::new(&layout_tiles),
+            pieces: self.evidence.reader(),
+            evidence: Mutex::new(self.evidence),
+            closing: Closing(Mutex::new(self.position.edge.clone())),
+            latest: RwLock::new(self.latest.map(Arc::new)),
+            rounds: watch::Sender::new(self.last_round),
+            size: AtomicU64::new(size),
+            read_only: AtomicBool::new(read_only),
+            full: AtomicBool::new(false),
+            fault: Mutex::new(None),
+            index: self.index,
+        });
+        let key = VerifierKey::ed25519(&self.options.origin, self.options.signer.verifying_key())?;
+        let sequencer = Sequencer {
+            shared: shared.clone(),
+            clock: self.options.clock,
+            signer: self.options.signer,
+            checkpoint_interval: self.options.checkpoint_interval,
+            free_bytes_min: self.options.free_bytes_min,
+            snapshot_path: Layout(&self.options.dir).snapshot(),
+            dir: self.options.dir,
+            position: self.position,
+            vault: self.vault,
+            journal: self.journal,
+            tiles: self.tiles,
+            queue: receiver,
+            queued_bytes: queued_bytes.clone(),
+            state: State::at(size),
+            origin: self.options.origin.clone(),
+        };
+        let thread = std::thread::Builder::new().name("sequencer".into()).spawn(move || sequencer.run());
+        let thread = thread.map_err(RecoveryError::Thread)?;
+        let ledger = Ledger {
+            shared,
+            queue,
+            queued_bytes,
+            thread: Arc::new(Mutex::new(Some(thread))),
+            _lock: Arc::new(self.lock),
+        };
+        if size == 0 {
+            let opened =
+                Event::LedgerOpened { origin: self.options.origin, keys: vec![key.to_string()], predecessor: None };
+            // Nobody waits for it; it is first in the queue all the same.
+            let submission = Submission { draft: EntryDraft::new(opened), body: None };
+            drop(ledger.append(submission, Stage::Accepted));
+        }
+        Ok(ledger)
+    }
+}
+
+/// The journal read again from a snapshot on.
+struct Replay {
+    position: Position,
+    tiles: TileWriter,
+    last_frame: Option<FramePosition>,
+    erased: Vec<Sha256Digest>,
+}
+
+impl Replay {
+    /// Gives where the journal ends: behind the last frame that is whole.
+    fn journal(
+        &mut self,
+        reader: &SegmentReader,
+        from: FramePosition,
+        signed: Option<&SignedCheckpoint>,
+    ) -> Result<FramePosition, RecoveryError> {
+        let mut scan = reader.scan(from);
+        let mut end = from;
+        while let Some(frame) = scan.next() {
+            match frame {
+                Ok((at, frame)) => {
+                    let size = self.position.edge.size().0;
+                    let batch = Batch::parse(&frame).ok_or(RecoveryError::Chain(size))?;
+                    // A frame that was being moved when the power went is there twice.
+                    if batch.first + batch.entries.len() as u64 > size {
+                        self.batch(&batch)?;
+                        self.last_frame = Some(at);
+                    }
+                    let checkpoint = signed.map(SignedCheckpoint::checkpoint);
+                    if let Some(checkpoint) = checkpoint.filter(|c| c.size() == self.position.edge.size())
+                        && checkpoint.root() != self.position.edge.root()
+                    {
+                        return Err(RecoveryError::OtherThanSigned(checkpoint.size().0));
+                    }
+                    end = scan.position();
+                }
+                // A torn end: nobody was told that it was there, unless a checkpoint covers it, which the caller checks.
+                Err(StoreError::Damaged { path, offset }) => {
+                    let last = reader.segments()?.last().copied().unwrap_or(0);
+                    if scan.position().segment < last {
+                        return Err(StoreError::Damaged { path, offset }.into());
+                    }
+                    tracing::warn!(offset, "the last frame of the journal is torn and was never acknowledged; cut off");
+                }
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Ok(end)
+    }
+
+    fn batch(&mut self, batch: &Batch) -> Result<(), RecoveryError> {
+        let mut index = self.position.edge.size().0;
+        if batch.first != index {
+            return Err(RecoveryError::Chain(index));
+        }
+        for bytes in &batch.entries {
+            let entry = Entry::parse(bytes).map_err(|_| RecoveryError::Chain(index))?;
+            let prev = self.position.last_leaf.map_or_else(first_prev, |leaf| Sha256Digest(*leaf.as_bytes()));
+            if entry.index != index || entry.prev != prev {
+                return Err(RecoveryError::Chain(index));
+            }
+            if let Some((issuer, seq)) = entry.event.stream() {
+                self.position.sequences.insert(issuer.to_owned(), seq);
+            }
+            if let Event::VconErased { of } = entry.event {
+                self.erased.push(of);
+            }
+            let leaf = leaf_hash(bytes);
+            let closed = self.position.edge.append(leaf);
+            self.tiles.push(bytes, &closed)?;
+            self.position.last_leaf = Some(leaf);
+            self.position.last_time = Some(entry.time);
+            index += 1;
+        }
+        if self.position.edge.root() != batch.root() {
+            return Err(RecoveryError::Chain(index));
+        }
+        Ok(())
+    }
+}
+
+/// Brings the index up to the journal from the vault.
+fn catch_up(index: &Index, vault: &VaultWriter, tiles: &Tiles, position: &Position) -> Result<(), RecoveryError> {
+    let size = position.edge.size().0;
+    let (mut known, mut from) = index.watermark()?;
+    if known > size || from > vault.end() {
+        index.clear()?;
+        (known, from) = (0, FramePosition::START);
+    }
+    if known == size {
+        return Ok(());
+    }
+    let vault_reader = vault.vault();
+    let mut indexed = 0_u64;
+    for frame in vault_reader.bodies().scan(from) {
+        let (at, frame) = frame?;
+        let Some((head, _)) = FrameHead::parse(&frame) else { continue };
+        // Bodies of a batch that never reached its commit point belong to nobody.
+        if head.index >= size {
+            continue;
+        }
+        let bytes = tiles.entry(head.index)?;
+        let entry = Entry::parse(&bytes).map_err(|_| RecoveryError::Chain(head.index))?;
+        let Some(record) = entry.event.record().filter(|record| record.record == head.record) else { continue };
+        let personal = match vault_reader.read(at) {
+            Ok((_, particulars, _)) => Some((particulars.uuid, particulars.submitted)),
+            Err(VaultError::Erased) => None,
+            Err(VaultError::Store(error)) => return Err(error.into()),
+            Err(VaultError::Sealed) => return Err(RecoveryError::MasterKey),
+        };
+        index.insert(&IndexedRecord {
+            index: head.index,
+            record: record.record,
+            issuer: record.issuer.clone(),
+            seq: record.seq,
+            personal,
+            body: at,
+        })?;
+        indexed += 1;
+    }
+    index.set_watermark(size, vault.end())?;
+    index.flush()?;
+    tracing::info!(from = known, tree_size = size, records = indexed, "index rebuilt");
+    Ok(())
+}

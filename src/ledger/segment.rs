@@ -1,0 +1,425 @@
+//! Append-only files of checked frames: what the vault, the journal and the evidence store are made of.
+//!
+//! A segment `0000000000000000.seg` holds frames `length u32 ‖ crc32 u32 ‖ payload`, little-endian. A store is a folder
+//! of segments, numbered from 0; only the last one grows.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// Bytes after which a new segment begins: large enough to be few, small enough to copy.
+const SEGMENT_BYTES_MAX: u64 = 256 << 20;
+/// Bytes of one frame: a batch of entries, or one record body of the largest size with its seal.
+pub(super) const FRAME_BYTES_MAX: usize = 128 << 20;
+const HEADER_BYTES: usize = 8;
+
+/// Why a store could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk is full, or may not take more; nothing was written and writing may go on later.
+    #[error("the disk takes no more: {0}")]
+    Full(#[source] io::Error),
+    /// The operating system said no.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// A write or sync has failed before, and what is on the disk is not known: only a restart finds out.
+    #[error("an earlier write failed; the store is closed until a restart")]
+    Poisoned,
+    /// A frame is damaged.
+    #[error("{path}: the frame at byte {offset} is damaged")]
+    Damaged {
+        /// The segment.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+    },
+}
+
+impl StoreError {
+    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+}
+
+/// Where a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FramePosition {
+    pub(super) segment: u64,
+    pub(super) offset: u64,
+}
+
+impl FramePosition {
+    pub(super) const START: Self = Self { segment: 0, offset: 0 };
+
+    pub(super) fn to_bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.segment.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.offset.to_be_bytes());
+        bytes
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (segment, offset) = bytes.split_first_chunk::<8>()?;
+        Some(Self { segment: u64::from_be_bytes(*segment), offset: u64::from_be_bytes(offset.try_into().ok()?) })
+    }
+}
+
+/// The reading side: shared, and open while the writer appends.
+#[derive(Clone, Debug)]
+pub(super) struct SegmentReader {
+    dir: Arc<Path>,
+    open: Arc<Mutex<HashMap<u64, Arc<File>>>>,
+}
+
+impl SegmentReader {
+    pub(super) fn new(dir: &Path) -> Self {
+        Self { dir: dir.into(), open: Arc::default() }
+    }
+
+    pub(super) fn path(&self, segment: u64) -> PathBuf {
+        self.dir.join(format!("{segment:016}.seg"))
+    }
+
+    fn file(&self, segment: u64) -> Result<Arc<File>, StoreError> {
+        let mut open = self.open.lock().expect("no holder of this lock panics");
+        if let Some(file) = open.get(&segment) {
+            return Ok(file.clone());
+        }
+        let path = self.path(segment);
+        let file = Arc::new(File::open(&path).map_err(StoreError::io(&path))?);
+        // A handful of segments is read at a time; the rest would only hold descriptors.
+        if open.len() >= 64 {
+            open.clear();
+        }
+        open.insert(segment, file.clone());
+        Ok(file)
+    }
+
+    /// Reads the frame at `position`; `None` at the end of its segment.
+    pub(super) fn read(&self, position: FramePosition) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.path(position.segment);
+        let file = self.file(position.segment)?;
+        let length = file.metadata().map_err(StoreError::io(&path))?.len();
+        if position.offset == length {
+            return Ok(None);
+        }
+        let damaged = || StoreError::Damaged { path: path.clone(), offset: position.offset };
+        let mut header = [0; HEADER_BYTES];
+        if length < position.offset + HEADER_BYTES as u64 {
+            return Err(damaged());
+        }
+        file.read_exact_at(&mut header, position.offset).map_err(StoreError::io(&path))?;
+        let [a, b, c, d, crc @ ..] = header;
+        let bytes = u32::from_le_bytes([a, b, c, d]) as usize;
+        let end = position.offset + (HEADER_BYTES + bytes) as u64;
+        if bytes == 0 || bytes > FRAME_BYTES_MAX || end > length {
+            return Err(damaged());
+        }
+        let mut payload = vec![0; bytes];
+        file.read_exact_at(&mut payload, position.offset + HEADER_BYTES as u64).map_err(StoreError::io(&path))?;
+        if crc32fast::hash(&payload) == u32::from_le_bytes(crc) { Ok(Some(payload)) } else { Err(damaged()) }
+    }
+
+    /// Reads every frame from `from` on, in order. Stops behind the first damaged one.
+    pub(super) fn scan(&self, from: FramePosition) -> Scan<'_> {
+        Scan { reader: self, next: from, ended: false }
+    }
+
+    /// Numbers of the segments, in order.
+    pub(super) fn segments(&self) -> Result<Vec<u64>, StoreError> {
+        let mut numbers = Vec::new();
+        for entry in std::fs::read_dir(&self.dir).map_err(StoreError::io(&self.dir))? {
+            let name = entry.map_err(StoreError::io(&self.dir))?.file_name();
+            let number: Option<u64> =
+                name.to_str().and_then(|name| name.strip_suffix(".seg")).and_then(|name| name.parse().ok());
+            numbers.extend(number);
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+/// See [`SegmentReader::scan`].
+pub(super) struct Scan<'a> {
+    reader: &'a SegmentReader,
+    next: FramePosition,
+    ended: bool,
+}
+
+impl Scan<'_> {
+    /// Where the next frame would begin.
+    pub(super) fn position(&self) -> FramePosition {
+        self.next
+    }
+}
+
+impl Iterator for Scan<'_> {
+    type Item = Result<(FramePosition, Vec<u8>), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.ended {
+            match self.reader.read(self.next) {
+                Ok(Some(payload)) => {
+                    let position = self.next;
+                    self.next.offset += (HEADER_BYTES + payload.len()) as u64;
+                    return Some(Ok((position, payload)));
+                }
+                Ok(None) => {
+                    let following = FramePosition { segment: self.next.segment + 1, offset: 0 };
+                    if self.reader.path(following.segment).exists() {
+                        self.next = following;
+                    } else {
+                        self.ended = true;
+                    }
+                }
+                Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => self.ended = true,
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The writing side: one at a time, kept so by the lock on the data folder.
+#[derive(Debug)]
+pub(super) struct SegmentWriter {
+    reader: SegmentReader,
+    file: File,
+    end: FramePosition,
+    pending: Vec<u8>,
+    poisoned: bool,
+}
+
+impl SegmentWriter {
+    /// Opens the store in `dir`, which is made if it is not there, to append at `end`: what lies behind is cut off.
+    pub(super) fn open(dir: &Path, end: FramePosition) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
+        let reader = SegmentReader::new(dir);
+        for segment in reader.segments()?.into_iter().filter(|segment| *segment > end.segment) {
+            let path = reader.path(segment);
+            std::fs::remove_file(&path).map_err(StoreError::io(&path))?;
+        }
+        let file = Self::open_segment(&reader, end.segment)?;
+        let path = reader.path(end.segment);
+        let length = file.metadata().map_err(StoreError::io(&path))?.len();
+        assert!(length >= end.offset, "the end of a store lies within its last segment");
+        if length > end.offset {
+            file.set_len(end.offset).map_err(StoreError::io(&path))?;
+        }
+        file.sync_all().map_err(StoreError::io(&path))?;
+        Ok(Self { reader, file, end, pending: Vec::new(), poisoned: false })
+    }
+
+    fn open_segment(reader: &SegmentReader, segment: u64) -> Result<File, StoreError> {
+        let path = reader.path(segment);
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
+        let file = file.map_err(StoreError::io(&path))?;
+        sync_dir(&reader.dir)?;
+        Ok(file)
+    }
+
+    pub(super) fn reader(&self) -> SegmentReader {
+        self.reader.clone()
+    }
+
+    /// Where the next frame will begin.
+    pub(super) fn end(&self) -> FramePosition {
+        FramePosition { offset: self.end.offset + self.pending.len() as u64, ..self.end }
+    }
+
+    /// Takes a frame in, to be written by [`commit`](Self::commit), and gives its place.
+    pub(super) fn push(&mut self, parts: &[&[u8]]) -> FramePosition {
+        let position = self.end();
+        let mut hasher = crc32fast::Hasher::new();
+        parts.iter().for_each(|part| hasher.update(part));
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
+        assert!((1..=FRAME_BYTES_MAX).contains(&bytes), "a frame keeps its limits");
+        let length = u32::try_from(bytes).expect("a frame is below 4 GiB");
+        self.pending.extend_from_slice(&length.to_le_bytes());
+        self.pending.extend_from_slice(&hasher.finalize().to_le_bytes());
+        parts.iter().for_each(|part| self.pending.extend_from_slice(part));
+        position
+    }
+
+    /// Forgets what was pushed and not committed.
+    pub(super) fn abandon(&mut self) {
+        self.pending.clear();
+    }
+
+    /// Writes what was pushed and makes it durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when nothing was written and the store is as it was; any other closes the store: after a
+    /// failed sync the kernel may have dropped the pages, so a second one would say nothing.
+    pub(super) fn commit(&mut self) -> Result<(), StoreError> {
+        if self.poisoned {
+            return Err(StoreError::Poisoned);
+        }
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let path = self.reader.path(self.end.segment);
+        if let Err(error) = self.file.write_all_at(&self.pending, self.end.offset) {
+            self.pending.clear();
+            let restored = self.file.set_len(self.end.offset).and_then(|()| self.file.sync_data());
+            if restored.is_ok() && is_full(&error) {
+                return Err(StoreError::Full(error));
+            }
+            self.poisoned = true;
+            return Err(StoreError::Io { path, source: error });
+        }
+        if let Err(source) = self.file.sync_data() {
+            self.poisoned = true;
+            return Err(StoreError::Io { path, source });
+        }
+        self.end.offset += self.pending.len() as u64;
+        self.pending.clear();
+        if self.end.offset >= SEGMENT_BYTES_MAX {
+            // A segment that cannot be begun is begun with the next commit; this one is done.
+            if let Ok(file) = Self::open_segment(&self.reader, self.end.segment + 1) {
+                self.file = file;
+                self.end = FramePosition { segment: self.end.segment + 1, offset: 0 };
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the frame at `position`, the last one, to a segment of its own and makes that durable.
+    ///
+    /// A frame that was read back after a crash may be in the page cache alone, and a sync that failed before does not
+    /// try again. A new file has no such past.
+    pub(super) fn rewrite_last(&mut self, position: FramePosition) -> Result<FramePosition, StoreError> {
+        let Some(payload) = self.reader.read(position)? else { return Ok(position) };
+        if position.offset == 0 {
+            return Ok(position);
+        }
+        let fresh = Self::open_segment(&self.reader, self.end.segment + 1)?;
+        let mut copy = Self {
+            reader: self.reader.clone(),
+            file: fresh,
+            end: FramePosition { segment: self.end.segment + 1, offset: 0 },
+            pending: Vec::new(),
+            poisoned: false,
+        };
+        let rewritten = copy.push(&[&payload]);
+        copy.commit()?;
+        let path = self.reader.path(self.end.segment);
+        self.file.set_len(position.offset).and_then(|()| self.file.sync_all()).map_err(StoreError::io(&path))?;
+        *self = copy;
+        Ok(rewritten)
+    }
+}
+
+/// Whether an error means that there is no room: ENOSPC, EDQUOT, EFBIG.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
+/// Makes the names in a folder durable.
+pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(StoreError::io(dir))
+}
+
+/// Writes a small file whole or not at all: temporary, sync, rename, sync of the folder.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    use std::io::Write as _;
+    let dir = path.parent().expect("a file of a store is in a folder");
+    let mut temporary = tempfile::NamedTempFile::new_in(dir).map_err(StoreError::io(dir))?;
+    temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all()).map_err(StoreError::io(path))?;
+    temporary.persist(path).map_err(|error| StoreError::Io { path: path.to_owned(), source: error.error })?;
+    sync_dir(dir)
+}
+
+/// Reads a small file: `None` when it is not there.
+pub(super) fn read_whole(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::Io { path: path.to_owned(), source: error }),
+    };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(StoreError::io(path))?;
+    Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(dir: &Path) -> Vec<Vec<u8>> {
+        SegmentReader::new(dir).scan(FramePosition::START).map_while(Result::ok).map(|(_, frame)| frame).collect()
+    }
+
+    fn written(dir: &Path) -> SegmentWriter {
+        let mut writer = SegmentWriter::open(dir, FramePosition::START).unwrap();
+        for frame in [b"one".as_slice(), b"two", b"three"] {
+            writer.push(&[frame]);
+        }
+        writer.commit().unwrap();
+        writer
+    }
+
+    #[test]
+    fn what_is_committed_reads_back_and_what_is_abandoned_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = written(dir.path());
+        let position = writer.push(&[b"fo", b"ur"]);
+        writer.abandon();
+        assert_eq!(writer.end(), position);
+        assert_eq!(frames(dir.path()), [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]);
+    }
+
+    #[test]
+    fn a_flipped_bit_or_a_torn_end_stops_the_scan_there() {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path());
+        let path = dir.path().join("0000000000000000.seg");
+        let whole = std::fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 4;
+            std::fs::write(&path, &flipped).unwrap();
+            let intact = [(0, 11), (11, 22), (22, 35)].iter().take_while(|(_, end)| at >= *end).count();
+            assert_eq!(frames(dir.path()).len(), intact, "bit in byte {at}");
+            let damaged = SegmentReader::new(dir.path()).scan(FramePosition::START).any(|frame| frame.is_err());
+            assert!(damaged, "bit in byte {at}");
+        }
+        for end in 0..whole.len() {
+            std::fs::write(&path, &whole[..end]).unwrap();
+            assert!(frames(dir.path()).len() < 3);
+        }
+    }
+
+    #[test]
+    fn reopening_cuts_what_lies_behind_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let end = written(dir.path()).end();
+        let mut writer = SegmentWriter::open(dir.path(), FramePosition { segment: 0, offset: 22 }).unwrap();
+        assert_eq!(frames(dir.path()).len(), 2);
+        writer.push(&[b"THREE"]);
+        writer.commit().unwrap();
+        assert_eq!((frames(dir.path()).len(), writer.end()), (3, end));
+    }
+
+    #[test]
+    fn the_last_frame_moves_to_a_new_segment() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = written(dir.path());
+        let moved = writer.rewrite_last(FramePosition { segment: 0, offset: 22 }).unwrap();
+        assert_eq!(moved, FramePosition { segment: 1, offset: 0 });
+        writer.push(&[b"four"]);
+        writer.commit().unwrap();
+        assert_eq!(frames(dir.path()).concat(), b"onetwothreefour");
+    }
+}

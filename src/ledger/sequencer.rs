@@ -1,0 +1,492 @@
+//! The sequencer: one thread that gives every entry its place.
+//!
+//! It closes a batch with whatever is waiting, and then goes the write path of `docs/ARCHITECTURE.md`: bodies to the
+//! vault, entries to the journal (the commit point), index, tiles, checkpoint, answers. A step that fails before the
+//! commit point refuses its batch; one that fails after it stops the thread, and a restart finishes what was begun.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use tokio::sync::oneshot;
+
+use super::evidence_store::EvidenceKind;
+use super::index::{IndexError, IndexedRecord};
+use super::journal::Batch;
+use super::segment::{FramePosition, SegmentWriter, StoreError};
+use super::snapshot::{self, Position};
+use super::tiles::{TileReadError, TileWriter};
+use super::vault::{SealedBody, VaultWriter};
+use super::{Shared, Stage};
+use crate::clock::Clock;
+use crate::crypto::{Sha256Digest, Signer};
+use crate::evidence::entry::first_prev;
+use crate::evidence::{Entry, EntryDraft};
+use crate::tlog::merkle::leaf_hash;
+use crate::tlog::{Checkpoint, CheckpointError, SignedCheckpoint};
+
+/// Entries of one batch: where a sync is paid for by enough of them (measured: 256 reach nine tenths of the best).
+const BATCH_ENTRIES_MAX: usize = 512;
+/// Bytes of bodies in one batch.
+const BATCH_BYTES_MAX: usize = 32 << 20;
+/// Entries between two snapshots: what a start reads again, well below a second.
+const SNAPSHOT_ENTRIES: u64 = 8192;
+/// How far the clock may be ahead of the last entry and the time that passed since, or behind it.
+const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(60);
+
+/// An event to be put into the ledger, with the body of the record if it is one.
+#[derive(Debug)]
+pub struct Submission {
+    /// The event.
+    pub draft: EntryDraft,
+    /// The body, sealed.
+    pub body: Option<SealedBody>,
+}
+
+impl Submission {
+    pub(super) fn bytes(&self) -> usize {
+        self.body.as_ref().map_or(0, SealedBody::bytes) + 1024
+    }
+}
+
+/// What an entry's submitter gets.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// The entry.
+    pub entry: Entry,
+    /// A checkpoint that covers it, where one was waited for.
+    pub checkpoint: Option<Arc<SignedCheckpoint>>,
+    /// Whether the same submission was there before: this is its receipt.
+    pub repeated: bool,
+}
+
+/// Why an event is not in the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The queue is full; later there is room.
+    #[error("the queue of the sequencer is full")]
+    Busy,
+    /// The disk is full; nothing was written.
+    #[error("the disk takes no more")]
+    Full,
+    /// The sequencer has stopped. What was in flight may or may not be in the ledger; asking again tells.
+    #[error("the sequencer has stopped")]
+    Stopped,
+    /// Signing is not allowed: nobody could say whether this ledger is a restored backup.
+    #[error("the ledger is read-only: no witness has confirmed that it is the newest")]
+    ReadOnly,
+    /// The issuer has another record with this uuid.
+    #[error("the issuer has another record with this uuid, entry {0}")]
+    UuidTaken(u64),
+    /// The record was anchored by another issuer.
+    #[error("another issuer has anchored this record")]
+    RecordTaken,
+    /// The clock cannot be believed.
+    #[error("the clock shows {now}, {ahead} s ahead of what the last entry and the elapsed time allow")]
+    Clock {
+        /// What it shows.
+        now: DateTime<Utc>,
+        /// How far ahead; negative when it went back.
+        ahead: i64,
+    },
+}
+
+pub(super) enum Message {
+    Append { submission: Submission, stage: Stage, reply: Reply },
+    Stop,
+}
+
+type Reply = oneshot::Sender<Result<Receipt, AppendError>>;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Tiles(#[from] TileReadError),
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+}
+
+pub(super) struct Sequencer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) signer: Arc<dyn Signer>,
+    pub(super) origin: String,
+    pub(super) checkpoint_interval: Duration,
+    pub(super) free_bytes_min: u64,
+    pub(super) dir: PathBuf,
+    pub(super) snapshot_path: PathBuf,
+    pub(super) position: Position,
+    pub(super) vault: VaultWriter,
+    pub(super) journal: SegmentWriter,
+    pub(super) tiles: TileWriter,
+    pub(super) queue: Receiver<Message>,
+    pub(super) queued_bytes: Arc<AtomicUsize>,
+    pub(super) state: State,
+}
+
+/// What the thread remembers between two turns.
+pub(super) struct State {
+    waiting: Vec<(u64, Receipt, Reply)>,
+    last_checkpoint: Option<Instant>,
+    last_snapshot: u64,
+    // Wall clock and monotonic time of the last batch.
+    believed: Option<(DateTime<Utc>, Duration)>,
+}
+
+impl State {
+    pub(super) fn at(size: u64) -> Self {
+        Self { waiting: Vec::new(), last_checkpoint: None, last_snapshot: size, believed: None }
+    }
+}
+
+/// A submission that has been given its place in the batch.
+struct Placed {
+    entry: Entry,
+    bytes: Vec<u8>,
+    body: Option<(SealedBody, FramePosition)>,
+    stage: Stage,
+    reply: Reply,
+}
+
+impl Sequencer {
+    /// Runs until it is told to stop, or must.
+    pub(super) fn run(mut self) {
+        match self.turns() {
+            Ok(()) => tracing::info!(tree_size = self.size(), "sequencer stopped"),
+            Err(fault) => {
+                tracing::error!(%fault, "sequencer stopped by a fault");
+                self.shared.fail(&fault);
+            }
+        }
+        // Whoever still waits learns it from the closed channel.
+    }
+
+    fn size(&self) -> u64 {
+        self.position.edge.size().0
+    }
+
+    fn turns(&mut self) -> Result<(), Fault> {
+        loop {
+            let first = match self.checkpoint_due_in() {
+                None => self.queue.recv().unwrap_or(Message::Stop),
+                Some(wait) => match self.queue.recv_timeout(wait) {
+                    Ok(message) => message,
+                    Err(RecvTimeoutError::Disconnected) => Message::Stop,
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.checkpoint()?;
+                        continue;
+                    }
+                },
+            };
+            let (batch, stop) = self.gather(first);
+            if !batch.is_empty() {
+                self.commit(batch)?;
+            }
+            if self.checkpoint_due_in() == Some(Duration::ZERO) || stop {
+                self.checkpoint()?;
+            }
+            if stop || self.size() - self.state.last_snapshot >= SNAPSHOT_ENTRIES {
+                self.snapshot()?;
+            }
+            if stop {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes what waits, up to a batch.
+    fn gather(&self, first: Message) -> (Vec<(Submission, Stage, Reply)>, bool) {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Stop => return (batch, true),
+                Message::Append { submission, stage, reply } => {
+                    self.queued_bytes.fetch_sub(submission.bytes(), Ordering::Relaxed);
+                    bytes += submission.bytes();
+                    batch.push((submission, stage, reply));
+                }
+            }
+            let more = batch.len() < BATCH_ENTRIES_MAX && bytes < BATCH_BYTES_MAX;
+            next = if more { self.queue.try_recv().ok() } else { None };
+        }
+        (batch, false)
+    }
+
+    fn commit(&mut self, batch: Vec<(Submission, Stage, Reply)>) -> Result<(), Fault> {
+        let started = Instant::now();
+        if let Some(error) = self.refusal() {
+            for (_, _, reply) in batch {
+                let _ = reply.send(Err(error()));
+            }
+            return Ok(());
+        }
+        let time = match self.believable_time() {
+            Ok(time) => time,
+            Err((now, ahead)) => {
+                for (_, _, reply) in batch {
+                    let _ = reply.send(Err(AppendError::Clock { now, ahead }));
+                }
+                return Ok(());
+            }
+        };
+        let mut next = self.position.clone();
+        let placed = self.place(batch, time, &mut next)?;
+        if placed.is_empty() {
+            return Ok(());
+        }
+        let frame = Batch {
+            first: self.size(),
+            entries: placed.iter().map(|placed| placed.bytes.clone()).collect(),
+            root: *next.edge.root().as_bytes(),
+        };
+        // 1. bodies, 2. entries: the commit point.
+        self.journal.push(&[&frame.to_bytes()]);
+        let committed = self.vault.commit().and_then(|()| self.journal.commit());
+        match committed {
+            Ok(()) => {}
+            Err(StoreError::Full(cause)) => {
+                tracing::warn!(%cause, entries = placed.len(), "disk full, batch refused");
+                self.vault.abandon();
+                self.journal.abandon();
+                self.shared.note_full(true);
+                for placed in placed {
+                    let _ = placed.reply.send(Err(AppendError::Full));
+                }
+                return Ok(());
+            }
+            Err(fault) => return Err(fault.into()),
+        }
+        self.shared.note_full(false);
+        self.position = next;
+        let entries = placed.len();
+        self.after_commit(placed)?;
+        tracing::debug!(
+            tree_size = self.size(),
+            entries,
+            elapsed_us = started.elapsed().as_micros(),
+            "batch committed"
+        );
+        self.shared.note_batch(entries, started.elapsed());
+        Ok(())
+    }
+
+    /// Index and tiles, and the answers to those who do not wait for a checkpoint.
+    fn after_commit(&mut self, placed: Vec<Placed>) -> Result<(), Fault> {
+        for Placed { entry, bytes, body, stage, reply } in placed {
+            if let (Some((body, at)), Some(record)) = (body, entry.event.record()) {
+                self.shared.index.insert(&IndexedRecord {
+                    index: entry.index,
+                    record: record.record,
+                    issuer: record.issuer.clone(),
+                    seq: record.seq,
+                    personal: Some((body.particulars().uuid.clone(), body.particulars().submitted)),
+                    body: at,
+                })?;
+            }
+            let closed = self.shared.closing.append(leaf_hash(&bytes));
+            self.tiles.push(&bytes, &closed)?;
+            let index = entry.index;
+            let receipt = Receipt { entry, checkpoint: None, repeated: false };
+            if stage == Stage::Accepted {
+                let _ = reply.send(Ok(receipt));
+            } else {
+                self.state.waiting.push((index, receipt, reply));
+            }
+        }
+        self.tiles.write()?;
+        self.shared.index.set_watermark(self.size(), self.vault.end())?;
+        self.shared.set_size(self.size());
+        Ok(())
+    }
+
+    /// Gives each submission its place, or the receipt of the one that was there before it.
+    fn place(
+        &mut self,
+        batch: Vec<(Submission, Stage, Reply)>,
+        time: DateTime<Utc>,
+        next: &mut Position,
+    ) -> Result<Vec<Placed>, Fault> {
+        let mut placed: Vec<Placed> = Vec::with_capacity(batch.len());
+        // What this batch holds already, by the names under which the index would know it.
+        let mut fresh: HashMap<(String, Sha256Digest), u64> = HashMap::new();
+        let mut fresh_uuids: HashMap<(String, String), u64> = HashMap::new();
+        let mut fresh_records: HashMap<Sha256Digest, u64> = HashMap::new();
+        let mut repeats = Vec::new();
+        for (submission, stage, reply) in batch {
+            if let (Some(record), Some(body)) = (submission.draft.event().record(), &submission.body) {
+                let Particulars { submitted, uuid } = Particulars::of(body);
+                let submission_key = (record.issuer.clone(), submitted);
+                let uuid_key = (record.issuer.clone(), uuid.to_owned());
+                let known = match fresh.get(&submission_key) {
+                    Some(index) => Some(*index),
+                    None => self.shared.index.by_submission(&record.issuer, submitted)?,
+                };
+                if let Some(index) = known {
+                    repeats.push((index, stage, reply));
+                    continue;
+                }
+                let taken = match fresh_records.get(&record.record) {
+                    Some(index) => Some(*index),
+                    None => self.shared.index.by_record(record.record)?,
+                };
+                if let Some(index) = taken {
+                    // The same record in other bytes (white space, dialect): the same receipt to the same issuer.
+                    let owner = placed.iter().find(|placed| placed.entry.index == index);
+                    let owner = match owner {
+                        Some(placed) => placed.entry.event.stream().map(|(issuer, _)| issuer.to_owned()),
+                        None => self.shared.issuer_of(index),
+                    };
+                    if owner.as_deref() == Some(&*record.issuer) {
+                        repeats.push((index, stage, reply));
+                    } else {
+                        let _ = reply.send(Err(AppendError::RecordTaken));
+                    }
+                    continue;
+                }
+                let same_uuid = match fresh_uuids.get(&uuid_key) {
+                    Some(index) => Some(*index),
+                    None => self.shared.index.by_uuid(&record.issuer, uuid)?,
+                };
+                if let Some(index) = same_uuid.filter(|_| record.of.is_none()) {
+                    let _ = reply.send(Err(AppendError::UuidTaken(index)));
+                    continue;
+                }
+                let index = next.edge.size().0;
+                fresh.insert(submission_key, index);
+                fresh_uuids.insert(uuid_key, index);
+                fresh_records.insert(record.record, index);
+            }
+            placed.push(self.place_one(submission, stage, reply, time, next));
+        }
+        for (index, stage, reply) in repeats {
+            let entry = match placed.iter().find(|placed| placed.entry.index == index) {
+                Some(placed) => placed.entry.clone(),
+                None => self.shared.entry(index)?,
+            };
+            let receipt = Receipt { entry, checkpoint: None, repeated: true };
+            self.state.waiting.push((index, receipt, reply));
+            if stage == Stage::Accepted && index < self.size() {
+                let (_, receipt, reply) = self.state.waiting.pop().expect("just pushed");
+                let _ = reply.send(Ok(receipt));
+            }
+        }
+        Ok(placed)
+    }
+
+    fn place_one(
+        &mut self,
+        submission: Submission,
+        stage: Stage,
+        reply: Reply,
+        time: DateTime<Utc>,
+        next: &mut Position,
+    ) -> Placed {
+        let index = next.edge.size().0;
+        let prev = next.last_leaf.map_or_else(first_prev, |leaf| Sha256Digest(*leaf.as_bytes()));
+        let seq = submission.draft.stream().map_or(0, |issuer| {
+            let count = next.sequences.entry(issuer.to_owned()).or_default();
+            *count += 1;
+            *count
+        });
+        let (entry, bytes) = submission.draft.place(index, prev, time, seq);
+        let leaf = leaf_hash(&bytes);
+        next.edge.append(leaf);
+        next.last_leaf = Some(leaf);
+        next.last_time = Some(entry.time);
+        let body = submission.body.map(|body| {
+            let at = self.vault.push(index, &body);
+            (body, at)
+        });
+        Placed { entry, bytes, body, stage, reply }
+    }
+
+    /// Why no batch is taken right now, before anything is tried.
+    fn refusal(&self) -> Option<fn() -> AppendError> {
+        if self.shared.is_read_only() {
+            return Some(|| AppendError::ReadOnly);
+        }
+        let free = rustix::fs::statvfs(&self.dir).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        if free.is_ok_and(|free| free < self.free_bytes_min) {
+            tracing::warn!(free_bytes_min = self.free_bytes_min, "too little room on the disk, batch refused");
+            self.shared.note_full(true);
+            return Some(|| AppendError::Full);
+        }
+        None
+    }
+
+    /// The time of the next batch: never before the last one, never far from where the elapsed time puts it.
+    fn believable_time(&mut self) -> Result<DateTime<Utc>, (DateTime<Utc>, i64)> {
+        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
+        if let Some((wall, then)) = self.state.believed {
+            let elapsed = TimeDelta::from_std(monotonic.saturating_sub(then)).unwrap_or(TimeDelta::MAX);
+            let ahead = now - (wall + elapsed);
+            if ahead > CLOCK_TOLERANCE {
+                return Err((now, ahead.num_seconds()));
+            }
+        }
+        if let Some(last) = self.position.last_time {
+            if last - now > CLOCK_TOLERANCE {
+                return Err((now, (now - last).num_seconds()));
+            }
+            self.state.believed = Some((now, monotonic));
+            return Ok(now.max(last));
+        }
+        self.state.believed = Some((now, monotonic));
+        Ok(now)
+    }
+
+    /// How long until a checkpoint may be signed; `None` when none is owed.
+    fn checkpoint_due_in(&self) -> Option<Duration> {
+        let owed = !self.state.waiting.is_empty() || self.shared.published_size() != Some(self.size());
+        let since = self.state.last_checkpoint.map(|last| last.elapsed());
+        owed.then(|| since.map_or(Duration::ZERO, |since| self.checkpoint_interval.saturating_sub(since)))
+    }
+
+    /// Signs a checkpoint, keeps it, publishes it, and answers whoever waited for it.
+    fn checkpoint(&mut self) -> Result<(), Fault> {
+        if self.shared.published_size() != Some(self.size()) && !self.shared.is_read_only() && self.size() > 0 {
+            let checkpoint = Checkpoint::new(&self.origin, self.position.edge.size(), self.position.edge.root())?;
+            assert_eq!(self.tiles.size(), checkpoint.size(), "tiles reach as far as the checkpoint");
+            let signed = checkpoint.sign(&*self.signer)?;
+            self.shared.keep(EvidenceKind::Checkpoint, self.size(), signed.note().to_string().as_bytes())?;
+            self.shared.publish(signed);
+        }
+        self.state.last_checkpoint = Some(Instant::now());
+        let checkpoint = self.shared.latest();
+        for (index, mut receipt, reply) in self.state.waiting.drain(..) {
+            receipt.checkpoint = checkpoint.clone().filter(|signed| signed.checkpoint().size().0 > index);
+            let _ = reply.send(Ok(receipt));
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> Result<(), Fault> {
+        self.tiles.sync()?;
+        self.shared.index.flush()?;
+        snapshot::write(&self.snapshot_path, &self.position, self.journal.end())?;
+        self.state.last_snapshot = self.size();
+        Ok(())
+    }
+}
+
+/// The two particulars by which a submission is recognised.
+struct Particulars<'a> {
+    submitted: Sha256Digest,
+    uuid: &'a str,
+}
+
+impl<'a> Particulars<'a> {
+    fn of(body: &'a SealedBody) -> Self {
+        Self { submitted: body.particulars().submitted, uuid: &body.particulars().uuid }
+    }
+}

@@ -1,0 +1,106 @@
+//! A snapshot: where the sequencer stood, so that a start need not read the whole journal.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::segment::{FramePosition, StoreError, read_whole, write_whole};
+use crate::clock::{format_time, parse_time};
+use crate::crypto::Sha256Digest;
+use crate::tlog::{LeafHash, NodeHash, RightEdge, TreeSize};
+
+/// What the sequencer knows between two batches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) edge: RightEdge,
+    pub(super) last_leaf: Option<LeafHash>,
+    pub(super) last_time: Option<DateTime<Utc>>,
+    /// How many records each issuer has.
+    pub(super) sequences: BTreeMap<String, u64>,
+}
+
+impl Position {
+    pub(super) fn empty() -> Self {
+        Self { edge: RightEdge::default(), last_leaf: None, last_time: None, sequences: BTreeMap::new() }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    size: u64,
+    edge: Vec<Sha256Digest>,
+    last_leaf: Option<Sha256Digest>,
+    last_time: Option<String>,
+    sequences: BTreeMap<String, u64>,
+    journal: (u64, u64),
+}
+
+/// Writes a snapshot of `position`, at which the journal ends at `journal`.
+pub(super) fn write(path: &Path, position: &Position, journal: FramePosition) -> Result<(), StoreError> {
+    let file = File {
+        size: position.edge.size().0,
+        edge: position.edge.hashes().iter().map(|hash| Sha256Digest(*hash.as_bytes())).collect(),
+        last_leaf: position.last_leaf.map(|leaf| Sha256Digest(*leaf.as_bytes())),
+        last_time: position.last_time.map(format_time),
+        sequences: position.sequences.clone(),
+        journal: (journal.segment, journal.offset),
+    };
+    let body = serde_json::to_vec(&file).expect("a snapshot is JSON");
+    let mut bytes = format!("{}\n", Sha256Digest::of(&body)).into_bytes();
+    bytes.extend_from_slice(&body);
+    write_whole(path, &bytes)
+}
+
+/// Reads the snapshot at `path`. One that is missing or damaged is `None`: the journal has everything.
+pub(super) fn read(path: &Path) -> Result<Option<(Position, FramePosition)>, StoreError> {
+    Ok(read_whole(path)?.and_then(|bytes| parse(&bytes)))
+}
+
+fn parse(bytes: &[u8]) -> Option<(Position, FramePosition)> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (digest, body) = text.split_once('\n')?;
+    if digest.parse::<Sha256Digest>().ok()? != Sha256Digest::of(body.as_bytes()) {
+        return None;
+    }
+    let file: File = serde_json::from_str(body).ok()?;
+    let edge = file.edge.iter().map(|hash| NodeHash::new(hash.0)).collect();
+    let position = Position {
+        edge: RightEdge::new(TreeSize(file.size), edge).ok()?,
+        last_leaf: file.last_leaf.map(|leaf| LeafHash::new(leaf.0)),
+        last_time: file.last_time.map(|time| parse_time(&time)).transpose().ok()?,
+        sequences: file.sequences,
+    };
+    Some((position, FramePosition { segment: file.journal.0, offset: file.journal.1 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tlog::merkle::leaf_hash;
+
+    #[test]
+    fn reads_back_and_a_damaged_one_does_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("snapshot");
+        assert_eq!(read(&path).unwrap(), None);
+        let mut position = Position::empty();
+        for n in 0..5u8 {
+            position.edge.append(leaf_hash(&[n]));
+        }
+        position.last_leaf = Some(leaf_hash(&[4]));
+        position.last_time = Some(parse_time("2026-07-01T12:00:00.001Z").unwrap());
+        position.sequences.insert("iss_1".into(), 4);
+        let end = FramePosition { segment: 2, offset: 99 };
+        write(&path, &position, end).unwrap();
+        assert_eq!(read(&path).unwrap(), Some((position, end)));
+        let mut bytes = std::fs::read(&path).unwrap();
+        for at in 0..bytes.len() {
+            bytes[at] ^= 1;
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(read(&path).unwrap(), None, "byte {at}");
+            bytes[at] ^= 1;
+        }
+    }
+}

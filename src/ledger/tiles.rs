@@ -1,0 +1,277 @@
+//! The tiles on disk: one file for each tile of hashes and each entry bundle, written in place as it fills.
+//!
+//! A partial tile is the beginning of the full one, so every width is served from one file. What a checkpoint covers is
+//! never written again; what lies behind it is written from the journal, by the same code after a crash as before it.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::segment::{StoreError, sync_dir};
+use crate::tlog::tile::{TILE_WIDTH, append_to_bundle, bundle_entries};
+use crate::tlog::{NodeHash, TileError, TileKind, TilePath, TileReader, TreeSize};
+
+/// Reads tiles.
+#[derive(Clone, Debug)]
+pub struct Tiles {
+    dir: Arc<Path>,
+}
+
+/// Why a tile cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum TileReadError {
+    /// Its bytes are not a tile.
+    #[error(transparent)]
+    Tile(#[from] TileError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No such entry.
+    #[error("there is no entry {0}")]
+    NoEntry(u64),
+}
+
+impl Tiles {
+    pub(super) fn new(dir: &Path) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    fn path(&self, kind: TileKind, index: u64) -> PathBuf {
+        let full = TilePath::new(kind, index, TILE_WIDTH).expect("levels of a tree are below 64");
+        self.dir.join(full.to_string())
+    }
+
+    /// The bytes of a tile or bundle, exactly as wide as `path` says.
+    ///
+    /// # Errors
+    /// When it is not there, or shorter.
+    pub fn read(&self, path: TilePath) -> Result<Vec<u8>, TileReadError> {
+        let file_path = self.path(path.kind(), path.index());
+        let io = |source| StoreError::Io { path: file_path.clone(), source };
+        match path.kind() {
+            TileKind::Hashes { .. } => {
+                let file = File::open(&file_path).map_err(io)?;
+                let mut bytes = vec![0; usize::from(path.width()) * 32];
+                file.read_exact_at(&mut bytes, 0).map_err(io)?;
+                Ok(bytes)
+            }
+            TileKind::Entries => {
+                let mut bytes = std::fs::read(&file_path).map_err(io)?;
+                let length = bundle_length(&bytes, path.width())?;
+                bytes.truncate(length);
+                Ok(bytes)
+            }
+        }
+    }
+
+    /// The bytes of entry `index`, which the ledger has.
+    ///
+    /// # Errors
+    /// When its bundle cannot be read or does not hold it.
+    pub fn entry(&self, index: u64) -> Result<Vec<u8>, TileReadError> {
+        let width = u16::try_from(index % u64::from(TILE_WIDTH)).expect("below 256") + 1;
+        let path = TilePath::new(TileKind::Entries, index / u64::from(TILE_WIDTH), width)?;
+        let bundle = self.read(path)?;
+        let entries = bundle_entries(&bundle, width)?;
+        entries.last().map(|entry| entry.to_vec()).ok_or(TileReadError::NoEntry(index))
+    }
+}
+
+impl TileReader for Tiles {
+    type Error = TileReadError;
+
+    fn tile(&self, level: u8, index: u64, width: u16) -> Result<Vec<u8>, TileReadError> {
+        self.read(TilePath::new(TileKind::Hashes { level }, index, width)?)
+    }
+}
+
+/// Bytes of the first `width` entries of a bundle.
+fn bundle_length(bundle: &[u8], width: u16) -> Result<usize, TileError> {
+    let mut at = 0;
+    for position in 0..usize::from(width) {
+        let length = bundle.get(at..at + 2).ok_or(TileError::EntryCutOff { position })?;
+        at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+    }
+    if at <= bundle.len() { Ok(at) } else { Err(TileError::EntryCutOff { position: usize::from(width) }) }
+}
+
+/// Writes the tiles of one log in order.
+#[derive(Debug)]
+pub(super) struct TileWriter {
+    tiles: Tiles,
+    size: TreeSize,
+    // The bundle that is being filled, and how much of it is on disk.
+    bundle: Growing,
+    // The tile that is being filled, at each level.
+    levels: Vec<Growing>,
+}
+
+#[derive(Debug, Default)]
+struct Growing {
+    index: u64,
+    file: Option<File>,
+    // Invariant: `pending` follows `written` bytes that are in the file.
+    written: u64,
+    pending: Vec<u8>,
+}
+
+impl TileWriter {
+    /// Goes on behind the tree of `size` leaves, whose tiles are on disk.
+    pub(super) fn open(dir: &Path, size: TreeSize) -> Result<Self, TileReadError> {
+        let tiles = Tiles::new(dir);
+        std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
+        let width = u64::from(TILE_WIDTH);
+        let mut bundle = Growing { index: size.0 / width, ..Growing::default() };
+        let partial = u16::try_from(size.0 % width).expect("below 256");
+        if partial > 0 {
+            let bytes = tiles.read(TilePath::new(TileKind::Entries, bundle.index, partial)?)?;
+            bundle.written = bytes.len() as u64;
+        }
+        let levels = (0_u8..8).map(|level| {
+            let hashes = crate::tlog::tile::hashes_at(size, level);
+            Growing { index: hashes / width, written: hashes % width * 32, ..Growing::default() }
+        });
+        Ok(Self { levels: levels.collect(), tiles, size, bundle })
+    }
+
+    pub(super) fn size(&self) -> TreeSize {
+        self.size
+    }
+
+    /// Takes the next entry in, with the hashes of the subtrees that it closes, level by level.
+    pub(super) fn push(&mut self, entry: &[u8], closed: &[NodeHash]) -> Result<(), TileReadError> {
+        append_to_bundle(&mut self.bundle.pending, entry)?;
+        for (level, growing) in self.levels.iter_mut().enumerate() {
+            let Some(hash) = closed.get(level * 8) else { break };
+            growing.pending.extend_from_slice(hash.as_bytes());
+            if growing.written + growing.pending.len() as u64 == u64::from(TILE_WIDTH) * 32 {
+                let level = u8::try_from(level).expect("8 levels");
+                finish(&self.tiles, TileKind::Hashes { level }, growing)?;
+            }
+        }
+        self.size.0 += 1;
+        if self.size.0.is_multiple_of(u64::from(TILE_WIDTH)) {
+            finish(&self.tiles, TileKind::Entries, &mut self.bundle)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was taken in, so that it can be read. Full tiles are durable already.
+    pub(super) fn write(&mut self) -> Result<(), StoreError> {
+        self.each(|tiles, kind, growing| write(tiles, kind, growing))
+    }
+
+    /// Makes everything durable that was written.
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+        self.each(|tiles, kind, growing| {
+            write(tiles, kind, growing)?;
+            let path = tiles.path(kind, growing.index);
+            growing.file.as_ref().map_or(Ok(()), |file| file.sync_data().map_err(StoreError::io(&path)))
+        })
+    }
+
+    fn each(
+        &mut self,
+        mut action: impl FnMut(&Tiles, TileKind, &mut Growing) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        action(&self.tiles, TileKind::Entries, &mut self.bundle)?;
+        for (level, growing) in (0_u8..).zip(&mut self.levels) {
+            action(&self.tiles, TileKind::Hashes { level }, growing)?;
+        }
+        Ok(())
+    }
+}
+
+fn write(tiles: &Tiles, kind: TileKind, growing: &mut Growing) -> Result<(), StoreError> {
+    if growing.pending.is_empty() {
+        return Ok(());
+    }
+    let path = tiles.path(kind, growing.index);
+    let file = match &mut growing.file {
+        Some(file) => file,
+        none => none.insert(open(&path)?),
+    };
+    file.write_all_at(&growing.pending, growing.written).map_err(StoreError::io(&path))?;
+    growing.written += growing.pending.len() as u64;
+    growing.pending.clear();
+    Ok(())
+}
+
+fn finish(tiles: &Tiles, kind: TileKind, growing: &mut Growing) -> Result<(), StoreError> {
+    write(tiles, kind, growing)?;
+    let path = tiles.path(kind, growing.index);
+    if let Some(file) = growing.file.take() {
+        // What an unfinished run of an earlier size may have left behind the end.
+        file.set_len(growing.written).and_then(|()| file.sync_all()).map_err(StoreError::io(&path))?;
+    }
+    *growing = Growing { index: growing.index + 1, ..Growing::default() };
+    Ok(())
+}
+
+fn open(path: &Path) -> Result<File, StoreError> {
+    let options = || OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    match options() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let dir = path.parent().expect("a tile is in a folder");
+            std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
+            let file = options().map_err(StoreError::io(path))?;
+            sync_dir(dir)?;
+            Ok(file)
+        }
+        other => other.map_err(StoreError::io(path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tlog::merkle::{leaf_hash, root_hash};
+    use crate::tlog::{RightEdge, TileHashes};
+
+    fn entry(index: u64) -> Vec<u8> {
+        format!("entry {index}").into_bytes()
+    }
+
+    fn grow(writer: &mut TileWriter, edge: &mut RightEdge, to: u64) {
+        while edge.size().0 < to {
+            let bytes = entry(edge.size().0);
+            let closed = edge.append(leaf_hash(&bytes));
+            writer.push(&bytes, &closed).unwrap();
+        }
+        writer.write().unwrap();
+    }
+
+    #[test]
+    fn tiles_give_back_entries_and_the_root_at_every_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut edge = RightEdge::default();
+        let mut writer = TileWriter::open(dir.path(), TreeSize(0)).unwrap();
+        for to in [1, 2, 255, 256, 257, 700, 66_000] {
+            grow(&mut writer, &mut edge, to);
+            let tiles = Tiles::new(dir.path());
+            let hashes = TileHashes::new(&tiles, edge.size());
+            assert_eq!(root_hash(edge.size(), &hashes).unwrap(), edge.root(), "{to}");
+            for index in [0, to / 2, to - 1] {
+                assert_eq!(tiles.entry(index).unwrap(), entry(index));
+            }
+        }
+    }
+
+    #[test]
+    fn writing_again_from_an_earlier_size_gives_the_same_tiles() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut edge = RightEdge::default();
+        let mut writer = TileWriter::open(dir.path(), TreeSize(0)).unwrap();
+        grow(&mut writer, &mut edge, 300);
+        let earlier = edge.clone();
+        grow(&mut writer, &mut edge, 600);
+        let mut again = earlier.clone();
+        let mut writer = TileWriter::open(dir.path(), earlier.size()).unwrap();
+        grow(&mut writer, &mut again, 600);
+        let tiles = Tiles::new(dir.path());
+        assert_eq!(root_hash(TreeSize(600), &TileHashes::new(&tiles, TreeSize(600))).unwrap(), edge.root());
+        assert_eq!(tiles.entry(599).unwrap(), entry(599));
+    }
+}

@@ -1,0 +1,300 @@
+//! The vault: record bodies, each sealed under a key of its own, and the keys, each sealed under the master key.
+//!
+//! Erasing a record overwrites its key; the sealed body stays where it is and says nothing any more. The slots of keys
+//! are one file, `keys`, rewritten in place; the bodies are append-only segments. A frame of a body is
+//! `index u64 ‖ slot u64 ‖ record digest ‖ sealed(length u32 ‖ particulars ‖ body)`.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::segment::{FramePosition, SegmentReader, SegmentWriter, StoreError, is_full, sync_dir};
+use crate::crypto::{SealingKey, Sha256Digest, random};
+
+/// Bytes of a slot: a sealed 32-byte key, rounded up so that a slot never crosses a sector.
+const SLOT_BYTES: u64 = 64;
+const SEALED_KEY_BYTES: usize = 32 + SealingKey::OVERHEAD;
+const FRAME_HEAD_BYTES: usize = 8 + 8 + 32;
+
+/// What is kept beside a body, and sealed with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Particulars {
+    /// Who submitted it.
+    pub issuer: String,
+    /// The uuid of the vCon.
+    pub uuid: String,
+    /// Digest of the bytes that were submitted.
+    pub submitted: Sha256Digest,
+    /// The verdict when it was admitted.
+    pub verdict: String,
+}
+
+/// A body on its way into the vault: sealed by whoever submits it, so that the sequencer has only to write.
+#[derive(Debug)]
+pub struct SealedBody {
+    key: Zeroizing<[u8; 32]>,
+    record: Sha256Digest,
+    particulars: Particulars,
+    sealed: Vec<u8>,
+}
+
+impl SealedBody {
+    /// Seals `body`, whose record digest is `record`.
+    ///
+    /// # Panics
+    /// Never: particulars are JSON of some hundred bytes.
+    #[must_use]
+    pub fn seal(record: Sha256Digest, particulars: Particulars, body: &[u8]) -> Self {
+        let key = Zeroizing::new(random::<32>());
+        let clear = serde_json::to_vec(&particulars).expect("particulars are JSON");
+        let mut message = Zeroizing::new(Vec::with_capacity(4 + clear.len() + body.len()));
+        let length = u32::try_from(clear.len()).expect("particulars are short");
+        message.extend_from_slice(&length.to_le_bytes());
+        message.extend_from_slice(&clear);
+        message.extend_from_slice(body);
+        let sealed = SealingKey::new(&key).seal(&record.0, &message);
+        Self { key, record, particulars, sealed }
+    }
+
+    /// The record digest.
+    #[must_use]
+    pub fn record(&self) -> Sha256Digest {
+        self.record
+    }
+
+    /// What is kept beside the body.
+    #[must_use]
+    pub fn particulars(&self) -> &Particulars {
+        &self.particulars
+    }
+
+    /// Bytes that the vault will write.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        FRAME_HEAD_BYTES + self.sealed.len()
+    }
+}
+
+/// Why a body cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// Its key was overwritten.
+    #[error("the body is erased")]
+    Erased,
+    /// The master key is another one, or bytes changed.
+    #[error("the body does not open under the master key")]
+    Sealed,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The vault.
+#[derive(Clone, Debug)]
+pub(super) struct Vault {
+    bodies: SegmentReader,
+    keys: Arc<File>,
+    keys_path: Arc<Path>,
+    master: Arc<SealingKey>,
+}
+
+/// The side that appends.
+#[derive(Debug)]
+pub(super) struct VaultWriter {
+    vault: Vault,
+    bodies: SegmentWriter,
+    slots: u64,
+    pending_keys: Vec<u8>,
+    poisoned: bool,
+}
+
+/// The clear part of a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FrameHead {
+    pub(super) index: u64,
+    pub(super) slot: u64,
+    pub(super) record: Sha256Digest,
+}
+
+impl FrameHead {
+    pub(super) fn parse(frame: &[u8]) -> Option<(Self, &[u8])> {
+        let (index, rest) = frame.split_first_chunk::<8>()?;
+        let (slot, rest) = rest.split_first_chunk::<8>()?;
+        let (record, sealed) = rest.split_first_chunk::<32>()?;
+        let head =
+            Self { index: u64::from_be_bytes(*index), slot: u64::from_be_bytes(*slot), record: Sha256Digest(*record) };
+        Some((head, sealed))
+    }
+}
+
+impl Vault {
+    /// Opens the vault in `dir`; frames behind the last whole one, which nothing refers to, are cut off.
+    pub(super) fn open(dir: &Path, master: Arc<SealingKey>) -> Result<VaultWriter, StoreError> {
+        std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
+        let bodies = SegmentReader::new(dir);
+        let last = bodies.segments()?.last().copied().unwrap_or(0);
+        let mut scan = bodies.scan(FramePosition { segment: last, offset: 0 });
+        while scan.next().is_some_and(|frame| frame.is_ok()) {}
+        let end = scan.position();
+        let keys_path: PathBuf = dir.join("keys");
+        let keys = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&keys_path);
+        let keys = keys.map_err(StoreError::io(&keys_path))?;
+        sync_dir(dir)?;
+        let slots = keys.metadata().map_err(StoreError::io(&keys_path))?.len().div_ceil(SLOT_BYTES);
+        let bodies = SegmentWriter::open(dir, end)?;
+        let vault = Self { bodies: bodies.reader(), keys: Arc::new(keys), keys_path: keys_path.into(), master };
+        Ok(VaultWriter { vault, bodies, slots, pending_keys: Vec::new(), poisoned: false })
+    }
+
+    pub(super) fn bodies(&self) -> &SegmentReader {
+        &self.bodies
+    }
+
+    /// Opens the body in the frame at `position`.
+    pub(super) fn read(&self, position: FramePosition) -> Result<(FrameHead, Particulars, Vec<u8>), VaultError> {
+        let frame = self.bodies.read(position)?.ok_or(VaultError::Sealed)?;
+        let (head, sealed) = FrameHead::parse(&frame).ok_or(VaultError::Sealed)?;
+        let key = self.key(head)?;
+        let mut message = SealingKey::new(&key).open(&head.record.0, sealed).map_err(|_| VaultError::Sealed)?;
+        let (length, rest) = message.split_first_chunk::<4>().ok_or(VaultError::Sealed)?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let particulars = rest.get(..length).ok_or(VaultError::Sealed)?;
+        let particulars = serde_json::from_slice(particulars).map_err(|_| VaultError::Sealed)?;
+        message.drain(..4 + length);
+        Ok((head, particulars, message))
+    }
+
+    fn key(&self, head: FrameHead) -> Result<Zeroizing<[u8; 32]>, VaultError> {
+        let mut sealed = [0; SEALED_KEY_BYTES];
+        let read = self.keys.read_exact_at(&mut sealed, head.slot * SLOT_BYTES);
+        read.map_err(StoreError::io(&self.keys_path))?;
+        if sealed.iter().all(|byte| *byte == 0) {
+            return Err(VaultError::Erased);
+        }
+        let key = Zeroizing::new(self.master.open(&head.record.0, &sealed).map_err(|_| VaultError::Sealed)?);
+        Ok(Zeroizing::new(key.as_slice().try_into().map_err(|_| VaultError::Sealed)?))
+    }
+
+    /// Overwrites the key of the frame at `position`. Twice is once.
+    pub(super) fn erase(&self, position: FramePosition) -> Result<(), StoreError> {
+        let Some(frame) = self.bodies.read(position)? else { return Ok(()) };
+        let Some((head, _)) = FrameHead::parse(&frame) else { return Ok(()) };
+        let zeros = [0; SEALED_KEY_BYTES];
+        let written = self.keys.write_all_at(&zeros, head.slot * SLOT_BYTES).and_then(|()| self.keys.sync_data());
+        written.map_err(StoreError::io(&self.keys_path))
+    }
+}
+
+impl VaultWriter {
+    pub(super) fn vault(&self) -> Vault {
+        self.vault.clone()
+    }
+
+    /// Takes a body in, to be written by [`commit`](Self::commit).
+    pub(super) fn push(&mut self, index: u64, body: &SealedBody) -> FramePosition {
+        let slot = self.slots + self.pending_keys.len() as u64 / SLOT_BYTES;
+        let sealed_key = self.vault.master.seal(&body.record.0, body.key.as_slice());
+        let end = self.pending_keys.len() + usize::try_from(SLOT_BYTES).expect("64");
+        self.pending_keys.extend_from_slice(&sealed_key);
+        self.pending_keys.resize(end, 0);
+        self.bodies.push(&[&index.to_be_bytes(), &slot.to_be_bytes(), &body.record.0, &body.sealed])
+    }
+
+    /// Where the next body will be.
+    pub(super) fn end(&self) -> FramePosition {
+        self.bodies.end()
+    }
+
+    /// Forgets what was pushed and not committed.
+    pub(super) fn abandon(&mut self) {
+        self.bodies.abandon();
+        self.pending_keys.clear();
+    }
+
+    /// Writes keys and bodies and makes both durable.
+    pub(super) fn commit(&mut self) -> Result<(), StoreError> {
+        if self.pending_keys.is_empty() {
+            return Ok(());
+        }
+        if self.poisoned {
+            return Err(StoreError::Poisoned);
+        }
+        // Slots of a batch that fails are named by no frame, and written again by the next one.
+        if let Err(error) = self.vault.keys.write_all_at(&self.pending_keys, self.slots * SLOT_BYTES) {
+            self.abandon();
+            if is_full(&error) {
+                return Err(StoreError::Full(error));
+            }
+            self.poisoned = true;
+            return Err(StoreError::Io { path: self.vault.keys_path.to_path_buf(), source: error });
+        }
+        if let Err(source) = self.vault.keys.sync_data() {
+            self.poisoned = true;
+            return Err(StoreError::Io { path: self.vault.keys_path.to_path_buf(), source });
+        }
+        if let Err(error) = self.bodies.commit() {
+            self.pending_keys.clear();
+            return Err(error);
+        }
+        self.slots += self.pending_keys.len() as u64 / SLOT_BYTES;
+        self.pending_keys.clear();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn particulars() -> Particulars {
+        Particulars {
+            issuer: "iss_1".into(),
+            uuid: "u".into(),
+            submitted: Sha256Digest::of(b"submitted"),
+            verdict: "TOTAL-PASSED".into(),
+        }
+    }
+
+    fn master() -> Arc<SealingKey> {
+        Arc::new(SealingKey::new(&[1; 32]))
+    }
+
+    #[test]
+    fn a_body_reads_back_until_it_is_erased() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Vault::open(dir.path(), master()).unwrap();
+        let positions: Vec<_> = (0..3u8)
+            .map(|n| writer.push(u64::from(n), &SealedBody::seal(Sha256Digest::of(&[n]), particulars(), &[n; 9])))
+            .collect();
+        writer.commit().unwrap();
+        let vault = writer.vault();
+        vault.erase(positions[1]).unwrap();
+        assert!(matches!(vault.read(positions[1]), Err(VaultError::Erased)));
+        drop(writer);
+        let mut writer = Vault::open(dir.path(), master()).unwrap();
+        let fourth = writer.push(3, &SealedBody::seal(Sha256Digest::of(&[3]), particulars(), b"fourth"));
+        writer.commit().unwrap();
+        for (position, body) in [(positions[0], &[0; 9][..]), (positions[2], &[2; 9]), (fourth, b"fourth")] {
+            let (_, read, bytes) = writer.vault().read(position).unwrap();
+            assert_eq!((read, bytes.as_slice()), (particulars(), body));
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_body_is_on_the_disk_in_clear() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Vault::open(dir.path(), master()).unwrap();
+        let position = writer.push(0, &SealedBody::seal(Sha256Digest::of(b"x"), particulars(), b"+12025550100"));
+        writer.commit().unwrap();
+        for entry in std::fs::read_dir(dir.path()).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            assert!(!bytes.windows(12).any(|window| window == b"+12025550100"));
+        }
+        let other = Vault::open(dir.path(), Arc::new(SealingKey::new(&[2; 32]))).unwrap().vault();
+        assert!(matches!(other.read(position), Err(VaultError::Sealed)));
+    }
+}
