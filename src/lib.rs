@@ -19,6 +19,7 @@ pub mod crypto;
 pub mod json;
 
 pub mod jose;
+pub mod pki;
 pub mod tlog;
 pub mod vcon;
 

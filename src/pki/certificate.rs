@@ -1,0 +1,483 @@
+//! An X.509 certificate, parsed once from DER (RFC 5280 §4.1). Its bytes are kept: nothing is ever encoded again.
+//!
+//! A certificate whose key cannot be used, or that breaks a rule of paths, still parses: a report has to be able to
+//! name it. What does not parse is what two readers could read in two ways: bytes that are not DER, an extension that
+//! is malformed or there twice, two signature algorithms that differ.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, NaiveDateTime, Timelike as _, Utc};
+use const_oid::ObjectIdentifier;
+use der::asn1::{AnyRef, BitString, ContextSpecific};
+use der::{Decode as _, Reader, SliceReader, Tag, TagNumber, Tagged as _};
+use x509_cert::ext::Extension;
+use x509_cert::name::Name as RawName;
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::spki::AlgorithmIdentifierOwned;
+
+use super::algorithm::CertificateSignature;
+use super::extensions::{AuthorityKeyIdentifier, BasicConstraints, DistributionPoint, Extensions, KeyUsages};
+use super::name::Name;
+use super::pem::{PemError, pem_blocks};
+use crate::crypto::{KeyError, SignatureError, VerifyingKey, sha256};
+
+/// Largest certificate that is read. The largest in public use, with hundreds of names, are below 32 KiB.
+const CERTIFICATE_BYTES_MAX: usize = 64 * 1024;
+
+/// Why bytes are not a certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// It is larger than any certificate is.
+    #[error("a certificate of {bytes} bytes is larger than {CERTIFICATE_BYTES_MAX}")]
+    TooLarge {
+        /// What was seen.
+        bytes: usize,
+    },
+    /// It is not DER, or not a certificate.
+    #[error("not a DER certificate: {0}")]
+    Malformed(der::Error),
+    /// An extension is there twice (RFC 5280 §4.2).
+    #[error("extension {0} is there twice")]
+    DuplicateExtension(ObjectIdentifier),
+    /// An extension's value is not what its type says.
+    #[error("extension {0} is malformed")]
+    MalformedExtension(ObjectIdentifier),
+    /// The algorithm inside the signed part and the one beside the signature differ (RFC 5280 §4.1.1.2).
+    #[error("the signature algorithm inside is {inside}, outside {outside}")]
+    AlgorithmsDiffer {
+        /// In the signed part.
+        inside: String,
+        /// Beside the signature.
+        outside: String,
+    },
+    /// The armour around it is broken.
+    #[error(transparent)]
+    Pem(#[from] PemError),
+}
+
+/// The version of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// Without extensions: cannot say whether it is a certificate authority.
+    V1,
+    /// With unique identifiers, never used.
+    V2,
+    /// With extensions.
+    V3,
+}
+
+/// A certificate that is outside of its validity period at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OutOfWindow {
+    /// The time is before notBefore.
+    #[error("not valid before {not_before}")]
+    NotYetValid {
+        /// The first second of its validity.
+        not_before: DateTime<Utc>,
+    },
+    /// The time is after notAfter.
+    #[error("expired after {not_after}")]
+    Expired {
+        /// The last second of its validity.
+        not_after: DateTime<Utc>,
+    },
+}
+
+/// A certificate.
+#[derive(Debug)]
+pub struct Certificate {
+    der: Box<[u8]>,
+    signed: Box<[u8]>,
+    signature: Box<[u8]>,
+    algorithm: CertificateSignature,
+    thumbprint: [u8; 32],
+    version: Version,
+    serial: Box<[u8]>,
+    issuer: Name,
+    subject: Name,
+    subject_email_addresses: Vec<String>,
+    not_before: DateTime<Utc>,
+    not_after: DateTime<Utc>,
+    key: Result<Arc<VerifyingKey>, KeyError>,
+    extensions: Extensions,
+}
+
+/// The parts of a signed structure: what is signed, how, and the signature.
+pub(super) struct SignedParts<'a> {
+    pub(super) signed: &'a [u8],
+    pub(super) algorithm: AlgorithmIdentifierOwned,
+    pub(super) signature: Vec<u8>,
+}
+
+/// Takes `SEQUENCE { signed, algorithm, signature }` apart without touching what is signed.
+pub(super) fn split_signed(der: &[u8]) -> der::Result<SignedParts<'_>> {
+    let mut reader = SliceReader::new(der)?;
+    let parts = reader.sequence(|inner| {
+        let signed = inner.tlv_bytes()?;
+        let algorithm = AlgorithmIdentifierOwned::decode(inner)?;
+        let signature = BitString::decode(inner)?;
+        let signature = signature.as_bytes().ok_or_else(|| der::Tag::BitString.value_error())?.to_vec();
+        Ok::<_, der::Error>(SignedParts { signed, algorithm, signature })
+    })?;
+    reader.finish()?;
+    Ok(parts)
+}
+
+impl Certificate {
+    /// Parses a DER certificate.
+    ///
+    /// # Errors
+    /// When it is too large, not DER, or ambiguous.
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        if der.len() > CERTIFICATE_BYTES_MAX {
+            return Err(CertificateError::TooLarge { bytes: der.len() });
+        }
+        let malformed = CertificateError::Malformed;
+        let parts = split_signed(der).map_err(malformed)?;
+        let tbs = Tbs::from_der(parts.signed).map_err(malformed)?;
+        if tbs.algorithm != parts.algorithm {
+            return Err(CertificateError::AlgorithmsDiffer {
+                inside: tbs.algorithm.oid.to_string(),
+                outside: parts.algorithm.oid.to_string(),
+            });
+        }
+        let issuer = Name::new(&tbs.issuer).map_err(malformed)?;
+        let extensions = match &tbs.extensions {
+            // RFC 5280 §4.1.2.9: only version 3 has them, and then at least one.
+            Some(raw) if tbs.version != Version::V3 || raw.is_empty() => {
+                return Err(malformed(der::Tag::Sequence.value_error().into()));
+            }
+            Some(raw) => Extensions::new(raw, issuer.der())?,
+            None => Extensions::default(),
+        };
+        Ok(Self {
+            thumbprint: sha256(der),
+            algorithm: CertificateSignature::new(&parts.algorithm),
+            version: tbs.version,
+            serial: tbs.serial.as_bytes().into(),
+            issuer,
+            subject: Name::new(&tbs.subject).map_err(malformed)?,
+            subject_email_addresses: Name::email_addresses(&tbs.subject),
+            not_before: tbs.not_before,
+            not_after: tbs.not_after,
+            key: VerifyingKey::from_spki_der(tbs.spki).map(Arc::new),
+            extensions,
+            signed: parts.signed.into(),
+            signature: parts.signature.into(),
+            der: der.into(),
+        })
+    }
+
+    /// Parses every certificate of a PEM bundle, at most `max`.
+    ///
+    /// # Errors
+    /// When a block is broken or not a certificate, or there are more.
+    pub fn from_pem_bundle(text: &str, max: usize) -> Result<Vec<Self>, CertificateError> {
+        pem_blocks(text, "CERTIFICATE", max)?.iter().map(|der| Self::from_der(der)).collect()
+    }
+
+    /// The certificate's bytes, as they were given.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// SHA-256 of the bytes.
+    #[must_use]
+    pub fn thumbprint(&self) -> &[u8; 32] {
+        &self.thumbprint
+    }
+
+    /// The thumbprint as the ledger writes it: `sha256-<base64url>`.
+    #[must_use]
+    pub fn thumbprint_url(&self) -> String {
+        format!("sha256-{}", URL_SAFE_NO_PAD.encode(self.thumbprint))
+    }
+
+    /// The version.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The serial number: the bytes of a DER integer, big-endian two's complement.
+    #[must_use]
+    pub fn serial(&self) -> &[u8] {
+        &self.serial
+    }
+
+    /// The serial number in lower-case hexadecimal.
+    #[must_use]
+    pub fn serial_hex(&self) -> String {
+        self.serial.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Who issued it.
+    #[must_use]
+    pub fn issuer(&self) -> &Name {
+        &self.issuer
+    }
+
+    /// Whom it is about.
+    #[must_use]
+    pub fn subject(&self) -> &Name {
+        &self.subject
+    }
+
+    /// The first second of its validity.
+    #[must_use]
+    pub fn not_before(&self) -> DateTime<Utc> {
+        self.not_before
+    }
+
+    /// The last second of its validity.
+    #[must_use]
+    pub fn not_after(&self) -> DateTime<Utc> {
+        self.not_after
+    }
+
+    /// The subject's public key, or why it cannot be used.
+    ///
+    /// # Errors
+    /// When the key is of an algorithm or length that this build does not verify with.
+    pub fn key(&self) -> Result<&Arc<VerifyingKey>, &KeyError> {
+        self.key.as_ref()
+    }
+
+    /// How it was signed.
+    #[must_use]
+    pub fn signature_algorithm(&self) -> &CertificateSignature {
+        &self.algorithm
+    }
+
+    /// The subjectKeyIdentifier.
+    #[must_use]
+    pub fn subject_key_identifier(&self) -> Option<&[u8]> {
+        self.extensions.subject_key_identifier.as_ref().map(|marked| marked.value.as_slice())
+    }
+
+    /// The authorityKeyIdentifier.
+    #[must_use]
+    pub fn authority_key_identifier(&self) -> Option<&AuthorityKeyIdentifier> {
+        self.extensions.authority_key_identifier.as_ref().map(|marked| &marked.value)
+    }
+
+    /// The basicConstraints.
+    #[must_use]
+    pub fn basic_constraints(&self) -> Option<BasicConstraints> {
+        self.extensions.basic_constraints.as_ref().map(|marked| marked.value)
+    }
+
+    /// Whether it says that its subject is a certificate authority.
+    #[must_use]
+    pub fn is_ca(&self) -> bool {
+        self.basic_constraints().is_some_and(|constraints| constraints.ca)
+    }
+
+    /// The keyUsage, without which every use is allowed.
+    #[must_use]
+    pub fn key_usage(&self) -> Option<KeyUsages> {
+        self.extensions.key_usage
+    }
+
+    /// The extended key usages, without which every use is allowed.
+    #[must_use]
+    pub fn extended_key_usages(&self) -> Option<&[ObjectIdentifier]> {
+        self.extensions.extended_key_usage.as_ref().map(|marked| marked.value.as_slice())
+    }
+
+    /// Whether the extended key usages are critical, as a timestamp authority's must be (RFC 3161 §2.3).
+    #[must_use]
+    pub fn extended_key_usages_are_critical(&self) -> bool {
+        self.extensions.extended_key_usage.as_ref().is_some_and(|marked| marked.critical)
+    }
+
+    /// Where its revocation lists are.
+    #[must_use]
+    pub fn crl_distribution_points(&self) -> &[DistributionPoint] {
+        &self.extensions.distribution_points
+    }
+
+    /// The policies that it was issued under.
+    #[must_use]
+    pub fn policies(&self) -> &[ObjectIdentifier] {
+        &self.extensions.policies
+    }
+
+    /// Critical extensions that this build does not know.
+    #[must_use]
+    pub fn unknown_critical_extensions(&self) -> &[ObjectIdentifier] {
+        &self.extensions.unknown_critical
+    }
+
+    /// Whether issuer and subject are the same name (RFC 5280 §6.1).
+    #[must_use]
+    pub fn is_self_issued(&self) -> bool {
+        self.issuer == self.subject
+    }
+
+    /// Checks that `time`, cut to the second, is in the validity period, both ends included.
+    ///
+    /// # Errors
+    /// When it is before or after.
+    pub fn check_validity_at(&self, time: DateTime<Utc>) -> Result<(), OutOfWindow> {
+        let time = time.with_nanosecond(0).unwrap_or(time);
+        if time < self.not_before {
+            return Err(OutOfWindow::NotYetValid { not_before: self.not_before });
+        }
+        if time > self.not_after {
+            return Err(OutOfWindow::Expired { not_after: self.not_after });
+        }
+        Ok(())
+    }
+
+    /// Checks that the holder of `key` signed this certificate.
+    ///
+    /// # Errors
+    /// When the signature is wrong, or not of an algorithm that this build verifies.
+    pub fn check_signature(&self, key: &VerifyingKey) -> Result<(), SignatureError> {
+        match self.algorithm {
+            CertificateSignature::Supported(algorithm) => key.check_signature(algorithm, &self.signed, &self.signature),
+            CertificateSignature::Weak(_) | CertificateSignature::Unknown(_) => Err(SignatureError::Unsupported),
+        }
+    }
+
+    pub(super) fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    pub(super) fn subject_email_addresses(&self) -> &[String] {
+        &self.subject_email_addresses
+    }
+}
+
+/// The fields of a to-be-signed certificate (RFC 5280 §4.1.2).
+struct Tbs<'a> {
+    version: Version,
+    serial: SerialNumber,
+    algorithm: AlgorithmIdentifierOwned,
+    issuer: RawName,
+    not_before: DateTime<Utc>,
+    not_after: DateTime<Utc>,
+    subject: RawName,
+    spki: &'a [u8],
+    extensions: Option<Vec<Extension>>,
+}
+
+impl<'a> Tbs<'a> {
+    fn from_der(der: &'a [u8]) -> der::Result<Self> {
+        let mut reader = SliceReader::new(der)?;
+        let tbs = reader.sequence(|fields| -> der::Result<Self> {
+            let version = match ContextSpecific::<u8>::decode_explicit(fields, TagNumber(0))?.map(|field| field.value) {
+                None => Version::V1,
+                Some(1) => Version::V2,
+                Some(2) => Version::V3,
+                // Version 1 is the default, which DER leaves out.
+                Some(_) => return Err(Tag::Integer.value_error().into()),
+            };
+            let serial = SerialNumber::decode(fields)?;
+            let algorithm = AlgorithmIdentifierOwned::decode(fields)?;
+            let issuer = RawName::decode(fields)?;
+            let (not_before, not_after) =
+                fields.sequence(|validity| Ok::<_, der::Error>((read_time(validity)?, read_time(validity)?)))?;
+            let subject = RawName::decode(fields)?;
+            let spki = fields.tlv_bytes()?;
+            let _issuer_id = ContextSpecific::<BitString>::decode_implicit(fields, TagNumber(1))?;
+            let _subject_id = ContextSpecific::<BitString>::decode_implicit(fields, TagNumber(2))?;
+            let extensions = ContextSpecific::decode_explicit(fields, TagNumber(3))?.map(|field| field.value);
+            Ok(Self { version, serial, algorithm, issuer, not_before, not_after, subject, spki, extensions })
+        })?;
+        reader.finish()?;
+        Ok(tbs)
+    }
+}
+
+/// Reads a UTCTime or GeneralizedTime with seconds and `Z` (RFC 5280 §4.1.2.5). UTCTime spans 1950 to 2049.
+fn read_time<'r>(reader: &mut impl Reader<'r>) -> der::Result<DateTime<Utc>> {
+    let raw = AnyRef::decode(reader)?;
+    let text = std::str::from_utf8(raw.value()).map_err(|_| raw.tag().value_error())?;
+    let digits = text.strip_suffix('Z').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let full = match (raw.tag(), digits) {
+        (Tag::UtcTime, Some(digits)) if digits.len() == 12 => {
+            format!("{}{digits}", if digits < "50" { "20" } else { "19" })
+        }
+        (Tag::GeneralizedTime, Some(digits)) if digits.len() == 14 => digits.to_owned(),
+        (tag, _) => return Err(tag.value_error().into()),
+    };
+    let parsed = NaiveDateTime::parse_from_str(&full, "%Y%m%d%H%M%S").map_err(|_| raw.tag().value_error())?;
+    Ok(parsed.and_utc())
+}
+
+/// The time of a field that the `x509-cert` types have read.
+pub(super) fn time(time: x509_cert::time::Time) -> DateTime<Utc> {
+    let seconds = i64::try_from(time.to_unix_duration().as_secs()).expect("a year has four digits");
+    DateTime::from_timestamp(seconds, 0).expect("a year has four digits")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::pki::pem::to_pem;
+
+    /// A self-signed Ed25519 certificate of version 3, made by openssl.
+    pub(in crate::pki) const SELF_SIGNED: &str = "-----BEGIN CERTIFICATE-----
+MIIBcTCCASOgAwIBAgIUI2pVcVN3b7ssdbF0aIKMpK/wJAEwBQYDK2VwMC4xEDAO
+BgNVBAoMB0V4YW1wbGUxGjAYBgNVBAMMEUFmZmlhbnQgdW5pdCB0ZXN0MB4XDTI2
+MTEyMTAzNDcxNFoXDTM2MTExODAzNDcxNFowLjEQMA4GA1UECgwHRXhhbXBsZTEa
+MBgGA1UEAwwRQWZmaWFudCB1bml0IHRlc3QwKjAFBgMrZXADIQD66me5VThrXkeq
++GAvC0vJ9LWkQTGATNuzRz0zM21X0KNTMFEwHQYDVR0OBBYEFMuus03QJZbPSo/L
+n32yGHRijx/rMB8GA1UdIwQYMBaAFMuus03QJZbPSo/Ln32yGHRijx/rMA8GA1Ud
+EwEB/wQFMAMBAf8wBQYDK2VwA0EALPK9uMjjVA1miQuuQwhrv0tWgJkeKfTizduJ
+CPYI/dr6YR+IGFmwNR3K9OaKKaurmVwJJkvYNegFRlyX8I8iDQ==
+-----END CERTIFICATE-----
+";
+
+    fn certificate() -> Certificate {
+        Certificate::from_pem_bundle(SELF_SIGNED, 1).unwrap().remove(0)
+    }
+
+    #[test]
+    fn keeps_its_bytes_and_checks_its_own_signature() {
+        let certificate = certificate();
+        let key = certificate.key().unwrap();
+        assert_eq!(certificate.check_signature(key), Ok(()));
+        assert_eq!(
+            pem_blocks(&to_pem("CERTIFICATE", certificate.der()), "CERTIFICATE", 1).unwrap()[0],
+            certificate.der()
+        );
+        assert_eq!(certificate.subject().to_string(), "O=Example, CN=Affiant unit test");
+        assert!(certificate.is_self_issued() && certificate.is_ca());
+        assert_eq!(certificate.thumbprint_url().len(), "sha256-".len() + 43);
+
+        let mut flipped = certificate.der().to_vec();
+        *flipped.last_mut().unwrap() ^= 1;
+        let flipped = Certificate::from_der(&flipped).unwrap();
+        assert_eq!(flipped.check_signature(certificate.key().unwrap()), Err(SignatureError::Wrong));
+    }
+
+    #[test]
+    fn refuses_what_is_cut_extended_or_too_large() {
+        let der = certificate().der().to_vec();
+        assert!(Certificate::from_der(&der[..der.len() - 1]).is_err());
+        assert!(Certificate::from_der(&[der.as_slice(), &[0]].concat()).is_err());
+        assert!(matches!(
+            Certificate::from_der(&vec![0x30; CERTIFICATE_BYTES_MAX + 1]),
+            Err(CertificateError::TooLarge { .. })
+        ));
+        assert!(Certificate::from_pem_bundle(&SELF_SIGNED.repeat(3), 2).is_err());
+    }
+
+    #[test]
+    fn both_ends_of_the_window_are_inside_to_the_second() {
+        let certificate = certificate();
+        let (first, last) = (certificate.not_before(), certificate.not_after());
+        let (second, half) = (chrono::TimeDelta::seconds(1), chrono::TimeDelta::milliseconds(500));
+        for inside in [first, last, last + half] {
+            assert_eq!(certificate.check_validity_at(inside), Ok(()));
+        }
+        assert!(matches!(certificate.check_validity_at(first - half), Err(OutOfWindow::NotYetValid { .. })));
+        assert!(matches!(certificate.check_validity_at(last + second), Err(OutOfWindow::Expired { .. })));
+    }
+}

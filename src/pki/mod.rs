@@ -1,0 +1,39 @@
+//! X.509 as a verifier needs it: certificates, paths and revocation lists (RFC 5280). No private keys, no clock, no I/O.
+//!
+//! [`Certificate`] and [`Crl`] are parsed once and keep their bytes; [`find_path`] builds and checks a path in one
+//! search, and tells "no path" apart from "a path that breaks a rule". Whether a certificate was in its window at some
+//! time, and what a revocation means for a signature, is decided above (EN 319 102-1), from the facts given here.
+
+mod algorithm;
+mod certificate;
+mod crl;
+mod extensions;
+mod name;
+mod name_constraints;
+mod path;
+mod pem;
+mod profile;
+
+pub use algorithm::CertificateSignature;
+pub use certificate::{Certificate, CertificateError, OutOfWindow, Version};
+pub use crl::{Crl, CrlError, CrlRuleError, RevocationReason, RevocationStatus, RevokedEntry};
+pub use extensions::{AuthorityKeyIdentifier, BasicConstraints, DistributionPoint, KeyUsage, KeyUsages};
+pub use name::Name;
+pub use name_constraints::NameConstraintError;
+pub use path::{Budget, CertificationPath, NoPath, PathOutcome, Rule, TrustAnchors, Violation, find_path};
+pub use pem::{PemError, pem_blocks, to_pem};
+pub use profile::{PathProfile, Strictness};
+
+/// Object identifiers that more than one module names.
+pub mod oid {
+    pub use der::asn1::ObjectIdentifier;
+
+    /// id-kp-documentSigning (RFC 9336).
+    pub const DOCUMENT_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.36");
+    /// id-kp-timeStamping (RFC 5280 §4.2.1.12).
+    pub const TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
+    /// anyExtendedKeyUsage (RFC 5280 §4.2.1.12).
+    pub const ANY_EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
+    /// expiredCertsOnCRL (X.509 §9.5.2.8).
+    pub const EXPIRED_CERTS_ON_CRL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.60");
+}
