@@ -1,5 +1,7 @@
 //! The ledger from outside: written, stopped, damaged, opened again, audited.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,9 +3,12 @@
 //! [`Certificate`] and [`Crl`] are parsed once and keep their bytes; [`find_path`] builds and checks a path in one
 //! search, and tells "no path" apart from "a path that breaks a rule". Whether a certificate was in its window at some
 //! time, and what a revocation means for a signature, is decided above (EN 319 102-1), from the facts given here.
+//! [`timestamp`] opens RFC 3161 tokens; making one is a timestamp authority's job, and the only use of a private key.
 
 mod algorithm;
+mod asn1;
 mod certificate;
+pub mod cms;
 mod crl;
 mod extensions;
 mod name;
@@ -13,8 +16,13 @@ mod name_constraints;
 mod path;
 mod pem;
 mod profile;
+pub mod timestamp;
+pub mod timestamp_exchange;
+#[cfg(feature = "server")]
+pub mod timestamp_signing;
 
 pub use algorithm::CertificateSignature;
+pub use asn1::Malformed;
 pub use certificate::{Certificate, CertificateError, OutOfWindow, Version};
 pub use crl::{Crl, CrlError, CrlRuleError, RevocationReason, RevocationStatus, RevokedEntry};
 pub use extensions::{AuthorityKeyIdentifier, BasicConstraints, DistributionPoint, KeyUsage, KeyUsages};
@@ -36,4 +44,19 @@ pub mod oid {
     pub const ANY_EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
     /// expiredCertsOnCRL (X.509 §9.5.2.8).
     pub const EXPIRED_CERTS_ON_CRL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.60");
+}
+
+/// The folder of vectors, or `None` with a line that says so.
+#[cfg(test)]
+fn vectors(folder: &str) -> Option<std::path::PathBuf> {
+    let data = std::env::var_os("AFFIANT_VECTORS").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
+        std::path::PathBuf::from,
+    );
+    let folder = data.join(folder);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: no vectors at {}", folder.display());
+    None
 }

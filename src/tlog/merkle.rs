@@ -612,7 +612,7 @@ pub(crate) mod tests {
     }
 
     /// The folder of vectors, or `None` with a line that says so.
-    pub(crate) fn vectors(folder: &str) -> Option<PathBuf> {
+    fn vectors(folder: &str) -> Option<PathBuf> {
         let data = std::env::var_os("AFFIANT_VECTORS")
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
         let folder = data.join(folder);
