@@ -216,6 +216,7 @@ impl Ledger {
             return Err(AppendError::Busy);
         }
         let (reply, answer) = oneshot::channel();
+        let submission = Box::new(submission);
         self.queue.try_send(Message::Append { submission, stage, reply }).map_err(|error| {
             self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
             match error {

@@ -96,7 +96,7 @@ pub enum AppendError {
 }
 
 pub(super) enum Message {
-    Append { submission: Submission, stage: Stage, reply: Reply },
+    Append { submission: Box<Submission>, stage: Stage, reply: Reply },
     Stop,
 }
 
@@ -213,7 +213,7 @@ impl Sequencer {
                 Message::Append { submission, stage, reply } => {
                     self.queued_bytes.fetch_sub(submission.bytes(), Ordering::Relaxed);
                     bytes += submission.bytes();
-                    batch.push((submission, stage, reply));
+                    batch.push((*submission, stage, reply));
                 }
             }
             let more = batch.len() < BATCH_ENTRIES_MAX && bytes < BATCH_BYTES_MAX;

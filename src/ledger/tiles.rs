@@ -160,7 +160,7 @@ impl TileWriter {
 
     /// Writes what was taken in, so that it can be read. Full tiles are durable already.
     pub(super) fn write(&mut self) -> Result<(), StoreError> {
-        self.each(|tiles, kind, growing| write(tiles, kind, growing))
+        self.each(write)
     }
 
     /// Makes everything durable that was written.

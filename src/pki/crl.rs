@@ -18,7 +18,7 @@ use super::extensions::{KeyUsage, full_names};
 use super::name::Name;
 use super::oid::EXPIRED_CERTS_ON_CRL;
 use super::pem::{PemError, pem_blocks};
-use crate::crypto::{SignatureError, sha256_url};
+use crate::crypto::{Sha256Digest, SignatureError};
 
 /// Largest list that is read: some 400,000 entries. The largest public ones are about 8 MiB.
 const CRL_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -383,7 +383,7 @@ impl Crl {
     /// `sha256-<base64url>` of the bytes.
     #[must_use]
     pub fn digest_url(&self) -> String {
-        sha256_url(&self.der)
+        Sha256Digest::of(&self.der).to_string()
     }
 
     /// Who issued it.

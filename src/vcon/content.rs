@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
-use crate::crypto::{equal_in_constant_time, sha256, sha384, sha512};
+use crate::crypto::{Sha256, Sha512, equal_in_constant_time, sha256, sha384, sha512};
 
 /// Where the content of a dialog, an analysis or an attachment is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,6 +190,17 @@ impl ContentHash {
         self.algorithm
     }
 
+    /// Whether a recording with these digests has this hash; `None` when the digest needed was not made.
+    #[must_use]
+    pub fn matches_digests(&self, digests: &ContentDigests) -> Option<bool> {
+        let digest: &[u8] = match self.algorithm {
+            HashAlgorithm::Sha256 => &digests.sha256,
+            HashAlgorithm::Sha384 => return None,
+            HashAlgorithm::Sha512 => &digests.sha512,
+        };
+        Some(equal_in_constant_time(&self.digest, digest))
+    }
+
     /// Whether `content` has this hash.
     #[must_use]
     pub fn matches(&self, content: &[u8]) -> bool {
@@ -211,6 +222,45 @@ impl std::fmt::Display for ContentHash {
 impl std::fmt::Debug for ContentHash {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, formatter)
+    }
+}
+
+/// The digests of a recording, made while it streamed by: whichever its `content_hash` names is among them. SHA-384,
+/// which nobody was seen to use, is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentDigests {
+    /// SHA-256.
+    pub sha256: [u8; 32],
+    /// SHA-512.
+    pub sha512: [u8; 64],
+}
+
+/// Makes [`ContentDigests`] of a recording of any size in constant memory.
+#[derive(Debug, Default)]
+pub struct ContentDigester {
+    sha256: Sha256,
+    sha512: Sha512,
+}
+
+impl ContentDigester {
+    /// Takes in the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        self.sha512.update(bytes);
+    }
+
+    /// The digests of everything taken in.
+    #[must_use]
+    pub fn finish(self) -> ContentDigests {
+        ContentDigests { sha256: self.sha256.finish(), sha512: self.sha512.finish() }
+    }
+}
+
+impl ContentDigests {
+    /// The digests of `content`.
+    #[must_use]
+    pub fn of(content: &[u8]) -> Self {
+        Self { sha256: sha256(content), sha512: sha512(content) }
     }
 }
 

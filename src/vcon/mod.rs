@@ -13,7 +13,9 @@ mod uuid8;
 mod validation;
 
 pub use builder::VconBuilder;
-pub use content::{Content, ContentError, ContentHash, HashAlgorithm, HashSyntaxError};
+pub use content::{
+    Content, ContentDigester, ContentDigests, ContentError, ContentHash, HashAlgorithm, HashSyntaxError,
+};
 pub use document::{Attachment, Dialog, Party, Vcon, VconError};
 pub use form::{Form, GzipError, inflate};
 pub use transcript::{Turn, turns};
