@@ -1,7 +1,23 @@
 //! Evidence: the formats bound together, and the verifier.
 //!
-//! Pure: no I/O, no clock. [`entry`] is what a ledger entry says.
+//! Pure: no I/O, no clock. [`entry`] is what a ledger entry says; a [`Bundle`] is all that a verifier is given; a
+//! [`Verifier`] holds it against a [`TrustPolicy`] and gives a [`ValidationReport`].
 
+mod archive;
+mod bundle;
 pub mod entry;
+mod memo;
+mod record;
+pub mod report;
+mod revocation;
+mod time;
+mod trust;
+mod verify;
 
+pub use archive::{ArchiveError, BundleFiles};
+pub use bundle::{Bundle, SuppliedRecording};
 pub use entry::{Entry, EntryDraft, EntryError, Event};
+pub use record::{Record, RecordError, record_digest};
+pub use report::{Indication, SubIndication, ValidationReport};
+pub use trust::TrustPolicy;
+pub use verify::{Verifier, verify};

@@ -1,0 +1,201 @@
+//! The evidence bundle as files: `<uuid>.evidence.zip`, or the folder that it unpacks to (`docs/FORMATS.md`).
+
+use std::io::{Cursor, Read as _, Write as _};
+
+use super::Bundle;
+use crate::pki::{pem_blocks, to_pem};
+use crate::tlog::TlogProof;
+
+/// Files in a bundle: a dozen, and archived revocation lists.
+const FILES_MAX: usize = 256;
+/// Bytes of all files together: a record of the largest size and its evidence.
+const BYTES_MAX: u64 = 128 << 20;
+/// Certificates in one PEM file.
+const CERTIFICATES_MAX: usize = 64;
+
+/// The files of a bundle, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BundleFiles(Vec<(String, Vec<u8>)>);
+
+/// Why bytes are not a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// Not a zip archive, or a damaged one.
+    #[error("not a zip archive: {0}")]
+    Zip(#[from] zip::result::ZipError),
+    /// A file in it could not be read.
+    #[error("file {name} in the bundle: {source}")]
+    File {
+        /// Which one.
+        name: String,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+    /// Too many files or bytes.
+    #[error("more than {FILES_MAX} files or {BYTES_MAX} bytes")]
+    TooLarge,
+    /// The file that everything is about is not there.
+    #[error("there is no record.vcon.json in the bundle")]
+    NoRecord,
+    /// A file of certificates or lists is not PEM.
+    #[error("file {0} in the bundle is not PEM")]
+    Pem(String),
+}
+
+impl BundleFiles {
+    /// Names every file of `bundle`. Reports and instructions are added by whoever makes them.
+    #[must_use]
+    pub fn of(bundle: &Bundle) -> Self {
+        let mut files = Self::default();
+        files.add("record.vcon.json", bundle.record.clone());
+        if let Some(entry) = &bundle.entry {
+            files.add("entry.json", entry.clone());
+        }
+        if let Some(proof) = &bundle.proof {
+            files.add("record.tlog-proof", proof.clone());
+            if let Ok(proof) = TlogProof::parse(proof) {
+                files.add("checkpoint.txt", proof.checkpoint().note().text().as_bytes().to_vec());
+            }
+        }
+        for (position, token) in bundle.checkpoint_tokens.iter().enumerate() {
+            files.add(&numbered("checkpoint", position, "tsr"), token.clone());
+        }
+        for (position, token) in bundle.record_tokens.iter().enumerate() {
+            files.add(&numbered("record", position, "tsr"), token.clone());
+        }
+        let pem = |ders: &[Vec<u8>]| ders.iter().map(|der| to_pem("CERTIFICATE", der)).collect::<String>();
+        if !bundle.certificates.is_empty() {
+            files.add("certificates.pem", pem(&bundle.certificates).into_bytes());
+        }
+        for (position, crl) in bundle.crls.iter().enumerate() {
+            files.add(&format!("crls/{position}.crl.pem"), to_pem("X509 CRL", crl).into_bytes());
+        }
+        if !bundle.offered_anchors.is_empty() {
+            files.add("anchors.pem", pem(&bundle.offered_anchors).into_bytes());
+        }
+        if let Some(policy) = &bundle.offered_log_policy {
+            files.add("ledger.tlog-policy", policy.clone());
+        }
+        files
+    }
+
+    /// Adds a file.
+    pub fn add(&mut self, name: &str, bytes: Vec<u8>) {
+        self.0.push((name.to_owned(), bytes));
+    }
+
+    /// The files, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+    }
+
+    /// The bundle that these files are. Unknown files are left alone.
+    ///
+    /// # Errors
+    /// When there is no record, or a file of certificates or lists is not PEM.
+    pub fn to_bundle(&self) -> Result<Bundle, ArchiveError> {
+        let mut bundle = Bundle::default();
+        let mut record = None;
+        for (name, bytes) in self.iter() {
+            let pem = |label| {
+                let text = std::str::from_utf8(bytes).map_err(|_| ArchiveError::Pem(name.to_owned()))?;
+                pem_blocks(text, label, CERTIFICATES_MAX).map_err(|_| ArchiveError::Pem(name.to_owned()))
+            };
+            match name {
+                "record.vcon.json" => record = Some(bytes.to_vec()),
+                "entry.json" => bundle.entry = Some(bytes.to_vec()),
+                "record.tlog-proof" => bundle.proof = Some(bytes.to_vec()),
+                "certificates.pem" => bundle.certificates = pem("CERTIFICATE")?,
+                "anchors.pem" => bundle.offered_anchors = pem("CERTIFICATE")?,
+                "ledger.tlog-policy" => bundle.offered_log_policy = Some(bytes.to_vec()),
+                _ if name.starts_with("checkpoint") && name.ends_with(".tsr") => {
+                    bundle.checkpoint_tokens.push(bytes.to_vec());
+                }
+                _ if name.starts_with("record") && name.ends_with(".tsr") => bundle.record_tokens.push(bytes.to_vec()),
+                _ if name.starts_with("crls/") => bundle.crls.extend(pem("X509 CRL")?),
+                _ => {}
+            }
+        }
+        bundle.record = record.ok_or(ArchiveError::NoRecord)?;
+        Ok(bundle)
+    }
+
+    /// Packs the files.
+    ///
+    /// # Panics
+    /// Never: it is written to memory.
+    #[must_use]
+    pub fn to_zip(&self) -> Vec<u8> {
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        // No times: the same files are the same bytes.
+        let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+        for (name, bytes) in self.iter() {
+            archive.start_file(name, options).expect("a name of our own, in memory");
+            archive.write_all(bytes).expect("memory takes every byte");
+        }
+        archive.finish().expect("memory takes every byte").into_inner()
+    }
+
+    /// Unpacks an archive.
+    ///
+    /// # Errors
+    /// When it is damaged or larger than a bundle may be.
+    pub fn from_zip(bytes: &[u8]) -> Result<Self, ArchiveError> {
+        let mut archive = zip::ZipArchive::new(Cursor::new(bytes))?;
+        if archive.len() > FILES_MAX {
+            return Err(ArchiveError::TooLarge);
+        }
+        let mut files = Self::default();
+        let mut left = BYTES_MAX;
+        for position in 0..archive.len() {
+            let file = archive.by_index(position)?;
+            let name = file.name()?.into_owned();
+            let mut bytes = Vec::new();
+            let read = file.take(left + 1).read_to_end(&mut bytes);
+            let read = read.map_err(|source| ArchiveError::File { name: name.clone(), source })?;
+            left = left.checked_sub(read as u64).ok_or(ArchiveError::TooLarge)?;
+            files.add(&name, bytes);
+        }
+        Ok(files)
+    }
+}
+
+fn numbered(stem: &str, position: usize, ending: &str) -> String {
+    if position == 0 { format!("{stem}.{ending}") } else { format!("{stem}-{}.{ending}", position + 1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_packs_and_unpacks() {
+        let bundle = Bundle {
+            record: b"{}".to_vec(),
+            entry: Some(b"entry".to_vec()),
+            checkpoint_tokens: vec![vec![1], vec![2]],
+            certificates: vec![vec![0x30, 0], vec![0x30, 1]],
+            crls: vec![vec![0x30, 2]],
+            ..Bundle::default()
+        };
+        let packed = BundleFiles::of(&bundle).to_zip();
+        let unpacked = BundleFiles::from_zip(&packed).unwrap();
+        assert_eq!(unpacked, BundleFiles::of(&bundle));
+        let read = unpacked.to_bundle().unwrap();
+        assert_eq!(
+            (read.checkpoint_tokens, read.certificates, read.crls),
+            (bundle.checkpoint_tokens.clone(), bundle.certificates.clone(), bundle.crls.clone())
+        );
+        assert_eq!(packed, BundleFiles::of(&bundle).to_zip());
+    }
+
+    #[test]
+    fn refuses_what_is_no_bundle() {
+        assert!(matches!(BundleFiles::from_zip(b"PK nonsense"), Err(ArchiveError::Zip(_))));
+        let mut files = BundleFiles::default();
+        assert!(matches!(files.to_bundle(), Err(ArchiveError::NoRecord)));
+        files.add("record.vcon.json", b"{}".to_vec());
+        files.add("crls/x.pem", b"-----BEGIN X509 CRL-----\n!\n-----END X509 CRL-----\n".to_vec());
+        assert!(matches!(files.to_bundle(), Err(ArchiveError::Pem(_))));
+    }
+}

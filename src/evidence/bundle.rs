@@ -1,0 +1,47 @@
+//! All that a verifier is given. Nothing in it is trusted; what it offers as anchors is only shown.
+
+use crate::vcon::ContentDigests;
+
+/// A record and what was collected about it.
+#[derive(Debug, Clone, Default)]
+pub struct Bundle {
+    /// The record, as stored.
+    pub record: Vec<u8>,
+    /// Recordings, of which the digests were made as they streamed by.
+    pub recordings: Vec<SuppliedRecording>,
+    /// The ledger entry.
+    pub entry: Option<Vec<u8>>,
+    /// The proof that the entry is in the ledger (C2SP tlog-proof).
+    pub proof: Option<Vec<u8>>,
+    /// Timestamp tokens over the text of the proof's checkpoint.
+    pub checkpoint_tokens: Vec<Vec<u8>>,
+    /// Timestamp tokens over the record's bytes.
+    pub record_tokens: Vec<Vec<u8>>,
+    /// More certificates, DER: hints for a path.
+    pub certificates: Vec<Vec<u8>>,
+    /// Revocation lists, DER.
+    pub crls: Vec<Vec<u8>>,
+    /// Anchors that the bundle would like to be trusted, DER.
+    pub offered_anchors: Vec<Vec<u8>>,
+    /// The log policy that the bundle would like to be used.
+    pub offered_log_policy: Option<Vec<u8>>,
+    /// Whether the ledger that was asked says that it does not have the record.
+    pub ledger_denies: bool,
+}
+
+/// A recording that was handed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuppliedRecording {
+    /// The name of the file.
+    pub name: String,
+    /// Its digests.
+    pub digests: ContentDigests,
+}
+
+impl Bundle {
+    /// A record and nothing else.
+    #[must_use]
+    pub fn of_record(record: Vec<u8>) -> Self {
+        Self { record, ..Self::default() }
+    }
+}

@@ -1,0 +1,366 @@
+//! The validation report, in the words of EN 319 102-1.
+
+use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
+
+use crate::clock::format_time;
+use crate::crypto::Sha256Digest;
+use crate::vcon::Finding;
+
+/// The main answer (EN 319 102-1 §5.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Indication {
+    /// Everything that was asked is right.
+    #[serde(rename = "TOTAL-PASSED")]
+    Passed,
+    /// It cannot be said with what is here.
+    #[serde(rename = "INDETERMINATE")]
+    Indeterminate,
+    /// Something is wrong, and more information would not change that.
+    #[serde(rename = "TOTAL-FAILED")]
+    Failed,
+}
+
+impl Indication {
+    /// As the standard writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "TOTAL-PASSED",
+            Self::Indeterminate => "INDETERMINATE",
+            Self::Failed => "TOTAL-FAILED",
+        }
+    }
+}
+
+macro_rules! sub_indications {
+    ($($(#[$doc:meta])* $variant:ident, $name:literal, $next:literal;)*) => {
+        /// Why it is not passed (EN 319 102-1 §5.1.3).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum SubIndication {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl SubIndication {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// As the standard writes it.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// What whoever reads the report can do about it.
+            #[must_use]
+            pub fn next_step(self) -> &'static str {
+                match self { $(Self::$variant => $next),* }
+            }
+        }
+    };
+}
+
+sub_indications! {
+    /// The bytes are not a record that can be judged.
+    FormatFailure, "FORMAT_FAILURE", "Ask whoever gave you the record for the bytes as they were issued.";
+    /// There is no certificate to verify with.
+    NoSigningCertificateFound, "NO_SIGNING_CERTIFICATE_FOUND", "Ask the issuer for the signing certificate.";
+    /// The signature is wrong.
+    SigCryptoFailure, "SIG_CRYPTO_FAILURE", "Treat the record as altered; ask the ledger for the stored one.";
+    /// A recording is not the one that was signed.
+    HashFailure, "HASH_FAILURE", "Treat the recording as altered or mixed up; ask for the one that was signed.";
+    /// A recording that the policy requires was not supplied.
+    SignedDataNotFound, "SIGNED_DATA_NOT_FOUND", "Verify again with the recording.";
+    /// Header and certificate contradict each other.
+    SigConstraintsFailure, "SIG_CONSTRAINTS_FAILURE", "Ask the issuer how this record was made.";
+    /// No path to an anchor of the trust policy.
+    NoCertificateChainFound, "NO_CERTIFICATE_CHAIN_FOUND", "Decide whether you trust the offered anchor; if so, verify with it as --trust.";
+    /// A path that breaks rules.
+    ChainConstraintsFailure, "CHAIN_CONSTRAINTS_FAILURE", "The issuer needs certificates made for signing documents.";
+    /// A weak algorithm or key.
+    CryptoConstraintsFailure, "CRYPTO_CONSTRAINTS_FAILURE", "Do not rely on the signature alone: its algorithm or key is weak.";
+    /// Signed before the certificate was valid.
+    NotYetValid, "NOT_YET_VALID", "Ask the issuer how this record was made.";
+    /// Signed after the revocation.
+    Revoked, "REVOKED", "Do not rely on the record: its key was revoked before it was signed.";
+    /// Signed after the end of validity.
+    Expired, "EXPIRED", "Do not rely on the record: its certificate had ended before it was signed.";
+    /// Revoked, and nothing proves that the signature was there before.
+    RevokedNoPoe, "REVOKED_NO_POE", "Look for a timestamp from before the revocation.";
+    /// An authority is revoked, and nothing proves that the signature was there before.
+    RevokedCaNoPoe, "REVOKED_CA_NO_POE", "Look for a timestamp from before the authority's revocation.";
+    /// Not to be said today.
+    TryLater, "TRY_LATER", "Verify again with a newer revocation list.";
+    /// Expired, not revoked, and nothing proves that the signature was there before.
+    OutOfBoundsNotRevoked, "OUT_OF_BOUNDS_NOT_REVOKED", "Look for a timestamp from before the certificate ended.";
+    /// Expired, and nothing is known.
+    OutOfBoundsNoPoe, "OUT_OF_BOUNDS_NO_POE", "Look for a timestamp and a revocation list from before the certificate ended.";
+    /// Timestamps contradict each other.
+    TimestampOrderFailure, "TIMESTAMP_ORDER_FAILURE", "Ask the authorities of the timestamps.";
+}
+
+impl Serialize for SubIndication {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// An indication, why, and in one sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// The indication.
+    pub indication: Indication,
+    /// Why not, where it is not passed.
+    pub sub_indication: Option<SubIndication>,
+    /// What was seen.
+    pub reason: String,
+}
+
+impl Verdict {
+    pub(super) fn passed(reason: impl Into<String>) -> Self {
+        Self { indication: Indication::Passed, sub_indication: None, reason: reason.into() }
+    }
+
+    pub(super) fn failed(sub: SubIndication, reason: impl Into<String>) -> Self {
+        Self { indication: Indication::Failed, sub_indication: Some(sub), reason: reason.into() }
+    }
+
+    pub(super) fn indeterminate(sub: SubIndication, reason: impl Into<String>) -> Self {
+        Self { indication: Indication::Indeterminate, sub_indication: Some(sub), reason: reason.into() }
+    }
+
+    /// `TOTAL-PASSED`, or the indication with its sub-indication in brackets.
+    #[must_use]
+    pub fn code(&self) -> String {
+        match self.sub_indication {
+            None => self.indication.name().to_owned(),
+            Some(sub) => format!("{} ({})", self.indication.name(), sub.name()),
+        }
+    }
+}
+
+/// The answer of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// It is so.
+    Yes,
+    /// It is not so.
+    No,
+    /// It cannot be said. Never shown as if it were no.
+    Unknown,
+    /// Nobody asked.
+    NotChecked,
+}
+
+impl Answer {
+    /// For people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Unknown => "unknown",
+            Self::NotChecked => "not checked",
+        }
+    }
+}
+
+/// One of the five rows that people see first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// Which one.
+    pub title: &'static str,
+    /// The answer.
+    pub answer: Answer,
+    /// The code that stands for it.
+    pub code: String,
+    /// What was seen.
+    pub reason: String,
+    /// What can be done, where something can.
+    pub next_step: Option<String>,
+}
+
+/// A certificate, as a report shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CertificateShown {
+    /// Its subject: a name is shown, the thumbprint identifies.
+    pub subject: String,
+    /// `sha256-…` of its DER.
+    pub thumbprint: String,
+    /// Start of validity.
+    #[serde(serialize_with = "time")]
+    pub not_before: DateTime<Utc>,
+    /// End of validity.
+    #[serde(serialize_with = "time")]
+    pub not_after: DateTime<Utc>,
+}
+
+/// One signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SignatureReport {
+    /// Which layer it is of: 0 is the outermost.
+    pub layer: usize,
+    /// Its position there.
+    pub position: usize,
+    /// Its algorithm.
+    pub algorithm: String,
+    /// The verdict on it.
+    pub verdict: Verdict,
+    /// `iat`: when the signer says that it signed. A claim, not a proof.
+    #[serde(serialize_with = "optional_time")]
+    pub claimed_time: Option<DateTime<Utc>>,
+    /// The signer's certificate.
+    pub signer: Option<CertificateShown>,
+    /// The path from signer to anchor, where there is one.
+    pub path: Vec<CertificateShown>,
+    /// The topmost certificate that was offered when no path was found: who would have to be trusted.
+    pub offered_anchor: Option<CertificateShown>,
+    /// What does not change the verdict but should be known.
+    pub warnings: Vec<String>,
+}
+
+/// One recording, or other external content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecordingReport {
+    /// Index of the dialog; `None` for a file that belongs to none.
+    pub dialog: Option<usize>,
+    /// Name of the file that was supplied.
+    pub file: Option<String>,
+    /// Whether it is the one that was signed.
+    pub answer: Answer,
+    /// What was seen.
+    pub reason: String,
+}
+
+/// One timestamp.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TimestampReport {
+    /// What it is over: `record`, `checkpoint`, or `cosignature`.
+    pub over: &'static str,
+    /// The time that it states.
+    #[serde(serialize_with = "optional_time")]
+    pub time: Option<DateTime<Utc>>,
+    /// Who states it.
+    pub authority: String,
+    /// Whether it counts under the trust policy.
+    pub counts: bool,
+    /// Why not, or how.
+    pub reason: String,
+}
+
+/// Whether the ledger has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum LedgerStatus {
+    /// Proved.
+    Included,
+    /// The ledger says that it does not have it.
+    NotIncluded,
+    /// What was given as proof contradicts itself.
+    Inconsistent,
+    /// No proof was given, or it is of a log that the trust policy does not know.
+    Unavailable,
+}
+
+/// What the ledger says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LedgerReport {
+    /// The status.
+    pub status: LedgerStatus,
+    /// What was seen.
+    pub reason: String,
+    /// The log's name.
+    pub origin: Option<String>,
+    /// Place of the entry.
+    pub index: Option<u64>,
+    /// Size of the tree that the proof is for.
+    pub size: Option<u64>,
+    /// When the ledger says that it took the record in. The ledger's own word, not a proof.
+    #[serde(serialize_with = "optional_time")]
+    pub entry_time: Option<DateTime<Utc>>,
+    /// Names of witnesses that cosigned the checkpoint.
+    pub witnesses: Vec<String>,
+    /// Whether they are as many as the log policy asks for; `None` when it asks for none.
+    pub quorum: Option<bool>,
+}
+
+/// Times, side by side.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Times {
+    /// The earliest time at which the record is proved to have existed.
+    #[serde(serialize_with = "optional_time")]
+    pub existed_by: Option<DateTime<Utc>>,
+    /// A time before which it cannot have been signed.
+    #[serde(serialize_with = "optional_time")]
+    pub signed_after: Option<DateTime<Utc>>,
+    /// What the signer claims.
+    #[serde(serialize_with = "optional_time")]
+    pub claimed: Option<DateTime<Utc>>,
+}
+
+/// The whole report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ValidationReport {
+    /// Version of this shape.
+    pub version: u32,
+    /// The verdict on everything together.
+    pub verdict: Verdict,
+    /// The verdict for people.
+    pub sentence: String,
+    /// The five rows.
+    pub rows: Vec<Row>,
+    /// The record digest.
+    pub record: Option<Sha256Digest>,
+    /// The uuid of the vCon.
+    pub uuid: Option<String>,
+    /// Each signature; none is ignored.
+    pub signatures: Vec<SignatureReport>,
+    /// Each recording.
+    pub recordings: Vec<RecordingReport>,
+    /// Each timestamp.
+    pub timestamps: Vec<TimestampReport>,
+    /// The times.
+    pub times: Times,
+    /// The ledger.
+    pub ledger: LedgerReport,
+    /// What the rules of the vCon draft say of the payload. Never part of the verdict.
+    pub findings: Vec<Finding>,
+    /// Name of the trust policy.
+    pub trust_policy: String,
+    /// Its digest.
+    pub trust_policy_digest: Sha256Digest,
+    /// When this report was made.
+    #[serde(serialize_with = "time")]
+    pub verified_at: DateTime<Utc>,
+    /// What no report of this kind proves.
+    pub not_proved: &'static [&'static str],
+}
+
+/// What is not proved, said every time.
+pub const NOT_PROVED: &[&str] = &[
+    "That the call was lawful, or that any consent given in it was valid.",
+    "That what was said in the call is true.",
+    "That the parties are who they said they were.",
+    "That there were no other calls, beyond what the issuer put into the ledger.",
+];
+
+impl ValidationReport {
+    /// The report as JSON, indented.
+    ///
+    /// # Panics
+    /// Never: a report is JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a report is JSON")
+    }
+}
+
+fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format_time(*time))
+}
+
+#[expect(clippy::ref_option, reason = "the signature is serde's")]
+fn optional_time<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(format_time).serialize(serializer)
+}

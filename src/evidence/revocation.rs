@@ -1,0 +1,84 @@
+//! Whether a certificate was revoked, and how well that is known.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::pki::{Certificate, Crl, RevocationReason, RevocationStatus, RevokedEntry};
+
+/// What the revocation lists at hand say of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// On the newest list.
+    Revoked(RevokedEntry),
+    /// Not on the newest list.
+    Good {
+        /// Whether the list is recent enough to say so (EN 319 102-1 §5.2.5).
+        fresh: bool,
+        /// Whether the list was made at or after the trusted time and still speaks of this certificate.
+        known_not_revoked: bool,
+        /// Until when a newer list was promised.
+        next_update: Option<DateTime<Utc>>,
+    },
+    /// No list speaks of it.
+    Unknown(String),
+}
+
+impl Standing {
+    pub(super) fn is_hold(&self) -> bool {
+        matches!(self, Self::Revoked(entry) if entry.reason == RevocationReason::CertificateHold)
+    }
+}
+
+/// Tells the standing of `certificate`, whose issuer is `issuer`, as of `now`.
+///
+/// `trusted` is the trusted time of the signature, where there is one: then a list is fresh that was made no earlier
+/// than one period before it, so that a verdict does not decay when lists run out.
+pub(super) fn standing(
+    certificate: &Certificate,
+    issuer: &Certificate,
+    crls: &[Arc<Crl>],
+    is_signed_by: impl Fn(&Crl, &Certificate) -> bool,
+    trusted: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Standing {
+    let mut newest: Option<(&Crl, RevocationStatus)> = None;
+    let mut reason = "no revocation list of the issuer is at hand".to_owned();
+    for crl in crls.iter().filter(|crl| crl.issuer() == certificate.issuer() && crl.this_update() <= now) {
+        if let Err(error) = crl.check_rules() {
+            reason = error.to_string();
+            continue;
+        }
+        if !is_signed_by(crl, issuer) {
+            "a revocation list is not rightly signed by the issuer".clone_into(&mut reason);
+            continue;
+        }
+        match crl.revocation_of(certificate) {
+            RevocationStatus::NotCovered(error) => reason = error.to_string(),
+            status if newest.as_ref().is_none_or(|(other, _)| crl.is_newer_than(other)) => {
+                newest = Some((crl, status));
+            }
+            _ => {}
+        }
+    }
+    let Some((crl, status)) = newest else { return Standing::Unknown(reason) };
+    match status {
+        RevocationStatus::Revoked(entry) => Standing::Revoked(entry),
+        _ => {
+            // A list made after the certificate ended speaks of it only if expired ones stay on it.
+            let speaks = crl.this_update() <= certificate.not_after()
+                || crl.expired_certs_since().is_some_and(|since| since <= certificate.not_after());
+            let fresh = match (trusted, crl.next_update()) {
+                (_, None) => false,
+                (Some(trusted), Some(next)) => crl.this_update() >= trusted - (next - crl.this_update()),
+                (None, Some(next)) => now <= next,
+            };
+            let since = trusted.unwrap_or(now.min(certificate.not_after()));
+            Standing::Good {
+                fresh: fresh && speaks,
+                known_not_revoked: speaks && crl.this_update() >= since,
+                next_update: crl.next_update(),
+            }
+        }
+    }
+}

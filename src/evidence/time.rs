@@ -1,0 +1,242 @@
+//! Step one: what is known of the time, and what the ledger says.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::report::{LedgerReport, LedgerStatus, TimestampReport};
+use super::verify::Verifier;
+use super::{Bundle, Entry, Record};
+use crate::crypto::sha256;
+use crate::pki::timestamp::Timestamp;
+use crate::pki::{Budget, Certificate, PathOutcome, PathProfile, find_path};
+use crate::tlog::merkle::leaf_hash;
+use crate::tlog::{SignedCheckpoint, TlogProof, Witnessing};
+use crate::vcon::Vcon;
+
+/// Tokens of each kind that are looked at: a few authorities and renewals; each costs signatures.
+const TOKENS_MAX: usize = 8;
+
+/// What the timestamps and the ledger say together.
+pub(super) struct TimeEvidence {
+    pub(super) timestamps: Vec<TimestampReport>,
+    pub(super) ledger: LedgerReport,
+    /// The earliest time that counts, its accuracy added.
+    pub(super) existed_by: Option<DateTime<Utc>>,
+    pub(super) signed_after: Option<DateTime<Utc>>,
+}
+
+/// A token, judged.
+#[derive(Debug, Clone)]
+pub(super) struct JudgedToken {
+    time: Option<DateTime<Utc>>,
+    /// The time plus its accuracy: when the data was there for certain.
+    bound: Option<DateTime<Utc>>,
+    authority: String,
+    counts: bool,
+    reason: String,
+}
+
+impl Verifier {
+    pub(super) fn time_evidence(&self, bundle: &Bundle, record: &Record) -> TimeEvidence {
+        let (ledger, proof, witnessing) = self.ledger(bundle, record);
+        let mut timestamps = Vec::new();
+        let mut bounds = Vec::new();
+        let mut judge = |over, tokens: &[Vec<u8>], data: &[u8], about_record: bool| {
+            for token in tokens.iter().take(TOKENS_MAX) {
+                let mut judged = (*self.judged_token(token, data)).clone();
+                if judged.counts && !about_record {
+                    judged.counts = false;
+                    "right, but the record is not proved to be under this checkpoint".clone_into(&mut judged.reason);
+                }
+                bounds.extend(judged.bound.filter(|_| judged.counts));
+                timestamps.push(TimestampReport {
+                    over,
+                    time: judged.time,
+                    authority: judged.authority,
+                    counts: judged.counts,
+                    reason: judged.reason,
+                });
+            }
+        };
+        judge("record", &bundle.record_tokens, &bundle.record, true);
+        if let Some(proof) = &proof {
+            let text = proof.checkpoint().note().text();
+            // A token over the text needs no log key: the entry hashes to its root.
+            let included = ledger.status != LedgerStatus::Inconsistent;
+            judge("checkpoint", &bundle.checkpoint_tokens, text.as_bytes(), included);
+        }
+        if let Some(witnessing) = &witnessing {
+            let included = ledger.status == LedgerStatus::Included;
+            for cosignature in witnessing.cosignatures() {
+                let name = cosignature.witness.name();
+                let own = self.policy().own_witnesses.contains(&name);
+                let time = i64::try_from(cosignature.time).ok().and_then(|time| DateTime::from_timestamp(time, 0));
+                let counts = included && self.policy().time_from_cosignatures && !own;
+                bounds.extend(time.filter(|_| counts));
+                let reason = if own {
+                    "a witness of the log's own operator: shown, not counted"
+                } else if counts {
+                    "a cosignature of a trusted witness"
+                } else {
+                    "the trust policy takes no time from cosignatures"
+                };
+                timestamps.push(TimestampReport {
+                    over: "cosignature",
+                    time,
+                    authority: name,
+                    counts,
+                    reason: reason.into(),
+                });
+            }
+        }
+        TimeEvidence {
+            timestamps,
+            ledger,
+            existed_by: bounds.into_iter().min(),
+            signed_after: self.lower_bound(record.vcon()),
+        }
+    }
+
+    fn judged_token(&self, token: &[u8], data: &[u8]) -> Arc<JudgedToken> {
+        self.tokens.get((sha256(token), sha256(data)), || self.judge_token(token, data))
+    }
+
+    fn judge_token(&self, token: &[u8], data: &[u8]) -> JudgedToken {
+        let dropped = |reason: String| JudgedToken {
+            time: None,
+            bound: None,
+            authority: "unknown".into(),
+            counts: false,
+            reason,
+        };
+        let anchors = &self.policy().timestamp_anchors;
+        let offered: Vec<Vec<u8>> = anchors.iter().map(|anchor| anchor.der().to_vec()).collect();
+        let timestamp = match Timestamp::open(token, data, &offered) {
+            Ok(timestamp) => timestamp,
+            Err(error) => return dropped(error.to_string()),
+        };
+        let time = timestamp.info().gen_time;
+        let signer = match Certificate::from_der(timestamp.signer()) {
+            Ok(signer) => Arc::new(signer),
+            Err(error) => return dropped(error.to_string()),
+        };
+        let shown = JudgedToken {
+            time: Some(time),
+            bound: Some(time + timestamp.info().accuracy.unwrap_or_default()),
+            authority: signer.subject().to_string(),
+            counts: false,
+            reason: String::new(),
+        };
+        let offered = timestamp.certificates().iter().filter_map(|der| Certificate::from_der(der).ok());
+        let offered: Vec<_> = offered.take(10).map(Arc::new).collect();
+        let profile = PathProfile { preferred_time: Some(time), ..PathProfile::time_stamping() };
+        match find_path(&signer, &offered, anchors, &profile, &mut Budget::default()) {
+            PathOutcome::NoPath(reason) => JudgedToken { reason: reason.to_string(), ..shown },
+            PathOutcome::Broken { violations, .. } => {
+                let reason = violations.first().map(ToString::to_string).unwrap_or_default();
+                JudgedToken { reason, ..shown }
+            }
+            PathOutcome::Valid(path) => {
+                if let Err((_, why)) = path.check_validity_at(time) {
+                    return JudgedToken { reason: format!("a certificate of the authority is {why}"), ..shown };
+                }
+                if self.policy().own_timestamp_anchors.contains(path.anchor().thumbprint()) {
+                    let reason = "an authority of the log's own operator: shown, not counted".into();
+                    return JudgedToken { reason, ..shown };
+                }
+                JudgedToken { counts: true, reason: "a token of a trusted timestamp authority".into(), ..shown }
+            }
+        }
+    }
+
+    /// The ledger row, the proof where it leads to its checkpoint, and who witnessed that.
+    fn ledger(&self, bundle: &Bundle, record: &Record) -> (LedgerReport, Option<TlogProof>, Option<Witnessing>) {
+        let mut report = LedgerReport {
+            status: LedgerStatus::Unavailable,
+            reason: "no proof was given".into(),
+            origin: None,
+            index: None,
+            size: None,
+            entry_time: None,
+            witnesses: Vec::new(),
+            quorum: None,
+        };
+        if bundle.ledger_denies {
+            report.status = LedgerStatus::NotIncluded;
+            "the ledger that was asked does not have this record".clone_into(&mut report.reason);
+            return (report, None, None);
+        }
+        let (Some(entry), Some(proof)) = (&bundle.entry, &bundle.proof) else { return (report, None, None) };
+        let inconsistent = |mut report: LedgerReport, reason: String| {
+            report.status = LedgerStatus::Inconsistent;
+            report.reason = reason;
+            (report, None, None)
+        };
+        let proof = match TlogProof::parse(proof) {
+            Ok(proof) => proof,
+            Err(error) => return inconsistent(report, error.to_string()),
+        };
+        let parsed = match Entry::parse(entry) {
+            Ok(parsed) => parsed,
+            Err(error) => return inconsistent(report, error.to_string()),
+        };
+        let checkpoint = proof.checkpoint().checkpoint();
+        report.origin = Some(checkpoint.origin().to_owned());
+        report.index = Some(parsed.index);
+        report.size = Some(checkpoint.size().0);
+        report.entry_time = Some(parsed.time);
+        if parsed.index != proof.index().0 {
+            return inconsistent(report, "entry and proof are of different places".into());
+        }
+        if parsed.event.record().is_none_or(|event| event.record != record.digest()) {
+            return inconsistent(report, "the entry is of another record".into());
+        }
+        let leaf = leaf_hash(entry);
+        if let Err(error) = proof.check_inclusion(leaf) {
+            return inconsistent(report, error.to_string());
+        }
+        let Some(policy) = &self.policy().log_policy else {
+            "the proof is right, but the trust policy knows no log".clone_into(&mut report.reason);
+            return (report, Some(proof), None);
+        };
+        match policy.witnessing(proof.checkpoint()) {
+            Err(error) => {
+                report.reason = format!("the proof leads to a checkpoint that does not count: {error}");
+                (report, Some(proof), None)
+            }
+            Ok(witnessing) => {
+                report.status = LedgerStatus::Included;
+                report.witnesses = witnessing.cosignatures().iter().map(|one| one.witness.name()).collect();
+                report.quorum = policy.asks_for_witnesses().then(|| witnessing.quorum());
+                report.reason = match report.quorum {
+                    Some(false) => "in the log, but not yet cosigned by enough witnesses".into(),
+                    _ => format!("entry {} of the log, under its checkpoint of {}", parsed.index, checkpoint.size()),
+                };
+                (report, Some(proof), Some(witnessing))
+            }
+        }
+    }
+
+    /// The newest witnessed checkpoint inside the signed payload: the record was signed after it.
+    fn lower_bound(&self, vcon: &Vcon) -> Option<DateTime<Utc>> {
+        let policy = self.policy().log_policy.as_ref()?;
+        vcon.attachments()
+            .filter(|attachment| attachment.purpose() == Some("ledger-checkpoint"))
+            .filter_map(|attachment| {
+                let note = attachment.content().bytes().ok()??.into_owned();
+                let witnessed = self.witnessed.get(sha256(&note), || {
+                    let checkpoint = SignedCheckpoint::parse(&note).ok()?;
+                    let witnessing = policy.witnessing(&checkpoint).ok()?;
+                    let foreign = witnessing
+                        .cosignatures()
+                        .iter()
+                        .filter(|one| !self.policy().own_witnesses.contains(&one.witness.name()));
+                    let newest = foreign.map(|one| one.time).max()?;
+                    DateTime::from_timestamp(i64::try_from(newest).ok()?, 0)
+                });
+                *witnessed
+            })
+            .max()
+    }
+}

@@ -1,0 +1,640 @@
+//! The verifier: a bundle, a trust policy and the time in, a report out (EN 319 102-1 §5.3, §5.5, §5.6).
+//!
+//! No I/O and no clock. It returns a report and never an error: what cannot be decided is a finding. The rows of the
+//! decision table in `docs/VERDICTS.md` are tried in their order, and the first that matches is the verdict.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::memo::Memo;
+use super::report::{
+    Answer, CertificateShown, Indication, LedgerReport, LedgerStatus, NOT_PROVED, RecordingReport, Row,
+    SignatureReport, SubIndication, Times, ValidationReport, Verdict,
+};
+use super::revocation::{Standing, standing};
+use super::time::{JudgedToken, TimeEvidence};
+use super::{Bundle, Record, RecordError, TrustPolicy};
+use crate::clock::format_time;
+use crate::crypto::{Sha256, SignatureError, sha256};
+use crate::jose::{Jws, JwsSignature};
+use crate::pki::{Budget, Certificate, CertificateError, CertificationPath, Crl, PathOutcome, find_path};
+use crate::vcon::{Content, VconLimits, validate};
+
+/// The version of the report's shape.
+const REPORT_VERSION: u32 = 1;
+/// Revocation lists that are looked at: a leaf's and each authority's, and some archived ones.
+const CRLS_MAX: usize = 32;
+
+/// A trust policy with what was found out under it before.
+#[derive(Debug)]
+pub struct Verifier {
+    policy: TrustPolicy,
+    limits: VconLimits,
+    signers: Memo<[u8; 32], Signer>,
+    crls: Memo<[u8; 32], Option<Arc<Crl>>>,
+    crl_signatures: Memo<([u8; 32], [u8; 32]), bool>,
+    pub(super) tokens: Memo<([u8; 32], [u8; 32]), JudgedToken>,
+    pub(super) witnessed: Memo<[u8; 32], Option<DateTime<Utc>>>,
+}
+
+/// The signer's certificate and the path from it.
+#[derive(Debug)]
+struct Signer {
+    leaf: Result<Arc<Certificate>, CertificateError>,
+    outcome: Option<PathOutcome>,
+    topmost_offered: Option<CertificateShown>,
+}
+
+/// Verifies `bundle` under `policy`, as of `now`.
+#[must_use]
+pub fn verify(bundle: &Bundle, policy: &TrustPolicy, now: DateTime<Utc>) -> ValidationReport {
+    Verifier::new(policy.clone()).verify(bundle, now)
+}
+
+impl Verifier {
+    /// A verifier that has seen nothing yet.
+    #[must_use]
+    pub fn new(policy: TrustPolicy) -> Self {
+        Self {
+            policy,
+            limits: VconLimits::default(),
+            signers: Memo::default(),
+            crls: Memo::default(),
+            crl_signatures: Memo::default(),
+            tokens: Memo::default(),
+            witnessed: Memo::default(),
+        }
+    }
+
+    /// The trust policy.
+    #[must_use]
+    pub fn policy(&self) -> &TrustPolicy {
+        &self.policy
+    }
+
+    /// Verifies `bundle` as of `now`.
+    #[must_use]
+    pub fn verify(&self, bundle: &Bundle, now: DateTime<Utc>) -> ValidationReport {
+        match Record::parse(&bundle.record, &self.limits) {
+            Ok(record) => self.verify_record(bundle, &record, now),
+            Err(error) => self.unreadable(&self.unreadable_verdict(bundle, &error), now),
+        }
+    }
+
+    /// Row 1, unless row 3 explains it: what no signature covers is altered before it is malformed.
+    fn unreadable_verdict(&self, bundle: &Bundle, error: &RecordError) -> Verdict {
+        let altered = Jws::parse(&bundle.record, &self.limits.json).is_ok_and(|jws| {
+            jws.signatures().iter().any(|signature| {
+                let leaf = signature.header().certificates.first().and_then(|der| Certificate::from_der(der).ok());
+                let key = leaf.as_ref().and_then(|leaf| leaf.key().ok());
+                key.is_some_and(|key| jws.check_signature(signature, key) == Err(SignatureError::Wrong))
+            })
+        });
+        if altered {
+            return Verdict::failed(SubIndication::SigCryptoFailure, SignatureError::Wrong.to_string());
+        }
+        Verdict::failed(SubIndication::FormatFailure, error.to_string())
+    }
+
+    fn verify_record(&self, bundle: &Bundle, record: &Record, now: DateTime<Utc>) -> ValidationReport {
+        let time = self.time_evidence(bundle, record);
+        let crls = self.parsed_crls(bundle);
+        let recordings = recordings(bundle, record);
+        let context = Context { bundle, record, time: &time, crls: &crls, recordings: &recordings, now };
+        let signatures: Vec<SignatureReport> = record
+            .layers()
+            .iter()
+            .enumerate()
+            .flat_map(|(layer, jws)| jws.signatures().iter().enumerate().map(move |at| (layer, jws, at)))
+            .map(|(layer, jws, (position, signature))| self.signature(&context, layer, position, jws, signature))
+            .collect();
+        // Every signature counts: the worst verdict is the record's.
+        let verdict = signatures.iter().map(|signature| &signature.verdict).max_by_key(|verdict| verdict.indication);
+        let verdict = verdict.expect("a record has a signature").clone();
+        let claimed = signatures.iter().find_map(|signature| signature.claimed_time);
+        let times = Times { existed_by: time.existed_by, signed_after: time.signed_after, claimed };
+        let rows = vec![
+            unaltered_row(&verdict),
+            signed_by_row(&verdict, &signatures),
+            existed_by_row(&time),
+            recording_row(record, &recordings),
+            ledger_row(&time.ledger),
+        ];
+        ValidationReport {
+            version: REPORT_VERSION,
+            sentence: sentence(&verdict, &signatures, &times),
+            verdict,
+            rows,
+            record: Some(record.digest()),
+            uuid: record.vcon().uuid().map(str::to_owned),
+            signatures,
+            recordings,
+            timestamps: time.timestamps,
+            times,
+            ledger: time.ledger,
+            findings: validate(record.vcon()),
+            trust_policy: self.policy.name.clone(),
+            trust_policy_digest: self.policy.digest,
+            verified_at: now,
+            not_proved: NOT_PROVED,
+        }
+    }
+
+    /// A report on what is no record that can be judged.
+    fn unreadable(&self, verdict: &Verdict, now: DateTime<Utc>) -> ValidationReport {
+        let verdict = verdict.clone();
+        let sub = verdict.sub_indication.expect("a failed verdict says why");
+        let unknown = |title| row(title, Answer::Unknown, sub.name(), "there is no record that could be read", None);
+        ValidationReport {
+            version: REPORT_VERSION,
+            sentence: sentence(&verdict, &[], &Times::default()),
+            rows: vec![
+                row("Unaltered", Answer::No, sub.name(), &verdict.reason, Some(sub.next_step())),
+                unknown("Signed by"),
+                unknown("Existed by"),
+                unknown("Recording matches"),
+                unknown("In the ledger"),
+            ],
+            verdict,
+            record: None,
+            uuid: None,
+            signatures: Vec::new(),
+            recordings: Vec::new(),
+            timestamps: Vec::new(),
+            times: Times::default(),
+            ledger: LedgerReport {
+                status: LedgerStatus::Unavailable,
+                reason: "there is no record".into(),
+                origin: None,
+                index: None,
+                size: None,
+                entry_time: None,
+                witnesses: Vec::new(),
+                quorum: None,
+            },
+            findings: Vec::new(),
+            trust_policy: self.policy.name.clone(),
+            trust_policy_digest: self.policy.digest,
+            verified_at: now,
+            not_proved: NOT_PROVED,
+        }
+    }
+
+    fn signature(
+        &self,
+        context: &Context<'_>,
+        layer: usize,
+        position: usize,
+        jws: &Jws,
+        signature: &JwsSignature,
+    ) -> SignatureReport {
+        let header = signature.header();
+        let signer = (!header.certificates.is_empty()).then(|| self.signer(context.bundle, signature));
+        let mut warnings = Vec::new();
+        let verdict = self.judge(context, jws, signature, signer.as_deref(), &mut warnings);
+        if !jws.other_members().is_empty() {
+            warnings.push(format!("not signed, and not looked at: {}", jws.other_members().join(", ")));
+        }
+        let leaf = signer.as_ref().and_then(|signer| signer.leaf.as_ref().ok());
+        let outcome = signer.as_ref().and_then(|signer| signer.outcome.as_ref());
+        let path = outcome.and_then(PathOutcome::path);
+        SignatureReport {
+            layer,
+            position,
+            algorithm: header.algorithm.clone(),
+            verdict,
+            claimed_time: header.issued_at.and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
+            signer: leaf.map(|leaf| shown(leaf)),
+            path: path.map(|path| path.certificates().iter().map(|one| shown(one)).collect()).unwrap_or_default(),
+            offered_anchor: if path.is_none() {
+                signer.and_then(|signer| signer.topmost_offered.clone())
+            } else {
+                None
+            },
+            warnings,
+        }
+    }
+
+    /// Rows 2 to 20 of the decision table, in their order.
+    fn judge(
+        &self,
+        context: &Context<'_>,
+        jws: &Jws,
+        signature: &JwsSignature,
+        signer: Option<&Signer>,
+        warnings: &mut Vec<String>,
+    ) -> Verdict {
+        use SubIndication as S;
+        let header = signature.header();
+        // 2
+        let Some(signer) = signer else {
+            return Verdict::indeterminate(S::NoSigningCertificateFound, "the record carries no certificate");
+        };
+        let leaf = match &signer.leaf {
+            Ok(leaf) => leaf,
+            Err(error) => {
+                let reason = format!("the signer's certificate cannot be read: {error}");
+                return Verdict::indeterminate(S::NoSigningCertificateFound, reason);
+            }
+        };
+        let key = match leaf.key() {
+            Ok(key) => key,
+            Err(error) => {
+                return Verdict::indeterminate(S::NoSigningCertificateFound, format!("the signer's key: {error}"));
+            }
+        };
+        // 3
+        match jws.check_signature(signature, key) {
+            Ok(()) => {}
+            Err(SignatureError::Unsupported) => {
+                let reason = format!("algorithm {:?} is not one that is verified here", header.algorithm);
+                return Verdict::indeterminate(S::CryptoConstraintsFailure, reason);
+            }
+            Err(error) => return Verdict::failed(S::SigCryptoFailure, error.to_string()),
+        }
+        // 4, 5
+        if let Some(wrong) = context.recordings.iter().find(|recording| recording.answer == Answer::No) {
+            return Verdict::failed(S::HashFailure, wrong.reason.clone());
+        }
+        if self.policy.recordings_required
+            && let Some(missing) = context.recordings.iter().find(|recording| recording.answer != Answer::Yes)
+        {
+            return Verdict::indeterminate(S::SignedDataNotFound, missing.reason.clone());
+        }
+        // 6
+        if let Some(reason) = self.broken_constraint(context, signature, leaf) {
+            return Verdict::indeterminate(S::SigConstraintsFailure, reason);
+        }
+        if !header.certificate_protected {
+            warnings.push("the signature does not bind the certificate: neither x5c nor x5t#S256 is protected".into());
+        }
+        // 7, 8, 9
+        let path = match signer.outcome.as_ref().expect("a path was looked for when the certificate could be read") {
+            PathOutcome::NoPath(reason) => {
+                return Verdict::indeterminate(S::NoCertificateChainFound, reason.to_string());
+            }
+            PathOutcome::Broken { violations, .. } => {
+                let chain = violations.iter().find(|violation| !violation.rule.is_cryptographic());
+                let (sub, violation) = match chain {
+                    Some(violation) => (S::ChainConstraintsFailure, violation),
+                    None => (S::CryptoConstraintsFailure, violations.first().expect("a broken path breaks a rule")),
+                };
+                return Verdict::indeterminate(sub, violation.to_string());
+            }
+            PathOutcome::Valid(path) => path,
+        };
+        self.judge_time(context, path, warnings)
+    }
+
+    /// Rows 10 to 20: validity and revocation at the trusted time.
+    fn judge_time(&self, context: &Context<'_>, path: &CertificationPath, warnings: &mut Vec<String>) -> Verdict {
+        use SubIndication as S;
+        let (trusted, lower, now) = (context.time.existed_by, context.time.signed_after, context.now);
+        let time = trusted.unwrap_or(now);
+        let (not_before, not_after) = window(path);
+        let standing_of = |depth: usize| {
+            let [certificate, issuer] = [&path.certificates()[depth], &path.certificates()[depth + 1]];
+            let is_signed_by = |crl: &Crl, issuer: &Certificate| {
+                let key = (sha256(crl.der()), *issuer.thumbprint());
+                *self.crl_signatures.get(key, || crl.check_signature(issuer).is_ok())
+            };
+            standing(certificate, issuer, context.crls, is_signed_by, trusted, now)
+        };
+        // An anchor that signs for itself is revoked by taking it out of the trust policy.
+        let authorities: Vec<Standing> = (1..path.certificates().len().max(1) - 1).map(standing_of).collect();
+        let leaf = if path.certificates().len() > 1 {
+            standing_of(0)
+        } else {
+            Standing::Good { fresh: true, known_not_revoked: true, next_update: None }
+        };
+        // 10
+        if time < not_before {
+            let reason =
+                format!("existed at {}, before validity began at {}", format_time(time), format_time(not_before));
+            return Verdict::failed(S::NotYetValid, reason);
+        }
+        // 11
+        if let Some(lower) = lower {
+            if let Standing::Revoked(entry) = &leaf
+                && lower >= entry.effective_at()
+            {
+                let reason = format!("revoked at {} and signed after", format_time(entry.effective_at()));
+                return Verdict::failed(S::Revoked, reason);
+            }
+            if lower > not_after {
+                return Verdict::failed(S::Expired, format!("ended at {} and signed after", format_time(not_after)));
+            }
+        }
+        // 12, 14, 13
+        if let Standing::Revoked(entry) = &leaf {
+            let revoked_at = entry.effective_at();
+            match trusted {
+                Some(trusted) if revoked_at > trusted && trusted <= not_after => {
+                    warnings.push(format!(
+                        "the certificate was revoked later, at {} ({})",
+                        format_time(revoked_at),
+                        entry.reason.name()
+                    ));
+                }
+                _ if leaf.is_hold() => {
+                    return Verdict::indeterminate(S::TryLater, "the certificate is suspended (certificateHold)");
+                }
+                _ => {
+                    let reason = format!("revoked at {} ({})", format_time(revoked_at), entry.reason.name());
+                    return Verdict::indeterminate(S::RevokedNoPoe, reason);
+                }
+            }
+        }
+        // 15
+        for authority in &authorities {
+            if let Standing::Revoked(entry) = authority
+                && trusted.is_none_or(|trusted| entry.effective_at() <= trusted)
+            {
+                let reason = format!("an authority was revoked at {}", format_time(entry.effective_at()));
+                return Verdict::indeterminate(S::RevokedCaNoPoe, reason);
+            }
+        }
+        let all = || std::iter::once(&leaf).chain(&authorities);
+        if now <= not_after {
+            // 16
+            for one in all() {
+                match one {
+                    Standing::Unknown(reason) => {
+                        return Verdict::indeterminate(S::TryLater, format!("revocation is not known: {reason}"));
+                    }
+                    Standing::Good { fresh: false, next_update, .. } => {
+                        let until = next_update.map_or_else(|| "never".to_owned(), format_time);
+                        let reason = format!("the revocation list at hand is too old (its next was due {until})");
+                        return Verdict::indeterminate(S::TryLater, reason);
+                    }
+                    Standing::Good { .. } | Standing::Revoked(_) => {}
+                }
+            }
+            // 20 (and 12)
+            return Verdict::passed("signature, path, revocation and constraints are right");
+        }
+        let known = all().all(|one| match one {
+            Standing::Good { known_not_revoked, .. } => *known_not_revoked,
+            Standing::Revoked(_) => true,
+            Standing::Unknown(_) => false,
+        });
+        let ended = format!("validity ended at {}", format_time(not_after));
+        match trusted {
+            // 17
+            Some(trusted) if trusted <= not_after && known => {
+                warnings.push(format!("{ended}, after the record was proved to exist"));
+                Verdict::passed("existed while the certificate was valid, and it was not revoked by then")
+            }
+            // 18
+            _ if known => Verdict::indeterminate(S::OutOfBoundsNotRevoked, ended),
+            // 19
+            _ => Verdict::indeterminate(S::OutOfBoundsNoPoe, format!("{ended}, and revocation is not known")),
+        }
+    }
+
+    /// Row 6: header, certificate and payload contradict each other.
+    fn broken_constraint(&self, context: &Context<'_>, signature: &JwsSignature, leaf: &Certificate) -> Option<String> {
+        let header = signature.header();
+        if header.thumbprint.is_some_and(|thumbprint| thumbprint != *leaf.thumbprint()) {
+            return Some("x5t#S256 names another certificate".into());
+        }
+        if !header.algorithm_protected {
+            return Some("alg is not in the protected header".into());
+        }
+        if let (Some(named), Some(own)) = (&header.uuid, context.record.vcon().uuid())
+            && named != own
+        {
+            return Some("the uuid in the header is not the one in the payload".into());
+        }
+        let claimed = header.issued_at.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+        let latest = context.time.existed_by.unwrap_or(context.now) + self.policy.clock_skew_max;
+        claimed
+            .filter(|claimed| *claimed > latest)
+            .map(|claimed| format!("claims to be signed at {}, after it is known to exist", format_time(claimed)))
+    }
+
+    fn signer(&self, bundle: &Bundle, signature: &JwsSignature) -> Arc<Signer> {
+        let chain = &signature.header().certificates;
+        let mut key = Sha256::default();
+        for der in chain.iter().chain(&bundle.certificates) {
+            key.update(&(der.len() as u64).to_be_bytes());
+            key.update(der);
+        }
+        self.signers.get(key.finish(), || self.find_signer(chain, &bundle.certificates))
+    }
+
+    fn find_signer(&self, chain: &[Vec<u8>], more: &[Vec<u8>]) -> Signer {
+        let leaf = Certificate::from_der(&chain[0]).map(Arc::new);
+        let mut offered: Vec<Arc<Certificate>> = Vec::new();
+        for certificate in chain[1..].iter().chain(more).filter_map(|der| Certificate::from_der(der).ok()) {
+            if offered.iter().all(|other| other.thumbprint() != certificate.thumbprint()) {
+                offered.push(Arc::new(certificate));
+            }
+        }
+        offered.truncate(10);
+        let topmost_offered = offered.iter().find(|one| one.is_self_issued()).or(offered.last());
+        let topmost_offered = topmost_offered.map(|one| shown(one));
+        let outcome = leaf.as_ref().ok().map(|leaf| {
+            find_path(leaf, &offered, &self.policy.anchors, &self.policy.signer_profile, &mut Budget::default())
+        });
+        Signer { leaf, outcome, topmost_offered }
+    }
+
+    fn parsed_crls(&self, bundle: &Bundle) -> Vec<Arc<Crl>> {
+        let parse = |der: &Vec<u8>| {
+            let parsed = self.crls.get(sha256(der), || Crl::from_der(der).ok().map(Arc::new));
+            (*parsed).clone()
+        };
+        bundle.crls.iter().take(CRLS_MAX).filter_map(parse).collect()
+    }
+}
+
+struct Context<'a> {
+    bundle: &'a Bundle,
+    record: &'a Record,
+    time: &'a TimeEvidence,
+    crls: &'a [Arc<Crl>],
+    recordings: &'a [RecordingReport],
+    now: DateTime<Utc>,
+}
+
+/// When every certificate of the path is in its validity.
+fn window(path: &CertificationPath) -> (DateTime<Utc>, DateTime<Utc>) {
+    let certificates = path.certificates();
+    let not_before = certificates.iter().map(|one| one.not_before()).max().expect("a path is not empty");
+    let not_after = certificates.iter().map(|one| one.not_after()).min().expect("a path is not empty");
+    (not_before, not_after)
+}
+
+/// Holds what was supplied against what was signed: every hash of a dialog must match, and every file some dialog.
+fn recordings(bundle: &Bundle, record: &Record) -> Vec<RecordingReport> {
+    let mut reports = Vec::new();
+    let mut used = vec![false; bundle.recordings.len()];
+    let mut unmatched = Vec::new();
+    for (index, dialog) in record.vcon().dialogs().enumerate() {
+        if !matches!(dialog.content(), Content::External { .. }) {
+            continue;
+        }
+        let hashes: Vec<_> = dialog.content_hashes().into_iter().filter_map(Result::ok).collect();
+        let report = |file: Option<&str>, answer, reason: &str| RecordingReport {
+            dialog: Some(index),
+            file: file.map(str::to_owned),
+            answer,
+            reason: format!("dialog {index}: {reason}"),
+        };
+        if hashes.is_empty() {
+            reports.push(report(None, Answer::NotChecked, "no content hash of a known algorithm is signed"));
+            continue;
+        }
+        let matching = bundle.recordings.iter().position(|recording| {
+            let results: Vec<_> = hashes.iter().filter_map(|hash| hash.matches_digests(&recording.digests)).collect();
+            !results.is_empty() && results.into_iter().all(|matches| matches)
+        });
+        match matching {
+            Some(position) => {
+                used[position] = true;
+                let name = &bundle.recordings[position].name;
+                reports.push(report(Some(name), Answer::Yes, "the recording is the one that was signed"));
+            }
+            None => {
+                unmatched.push(reports.len());
+                reports.push(report(None, Answer::NotChecked, "the recording was not supplied"));
+            }
+        }
+    }
+    for (recording, _) in bundle.recordings.iter().zip(&used).filter(|(_, used)| !**used) {
+        reports.push(RecordingReport {
+            dialog: None,
+            file: Some(recording.name.clone()),
+            answer: Answer::No,
+            reason: format!("{:?} is not a recording that was signed", recording.name),
+        });
+    }
+    reports
+}
+
+fn shown(certificate: &Certificate) -> CertificateShown {
+    CertificateShown {
+        subject: certificate.subject().to_string(),
+        thumbprint: certificate.thumbprint_url(),
+        not_before: certificate.not_before(),
+        not_after: certificate.not_after(),
+    }
+}
+
+fn row(title: &'static str, answer: Answer, code: &str, reason: &str, next_step: Option<&str>) -> Row {
+    Row { title, answer, code: code.into(), reason: reason.into(), next_step: next_step.map(str::to_owned) }
+}
+
+fn unaltered_row(verdict: &Verdict) -> Row {
+    use SubIndication as S;
+    let title = "Unaltered";
+    match verdict.sub_indication {
+        Some(sub @ (S::FormatFailure | S::SigCryptoFailure)) => {
+            row(title, Answer::No, sub.name(), &verdict.reason, Some(sub.next_step()))
+        }
+        Some(sub @ S::NoSigningCertificateFound) => {
+            row(title, Answer::Unknown, sub.name(), &verdict.reason, Some(sub.next_step()))
+        }
+        Some(sub @ S::CryptoConstraintsFailure) if verdict.reason.starts_with("algorithm") => {
+            row(title, Answer::Unknown, sub.name(), &verdict.reason, Some(sub.next_step()))
+        }
+        _ => row(title, Answer::Yes, "SIGNATURE_RIGHT", "every signature fits what is signed", None),
+    }
+}
+
+fn signed_by_row(verdict: &Verdict, signatures: &[SignatureReport]) -> Row {
+    use SubIndication as S;
+    let title = "Signed by";
+    let name = signatures.iter().find_map(|signature| signature.signer.as_ref()).map(|signer| &signer.subject);
+    let name = name.map_or("unknown", String::as_str);
+    let anchor = signatures.first().and_then(|signature| signature.path.last()).map(|anchor| &anchor.subject);
+    match (verdict.indication, verdict.sub_indication) {
+        (Indication::Passed, _) | (_, Some(S::HashFailure | S::SignedDataNotFound)) => {
+            let reason = match anchor {
+                Some(anchor) => format!("{name}, vouched for by {anchor}"),
+                None => format!("{name}; the path was not looked at"),
+            };
+            let answer = if verdict.indication == Indication::Passed { Answer::Yes } else { Answer::Unknown };
+            row(title, answer, verdict.sub_indication.map_or("PATH_VALID", S::name), &reason, None)
+        }
+        (Indication::Failed, Some(sub @ (S::Revoked | S::Expired | S::NotYetValid))) => {
+            row(title, Answer::No, sub.name(), &format!("{name}: {}", verdict.reason), Some(sub.next_step()))
+        }
+        (_, Some(sub)) => {
+            row(title, Answer::Unknown, sub.name(), &format!("{name}: {}", verdict.reason), Some(sub.next_step()))
+        }
+        (_, None) => row(title, Answer::Unknown, "UNKNOWN", name, None),
+    }
+}
+
+fn existed_by_row(time: &TimeEvidence) -> Row {
+    let title = "Existed by";
+    let counted = |time: &DateTime<Utc>| format!("proved to exist by {}", format_time(*time));
+    match (&time.existed_by, time.timestamps.first()) {
+        (Some(time), _) => row(title, Answer::Yes, "TRUSTED_TIME", &counted(time), None),
+        (None, Some(first)) => {
+            let next = "Verify with a trust policy that names the timestamp authority or the witnesses.";
+            let shown =
+                first.time.map_or_else(String::new, |time| format!("{} by {}: ", format_time(time), first.authority));
+            row(title, Answer::Unknown, "NO_TRUSTED_TIME", &format!("{shown}{}", first.reason), Some(next))
+        }
+        (None, None) => {
+            let next = "Ask for the evidence bundle, which holds the timestamps.";
+            row(title, Answer::NotChecked, "NO_TIMESTAMP", "no timestamp was given", Some(next))
+        }
+    }
+}
+
+fn recording_row(record: &Record, recordings: &[RecordingReport]) -> Row {
+    let title = "Recording matches";
+    if let Some(wrong) = recordings.iter().find(|recording| recording.answer == Answer::No) {
+        let sub = SubIndication::HashFailure;
+        return row(title, Answer::No, sub.name(), &wrong.reason, Some(sub.next_step()));
+    }
+    if recordings.is_empty() {
+        let inline = record.vcon().dialogs().any(|dialog| matches!(dialog.content(), Content::Inline { .. }));
+        let reason = if inline { "all content is inside the record" } else { "the record names no recording" };
+        let answer = if inline { Answer::Yes } else { Answer::NotChecked };
+        return row(title, answer, "NO_EXTERNAL_CONTENT", reason, None);
+    }
+    let checked = recordings.iter().filter(|recording| recording.answer == Answer::Yes).count();
+    if checked == recordings.len() {
+        let reason = format!("{checked} of {checked} recordings are those that were signed");
+        return row(title, Answer::Yes, "HASH_MATCHES", &reason, None);
+    }
+    let reason = format!("{checked} of {} recordings were supplied and are those that were signed", recordings.len());
+    row(title, Answer::NotChecked, "NOT_SUPPLIED", &reason, Some("Verify again with the recording."))
+}
+
+fn ledger_row(ledger: &LedgerReport) -> Row {
+    let title = "In the ledger";
+    let (answer, code) = match ledger.status {
+        LedgerStatus::Included if ledger.quorum == Some(false) => (Answer::Yes, "INCLUDED_NOT_WITNESSED"),
+        LedgerStatus::Included => (Answer::Yes, "INCLUDED"),
+        LedgerStatus::NotIncluded => (Answer::No, "NOT_INCLUDED"),
+        LedgerStatus::Inconsistent => (Answer::No, "INCONSISTENT"),
+        LedgerStatus::Unavailable => (Answer::Unknown, "UNAVAILABLE"),
+    };
+    let next = match ledger.status {
+        LedgerStatus::Included => None,
+        LedgerStatus::NotIncluded => Some("Ask the issuer in which ledger the record is."),
+        LedgerStatus::Inconsistent => Some("Keep what you have: it may show that a ledger told two stories."),
+        LedgerStatus::Unavailable => Some("Verify with the bundle, and with the log's policy as part of your trust."),
+    };
+    row(title, answer, code, &ledger.reason, next)
+}
+
+fn sentence(verdict: &Verdict, signatures: &[SignatureReport], times: &Times) -> String {
+    let signer = signatures.iter().find_map(|signature| signature.signer.as_ref()).map(|signer| &*signer.subject);
+    let signer = signer.unwrap_or("an unknown signer");
+    match verdict.indication {
+        Indication::Passed => match times.existed_by {
+            Some(time) => format!("Signed by {signer}, unaltered, and in existence by {}.", format_time(time)),
+            None => format!("Signed by {signer} and unaltered; no trusted time says since when it exists."),
+        },
+        Indication::Failed => format!("This does not hold: {}.", verdict.reason),
+        Indication::Indeterminate => format!("This cannot be decided here: {}.", verdict.reason),
+    }
+}
