@@ -14,6 +14,9 @@
 //! Without the default feature `server` only floors 0 to 3 are there: the verifier, with no disk, no socket and no clock
 //! of its own.
 
+#[cfg(feature = "server")]
+pub mod client;
+
 pub mod clock;
 pub mod crypto;
 pub mod json;
@@ -27,5 +30,7 @@ pub mod evidence;
 
 pub mod scorecard;
 
+#[cfg(feature = "server")]
+pub mod client;
 #[cfg(feature = "server")]
 pub mod ledger;

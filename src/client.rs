@@ -1,0 +1,187 @@
+//! All outbound HTTP.
+//!
+//! A [`HttpClient`] follows no redirect, gives up after a while, and stops reading where the caller said that an answer
+//! ends. What came back is for the caller to judge: nothing of a body is ever in an error or a log.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::redirect::Policy;
+
+/// How long a connection may take to be made: a witness on another continent, with a lost packet.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The system's trust store or cryptography could not be set up.
+    #[error("the HTTP client cannot be set up")]
+    Setup(#[source] reqwest::Error),
+    /// Not an absolute http or https address.
+    #[error("{0:?} is not an http or https address")]
+    Address(String),
+    /// No answer in time.
+    #[error("no answer within the time allowed")]
+    Timeout,
+    /// Nobody there, or the connection broke.
+    #[error("the connection could not be made or broke")]
+    Connection(#[source] reqwest::Error),
+    /// The answer is longer than the caller takes.
+    #[error("the answer is longer than {bytes_max} bytes")]
+    TooLong {
+        /// What the caller takes.
+        bytes_max: usize,
+    },
+}
+
+/// An answer, of whatever status.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpAnswer {
+    /// The status code.
+    pub status: u16,
+    /// The media type without its parameters, in lower case.
+    pub content_type: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl std::fmt::Debug for HttpAnswer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { status, content_type, body } = self;
+        let mut debug = formatter.debug_struct("HttpAnswer");
+        debug.field("status", status).field("content_type", content_type).field("body_bytes", &body.len()).finish()
+    }
+}
+
+/// Asks other servers, over connections that it keeps. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct HttpClient(reqwest::Client);
+
+impl HttpClient {
+    /// A client whose requests take at most `timeout` from first to last byte.
+    ///
+    /// # Errors
+    /// When the system's trust store or cryptography cannot be set up.
+    pub fn new(timeout: Duration) -> Result<Self, ClientError> {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("affiant/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+            .timeout(timeout)
+            .build();
+        client.map(Self).map_err(ClientError::Setup)
+    }
+
+    /// Asks for what is at `url`, reading at most `bytes_max` of it.
+    ///
+    /// # Errors
+    /// When the address is none, nobody answers in time, or the answer is longer.
+    pub async fn get(&self, url: &str, bytes_max: usize) -> Result<HttpAnswer, ClientError> {
+        Self::answer(self.0.get(address(url)?), bytes_max).await
+    }
+
+    /// Sends `body` to `url` and reads at most `bytes_max` of the answer.
+    ///
+    /// # Errors
+    /// When the address is none, nobody answers in time, or the answer is longer.
+    pub async fn post(
+        &self,
+        url: &str,
+        content_type: &'static str,
+        body: Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<HttpAnswer, ClientError> {
+        let content_type = HeaderValue::from_static(content_type);
+        Self::answer(self.0.post(address(url)?).header(CONTENT_TYPE, content_type).body(body), bytes_max).await
+    }
+
+    async fn answer(request: reqwest::RequestBuilder, bytes_max: usize) -> Result<HttpAnswer, ClientError> {
+        let mut response = request.send().await.map_err(failure)?;
+        let status = response.status().as_u16();
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type =
+            content_type.and_then(|value| value.split(';').next()).map(|value| value.trim().to_ascii_lowercase());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failure)? {
+            if chunk.len() > bytes_max - body.len() {
+                return Err(ClientError::TooLong { bytes_max });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(HttpAnswer { status, content_type, body })
+    }
+}
+
+fn address(url: &str) -> Result<reqwest::Url, ClientError> {
+    let parsed = reqwest::Url::parse(url).ok();
+    parsed
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
+        .ok_or_else(|| ClientError::Address(url.chars().take(256).collect()))
+}
+
+fn failure(error: reqwest::Error) -> ClientError {
+    // The address may hold a credential, and the caller knows it anyway.
+    if error.is_timeout() { ClientError::Timeout } else { ClientError::Connection(error.without_url()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one request with `answer`, or with silence, and gives the address and what was asked.
+    fn server(answer: Option<&'static [u8]>) -> (String, std::thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/x", listener.local_addr().unwrap());
+        let asked = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).unwrap();
+            match answer {
+                Some(answer) => stream.write_all(answer).unwrap(),
+                // Until the client goes away.
+                None => while stream.read(&mut request).is_ok_and(|length| length > 0) {},
+            }
+            request.truncate(length);
+            String::from_utf8(request).unwrap()
+        });
+        (url, asked)
+    }
+
+    #[tokio::test]
+    async fn gives_back_any_status_and_says_who_asks() {
+        let (url, asked) =
+            server(Some(b"HTTP/1.1 409 Conflict\r\ncontent-type: Text/X; a=b\r\ncontent-length: 2\r\n\r\n7\n"));
+        let client = HttpClient::new(Duration::from_secs(5)).unwrap();
+        let answer = client.post(&url, "text/plain", b"body".to_vec(), 2).await.unwrap();
+        assert_eq!(answer, HttpAnswer { status: 409, content_type: Some("text/x".to_owned()), body: b"7\n".to_vec() });
+        assert!(asked.join().unwrap().contains(concat!("user-agent: affiant/", env!("CARGO_PKG_VERSION"))));
+        assert!(!format!("{answer:?}").contains("55"));
+    }
+
+    #[tokio::test]
+    async fn follows_no_redirect_and_reads_no_further_than_told() {
+        let client = HttpClient::new(Duration::from_secs(5)).unwrap();
+        let (url, _) =
+            server(Some(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"));
+        assert_eq!(client.get(&url, 0).await.unwrap().status, 302);
+        let (url, _) =
+            server(Some(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n"));
+        assert!(matches!(client.get(&url, 3).await, Err(ClientError::TooLong { bytes_max: 3 })));
+    }
+
+    #[tokio::test]
+    async fn says_why_there_is_no_answer() {
+        let client = HttpClient::new(Duration::from_millis(50)).unwrap();
+        let (url, _) = server(None);
+        assert!(matches!(client.get(&url, 9).await, Err(ClientError::Timeout)));
+        assert!(matches!(client.get("file:///etc/passwd", 9).await, Err(ClientError::Address(_))));
+        assert!(matches!(client.get("witness", 9).await, Err(ClientError::Address(_))));
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let error = client.get(&format!("http://{closed}/secret"), 9).await.unwrap_err();
+        assert!(matches!(error, ClientError::Connection(_)));
+        assert!(!format!("{error:?}").contains("secret"));
+    }
+}
