@@ -34,3 +34,5 @@ pub mod scorecard;
 pub mod client;
 #[cfg(feature = "server")]
 pub mod ledger;
+#[cfg(feature = "server")]
+pub mod witness;

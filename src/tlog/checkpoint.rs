@@ -176,6 +176,13 @@ impl SignedCheckpoint {
         Ok(self.note.add(signature)?)
     }
 
+    /// The same checkpoint with only those signatures that `keep` says: `None` when it keeps none.
+    #[must_use]
+    pub fn with_signatures(&self, keep: impl Fn(&NoteSignature) -> bool) -> Option<Self> {
+        let note = self.note.with_signatures(keep)?;
+        Some(Self { checkpoint: self.checkpoint.clone(), note })
+    }
+
     /// What is signed.
     #[must_use]
     pub fn checkpoint(&self) -> &Checkpoint {

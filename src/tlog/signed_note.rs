@@ -457,6 +457,17 @@ impl SignedNote {
         (!signatures.is_empty()).then(|| Self { text: self.text.clone(), signatures })
     }
 
+    /// Checks a signature that is said to be of `key` over this text, whether or not it stands under it.
+    ///
+    /// # Errors
+    /// When it is of another key, of a type that is ignored, or wrong.
+    pub fn check(&self, signature: &NoteSignature, key: &VerifierKey) -> Result<VerifiedSignature, NoteError> {
+        if signature.key_id != key.key_id || signature.name != key.name {
+            return Err(NoteError::NoKnownSignature);
+        }
+        key.verified(&self.text, signature).ok_or(NoteError::NoKnownSignature)?
+    }
+
     /// Verifies the signatures of `keys`, in the order of the note.
     ///
     /// # Errors

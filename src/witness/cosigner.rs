@@ -1,0 +1,369 @@
+//! A witness: it cosigns what continues the tree that it cosigned before, and nothing else (c2sp.org/tlog-witness).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use super::add_checkpoint::{AddCheckpoint, AddCheckpointError, origin_hash};
+use super::durable::{self, Readers};
+use crate::clock::Clock;
+use crate::crypto::{Signer, SigningKey};
+use crate::tlog::merkle::{ProofError, check_consistency};
+use crate::tlog::{
+    CheckpointError, NoteError, NoteSignature, RootHash, SignedCheckpoint, TreeSize, VerifierKey, VerifierKeyError,
+    cosign,
+};
+
+/// Why a checkpoint is not cosigned.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The request is not one.
+    #[error(transparent)]
+    Malformed(#[from] AddCheckpointError),
+    /// The old size is larger than the checkpoint's.
+    #[error("old size {old} is larger than checkpoint size {size}")]
+    OldSizeTooLarge {
+        /// The old size that was sent.
+        old: TreeSize,
+        /// The checkpoint's size.
+        size: TreeSize,
+    },
+    /// The log's key is not among those that this witness was told to trust.
+    #[error("the log is not one that this witness follows")]
+    UnknownOrigin,
+    /// No trusted key signed the checkpoint, or a known one's signature is wrong.
+    #[error(transparent)]
+    Signature(CheckpointError),
+    /// The old size is not that of the checkpoint cosigned last.
+    #[error("the checkpoint cosigned last has size {size}")]
+    Conflict {
+        /// The size of the checkpoint cosigned last.
+        size: TreeSize,
+    },
+    /// A checkpoint of nothing with the root of something.
+    #[error("the root of an empty tree is another")]
+    EmptyTreeRoot,
+    /// The tree does not continue the one cosigned last.
+    #[error(transparent)]
+    Inconsistent(#[from] ProofError),
+    /// The checkpoint could not be kept, or whether it was is not known: nothing of this log is cosigned any more before
+    /// a restart.
+    #[error("the state of this log could not be kept")]
+    Storage(#[source] Option<io::Error>),
+    /// The key did not sign, or the clock stands before 1970.
+    #[error("no cosignature could be made")]
+    Signing,
+}
+
+/// What is known of a log.
+enum State {
+    /// The checkpoint cosigned last, with the log's signatures and ours.
+    Latest(Box<SignedCheckpoint>),
+    /// None yet.
+    Nothing,
+    /// Writing failed: whether the old or the new one is on the disk is for a restart to find out.
+    InDoubt,
+}
+
+/// A log that the witness follows.
+struct Followed {
+    keys: Vec<VerifierKey>,
+    file: PathBuf,
+    // Held from the check of the old size until the new state is durable.
+    state: Mutex<State>,
+}
+
+/// A witness.
+pub struct Witness {
+    key: VerifierKey,
+    signer: SigningKey,
+    clock: Arc<dyn Clock>,
+    // By the origin's hash, which is its name on the disk and in addresses.
+    logs: BTreeMap<String, Followed>,
+}
+
+/// Why a witness cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A file could not be read.
+    #[error("the state could not be read")]
+    Io(#[from] io::Error),
+    /// The name or the key does not do.
+    #[error(transparent)]
+    Key(#[from] VerifierKeyError),
+    /// What was kept of a log is not a checkpoint of it that this witness cosigned.
+    #[error("the state kept of log {origin} is not a checkpoint that this witness cosigned")]
+    State {
+        /// The log.
+        origin: String,
+    },
+}
+
+impl Witness {
+    /// Opens a witness that follows the logs of `keys` and keeps what it saw in the folder `states`.
+    ///
+    /// # Errors
+    /// When the name is no key name, or what was kept cannot be read or is not what this witness cosigned.
+    pub fn open(
+        name: &str,
+        signer: SigningKey,
+        keys: &[VerifierKey],
+        states: &std::path::Path,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let key = VerifierKey::ed25519_cosignature(name, signer.verifying_key())?;
+        let mut logs: BTreeMap<String, Followed> = BTreeMap::new();
+        for log in keys {
+            let hash = origin_hash(log.name());
+            let file = states.join(&hash);
+            let followed = logs.entry(hash);
+            followed
+                .or_insert_with(|| Followed { keys: Vec::new(), file, state: Mutex::new(State::Nothing) })
+                .keys
+                .push(log.clone());
+        }
+        for followed in logs.values_mut() {
+            followed.state = Mutex::new(followed.kept(&key)?);
+        }
+        Ok(Self { key, signer, clock, logs })
+    }
+
+    /// The key that cosignatures verify under.
+    #[must_use]
+    pub fn key(&self) -> &VerifierKey {
+        &self.key
+    }
+
+    /// Cosigns a checkpoint, if it continues the one cosigned last, and gives the signature once it is durable. Blocks.
+    ///
+    /// # Errors
+    /// When the request is malformed, of a log that is not followed, not signed by it, not the next one, or inconsistent;
+    /// and when the state could not be kept.
+    pub fn add_checkpoint(&self, body: &[u8]) -> Result<NoteSignature, Refusal> {
+        let AddCheckpoint { old, proof, checkpoint: signed } = AddCheckpoint::parse(body)?;
+        let checkpoint = signed.checkpoint();
+        let followed = self.logs.get(&origin_hash(checkpoint.origin())).ok_or(Refusal::UnknownOrigin)?;
+        let verified = followed.verified(&signed).map_err(Refusal::Signature)?;
+        let size = checkpoint.size();
+        if old > size {
+            return Err(Refusal::OldSizeTooLarge { old, size });
+        }
+
+        let mut state = followed.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (last_size, last_root) = match &*state {
+            State::Latest(last) => (last.checkpoint().size(), last.checkpoint().root()),
+            State::Nothing => (TreeSize(0), RootHash::empty()),
+            State::InDoubt => return Err(Refusal::Storage(None)),
+        };
+        if old != last_size {
+            return Err(Refusal::Conflict { size: last_size });
+        }
+        if size == TreeSize(0) && checkpoint.root() != RootHash::empty() {
+            return Err(Refusal::EmptyTreeRoot);
+        }
+        match old {
+            // The empty tree is consistent with every tree, and a proof of that is empty.
+            TreeSize(0) if proof.is_empty() => {}
+            TreeSize(0) => return Err(ProofError::Length { hashes: proof.len() }.into()),
+            _ => check_consistency(old, size, &proof, last_root, checkpoint.root())?,
+        }
+
+        let time = u64::try_from(self.clock.now().timestamp()).ok().filter(|time| *time > 0);
+        let time = time.ok_or(Refusal::Signing)?;
+        let cosignature = cosign(checkpoint, self.key.name(), time, &self.signer).map_err(|_| Refusal::Signing)?;
+        let mut cosigned = verified;
+        cosigned.add(cosignature.clone()).map_err(|_| Refusal::Signing)?;
+        *state = State::InDoubt;
+        durable::replace(&followed.file, cosigned.to_string().as_bytes(), Readers::Everyone)
+            .map_err(|error| Refusal::Storage(Some(error)))?;
+        *state = State::Latest(Box::new(cosigned));
+        Ok(cosignature)
+    }
+
+    /// The checkpoint cosigned last of the log whose origin has this hash: `None` when there is none.
+    #[must_use]
+    pub fn latest(&self, origin_hash: &str) -> Option<SignedCheckpoint> {
+        let state = self.logs.get(origin_hash)?.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match &*state {
+            State::Latest(latest) => Some((**latest).clone()),
+            State::Nothing | State::InDoubt => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Witness {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Witness").field("key", &self.key.to_string()).finish_non_exhaustive()
+    }
+}
+
+impl Followed {
+    /// The checkpoint with none but the log's own signatures, which are right.
+    fn verified(&self, signed: &SignedCheckpoint) -> Result<SignedCheckpoint, CheckpointError> {
+        let keys: Vec<&VerifierKey> = self.keys.iter().collect();
+        let verified = signed.note().verified(&keys)?;
+        let is_the_logs = |signature: &NoteSignature| {
+            verified.iter().any(|known| known.key_id() == signature.key_id() && known.name() == signature.name())
+        };
+        signed.with_signatures(is_the_logs).ok_or(CheckpointError::Note(NoteError::NoKnownSignature))
+    }
+
+    fn kept(&self, witness: &VerifierKey) -> Result<State, OpenError> {
+        let bytes = match std::fs::read(&self.file) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Nothing),
+            Err(error) => return Err(error.into()),
+        };
+        let origin = self.keys.first().map_or("", VerifierKey::name);
+        let broken = || OpenError::State { origin: origin.to_owned() };
+        let signed = SignedCheckpoint::parse(&bytes).map_err(|_| broken())?;
+        let ours = signed.cosignatures(&[witness]).map_err(|_| broken())?;
+        if ours.is_empty() || signed.checkpoint().origin() != origin {
+            return Err(broken());
+        }
+        Ok(State::Latest(Box::new(signed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{ManualClock, parse_time};
+    use crate::tlog::merkle::{consistency_proof, leaf_hash};
+    use crate::tlog::{Checkpoint, HashReader, NodeHash, RightEdge};
+
+    struct World {
+        directory: tempfile::TempDir,
+        log: SigningKey,
+        witness_pkcs8: zeroize::Zeroizing<Vec<u8>>,
+    }
+
+    /// A tree of leaves that say who made them, computed anew each time.
+    struct Tree(&'static str);
+
+    impl HashReader for Tree {
+        type Error = std::convert::Infallible;
+
+        fn node(&self, level: u32, index: u64) -> Result<NodeHash, Self::Error> {
+            if level == 0 {
+                return Ok(leaf_hash(format!("{} {index}", self.0).as_bytes()).into());
+            }
+            let left = self.node(level - 1, index * 2)?;
+            Ok(crate::tlog::merkle::node_hash(left, self.node(level - 1, index * 2 + 1)?))
+        }
+    }
+
+    const LOG: &str = "example.com/log";
+
+    impl World {
+        fn new() -> Self {
+            Self {
+                directory: tempfile::tempdir().unwrap(),
+                log: SigningKey::generate_ed25519().0,
+                witness_pkcs8: SigningKey::generate_ed25519().1,
+            }
+        }
+
+        fn witness(&self) -> Result<Witness, OpenError> {
+            let signer = SigningKey::from_pkcs8_der(&self.witness_pkcs8).unwrap();
+            let log = VerifierKey::ed25519(LOG, self.log.verifying_key()).unwrap();
+            let clock = ManualClock::new(parse_time("2026-07-01T12:00:00Z").unwrap());
+            Witness::open("example.com/w", signer, &[log], self.directory.path(), Arc::new(clock))
+        }
+
+        fn request(&self, tree: &Tree, old: u64, size: u64) -> AddCheckpoint {
+            let root = RightEdge::read(TreeSize(size), tree).unwrap().root();
+            let checkpoint = Checkpoint::new(LOG, TreeSize(size), root).unwrap().sign(&self.log).unwrap();
+            let proof = consistency_proof(TreeSize(old), TreeSize(size.max(old)), tree).unwrap();
+            AddCheckpoint { old: TreeSize(old), proof, checkpoint }
+        }
+    }
+
+    #[test]
+    fn cosigns_what_continues_and_keeps_it_over_a_restart() {
+        let world = World::new();
+        let tree = Tree("one");
+        let hash = origin_hash(LOG);
+        let witness = world.witness().unwrap();
+        assert_eq!(witness.latest(&hash), None);
+        for (old, size) in [(0, 0), (0, 5), (5, 5), (5, 9), (9, 300)] {
+            let request = world.request(&tree, old, size);
+            let cosignature = witness.add_checkpoint(request.to_string().as_bytes()).unwrap();
+            let mut cosigned = request.checkpoint.clone();
+            cosigned.add(cosignature).unwrap();
+            let times = cosigned.cosignatures(&[witness.key()]).unwrap();
+            assert_eq!(times[0].time(), Some(1_782_907_200));
+            assert_eq!(witness.latest(&hash), Some(cosigned));
+        }
+        drop(witness);
+        let witness = world.witness().unwrap();
+        assert_eq!(witness.latest(&hash).unwrap().checkpoint().size(), TreeSize(300));
+        let stale = world.request(&tree, 0, 5).to_string();
+        assert!(matches!(witness.add_checkpoint(stale.as_bytes()), Err(Refusal::Conflict { size: TreeSize(300) })));
+    }
+
+    #[test]
+    fn refuses_what_does_not_continue() {
+        let world = World::new();
+        let (tree, fork) = (Tree("one"), Tree("two"));
+        let witness = world.witness().unwrap();
+        let ask = |request: &AddCheckpoint| witness.add_checkpoint(request.to_string().as_bytes());
+
+        let mut with_proof = world.request(&tree, 0, 5);
+        with_proof.proof.push(NodeHash::new([0; 32]));
+        assert!(matches!(ask(&with_proof), Err(Refusal::Inconsistent(_))));
+        ask(&world.request(&tree, 0, 5)).unwrap();
+
+        assert!(matches!(ask(&world.request(&fork, 5, 9)), Err(Refusal::Inconsistent(_))));
+        assert!(matches!(ask(&world.request(&fork, 5, 5)), Err(Refusal::Inconsistent(ProofError::RootMismatch))));
+        assert!(matches!(ask(&world.request(&tree, 4, 9)), Err(Refusal::Conflict { size: TreeSize(5) })));
+        assert!(matches!(ask(&world.request(&tree, 7, 6)), Err(Refusal::OldSizeTooLarge { .. })));
+        let mut changed = world.request(&tree, 5, 9);
+        changed.proof[0] = NodeHash::new([0; 32]);
+        assert!(matches!(ask(&changed), Err(Refusal::Inconsistent(_))));
+        changed.proof.clear();
+        assert!(matches!(ask(&changed), Err(Refusal::Inconsistent(_))));
+        assert!(matches!(witness.add_checkpoint(b"old 5\n"), Err(Refusal::Malformed(_))));
+        assert_eq!(witness.latest(&origin_hash(LOG)).unwrap().checkpoint().size(), TreeSize(5));
+        ask(&world.request(&tree, 5, 9)).unwrap();
+    }
+
+    #[test]
+    fn refuses_strangers_and_wrong_signatures() {
+        let (world, stranger) = (World::new(), World::new());
+        let witness = world.witness().unwrap();
+        let tree = Tree("one");
+        let ask = |body: &str| witness.add_checkpoint(body.as_bytes());
+        assert!(matches!(ask(&stranger.request(&tree, 0, 5).to_string()), Err(Refusal::Signature(_))));
+        let right = world.request(&tree, 0, 5).to_string();
+        assert!(matches!(ask(&right.replacen("\n5\n", "\n6\n", 1)), Err(Refusal::Signature(_))));
+        assert!(matches!(ask(&right.replace(LOG, "example.com/lag")), Err(Refusal::UnknownOrigin)));
+        let empty = Checkpoint::new(LOG, TreeSize(0), RootHash::new([1; 32])).unwrap().sign(&world.log).unwrap();
+        assert!(matches!(ask(&format!("old 0\n\n{empty}")), Err(Refusal::EmptyTreeRoot)));
+        // A signature of a stranger beside the log's is left out of what is kept.
+        let mut both = world.request(&tree, 0, 5);
+        both.checkpoint.add(stranger.request(&tree, 0, 5).checkpoint.note().signatures()[0].clone()).unwrap();
+        ask(&both.to_string()).unwrap();
+        assert_eq!(witness.latest(&origin_hash(LOG)).unwrap().note().signatures().len(), 2);
+    }
+
+    #[test]
+    fn a_state_that_is_not_its_own_is_refused_and_one_that_cannot_be_kept_stops_the_log() {
+        let world = World::new();
+        let tree = Tree("one");
+        let file = world.directory.path().join(origin_hash(LOG));
+        std::fs::write(&file, world.request(&tree, 0, 5).checkpoint.to_string()).unwrap();
+        assert!(matches!(world.witness(), Err(OpenError::State { .. })));
+        std::fs::remove_file(&file).unwrap();
+
+        let witness = world.witness().unwrap();
+        // A folder in the state's place cannot be replaced by a file.
+        std::fs::create_dir(&file).unwrap();
+        let request = world.request(&tree, 0, 5).to_string();
+        assert!(matches!(witness.add_checkpoint(request.as_bytes()), Err(Refusal::Storage(Some(_)))));
+        std::fs::remove_dir(&file).unwrap();
+        assert!(matches!(witness.add_checkpoint(request.as_bytes()), Err(Refusal::Storage(None))));
+        world.witness().unwrap().add_checkpoint(request.as_bytes()).unwrap();
+    }
+}

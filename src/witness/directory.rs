@@ -1,0 +1,424 @@
+//! A witness's directory: its keys and certificates, the logs that it follows, and what it saw of them.
+//!
+//! ```text
+//! witness.toml    name and timestamp policy
+//! witness.key     Ed25519, PKCS#8
+//! tsa-root.key    RSA-3072, PKCS#8: needed again only for another tsa.pem
+//! tsa-root.pem    the anchor that tokens lead to
+//! tsa.key         RSA-3072, PKCS#8
+//! tsa.pem         the certificate that signs tokens
+//! logs            one verifier key a line
+//! state/          the checkpoint cosigned last, by the hash of its origin
+//! lock            held while a witness runs
+//! ```
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, Datelike as _, Utc};
+use der::Decode as _;
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SerialNumber,
+};
+use serde::{Deserialize, Serialize};
+use x509_cert::Certificate;
+use zeroize::Zeroizing;
+
+use super::cosigner::{OpenError, Witness};
+use super::durable::{self, Readers};
+use super::key_file::{self, KeyFileError, Passphrase};
+use super::timestamp_authority::TimestampAuthority;
+use crate::clock::Clock;
+use crate::crypto::{KeySize, Signer as _, SigningKey, random};
+use crate::tlog::{KeyType, VerifierKey, VerifierKeyError};
+
+/// Years that the root holds: longer than any token under it is of use.
+const ROOT_YEARS: i32 = 30;
+/// Years that the signing certificate holds.
+const SIGNER_YEARS: i32 = 10;
+/// Bytes of the settings, the logs and each certificate: thousands of logs.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+/// RFC 5280 §4.2.1.12, with id-kp-timeStamping alone.
+const TIME_STAMPING_ALONE: &[u8] = &[0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 8];
+const EXTENDED_KEY_USAGE: &[u64] = &[2, 5, 29, 37];
+
+/// Why a directory cannot be made or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum WitnessDirError {
+    /// There is one already.
+    #[error("{0} is the directory of a witness already")]
+    Exists(PathBuf),
+    /// Another process runs on it.
+    #[error("another process holds {0}")]
+    Locked(PathBuf),
+    /// A file could not be read or written.
+    #[error("{path} could not be read or written")]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is longer than any should be.
+    #[error("{0} is longer than {FILE_BYTES_MAX} bytes")]
+    TooLong(PathBuf),
+    /// The settings are not TOML of the right members.
+    #[error("the settings in {0} are malformed")]
+    Settings(PathBuf),
+    /// The policy is not an object identifier.
+    #[error("{0:?} is not an object identifier")]
+    Policy(String),
+    /// A key was not kept or not read.
+    #[error("{path}: {source}")]
+    Key {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: KeyFileError,
+    },
+    /// A certificate was not made.
+    #[error("a certificate could not be made")]
+    Certificate(#[from] rcgen::Error),
+    /// A certificate is not PEM, or not of the key beside it.
+    #[error("{0} is not the certificate of the key beside it")]
+    OtherCertificate(PathBuf),
+    /// The name, or the key of a log, is not one.
+    #[error(transparent)]
+    VerifierKey(#[from] VerifierKeyError),
+    /// A line of the logs is not a verifier key.
+    #[error("line {line} of {path}: {source}")]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// Why.
+        source: VerifierKeyError,
+    },
+    /// A log's key of a type that cannot be verified here.
+    #[error("the key of {0} is not an Ed25519 one")]
+    LogKeyType(String),
+    /// The witness's state could not be read.
+    #[error(transparent)]
+    Witness(#[from] OpenError),
+}
+
+/// What a witness is set to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessSettings {
+    /// The key name of its cosignatures.
+    pub name: String,
+    /// The policy of its tokens, an object identifier.
+    pub timestamp_policy: String,
+}
+
+/// A witness's directory.
+#[derive(Clone, Debug)]
+pub struct WitnessDir {
+    path: PathBuf,
+    settings: WitnessSettings,
+}
+
+/// What runs from a directory. Nobody else can open it before this is dropped.
+#[derive(Debug)]
+pub struct Opened {
+    /// The witness.
+    pub witness: Witness,
+    /// The timestamp authority.
+    pub authority: TimestampAuthority,
+    /// Held for its lock.
+    _lock: File,
+}
+
+impl WitnessDir {
+    /// Makes a new directory, with new keys and certificates that hold from `now`.
+    ///
+    /// # Errors
+    /// When there is one at `path` already, the settings do not do, or a file cannot be written.
+    pub fn init(
+        path: &Path,
+        settings: WitnessSettings,
+        passphrase: Option<&Passphrase>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, WitnessDirError> {
+        if const_oid::ObjectIdentifier::new(&settings.timestamp_policy).is_err() {
+            return Err(WitnessDirError::Policy(settings.timestamp_policy));
+        }
+        let (witness, witness_pkcs8) = SigningKey::generate_ed25519();
+        VerifierKey::ed25519_cosignature(&settings.name, witness.verifying_key())?;
+        let this = Self { path: path.to_owned(), settings };
+        std::fs::create_dir_all(this.states()).map_err(|source| this.io("state", source))?;
+        let _lock = this.lock()?;
+        // Written last, so what a crash left behind is not taken for a witness.
+        if this.file("witness.toml").exists() {
+            return Err(WitnessDirError::Exists(this.path));
+        }
+
+        let (_, root_pkcs8) = SigningKey::generate_rsa(KeySize::Rsa3072);
+        let (_, signer_pkcs8) = SigningKey::generate_rsa(KeySize::Rsa3072);
+        let (root, signer) = certificates(&this.settings.name, &root_pkcs8, &signer_pkcs8, now)?;
+        for (name, pkcs8) in [("witness.key", witness_pkcs8), ("tsa-root.key", root_pkcs8), ("tsa.key", signer_pkcs8)] {
+            let path = this.file(name);
+            key_file::write(&path, &pkcs8, passphrase).map_err(|source| WitnessDirError::Key { path, source })?;
+        }
+        let settings = toml::to_string(&this.settings).map_err(|_| WitnessDirError::Settings(this.path.clone()))?;
+        for (name, text) in
+            [("tsa-root.pem", root), ("tsa.pem", signer), ("logs", String::new()), ("witness.toml", settings)]
+        {
+            this.write(name, &text)?;
+        }
+        Ok(this)
+    }
+
+    /// Finds the directory of a witness.
+    ///
+    /// # Errors
+    /// When there is none at `path`.
+    pub fn at(path: &Path) -> Result<Self, WitnessDirError> {
+        let file = path.join("witness.toml");
+        let text = read(&file)?;
+        let settings = toml::from_str(&text).map_err(|_| WitnessDirError::Settings(file))?;
+        Ok(Self { path: path.to_owned(), settings })
+    }
+
+    /// What it is set to.
+    #[must_use]
+    pub fn settings(&self) -> &WitnessSettings {
+        &self.settings
+    }
+
+    /// Where the anchor of its tokens is, in PEM.
+    #[must_use]
+    pub fn root_certificate(&self) -> PathBuf {
+        self.file("tsa-root.pem")
+    }
+
+    /// The keys of the logs that it follows.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a line is not a verifier key.
+    pub fn logs(&self) -> Result<Vec<VerifierKey>, WitnessDirError> {
+        let path = self.file("logs");
+        let text = read(&path)?;
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
+        lines
+            .map(|(before, line)| {
+                line.parse().map_err(|source| WitnessDirError::Log { path: path.clone(), line: before + 1, source })
+            })
+            .collect()
+    }
+
+    /// Follows one more log, or one more key of a log, from the next start on. Says whether it is new.
+    ///
+    /// # Errors
+    /// When the key is not Ed25519, or the file cannot be read or written.
+    pub fn add_log(&self, log: &VerifierKey) -> Result<bool, WitnessDirError> {
+        if log.key_type() == KeyType::MlDsa44Cosignature {
+            return Err(WitnessDirError::LogKeyType(log.name().to_owned()));
+        }
+        let mut logs = self.logs()?;
+        if logs.contains(log) {
+            return Ok(false);
+        }
+        logs.push(log.clone());
+        self.write("logs", &logs.iter().map(|log| format!("{log}\n")).collect::<String>())?;
+        Ok(true)
+    }
+
+    /// Opens the witness and the timestamp authority, for this process alone.
+    ///
+    /// # Errors
+    /// When another process holds the directory, or something in it cannot be read or does not belong together.
+    pub fn open(&self, passphrase: Option<&Passphrase>, clock: &Arc<dyn Clock>) -> Result<Opened, WitnessDirError> {
+        let lock = self.lock()?;
+        let key = |name: &str| {
+            let path = self.file(name);
+            key_file::read(&path, passphrase).map_err(|source| WitnessDirError::Key { path, source })
+        };
+        let witness =
+            Witness::open(&self.settings.name, key("witness.key")?, &self.logs()?, &self.states(), Arc::clone(clock))?;
+        let signer = key("tsa.key")?;
+        let certificate = self.certificate("tsa.pem", Some(&signer))?;
+        let chain = vec![certificate, self.certificate("tsa-root.pem", None)?];
+        let policy = &self.settings.timestamp_policy;
+        let authority = TimestampAuthority::new(signer, chain, policy, Arc::clone(clock));
+        Ok(Opened { witness, authority, _lock: lock })
+    }
+
+    fn certificate(&self, name: &str, key: Option<&SigningKey>) -> Result<Vec<u8>, WitnessDirError> {
+        let path = self.file(name);
+        let pem = read(&path)?;
+        let other = || WitnessDirError::OtherCertificate(path.clone());
+        let (_, der) = der::pem::decode_vec(pem.as_bytes()).map_err(|_| other())?;
+        let certificate = Certificate::from_der(&der).map_err(|_| other())?;
+        let spki = der::Encode::to_der(certificate.tbs_certificate().subject_public_key_info());
+        let spki = spki.map_err(|_| other())?;
+        if key.is_some_and(|key| key.verifying_key().spki_der() != spki) {
+            return Err(other());
+        }
+        Ok(der)
+    }
+
+    fn lock(&self) -> Result<File, WitnessDirError> {
+        let path = self.file("lock");
+        let file = File::options().create(true).append(true).open(&path).map_err(|source| self.io("lock", source))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(WitnessDirError::Locked(self.path.clone())),
+            Err(TryLockError::Error(source)) => Err(WitnessDirError::Io { path, source }),
+        }
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), WitnessDirError> {
+        let path = self.file(name);
+        durable::replace(&path, text.as_bytes(), Readers::Everyone)
+            .map_err(|source| WitnessDirError::Io { path, source })
+    }
+
+    fn io(&self, name: &str, source: io::Error) -> WitnessDirError {
+        WitnessDirError::Io { path: self.file(name), source }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    fn states(&self) -> PathBuf {
+        self.file("state")
+    }
+}
+
+fn read(path: &Path) -> Result<String, WitnessDirError> {
+    let io = |source| WitnessDirError::Io { path: path.to_owned(), source };
+    if std::fs::metadata(path).map_err(io)?.len() > FILE_BYTES_MAX {
+        return Err(WitnessDirError::TooLong(path.to_owned()));
+    }
+    std::fs::read_to_string(path).map_err(io)
+}
+
+/// The root and, under it, a certificate that may timestamp and do nothing else (RFC 3161 §2.3).
+fn certificates(
+    name: &str,
+    root_pkcs8: &Zeroizing<Vec<u8>>,
+    signer_pkcs8: &Zeroizing<Vec<u8>>,
+    now: DateTime<Utc>,
+) -> Result<(String, String), rcgen::Error> {
+    let pair = |pkcs8: &Zeroizing<Vec<u8>>| {
+        KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.as_slice().into(), &rcgen::PKCS_RSA_SHA256)
+    };
+    let (root_key, signer_key) = (pair(root_pkcs8)?, pair(signer_pkcs8)?);
+    let mut root = params(&format!("{name} timestamping root"), now, ROOT_YEARS);
+    root.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let root_certificate = root.self_signed(&root_key)?;
+
+    let mut signer = params(&format!("{name} timestamping"), now, SIGNER_YEARS);
+    signer.is_ca = IsCa::ExplicitNoCa;
+    signer.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    signer.use_authority_key_identifier_extension = true;
+    let mut usage = CustomExtension::from_oid_content(EXTENDED_KEY_USAGE, TIME_STAMPING_ALONE.to_vec());
+    usage.set_criticality(true);
+    signer.custom_extensions = vec![usage];
+    let signer_certificate = signer.signed_by(&signer_key, &Issuer::from_params(&root, &root_key))?;
+    Ok((root_certificate.pem(), signer_certificate.pem()))
+}
+
+fn params(common_name: &str, now: DateTime<Utc>, years: i32) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    let mut serial = random::<16>();
+    serial[0] = serial[0] & 0x7f | 0x40;
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    let (month, day) = (u8::try_from(now.month()).expect("at most 12"), u8::try_from(now.day()).expect("at most 31"));
+    // From the start of the day, and to the 28th at most, which every month has.
+    params.not_before = rcgen::date_time_ymd(now.year(), month, day);
+    params.not_after = rcgen::date_time_ymd(now.year() + years, month, day.min(28));
+    params
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{ManualClock, parse_time};
+    use crate::crypto::Hash;
+    use crate::pki::timestamp::{MessageImprint, Timestamp, TimestampError};
+    use crate::pki::timestamp_exchange::{TimestampFailure, TimestampRequest, TimestampResponse};
+
+    const LOG: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+
+    fn settings() -> WitnessSettings {
+        WitnessSettings { name: "example.com/w".to_owned(), timestamp_policy: "1.3.6.1.4.1.32473.1".to_owned() }
+    }
+
+    #[test]
+    fn a_directory_is_made_once_and_opened_by_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let now = parse_time("2028-02-29T12:00:00.120Z").unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(now));
+        let wrong = |change: fn(&mut WitnessSettings)| {
+            let mut settings = settings();
+            change(&mut settings);
+            WitnessDir::init(directory.path(), settings, None, now).err()
+        };
+        assert!(matches!(wrong(|it| it.name = "a b".to_owned()), Some(WitnessDirError::VerifierKey(_))));
+        assert!(matches!(wrong(|it| it.timestamp_policy = "x".to_owned()), Some(WitnessDirError::Policy(_))));
+        assert!(WitnessDir::at(directory.path()).is_err());
+
+        let made = WitnessDir::init(directory.path(), settings(), None, now).unwrap();
+        assert!(matches!(wrong(|_| {}), Some(WitnessDirError::Exists(_))));
+        let log: VerifierKey = LOG.parse().unwrap();
+        assert!(made.add_log(&log).unwrap());
+        assert!(!made.add_log(&log).unwrap());
+        let found = WitnessDir::at(directory.path()).unwrap();
+        assert_eq!(found.logs().unwrap(), [log]);
+
+        let opened = found.open(None, &clock).unwrap();
+        assert!(matches!(found.open(None, &clock), Err(WitnessDirError::Locked(_))));
+        check_authority(&opened.authority, now);
+        drop(opened);
+        std::fs::copy(made.root_certificate(), directory.path().join("tsa.pem")).unwrap();
+        assert!(matches!(found.open(None, &clock), Err(WitnessDirError::OtherCertificate(_))));
+        std::fs::write(directory.path().join("logs"), format!("{LOG}\nx\n")).unwrap();
+        assert!(matches!(found.logs(), Err(WitnessDirError::Log { line: 2, .. })));
+    }
+
+    fn check_authority(authority: &TimestampAuthority, now: DateTime<Utc>) {
+        let answer = |request: &TimestampRequest| {
+            TimestampResponse::parse(&authority.answer(&request.encode().unwrap())).unwrap()
+        };
+        let mut request = TimestampRequest::new(MessageImprint::of(Hash::Sha512, b"data"), [0x80; 8]);
+        let response = answer(&request);
+        let opened = Timestamp::open(response.granted_token().unwrap(), b"data", &[]).unwrap();
+        assert_eq!((opened.info().gen_time, &opened.info().nonce), (now, &request.nonce));
+        assert_eq!((opened.certificates().len(), opened.info().serial.len()), (1, 16));
+        let again = answer(&request);
+        let again = Timestamp::open(again.granted_token().unwrap(), b"data", &[]).unwrap();
+        assert_ne!(again.info().serial, opened.info().serial);
+        let other = Timestamp::open(response.granted_token().unwrap(), b"date", &[]);
+        assert_eq!(other.err(), Some(TimestampError::Imprint));
+
+        request.certificate_wanted = false;
+        let response = answer(&request);
+        assert!(Timestamp::open(response.granted_token().unwrap(), b"data", &[]).is_err());
+        let signer = [opened.signer().to_vec()];
+        assert!(Timestamp::open(response.granted_token().unwrap(), b"data", &signer).is_ok());
+
+        request.policy = Some("1.2.3".to_owned());
+        assert_eq!(answer(&request).status().failure, Some(TimestampFailure::UnacceptedPolicy));
+        let rejected = |bytes: &[u8]| TimestampResponse::parse(&authority.answer(bytes)).unwrap().status().failure;
+        assert_eq!(rejected(b"nothing"), Some(TimestampFailure::BadDataFormat));
+        let mut request = request.encode().unwrap();
+        request[4] = 2;
+        assert_eq!(rejected(&request), Some(TimestampFailure::BadRequest));
+        // The last byte of the imprint's algorithm: SHA-512 becomes SHA-224.
+        let at = request.windows(2).position(|bytes| bytes == [2, 3]).unwrap() + 1;
+        request[4] = 1;
+        request[at] = 4;
+        assert_eq!(rejected(&request), Some(TimestampFailure::BadAlgorithm));
+    }
+}

@@ -1,0 +1,97 @@
+//! A witness and a timestamp authority over HTTP.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST /add-checkpoint` | a cosignature line; else 400, 403, 404, 409 with the size, 422, 500 |
+//! | `GET /<hex sha256 of the origin>/checkpoint` | the checkpoint cosigned last, else 404 |
+//! | `POST /tsa` | a timestamp reply, with the reason in it where there is no token; 415 for another media type |
+//!
+//! Put them under a prefix with `web::scope(prefix).configure(routes)`.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::web::{self, Bytes, Data, PayloadConfig, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use tracing::{error, info, warn};
+
+use super::add_checkpoint::ADD_CHECKPOINT_BYTES_MAX;
+use super::cosigner::{Refusal, Witness};
+use super::timestamp_authority::TimestampAuthority;
+use crate::pki::timestamp_exchange::REQUEST_BYTES_MAX;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// What the routes serve; give it to the application as [`Data`].
+#[derive(Clone, Debug)]
+pub struct WitnessService {
+    /// The witness.
+    pub witness: Arc<Witness>,
+    /// The timestamp authority.
+    pub authority: Arc<TimestampAuthority>,
+}
+
+/// Adds the routes, with the limits of their bodies.
+pub fn routes(config: &mut ServiceConfig) {
+    let add_checkpoint = web::resource("/add-checkpoint")
+        .app_data(PayloadConfig::new(ADD_CHECKPOINT_BYTES_MAX))
+        .route(web::post().to(add_checkpoint));
+    let tsa = web::resource("/tsa").app_data(PayloadConfig::new(REQUEST_BYTES_MAX)).route(web::post().to(timestamp));
+    config.service(add_checkpoint).service(tsa).route("/{origin_hash:[0-9a-f]{64}}/checkpoint", web::get().to(latest));
+}
+
+async fn add_checkpoint(service: Data<WitnessService>, body: Bytes) -> HttpResponse {
+    let answer = web::block(move || service.witness.add_checkpoint(&body)).await;
+    match answer {
+        Ok(Ok(cosignature)) => HttpResponse::Ok().content_type(TEXT).body(format!("{cosignature}\n")),
+        Ok(Err(refusal)) => refused(&refusal),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+fn refused(refusal: &Refusal) -> HttpResponse {
+    let status = match refusal {
+        Refusal::Malformed(_) | Refusal::OldSizeTooLarge { .. } => StatusCode::BAD_REQUEST,
+        Refusal::Signature(_) => StatusCode::FORBIDDEN,
+        Refusal::UnknownOrigin => StatusCode::NOT_FOUND,
+        Refusal::Conflict { size } => {
+            info!(%size, "another checkpoint was cosigned last");
+            return HttpResponse::Conflict()
+                .insert_header((CONTENT_TYPE, "text/x.tlog.size"))
+                .body(format!("{size}\n"));
+        }
+        Refusal::EmptyTreeRoot | Refusal::Inconsistent(_) => {
+            warn!(%refusal, "refused a checkpoint that a followed log signed");
+            return HttpResponse::UnprocessableEntity().content_type(TEXT).body(format!("{refusal}\n"));
+        }
+        Refusal::Storage(_) | Refusal::Signing => {
+            error!(error = ?refusal, "could not cosign");
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    };
+    info!(status = status.as_u16(), %refusal, "refused a checkpoint");
+    HttpResponse::build(status).content_type(TEXT).body(format!("{refusal}\n"))
+}
+
+async fn latest(service: Data<WitnessService>, origin_hash: web::Path<String>) -> HttpResponse {
+    match service.witness.latest(&origin_hash) {
+        Some(checkpoint) => HttpResponse::Ok()
+            .content_type(TEXT)
+            // A log that starts from a backup asks here: it must not be told something old.
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .body(checkpoint.to_string()),
+        None => HttpResponse::NotFound().finish(),
+    }
+}
+
+async fn timestamp(service: Data<WitnessService>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    use actix_web::HttpMessage as _;
+    if !request.content_type().eq_ignore_ascii_case("application/timestamp-query") {
+        return HttpResponse::UnsupportedMediaType().finish();
+    }
+    match web::block(move || service.authority.answer(&body)).await {
+        Ok(answer) => HttpResponse::Ok().content_type("application/timestamp-reply").body(answer),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
