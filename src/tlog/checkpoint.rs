@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::merkle::{RootHash, TreeSize};
 use super::parse_decimal;
-use super::signed_note::{KeyType, NoteError, NoteSignature, SignedNote, VerifiedSignature, VerifierKey};
+use super::signed_note::{NoteError, NoteSignature, SignedNote, VerifiedSignature};
+use super::verifier_key::{KeyType, VerifierKey};
 use crate::crypto::Signer;
 
 /// Why a checkpoint is not one, or does not count.

@@ -3,7 +3,8 @@
 //! Of the two types the Ed25519 one (04) is made and verified here. It says at what second it was made, and covers that.
 
 use super::checkpoint::Checkpoint;
-use super::signed_note::{NoteError, NoteSignature, VerifierKey};
+use super::signed_note::{NoteError, NoteSignature};
+use super::verifier_key::VerifierKey;
 use crate::crypto::{SignatureAlgorithm, Signer, VerifyingKey};
 
 /// Latest time of a cosignature, in seconds since 1970 (tlog-cosignature).

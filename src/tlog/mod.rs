@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`merkle`] | RFC 6962 §2.1, RFC 9162 §2.1 |
 //! | [`tile`] | c2sp.org/tlog-tiles |
-//! | [`signed_note`] | c2sp.org/signed-note |
+//! | [`signed_note`], [`verifier_key`] | c2sp.org/signed-note |
 //! | [`checkpoint`] | c2sp.org/tlog-checkpoint |
 //! | [`cosignature`] | c2sp.org/tlog-cosignature |
 //! | [`proof`] | c2sp.org/tlog-proof |
@@ -20,14 +20,16 @@ pub mod policy;
 pub mod proof;
 pub mod signed_note;
 pub mod tile;
+pub mod verifier_key;
 
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use cosignature::{COSIGNATURE_TIME_MAX, cosign};
 pub use merkle::{HashReader, LeafHash, LeafIndex, NodeHash, ProofError, RightEdge, RootHash, TreeSize};
 pub use policy::{LogPolicy, PolicyError, Witnessing};
 pub use proof::{TlogProof, TlogProofError};
-pub use signed_note::{KeyId, KeyType, NoteError, NoteSignature, SignedNote, VerifierKey, VerifierKeyError};
+pub use signed_note::{NoteError, NoteSignature, SignedNote, VerifiedSignature};
 pub use tile::{TileError, TileHashes, TileKind, TilePath, TileReader};
+pub use verifier_key::{KeyId, KeyType, VerifierKey, VerifierKeyError};
 
 /// Reads an ASCII decimal as the formats write it: no sign, no leading zero.
 pub(crate) fn parse_decimal(text: &str) -> Option<u64> {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::checkpoint::{CheckpointError, SignedCheckpoint};
 use super::parse_decimal;
-use super::signed_note::{KeyType, VerifierKey, VerifierKeyError};
+use super::verifier_key::{KeyType, VerifierKey, VerifierKeyError};
 
 /// Bytes of a policy: room for each of [`NAMES_MAX`] ML-DSA-44 keys.
 pub const POLICY_BYTES_MAX: usize = 1 << 20;

@@ -91,7 +91,7 @@ impl WitnessClient {
         let mut cosignatures = Vec::new();
         for line in lines.split('\n') {
             let signature = NoteSignature::parse(line).map_err(|_| WitnessError::Malformed)?;
-            if signature.name() == self.key.name() && signature.key_id() == self.key.key_id() {
+            if signature.is_said_of(&self.key) {
                 checkpoint.note().check(&signature, &self.key).map_err(CheckpointError::from)?;
                 cosignatures.push(signature);
             }
