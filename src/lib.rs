@@ -14,9 +14,6 @@
 //! Without the default feature `server` only floors 0 to 3 are there: the verifier, with no disk, no socket and no clock
 //! of its own.
 
-#[cfg(feature = "server")]
-pub mod client;
-
 pub mod clock;
 pub mod crypto;
 pub mod json;
@@ -36,3 +33,6 @@ pub mod client;
 pub mod ledger;
 #[cfg(feature = "server")]
 pub mod witness;
+
+#[cfg(feature = "server")]
+pub mod cli;

@@ -25,6 +25,12 @@ impl Passphrase {
     pub fn new(text: &str) -> Self {
         Self(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
     }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl std::fmt::Debug for Passphrase {
