@@ -28,6 +28,8 @@ pub mod evidence;
 pub mod scorecard;
 
 #[cfg(feature = "server")]
+pub mod authority;
+#[cfg(feature = "server")]
 pub mod client;
 #[cfg(feature = "server")]
 pub mod ledger;

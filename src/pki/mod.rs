@@ -16,6 +16,8 @@ mod name_constraints;
 mod path;
 mod pem;
 mod profile;
+mod revocation;
+mod rules;
 pub mod timestamp;
 pub mod timestamp_exchange;
 #[cfg(feature = "server")]
@@ -24,13 +26,15 @@ pub mod timestamp_signing;
 pub use algorithm::CertificateSignature;
 pub use asn1::Malformed;
 pub use certificate::{Certificate, CertificateError, OutOfWindow, Version};
-pub use crl::{Crl, CrlError, CrlRuleError, RevocationReason, RevocationStatus, RevokedEntry};
+pub use crl::{Crl, CrlError};
 pub use extensions::{AuthorityKeyIdentifier, BasicConstraints, DistributionPoint, KeyUsage, KeyUsages};
 pub use name::Name;
 pub use name_constraints::NameConstraintError;
-pub use path::{Budget, CertificationPath, NoPath, PathOutcome, Rule, TrustAnchors, Violation, find_path};
+pub use path::{Budget, CertificationPath, NoPath, PathOutcome, TrustAnchors, find_path};
 pub use pem::{PemError, pem_blocks, to_pem};
 pub use profile::{PathProfile, Strictness};
+pub use revocation::{CrlRuleError, RevocationReason, RevocationStatus, RevokedEntry};
+pub use rules::{Rule, Violation};
 
 /// Object identifiers that more than one module names.
 pub mod oid {

@@ -1,0 +1,126 @@
+//! Why the authority refuses.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+
+use super::issuer::IssuerId;
+use super::key_store::KeyStoreError;
+use super::profile::ProfileError;
+
+/// Why the authority did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// A file cannot be read or written.
+    #[error("{path}: {cause}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// There is an authority in the directory already.
+    #[error("there is an authority in {0} already")]
+    Exists(PathBuf),
+    /// There is no authority in the directory.
+    #[error("there is no authority in {0}")]
+    Missing(PathBuf),
+    /// Another process has the directory open.
+    #[error("another process has the authority in {0} open")]
+    Locked(PathBuf),
+    /// The root's key would be on the server.
+    #[error("the root's key must be kept outside of {0}")]
+    RootKeyInside(PathBuf),
+    /// The state was written by another version.
+    #[error("state of version {seen}, this program knows version {known}")]
+    StateVersion {
+        /// In the file.
+        seen: u32,
+        /// What this program writes.
+        known: u32,
+    },
+    /// A key could not be made or opened.
+    #[error(transparent)]
+    Key(#[from] KeyStoreError),
+    /// A profile cannot be used.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A name cannot stand in a certificate.
+    #[error("a name is 1 to 64 characters, without control characters or outer white space")]
+    Name,
+    /// The base address of lists and certificates is not one.
+    #[error("a base address begins with http:// or https:// and has no white space")]
+    BaseUrl,
+    /// Nobody has this identifier.
+    #[error("unknown issuer {0}")]
+    UnknownIssuer(IssuerId),
+    /// The issuer was added and never given a certificate.
+    #[error("issuer {0} has no certificate yet")]
+    NoCertificate(IssuerId),
+    /// The certificate's key does not sign any more, or not yet.
+    #[error("the certificate of issuer {issuer} signs from {from} until {until}, it is {now}")]
+    NotActive {
+        /// Whose.
+        issuer: IssuerId,
+        /// From when.
+        from: DateTime<Utc>,
+        /// Until when.
+        until: DateTime<Utc>,
+        /// The time now.
+        now: DateTime<Utc>,
+    },
+    /// The issuer's certificate is revoked.
+    #[error("the certificate of issuer {issuer} is revoked since {since}")]
+    Revoked {
+        /// Whose.
+        issuer: IssuerId,
+        /// Since when.
+        since: DateTime<Utc>,
+    },
+    /// No certificate of ours has this serial number or thumbprint.
+    #[error("unknown certificate {0}")]
+    UnknownCertificate(String),
+    /// A revoked certificate stays as it is.
+    #[error("certificate {certificate} is revoked already, since {since}")]
+    RevokedAlready {
+        /// Which.
+        certificate: String,
+        /// Since when.
+        since: DateTime<Utc>,
+    },
+    /// A revocation that is dated in the future, or before the certificate was.
+    #[error("{date} is not between the certificate's beginning and now")]
+    RevocationDate {
+        /// What was asked for.
+        date: DateTime<Utc>,
+    },
+    /// A reason that no full list can say.
+    #[error("reason {0} has no place here")]
+    RevocationReason(&'static str),
+    /// What the root issued is revoked by the root, whose key is not here.
+    #[error("certificate {0} was issued by the root: its revocation takes the root's key")]
+    RootKeyNeeded(String),
+    /// A key file is not the one of the root.
+    #[error("the key is not the root's")]
+    NotRootKey,
+    /// The issuing authority ends before the new key would have stopped signing.
+    #[error("the issuing authority ends at {not_after}, a certificate would be needed until {needed}")]
+    AuthorityEnds {
+        /// The authority's end.
+        not_after: DateTime<Utc>,
+        /// The end of the new key's active period.
+        needed: DateTime<Utc>,
+    },
+    /// No authority is there that could issue.
+    #[error("no issuing authority is valid")]
+    NoAuthority,
+    /// What was made is not what its profile says; it was thrown away.
+    #[error("what was made is not what its profile says: {what}")]
+    Lint {
+        /// What differs.
+        what: String,
+    },
+    /// Something could not be encoded or signed.
+    #[error("the certificate or list could not be encoded or signed")]
+    Encoding,
+}

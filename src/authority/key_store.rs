@@ -1,0 +1,246 @@
+//! Where private keys are kept. A trait, so that a key service or a token can stand in; files are the default.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use der::{Decode as _, Encode as _};
+use pkcs8::EncryptedPrivateKeyInfoOwned;
+use pkcs8::pkcs5::{EncryptionScheme, pbes2};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::durable::{self, Access};
+use crate::crypto::{KeySize, Signer, SigningKey, random};
+use crate::pki::{PemError, pem_blocks, to_pem};
+
+/// Largest key file: an RSA-8192 key takes some 7 KiB.
+const KEY_FILE_BYTES_MAX: u64 = 32 * 1024;
+/// The label of an encrypted PKCS#8 key (RFC 7468 §11).
+const LABEL: &str = "ENCRYPTED PRIVATE KEY";
+
+/// How much work a guess of the pass phrase takes: scrypt with N = 2 to this, r = 8, p = 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScryptCost(u8);
+
+impl ScryptCost {
+    /// 128 MiB and about a third of a second: what OWASP recommends.
+    pub const RECOMMENDED: Self = Self(17);
+    /// For tests alone: a guess costs next to nothing.
+    pub const INSECURE: Self = Self(4);
+    /// A key file that asks for more is refused: 2 GiB of memory.
+    const MAX: u8 = 21;
+}
+
+/// The name of a key in its store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyId(String);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Why a key could not be made, opened or destroyed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyStoreError {
+    /// The file cannot be read or written.
+    #[error("key file {path}: {cause}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// There is a file where a new one was to be made.
+    #[error("key file {path} is there already")]
+    Exists {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The armour is broken.
+    #[error("key file {path}: {cause}")]
+    Pem {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: PemError,
+    },
+    /// The file is not an encrypted PKCS#8 key, or asks for more memory than is given.
+    #[error("key file {path} is not an encrypted PKCS#8 key")]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The pass phrase is wrong, or the file was changed: encryption cannot tell which.
+    #[error("key file {path} does not open: the pass phrase is wrong or the file was changed")]
+    Sealed {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The key itself is not one that can sign.
+    #[error("key file {path} holds a key that cannot be used")]
+    Unusable {
+        /// Which file.
+        path: PathBuf,
+    },
+}
+
+/// A place that makes private keys and keeps them.
+pub trait KeyStore: Send + Sync {
+    /// Makes an RSA key and keeps it durably.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    fn generate(&self, size: KeySize) -> Result<(KeyId, Arc<dyn Signer>), KeyStoreError>;
+
+    /// Opens a key for signing.
+    ///
+    /// # Errors
+    /// When it is not there or does not open.
+    fn open(&self, id: &KeyId) -> Result<Arc<dyn Signer>, KeyStoreError>;
+
+    /// Destroys a key; one that is gone already is no error.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    fn destroy(&self, id: &KeyId) -> Result<(), KeyStoreError>;
+}
+
+/// Keys as files, each encrypted under one pass phrase (PKCS#8, PBES2 with scrypt and AES-256-CBC).
+pub struct FileKeyStore {
+    directory: PathBuf,
+    passphrase: Zeroizing<String>,
+    cost: ScryptCost,
+}
+
+impl FileKeyStore {
+    /// Takes a directory that is there.
+    #[must_use]
+    pub fn new(directory: PathBuf, passphrase: Zeroizing<String>, cost: ScryptCost) -> Self {
+        Self { directory, passphrase, cost }
+    }
+
+    fn path(&self, id: &KeyId) -> PathBuf {
+        self.directory.join(format!("{id}.pem"))
+    }
+}
+
+impl KeyStore for FileKeyStore {
+    fn generate(&self, size: KeySize) -> Result<(KeyId, Arc<dyn Signer>), KeyStoreError> {
+        let id = KeyId(format!("key_{}", hex(&random::<12>())));
+        let (key, pkcs8) = SigningKey::generate_rsa(size);
+        write_key_file(&self.path(&id), &pkcs8, &self.passphrase, self.cost)?;
+        Ok((id, Arc::new(key)))
+    }
+
+    fn open(&self, id: &KeyId) -> Result<Arc<dyn Signer>, KeyStoreError> {
+        Ok(Arc::new(read_key_file(&self.path(id), &self.passphrase)?))
+    }
+
+    fn destroy(&self, id: &KeyId) -> Result<(), KeyStoreError> {
+        let path = self.path(id);
+        durable::destroy(&path).map_err(|cause| KeyStoreError::File { path, cause })
+    }
+}
+
+impl fmt::Debug for FileKeyStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("FileKeyStore").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+/// Encrypts a PKCS#8 key into a new file that only its owner can read.
+///
+/// # Errors
+/// When the file is there already or cannot be written.
+pub fn write_key_file(
+    path: &Path,
+    pkcs8: &[u8],
+    passphrase: &Zeroizing<String>,
+    cost: ScryptCost,
+) -> Result<(), KeyStoreError> {
+    if path.exists() {
+        return Err(KeyStoreError::Exists { path: path.to_owned() });
+    }
+    let malformed = || KeyStoreError::Malformed { path: path.to_owned() };
+    let scrypt = pkcs8::pkcs5::scrypt::Params::new(cost.0, 8, 1).map_err(|_| malformed())?;
+    let parameters =
+        pbes2::Parameters::generate_scrypt_aes256cbc(scrypt, &random::<16>(), random()).map_err(|_| malformed())?;
+    let encrypted_data = parameters.encrypt(passphrase.as_bytes(), pkcs8).map_err(|_| malformed())?;
+    let sealed = EncryptedPrivateKeyInfoOwned {
+        encryption_algorithm: EncryptionScheme::Pbes2(parameters),
+        encrypted_data: der::asn1::OctetString::new(encrypted_data).map_err(|_| malformed())?,
+    };
+    let sealed = sealed.to_der().map_err(|_| malformed())?;
+    durable::write(path, to_pem(LABEL, &sealed).as_bytes(), Access::Secret)
+        .map_err(|cause| KeyStoreError::File { path: path.to_owned(), cause })
+}
+
+/// Opens an encrypted PKCS#8 key.
+///
+/// # Errors
+/// When it cannot be read, the pass phrase is wrong, or it is not a key that signs.
+pub fn read_key_file(path: &Path, passphrase: &Zeroizing<String>) -> Result<SigningKey, KeyStoreError> {
+    let path_ = || path.to_owned();
+    let malformed = || KeyStoreError::Malformed { path: path_() };
+    let bytes =
+        durable::read(path, KEY_FILE_BYTES_MAX).map_err(|cause| KeyStoreError::File { path: path_(), cause })?;
+    let text = String::from_utf8(bytes).map_err(|_| malformed())?;
+    let blocks = pem_blocks(&text, LABEL, 1).map_err(|cause| KeyStoreError::Pem { path: path_(), cause })?;
+    let sealed = EncryptedPrivateKeyInfoOwned::from_der(blocks.first().ok_or_else(malformed)?);
+    let sealed = sealed.map_err(|_| malformed())?;
+    let scrypt = sealed.encryption_algorithm.pbes2().and_then(|parameters| parameters.kdf.scrypt());
+    let scrypt = scrypt.ok_or_else(malformed)?;
+    if scrypt.cost_parameter > 1 << ScryptCost::MAX || scrypt.block_size > 8 || scrypt.parallelization > 4 {
+        return Err(malformed());
+    }
+    let opened = sealed.decrypt(passphrase.as_bytes()).map_err(|_| KeyStoreError::Sealed { path: path_() })?;
+    SigningKey::from_pkcs8_der(opened.as_bytes()).map_err(|_| KeyStoreError::Unusable { path: path_() })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passphrase(text: &str) -> Zeroizing<String> {
+        Zeroizing::new(text.to_owned())
+    }
+
+    #[test]
+    fn opens_with_its_pass_phrase_only_and_not_after_a_flipped_bit() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileKeyStore::new(directory.path().into(), passphrase("right"), ScryptCost::INSECURE);
+        let (id, key) = store.generate(KeySize::Rsa2048).unwrap();
+        assert_eq!(store.open(&id).unwrap().verifying_key(), key.verifying_key());
+
+        let path = store.path(&id);
+        assert!(matches!(read_key_file(&path, &passphrase("wrong")), Err(KeyStoreError::Sealed { .. })));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("BEGIN PRIVATE KEY"));
+        let mut sealed = pem_blocks(&text, LABEL, 1).unwrap().remove(0);
+        *sealed.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, to_pem(LABEL, &sealed)).unwrap();
+        assert!(matches!(store.open(&id), Err(KeyStoreError::Sealed { .. } | KeyStoreError::Unusable { .. })));
+
+        store.destroy(&id).unwrap();
+        assert!(matches!(store.open(&id), Err(KeyStoreError::File { .. })));
+        assert!(!format!("{store:?}").contains("right"));
+    }
+
+    #[test]
+    fn never_writes_over_a_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("root.pem");
+        let (_, pkcs8) = SigningKey::generate_ed25519();
+        write_key_file(&path, &pkcs8, &passphrase("x"), ScryptCost::INSECURE).unwrap();
+        let again = write_key_file(&path, &pkcs8, &passphrase("x"), ScryptCost::INSECURE);
+        assert!(matches!(again, Err(KeyStoreError::Exists { .. })));
+    }
+}

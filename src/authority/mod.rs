@@ -1,0 +1,358 @@
+//! The certificate manager: a root kept offline, authorities that issue, issuers whose keys rotate, revocation lists
+//! that renew themselves, and API tokens.
+//!
+//! Everything is in one directory, written so that a power cut leaves the old or the new: `state.json`, `certificates/`,
+//! `keys/` (encrypted), `crls/` (every list ever made), `profiles/`, `tokens.json`. One process has it open at a time.
+//! The root's key is never in it.
+//!
+//! What happens leaves an event in an outbox, which the caller turns into ledger entries. Signing never waits: a new key
+//! is made beside the old one and swapped in, and a signature made a moment before or after is as good as any.
+//!
+//! | file | what it adds to [`Authority`] |
+//! |---|---|
+//! | `mod.rs` | `init`, `open`, what is listed |
+//! | `rotation.rs` | issuers: add, issue, sign, rotate |
+//! | `revocation.rs` | revoke, lists, ceremonies |
+
+mod durable;
+mod error;
+mod event;
+mod issue;
+mod issuer;
+mod key_store;
+mod profile;
+mod revocation;
+mod revocation_list;
+mod rotation;
+mod state;
+mod summary;
+mod token;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+
+use zeroize::Zeroizing;
+
+pub use error::AuthorityError;
+pub use event::{AuthorityEvent, PendingEvent};
+pub use issuer::{Issuer, IssuerCredential, IssuerId, IssuerIdError};
+pub use key_store::{FileKeyStore, KeyId, KeyStore, KeyStoreError, ScryptCost, read_key_file, write_key_file};
+pub use profile::{CertificateProfile, ProfileError, ProfileKeyUsage, Profiles};
+pub use revocation::{PublishedCrl, RevocationRequest};
+pub use state::{CertificateKind, Revocation};
+pub use summary::{CertificateState, CertificateSummary};
+pub use token::{ApiToken, NewToken, Role, TokenError, TokenId, TokenRequest, TokenStore};
+
+use crate::clock::Clock;
+use crate::crypto::{Signer, SigningKey};
+use crate::pki::{Certificate, to_pem};
+use durable::Access;
+use issue::{SigningAuthority, Subject};
+use state::{AuthorityRecord, State};
+
+/// Largest certificate file: what a certificate may have at most.
+const CERTIFICATE_BYTES_MAX: u64 = 64 * 1024;
+/// The name of the root among the authorities.
+const ROOT: &str = "root";
+
+/// How private keys are kept.
+pub struct KeyProtection {
+    passphrase: Zeroizing<String>,
+    cost: ScryptCost,
+}
+
+impl KeyProtection {
+    /// Another cost of a guess than the recommended.
+    #[must_use]
+    pub fn with_cost(mut self, cost: ScryptCost) -> Self {
+        self.cost = cost;
+        self
+    }
+}
+
+impl From<Zeroizing<String>> for KeyProtection {
+    fn from(passphrase: Zeroizing<String>) -> Self {
+        Self { passphrase, cost: ScryptCost::RECOMMENDED }
+    }
+}
+
+/// What a new authority is made of.
+#[derive(Debug)]
+pub struct AuthorityParams {
+    /// The organisation in every name.
+    pub organisation: String,
+    /// Where lists and certificates will be found: `{base}/crls/…` and `{base}/certificates/…`.
+    pub base_url: String,
+    /// Where the root's encrypted key goes: a medium that leaves the server.
+    pub root_key_path: PathBuf,
+    /// What certificates say.
+    pub profiles: Profiles,
+}
+
+/// A certificate authority in a directory.
+pub struct Authority {
+    directory: PathBuf,
+    clock: Arc<dyn Clock>,
+    keys: Box<dyn KeyStore>,
+    profiles: Profiles,
+    root: Arc<Certificate>,
+    // Invariant: what is in memory is on the disk. Taken before `issuing` and `credentials`.
+    state: Mutex<State>,
+    /// Those that issue leaves, oldest first.
+    issuing: RwLock<Vec<Arc<SigningAuthority>>>,
+    credentials: RwLock<HashMap<IssuerId, Arc<IssuerCredential>>>,
+    _lock: File,
+}
+
+impl Authority {
+    /// Makes a root and an issuing authority, and their first lists.
+    ///
+    /// # Errors
+    /// When there is one already, a name or address is no good, or something cannot be written.
+    pub fn init(
+        directory: &Path,
+        params: AuthorityParams,
+        protection: impl Into<KeyProtection>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AuthorityError> {
+        let protection = protection.into();
+        check_params(directory, &params)?;
+        for part in ["", "certificates", "keys", "crls", "profiles"] {
+            let path = directory.join(part);
+            durable::create_directory(&path).map_err(|cause| AuthorityError::File { path, cause })?;
+        }
+        let lock = lock(directory)?;
+        params.profiles.save(&directory.join("profiles"))?;
+
+        let (root_key, pkcs8) = SigningKey::generate_rsa(params.profiles.root.key_size());
+        write_key_file(&params.root_key_path, &pkcs8, &protection.passphrase, protection.cost)?;
+        let (not_before, not_after) = issue::window(&params.profiles.root, clock.now(), None)?;
+        let common_name = format!("{} Root CA", params.organisation);
+        let subject = Subject {
+            organisation: &params.organisation,
+            common_name: &common_name,
+            key: root_key.verifying_key(),
+            not_before,
+            not_after,
+        };
+        let root = issue::issue(&params.profiles.root, &subject, None, Some(&root_key), &params.base_url)?;
+        let mut state = State::new(&params.organisation, &params.base_url);
+        state.authorities.push(AuthorityRecord {
+            name: ROOT.to_owned(),
+            common_name: common_name.clone(),
+            thumbprint: root.thumbprint_url(),
+            key: None,
+            next_crl_number: 1,
+        });
+        state.record_certificate(&root, CertificateKind::Root, ROOT, None, None, root.not_after(), root.not_after());
+
+        let authority = Self {
+            directory: directory.to_owned(),
+            clock,
+            keys: Box::new(FileKeyStore::new(directory.join("keys"), protection.passphrase, protection.cost)),
+            profiles: params.profiles,
+            root: Arc::clone(&root),
+            state: Mutex::new(state.clone()),
+            issuing: RwLock::default(),
+            credentials: RwLock::default(),
+            _lock: lock,
+        };
+        let root_signer: Arc<dyn Signer> = Arc::new(root_key);
+        let root_authority =
+            SigningAuthority { name: ROOT.to_owned(), common_name, certificate: root, signer: root_signer };
+        authority.write_certificate(&root_authority.certificate)?;
+        authority.make_crl(&mut state, &root_authority)?;
+        let issuing = authority.make_issuing_authority(&mut state, &root_authority)?;
+        authority.make_crl(&mut state, &issuing)?;
+        // The state comes last: until it is there, there is no authority.
+        state.save(&authority.state_path())?;
+        *authority.lock_state() = state;
+        authority.issuing.write().expect(NO_PANIC).push(Arc::new(issuing));
+        Ok(authority)
+    }
+
+    /// Opens an authority and its issuing keys.
+    ///
+    /// # Errors
+    /// When there is none, another process has it open, the pass phrase is wrong, or a file is damaged.
+    pub fn open(
+        directory: &Path,
+        protection: impl Into<KeyProtection>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AuthorityError> {
+        let protection = protection.into();
+        let state_path = directory.join("state.json");
+        if !state_path.exists() {
+            return Err(AuthorityError::Missing(directory.to_owned()));
+        }
+        let lock = lock(directory)?;
+        let state = State::load(&state_path)?;
+        let profiles = Profiles::load(Some(&directory.join("profiles")))?;
+        let keys = FileKeyStore::new(directory.join("keys"), protection.passphrase, protection.cost);
+        let root = state.authority(ROOT).ok_or(AuthorityError::NoAuthority)?;
+        let root = read_certificate(directory, &root.thumbprint)?;
+        let mut issuing = Vec::new();
+        for record in &state.authorities {
+            let Some(key) = &record.key else { continue };
+            issuing.push(Arc::new(SigningAuthority {
+                name: record.name.clone(),
+                common_name: record.common_name.clone(),
+                certificate: read_certificate(directory, &record.thumbprint)?,
+                signer: keys.open(key)?,
+            }));
+        }
+        Ok(Self {
+            directory: directory.to_owned(),
+            clock,
+            keys: Box::new(keys),
+            profiles,
+            root,
+            state: Mutex::new(state),
+            issuing: RwLock::new(issuing),
+            credentials: RwLock::default(),
+            _lock: lock,
+        })
+    }
+
+    /// The root: the anchor that others have to be given.
+    #[must_use]
+    pub fn root(&self) -> &Arc<Certificate> {
+        &self.root
+    }
+
+    /// The root as PEM.
+    #[must_use]
+    pub fn root_pem(&self) -> String {
+        to_pem("CERTIFICATE", self.root.der())
+    }
+
+    /// The certificates of those that issue leaves, newest first, as PEM.
+    #[must_use]
+    pub fn chain_pem(&self) -> String {
+        let issuing = self.issuing.read().expect(NO_PANIC);
+        issuing.iter().rev().map(|authority| to_pem("CERTIFICATE", authority.certificate.der())).collect()
+    }
+
+    /// The certificate of the authority of this name (`root`, `issuing-1`, …): what its `caIssuers` address gives.
+    #[must_use]
+    pub fn authority_certificate(&self, name: &str) -> Option<Arc<Certificate>> {
+        if name == ROOT {
+            return Some(Arc::clone(&self.root));
+        }
+        let issuing = self.issuing.read().expect(NO_PANIC);
+        issuing.iter().find(|authority| authority.name == name).map(|authority| Arc::clone(&authority.certificate))
+    }
+
+    /// Every certificate, in the order of issue.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<CertificateSummary> {
+        let now = self.clock.now();
+        self.lock_state().certificates.iter().map(|record| record.summary(now)).collect()
+    }
+
+    /// The certificate of a serial number (hexadecimal) or thumbprint.
+    ///
+    /// # Errors
+    /// When none is ours.
+    pub fn certificate(
+        &self,
+        serial_or_thumbprint: &str,
+    ) -> Result<(CertificateSummary, Arc<Certificate>), AuthorityError> {
+        let summary = {
+            let state = self.lock_state();
+            state.certificate(serial_or_thumbprint)?.summary(self.clock.now())
+        };
+        let certificate = read_certificate(&self.directory, &summary.thumbprint)?;
+        Ok((summary, certificate))
+    }
+
+    /// What has not been acknowledged, in the order in which it happened.
+    #[must_use]
+    pub fn pending_events(&self) -> Vec<PendingEvent> {
+        self.lock_state().outbox.clone()
+    }
+
+    /// Takes an event out of the outbox, durably; one that is not there any more is no error.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn acknowledge(&self, id: u64) -> Result<(), AuthorityError> {
+        let mut state = self.lock_state();
+        let mut next = state.clone();
+        next.outbox.retain(|pending| pending.id != id);
+        self.commit(&mut state, next)
+    }
+
+    fn lock_state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect(NO_PANIC)
+    }
+
+    fn state_path(&self) -> PathBuf {
+        self.directory.join("state.json")
+    }
+
+    /// Writes a new state, then makes it the one in memory.
+    fn commit(&self, state: &mut MutexGuard<'_, State>, next: State) -> Result<(), AuthorityError> {
+        next.save(&self.state_path())?;
+        **state = next;
+        Ok(())
+    }
+
+    fn write_certificate(&self, certificate: &Certificate) -> Result<(), AuthorityError> {
+        let path = certificate_path(&self.directory, &certificate.thumbprint_url());
+        durable::write(&path, certificate.der(), Access::Public).map_err(|cause| AuthorityError::File { path, cause })
+    }
+}
+
+/// Why the locks here are never poisoned.
+const NO_PANIC: &str = "no holder of this lock panics";
+
+fn check_params(directory: &Path, params: &AuthorityParams) -> Result<(), AuthorityError> {
+    if directory.join("state.json").exists() {
+        return Err(AuthorityError::Exists(directory.to_owned()));
+    }
+    // The longest common name is the organisation's with " Issuing CA 99" after it.
+    if !issuer::is_display_name(&params.organisation) || params.organisation.chars().count() > 50 {
+        return Err(AuthorityError::Name);
+    }
+    let scheme = params.base_url.starts_with("http://") || params.base_url.starts_with("https://");
+    if !scheme || !params.base_url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(AuthorityError::BaseUrl);
+    }
+    let parent = params.root_key_path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = std::path::absolute(parent.unwrap_or(Path::new("."))).ok();
+    let parent = parent.map(|parent| parent.canonicalize().unwrap_or(parent));
+    let inside = std::path::absolute(directory).ok();
+    let inside = inside.map(|inside| inside.canonicalize().unwrap_or(inside));
+    match (parent, inside) {
+        (Some(parent), Some(inside)) if !parent.starts_with(&inside) => Ok(()),
+        _ => Err(AuthorityError::RootKeyInside(directory.to_owned())),
+    }
+}
+
+fn lock(directory: &Path) -> Result<File, AuthorityError> {
+    let path = directory.join("lock");
+    let file = File::create(&path).map_err(|cause| AuthorityError::File { path: path.clone(), cause })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(AuthorityError::Locked(directory.to_owned())),
+        Err(std::fs::TryLockError::Error(cause)) => Err(AuthorityError::File { path, cause }),
+    }
+}
+
+fn certificate_path(directory: &Path, thumbprint: &str) -> PathBuf {
+    directory.join("certificates").join(format!("{thumbprint}.der"))
+}
+
+fn read_certificate(directory: &Path, thumbprint: &str) -> Result<Arc<Certificate>, AuthorityError> {
+    let path = certificate_path(directory, thumbprint);
+    let file = |cause| AuthorityError::File { path: path.clone(), cause };
+    let bytes = durable::read(&path, CERTIFICATE_BYTES_MAX).map_err(file)?;
+    let certificate = Certificate::from_der(&bytes).map_err(|error| file(std::io::Error::other(error)))?;
+    if certificate.thumbprint_url() != thumbprint {
+        return Err(file(std::io::Error::other("the file is not the certificate that it is named after")));
+    }
+    Ok(Arc::new(certificate))
+}

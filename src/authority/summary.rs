@@ -1,0 +1,72 @@
+//! Certificates as they are listed, with what became of them.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::issuer::IssuerId;
+use super::state::{CertificateKind, CertificateRecord, Revocation};
+
+/// What became of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CertificateState {
+    /// Its key signs.
+    Active,
+    /// It verifies what was signed; its key does not sign any more.
+    Passive,
+    /// It is past its end.
+    Expired,
+    /// It is revoked.
+    Revoked,
+}
+
+/// A certificate as it is listed.
+#[derive(Clone, Debug, Serialize)]
+pub struct CertificateSummary {
+    /// `sha256-<base64url>` of its bytes.
+    pub thumbprint: String,
+    /// Its serial number, in hexadecimal.
+    pub serial: String,
+    /// What it is.
+    pub kind: CertificateKind,
+    /// Whose it is; nobody's when it is an authority's own.
+    pub issuer: Option<IssuerId>,
+    /// Whom it is about.
+    pub subject: String,
+    /// Its beginning.
+    pub not_before: DateTime<Utc>,
+    /// Its end.
+    pub not_after: DateTime<Utc>,
+    /// When its key stops signing.
+    pub active_until: DateTime<Utc>,
+    /// What became of it.
+    pub state: CertificateState,
+    /// How it was revoked.
+    pub revocation: Option<Revocation>,
+}
+
+impl CertificateRecord {
+    pub(super) fn summary(&self, now: DateTime<Utc>) -> CertificateSummary {
+        let state = if self.revocation.is_some() {
+            CertificateState::Revoked
+        } else if now > self.not_after {
+            CertificateState::Expired
+        } else if self.superseded || now >= self.active_until {
+            CertificateState::Passive
+        } else {
+            CertificateState::Active
+        };
+        CertificateSummary {
+            thumbprint: self.thumbprint.clone(),
+            serial: self.serial.clone(),
+            kind: self.kind,
+            issuer: self.issuer.clone(),
+            subject: self.subject.clone(),
+            not_before: self.not_before,
+            not_after: self.not_after,
+            active_until: self.active_until,
+            state,
+            revocation: self.revocation.clone(),
+        }
+    }
+}

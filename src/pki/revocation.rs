@@ -1,0 +1,190 @@
+//! What a revocation list says of a certificate, and why it may say nothing.
+
+use chrono::{DateTime, Utc};
+use const_oid::ObjectIdentifier;
+use x509_cert::ext::pkix::crl::CrlReason;
+
+/// Why a list says nothing of a certificate, or may not be used at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CrlRuleError {
+    /// Another issuer's list.
+    #[error("the list is by {list}, the certificate's issuer is {certificate}")]
+    IssuerDiffers {
+        /// Whose list it is.
+        list: String,
+        /// Who was asked about.
+        certificate: String,
+    },
+    /// The issuer's key usage lacks cRLSign (RFC 5280 §6.3.3 (f)).
+    #[error("the issuer's key usage does not allow signing revocation lists")]
+    CrlSign,
+    /// The issuer's key cannot be used.
+    #[error("the issuer's key cannot be used: {0}")]
+    UnusableKey(String),
+    /// The signature does not verify, or is of an untrusted algorithm.
+    #[error("the list's signature: {0}")]
+    Signature(String),
+    /// A critical extension, of the list or of an entry, is not understood (RFC 5280 §5.2).
+    #[error("critical extension {0} of the list is unknown")]
+    UnknownCriticalExtension(ObjectIdentifier),
+    /// The list has no number (RFC 5280 §5.2.3).
+    #[error("the list has no number")]
+    NumberMissing,
+    /// The list's number is marked critical (RFC 5280 §5.2.3).
+    #[error("the list's number is marked critical")]
+    NumberCritical,
+    /// Only changes since another list.
+    #[error("the list is a delta list")]
+    Delta,
+    /// Lists certificates of other issuers.
+    #[error("the list is an indirect list")]
+    Indirect,
+    /// Covers certificates of another kind, or of another distribution point.
+    #[error("the certificate is outside of the list's scope")]
+    OutOfScope,
+    /// Covers some reasons only, and does not list the certificate.
+    #[error("the list covers some reasons only")]
+    SomeReasons,
+}
+
+/// Why a certificate was revoked (RFC 5280 §5.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RevocationReason {
+    /// No reason given.
+    Unspecified,
+    /// The subject's key is in other hands.
+    KeyCompromise,
+    /// The authority's key is in other hands.
+    CaCompromise,
+    /// The subject's name or affiliation changed.
+    AffiliationChanged,
+    /// Another certificate took its place.
+    Superseded,
+    /// It is not needed any more.
+    CessationOfOperation,
+    /// It is suspended.
+    CertificateHold,
+    /// It is not suspended any more; only in delta lists.
+    RemoveFromCrl,
+    /// A privilege in it was withdrawn.
+    PrivilegeWithdrawn,
+    /// The attribute authority's key is in other hands.
+    AaCompromise,
+}
+
+impl RevocationReason {
+    /// The reason's name in RFC 5280.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "keyCompromise",
+            Self::CaCompromise => "cACompromise",
+            Self::AffiliationChanged => "affiliationChanged",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessationOfOperation",
+            Self::CertificateHold => "certificateHold",
+            Self::RemoveFromCrl => "removeFromCRL",
+            Self::PrivilegeWithdrawn => "privilegeWithdrawn",
+            Self::AaCompromise => "aACompromise",
+        }
+    }
+
+    /// Gives the reason of this name in RFC 5280.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
+    /// Every reason.
+    pub const ALL: [Self; 10] = [
+        Self::Unspecified,
+        Self::KeyCompromise,
+        Self::CaCompromise,
+        Self::AffiliationChanged,
+        Self::Superseded,
+        Self::CessationOfOperation,
+        Self::CertificateHold,
+        Self::RemoveFromCrl,
+        Self::PrivilegeWithdrawn,
+        Self::AaCompromise,
+    ];
+
+    pub(super) fn new(raw: CrlReason) -> Self {
+        match raw {
+            CrlReason::Unspecified => Self::Unspecified,
+            CrlReason::KeyCompromise => Self::KeyCompromise,
+            CrlReason::CaCompromise => Self::CaCompromise,
+            CrlReason::AffiliationChanged => Self::AffiliationChanged,
+            CrlReason::Superseded => Self::Superseded,
+            CrlReason::CessationOfOperation => Self::CessationOfOperation,
+            CrlReason::CertificateHold => Self::CertificateHold,
+            CrlReason::RemoveFromCRL => Self::RemoveFromCrl,
+            CrlReason::PrivilegeWithdrawn => Self::PrivilegeWithdrawn,
+            CrlReason::AaCompromise => Self::AaCompromise,
+        }
+    }
+}
+
+/// One revoked certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokedEntry {
+    /// Its serial number, as [`Certificate::serial`](super::Certificate::serial) gives it.
+    pub serial: Box<[u8]>,
+    /// When the authority revoked it.
+    pub revoked_at: DateTime<Utc>,
+    /// When its key was first not to be trusted, where the authority says so.
+    pub invalidity_date: Option<DateTime<Utc>>,
+    /// Why; unspecified where it is left out.
+    pub reason: RevocationReason,
+}
+
+impl RevokedEntry {
+    /// From when on the certificate is not to be trusted: for a compromised key the earlier of the two dates.
+    #[must_use]
+    pub fn effective_at(&self) -> DateTime<Utc> {
+        let compromised = matches!(
+            self.reason,
+            RevocationReason::KeyCompromise | RevocationReason::CaCompromise | RevocationReason::AaCompromise
+        );
+        match self.invalidity_date {
+            Some(date) if compromised => date.min(self.revoked_at),
+            _ => self.revoked_at,
+        }
+    }
+}
+
+/// What a list says of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevocationStatus {
+    /// In the list's scope, and not on it.
+    Good,
+    /// On the list.
+    Revoked(RevokedEntry),
+    /// The list cannot tell.
+    NotCovered(CrlRuleError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::parse_time;
+
+    #[test]
+    fn a_compromise_counts_from_the_earlier_date_and_nothing_else_does() {
+        let (early, late) = (parse_time("2026-01-01T00:00:00Z").unwrap(), parse_time("2026-02-01T00:00:00Z").unwrap());
+        let entry =
+            |reason, invalidity_date| RevokedEntry { serial: Box::new([1]), revoked_at: late, invalidity_date, reason };
+        assert_eq!(entry(RevocationReason::KeyCompromise, Some(early)).effective_at(), early);
+        assert_eq!(entry(RevocationReason::KeyCompromise, None).effective_at(), late);
+        assert_eq!(entry(RevocationReason::Superseded, Some(early)).effective_at(), late);
+    }
+
+    #[test]
+    fn every_reason_reads_back() {
+        for reason in RevocationReason::ALL {
+            assert_eq!(RevocationReason::from_name(reason.name()), Some(reason));
+        }
+        assert_eq!(RevocationReason::from_name("keycompromise"), None);
+    }
+}
