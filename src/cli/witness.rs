@@ -20,6 +20,8 @@ use crate::witness::{Opened, Passphrase, WitnessDir, WitnessSettings};
 
 /// Seconds that requests under way get at a stop: more than any takes.
 const STOP_SECONDS: u64 = 10;
+/// Threads that read requests; disk and signatures have threads of their own.
+const WORKERS: usize = 2;
 /// An object identifier set aside for examples (RFC 5612): it promises nothing.
 const EXAMPLE_POLICY: &str = "1.3.6.1.4.1.32473.1";
 
@@ -137,7 +139,7 @@ async fn serve(place: &Place, listen: SocketAddr, prefix: &str) -> anyhow::Resul
     let scope = prefix.clone();
     let server =
         HttpServer::new(move || App::new().app_data(service.clone()).service(web::scope(&scope).configure(routes)))
-            .workers(2)
+            .workers(WORKERS)
             .shutdown_timeout(STOP_SECONDS)
             .bind(listen)
             .with_context(|| format!("listening on {listen}"))?;

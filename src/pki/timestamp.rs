@@ -168,11 +168,10 @@ impl TstInfo {
         Ok(Self { policy, imprint, serial, gen_time, accuracy, ordering, nonce })
     }
 
-    /// The serial number in lower-case hexadecimal, as `openssl ts` shows it.
+    /// The serial number's bytes in lower-case hexadecimal.
     #[must_use]
     pub fn serial_hex(&self) -> String {
-        let digits: String = self.serial.iter().map(|byte| format!("{byte:02x}")).collect();
-        digits
+        self.serial.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -369,6 +368,15 @@ pub(super) mod tests {
         assert_eq!(read(&[0x80, 2, 3, 0xe8]), Err(Malformed));
         assert_eq!(read(&[0x81, 1, 3, 0x80, 1, 1]), Err(Malformed));
         assert_eq!(read(&[2, 1, 0xff]), Err(Malformed));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_a_parser_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let _ = TimestampToken::parse(&bytes);
+            let _ = TimestampResponse::parse(&bytes);
+            let _ = crate::pki::timestamp_exchange::TimestampRequest::parse(&bytes);
+        }
     }
 
     /// Some of the files have white space in their base64.

@@ -39,7 +39,48 @@ pub(crate) fn parse_decimal(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_decimal;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HASH: &str = "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=";
+    const LINE: &str = "— example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=";
+
+    proptest! {
+        /// Whatever is accepted has one spelling, so nothing can be hidden between two.
+        #[test]
+        fn what_parses_is_written_as_it_was_read(edits in prop::collection::vec((any::<u16>(), any::<u8>()), 0..4)) {
+            let checkpoint = format!("example.com/foo\n7\n{HASH}\nmore\n\n{LINE}\n{LINE}\n");
+            let edited = |text: &str| {
+                let mut bytes = text.as_bytes().to_vec();
+                for (at, byte) in &edits {
+                    let at = usize::from(*at) % bytes.len();
+                    bytes[at] = *byte;
+                }
+                bytes
+            };
+            let bytes = edited(&checkpoint);
+            if let Ok(signed) = SignedCheckpoint::parse(&bytes) {
+                prop_assert_eq!(signed.to_string().into_bytes(), bytes);
+            }
+            let bytes = edited(&format!("c2sp.org/tlog-proof@v1\nextra YWdl\nindex 5\n{HASH}\n{HASH}\n\n{checkpoint}"));
+            if let Ok(proof) = TlogProof::parse(&bytes) {
+                prop_assert_eq!(proof.to_string().into_bytes(), bytes);
+            }
+            let bytes = edited("tile/3/x001/x234/067.p/112");
+            if let Some(path) = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse::<TilePath>().ok()) {
+                prop_assert_eq!(path.to_string().into_bytes(), bytes);
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_a_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = SignedCheckpoint::parse(&bytes);
+            let _ = TlogProof::parse(&bytes);
+            let _ = LogPolicy::parse(&bytes);
+            let _ = tile::bundle_entries(&bytes, 3);
+        }
+    }
 
     #[test]
     fn a_decimal_has_one_spelling() {

@@ -68,7 +68,7 @@ pub(super) fn write(path: &Path, pkcs8: &[u8], passphrase: Option<&Passphrase>) 
         None => (PLAIN, SecretDocument::try_from(pkcs8).map_err(|_| KeyFileError::Malformed)?),
         Some(passphrase) => {
             let key = PrivateKeyInfoRef::try_from(pkcs8).map_err(|_| KeyFileError::Malformed)?;
-            // scrypt at 128 MiB: the cost that its author names for files.
+            // scrypt with N = 2^17, r = 8, p = 1, which takes 128 MiB (OWASP, password storage).
             let parameters =
                 pbes2::Parameters::generate_scrypt_aes256cbc(Default::default(), &random::<16>(), random::<16>());
             let parameters = parameters.map_err(|_| KeyFileError::Malformed)?;
