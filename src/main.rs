@@ -1,27 +1,19 @@
 //! The `affiant` command.
 
-use affiant::cli::WitnessCommand;
-use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
-/// An evidence-chain ledger and verification server for vCons.
-#[derive(Debug, Parser)]
-#[command(name = "affiant", version)]
-struct Affiant {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    Witness(WitnessCommand),
-}
-
 #[actix_web::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match Affiant::parse().command {
-        Command::Witness(witness) => witness.run().await,
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match affiant::cli::Cli::parse().run().await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("affiant: {error:#}");
+            ExitCode::from(affiant::cli::COULD_NOT_RUN)
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! random bits.
 
 use std::fmt;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -109,6 +110,9 @@ pub enum TokenError {
         /// What the system said.
         cause: std::io::Error,
     },
+    /// Another process has the tokens open, and would not see a change.
+    #[error("another process has the tokens in {0} open")]
+    Locked(PathBuf),
     /// Nobody has this token.
     #[error("unknown token")]
     Unknown,
@@ -139,14 +143,22 @@ pub struct TokenStore {
     path: PathBuf,
     // Invariant: what is in memory is on the disk.
     tokens: Mutex<Vec<Stored>>,
+    _lock: File,
 }
 
 impl TokenStore {
     /// Opens the tokens in `directory`; where there is no file, there are none.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the file cannot be read, or another process has it open.
     pub fn open(directory: &Path) -> Result<Self, TokenError> {
+        let lock_path = directory.join("tokens.lock");
+        let lock = File::create(&lock_path).map_err(|cause| TokenError::File { path: lock_path.clone(), cause })?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(TokenError::Locked(directory.to_owned())),
+            Err(TryLockError::Error(cause)) => return Err(TokenError::File { path: lock_path, cause }),
+        }
         let path = directory.join("tokens.json");
         let tokens = match durable::read(&path, TOKENS_BYTES_MAX) {
             Ok(bytes) => serde_json::from_slice(&bytes)
@@ -154,7 +166,7 @@ impl TokenStore {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(cause) => return Err(TokenError::File { path, cause }),
         };
-        Ok(Self { path, tokens: Mutex::new(tokens) })
+        Ok(Self { path, tokens: Mutex::new(tokens), _lock: lock })
     }
 
     /// Makes a token and gives its secret, which is kept nowhere.
@@ -261,6 +273,7 @@ mod tests {
 
         let store = TokenStore::open(directory.path()).unwrap();
         assert_eq!(store.authenticate(&made.secret, now).unwrap(), made.token);
+        assert!(matches!(TokenStore::open(directory.path()), Err(TokenError::Locked(_))));
         let mut flipped = made.secret.to_string();
         flipped.replace_range(10..11, if &flipped[10..11] == "A" { "B" } else { "A" });
         assert!(matches!(store.authenticate(&flipped, now), Err(TokenError::Unknown)));

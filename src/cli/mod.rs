@@ -1,5 +1,50 @@
 //! The command line: one subcommand, one file.
 
+mod certs;
+mod output;
+mod passphrase;
+mod token;
 mod witness;
 
+pub use certs::CertsCommand;
+pub use token::TokenCommand;
 pub use witness::WitnessCommand;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The exit code of a command that could not do what it was asked to do.
+pub const COULD_NOT_RUN: u8 = 3;
+
+/// An evidence-chain ledger and verification server for vCons.
+#[derive(Debug, Parser)]
+#[command(name = "affiant", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Certificates: authorities, issuers, revocation lists.
+    Certs(CertsCommand),
+    /// API tokens.
+    Token(TokenCommand),
+    Witness(WitnessCommand),
+}
+
+impl Cli {
+    /// Does what the command line says, and gives the exit code.
+    ///
+    /// # Errors
+    /// With what a person needs to know to do it right.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Certs(command) => command.run().await,
+            Command::Token(command) => command.run().await,
+            Command::Witness(command) => command.run().await,
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,43 @@
+//! What commands print: a table for people, JSON for programs.
+
+use std::io::Write as _;
+
+use serde::Serialize;
+
+/// Prints `value` as JSON, or else `rows` under `header`.
+pub(super) fn print<const N: usize>(
+    json: bool,
+    value: &impl Serialize,
+    header: [&str; N],
+    rows: &[[String; N]],
+) -> anyhow::Result<()> {
+    let text = if json { format!("{}\n", serde_json::to_string_pretty(value)?) } else { table(header, rows) };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
+    let mut widths = header.map(|cell| cell.chars().count());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: [&str; N]| {
+        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        format!("{}\n", padded.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    let rows = rows.iter().map(|row| line(row.each_ref().map(String::as_str)));
+    std::iter::once(line(header)).chain(rows).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [["a".to_owned(), "bcd".to_owned()], ["efg".to_owned(), String::new()]];
+        assert_eq!(table(["1", "2"], &rows), "1    2\na    bcd\nefg\n");
+    }
+}
