@@ -86,6 +86,8 @@ pub(super) struct Shared {
     closing: Closing,
     latest: RwLock<Option<Arc<SignedCheckpoint>>>,
     rounds: watch::Sender<u64>,
+    // Size of the newest round that was answered; 0 before there is one.
+    answered: AtomicU64,
     size: AtomicU64,
     read_only: AtomicBool,
     full: AtomicBool,
@@ -407,6 +409,9 @@ impl Ledger {
         let at = evidence.append(kind, size, bytes)?;
         self.shared.index.insert_round_piece(size, at)?;
         drop(evidence);
+        if kind != EvidenceKind::Round {
+            self.shared.answered.fetch_max(size, Ordering::AcqRel);
+        }
         // Whoever waits for witnesses looks again.
         self.shared.rounds.send_modify(|_| ());
         Ok(())
@@ -459,6 +464,15 @@ impl Ledger {
             }
         }
         Ok(checkpoint.map(|checkpoint| Round { checkpoint, tokens }))
+    }
+
+    /// The newest round that a witness or an authority has answered.
+    ///
+    /// # Errors
+    /// When the evidence store cannot be read.
+    pub fn last_answered_round(&self) -> Result<Option<Round>, ReadError> {
+        let size = self.shared.answered.load(Ordering::Acquire);
+        if size == 0 { Ok(None) } else { self.round_at_least(size) }
     }
 
     /// Tells whenever a round begins or is answered: the size of the newest.

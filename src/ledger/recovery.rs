@@ -20,7 +20,7 @@ use crate::crypto::Sha256Digest;
 use crate::evidence::entry::first_prev;
 use crate::evidence::{Entry, EntryDraft, Event};
 use crate::tlog::merkle::{consistency_proof, leaf_hash};
-use crate::tlog::{NodeHash, SignedCheckpoint, TileHashes, TreeSize, VerifierKey, VerifierKeyError};
+use crate::tlog::{NodeHash, RootHash, SignedCheckpoint, TileHashes, TreeSize, VerifierKey, VerifierKeyError};
 
 /// Why a ledger is not opened.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +84,7 @@ pub struct Recovered {
     evidence: EvidenceStore,
     latest: Option<SignedCheckpoint>,
     last_round: u64,
+    last_answered: u64,
 }
 
 impl Recovered {
@@ -102,12 +103,15 @@ impl Recovered {
 
         let index = Index::open(&layout.index())?;
         let mut signed: Option<SignedCheckpoint> = None;
-        let mut last_round = 0;
+        let (mut last_round, mut last_answered) = (0, 0);
         let mut rounds = Ok(());
         let evidence = EvidenceStore::open(&layout.evidence(), |at, piece| match piece.kind {
             EvidenceKind::Checkpoint => signed = SignedCheckpoint::parse(&piece.bytes).ok().or(signed.take()),
             EvidenceKind::Round | EvidenceKind::Cosignature | EvidenceKind::CheckpointToken => {
                 last_round = last_round.max(piece.key);
+                if piece.kind != EvidenceKind::Round {
+                    last_answered = last_answered.max(piece.key);
+                }
                 if let Err(error) = index.insert_round_piece(piece.key, at) {
                     rounds = Err(error);
                 }
@@ -140,8 +144,19 @@ impl Recovered {
                 vault.vault().erase(at)?;
             }
         }
-        let recovered =
-            Self { position, journal, vault, tiles, index, evidence, latest: signed, last_round, lock, options };
+        let recovered = Self {
+            position,
+            journal,
+            vault,
+            tiles,
+            index,
+            evidence,
+            latest: signed,
+            last_round,
+            last_answered,
+            lock,
+            options,
+        };
         recovered.check_log()?;
         Ok(recovered)
     }
@@ -170,6 +185,12 @@ impl Recovered {
         self.position.edge.size().0
     }
 
+    /// The root of what is there.
+    #[must_use]
+    pub fn root(&self) -> RootHash {
+        self.position.edge.root()
+    }
+
     /// Proves that the ledger of `old` entries is the beginning of that of `new` entries.
     ///
     /// # Errors
@@ -196,6 +217,7 @@ impl Recovered {
             closing: Closing(Mutex::new(self.position.edge.clone())),
             latest: RwLock::new(self.latest.map(Arc::new)),
             rounds: watch::Sender::new(self.last_round),
+            answered: AtomicU64::new(self.last_answered),
             size: AtomicU64::new(size),
             read_only: AtomicBool::new(read_only),
             full: AtomicBool::new(false),

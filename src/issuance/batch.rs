@@ -1,0 +1,191 @@
+//! Batches: one vCon a line in, one result a line out, in order, in constant memory.
+//!
+//! A batch needs no state of its own to be resumed: the same line twice is one record, and gives the same receipt.
+
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt as _, stream};
+
+use super::{Caller, Issuance, Receipt, SubmitError, Wait};
+
+/// Lines that are worked on at a time: enough to fill the sequencer's batches while cores sign.
+const LINES_IN_FLIGHT: usize = 256;
+
+/// One line of a batch.
+#[derive(Debug)]
+pub struct BatchLine {
+    /// Its number, from 1.
+    pub line: u64,
+    /// Its bytes without the line feed, or why it was not read.
+    pub bytes: Result<Vec<u8>, LineError>,
+}
+
+/// Why a line was not read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum LineError {
+    /// Longer than a vCon may be.
+    #[error("the line is longer than {bytes_max} bytes")]
+    TooLong {
+        /// Allowed.
+        bytes_max: usize,
+    },
+}
+
+/// The result of one line.
+#[derive(Debug)]
+pub struct BatchResult {
+    /// Its number, from 1.
+    pub line: u64,
+    /// What became of it.
+    pub outcome: Result<Receipt, BatchError>,
+}
+
+/// Why a line failed. Other lines do not fail with it.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// It was not read.
+    #[error(transparent)]
+    Line(#[from] LineError),
+    /// It was not taken.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+}
+
+/// Issues line after line; results come in the order of the lines.
+pub fn run_batch(
+    issuance: Arc<Issuance>,
+    caller: Caller,
+    wait: Wait,
+    lines: impl Stream<Item = BatchLine>,
+) -> impl Stream<Item = BatchResult> {
+    lines
+        .map(move |BatchLine { line, bytes }| {
+            let (issuance, caller) = (issuance.clone(), caller.clone());
+            // Spawned, so that all cores sign while the first in order is waited for.
+            tokio::spawn(async move {
+                let outcome = match bytes {
+                    Ok(bytes) => one(issuance, caller, wait, bytes).await.map_err(BatchError::from),
+                    Err(error) => Err(error.into()),
+                };
+                BatchResult { line, outcome }
+            })
+        })
+        .buffered(LINES_IN_FLIGHT)
+        .filter_map(async |joined| joined.ok())
+}
+
+async fn one(issuance: Arc<Issuance>, caller: Caller, wait: Wait, bytes: Vec<u8>) -> Result<Receipt, SubmitError> {
+    loop {
+        let (working, who, body) = (issuance.clone(), caller.clone(), bytes.clone());
+        let prepared = tokio::task::spawn_blocking(move || working.prepare(&who, &body)).await;
+        let prepared = prepared.map_err(|_| SubmitError::Append(crate::ledger::AppendError::Stopped))??;
+        match issuance.commit(prepared, wait).await {
+            // The ledger is busy with others; a batch has time.
+            Err(SubmitError::Append(crate::ledger::AppendError::Busy)) => {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Cuts a stream of bytes into lines of at most `bytes_max`; a longer one is skipped and said to be too long. Empty
+/// lines are not lines.
+pub fn lines<E>(
+    bytes: impl Stream<Item = Result<impl AsRef<[u8]>, E>>,
+    bytes_max: usize,
+) -> impl Stream<Item = Result<BatchLine, E>> {
+    struct Cut<S> {
+        bytes: S,
+        chunk: Vec<u8>,
+        at: usize,
+        line: Vec<u8>,
+        too_long: bool,
+        number: u64,
+        ended: bool,
+    }
+    let cut = Cut {
+        bytes: Box::pin(bytes),
+        chunk: Vec::new(),
+        at: 0,
+        line: Vec::new(),
+        too_long: false,
+        number: 0,
+        ended: false,
+    };
+    stream::try_unfold(cut, move |mut cut| async move {
+        loop {
+            let rest = &cut.chunk[cut.at..];
+            let end = rest.iter().position(|byte| *byte == b'\n');
+            let piece = &rest[..end.unwrap_or(rest.len())];
+            if cut.line.len() + piece.len() > bytes_max {
+                cut.too_long = true;
+                cut.line.clear();
+            } else if !cut.too_long {
+                cut.line.extend_from_slice(piece);
+            }
+            cut.at += piece.len() + usize::from(end.is_some());
+            if end.is_some() || cut.ended {
+                let line = std::mem::take(&mut cut.line);
+                let too_long = std::mem::take(&mut cut.too_long);
+                cut.number += 1;
+                if too_long || line.iter().any(|byte| !byte.is_ascii_whitespace()) {
+                    let bytes = if too_long { Err(LineError::TooLong { bytes_max }) } else { Ok(line) };
+                    return Ok(Some((BatchLine { line: cut.number, bytes }, cut)));
+                }
+                if end.is_none() {
+                    return Ok(None);
+                }
+                continue;
+            }
+            match cut.bytes.next().await {
+                Some(chunk) => {
+                    cut.chunk = chunk?.as_ref().to_vec();
+                    cut.at = 0;
+                }
+                None => {
+                    cut.ended = true;
+                    cut.chunk.clear();
+                    cut.at = 0;
+                }
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn cut(chunks: &[&str], bytes_max: usize) -> Vec<(u64, Option<String>)> {
+        let bytes = stream::iter(chunks.iter().map(|chunk| Ok::<_, ()>(chunk.as_bytes().to_vec())));
+        let lines: Vec<_> = lines(bytes, bytes_max).collect().await;
+        lines
+            .into_iter()
+            .map(|line| line.unwrap())
+            .map(|line| (line.line, line.bytes.ok().map(|bytes| String::from_utf8(bytes).unwrap())))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn lines_are_cut_wherever_the_chunks_end() {
+        let expected = [(1, Some("abc".to_owned())), (3, Some("d".into())), (4, Some("ef".into()))];
+        for chunks in [
+            &["abc\n\nd\nef"][..],
+            &["a", "bc\n", "\n", "d\ne", "f"],
+            &["abc\n\nd\nef\n"],
+            &["", "abc\n\nd\n", "ef\n", ""],
+        ] {
+            assert_eq!(cut(chunks, 3).await, expected, "{chunks:?}");
+        }
+        assert_eq!(cut(&["", "\n"], 3).await, []);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_too_long_fails_alone() {
+        let expected = [(1, Some("abc".to_owned())), (2, None), (3, Some("d".into()))];
+        for chunks in [&["abc\ndefg\nd"][..], &["abc\nde", "f", "g", "hijk\nd\n"]] {
+            assert_eq!(cut(chunks, 3).await, expected, "{chunks:?}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What a submitter gets back.
+
+use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
+
+use crate::clock::format_time;
+use crate::crypto::Sha256Digest;
+
+/// What a caller waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wait {
+    /// The record is committed: it survives a power cut.
+    Accepted,
+    /// A signed checkpoint covers it.
+    #[default]
+    Included,
+    /// As many witnesses as the log policy asks for, or a timestamp authority, have seen that checkpoint.
+    Witnessed,
+}
+
+/// A receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// The uuid of the vCon.
+    pub uuid: String,
+    /// The record digest.
+    pub record: Sha256Digest,
+    /// The issuer.
+    pub issuer: String,
+    /// Counts the issuer's records, from 1, without a gap.
+    pub seq: u64,
+    /// Place in the ledger.
+    pub index: u64,
+    /// What happened: `vcon.issued` or `vcon.anchored`.
+    pub kind: &'static str,
+    /// When the ledger took it in.
+    #[serde(serialize_with = "time")]
+    pub time: DateTime<Utc>,
+    /// How far it has come.
+    pub status: Wait,
+    /// The signed checkpoint that covers it, once there is one.
+    pub checkpoint: Option<String>,
+    /// Whether the same submission was there before: this is its receipt.
+    pub repeated: bool,
+    /// Where the record and its bundle are.
+    pub links: Links,
+}
+
+/// Addresses, relative to the server's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Links {
+    /// The record.
+    pub record: String,
+    /// Its evidence bundle.
+    pub bundle: String,
+}
+
+impl Links {
+    pub(super) fn of(record: Sha256Digest) -> Self {
+        Self { record: format!("/v1/records/{record}"), bundle: format!("/v1/records/{record}/bundle") }
+    }
+}
+
+fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format_time(*time))
+}

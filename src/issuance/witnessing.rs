@@ -1,0 +1,285 @@
+//! Witness rounds: a checkpoint is frozen, shown to every witness and timestamp authority, and their answers are kept.
+//!
+//! When one is down, issuing goes on. The next round covers everything that the missed ones would have covered, so what
+//! is owed is made up by the first round that is answered.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::clock::{Clock, format_time};
+use crate::ledger::{Ledger, ReadError, Recovered, TileReadError};
+use crate::tlog::merkle::check_consistency;
+use crate::tlog::{SignedCheckpoint, TreeSize, VerifierKey};
+use crate::witness::{TimestampClient, WitnessClient, WitnessError};
+
+/// Between two rounds: what public witness networks ask for (C2SP tlog-witness).
+const ROUND_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two rounds when nobody answered the last one.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Whom to ask.
+#[derive(Clone, Debug, Default)]
+pub struct WitnessPlan {
+    /// Witnesses.
+    pub witnesses: Vec<WitnessClient>,
+    /// Timestamp authorities.
+    pub authorities: Vec<TimestampClient>,
+}
+
+/// A witness or a timestamp authority, as health shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Party {
+    /// `witness` or `timestamp-authority`.
+    pub kind: &'static str,
+    /// Its name or address.
+    pub name: String,
+}
+
+/// How it is with a party.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PartyHealth {
+    /// Who.
+    #[serde(flatten)]
+    pub party: Party,
+    /// Since when it has not answered; `None` when it has.
+    pub down_since: Option<String>,
+    /// Why, in words for the operator.
+    pub reason: Option<String>,
+    /// Size of the newest checkpoint that it answered.
+    pub answered: u64,
+}
+
+/// Why a round ended before everybody was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum WitnessingError {
+    /// The ledger.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A tile.
+    #[error(transparent)]
+    Tile(#[from] TileReadError),
+}
+
+#[derive(Debug, Default, Clone)]
+struct State {
+    answered: u64,
+    down_since: Option<DateTime<Utc>>,
+    reason: Option<String>,
+}
+
+/// The rounds of one ledger.
+pub struct Witnessing {
+    ledger: Ledger,
+    plan: WitnessPlan,
+    clock: Arc<dyn Clock>,
+    states: Mutex<BTreeMap<Party, State>>,
+}
+
+impl Witnessing {
+    /// Rounds of `ledger` after `plan`.
+    #[must_use]
+    pub fn new(ledger: Ledger, plan: WitnessPlan, clock: Arc<dyn Clock>) -> Self {
+        let states = plan.parties().map(|party| (party, State::default())).collect();
+        Self { ledger, plan, clock, states: Mutex::new(states) }
+    }
+
+    /// How it is with everybody who is asked.
+    #[must_use]
+    pub fn health(&self) -> Vec<PartyHealth> {
+        let states = self.states.lock().expect("no holder of this lock panics");
+        let health = states.iter().map(|(party, state)| PartyHealth {
+            party: party.clone(),
+            down_since: state.down_since.map(format_time),
+            reason: state.reason.clone(),
+            answered: state.answered,
+        });
+        health.collect()
+    }
+
+    /// Goes round for ever; whoever stops the server drops this future.
+    pub async fn run(&self) {
+        let mut owed: Option<Arc<SignedCheckpoint>> = None;
+        loop {
+            match self.ledger.begin_round() {
+                Ok(Some(checkpoint)) => owed = Some(checkpoint),
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "witness round could not begin"),
+            }
+            let mut pause = ROUND_INTERVAL;
+            if let Some(checkpoint) = owed.take() {
+                match self.round(&checkpoint).await {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        owed = Some(checkpoint);
+                        pause = RETRY_INTERVAL;
+                    }
+                    Err(error) => tracing::error!(%error, "witness round ended by a fault"),
+                }
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Asks everybody who has not answered this checkpoint yet; gives whether all have.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read, or an answer not be kept.
+    pub async fn round(&self, checkpoint: &SignedCheckpoint) -> Result<bool, WitnessingError> {
+        let size = checkpoint.checkpoint().size();
+        let mut complete = true;
+        for witness in &self.plan.witnesses {
+            let party = Party::witness(witness);
+            let old = self.answered(&party);
+            if old >= size.0 {
+                continue;
+            }
+            match self.cosign(witness, TreeSize(old), checkpoint).await? {
+                Ok(cosignatures) => {
+                    for cosignature in &cosignatures {
+                        self.ledger.keep_cosignature(size.0, cosignature)?;
+                    }
+                    self.note(&party, Ok(size.0));
+                }
+                Err(error) => {
+                    complete = false;
+                    self.note(&party, Err(error.to_string()));
+                }
+            }
+        }
+        for authority in &self.plan.authorities {
+            let party = Party::authority(authority);
+            if self.answered(&party) >= size.0 {
+                continue;
+            }
+            match authority.timestamp(checkpoint.note().text().as_bytes()).await {
+                Ok((token, _)) => {
+                    self.ledger.keep_checkpoint_token(size.0, &token)?;
+                    self.note(&party, Ok(size.0));
+                }
+                Err(error) => {
+                    complete = false;
+                    self.note(&party, Err(error.to_string()));
+                }
+            }
+        }
+        Ok(complete)
+    }
+
+    /// Shows a checkpoint to a witness, from where the witness says that it is.
+    async fn cosign(
+        &self,
+        witness: &WitnessClient,
+        old: TreeSize,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<Result<Vec<crate::tlog::NoteSignature>, WitnessError>, WitnessingError> {
+        let size = checkpoint.checkpoint().size();
+        let proof = self.ledger.consistency(old, size)?;
+        match witness.add_checkpoint(old, proof, checkpoint).await {
+            Err(WitnessError::Conflict { size: seen }) if seen != old && seen <= size => {
+                let proof = self.ledger.consistency(seen, size)?;
+                Ok(witness.add_checkpoint(seen, proof, checkpoint).await)
+            }
+            answer => Ok(answer),
+        }
+    }
+
+    fn answered(&self, party: &Party) -> u64 {
+        self.states.lock().expect("no holder of this lock panics").get(party).map_or(0, |state| state.answered)
+    }
+
+    fn note(&self, party: &Party, outcome: Result<u64, String>) {
+        let mut states = self.states.lock().expect("no holder of this lock panics");
+        let state = states.entry(party.clone()).or_default();
+        match outcome {
+            Ok(answered) => {
+                if state.down_since.is_some() {
+                    tracing::info!(party = party.name, "answers again");
+                }
+                *state = State { answered, ..State::default() };
+            }
+            Err(reason) => {
+                if state.down_since.is_none() {
+                    tracing::warn!(party = party.name, reason, "does not answer");
+                    state.down_since = Some(self.clock.now());
+                }
+                state.reason = Some(reason);
+            }
+        }
+    }
+}
+
+impl WitnessPlan {
+    fn parties(&self) -> impl Iterator<Item = Party> {
+        self.witnesses.iter().map(Party::witness).chain(self.authorities.iter().map(Party::authority))
+    }
+}
+
+impl Party {
+    fn witness(witness: &WitnessClient) -> Self {
+        Self { kind: "witness", name: witness.key().name().to_owned() }
+    }
+
+    fn authority(authority: &TimestampClient) -> Self {
+        Self { kind: "timestamp-authority", name: authority.url().to_owned() }
+    }
+}
+
+/// What the witnesses say of a ledger that is about to be started: a restored backup must not fork.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A witness has seen nothing newer than what is here, and it fits.
+    Confirmed,
+    /// There are witnesses, and none answered.
+    NobodyAnswered,
+    /// No witness is configured.
+    NobodyToAsk,
+    /// A witness has seen more than is here, or something else.
+    Behind {
+        /// Which witness.
+        witness: String,
+        /// Size of what it has seen.
+        seen: u64,
+        /// Size of what is here.
+        here: u64,
+    },
+}
+
+/// Asks every witness what it saw last of this log.
+pub async fn ask_witnesses(recovered: &Recovered, plan: &WitnessPlan, log: &VerifierKey) -> Standing {
+    let mut standing = if plan.witnesses.is_empty() { Standing::NobodyToAsk } else { Standing::NobodyAnswered };
+    for witness in &plan.witnesses {
+        match witness.latest(log).await {
+            Ok(None) => standing = Standing::Confirmed,
+            Ok(Some(seen)) => {
+                if !continues(recovered, &seen) {
+                    return Standing::Behind {
+                        witness: witness.key().name().to_owned(),
+                        seen: seen.checkpoint().size().0,
+                        here: recovered.size(),
+                    };
+                }
+                standing = Standing::Confirmed;
+            }
+            Err(error) => tracing::warn!(witness = witness.key().name(), %error, "could not be asked at the start"),
+        }
+    }
+    standing
+}
+
+/// Whether what is here continues what a witness has seen.
+fn continues(recovered: &Recovered, seen: &SignedCheckpoint) -> bool {
+    let (old, new) = (seen.checkpoint().size(), TreeSize(recovered.size()));
+    if old > new {
+        return false;
+    }
+    if old.0 == 0 {
+        return true;
+    }
+    recovered
+        .consistency(old, new)
+        .is_ok_and(|proof| check_consistency(old, new, &proof, seen.checkpoint().root(), recovered.root()).is_ok())
+}
