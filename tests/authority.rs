@@ -249,6 +249,7 @@ fn lists_renew_themselves_and_keep_the_expired() {
         let made = authority.renew_crl_due(place.now()).unwrap();
         assert_eq!(made.len(), 1);
         assert_eq!(made[0].number, number + day);
+        assert_eq!(authority.archived_crl("issuing-1", number + day - 1).unwrap().number, number + day - 1);
     }
     place.clock.advance(500 * DAY);
     authority.renew_crl_due(place.now()).unwrap();
@@ -290,6 +291,23 @@ fn a_revoked_issuer_signs_no_more_until_it_is_given_a_new_certificate() {
     assert!(matches!(crl.revocation_of(&issuing), RevocationStatus::Revoked(_)));
     assert!(matches!(authority.signer(&issuer), Err(AuthorityError::Revoked { .. })));
     assert!(matches!(authority.issue(&issuer), Err(AuthorityError::NoAuthority)));
+}
+
+#[test]
+fn an_issuer_may_bring_its_own_key() {
+    let place = Place::new();
+    let authority = place.init();
+    let issuer = authority.add_issuer("Example calls").unwrap().id;
+    authority.issue(&issuer).unwrap();
+    let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+    let request = rcgen::CertificateParams::default().serialize_request(&key).unwrap();
+    let chain = authority.issue_for_request(&issuer, request.der()).unwrap();
+    let leaf = Certificate::from_der(&chain[0]).unwrap();
+    assert_eq!(leaf.subject().to_string(), "O=Example Ltd, CN=Example calls");
+    assert_eq!(leaf.key().unwrap().raw(), key.public_key_raw());
+    assert_ne!(openssl_verifies(&place, &authority, &leaf), Some(false));
+    assert!(matches!(authority.signer(&issuer), Err(AuthorityError::KeyElsewhere(_))));
+    assert!(matches!(authority.issue_for_request(&issuer, &chain[0]), Err(AuthorityError::Request { .. })));
 }
 
 #[test]

@@ -80,6 +80,9 @@ pub enum AuthorityError {
     /// No certificate of ours has this serial number or thumbprint.
     #[error("unknown certificate {0}")]
     UnknownCertificate(String),
+    /// No list of ours is called so.
+    #[error("unknown revocation list {0}")]
+    UnknownCrl(String),
     /// A revoked certificate stays as it is.
     #[error("certificate {certificate} is revoked already, since {since}")]
     RevokedAlready {
@@ -114,6 +117,15 @@ pub enum AuthorityError {
     /// No authority is there that could issue.
     #[error("no issuing authority is valid")]
     NoAuthority,
+    /// A certificate request is refused.
+    #[error("the certificate request is refused: {what}")]
+    Request {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The issuer brought its own key, which is not here.
+    #[error("the key of issuer {0} is its own and not on this server")]
+    KeyElsewhere(IssuerId),
     /// What was made is not what its profile says; it was thrown away.
     #[error("what was made is not what its profile says: {what}")]
     Lint {

@@ -14,6 +14,7 @@
 //! | `rotation.rs` | issuers: add, issue, sign, rotate |
 //! | `revocation.rs` | revoke, lists, ceremonies |
 
+mod certificate_request;
 mod durable;
 mod error;
 mod event;

@@ -173,7 +173,17 @@ impl Authority {
     /// When there is none, or the file cannot be read.
     pub fn current_crl(&self, authority: &str) -> Result<PublishedCrl, AuthorityError> {
         let record = self.lock_state().latest_crl(authority).cloned();
-        self.read_crl(&record.ok_or_else(|| AuthorityError::UnknownCertificate(authority.to_owned()))?)
+        self.read_crl(&record.ok_or_else(|| AuthorityError::UnknownCrl(authority.to_owned()))?)
+    }
+
+    /// The list of one authority with this number, however old.
+    ///
+    /// # Errors
+    /// When there is none, or the file cannot be read.
+    pub fn archived_crl(&self, authority: &str, number: u64) -> Result<PublishedCrl, AuthorityError> {
+        let found = |crl: &&CrlRecord| crl.authority == authority && crl.number == number;
+        let record = self.lock_state().crls.iter().find(found).cloned();
+        self.read_crl(&record.ok_or_else(|| AuthorityError::UnknownCrl(format!("{authority}-{number}")))?)
     }
 
     /// Every list made at or after `time`, in the order in which they were made: what shows that something was not

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::certificate_request;
 use super::event::AuthorityEvent;
 use super::issue::{self, SigningAuthority, Subject};
 use super::issuer::{Issuer, IssuerCredential, IssuerId, is_display_name};
 use super::key_store::KeyId;
 use super::state::{AuthorityRecord, CertificateKind, CertificateRecord, Revocation, State};
 use super::{Authority, AuthorityError, CertificateProfile, NO_PANIC, read_certificate};
-use crate::crypto::Signer;
+use crate::crypto::VerifyingKey;
 use crate::pki::Certificate;
 
 /// How long before its end an issuing authority's successor is due.
@@ -99,19 +100,21 @@ impl Authority {
     /// decided so. Gives those that were rotated.
     ///
     /// # Errors
-    /// With the first that could not be; those before it are done.
+    /// With the first that could not be; all others are done.
     pub fn rotate_due(&self, now: DateTime<Utc>) -> Result<Vec<IssuerId>, AuthorityError> {
         let due: Vec<IssuerId> = {
             let state = self.lock_state();
             let latest = state.issuers.iter().filter_map(|issuer| Some((issuer, state.latest(&issuer.id)?)));
-            let due = latest.filter(|(_, certificate)| certificate.revocation.is_none() && certificate.renew_at <= now);
+            let due = latest.filter(|(_, certificate)| {
+                certificate.key.is_some() && certificate.revocation.is_none() && certificate.renew_at <= now
+            });
             due.map(|(issuer, _)| issuer.id.clone()).collect()
         };
-        for id in &due {
-            self.rotate(id)?;
-        }
+        // One that cannot be rotated keeps neither the others from it nor old keys alive.
+        let rotated: Vec<Result<IssuerId, AuthorityError>> =
+            due.into_iter().map(|id| self.rotate(&id).map(|_| id)).collect();
         self.destroy_keys(|certificate| certificate.active_until <= now)?;
-        Ok(due)
+        rotated.into_iter().collect()
     }
 
     /// Whether the newest issuing authority has less than twelve months left: its successor takes the root's key.
@@ -119,6 +122,35 @@ impl Authority {
     pub fn issuing_authority_due(&self, now: DateTime<Utc>) -> bool {
         let issuing = self.issuing.read().expect(NO_PANIC);
         issuing.last().is_none_or(|authority| authority.certificate.not_after() - now < SUCCESSOR_DUE)
+    }
+
+    /// Certifies an issuer's own key: a DER certificate request in, the chain out (leaf first, root left out).
+    ///
+    /// The issuer signs for itself from then on; [`signer`](Self::signer) has nothing for it.
+    ///
+    /// # Errors
+    /// As [`issue`](Self::issue), and when the request is malformed, not signed with its own key, or the key is weak.
+    pub fn issue_for_request(&self, id: &IssuerId, request: &[u8]) -> Result<Vec<Vec<u8>>, AuthorityError> {
+        let key = certificate_request::proven_key(request)?;
+        let name = {
+            let state = self.lock_state();
+            state.issuer(id).ok_or_else(|| AuthorityError::UnknownIssuer(id.clone()))?.name.clone()
+        };
+        let profile = &self.profiles.signing_leaf;
+        let authority = self.newest_authority()?;
+        let now = self.clock.now();
+        let (not_before, not_after) = issue::window(profile, now, Some(&authority.certificate))?;
+        let certificate = self.certify(&authority, &name, profile, &key, (not_before, not_after))?;
+        let mut state = self.lock_state();
+        let mut next = state.clone();
+        let kind = CertificateKind::SigningLeaf;
+        next.supersede(kind, Some(id));
+        let renew_at = now + profile.renewed_after();
+        let active_until = (now + profile.active()).min(not_after);
+        next.record_certificate(&certificate, kind, &authority.name, Some(id.clone()), None, renew_at, active_until);
+        self.commit(&mut state, next)?;
+        self.credentials.write().expect(NO_PANIC).remove(id);
+        Ok(vec![certificate.der().to_vec(), authority.certificate.der().to_vec()])
     }
 
     fn issue_leaf(
@@ -133,7 +165,7 @@ impl Authority {
         let (not_before, not_after) = issue::window(profile, now, Some(&authority.certificate))?;
         // The slow part, with no lock held: others go on signing, and issuing.
         let (key, signer) = self.keys.generate(profile.key_size())?;
-        let made = self.certify(&authority, name, profile, signer.as_ref(), (not_before, not_after));
+        let made = self.certify(&authority, name, profile, signer.verifying_key(), (not_before, not_after));
         let certificate = match made {
             Ok(certificate) => certificate,
             Err(error) => {
@@ -150,11 +182,7 @@ impl Authority {
         let mut state = self.lock_state();
         let mut next = state.clone();
         let renew_at = now + profile.renewed_after();
-        for earlier in
-            next.certificates.iter_mut().filter(|earlier| earlier.kind == kind && earlier.issuer.as_ref() == id)
-        {
-            earlier.superseded = true;
-        }
+        next.supersede(kind, id);
         next.record_certificate(
             &certificate,
             kind,
@@ -184,14 +212,13 @@ impl Authority {
         authority: &SigningAuthority,
         name: &str,
         profile: &CertificateProfile,
-        signer: &dyn Signer,
+        key: &VerifyingKey,
         (not_before, not_after): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<Arc<Certificate>, AuthorityError> {
         let (organisation, base_url) = {
             let state = self.lock_state();
             (state.organisation.clone(), state.base_url.clone())
         };
-        let key = signer.verifying_key();
         let subject = Subject { organisation: &organisation, common_name: name, key, not_before, not_after };
         let certificate = issue::issue(profile, &subject, Some(authority), None, &base_url)?;
         self.write_certificate(&certificate)?;
@@ -207,7 +234,10 @@ impl Authority {
             until: record.active_until,
             now: self.clock.now(),
         };
-        let signer = self.keys.open(record.key.as_ref().ok_or_else(expired)?)?;
+        // A key that was here and is gone was destroyed at the end of its active period.
+        let brought = || AuthorityError::KeyElsewhere(id.clone());
+        let missing = || if self.clock.now() < record.active_until { brought() } else { expired() };
+        let signer = self.keys.open(record.key.as_ref().ok_or_else(missing)?)?;
         let certificate = read_certificate(&self.directory, &record.thumbprint)?;
         let authority = self.authority_certificate(&record.issued_by).ok_or(AuthorityError::NoAuthority)?;
         let credential = Arc::new(IssuerCredential {
@@ -308,6 +338,13 @@ impl State {
     fn revocation_of_authority(&self, name: &str) -> Option<&Revocation> {
         let thumbprint = &self.authority(name)?.thumbprint;
         self.certificates.iter().find(|record| record.thumbprint == *thumbprint)?.revocation.as_ref()
+    }
+
+    /// Marks whatever certificates an issuer had of a kind as followed by another.
+    fn supersede(&mut self, kind: CertificateKind, id: Option<&IssuerId>) {
+        for earlier in &mut self.certificates {
+            earlier.superseded |= earlier.kind == kind && earlier.issuer.as_ref() == id;
+        }
     }
 
     /// Adds a certificate and the event of its issue.

@@ -17,7 +17,7 @@ use crate::authority::{
     PublishedCrl, RevocationRequest,
 };
 use crate::clock::{Clock, SystemClock, format_time, parse_time};
-use crate::pki::{RevocationReason, to_pem};
+use crate::pki::{RevocationReason, pem_blocks, to_pem};
 
 /// Certificates: authorities, issuers, revocation lists.
 #[derive(Debug, Args)]
@@ -60,6 +60,14 @@ enum Action {
     Issue {
         /// The issuer.
         issuer: IssuerId,
+    },
+    /// Certify an issuer's own key: prints the chain as PEM.
+    Request {
+        /// The issuer.
+        issuer: IssuerId,
+        /// The certificate request (PKCS #10), as PEM.
+        #[arg(value_name = "FILE")]
+        request: PathBuf,
     },
     /// List issuers and certificates.
     List,
@@ -166,6 +174,7 @@ impl Manager {
                 self.print_credential(&issuer.id, self.authority.issue(&issuer.id)?.as_ref())
             }
             Action::Issue { issuer } => self.print_credential(&issuer, self.authority.issue(&issuer)?.as_ref()),
+            Action::Request { issuer, request } => self.request(&issuer, &request),
             Action::List => self.list(),
             Action::Show { certificate } => self.show(&certificate),
             Action::Rotate { issuer: Some(issuer) } => {
@@ -214,6 +223,15 @@ impl Manager {
     fn authorities(&self) -> Vec<CertificateSummary> {
         let is_authority = |kind| matches!(kind, CertificateKind::Root | CertificateKind::IssuingCa);
         self.authority.certificates().into_iter().filter(|certificate| is_authority(certificate.kind)).collect()
+    }
+
+    fn request(&self, issuer: &IssuerId, path: &Path) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let requests = pem_blocks(&text, "CERTIFICATE REQUEST", 1)?;
+        let request = requests.first().with_context(|| format!("no certificate request in {}", path.display()))?;
+        let chain = self.authority.issue_for_request(issuer, request)?;
+        let pem: String = chain.iter().map(|der| to_pem("CERTIFICATE", der)).collect();
+        output::print(self.json, &json!({ "issuer": issuer, "pem": pem }), [pem.trim_end()], &[])
     }
 
     fn list(&self) -> anyhow::Result<()> {

@@ -125,6 +125,15 @@ pub(super) fn split_signed(der: &[u8]) -> der::Result<SignedParts<'_>> {
     Ok(parts)
 }
 
+/// Takes a signed structure apart: what is signed, how, and the signature. Certificates, lists and requests share it.
+///
+/// # Errors
+/// When it is not `SEQUENCE { signed, algorithm, signature }` in DER.
+pub fn signed_parts(der: &[u8]) -> der::Result<(&[u8], CertificateSignature, Vec<u8>)> {
+    let parts = split_signed(der)?;
+    Ok((parts.signed, CertificateSignature::new(&parts.algorithm), parts.signature))
+}
+
 impl Certificate {
     /// Parses a DER certificate.
     ///

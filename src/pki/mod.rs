@@ -25,7 +25,7 @@ pub mod timestamp_signing;
 
 pub use algorithm::CertificateSignature;
 pub use asn1::Malformed;
-pub use certificate::{Certificate, CertificateError, OutOfWindow, Version};
+pub use certificate::{Certificate, CertificateError, OutOfWindow, Version, signed_parts};
 pub use crl::{Crl, CrlError};
 pub use extensions::{AuthorityKeyIdentifier, BasicConstraints, DistributionPoint, KeyUsage, KeyUsages};
 pub use name::Name;
