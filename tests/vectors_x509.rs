@@ -166,10 +166,17 @@ fn limbo_case(case: &Value) -> Result<Case, String> {
     if let Some(depth) = case["max_chain_depth"].as_u64() {
         profile.intermediates_max = usize::try_from(depth).unwrap();
     }
-    profile.extended_key_usage = strings(&case["extended_key_usage"]).first().map(|usage| match *usage {
-        "serverAuth" => ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1"),
-        "clientAuth" => ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2"),
-        other => panic!("extended key usage {other} has no place in this harness"),
+    profile.extended_key_usage = strings(&case["extended_key_usage"]).first().map(|usage| {
+        ObjectIdentifier::new_unwrap(match *usage {
+            "anyExtendedKeyUsage" => "2.5.29.37.0",
+            "serverAuth" => "1.3.6.1.5.5.7.3.1",
+            "clientAuth" => "1.3.6.1.5.5.7.3.2",
+            "codeSigning" => "1.3.6.1.5.5.7.3.3",
+            "emailProtection" => "1.3.6.1.5.5.7.3.4",
+            "timeStamping" => "1.3.6.1.5.5.7.3.8",
+            "OCSPSigning" => "1.3.6.1.5.5.7.3.9",
+            other => panic!("extended key usage {other} has no place in this harness"),
+        })
     });
     let time = parse_time(case["validation_time"].as_str().unwrap_or(NOW)).unwrap();
     profile.preferred_time = Some(time);

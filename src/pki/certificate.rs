@@ -479,6 +479,14 @@ CPYI/dr6YR+IGFmwNR3K9OaKKaurmVwJJkvYNegFRlyX8I8iDQ==
     }
 
     #[test]
+    fn a_serial_number_keeps_its_sign() {
+        let serial =
+            |der: &[u8]| SerialNumber::<x509_cert::certificate::Rfc5280>::from_der(der).unwrap().as_bytes().to_vec();
+        assert_eq!(serial(&[2, 2, 0, 0x80]), [0, 0x80]);
+        assert_eq!(serial(&[2, 1, 0x80]), [0x80]);
+    }
+
+    #[test]
     fn both_ends_of_the_window_are_inside_to_the_second() {
         let certificate = certificate();
         let (first, last) = (certificate.not_before(), certificate.not_after());

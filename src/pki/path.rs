@@ -128,6 +128,9 @@ pub enum PathOutcome {
     /// A path that keeps every rule.
     Valid(CertificationPath),
     /// A path to an anchor that breaks rules.
+    ///
+    /// Where a violation is cryptographic, a signature on the path may be of an algorithm that was not checked: then the
+    /// path shows who claims to vouch for whom, and proves nothing.
     Broken {
         /// The path.
         path: CertificationPath,

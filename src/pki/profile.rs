@@ -25,7 +25,7 @@ pub struct PathProfile {
     pub key_usage_any: &'static [KeyUsage],
     /// Shortest RSA modulus that is not weak.
     pub rsa_bits_min: usize,
-    /// Most certificates between leaf and anchor.
+    /// Most certificates between leaf and anchor, not counting self-issued ones (RFC 5280 §6.1.1 (i)).
     pub intermediates_max: usize,
     /// How much is held against a certificate.
     pub strictness: Strictness,

@@ -230,7 +230,10 @@ fn check_conformance(certificate: &Certificate, position: Position<'_>, broken: 
             "an authority's subjectKeyIdentifier is missing (§4.2.1.2)",
         ),
         (authority.is_some_and(|marked| marked.critical), "authorityKeyIdentifier is critical (§4.2.1.1)"),
-        (needs_identifier && identifier.is_none(), "authorityKeyIdentifier is missing (§4.2.1.1)"),
+        (
+            (needs_identifier || authority.is_some()) && identifier.is_none(),
+            "authorityKeyIdentifier is missing (§4.2.1.1)",
+        ),
         (mismatch, "authorityKeyIdentifier is not the issuer's subjectKeyIdentifier (§4.2.1.1)"),
         (extensions.name_constraints.is_some() && !is_ca, "nameConstraints outside of an authority (§4.2.1.10)"),
         (
@@ -268,6 +271,7 @@ fn check_baseline(certificate: &Certificate, position: Position<'_>, profile: &P
             authority.is_some_and(|identifier| identifier.names_certificate),
             "authorityKeyIdentifier names the issuer's certificate",
         ),
+        (certificate.extended_key_usages_are_critical(), "extKeyUsage is critical"),
         (odd_key, "the RSA modulus is not a multiple of 8 bits"),
         (root_has_purposes && !position.is_leaf(), "a root has extended key usages"),
     ];
@@ -290,7 +294,9 @@ fn check_strength(certificate: &Certificate, position: Position<'_>, profile: &P
 
 /// RFC 5280 §6.1.4 (l) and (m): self-issued certificates do not count, nor does the leaf.
 fn check_path_lengths(certificates: &[Arc<Certificate>], profile: &PathProfile, rules: &mut Vec<(usize, Rule)>) {
-    let intermediates = certificates.len().saturating_sub(2);
+    // RFC 5280 §6.1.2 (k): the limit of the one who asks counts as a pathLenConstraint of the anchor would.
+    let between = certificates.get(1..certificates.len().saturating_sub(1)).unwrap_or_default();
+    let intermediates = between.iter().filter(|certificate| !certificate.is_self_issued()).count();
     if intermediates > profile.intermediates_max {
         rules.push((0, Rule::PathLength { below: intermediates, allowed: profile.intermediates_max }));
     }
@@ -317,5 +323,32 @@ fn check_name_constraints(certificates: &[Arc<Certificate>], rules: &mut Vec<(us
                 rules.push((depth, Rule::NameConstraints { authority, reason }));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::certificate::tests::SELF_SIGNED;
+    use super::*;
+
+    fn broken(profile: &PathProfile) -> Vec<Rule> {
+        let certificate = Arc::new(Certificate::from_pem_bundle(SELF_SIGNED, 1).unwrap().remove(0));
+        violations(&[certificate], profile).into_iter().map(|violation| violation.rule).collect()
+    }
+
+    #[test]
+    fn each_strictness_asks_for_more_than_the_one_before() {
+        let profile = |strictness| PathProfile { strictness, key_usage_any: &[], ..PathProfile::any_purpose() };
+        assert_eq!(broken(&profile(Strictness::Tolerant)), []);
+        assert_eq!(broken(&profile(Strictness::Conforming)), []);
+        let leaf_is_authority = Rule::Conformance("the leaf is a certificate authority");
+        assert_eq!(broken(&profile(Strictness::Baseline)), [leaf_is_authority]);
+    }
+
+    #[test]
+    fn says_which_rules_are_about_strength() {
+        assert!(Rule::ShortKey { bits: 1024, required: 2048 }.is_cryptographic());
+        assert!(Rule::SignatureAlgorithm("sha1WithRSAEncryption".into()).is_cryptographic());
+        assert!(!Rule::NotAuthority.is_cryptographic());
     }
 }
