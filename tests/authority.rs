@@ -371,3 +371,19 @@ fn says_what_is_wrong_with_keys_directories_and_pass_phrases() {
     let refused = Authority::init(&inside.data(), params, protection("correct"), inside.clock());
     assert!(matches!(refused, Err(AuthorityError::RootKeyInside(_))));
 }
+
+#[test]
+fn a_timestamp_certificate_is_for_timestamps_alone() {
+    let place = Place::new();
+    let authority = place.init();
+    let credential = authority.issue_timestamp("Example demonstration TSA").unwrap();
+    assert!(credential.certificate.extended_key_usages_are_critical());
+    sign_and_verify(&credential);
+    let issuing = authority.authority_certificate("issuing-1").unwrap();
+    let anchors = TrustAnchors::new(vec![Arc::clone(authority.root())]);
+    let path = |profile: PathProfile| {
+        find_path(&credential.certificate, &[Arc::clone(&issuing)], &anchors, &profile, &mut Budget::default())
+    };
+    assert!(matches!(path(PathProfile::time_stamping()), PathOutcome::Valid(_)));
+    assert!(matches!(path(PathProfile::document_signing()), PathOutcome::Broken { .. }));
+}
