@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 5  main -> cli -> server
-//! 4  ledger  authority  issuance  witness  client
+//! 4  ledger  authority  issuance  witness  client  sealed_key  durable
 //! 3  scorecard
 //! 2  evidence
 //! 1  vcon   jose   pki   tlog
@@ -32,9 +32,13 @@ pub mod authority;
 #[cfg(feature = "server")]
 pub mod client;
 #[cfg(feature = "server")]
+pub mod durable;
+#[cfg(feature = "server")]
 pub mod issuance;
 #[cfg(feature = "server")]
 pub mod ledger;
+#[cfg(feature = "server")]
+pub mod sealed_key;
 #[cfg(feature = "server")]
 pub mod witness;
 

@@ -4,33 +4,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use der::{Decode as _, Encode as _};
-use pkcs8::EncryptedPrivateKeyInfoOwned;
-use pkcs8::pkcs5::{EncryptionScheme, pbes2};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::durable::{self, Access};
 use crate::crypto::{KeySize, Signer, SigningKey, random};
-use crate::pki::{PemError, pem_blocks, to_pem};
-
-/// Largest key file: an RSA-8192 key takes some 7 KiB.
-const KEY_FILE_BYTES_MAX: u64 = 32 * 1024;
-/// The label of an encrypted PKCS#8 key (RFC 7468 §11).
-const LABEL: &str = "ENCRYPTED PRIVATE KEY";
-
-/// How much work a guess of the pass phrase takes: scrypt with N = 2 to this, r = 8, p = 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ScryptCost(u8);
-
-impl ScryptCost {
-    /// 128 MiB and about a third of a second: what OWASP recommends.
-    pub const RECOMMENDED: Self = Self(17);
-    /// For tests alone: a guess costs next to nothing.
-    pub const INSECURE: Self = Self(4);
-    /// A key file that asks for more is refused: 2 GiB of memory.
-    const MAX: u8 = 21;
-}
+use crate::durable::{self, Access};
+use crate::pki::PemError;
+use crate::sealed_key::{self, KEY_FILE_BYTES_MAX, ScryptCost, SealedKeyError};
 
 /// The name of a key in its store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -165,17 +145,9 @@ pub fn write_key_file(
     if path.exists() {
         return Err(KeyStoreError::Exists { path: path.to_owned() });
     }
-    let malformed = || KeyStoreError::Malformed { path: path.to_owned() };
-    let scrypt = pkcs8::pkcs5::scrypt::Params::new(cost.0, 8, 1).map_err(|_| malformed())?;
-    let parameters =
-        pbes2::Parameters::generate_scrypt_aes256cbc(scrypt, &random::<16>(), random()).map_err(|_| malformed())?;
-    let encrypted_data = parameters.encrypt(passphrase.as_bytes(), pkcs8).map_err(|_| malformed())?;
-    let sealed = EncryptedPrivateKeyInfoOwned {
-        encryption_algorithm: EncryptionScheme::Pbes2(parameters),
-        encrypted_data: der::asn1::OctetString::new(encrypted_data).map_err(|_| malformed())?,
-    };
-    let sealed = sealed.to_der().map_err(|_| malformed())?;
-    durable::write(path, to_pem(LABEL, &sealed).as_bytes(), Access::Secret)
+    let sealed = sealed_key::seal(pkcs8, passphrase, cost);
+    let sealed = sealed.ok_or_else(|| KeyStoreError::Malformed { path: path.to_owned() })?;
+    durable::write(path, sealed.as_bytes(), Access::Secret)
         .map_err(|cause| KeyStoreError::File { path: path.to_owned(), cause })
 }
 
@@ -185,20 +157,15 @@ pub fn write_key_file(
 /// When it cannot be read, the pass phrase is wrong, or it is not a key that signs.
 pub fn read_key_file(path: &Path, passphrase: &Zeroizing<String>) -> Result<SigningKey, KeyStoreError> {
     let path_ = || path.to_owned();
-    let malformed = || KeyStoreError::Malformed { path: path_() };
     let bytes =
         durable::read(path, KEY_FILE_BYTES_MAX).map_err(|cause| KeyStoreError::File { path: path_(), cause })?;
-    let text = String::from_utf8(bytes).map_err(|_| malformed())?;
-    let blocks = pem_blocks(&text, LABEL, 1).map_err(|cause| KeyStoreError::Pem { path: path_(), cause })?;
-    let sealed = EncryptedPrivateKeyInfoOwned::from_der(blocks.first().ok_or_else(malformed)?);
-    let sealed = sealed.map_err(|_| malformed())?;
-    let scrypt = sealed.encryption_algorithm.pbes2().and_then(|parameters| parameters.kdf.scrypt());
-    let scrypt = scrypt.ok_or_else(malformed)?;
-    if scrypt.cost_parameter > 1 << ScryptCost::MAX || scrypt.block_size > 8 || scrypt.parallelization > 4 {
-        return Err(malformed());
-    }
-    let opened = sealed.decrypt(passphrase.as_bytes()).map_err(|_| KeyStoreError::Sealed { path: path_() })?;
-    SigningKey::from_pkcs8_der(opened.as_bytes()).map_err(|_| KeyStoreError::Unusable { path: path_() })
+    let text = String::from_utf8(bytes).map_err(|_| KeyStoreError::Malformed { path: path_() })?;
+    sealed_key::open(&text, passphrase).map_err(|error| match error {
+        SealedKeyError::Pem(cause) => KeyStoreError::Pem { path: path_(), cause },
+        SealedKeyError::Malformed => KeyStoreError::Malformed { path: path_() },
+        SealedKeyError::Sealed => KeyStoreError::Sealed { path: path_() },
+        SealedKeyError::Unusable(_) => KeyStoreError::Unusable { path: path_() },
+    })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -214,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn opens_with_its_pass_phrase_only_and_not_after_a_flipped_bit() {
+    fn a_kept_key_opens_until_it_is_destroyed() {
         let directory = tempfile::tempdir().unwrap();
         let store = FileKeyStore::new(directory.path().into(), passphrase("right"), ScryptCost::INSECURE);
         let (id, key) = store.generate(KeySize::Rsa2048).unwrap();
@@ -222,13 +189,7 @@ mod tests {
 
         let path = store.path(&id);
         assert!(matches!(read_key_file(&path, &passphrase("wrong")), Err(KeyStoreError::Sealed { .. })));
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(!text.contains("BEGIN PRIVATE KEY"));
-        let mut sealed = pem_blocks(&text, LABEL, 1).unwrap().remove(0);
-        *sealed.last_mut().unwrap() ^= 1;
-        std::fs::write(&path, to_pem(LABEL, &sealed)).unwrap();
-        assert!(matches!(store.open(&id), Err(KeyStoreError::Sealed { .. } | KeyStoreError::Unusable { .. })));
-
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("BEGIN PRIVATE KEY"));
         store.destroy(&id).unwrap();
         assert!(matches!(store.open(&id), Err(KeyStoreError::File { .. })));
         assert!(!format!("{store:?}").contains("right"));

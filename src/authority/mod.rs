@@ -15,7 +15,6 @@
 //! | `revocation.rs` | revoke, lists, ceremonies |
 
 mod certificate_request;
-mod durable;
 mod error;
 mod event;
 mod issue;
@@ -36,10 +35,11 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use zeroize::Zeroizing;
 
+pub use crate::sealed_key::ScryptCost;
 pub use error::AuthorityError;
 pub use event::{AuthorityEvent, PendingEvent};
 pub use issuer::{Issuer, IssuerCredential, IssuerId, IssuerIdError};
-pub use key_store::{FileKeyStore, KeyId, KeyStore, KeyStoreError, ScryptCost, read_key_file, write_key_file};
+pub use key_store::{FileKeyStore, KeyId, KeyStore, KeyStoreError, read_key_file, write_key_file};
 pub use profile::{CertificateProfile, ProfileError, ProfileKeyUsage, Profiles};
 pub use revocation::{PublishedCrl, RevocationRequest};
 pub use state::{CertificateKind, Revocation};
@@ -48,8 +48,8 @@ pub use token::{ApiToken, NewToken, Role, TokenError, TokenId, TokenRequest, Tok
 
 use crate::clock::Clock;
 use crate::crypto::{Signer, SigningKey};
+use crate::durable::{self, Access};
 use crate::pki::{Certificate, to_pem};
-use durable::Access;
 use issue::{SigningAuthority, Subject};
 use state::{AuthorityRecord, State};
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use super::durable::{self, Access};
 use crate::crypto::KeySize;
+use crate::durable::{self, Access};
 use crate::pki::oid::ObjectIdentifier;
 
 /// Largest profile file: ours are below 1 KiB.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Timelike as _, Utc};
 use zeroize::Zeroizing;
 
-use super::durable::{self, Access};
 use super::event::AuthorityEvent;
 use super::issue::SigningAuthority;
 use super::key_store::read_key_file;
@@ -14,6 +13,7 @@ use super::revocation_list::{self, Contents};
 use super::state::{CertificateKind, CertificateRecord, CrlRecord, Revocation, State};
 use super::{Authority, AuthorityError, NO_PANIC, ROOT};
 use crate::crypto::Signer as _;
+use crate::durable::{self, Access};
 use crate::pki::{Crl, RevocationReason};
 
 /// Largest list of our own that is read back: what a verifier takes at most.

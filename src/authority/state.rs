@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::AuthorityError;
-use super::durable::{self, Access};
 use super::event::{AuthorityEvent, PendingEvent};
 use super::issuer::{Issuer, IssuerId};
 use super::key_store::KeyId;
+use crate::durable::{self, Access};
 
 /// Largest state that is read: some 100,000 certificates.
 const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;

@@ -14,9 +14,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::durable::{self, Access};
 use super::issuer::IssuerId;
 use crate::crypto::{equal_in_constant_time, random, sha256};
+use crate::durable::{self, Access};
 
 /// Largest token file that is read: some 40,000 tokens.
 const TOKENS_BYTES_MAX: u64 = 16 * 1024 * 1024;

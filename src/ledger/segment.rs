@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+
+use crate::durable;
 
 /// Bytes after which a new segment begins: large enough to be few, small enough to copy.
 const SEGMENT_BYTES_MAX: u64 = 256 << 20;
@@ -328,29 +330,7 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 
 /// Makes the names in a folder durable.
 pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(StoreError::io(dir))
-}
-
-/// Writes a small file whole or not at all: temporary, sync, rename, sync of the folder.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    use std::io::Write as _;
-    let dir = path.parent().expect("a file of a store is in a folder");
-    let mut temporary = tempfile::NamedTempFile::new_in(dir).map_err(StoreError::io(dir))?;
-    temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all()).map_err(StoreError::io(path))?;
-    temporary.persist(path).map_err(|error| StoreError::Io { path: path.to_owned(), source: error.error })?;
-    sync_dir(dir)
-}
-
-/// Reads a small file: `None` when it is not there.
-pub(super) fn read_whole(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StoreError::Io { path: path.to_owned(), source: error }),
-    };
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(StoreError::io(path))?;
-    Ok(Some(bytes))
+    durable::sync_directory(dir).map_err(StoreError::io(dir))
 }
 
 #[cfg(test)]

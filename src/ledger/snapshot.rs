@@ -1,15 +1,20 @@
 //! A snapshot: where the sequencer stood, so that a start need not read the whole journal.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::segment::{FramePosition, StoreError, read_whole, write_whole};
+use super::segment::{FramePosition, StoreError};
 use crate::clock::{format_time, parse_time};
 use crate::crypto::Sha256Digest;
+use crate::durable::{self, Access};
 use crate::tlog::{LeafHash, NodeHash, RightEdge, TreeSize};
+
+/// Bytes of a snapshot: some hundred for each issuer, and two million issuers.
+const SNAPSHOT_BYTES_MAX: u64 = 256 << 20;
 
 /// What the sequencer knows between two batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,12 +55,16 @@ pub(super) fn write(path: &Path, position: &Position, journal: FramePosition) ->
     let body = serde_json::to_vec(&file).expect("a snapshot is JSON");
     let mut bytes = format!("{}\n", Sha256Digest::of(&body)).into_bytes();
     bytes.extend_from_slice(&body);
-    write_whole(path, &bytes)
+    durable::write(path, &bytes, Access::Secret).map_err(StoreError::io(path))
 }
 
 /// Reads the snapshot at `path`. One that is missing or damaged is `None`: the journal has everything.
 pub(super) fn read(path: &Path) -> Result<Option<(Position, FramePosition)>, StoreError> {
-    Ok(read_whole(path)?.and_then(|bytes| parse(&bytes)))
+    match durable::read(path, SNAPSHOT_BYTES_MAX) {
+        Ok(bytes) => Ok(parse(&bytes)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge) => Ok(None),
+        Err(source) => Err(StoreError::Io { path: path.to_owned(), source }),
+    }
 }
 
 fn parse(bytes: &[u8]) -> Option<(Position, FramePosition)> {

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::add_checkpoint::{AddCheckpoint, AddCheckpointError, origin_hash};
-use super::durable::{self, Readers};
 use crate::clock::Clock;
 use crate::crypto::{Signer, SigningKey};
+use crate::durable::{self, Access};
 use crate::tlog::merkle::{ProofError, check_consistency};
 use crate::tlog::{
     CheckpointError, NoteError, NoteSignature, RootHash, SignedCheckpoint, TreeSize, VerifierKey, VerifierKeyError,
@@ -175,7 +175,7 @@ impl Witness {
         let mut cosigned = verified;
         cosigned.add(cosignature.clone()).map_err(|_| Refusal::Signing)?;
         *state = State::InDoubt;
-        durable::replace(&followed.file, cosigned.to_string().as_bytes(), Readers::Everyone)
+        durable::write(&followed.file, cosigned.to_string().as_bytes(), Access::Public)
             .map_err(|error| Refusal::Storage(Some(error)))?;
         *state = State::Latest(Box::new(cosigned));
         Ok(cosignature)

@@ -28,11 +28,11 @@ use x509_cert::Certificate;
 use zeroize::Zeroizing;
 
 use super::cosigner::{OpenError, Witness};
-use super::durable::{self, Readers};
 use super::key_file::{self, KeyFileError, Passphrase};
 use super::timestamp_authority::TimestampAuthority;
 use crate::clock::Clock;
 use crate::crypto::{KeySize, Signer as _, SigningKey, random};
+use crate::durable::{self, Access};
 use crate::tlog::{KeyType, VerifierKey, VerifierKeyError};
 
 /// Years that the root holds: longer than any token under it is of use.
@@ -275,8 +275,7 @@ impl WitnessDir {
 
     fn write(&self, name: &str, text: &str) -> Result<(), WitnessDirError> {
         let path = self.file(name);
-        durable::replace(&path, text.as_bytes(), Readers::Everyone)
-            .map_err(|source| WitnessDirError::Io { path, source })
+        durable::write(&path, text.as_bytes(), Access::Public).map_err(|source| WitnessDirError::Io { path, source })
     }
 
     fn io(&self, name: &str, source: io::Error) -> WitnessDirError {

@@ -1,19 +1,16 @@
-//! Private keys at rest: PKCS#8 in PEM, encrypted under a pass phrase where there is one (RFC 5208, RFC 7468).
+//! The keys of a witness directory: PKCS#8 in PEM, encrypted under a pass phrase where there is one.
 
 use std::path::Path;
 
-use pkcs8::der::pem::LineEnding;
-use pkcs8::pkcs5::pbes2;
-use pkcs8::{EncryptedPrivateKeyInfoOwned, PrivateKeyInfoRef, SecretDocument};
 use zeroize::Zeroizing;
 
-use super::durable::{self, Readers};
-use crate::crypto::{KeyError, SigningKey, random};
+use crate::crypto::{KeyError, SigningKey};
+use crate::durable::{self, Access};
+use crate::pki::{pem_blocks, to_pem};
+use crate::sealed_key::{self, KEY_FILE_BYTES_MAX, ScryptCost, SealedKeyError};
 
+/// The label of a PKCS#8 key that is not encrypted (RFC 7468 §10).
 const PLAIN: &str = "PRIVATE KEY";
-const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
-/// Bytes of a key file: an RSA-8192 key takes 6 kB.
-const KEY_FILE_BYTES_MAX: u64 = 16 << 10;
 
 /// What a key is encrypted under.
 #[derive(Clone)]
@@ -45,9 +42,6 @@ pub enum KeyFileError {
     /// The file could not be read or written.
     #[error("the key file could not be read or written")]
     Io(#[from] std::io::Error),
-    /// Longer than any key.
-    #[error("the key file is longer than {KEY_FILE_BYTES_MAX} bytes")]
-    TooLong,
     /// Not a PEM file with a private key.
     #[error("the file is not a private key in PEM")]
     Malformed,
@@ -64,40 +58,33 @@ pub enum KeyFileError {
 
 /// Keeps a key at `path`, readable by its owner alone.
 pub(super) fn write(path: &Path, pkcs8: &[u8], passphrase: Option<&Passphrase>) -> Result<(), KeyFileError> {
-    let (label, document) = match passphrase {
-        None => (PLAIN, SecretDocument::try_from(pkcs8).map_err(|_| KeyFileError::Malformed)?),
+    let text = match passphrase {
+        None => Zeroizing::new(to_pem(PLAIN, pkcs8)),
         Some(passphrase) => {
-            let key = PrivateKeyInfoRef::try_from(pkcs8).map_err(|_| KeyFileError::Malformed)?;
-            // scrypt with N = 2^17, r = 8, p = 1, which takes 128 MiB (OWASP, password storage).
-            let parameters =
-                pbes2::Parameters::generate_scrypt_aes256cbc(Default::default(), &random::<16>(), random::<16>());
-            let parameters = parameters.map_err(|_| KeyFileError::Malformed)?;
-            let encrypted = key.encrypt_with_params(parameters, passphrase.0.as_bytes());
-            (ENCRYPTED, encrypted.map_err(|_| KeyFileError::Malformed)?)
+            let sealed = sealed_key::seal(pkcs8, &passphrase.0, ScryptCost::RECOMMENDED);
+            Zeroizing::new(sealed.ok_or(KeyFileError::Malformed)?)
         }
     };
-    let pem = document.to_pem(label, LineEnding::LF).map_err(|_| KeyFileError::Malformed)?;
-    Ok(durable::replace(path, pem.as_bytes(), Readers::Owner)?)
+    Ok(durable::write(path, text.as_bytes(), Access::Secret)?)
 }
 
 /// Reads a key that [`write`] kept.
 pub(super) fn read(path: &Path, passphrase: Option<&Passphrase>) -> Result<SigningKey, KeyFileError> {
-    if std::fs::metadata(path)?.len() > KEY_FILE_BYTES_MAX {
-        return Err(KeyFileError::TooLong);
+    let bytes = Zeroizing::new(durable::read(path, KEY_FILE_BYTES_MAX)?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| KeyFileError::Malformed)?;
+    let plain = pem_blocks(text, PLAIN, 1).map_err(|_| KeyFileError::Malformed)?;
+    if let Some(pkcs8) = plain.into_iter().next().map(Zeroizing::new) {
+        return Ok(SigningKey::from_pkcs8_der(&pkcs8)?);
     }
-    let pem = Zeroizing::new(std::fs::read_to_string(path)?);
-    let (label, document) = SecretDocument::from_pem(&pem).map_err(|_| KeyFileError::Malformed)?;
-    let document = match label {
-        PLAIN => document,
-        ENCRYPTED => {
-            let passphrase = passphrase.ok_or(KeyFileError::PassphraseMissing)?;
-            let encrypted = EncryptedPrivateKeyInfoOwned::try_from(document.as_bytes());
-            let encrypted = encrypted.map_err(|_| KeyFileError::Malformed)?;
-            encrypted.decrypt(passphrase.0.as_bytes()).map_err(|_| KeyFileError::PassphraseWrong)?
-        }
-        _ => return Err(KeyFileError::Malformed),
-    };
-    Ok(SigningKey::from_pkcs8_der(document.as_bytes())?)
+    if !text.contains(sealed_key::LABEL) {
+        return Err(KeyFileError::Malformed);
+    }
+    let passphrase = passphrase.ok_or(KeyFileError::PassphraseMissing)?;
+    sealed_key::open(text, &passphrase.0).map_err(|error| match error {
+        SealedKeyError::Pem(_) | SealedKeyError::Malformed => KeyFileError::Malformed,
+        SealedKeyError::Sealed => KeyFileError::PassphraseWrong,
+        SealedKeyError::Unusable(cause) => KeyFileError::Key(cause),
+    })
 }
 
 #[cfg(test)]

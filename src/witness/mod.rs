@@ -10,7 +10,6 @@
 mod add_checkpoint;
 mod cosigner;
 mod directory;
-mod durable;
 pub mod http;
 mod key_file;
 mod timestamp_authority;

@@ -1,4 +1,6 @@
 //! Small files that survive a power cut: written beside, synced, renamed over, and the directory synced.
+//!
+//! What grows is in `ledger::segment`; here is what is replaced whole: keys, states, snapshots, lists.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
@@ -7,7 +9,7 @@ use std::path::Path;
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
+pub(crate) enum Access {
     /// The owner alone: keys, token hashes.
     Secret,
     /// Anyone: certificates, lists.
@@ -15,22 +17,23 @@ pub(super) enum Access {
 }
 
 /// Puts `bytes` at `path`: after a crash there is the old file or the new one, whole.
-pub(super) fn write(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+///
+/// After an error it is not known which of the two is there.
+pub(crate) fn write(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    let mode = match access {
-        Access::Secret => 0o600,
-        Access::Public => 0o644,
-    };
-    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    // Made for its owner alone, so nobody else ever sees a key half-written.
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
     file.write_all(bytes)?;
+    if access == Access::Public {
+        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
+    }
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     sync_directory(directory)
 }
 
 /// Removes a file for good, having overwritten it; a file that is gone already is no error.
-pub(super) fn destroy(path: &Path) -> io::Result<()> {
+pub(crate) fn destroy(path: &Path) -> io::Result<()> {
     // On a file system that copies on write the old blocks may stay; what was in them is encrypted.
     match fs::OpenOptions::new().write(true).open(path) {
         Ok(mut file) => {
@@ -46,7 +49,7 @@ pub(super) fn destroy(path: &Path) -> io::Result<()> {
 }
 
 /// Reads a file of at most `bytes_max`.
-pub(super) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max) {
@@ -56,13 +59,14 @@ pub(super) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Makes a directory that only its owner can enter.
-pub(super) fn create_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)?;
     fs::set_permissions(path, Permissions::from_mode(0o700))?;
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_directory)
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
+/// Makes the names in a directory durable.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
@@ -74,13 +78,17 @@ mod tests {
     fn replaces_whole_files_and_keeps_secrets_to_the_owner() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         write(&path, b"one", Access::Secret).unwrap();
-        write(&path, b"two", Access::Secret).unwrap();
+        assert_eq!(mode(), 0o600);
+        write(&path, b"two", Access::Public).unwrap();
+        assert_eq!(mode(), 0o644);
         assert_eq!(read(&path, 3).unwrap(), b"two");
         assert!(read(&path, 2).is_err());
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
         destroy(&path).unwrap();
         destroy(&path).unwrap();
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        assert!(write(&directory.path().join("no/file"), b"", Access::Secret).is_err());
     }
 }

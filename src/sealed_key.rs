@@ -1,0 +1,90 @@
+//! Private keys at rest: PKCS#8 under a pass phrase, in PEM (RFC 5958, RFC 8018 §6.2, RFC 7468 §11).
+//!
+//! PBES2 with scrypt and AES-256-CBC, which openssl reads too. Where the file is, and who may make it anew, is for
+//! whoever keeps it to say.
+
+use der::{Decode as _, Encode as _};
+use pkcs8::EncryptedPrivateKeyInfoOwned;
+use pkcs8::pkcs5::{EncryptionScheme, pbes2};
+use zeroize::Zeroizing;
+
+use crate::crypto::{KeyError, SigningKey, random};
+use crate::pki::{PemError, pem_blocks, to_pem};
+
+/// Largest key file: an RSA-8192 key takes some 7 KiB.
+pub(crate) const KEY_FILE_BYTES_MAX: u64 = 32 * 1024;
+/// The label of an encrypted PKCS#8 key (RFC 7468 §11).
+pub(crate) const LABEL: &str = "ENCRYPTED PRIVATE KEY";
+
+/// How much work a guess of the pass phrase takes: scrypt with N = 2 to this, r = 8, p = 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScryptCost(u8);
+
+impl ScryptCost {
+    /// 128 MiB and about a third of a second: what OWASP recommends.
+    pub const RECOMMENDED: Self = Self(17);
+    /// For tests alone: a guess costs next to nothing.
+    pub const INSECURE: Self = Self(4);
+    /// A key file that asks for more is refused: 2 GiB of memory.
+    const MAX: u8 = 21;
+}
+
+/// Why a sealed key does not open.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum SealedKeyError {
+    /// The armour is broken.
+    Pem(PemError),
+    /// Not an encrypted PKCS#8 key, or one that asks for more memory than is given.
+    Malformed,
+    /// The pass phrase is wrong, or the bytes were changed: encryption cannot tell which.
+    Sealed,
+    /// The key itself is not one that can sign.
+    Unusable(KeyError),
+}
+
+/// Encrypts a PKCS#8 key: the text of its file.
+pub(crate) fn seal(pkcs8: &[u8], passphrase: &Zeroizing<String>, cost: ScryptCost) -> Option<String> {
+    let scrypt = pkcs8::pkcs5::scrypt::Params::new(cost.0, 8, 1).ok()?;
+    let parameters = pbes2::Parameters::generate_scrypt_aes256cbc(scrypt, &random::<16>(), random()).ok()?;
+    let encrypted_data = parameters.encrypt(passphrase.as_bytes(), pkcs8).ok()?;
+    let sealed = EncryptedPrivateKeyInfoOwned {
+        encryption_algorithm: EncryptionScheme::Pbes2(parameters),
+        encrypted_data: der::asn1::OctetString::new(encrypted_data).ok()?,
+    };
+    Some(to_pem(LABEL, &sealed.to_der().ok()?))
+}
+
+/// Opens the text of a key file that [`seal`] made, or another program.
+pub(crate) fn open(text: &str, passphrase: &Zeroizing<String>) -> Result<SigningKey, SealedKeyError> {
+    let blocks = pem_blocks(text, LABEL, 1).map_err(SealedKeyError::Pem)?;
+    let sealed = blocks.first().and_then(|der| EncryptedPrivateKeyInfoOwned::from_der(der).ok());
+    let sealed = sealed.ok_or(SealedKeyError::Malformed)?;
+    let scrypt = sealed.encryption_algorithm.pbes2().and_then(|parameters| parameters.kdf.scrypt());
+    let scrypt = scrypt.ok_or(SealedKeyError::Malformed)?;
+    if scrypt.cost_parameter > 1 << ScryptCost::MAX || scrypt.block_size > 8 || scrypt.parallelization > 4 {
+        return Err(SealedKeyError::Malformed);
+    }
+    let opened = sealed.decrypt(passphrase.as_bytes()).map_err(|_| SealedKeyError::Sealed)?;
+    SigningKey::from_pkcs8_der(opened.as_bytes()).map_err(SealedKeyError::Unusable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Signer as _;
+
+    #[test]
+    fn opens_with_its_pass_phrase_only_and_not_after_a_flipped_bit() {
+        let (right, wrong) = (Zeroizing::new("right".to_owned()), Zeroizing::new("wrong".to_owned()));
+        let (key, pkcs8) = SigningKey::generate_ed25519();
+        let text = seal(&pkcs8, &right, ScryptCost::INSECURE).unwrap();
+        assert!(text.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"));
+        assert_eq!(open(&text, &right).unwrap().verifying_key(), key.verifying_key());
+        assert_eq!(open(&text, &wrong).err(), Some(SealedKeyError::Sealed));
+        assert_eq!(open("no key", &right).err(), Some(SealedKeyError::Malformed));
+        let mut sealed = pem_blocks(&text, LABEL, 1).unwrap().remove(0);
+        *sealed.last_mut().unwrap() ^= 1;
+        let flipped = open(&to_pem(LABEL, &sealed), &right).err();
+        assert!(matches!(flipped, Some(SealedKeyError::Sealed | SealedKeyError::Unusable(_))));
+    }
+}
