@@ -6,10 +6,12 @@
 mod archive;
 mod bundle;
 pub mod entry;
+pub mod html;
 mod memo;
 mod record;
 pub mod report;
 mod revocation;
+mod text;
 mod time;
 mod trust;
 mod verify;

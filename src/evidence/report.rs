@@ -364,3 +364,111 @@ fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::
 fn optional_time<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
     time.map(format_time).serialize(serializer)
 }
+
+/// A report of everything that a report can have, for tests of how it is shown.
+#[cfg(test)]
+pub(crate) fn example(subject: &str) -> ValidationReport {
+    use crate::vcon::Level;
+    let at = |text: &str| crate::clock::parse_time(text).expect("a time");
+    let certificate = |subject: &str, seed: &str| CertificateShown {
+        subject: subject.to_owned(),
+        thumbprint: Sha256Digest::of(seed.as_bytes()).to_string(),
+        not_before: at("2026-01-01T00:00:00Z"),
+        not_after: at("2027-04-06T00:00:00Z"),
+    };
+    let row = |title, answer, code: &str, reason: String, next_step: Option<&str>| Row {
+        title,
+        answer,
+        code: code.to_owned(),
+        reason,
+        next_step: next_step.map(str::to_owned),
+    };
+    ValidationReport {
+        version: 1,
+        verdict: Verdict::indeterminate(SubIndication::TryLater, "the revocation list at hand is too old"),
+        sentence: format!("This cannot be decided here: the revocation list for {subject} is too old."),
+        rows: vec![
+            row("Unaltered", Answer::Yes, "SIGNATURE_RIGHT", "every signature fits what is signed".into(), None),
+            row(
+                "Signed by",
+                Answer::Unknown,
+                "TRY_LATER",
+                format!("{subject}: the revocation list at hand is too old"),
+                Some(SubIndication::TryLater.next_step()),
+            ),
+            row("Existed by", Answer::Yes, "TRUSTED_TIME", "proved to exist by 2026-07-01T12:00:05.000Z".into(), None),
+            row(
+                "Recording matches",
+                Answer::No,
+                "HASH_FAILURE",
+                "\"call.wav\" is not a recording that was signed".into(),
+                Some(SubIndication::HashFailure.next_step()),
+            ),
+            row("In the ledger", Answer::NotChecked, "UNAVAILABLE", "no proof was given".into(), None),
+        ],
+        record: Some(Sha256Digest::of(b"record")),
+        uuid: Some("019f15a6-a752-826f-b9a2-279e0d16bc46".into()),
+        signatures: vec![SignatureReport {
+            layer: 0,
+            position: 0,
+            algorithm: "RS256".into(),
+            verdict: Verdict::indeterminate(SubIndication::TryLater, "the revocation list at hand is too old"),
+            claimed_time: Some(at("2026-07-01T12:00:00Z")),
+            signer: Some(certificate(subject, "leaf")),
+            path: vec![
+                certificate(subject, "leaf"),
+                certificate("CN=Example Issuing Authority,O=Example", "issuing"),
+                certificate("CN=Example Root,O=Example", "root"),
+            ],
+            offered_anchor: None,
+            warnings: vec!["not signed, and not looked at: note".into()],
+        }],
+        recordings: vec![RecordingReport {
+            dialog: None,
+            file: Some("call.wav".into()),
+            answer: Answer::No,
+            reason: "\"call.wav\" is not a recording that was signed".into(),
+        }],
+        timestamps: vec![
+            TimestampReport {
+                over: "checkpoint",
+                time: Some(at("2026-07-01T12:00:04Z")),
+                authority: "CN=Example Timestamping".into(),
+                counts: true,
+                reason: "a token of a trusted timestamp authority".into(),
+            },
+            TimestampReport {
+                over: "cosignature",
+                time: Some(at("2026-07-01T12:00:05Z")),
+                authority: "witness.example/w1".into(),
+                counts: false,
+                reason: "the trust policy takes no time from cosignatures".into(),
+            },
+        ],
+        times: Times {
+            existed_by: Some(at("2026-07-01T12:00:05Z")),
+            signed_after: Some(at("2026-07-01T11:59:00Z")),
+            claimed: Some(at("2026-07-01T12:00:00Z")),
+        },
+        ledger: LedgerReport {
+            status: LedgerStatus::Unavailable,
+            reason: "no proof was given".into(),
+            origin: Some("ledger.example/2026".into()),
+            index: Some(41),
+            size: Some(64),
+            entry_time: Some(at("2026-07-01T12:00:01Z")),
+            witnesses: vec!["witness.example/w1".into()],
+            quorum: Some(false),
+        },
+        findings: vec![Finding {
+            pointer: "/created_at".into(),
+            rule: 9,
+            level: Level::Must,
+            message: "created_at is missing".into(),
+        }],
+        trust_policy: "example".into(),
+        trust_policy_digest: Sha256Digest::of(b"policy"),
+        verified_at: at("2026-07-02T09:00:00Z"),
+        not_proved: NOT_PROVED,
+    }
+}

@@ -18,6 +18,17 @@ pub enum Level {
     Should,
 }
 
+impl Level {
+    /// As RFC 2119 writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Must => "MUST",
+            Self::Should => "SHOULD",
+        }
+    }
+}
+
 /// A rule that a document does not keep.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
