@@ -44,3 +44,5 @@ pub mod witness;
 
 #[cfg(feature = "server")]
 pub mod cli;
+#[cfg(feature = "server")]
+pub mod server;

@@ -1,0 +1,3 @@
+//! HTTP: routes, typed in, one domain call, typed out.
+
+pub mod page;
