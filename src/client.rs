@@ -5,11 +5,14 @@
 
 use std::time::Duration;
 
+use futures_util::{Stream, StreamExt as _};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
 
 /// How long a connection may take to be made: a witness on another continent, with a lost packet.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of a problem document that is shown to a person.
+const PROBLEM_BYTES_MAX: usize = 64 << 10;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +34,14 @@ pub enum ClientError {
     TooLong {
         /// What the caller takes.
         bytes_max: usize,
+    },
+    /// The server did not take the stream.
+    #[error("the server answered with status {status}: {problem}")]
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// The problem document that it sent, for the person who asked.
+        problem: String,
     },
 }
 
@@ -72,6 +83,47 @@ impl HttpClient {
         client.map(Self).map_err(ClientError::Setup)
     }
 
+    /// A client for answers that stream: they may take for ever, but no longer than `quiet` between two pieces.
+    ///
+    /// # Errors
+    /// When the system's trust store or cryptography cannot be set up.
+    pub fn for_streams(quiet: Duration) -> Result<Self, ClientError> {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("affiant/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(quiet)
+            .build();
+        client.map(Self).map_err(ClientError::Setup)
+    }
+
+    /// Streams `body` to `url` with a bearer token, and gives the pieces of the answer as they come.
+    ///
+    /// # Errors
+    /// When the address is none or nobody answers. An answer of another status than 200 is [`ClientError::Status`].
+    pub async fn stream<S, E>(
+        &self,
+        url: &str,
+        token: &str,
+        content_type: &'static str,
+        body: S,
+    ) -> Result<impl Stream<Item = Result<impl AsRef<[u8]> + use<S, E>, ClientError>> + use<S, E>, ClientError>
+    where
+        S: Stream<Item = Result<Vec<u8>, E>> + Send + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let request = self.0.post(address(url)?).header(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        let response = request.bearer_auth(token).body(reqwest::Body::wrap_stream(body)).send().await;
+        let response = response.map_err(failure)?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            let answer = Self::whole(response, PROBLEM_BYTES_MAX).await?;
+            let problem = String::from_utf8_lossy(&answer.body).into_owned();
+            return Err(ClientError::Status { status, problem });
+        }
+        Ok(response.bytes_stream().map(|piece| piece.map_err(failure)))
+    }
+
     /// Asks for what is at `url`, reading at most `bytes_max` of it.
     ///
     /// # Errors
@@ -96,7 +148,10 @@ impl HttpClient {
     }
 
     async fn answer(request: reqwest::RequestBuilder, bytes_max: usize) -> Result<HttpAnswer, ClientError> {
-        let mut response = request.send().await.map_err(failure)?;
+        Self::whole(request.send().await.map_err(failure)?, bytes_max).await
+    }
+
+    async fn whole(mut response: reqwest::Response, bytes_max: usize) -> Result<HttpAnswer, ClientError> {
         let status = response.status().as_u16();
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let content_type =

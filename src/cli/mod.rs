@@ -1,13 +1,21 @@
 //! The command line: one subcommand, one file.
 
+mod audit;
 mod certs;
+mod issue_batch;
 mod output;
 mod passphrase;
+mod serve;
 mod token;
+mod verify;
 mod witness;
 
+pub use audit::AuditCommand;
 pub use certs::CertsCommand;
+pub use issue_batch::IssueBatchCommand;
+pub use serve::ServeCommand;
 pub use token::TokenCommand;
+pub use verify::VerifyCommand;
 pub use witness::WitnessCommand;
 
 use std::process::ExitCode;
@@ -27,6 +35,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Verify(VerifyCommand),
+    Serve(ServeCommand),
+    IssueBatch(IssueBatchCommand),
+    Audit(AuditCommand),
     /// Certificates: authorities, issuers, revocation lists.
     Certs(CertsCommand),
     /// API tokens.
@@ -41,6 +53,10 @@ impl Cli {
     /// With what a person needs to know to do it right.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
+            Command::Verify(command) => return command.run(),
+            Command::Audit(command) => return command.run().await,
+            Command::IssueBatch(command) => return command.run().await,
+            Command::Serve(command) => command.run().await,
             Command::Certs(command) => command.run().await,
             Command::Token(command) => command.run().await,
             Command::Witness(command) => command.run().await,

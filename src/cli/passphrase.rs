@@ -11,7 +11,7 @@ const VARIABLE: &str = "AFFIANT_PASSPHRASE";
 const PASSPHRASE_BYTES_MAX: usize = 4096;
 
 /// Where the pass phrase of the authority's keys comes from.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct PassphraseArgs {
     /// File that holds the pass phrase of the keys; without it, the environment variable AFFIANT_PASSPHRASE.
     #[arg(long, value_name = "FILE", global = true)]

@@ -69,7 +69,7 @@ impl Verifier {
         if let Some(witnessing) = &witnessing {
             let included = ledger.status == LedgerStatus::Included;
             for cosignature in witnessing.cosignatures() {
-                let name = cosignature.witness.name();
+                let name = cosignature.witness.key().name().to_owned();
                 let own = self.policy().own_witnesses.contains(&name);
                 let time = i64::try_from(cosignature.time).ok().and_then(|time| DateTime::from_timestamp(time, 0));
                 let counts = included && self.policy().time_from_cosignatures && !own;
@@ -207,7 +207,8 @@ impl Verifier {
             }
             Ok(witnessing) => {
                 report.status = LedgerStatus::Included;
-                report.witnesses = witnessing.cosignatures().iter().map(|one| one.witness.name()).collect();
+                report.witnesses =
+                    witnessing.cosignatures().iter().map(|one| one.witness.key().name().to_owned()).collect();
                 report.quorum = policy.asks_for_witnesses().then(|| witnessing.quorum());
                 report.reason = match report.quorum {
                     Some(false) => "in the log, but not yet cosigned by enough witnesses".into(),
@@ -231,7 +232,7 @@ impl Verifier {
                     let foreign = witnessing
                         .cosignatures()
                         .iter()
-                        .filter(|one| !self.policy().own_witnesses.contains(&one.witness.name()));
+                        .filter(|one| !self.policy().own_witnesses.contains(one.witness.key().name()));
                     let newest = foreign.map(|one| one.time).max()?;
                     DateTime::from_timestamp(i64::try_from(newest).ok()?, 0)
                 });

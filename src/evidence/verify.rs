@@ -76,9 +76,20 @@ impl Verifier {
     /// Verifies `bundle` as of `now`.
     #[must_use]
     pub fn verify(&self, bundle: &Bundle, now: DateTime<Utc>) -> ValidationReport {
-        match Record::parse(&bundle.record, &self.limits) {
-            Ok(record) => self.verify_record(bundle, &record, now),
-            Err(error) => self.unreadable(&self.unreadable_verdict(bundle, &error), now),
+        self.verify_parsed(bundle, &Record::parse(&bundle.record, &self.limits), now)
+    }
+
+    /// Verifies `bundle`, whose record was parsed before, as of `now`.
+    #[must_use]
+    pub fn verify_parsed(
+        &self,
+        bundle: &Bundle,
+        record: &Result<Record, RecordError>,
+        now: DateTime<Utc>,
+    ) -> ValidationReport {
+        match record {
+            Ok(record) => self.verify_record(bundle, record, now),
+            Err(error) => self.unreadable(&self.unreadable_verdict(bundle, error), now),
         }
     }
 

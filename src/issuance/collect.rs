@@ -80,6 +80,7 @@ impl Issuance {
         bundle.certificates = chain.unwrap_or_default();
         let mut files = BundleFiles::of(&bundle);
         files.add("report.json", report.to_json().into_bytes());
+        files.add("report.html", report.to_html().into_bytes());
         files.add("VERIFY.txt", instructions(&bundle, &report).into_bytes());
         Ok(files)
     }

@@ -1,0 +1,182 @@
+//! `affiant verify`: a record or a bundle, offline.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::clock::{Clock as _, SystemClock, parse_time};
+use crate::crypto::Sha256Digest;
+use crate::evidence::{Bundle, BundleFiles, Indication, SuppliedRecording, TrustPolicy, verify};
+use crate::pki::TrustAnchors;
+use crate::server::read_anchors;
+use crate::tlog::LogPolicy;
+use crate::vcon::{ContentDigester, VconLimits};
+
+/// Recordings larger than this show a progress bar.
+const PROGRESS_BYTES_MIN: u64 = 64 << 20;
+
+/// Verify a record or an evidence bundle, offline. Exit code 0: passed, 1: failed, 2: indeterminate, 3: could not run.
+#[derive(Debug, Args)]
+pub struct VerifyCommand {
+    /// The record (JSON), the bundle (zip), or the folder that it unpacks to.
+    file: PathBuf,
+    /// A recording to hold against the record; may be given again.
+    #[arg(long = "recording", value_name = "FILE")]
+    recordings: Vec<PathBuf>,
+    /// PEM file of anchors that you trust for signers; may be given again. Without one the answer is indeterminate.
+    #[arg(long, value_name = "PEM")]
+    trust: Vec<PathBuf>,
+    /// PEM file of anchors that you trust for timestamps; may be given again.
+    #[arg(long, value_name = "PEM")]
+    trust_time: Vec<PathBuf>,
+    /// The log policy (C2SP tlog-policy) that you trust.
+    #[arg(long, value_name = "FILE")]
+    log_policy: Option<PathBuf>,
+    /// Revocation list, PEM or DER; may be given again.
+    #[arg(long = "crl", value_name = "FILE")]
+    crls: Vec<PathBuf>,
+    /// Pass only with the recordings.
+    #[arg(long)]
+    require_recordings: bool,
+    /// Verify as of this time (RFC 3339) instead of now.
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl VerifyCommand {
+    /// Verifies and prints the report.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let mut bundle = read_bundle(&self.file)?;
+        for path in &self.recordings {
+            bundle.recordings.push(read_recording(path)?);
+        }
+        for path in &self.crls {
+            bundle.crls.push(read_crl(path)?);
+        }
+        let now = match &self.at {
+            Some(time) => parse_time(time).with_context(|| format!("--at {time} is not an RFC 3339 time"))?,
+            None => SystemClock::default().now(),
+        };
+        let report = verify(&bundle, &self.trust_policy()?, now);
+        let text = if self.json { format!("{}\n", report.to_json()) } else { report.to_text() };
+        std::io::stdout().write_all(text.as_bytes())?;
+        Ok(ExitCode::from(match report.verdict.indication {
+            Indication::Passed => 0,
+            Indication::Failed => 1,
+            Indication::Indeterminate => 2,
+        }))
+    }
+
+    fn trust_policy(&self) -> anyhow::Result<TrustPolicy> {
+        let mut digested = Vec::new();
+        let mut read = |paths: &[PathBuf]| -> anyhow::Result<TrustAnchors> {
+            let mut anchors = Vec::new();
+            for path in paths {
+                anchors.extend(read_anchors(path)?);
+            }
+            anchors.iter().for_each(|anchor| digested.extend_from_slice(anchor.der()));
+            Ok(TrustAnchors::new(anchors))
+        };
+        let (anchors, timestamp_anchors) = (read(&self.trust)?, read(&self.trust_time)?);
+        let log_policy = match &self.log_policy {
+            None => None,
+            Some(path) => {
+                let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+                digested.extend_from_slice(&bytes);
+                Some(LogPolicy::parse(&bytes).with_context(|| format!("log policy {}", path.display()))?)
+            }
+        };
+        Ok(TrustPolicy {
+            name: if digested.is_empty() { "none".into() } else { "the command line".into() },
+            digest: Sha256Digest::of(&digested),
+            anchors,
+            timestamp_anchors,
+            log_policy,
+            own_witnesses: HashSet::new(),
+            recordings_required: self.require_recordings,
+            ..TrustPolicy::nobody()
+        })
+    }
+}
+
+fn read_bundle(path: &Path) -> anyhow::Result<Bundle> {
+    if path.is_dir() {
+        return read_folder(path);
+    }
+    let bytes_max = VconLimits::default().json.bytes_max as u64;
+    let mut bytes = Vec::new();
+    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    // A bundle is compressed, and its own limits hold when it is unpacked.
+    file.take(4 * bytes_max).read_to_end(&mut bytes).with_context(|| format!("reading {}", path.display()))?;
+    if bytes.starts_with(b"PK") {
+        let files = BundleFiles::from_zip(&bytes).with_context(|| format!("bundle {}", path.display()))?;
+        return Ok(files.to_bundle()?);
+    }
+    Ok(Bundle::of_record(bytes))
+}
+
+fn read_folder(folder: &Path) -> anyhow::Result<Bundle> {
+    let mut files = BundleFiles::default();
+    for (dir, prefix) in [(folder.to_owned(), ""), (folder.join("crls"), "crls/")] {
+        if !dir.is_dir() {
+            continue;
+        }
+        let mut names: Vec<_> = std::fs::read_dir(&dir)?.collect::<Result<_, _>>()?;
+        names.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in names {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.file_type()?.is_file() && is_bundle_file(&name, prefix) {
+                files.add(&format!("{prefix}{name}"), std::fs::read(entry.path())?);
+            }
+        }
+    }
+    files.to_bundle().with_context(|| format!("bundle {}", folder.display()))
+}
+
+/// Beside the bundle there may be recordings of any size: they are not read into memory.
+fn is_bundle_file(name: &str, prefix: &str) -> bool {
+    let endings = [".json", ".tlog-proof", ".tlog-policy", ".txt", ".tsr", ".pem"];
+    !prefix.is_empty() || endings.iter().any(|ending| name.ends_with(ending))
+}
+
+fn read_recording(path: &Path) -> anyhow::Result<SuppliedRecording> {
+    let mut file = File::open(path).with_context(|| format!("opening recording {}", path.display()))?;
+    let bytes = file.metadata()?.len();
+    let bar = if bytes >= PROGRESS_BYTES_MIN { ProgressBar::new(bytes) } else { ProgressBar::hidden() };
+    bar.set_style(ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}").expect("a template"));
+    let mut digester = ContentDigester::default();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let read = file.read(&mut buffer).with_context(|| format!("reading recording {}", path.display()))?;
+        if read == 0 {
+            break;
+        }
+        digester.update(&buffer[..read]);
+        bar.inc(read as u64);
+    }
+    bar.finish_and_clear();
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    Ok(SuppliedRecording { name, digests: digester.finish() })
+}
+
+fn read_crl(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    if !bytes.starts_with(b"-----BEGIN") {
+        return Ok(bytes);
+    }
+    let text = std::str::from_utf8(&bytes).with_context(|| format!("{} is not PEM", path.display()))?;
+    let crl = crate::pki::Crl::from_pem(text).with_context(|| format!("revocation list {}", path.display()))?;
+    Ok(crl.der().to_vec())
+}

@@ -1,0 +1,240 @@
+//! The configuration: the defaults, over them a file, over that the environment.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use config::{Environment, File, FileFormat};
+use serde::Deserialize;
+
+/// The defaults, as the file that they are.
+pub const DEFAULT_CONFIG: &str = include_str!("default.toml");
+
+/// The whole configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[server]`.
+    pub server: ServerConfig,
+    /// `[data]`.
+    pub data: DataConfig,
+    /// `[ledger]`.
+    pub ledger: LedgerConfig,
+    /// `[limits]`.
+    pub limits: LimitsConfig,
+    /// `[scorecards]`.
+    pub scorecards: ScorecardsConfig,
+    /// `[trust]`.
+    pub trust: TrustConfig,
+    /// `[witnessing]`.
+    pub witnessing: WitnessingConfig,
+    /// `[log]`.
+    pub log: LogConfig,
+}
+
+/// `[server]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How others reach this server.
+    pub public_url: String,
+    /// Threads; 0 is one for each core.
+    pub workers: usize,
+    /// PEM chain for HTTPS; empty for none.
+    pub tls_certificate_file: PathBuf,
+    /// PEM key for HTTPS; empty for none.
+    pub tls_key_file: PathBuf,
+    /// Seconds that requests under way get at a stop.
+    pub stop_seconds: u64,
+    /// Origins that browsers may call the public endpoints from.
+    pub cors_origins: Vec<String>,
+}
+
+/// `[data]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// The data folder.
+    pub dir: PathBuf,
+    /// Pass phrase of the keys.
+    pub passphrase_file: PathBuf,
+    /// Master key of the vault.
+    pub master_key_file: PathBuf,
+}
+
+/// `[ledger]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerConfig {
+    /// The log's name.
+    pub origin: String,
+    /// The least time between two checkpoints.
+    pub checkpoint_interval_ms: u64,
+    /// Room that must be left on the disk.
+    pub free_bytes_min: u64,
+    /// How long a caller may wait for witnesses.
+    pub witnessed_timeout_ms: u64,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Bytes of one vCon.
+    pub record_bytes_max: usize,
+    /// Bytes of all recordings of one verification.
+    pub recordings_bytes_max: u64,
+    /// Verifications at a time.
+    pub verifications_max: usize,
+}
+
+/// `[scorecards]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScorecardsConfig {
+    /// Their folder.
+    pub dir: PathBuf,
+}
+
+/// `[trust]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustConfig {
+    /// Anchors beside our own.
+    pub anchors_file: PathBuf,
+}
+
+/// `[witnessing]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessingConfig {
+    /// How many witnesses are enough.
+    pub quorum: String,
+    /// The witnesses.
+    #[serde(default)]
+    pub witness: Vec<WitnessConfig>,
+    /// The timestamp authorities.
+    #[serde(default)]
+    pub timestamp_authority: Vec<TimestampAuthorityConfig>,
+}
+
+/// Who runs a witness or an authority.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Operator {
+    /// Whoever runs this server: shown, never counted.
+    #[serde(rename = "self")]
+    Own,
+    /// Somebody else.
+    #[default]
+    Other,
+}
+
+/// `[[witnessing.witness]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessConfig {
+    /// Its verifier key.
+    pub vkey: String,
+    /// Its address.
+    pub url: String,
+    /// Who runs it.
+    #[serde(default)]
+    pub operator: Operator,
+}
+
+/// `[[witnessing.timestamp_authority]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimestampAuthorityConfig {
+    /// Its address.
+    pub url: String,
+    /// Its root.
+    pub anchors_file: PathBuf,
+    /// Who runs it.
+    #[serde(default)]
+    pub operator: Operator,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// `json` or `text`.
+    pub format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Config {
+    /// Reads the configuration: defaults, then `file`, then the environment (`AFFIANT__SECTION__NAME`).
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a value is unknown or not of its type.
+    pub fn load(file: Option<&Path>) -> Result<Self, config::ConfigError> {
+        let mut builder = config::Config::builder().add_source(File::from_str(DEFAULT_CONFIG, FileFormat::Toml));
+        if let Some(file) = file {
+            builder = builder.add_source(File::from(file).format(FileFormat::Toml));
+        }
+        let environment = Environment::with_prefix("AFFIANT").prefix_separator("__").separator("__").try_parsing(true);
+        builder.add_source(environment).build()?.try_deserialize()
+    }
+
+    /// The log's name.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        if !self.ledger.origin.is_empty() {
+            return self.ledger.origin.clone();
+        }
+        let url = &self.server.public_url;
+        let host = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).trim_end_matches('/');
+        format!("{host}/ledger")
+    }
+
+    /// The file of the master key.
+    #[must_use]
+    pub fn master_key_file(&self) -> PathBuf {
+        let file = &self.data.master_key_file;
+        if file.as_os_str().is_empty() { self.data.dir.join("master.key") } else { file.clone() }
+    }
+
+    /// The least time between two checkpoints.
+    #[must_use]
+    pub fn checkpoint_interval(&self) -> Duration {
+        Duration::from_millis(self.ledger.checkpoint_interval_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_a_whole_configuration() {
+        let config = Config::load(None).unwrap();
+        assert_eq!(config.origin(), "127.0.0.1:8440/ledger");
+        assert_eq!(config.ledger.checkpoint_interval_ms, 50);
+    }
+
+    #[test]
+    fn a_file_changes_what_it_names_and_may_name_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("affiant.toml");
+        std::fs::write(&path, "[ledger]\norigin = \"log.example/1\"\n[[witnessing.witness]]\nvkey = \"k\"\nurl = \"u\"\noperator = \"self\"\n").unwrap();
+        let config = Config::load(Some(&path)).unwrap();
+        assert_eq!((config.origin().as_str(), config.ledger.checkpoint_interval_ms), ("log.example/1", 50));
+        assert_eq!(config.witnessing.witness[0].operator, Operator::Own);
+        std::fs::write(&path, "[ledger]\norgin = \"log.example/1\"\n").unwrap();
+        assert!(Config::load(Some(&path)).is_err());
+    }
+}

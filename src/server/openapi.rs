@@ -1,0 +1,32 @@
+//! The OpenAPI document, made of the handlers' own annotations.
+
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{Problem, admin, batches, certificates, operations, records, tlog_routes, verify};
+
+/// The document.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Affiant", description = "An evidence-chain ledger and verification server for vCons."),
+    paths(
+        verify::verify, records::submit, records::list, records::read, records::read_receipt, records::bundle,
+        records::erase, batches::batches, tlog_routes::checkpoint, tlog_routes::tile, tlog_routes::policy,
+        certificates::list, certificates::root, certificates::chain, certificates::crl, certificates::authority,
+        operations::healthz, operations::readyz, operations::metrics,
+        admin::issuers, admin::add_issuer, admin::issue, admin::rotate, admin::revoke, admin::crls, admin::tokens,
+        admin::create_token, admin::revoke_token,
+    ),
+    components(schemas(Problem)),
+    modifiers(&Token)
+)]
+pub(super) struct ApiDocument;
+
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}

@@ -1,0 +1,247 @@
+//! The only map from errors to HTTP: problem details (RFC 9457) with stable types.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ContentType, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::authority::{AuthorityError, TokenError};
+use crate::evidence::ArchiveError;
+use crate::issuance::{BatchError, CollectError, SubmitError};
+use crate::ledger::{AppendError, ReadError, TileReadError};
+use crate::vcon::VconError;
+
+/// A problem as the caller sees it (RFC 9457 §3).
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// `urn:affiant:problem:…`: stable, and explained in the documentation.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:affiant:problem:not-covered")]
+    kind: String,
+    /// What kind of problem it is.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong with this request.
+    detail: String,
+    /// The validation report, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    report: Option<serde_json::Value>,
+}
+
+impl Problem {
+    /// A problem of one of our types.
+    pub(super) fn new(kind: &'static str, title: &'static str, status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:affiant:problem:{kind}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            report: None,
+        }
+    }
+
+    pub(super) fn not_found(what: &str) -> Self {
+        Self::new("not-found", "Not found", StatusCode::NOT_FOUND, format!("there is no such {what}"))
+    }
+
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new("bad-request", "Bad request", StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(super) fn too_large(bytes_max: u64) -> Self {
+        let detail = format!("the body is larger than the {bytes_max} bytes allowed");
+        Self::new("too-large", "Too large", StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new("unauthorized", "No valid token", StatusCode::UNAUTHORIZED, detail)
+    }
+
+    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new("forbidden", "Not allowed", StatusCode::FORBIDDEN, detail)
+    }
+
+    pub(super) fn busy() -> Self {
+        Self::new("busy", "Busy", StatusCode::SERVICE_UNAVAILABLE, "too much is under way; try again later")
+    }
+
+    /// A fault of ours: the cause is for the log alone.
+    pub(super) fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "request failed by a fault");
+        Self::new("internal", "Internal fault", StatusCode::INTERNAL_SERVER_ERROR, "the fault has been logged")
+    }
+
+    fn http_status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).expect("made of a status")
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}: {}", self.title, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.http_status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.http_status());
+        response.insert_header(ContentType("application/problem+json".parse().expect("a media type")));
+        match self.http_status() {
+            StatusCode::SERVICE_UNAVAILABLE => response.insert_header((RETRY_AFTER, "1")),
+            StatusCode::UNAUTHORIZED => response.insert_header((WWW_AUTHENTICATE, "Bearer")),
+            _ => &mut response,
+        };
+        response.body(serde_json::to_vec(self).expect("a problem is JSON"))
+    }
+}
+
+const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        let detail = error.to_string();
+        match error {
+            SubmitError::Vcon(error) => error.into(),
+            SubmitError::Record(_) => Self::new("not-a-record", "Not a signed vCon", UNPROCESSABLE, detail),
+            SubmitError::Encrypted => Self::new("encrypted", "Encrypted", UNPROCESSABLE, detail),
+            SubmitError::NoUuid => Self::new("no-uuid", "No uuid", UNPROCESSABLE, detail),
+            SubmitError::NotCovered => Self::new("not-covered", "Not covered by a scorecard", UNPROCESSABLE, detail),
+            SubmitError::Authority(error) => error.into(),
+            SubmitError::Signing(error) => Self::internal(&error),
+            SubmitError::TotalFailed(report) => Self {
+                report: serde_json::to_value(&report).ok(),
+                ..Self::new("total-failed", "The record does not hold", UNPROCESSABLE, detail)
+            },
+            SubmitError::ForeignRecord => {
+                Self::new("foreign-record", "Signed by somebody else", StatusCode::FORBIDDEN, detail)
+            }
+            SubmitError::OwnRecordWrong(report) => Self::internal(&format!("{detail} {}", report.verdict.code())),
+            SubmitError::Append(error) => error.into(),
+            SubmitError::Read(error) => error.into(),
+        }
+    }
+}
+
+impl From<VconError> for Problem {
+    fn from(error: VconError) -> Self {
+        let detail = error.to_string();
+        match error {
+            VconError::Json(_) => Self::new("not-json", "Not strict JSON", StatusCode::BAD_REQUEST, detail),
+            VconError::CriticalExtension(_) => {
+                Self::new("critical-extension", "Unknown critical extension", UNPROCESSABLE, detail)
+            }
+            VconError::TooMany { .. } => Self::new("too-many-items", "Too many items", UNPROCESSABLE, detail),
+            _ => Self::new("not-a-vcon", "Not a vCon", UNPROCESSABLE, detail),
+        }
+    }
+}
+
+impl From<AuthorityError> for Problem {
+    fn from(error: AuthorityError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AuthorityError::UnknownIssuer(_) => {
+                Self::new("unknown-issuer", "Unknown issuer", StatusCode::NOT_FOUND, detail)
+            }
+            AuthorityError::UnknownCertificate(_) => {
+                Self::new("unknown-certificate", "Unknown certificate", StatusCode::NOT_FOUND, detail)
+            }
+            AuthorityError::NoCertificate(_) | AuthorityError::NotActive { .. } | AuthorityError::Revoked { .. } => {
+                Self::new("certificate-not-active", "No active certificate", StatusCode::CONFLICT, detail)
+            }
+            AuthorityError::RevokedAlready { .. } => {
+                Self::new("revoked-already", "Revoked already", StatusCode::CONFLICT, detail)
+            }
+            AuthorityError::Name
+            | AuthorityError::RevocationDate { .. }
+            | AuthorityError::RevocationReason(_)
+            | AuthorityError::RootKeyNeeded(_) => Self::bad_request(detail),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TokenError::Unknown | TokenError::Revoked(_) | TokenError::Expired(_) => Self::unauthorized(detail),
+            TokenError::Binding | TokenError::UnknownRole => Self::bad_request(detail),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<AppendError> for Problem {
+    fn from(error: AppendError) -> Self {
+        let detail = error.to_string();
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        match error {
+            AppendError::Busy => Self::busy(),
+            AppendError::Full => Self::new("storage-full", "Storage is full", unavailable, detail),
+            AppendError::Stopped => Self::new("stopped", "The ledger has stopped", unavailable, detail),
+            AppendError::ReadOnly => Self::new("read-only", "The ledger is read-only", unavailable, detail),
+            AppendError::Clock { .. } => Self::new("clock", "The clock cannot be believed", unavailable, detail),
+            AppendError::UuidTaken(_) => {
+                Self::new("uuid-conflict", "Another record has this uuid", StatusCode::CONFLICT, detail)
+            }
+            AppendError::RecordTaken => {
+                Self::new("record-conflict", "Another issuer has this record", StatusCode::CONFLICT, detail)
+            }
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Tiles(TileReadError::NoEntry(_)) => Self::not_found("entry"),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<CollectError> for Problem {
+    fn from(error: CollectError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CollectError::Erased => Self::new("erased", "The record was erased", StatusCode::GONE, detail),
+            CollectError::NotYetIncluded => {
+                Self::new("not-yet-included", "Not yet included", StatusCode::SERVICE_UNAVAILABLE, detail)
+            }
+            CollectError::Wrong(_) => Self::internal(&detail),
+            CollectError::Read(error) => error.into(),
+            CollectError::Authority(error) => error.into(),
+        }
+    }
+}
+
+impl From<ArchiveError> for Problem {
+    fn from(error: ArchiveError) -> Self {
+        Self::new("not-a-bundle", "Not an evidence bundle", UNPROCESSABLE, error.to_string())
+    }
+}
+
+impl From<BatchError> for Problem {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Line(error) => {
+                Self::new("too-large", "Too large", StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
+            }
+            BatchError::Submit(error) => error.into(),
+        }
+    }
+}
+
+impl From<actix_web::error::BlockingError> for Problem {
+    fn from(error: actix_web::error::BlockingError) -> Self {
+        Self::internal(&error)
+    }
+}

@@ -1,0 +1,188 @@
+//! The server running: its routes, its limits, its background work, its end.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::{Compress, DefaultHeaders};
+use actix_web::web::{self, Data, JsonConfig, PathConfig, PayloadConfig, QueryConfig, ServiceConfig};
+use actix_web::{App, HttpServer};
+use anyhow::Context as _;
+use utoipa::OpenApi as _;
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::openapi::ApiDocument;
+use super::{AppState, Problem};
+use super::{admin, batches, certificates, operations, records, tlog_routes, verify};
+use crate::issuance::publish_events;
+
+/// Bytes of an admin request.
+const ADMIN_BYTES_MAX: usize = 64 << 10;
+/// Between two looks at what rotation and revocation lists are due.
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A server that runs.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    state: Data<AppState>,
+    handle: ServerHandle,
+    served: tokio::task::JoinHandle<std::io::Result<()>>,
+    background: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// Starts serving `state`.
+///
+/// # Errors
+/// When the address is taken, or the TLS files cannot be used.
+pub fn run(state: AppState) -> anyhow::Result<Running> {
+    let state = Data::new(state);
+    let config = state.config.server.clone();
+    let shared = state.clone();
+    let record_bytes_max = state.config.limits.record_bytes_max;
+    let mut server = HttpServer::new(move || {
+        App::new()
+            .app_data(shared.clone())
+            .app_data(PayloadConfig::new(record_bytes_max))
+            .app_data(
+                JsonConfig::default()
+                    .limit(ADMIN_BYTES_MAX)
+                    .error_handler(|error, _| Problem::bad_request(error.to_string()).into()),
+            )
+            .app_data(QueryConfig::default().error_handler(|error, _| Problem::bad_request(error.to_string()).into()))
+            .app_data(PathConfig::default().error_handler(|_, _| Problem::not_found("resource").into()))
+            .wrap(Compress::default())
+            .wrap(
+                DefaultHeaders::new()
+                    .add(("X-Content-Type-Options", "nosniff"))
+                    .add(("Referrer-Policy", "no-referrer"))
+                    .add(("X-Frame-Options", "DENY")),
+            )
+            .configure(routes)
+    })
+    .shutdown_timeout(config.stop_seconds)
+    .disable_signals();
+    if config.workers > 0 {
+        server = server.workers(config.workers);
+    }
+    let server = match tls(&config.tls_certificate_file, &config.tls_key_file)? {
+        None => server.bind(config.listen),
+        Some(tls) => server.bind_rustls_0_23(config.listen, tls),
+    };
+    let server = server.with_context(|| format!("listening on {}", config.listen))?;
+    let address = *server.addrs().first().context("no address was bound")?;
+    let server = server.run();
+    let handle = server.handle();
+    let served = tokio::spawn(server);
+    let background = vec![tokio::spawn(witness(state.clone())), tokio::spawn(keep_house(state.clone()))];
+    tracing::info!(%address, tree_size = state.issuance.ledger.size(), "serving");
+    Ok(Running { address, state, handle, served, background })
+}
+
+impl Running {
+    /// What is served.
+    #[must_use]
+    pub fn state(&self) -> &AppState {
+        &self.state
+    }
+
+    /// Stops: no new requests, those under way to their end, then the ledger, cleanly.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+        for task in self.background {
+            task.abort();
+        }
+        let ledger = self.state.issuance.ledger.clone();
+        let _ = tokio::task::spawn_blocking(move || ledger.stop()).await;
+        tracing::info!("stopped");
+    }
+
+    /// Waits until the server ends by itself, which it does only by a fault.
+    ///
+    /// # Errors
+    /// With that fault.
+    pub async fn ended(&mut self) -> std::io::Result<()> {
+        (&mut self.served).await.unwrap_or(Ok(()))
+    }
+}
+
+fn routes(config: &mut ServiceConfig) {
+    config
+        .service(super::index::home)
+        .service(verify::verify)
+        .service(records::submit)
+        .service(records::list)
+        .service(records::read_receipt)
+        .service(records::bundle)
+        .service(records::read)
+        .service(records::erase)
+        .service(batches::batches)
+        .service(tlog_routes::checkpoint)
+        .service(tlog_routes::tile)
+        .service(tlog_routes::policy)
+        .service(certificates::root)
+        .service(certificates::chain)
+        .service(certificates::list)
+        .service(certificates::crl)
+        .service(certificates::authority)
+        .service(operations::healthz)
+        .service(operations::readyz)
+        .service(operations::metrics)
+        .service(admin::issuers)
+        .service(admin::add_issuer)
+        .service(admin::issue)
+        .service(admin::rotate)
+        .service(admin::revoke)
+        .service(admin::crls)
+        .service(admin::tokens)
+        .service(admin::create_token)
+        .service(admin::revoke_token)
+        .service(web::redirect("/docs", "/docs/"))
+        .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", ApiDocument::openapi()))
+        .default_service(web::to(async || Err::<actix_web::HttpResponse, _>(Problem::not_found("resource"))));
+}
+
+async fn witness(state: Data<AppState>) {
+    state.witnessing.run().await;
+}
+
+/// Rotates certificates and renews revocation lists when they are due, and tells the ledger.
+async fn keep_house(state: Data<AppState>) {
+    loop {
+        let issuance = state.issuance.clone();
+        let now = state.clock.now();
+        let done = tokio::task::spawn_blocking(move || {
+            issuance.authority.rotate_due(now)?;
+            issuance.authority.renew_crl_due(now)?;
+            if issuance.authority.root_crl_due(now) {
+                tracing::warn!("the root's revocation list ends soon: run affiant certs ceremony renew-crl");
+            }
+            Ok::<_, crate::authority::AuthorityError>(())
+        });
+        match done.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "certificates could not be kept up"),
+            Err(error) => tracing::error!(%error, "certificates could not be kept up"),
+        }
+        if let Err(error) = publish_events(&state.issuance.authority, &state.issuance.ledger).await {
+            tracing::warn!(%error, "certificate events wait for the ledger");
+        }
+        tokio::time::sleep(HOUSEKEEPING_INTERVAL).await;
+    }
+}
+
+fn tls(certificate: &Path, key: &Path) -> anyhow::Result<Option<rustls::ServerConfig>> {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    if certificate.as_os_str().is_empty() && key.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let chain = CertificateDer::pem_file_iter(certificate).context("reading the TLS certificate")?;
+    let chain = chain.collect::<Result<Vec<_>, _>>().context("reading the TLS certificate")?;
+    let key = PrivateKeyDer::from_pem_file(key).context("reading the TLS key")?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(Some(builder.with_no_client_auth().with_single_cert(chain, key)?))
+}

@@ -1,0 +1,290 @@
+//! What the handlers share, and how it is put together from the configuration.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use super::config::{Config, Operator};
+use crate::authority::{Authority, KeyProtection, ScryptCost, TokenStore, read_key_file, write_key_file};
+use crate::client::HttpClient;
+use crate::clock::Clock;
+use crate::crypto::{SealingKey, Sha256Digest, Signer, SigningKey, random};
+use crate::evidence::{TrustPolicy, Verifier};
+use crate::issuance::{Issuance, LogPolicyFile, Standing, WitnessPlan, Witnessing, ask_witnesses, publish_events};
+use crate::ledger::{LedgerOptions, Recovered};
+use crate::pki::{Certificate, TrustAnchors};
+use crate::scorecard::Scorecard;
+use crate::tlog::{LogPolicy, VerifierKey};
+use crate::vcon::VconLimits;
+use crate::witness::{TimestampClient, WitnessClient};
+
+/// Between a witness's or authority's question and answer.
+const WITNESS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a scorecard file.
+const SCORECARD_BYTES_MAX: u64 = 1 << 20;
+/// Certificates in a file of anchors.
+const ANCHORS_MAX: usize = 1000;
+
+/// Everything that handlers need.
+pub struct AppState {
+    /// Issuing.
+    pub issuance: Arc<Issuance>,
+    /// Witness rounds.
+    pub witnessing: Arc<Witnessing>,
+    /// API tokens.
+    pub tokens: TokenStore,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The configuration.
+    pub config: Config,
+    /// The metrics.
+    pub metrics: Option<PrometheusHandle>,
+    /// Verifications that may begin now.
+    pub verifications: Semaphore,
+    /// The log's key.
+    pub log_key: VerifierKey,
+}
+
+/// How a start may go on where it would rather not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StartOptions {
+    /// Sign although no witness could say that this is not a restored backup.
+    pub accept_rollback_risk: bool,
+    /// The cost of opening private keys; lower in tests.
+    pub key_cost: Option<ScryptCost>,
+}
+
+impl AppState {
+    /// Opens everything that the configuration names: recovers the ledger, asks the witnesses, starts the sequencer.
+    ///
+    /// # Errors
+    /// When something is missing, damaged or in use, or a witness has seen more than is here.
+    pub async fn open(
+        config: Config,
+        passphrase: Zeroizing<String>,
+        options: StartOptions,
+        clock: Arc<dyn Clock>,
+        metrics: Option<PrometheusHandle>,
+    ) -> anyhow::Result<Self> {
+        let authority_dir = config.data.dir.join("authority");
+        anyhow::ensure!(
+            authority_dir.join("state.json").exists(),
+            "there is no certificate authority in {}; make one with: affiant certs init --data {} …",
+            authority_dir.display(),
+            config.data.dir.display()
+        );
+        let cost = options.key_cost.unwrap_or(ScryptCost::RECOMMENDED);
+        let log_signer = log_key(&authority_dir.join("log.key.pem"), &passphrase, cost)?;
+        let origin = config.origin();
+        let log_key = VerifierKey::ed25519(&origin, log_signer.verifying_key()).context("the log's origin")?;
+        let protection = KeyProtection::from(passphrase).with_cost(cost);
+        let authority = Arc::new(Authority::open(&authority_dir, protection, clock.clone())?);
+        let tokens = TokenStore::open(&authority_dir)?;
+        let scorecards = read_scorecards(&config.scorecards.dir)?;
+        let plan = witness_plan(&config)?;
+        let log_policy = log_policy(&config, &log_key)?;
+        let trust = trust_policy(&config, &authority, &log_policy.policy)?;
+        let recovered = Recovered::open(LedgerOptions {
+            dir: config.data.dir.clone(),
+            origin,
+            signer: log_signer,
+            master: Arc::new(master_key(&config.master_key_file())?),
+            clock: clock.clone(),
+            checkpoint_interval: config.checkpoint_interval(),
+            free_bytes_min: config.ledger.free_bytes_min,
+        })
+        .context("opening the ledger")?;
+        let read_only = !may_sign(&recovered, &plan, &log_key, options).await?;
+        let ledger = recovered.start(read_only)?;
+        let witnessing = Arc::new(Witnessing::new(ledger.clone(), plan, clock.clone()));
+        let mut limits = VconLimits::default();
+        limits.json.bytes_max = config.limits.record_bytes_max;
+        let issuance = Arc::new(Issuance {
+            ledger,
+            authority,
+            scorecards,
+            verifier: Verifier::new(trust),
+            log_policy,
+            clock: clock.clone(),
+            limits,
+            witnessed_timeout: Duration::from_millis(config.ledger.witnessed_timeout_ms),
+        });
+        if !read_only {
+            publish_events(&issuance.authority, &issuance.ledger).await.context("anchoring certificate events")?;
+        }
+        let verifications = Semaphore::new(config.limits.verifications_max);
+        Ok(Self { issuance, witnessing, tokens, clock, config, metrics, verifications, log_key })
+    }
+}
+
+/// A restored backup must not fork: unless a witness says that nothing newer was seen, nothing is signed.
+async fn may_sign(
+    recovered: &Recovered,
+    plan: &WitnessPlan,
+    log_key: &VerifierKey,
+    options: StartOptions,
+) -> anyhow::Result<bool> {
+    match ask_witnesses(recovered, plan, log_key).await {
+        Standing::Confirmed => Ok(true),
+        Standing::NobodyToAsk => {
+            tracing::warn!("no witness is configured: a restored backup would not be noticed");
+            Ok(true)
+        }
+        Standing::NobodyAnswered if options.accept_rollback_risk || recovered.size() == 0 => Ok(true),
+        Standing::NobodyAnswered => {
+            tracing::warn!("no witness answered: read-only until a start at which one does, or --accept-rollback-risk");
+            Ok(false)
+        }
+        Standing::Behind { witness, seen, here } => anyhow::bail!(
+            "witness {witness} has cosigned {seen} entries that this ledger of {here} entries does not continue: \
+             it is an older copy or another history, and is not started"
+        ),
+    }
+}
+
+/// The log's private key, made at the first start.
+fn log_key(path: &Path, passphrase: &Zeroizing<String>, cost: ScryptCost) -> anyhow::Result<Arc<dyn Signer>> {
+    if !path.exists() {
+        let (_, pkcs8) = SigningKey::generate_ed25519();
+        write_key_file(path, &pkcs8, passphrase, cost)?;
+    }
+    Ok(Arc::new(read_key_file(path, passphrase)?))
+}
+
+/// The key that seals the keys of bodies: from the environment, or a file that is made at the first start.
+fn master_key(path: &Path) -> anyhow::Result<SealingKey> {
+    let text = match std::env::var("AFFIANT_MASTER_KEY") {
+        Ok(text) => Zeroizing::new(text),
+        Err(_) => {
+            if !path.exists() {
+                let key = Zeroizing::new(STANDARD.encode(random::<32>()));
+                write_secret(path, &key).with_context(|| format!("writing {}", path.display()))?;
+                tracing::warn!(path = %path.display(), "made a master key; back it up apart from the data");
+            }
+            Zeroizing::new(std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?)
+        }
+    };
+    let bytes = Zeroizing::new(STANDARD.decode(text.trim()).context("the master key is not base64")?);
+    let key: &[u8; 32] = bytes.as_slice().try_into().context("the master key is not of 32 bytes")?;
+    Ok(SealingKey::new(key))
+}
+
+fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    let mut file = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    std::fs::File::open(path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn read_scorecards(dir: &Path) -> anyhow::Result<Vec<Scorecard>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir).with_context(|| format!("reading scorecards in {}", dir.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let read = |path: &std::path::PathBuf| {
+        let bytes = std::fs::metadata(path)?.len();
+        anyhow::ensure!(bytes <= SCORECARD_BYTES_MAX, "{bytes} bytes are more than {SCORECARD_BYTES_MAX}");
+        let text = std::fs::read_to_string(path)?;
+        Ok(Scorecard::from_file(&text, toml::Deserializer::parse(&text)?)?)
+    };
+    paths.iter().map(|path| read(path).with_context(|| format!("scorecard {}", path.display()))).collect()
+}
+
+fn witness_plan(config: &Config) -> anyhow::Result<WitnessPlan> {
+    let http = HttpClient::new(WITNESS_TIMEOUT)?;
+    let mut plan = WitnessPlan::default();
+    for witness in &config.witnessing.witness {
+        let key = witness.vkey.parse().with_context(|| format!("witness {}", witness.url))?;
+        plan.witnesses.push(WitnessClient::new(http.clone(), &witness.url, key));
+    }
+    for authority in &config.witnessing.timestamp_authority {
+        plan.authorities.push(TimestampClient::new(http.clone(), &authority.url));
+    }
+    Ok(plan)
+}
+
+/// The policy that bundles offer (C2SP tlog-policy). Our own witnesses are named, but never part of a quorum.
+fn log_policy(config: &Config, log_key: &VerifierKey) -> anyhow::Result<LogPolicyFile> {
+    let mut text = format!("log {log_key} {}\n", config.server.public_url);
+    let mut counted = Vec::new();
+    for (position, witness) in config.witnessing.witness.iter().enumerate() {
+        let name = format!("w{}", position + 1);
+        let _ = writeln!(text, "witness {name} {} {}", witness.vkey, witness.url);
+        if witness.operator == Operator::Other {
+            counted.push(name);
+        }
+    }
+    match config.witnessing.quorum.as_str() {
+        "none" => text.push_str("quorum none\n"),
+        _ if counted.is_empty() => anyhow::bail!("a quorum is asked for, but no witness of another operator is named"),
+        quorum => {
+            let _ = writeln!(text, "group enough {quorum} {}\nquorum enough", counted.join(" "));
+        }
+    }
+    let policy = LogPolicy::parse(text.as_bytes()).context("the witnesses make no log policy")?;
+    Ok(LogPolicyFile { bytes: text.into_bytes(), policy })
+}
+
+/// What this server itself trusts when it admits records and answers verifications.
+fn trust_policy(config: &Config, authority: &Authority, log_policy: &LogPolicy) -> anyhow::Result<TrustPolicy> {
+    let mut anchors = vec![authority.root().clone()];
+    let mut digested = authority.root().der().to_vec();
+    for anchor in read_anchors(&config.trust.anchors_file)? {
+        digested.extend_from_slice(anchor.der());
+        anchors.push(anchor);
+    }
+    let mut timestamp_anchors = Vec::new();
+    let mut own_timestamp_anchors = HashSet::new();
+    for one in &config.witnessing.timestamp_authority {
+        for anchor in read_anchors(&one.anchors_file)? {
+            digested.extend_from_slice(anchor.der());
+            if one.operator == Operator::Own {
+                own_timestamp_anchors.insert(*anchor.thumbprint());
+            }
+            timestamp_anchors.push(anchor);
+        }
+    }
+    let own = config.witnessing.witness.iter().filter(|witness| witness.operator == Operator::Own);
+    let own_witnesses = own.filter_map(|witness| witness.vkey.parse::<VerifierKey>().ok());
+    Ok(TrustPolicy {
+        name: "this server".into(),
+        digest: Sha256Digest::of(&digested),
+        anchors: TrustAnchors::new(anchors),
+        timestamp_anchors: TrustAnchors::new(timestamp_anchors),
+        log_policy: Some(log_policy.clone()),
+        own_witnesses: own_witnesses.map(|key| key.name().to_owned()).collect(),
+        own_timestamp_anchors,
+        time_from_cosignatures: true,
+        ..TrustPolicy::nobody()
+    })
+}
+
+/// Reads a PEM file of anchors; an empty path is none.
+pub(crate) fn read_anchors(path: &Path) -> anyhow::Result<Vec<Arc<Certificate>>> {
+    if path.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading anchors in {}", path.display()))?;
+    let anchors = Certificate::from_pem_bundle(&text, ANCHORS_MAX);
+    let anchors = anchors.with_context(|| format!("reading anchors in {}", path.display()))?;
+    anyhow::ensure!(!anchors.is_empty(), "{} holds no certificate", path.display());
+    Ok(anchors.into_iter().map(Arc::new).collect())
+}

@@ -1,0 +1,149 @@
+//! `POST /v1/verify`: the public verification endpoint.
+
+use actix_multipart::Multipart;
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
+use actix_web::web::{Data, Payload};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, post, web};
+use futures_util::StreamExt as _;
+
+use super::{AppState, Problem};
+use crate::evidence::{Bundle, BundleFiles, Record, SuppliedRecording, ValidationReport};
+use crate::vcon::ContentDigester;
+
+/// Recordings of one verification: a conference has some dozens.
+const RECORDINGS_MAX: usize = 256;
+/// Characters of a file name that a report repeats.
+const NAME_CHARACTERS_MAX: usize = 200;
+
+/// Verify a record: signature, certificate path, recordings, ledger and time together.
+///
+/// Takes the signed vCon itself (JSON), an evidence bundle (zip), or a form with `record` (either of them) and any number
+/// of `recording` files, which are hashed as they stream by and not kept. Answers JSON, or HTML where `Accept` prefers it.
+/// A record that does not hold is an answer (200), not an error.
+#[utoipa::path(tag = "verification", request_body(content((Object = "application/vcon+json"), (Vec<u8> = "application/zip"),
+    (Object = "multipart/form-data"))), responses((status = 200, description = "The validation report"), (status = "4XX", body = Problem),
+    (status = 503, body = Problem)))]
+#[post("/v1/verify")]
+pub(super) async fn verify(
+    state: Data<AppState>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let _place = state.verifications.try_acquire().map_err(|_| Problem::busy())?;
+    let multipart = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let (record, recordings) = if multipart.is_some_and(|value| value.starts_with("multipart/form-data")) {
+        form(&state, &request, payload).await?
+    } else {
+        (whole_body(&state, payload).await?, Vec::new())
+    };
+    let shared = state.clone();
+    let report = web::block(move || report(&shared, record, recordings)).await??;
+    metrics::counter!("affiant_verifications_total", "indication" => report.verdict.indication.name()).increment(1);
+    let html = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+    if html.is_some_and(|accept| accept.contains("text/html")) {
+        return super::index::page(state.clone(), Some(report)).await;
+    }
+    Ok(HttpResponse::Ok().content_type("application/json").body(report.to_json()))
+}
+
+/// Adds what our own ledger knows of the record, then verifies.
+fn report(state: &AppState, bytes: Vec<u8>, recordings: Vec<SuppliedRecording>) -> Result<ValidationReport, Problem> {
+    let issuance = &state.issuance;
+    let mut bundle =
+        if bytes.starts_with(b"PK") { BundleFiles::from_zip(&bytes)?.to_bundle()? } else { Bundle::of_record(bytes) };
+    bundle.recordings = recordings;
+    let record = Record::parse(&bundle.record, &issuance.limits);
+    if let Ok(record) = &record {
+        match issuance.ledger.index_of_record(record.digest())? {
+            Some(index) => {
+                let known = issuance.known_of(index)?;
+                if bundle.proof.is_none() {
+                    bundle.entry = known.entry;
+                    bundle.proof = known.proof;
+                    bundle.checkpoint_tokens = known.checkpoint_tokens;
+                }
+                bundle.crls.extend(known.crls);
+            }
+            None => {
+                bundle.ledger_denies = bundle.proof.is_none();
+                bundle.crls.extend(issuance.authority.current_crls()?.into_iter().map(|crl| crl.der));
+            }
+        }
+    }
+    Ok(issuance.verifier.verify_parsed(&bundle, &record, state.clock.now()))
+}
+
+async fn whole_body(state: &AppState, mut payload: Payload) -> Result<Vec<u8>, Problem> {
+    let bytes_max = state.config.limits.record_bytes_max;
+    let mut body = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Problem::bad_request("the body broke off"))?;
+        if body.len() + chunk.len() > bytes_max {
+            return Err(Problem::too_large(bytes_max as u64));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if body.is_empty() { Err(Problem::bad_request("there is no record in the body")) } else { Ok(body) }
+}
+
+async fn form(
+    state: &AppState,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<(Vec<u8>, Vec<SuppliedRecording>), Problem> {
+    let broken = |_| Problem::bad_request("the form is malformed or broke off");
+    let mut parts = Multipart::from_request(request, &mut payload.into_inner()).await.map_err(broken_request)?;
+    let mut record = None;
+    let mut recordings: Vec<SuppliedRecording> = Vec::new();
+    let mut recordings_left = state.config.limits.recordings_bytes_max;
+    while let Some(part) = parts.next().await {
+        let mut part = part.map_err(broken)?;
+        let name = part.name().unwrap_or_default().to_owned();
+        let file = part.content_disposition().and_then(|disposition| disposition.get_filename());
+        let file: String = file.unwrap_or_default().chars().take(NAME_CHARACTERS_MAX).collect();
+        match name.as_str() {
+            "record" => {
+                let bytes_max = state.config.limits.record_bytes_max;
+                let mut bytes = Vec::new();
+                while let Some(chunk) = part.next().await {
+                    let chunk = chunk.map_err(broken)?;
+                    if bytes.len() + chunk.len() > bytes_max {
+                        return Err(Problem::too_large(bytes_max as u64));
+                    }
+                    bytes.extend_from_slice(&chunk);
+                }
+                if record.replace(bytes).is_some() {
+                    return Err(Problem::bad_request("the form holds more than one record"));
+                }
+            }
+            "recording" => {
+                let mut digester = ContentDigester::default();
+                let mut bytes = 0_u64;
+                while let Some(chunk) = part.next().await {
+                    let chunk = chunk.map_err(broken)?;
+                    bytes += chunk.len() as u64;
+                    if bytes > recordings_left {
+                        return Err(Problem::too_large(state.config.limits.recordings_bytes_max));
+                    }
+                    digester.update(&chunk);
+                }
+                recordings_left -= bytes;
+                // A form sends an empty part for a file input that was left empty.
+                if bytes == 0 && file.is_empty() {
+                    continue;
+                }
+                if recordings.len() == RECORDINGS_MAX {
+                    return Err(Problem::bad_request("the form holds too many recordings"));
+                }
+                recordings.push(SuppliedRecording { name: file, digests: digester.finish() });
+            }
+            _ => return Err(Problem::bad_request(format!("the form has a field {name:?}; only record and recording"))),
+        }
+    }
+    let record = record.filter(|record| !record.is_empty());
+    Ok((record.ok_or_else(|| Problem::bad_request("the form holds no record"))?, recordings))
+}
+
+fn broken_request(_: actix_web::Error) -> Problem {
+    Problem::bad_request("the form is malformed")
+}
