@@ -2,6 +2,7 @@
 
 mod audit;
 mod certs;
+mod demo;
 mod issue_batch;
 mod output;
 mod passphrase;
@@ -12,6 +13,7 @@ mod witness;
 
 pub use audit::AuditCommand;
 pub use certs::CertsCommand;
+pub use demo::DemoCommand;
 pub use issue_batch::IssueBatchCommand;
 pub use serve::ServeCommand;
 pub use token::TokenCommand;
@@ -35,6 +37,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(DemoCommand),
     Verify(VerifyCommand),
     Serve(ServeCommand),
     IssueBatch(IssueBatchCommand),
@@ -53,6 +56,7 @@ impl Cli {
     /// With what a person needs to know to do it right.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
+            Command::Demo(command) => return command.run().await,
             Command::Verify(command) => return command.run(),
             Command::Audit(command) => return command.run().await,
             Command::IssueBatch(command) => return command.run().await,

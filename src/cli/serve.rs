@@ -11,9 +11,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::passphrase::{PassphraseArgs, read_file};
+use crate::authority::ScryptCost;
 use crate::clock::SystemClock;
 use crate::server::config::{Config, DEFAULT_CONFIG};
-use crate::server::{AppState, StartOptions, run};
+use crate::server::{AppState, StartOptions, log_key, run};
 
 /// Run the server.
 #[derive(Debug, Args)]
@@ -24,6 +25,9 @@ pub struct ServeCommand {
     /// Print the configuration with every default written out, and end.
     #[arg(long)]
     print_config: bool,
+    /// Print the log's verifier key, which witnesses and auditors need, and end.
+    #[arg(long)]
+    print_key: bool,
     /// Sign although no witness answers that could say whether this is a restored backup.
     #[arg(long)]
     accept_rollback_risk: bool,
@@ -41,6 +45,11 @@ impl ServeCommand {
         }
         let config = Config::load(self.config.as_deref()).context("the configuration")?;
         let passphrase = passphrase(&config)?;
+        if self.print_key {
+            let (_, key) = log_key(&config, &passphrase, ScryptCost::RECOMMENDED)?;
+            writeln!(std::io::stdout(), "{key}")?;
+            return Ok(());
+        }
         let options = StartOptions { accept_rollback_risk: self.accept_rollback_risk, key_cost: None };
         let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
         let clock = Arc::new(SystemClock::default());

@@ -218,11 +218,7 @@ impl Verifier {
             claimed_time: header.issued_at.and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
             signer: leaf.map(|leaf| shown(leaf)),
             path: path.map(|path| path.certificates().iter().map(|one| shown(one)).collect()).unwrap_or_default(),
-            offered_anchor: if path.is_none() {
-                signer.and_then(|signer| signer.topmost_offered.clone())
-            } else {
-                None
-            },
+            offered_anchor: if path.is_none() { offered_anchor(context.bundle, signer.as_deref()) } else { None },
             warnings,
         }
     }
@@ -459,6 +455,12 @@ impl Verifier {
         };
         bundle.crls.iter().take(CRLS_MAX).filter_map(parse).collect()
     }
+}
+
+/// Who would have to be trusted: the anchor that the bundle offers, else the topmost certificate of the chain.
+fn offered_anchor(bundle: &Bundle, signer: Option<&Signer>) -> Option<CertificateShown> {
+    let offered = bundle.offered_anchors.first().and_then(|der| Certificate::from_der(der).ok());
+    offered.map(|anchor| shown(&anchor)).or_else(|| signer?.topmost_offered.clone())
 }
 
 struct Context<'a> {

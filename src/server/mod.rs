@@ -19,4 +19,4 @@ mod verify;
 pub use problem::Problem;
 pub use run::{Running, run};
 pub(crate) use state::read_anchors;
-pub use state::{AppState, StartOptions};
+pub use state::{AppState, StartOptions, log_key};

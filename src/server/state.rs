@@ -83,9 +83,8 @@ impl AppState {
             config.data.dir.display()
         );
         let cost = options.key_cost.unwrap_or(ScryptCost::RECOMMENDED);
-        let log_signer = log_key(&authority_dir.join("log.key.pem"), &passphrase, cost)?;
+        let (log_signer, log_key) = log_key(&config, &passphrase, cost)?;
         let origin = config.origin();
-        let log_key = VerifierKey::ed25519(&origin, log_signer.verifying_key()).context("the log's origin")?;
         let protection = KeyProtection::from(passphrase).with_cost(cost);
         let authority = Arc::new(Authority::open(&authority_dir, protection, clock.clone())?);
         let tokens = TokenStore::open(&authority_dir)?;
@@ -151,13 +150,23 @@ async fn may_sign(
     }
 }
 
-/// The log's private key, made at the first start.
-fn log_key(path: &Path, passphrase: &Zeroizing<String>, cost: ScryptCost) -> anyhow::Result<Arc<dyn Signer>> {
+/// The log's key and its name, made when it is first asked for: witnesses are told it before the first start.
+///
+/// # Errors
+/// When it cannot be made or opened, or the origin is no key name.
+pub fn log_key(
+    config: &Config,
+    passphrase: &Zeroizing<String>,
+    cost: ScryptCost,
+) -> anyhow::Result<(Arc<dyn Signer>, VerifierKey)> {
+    let path = config.data.dir.join("authority").join("log.key.pem");
     if !path.exists() {
         let (_, pkcs8) = SigningKey::generate_ed25519();
-        write_key_file(path, &pkcs8, passphrase, cost)?;
+        write_key_file(&path, &pkcs8, passphrase, cost)?;
     }
-    Ok(Arc::new(read_key_file(path, passphrase)?))
+    let signer = read_key_file(&path, passphrase)?;
+    let key = VerifierKey::ed25519(&config.origin(), signer.verifying_key()).context("the log's origin")?;
+    Ok((Arc::new(signer), key))
 }
 
 /// The key that seals the keys of bodies: from the environment, or a file that is made at the first start.
