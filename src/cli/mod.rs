@@ -4,6 +4,7 @@ mod audit;
 mod certs;
 mod demo;
 mod issue_batch;
+mod logging;
 mod output;
 mod passphrase;
 mod serve;

@@ -50,6 +50,7 @@ impl ServeCommand {
             writeln!(std::io::stdout(), "{key}")?;
             return Ok(());
         }
+        super::logging::start(config.log.format);
         let options = StartOptions { accept_rollback_risk: self.accept_rollback_risk, key_cost: None };
         let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
         let clock = Arc::new(SystemClock::default());

@@ -14,6 +14,7 @@ use clap::{Args, Subcommand};
 use futures_util::poll;
 
 use crate::clock::{Clock, SystemClock};
+use crate::server::config::LogFormat;
 use crate::tlog::VerifierKey;
 use crate::witness::http::{WitnessService, routes};
 use crate::witness::{Opened, Passphrase, WitnessDir, WitnessSettings};
@@ -104,7 +105,10 @@ impl WitnessCommand {
                 let settings = WitnessSettings { name, timestamp_policy: policy };
                 init(&place, settings, &logs)
             }
-            Action::Serve { place, listen, prefix } => serve(&place, listen, &prefix).await,
+            Action::Serve { place, listen, prefix } => {
+                super::logging::start(LogFormat::Json);
+                serve(&place, listen, &prefix).await
+            }
             Action::AddLog { dir, log } => add_log(&dir, &log),
         }
     }
