@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::authority::{AuthorityError, TokenError};
-use crate::evidence::ArchiveError;
+use crate::evidence::{ArchiveError, ValidationReport};
 use crate::issuance::{BatchError, CollectError, SubmitError};
 use crate::ledger::{AppendError, ReadError, TileReadError};
 use crate::vcon::VconError;
@@ -16,9 +16,9 @@ use crate::vcon::VconError;
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Problem {
     /// `urn:affiant:problem:…`: stable, and explained in the documentation.
-    #[serde(rename = "type")]
-    #[schema(example = "urn:affiant:problem:not-covered")]
-    kind: String,
+    #[serde(rename = "type", serialize_with = "urn")]
+    #[schema(value_type = String, example = "urn:affiant:problem:not-covered")]
+    kind: &'static str,
     /// What kind of problem it is.
     title: &'static str,
     /// The HTTP status.
@@ -28,19 +28,13 @@ pub struct Problem {
     /// The validation report, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    report: Option<serde_json::Value>,
+    report: Option<Box<ValidationReport>>,
 }
 
 impl Problem {
     /// A problem of one of our types.
     pub(super) fn new(kind: &'static str, title: &'static str, status: StatusCode, detail: impl Into<String>) -> Self {
-        Self {
-            kind: format!("urn:affiant:problem:{kind}"),
-            title,
-            status: status.as_u16(),
-            detail: detail.into(),
-            report: None,
-        }
+        Self { kind, title, status: status.as_u16(), detail: detail.into(), report: None }
     }
 
     pub(super) fn not_found(what: &str) -> Self {
@@ -102,6 +96,10 @@ impl ResponseError for Problem {
     }
 }
 
+fn urn<S: serde::Serializer>(kind: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("urn:affiant:problem:{kind}"))
+}
+
 const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
 impl From<SubmitError> for Problem {
@@ -116,7 +114,7 @@ impl From<SubmitError> for Problem {
             SubmitError::Authority(error) => error.into(),
             SubmitError::Signing(error) => Self::internal(&error),
             SubmitError::TotalFailed(report) => Self {
-                report: serde_json::to_value(&report).ok(),
+                report: Some(report),
                 ..Self::new("total-failed", "The record does not hold", UNPROCESSABLE, detail)
             },
             SubmitError::ForeignRecord => {

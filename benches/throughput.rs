@@ -1,0 +1,373 @@
+//! How fast it is, against what the machine could do at most: `cargo bench --bench throughput`.
+//!
+//! In one run on one machine: the limits of the cryptographic library (RS256 sign and verify on all cores), then issuing,
+//! verifying and anchoring in process and over HTTP, each as a ratio to its limit. The load comes from the same process,
+//! on the same cores. `AFFIANT_BENCH_SECONDS` sets how long each figure is measured (default 5).
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use affiant::authority::{
+    Authority, AuthorityParams, IssuerId, KeyProtection, Profiles, Role, ScryptCost, TokenRequest,
+};
+use affiant::clock::{Clock, SystemClock};
+use affiant::crypto::{Hash, KeySize, SignatureAlgorithm, Signer, SigningKey};
+use affiant::evidence::{Bundle, Indication};
+use affiant::issuance::{Caller, Issuance, Wait};
+use affiant::jose::NewSignature;
+use affiant::server::config::Config;
+use affiant::server::{AppState, Running, StartOptions, run};
+use affiant::vcon::{ContentHash, VconBuilder, uuid8};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use zeroize::Zeroizing;
+
+const RS256: SignatureAlgorithm = SignatureAlgorithm::RsaPkcs1(Hash::Sha256);
+/// Connections of the load generator, each with one request under way.
+const CONNECTIONS: usize = 256;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> Result<(), Failure> {
+    let seconds = std::env::var("AFFIANT_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let time = Duration::from_secs(seconds);
+    let cores = std::thread::available_parallelism()?.get();
+    println!("{cores} cores, {seconds} s a figure, {CONNECTIONS} connections; client and server on the same cores\n");
+    println!("{:<46} {:>10}  {:>7}", "", "per second", "ratio");
+    for (size, bits) in [(KeySize::Rsa2048, 2048), (KeySize::Rsa3072, 3072)] {
+        measure(size, bits, cores, time)?;
+    }
+    Ok(())
+}
+
+fn measure(size: KeySize, bits: usize, cores: usize, time: Duration) -> Result<(), Failure> {
+    println!("RSA-{bits}");
+    let (key, _) = SigningKey::generate_rsa(size);
+    let message = vec![7; 3000];
+    let signature = key.sign(RS256, &message)?;
+    let sign = on_all_cores(cores, time, || key.sign(RS256, &message).is_ok());
+    let verify = on_all_cores(cores, time, || key.verifying_key().check_signature(RS256, &message, &signature).is_ok());
+    line("limit: sign, all cores", sign, None);
+    line("limit: verify, all cores", verify, None);
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(cores).enable_all().build()?;
+    let bench = runtime.block_on(Bench::new(bits))?;
+    let in_process = runtime.block_on(bench.issue_in_process(time));
+    line("issue, in process (included)", in_process, Some(("sign", sign)));
+    let over_http = runtime.block_on(bench.over_http(time, "/v1/records", true, |bench, n| bench.call(n)))?;
+    line("issue, over HTTP (included)", over_http, Some(("sign", sign)));
+
+    let bundle = bench.issued_bundle(&runtime)?;
+    let verifier = &bench.issuance().verifier;
+    let now = Utc::now();
+    let report = on_all_cores(cores, time, || verifier.verify(&bundle, now).verdict.indication == Indication::Passed);
+    line("verify a bundle, in process (full report)", report, Some(("verify", verify)));
+    let record = bundle.record.clone();
+    let over_http = runtime.block_on(bench.over_http(time, "/v1/verify", false, move |_, _| record.clone()))?;
+    line("verify a record, over HTTP (full report)", over_http, Some(("verify", verify)));
+
+    let signed = bench.signed_records(cores, usize::try_from(time.as_secs())? * 4000);
+    let count = signed.len() as u64;
+    let half = signed.len() / 2;
+    let anchored = runtime.block_on(bench.anchor_in_process(&signed[..half]))?;
+    line("anchor signed records, in process (included)", anchored, Some(("verify", verify)));
+    let signed = Arc::new(signed);
+    let next = Arc::new(AtomicU64::new(half as u64));
+    let all = signed.clone();
+    let over_http = runtime.block_on(bench.until_done(count - half as u64, "/v1/records", move |_, _| {
+        let at = usize::try_from(next.fetch_add(1, Ordering::Relaxed)).expect("an index");
+        all[at % all.len()].clone()
+    }))?;
+    line("anchor signed records, over HTTP (included)", over_http, Some(("verify", verify)));
+    println!();
+    runtime.block_on(bench.running.stop());
+    Ok(())
+}
+
+fn line(what: &str, rate: f64, limit: Option<(&str, f64)>) {
+    match limit {
+        None => println!("  {what:<44} {rate:>10.0}"),
+        Some((name, limit)) => println!("  {what:<44} {rate:>10.0}  {:>7.3} of {name}", rate / limit),
+    }
+}
+
+/// How often all cores together do `work` in a second.
+fn on_all_cores(cores: usize, time: Duration, work: impl Fn() -> bool + Sync) -> f64 {
+    assert!(work(), "the work that is measured succeeds");
+    let (done, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    assert!(work(), "the work that is measured succeeds");
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        std::thread::sleep(time);
+        stop.store(true, Ordering::Relaxed);
+    });
+    per_second(done.load(Ordering::Relaxed), started)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits")]
+fn per_second(count: u64, started: Instant) -> f64 {
+    count as f64 / started.elapsed().as_secs_f64()
+}
+
+struct Bench {
+    _dir: tempfile::TempDir,
+    running: Running,
+    issuer: IssuerId,
+    token: String,
+    next: AtomicU64,
+    started: DateTime<Utc>,
+}
+
+impl Bench {
+    async fn new(bits: usize) -> Result<Self, Failure> {
+        let dir = tempfile::tempdir_in(".")?;
+        let data = dir.path().join("data");
+        std::fs::create_dir_all(&data)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let passphrase = Zeroizing::new("bench".to_owned());
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let profiles = Profiles::load(None)?;
+        let authority = Authority::init(
+            &data.join("authority"),
+            AuthorityParams {
+                organisation: "Bench".into(),
+                base_url: format!("http://{address}"),
+                root_key_path: dir.path().join("root.pem"),
+                profiles: if bits == 2048 { profiles.with_smallest_keys() } else { profiles },
+            },
+            KeyProtection::from(passphrase.clone()).with_cost(ScryptCost::INSECURE),
+            clock.clone(),
+        )?;
+        let issuer = authority.add_issuer("Bench")?.id;
+        authority.issue(&issuer)?;
+        drop(authority);
+        let config = dir.path().join("affiant.toml");
+        let scorecards = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/scorecards");
+        std::fs::write(
+            &config,
+            format!(
+                "[server]\nlisten = \"{address}\"\npublic_url = \"http://{address}\"\n\
+                 [data]\ndir = \"{}\"\n[scorecards]\ndir = \"{scorecards}\"\n",
+                data.display()
+            ),
+        )?;
+        let options = StartOptions { key_cost: Some(ScryptCost::INSECURE), ..StartOptions::default() };
+        let state = AppState::open(Config::load(Some(&config))?, passphrase, options, clock.clone(), None).await?;
+        let request = TokenRequest {
+            role: Role::Issuer,
+            issuer: Some(issuer.clone()),
+            may_anchor_foreign: false,
+            expires_at: None,
+        };
+        let token = state.tokens.create(request, clock.now())?.secret.to_string();
+        Ok(Self {
+            _dir: dir,
+            running: run(state)?,
+            issuer,
+            token,
+            next: AtomicU64::new(0),
+            started: Utc::now() - TimeDelta::days(1),
+        })
+    }
+
+    fn issuance(&self) -> Arc<Issuance> {
+        self.running.state().issuance.clone()
+    }
+
+    fn caller(&self) -> Caller {
+        Caller { issuer: self.issuer.clone(), may_anchor_foreign: false }
+    }
+
+    /// A call of some 2 KB: two parties, a recording by its hash, a transcript of 12 turns.
+    fn call(&self, n: u64) -> Vec<u8> {
+        let start = self.started + TimeDelta::microseconds(i64::try_from(n).expect("few"));
+        let mut builder = VconBuilder::new(uuid8("bench.example", start), start);
+        let agent = builder.party_object(json!({ "name": "Dana", "tel": "+12025550100", "role": "agent" }));
+        let caller = builder.party("Robin", "tel:+12025550101");
+        let hash = ContentHash::of(&n.to_le_bytes());
+        builder.recording(start, 61.5, &[agent, caller], "audio/wav", "https://rec.example/1.wav", &hash);
+        let said = |turn: u64| match turn {
+            0 => "Good morning, this is Dana from Bench Ltd. This call is being recorded.".to_owned(),
+            10 => "Is there anything else I can do for you today?".to_owned(),
+            turn => format!("Turn {turn} of call {n}, with about as many words as people say in a turn of a call."),
+        };
+        let segments: Vec<_> = (0..12).map(|turn| json!({ "speaker": turn % 2, "text": said(turn) })).collect();
+        builder.analysis(json!({
+            "type": "transcript", "dialog": 0, "vendor": "bench", "mediatype": "application/json",
+            "encoding": "json", "body": { "segments": segments },
+        }));
+        builder.build().to_bytes()
+    }
+
+    fn next(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    async fn issue_in_process(&self, time: Duration) -> f64 {
+        let started = Instant::now();
+        let done = Arc::new(AtomicU64::new(0));
+        let workers = (0..CONNECTIONS).map(|_| async {
+            while started.elapsed() < time {
+                let (issuance, caller, body) = (self.issuance(), self.caller(), self.call(self.next()));
+                let prepared = tokio::task::spawn_blocking(move || issuance.prepare(&caller, &body)).await;
+                let prepared = prepared.expect("no panic").expect("a good call");
+                self.issuance().commit(prepared, Wait::Included).await.expect("a good call");
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        futures_util::future::join_all(workers).await;
+        per_second(done.load(Ordering::Relaxed), started)
+    }
+
+    fn issued_bundle(&self, runtime: &tokio::runtime::Runtime) -> Result<Bundle, Failure> {
+        let issuance = self.issuance();
+        let prepared = issuance.prepare(&self.caller(), &self.call(self.next()))?;
+        let receipt = runtime.block_on(issuance.commit(prepared, Wait::Included))?;
+        Ok(issuance.collect(receipt.index)?)
+    }
+
+    /// Records signed before the clock starts, under the issuer's certificate.
+    fn signed_records(&self, cores: usize, count: usize) -> Vec<Vec<u8>> {
+        let credential = self.issuance().authority.signer(&self.issuer).expect("an active certificate");
+        let sign = |n: u64| {
+            let payload = self.call(n);
+            let uuid = serde_json::from_slice::<serde_json::Value>(&payload).expect("JSON")["uuid"].clone();
+            NewSignature {
+                signer: &*credential.signer,
+                chain: &credential.chain_der,
+                issued_at: Utc::now(),
+                uuid: uuid.as_str().expect("a string"),
+            }
+            .sign(&payload)
+            .expect("an RSA key")
+        };
+        let first = self.next.fetch_add(count as u64, Ordering::Relaxed);
+        let chunk = count.div_ceil(cores);
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..cores)
+                .map(|core| {
+                    scope.spawn(move || {
+                        (core * chunk..count.min((core + 1) * chunk))
+                            .map(|n| sign(first + n as u64))
+                            .collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            workers.into_iter().flat_map(|worker| worker.join().expect("no panic")).collect()
+        })
+    }
+
+    async fn anchor_in_process(&self, records: &[Vec<u8>]) -> Result<f64, Failure> {
+        let started = Instant::now();
+        let next = AtomicU64::new(0);
+        let workers = (0..CONNECTIONS).map(|_| async {
+            while let Some(record) =
+                records.get(usize::try_from(next.fetch_add(1, Ordering::Relaxed)).expect("an index"))
+            {
+                let (issuance, caller, body) = (self.issuance(), self.caller(), record.clone());
+                let prepared = tokio::task::spawn_blocking(move || issuance.prepare(&caller, &body)).await;
+                let prepared = prepared.expect("no panic").expect("a good record");
+                self.issuance().commit(prepared, Wait::Included).await.expect("a good record");
+            }
+        });
+        futures_util::future::join_all(workers).await;
+        Ok(per_second(records.len() as u64, started))
+    }
+
+    /// Requests answered in a second, over connections that are kept.
+    async fn over_http(
+        &self,
+        time: Duration,
+        path: &str,
+        created: bool,
+        body: impl Fn(&Self, u64) -> Vec<u8> + Sync,
+    ) -> Result<f64, Failure> {
+        let started = Instant::now();
+        let done = self.load(path, created, &body, &|_| started.elapsed() < time).await?;
+        Ok(per_second(done, started))
+    }
+
+    async fn until_done(
+        &self,
+        count: u64,
+        path: &str,
+        body: impl Fn(&Self, u64) -> Vec<u8> + Sync,
+    ) -> Result<f64, Failure> {
+        let started = Instant::now();
+        let begun = AtomicU64::new(0);
+        let done = self.load(path, true, &body, &|_| begun.fetch_add(1, Ordering::Relaxed) < count).await?;
+        Ok(per_second(done, started))
+    }
+
+    async fn load(
+        &self,
+        path: &str,
+        created: bool,
+        body: &(impl Fn(&Self, u64) -> Vec<u8> + Sync),
+        more: &(impl Fn(u64) -> bool + Sync),
+    ) -> Result<u64, Failure> {
+        let done = AtomicU64::new(0);
+        let workers = (0..CONNECTIONS).map(|_| async {
+            let mut connection = Connection::open(self.running.address).await?;
+            while more(done.load(Ordering::Relaxed)) {
+                let status = connection.post(path, &self.token, &body(self, self.next())).await?;
+                assert_eq!(status, if created { 201 } else { 200 }, "every request succeeds");
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok::<_, Failure>(())
+        });
+        futures_util::future::try_join_all(workers).await?;
+        Ok(done.load(Ordering::Relaxed))
+    }
+}
+
+/// As little of HTTP/1.1 as a load generator needs, so that it costs as little as it can.
+struct Connection(TcpStream, Vec<u8>);
+
+impl Connection {
+    async fn open(address: SocketAddr) -> Result<Self, Failure> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self(stream, Vec::new()))
+    }
+
+    /// Posts `body` and gives the status, having read the whole answer.
+    async fn post(&mut self, path: &str, token: &str, body: &[u8]) -> Result<u16, Failure> {
+        let Self(stream, buffer) = self;
+        buffer.clear();
+        buffer.extend_from_slice(
+            format!(
+                "POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\
+                 content-type: application/vcon+json\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            )
+            .as_bytes(),
+        );
+        buffer.extend_from_slice(body);
+        stream.write_all(buffer).await?;
+        buffer.clear();
+        loop {
+            if stream.read_buf(buffer).await? == 0 {
+                return Err("the server closed the connection".into());
+            }
+            let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+            let head = std::str::from_utf8(&buffer[..end])?.to_ascii_lowercase();
+            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+            let length: usize = length.ok_or("an answer without a length")?.parse()?;
+            if buffer.len() == end + 4 + length {
+                return Ok(head.get(9..12).ok_or("no status")?.parse()?);
+            }
+        }
+    }
+}
