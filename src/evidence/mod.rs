@@ -11,6 +11,7 @@ mod memo;
 mod record;
 pub mod report;
 mod revocation;
+mod rows;
 mod text;
 mod time;
 mod trust;

@@ -1,0 +1,243 @@
+//! The house rules that a compiler does not know: floors, sizes, names, and what stays out of pure code.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Lines of a source file, tests included.
+const LINES_MAX: usize = 550;
+
+/// The floor of each module at the top of the library (`docs/ARCHITECTURE.md`).
+const FLOORS: &[(&str, u8)] = &[
+    ("clock", 0),
+    ("crypto", 0),
+    ("json", 0),
+    ("vcon", 1),
+    ("jose", 1),
+    ("pki", 1),
+    ("tlog", 1),
+    ("evidence", 2),
+    ("scorecard", 3),
+    ("ledger", 4),
+    ("authority", 4),
+    ("issuance", 4),
+    ("witness", 4),
+    ("client", 4),
+    ("sealed_key", 4),
+    ("durable", 4),
+    ("server", 5),
+    ("cli", 5),
+];
+/// The floor of the formats, which do not know each other.
+const FORMATS: u8 = 1;
+/// The highest floor that has no disk, no socket and no clock.
+const PURE: u8 = 3;
+
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// The module at the top of the library that the file belongs to; `None` for `main` and `lib`.
+    fn module(&self) -> Option<&str> {
+        let first = self.path.strip_prefix("src").ok()?.iter().next()?.to_str()?;
+        let name = first.strip_suffix(".rs").unwrap_or(first);
+        (!matches!(name, "main" | "lib")).then_some(name)
+    }
+
+    /// The lines before the tests, which stand last, without comments.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let is_test = self.path.file_name().is_some_and(|name| name == "tests.rs");
+        let lines = self.text.lines().enumerate().map(|(index, line)| (index + 1, line));
+        lines
+            .take_while(move |(_, line)| !is_test && *line != "#[cfg(test)]")
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+
+    /// What a rule says of each line of code, with its place.
+    fn complaints<'a>(&'a self, rule: impl Fn(&str) -> Option<String> + 'a) -> impl Iterator<Item = String> + 'a {
+        self.code().filter_map(move |(number, line)| {
+            rule(line).map(|complaint| format!("{}:{number}: {complaint}", self.path.display()))
+        })
+    }
+}
+
+fn files(dir: &Path, extension: &str, found: &mut Vec<Source>) {
+    for entry in std::fs::read_dir(dir).expect("the tests run in the package") {
+        let path = entry.expect("a readable folder").path();
+        if path.is_dir() {
+            files(&path, extension, found);
+        } else if path.extension().is_some_and(|one| one == extension) {
+            let text = std::fs::read_to_string(&path).expect("text in UTF-8");
+            found.push(Source { path, text });
+        }
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let mut found = Vec::new();
+    files(Path::new("src"), "rs", &mut found);
+    assert!(found.len() > 50, "the sources are there");
+    found.sort_by(|left, right| left.path.cmp(&right.path));
+    found
+}
+
+fn floor(module: &str) -> Option<u8> {
+    FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
+}
+
+/// Names that follow `crate::` or `affiant::` in a line.
+fn named_modules(line: &str) -> Vec<&str> {
+    let starts = ["crate::", "affiant::"].into_iter().flat_map(|root| line.match_indices(root));
+    starts
+        .map(|(at, root)| {
+            let rest = &line[at + root.len()..];
+            &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())]
+        })
+        .collect()
+}
+
+fn import_complaint(module: &str, line: &str) -> Option<String> {
+    if line.contains("crate::{") {
+        return Some("one `use` for each module, so that it can be read which".into());
+    }
+    let own = floor(module)?;
+    named_modules(line).into_iter().find_map(|named| {
+        let other = floor(named)?;
+        if other > own {
+            return Some(format!("{module} (floor {own}) imports {named} (floor {other})"));
+        }
+        (other == FORMATS && own == FORMATS && named != module).then(|| format!("{module} imports {named}"))
+    })
+}
+
+fn impurity(line: &str) -> Option<String> {
+    [
+        "std::fs",
+        "std::net::Tcp",
+        "std::net::Udp",
+        "std::net::ToSocketAddrs",
+        "tokio::",
+        "SystemClock",
+        "Utc::now",
+        "SystemTime",
+        "Instant::now",
+    ]
+    .into_iter()
+    .find(|one| line.contains(one))
+    .map(|one| format!("{one} below floor 4"))
+}
+
+fn unfinished(line: &str) -> Option<String> {
+    [".unwrap()", "todo!", "unimplemented!", "TODO", "FIXME"]
+        .into_iter()
+        .find(|one| line.contains(one))
+        .map(|one| format!("{one} outside of tests"))
+}
+
+fn assert_none(complaints: impl IntoIterator<Item = String>) {
+    let mut text = String::new();
+    for complaint in complaints {
+        let _ = writeln!(text, "{complaint}");
+    }
+    assert!(text.is_empty(), "\n{text}");
+}
+
+#[test]
+fn every_module_has_a_floor_and_none_imports_a_higher_one() {
+    let sources = sources();
+    let homeless = sources.iter().filter_map(Source::module).filter(|module| floor(module).is_none());
+    assert_none(homeless.map(|module| format!("{module} has no floor")));
+    assert_none(sources.iter().filter_map(|source| source.module().map(|module| (source, module))).flat_map(
+        |(source, module)| source.complaints(move |line| import_complaint(module, line)).collect::<Vec<_>>(),
+    ));
+}
+
+#[test]
+fn pure_floors_have_no_disk_no_socket_and_no_clock() {
+    let sources = sources();
+    let pure = sources.iter().filter(|source| {
+        // `clock` is where the machine's clock is wrapped, for floor 4 to hold.
+        source.module().is_some_and(|module| module != "clock" && floor(module).is_some_and(|floor| floor <= PURE))
+    });
+    assert_none(pure.flat_map(|source| source.complaints(impurity)));
+}
+
+#[test]
+fn a_file_is_one_noun_of_readable_length() {
+    let sources = sources();
+    assert_none(sources.iter().filter_map(|source| {
+        let lines = source.text.lines().count();
+        (lines > LINES_MAX).then(|| format!("{}: {lines} lines, at most {LINES_MAX}", source.path.display()))
+    }));
+    assert_none(sources.iter().filter_map(|source| {
+        let stem = source.path.file_stem()?.to_str()?;
+        let vague = ["utils", "util", "common", "helpers", "helper", "misc", "manager"];
+        let parts = source.path.iter().filter_map(|part| part.to_str()).chain([stem]);
+        parts.into_iter().any(|part| vague.contains(&part)).then(|| format!("{}: a vague name", source.path.display()))
+    }));
+}
+
+#[test]
+fn every_file_begins_with_what_it_is() {
+    let sources = sources();
+    let silent = sources.iter().filter(|source| !source.text.starts_with("//! "));
+    assert_none(silent.map(|source| format!("{}: no module docs first", source.path.display())));
+}
+
+#[test]
+fn nothing_is_unfinished_and_nothing_unwraps() {
+    let sources = sources();
+    assert_none(sources.iter().flat_map(|source| source.complaints(unfinished)));
+}
+
+#[test]
+fn every_document_that_is_mentioned_is_there() {
+    let mut documents = Vec::new();
+    files(Path::new("docs"), "md", &mut documents);
+    for name in ["README.md", "SECURITY.md"] {
+        if let Ok(text) = std::fs::read_to_string(name) {
+            documents.push(Source { path: name.into(), text });
+        }
+    }
+    let links = documents.iter().flat_map(|document| {
+        let dir = document.path.parent().unwrap_or(Path::new(""));
+        document.text.split("](").skip(1).filter_map(move |rest| {
+            let target = rest.split([')', '#']).next().unwrap_or_default();
+            let outside = target.is_empty() || target.contains("://");
+            (!outside && !dir.join(target).exists()).then(|| format!("{}: {target}", document.path.display()))
+        })
+    });
+    assert_none(links);
+
+    let sources = sources();
+    let mentions = sources.iter().flat_map(|source| {
+        source.text.match_indices("docs/").filter_map(move |(at, _)| {
+            let rest = &source.text[at..];
+            let end = rest.find(".md").filter(|end| !rest[..*end].contains(char::is_whitespace))?;
+            let name = &rest[..end + 3];
+            (!Path::new(name).exists()).then(|| format!("{}: {name}", source.path.display()))
+        })
+    });
+    assert_none(mentions);
+}
+
+/// A rule that never complains proves nothing.
+#[test]
+fn the_rules_see_what_they_look_for() {
+    for (module, line, allowed) in [
+        ("evidence", "use crate::ledger::Ledger;", false),
+        ("evidence", "use crate::pki::Certificate;", true),
+        ("jose", "    let x = crate::pki::pem_blocks(text);", false),
+        ("jose", "use crate::{json, vcon};", false),
+        ("jose", "use crate::crypto::sha256;", true),
+        ("ledger", "use crate::witness::Witness;", true),
+        ("witness", "use crate::server::page::Page;", false),
+    ] {
+        assert_eq!(import_complaint(module, line).is_none(), allowed, "{module}: {line}");
+    }
+    assert!(impurity("let now = Utc::now();").is_some() && impurity("let now = clock.now();").is_none());
+    assert!(unfinished("x.unwrap()").is_some() && unfinished("x.unwrap_or(1)").is_none());
+    let source = Source { path: "src/jose/x.rs".into(), text: "a\n// b\n#[cfg(test)]\nx.unwrap()\n".into() };
+    assert_eq!((source.module(), source.code().collect::<Vec<_>>()), (Some("jose"), vec![(1, "a")]));
+}
