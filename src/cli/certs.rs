@@ -41,7 +41,7 @@ enum Action {
         /// The organisation in every name.
         #[arg(long)]
         organisation: String,
-        /// Where lists and certificates will be found, for example http://pki.example.com.
+        /// Where lists and certificates will be found, for example `http://pki.example.com`.
         #[arg(long)]
         base_url: String,
         /// Where the root's encrypted key goes: a medium that leaves the server.

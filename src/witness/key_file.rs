@@ -68,7 +68,7 @@ pub(super) fn write(path: &Path, pkcs8: &[u8], passphrase: Option<&Passphrase>) 
     Ok(durable::write(path, text.as_bytes(), Access::Secret)?)
 }
 
-/// Reads a key that [`write`] kept.
+/// Reads a key that [`write()`] kept.
 pub(super) fn read(path: &Path, passphrase: Option<&Passphrase>) -> Result<SigningKey, KeyFileError> {
     let bytes = Zeroizing::new(durable::read(path, KEY_FILE_BYTES_MAX)?);
     let text = std::str::from_utf8(&bytes).map_err(|_| KeyFileError::Malformed)?;

@@ -1,0 +1,36 @@
+# make check is what a change has to pass; CI runs the same.
+
+.PHONY: check fmt clippy pure doc test deny advisories build image
+
+check: fmt clippy pure doc test deny
+
+fmt:
+	cargo fmt --check
+
+clippy:
+	cargo clippy --locked --all-targets -- -D warnings
+
+# The verifier alone, without disk, socket and clock.
+pure:
+	cargo clippy --locked --no-default-features --lib -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+test:
+	cargo test --locked
+
+# Licences, bans and sources need no network.
+deny:
+	@if command -v cargo-deny >/dev/null; then cargo deny --locked check bans licenses sources; \
+	else echo "cargo-deny is not installed: licences are not checked"; fi
+
+# Needs the advisory database, and so the network.
+advisories:
+	cargo deny --locked check advisories
+
+build:
+	cargo build --locked --release
+
+image:
+	docker build -t affiant .
