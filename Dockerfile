@@ -2,6 +2,15 @@
 # The server and the command line in one image. Only /data is written, so the root file system can be read-only:
 #
 #   docker build -t affiant .
+#
+# Once, to make the authority; the root's key goes to a medium that leaves the server:
+#
+#   docker run --rm -v affiant-data:/data -v ./passphrase:/run/secrets/passphrase:ro -v ./root:/root-key affiant \
+#     certs init --data /data --passphrase-file /run/secrets/passphrase --root-key /root-key/root.pem \
+#     --organisation "Example" --base-url https://ledger.example
+#
+# And then:
+#
 #   docker run --rm --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
 #     -p 8440:8440 -v affiant-data:/data -v ./passphrase:/run/secrets/passphrase:ro affiant
 #

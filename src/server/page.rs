@@ -236,6 +236,8 @@ mod tests {
         for row in &report.rows {
             assert!(html.contains(row.title) && html.contains(&row.code));
         }
+        let signer = report.signatures[0].signer.as_ref().unwrap();
+        assert!(html.contains(&signer.thumbprint), "a name is shown, the thumbprint identifies");
         assert!(html.contains("What this does not prove"));
     }
 }
