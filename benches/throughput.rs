@@ -219,10 +219,8 @@ impl Bench {
         let done = Arc::new(AtomicU64::new(0));
         let workers = (0..CONNECTIONS).map(|_| async {
             while started.elapsed() < time {
-                let (issuance, caller, body) = (self.issuance(), self.caller(), self.call(self.next()));
-                let prepared = tokio::task::spawn_blocking(move || issuance.prepare(&caller, &body)).await;
-                let prepared = prepared.expect("no panic").expect("a good call");
-                self.issuance().commit(prepared, Wait::Included).await.expect("a good call");
+                let call = self.call(self.next());
+                self.issuance().submit(self.caller(), call, Wait::Included).await.expect("a good call");
                 done.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -275,10 +273,7 @@ impl Bench {
             while let Some(record) =
                 records.get(usize::try_from(next.fetch_add(1, Ordering::Relaxed)).expect("an index"))
             {
-                let (issuance, caller, body) = (self.issuance(), self.caller(), record.clone());
-                let prepared = tokio::task::spawn_blocking(move || issuance.prepare(&caller, &body)).await;
-                let prepared = prepared.expect("no panic").expect("a good record");
-                self.issuance().commit(prepared, Wait::Included).await.expect("a good record");
+                self.issuance().submit(self.caller(), record.clone(), Wait::Included).await.expect("a good record");
             }
         });
         futures_util::future::join_all(workers).await;

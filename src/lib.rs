@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 5  main -> cli -> server
-//! 4  ledger  authority  issuance  witness  client  sealed_key  durable
+//! 4  ledger  authority  issuance  witness  client  sealed_key  durable  workers
 //! 3  scorecard
 //! 2  evidence
 //! 1  vcon   jose   pki   tlog
@@ -41,6 +41,8 @@ pub mod ledger;
 pub mod sealed_key;
 #[cfg(feature = "server")]
 pub mod witness;
+#[cfg(feature = "server")]
+pub mod workers;
 
 #[cfg(feature = "server")]
 pub mod cli;

@@ -23,6 +23,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("witness", 4),
     ("client", 4),
     ("sealed_key", 4),
+    ("workers", 4),
     ("durable", 4),
     ("server", 5),
     ("cli", 5),

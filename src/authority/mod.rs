@@ -104,6 +104,8 @@ pub struct Authority {
     /// Those that issue leaves, oldest first.
     issuing: RwLock<Vec<Arc<SigningAuthority>>>,
     credentials: RwLock<HashMap<IssuerId, Arc<IssuerCredential>>>,
+    /// The newest lists, read once after every change: each record that is issued is verified against them.
+    newest_crls: RwLock<Option<Arc<[PublishedCrl]>>>,
     _lock: File,
 }
 
@@ -158,6 +160,7 @@ impl Authority {
             state: Mutex::new(state.clone()),
             issuing: RwLock::default(),
             credentials: RwLock::default(),
+            newest_crls: RwLock::default(),
             _lock: lock,
         };
         let root_signer: Arc<dyn Signer> = Arc::new(root_key);
@@ -213,6 +216,7 @@ impl Authority {
             state: Mutex::new(state),
             issuing: RwLock::new(issuing),
             credentials: RwLock::default(),
+            newest_crls: RwLock::default(),
             _lock: lock,
         })
     }
@@ -269,6 +273,12 @@ impl Authority {
         Ok((summary, certificate))
     }
 
+    /// The issuer to whom a certificate of ours was issued; `None` for an authority's own and for others' certificates.
+    #[must_use]
+    pub fn issuer_of(&self, thumbprint: &str) -> Option<IssuerId> {
+        self.lock_state().certificate(thumbprint).ok().and_then(|record| record.issuer.clone())
+    }
+
     /// What has not been acknowledged, in the order in which it happened.
     #[must_use]
     pub fn pending_events(&self) -> Vec<PendingEvent> {
@@ -298,6 +308,7 @@ impl Authority {
     fn commit(&self, state: &mut MutexGuard<'_, State>, next: State) -> Result<(), AuthorityError> {
         next.save(&self.state_path())?;
         **state = next;
+        *self.newest_crls.write().expect(NO_PANIC) = None;
         Ok(())
     }
 

@@ -159,12 +159,16 @@ impl Authority {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn current_crls(&self) -> Result<Vec<PublishedCrl>, AuthorityError> {
-        let records: Vec<CrlRecord> = {
-            let state = self.lock_state();
-            state.authorities.iter().filter_map(|authority| state.latest_crl(&authority.name).cloned()).collect()
-        };
-        records.iter().map(|record| self.read_crl(record)).collect()
+    pub fn current_crls(&self) -> Result<Arc<[PublishedCrl]>, AuthorityError> {
+        if let Some(newest) = &*self.newest_crls.read().expect(NO_PANIC) {
+            return Ok(Arc::clone(newest));
+        }
+        // The state stays locked until they are kept, so that no change comes between.
+        let state = self.lock_state();
+        let records = state.authorities.iter().filter_map(|authority| state.latest_crl(&authority.name));
+        let newest: Arc<[PublishedCrl]> = records.map(|record| self.read_crl(record)).collect::<Result<_, _>>()?;
+        *self.newest_crls.write().expect(NO_PANIC) = Some(Arc::clone(&newest));
+        Ok(newest)
     }
 
     /// The newest list of one authority: what its distribution point gives.

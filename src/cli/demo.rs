@@ -212,9 +212,7 @@ impl Stage {
         wait: Wait,
     ) -> anyhow::Result<crate::issuance::Receipt> {
         let caller = Caller { issuer: self.issuer.clone(), may_anchor_foreign: false };
-        let (working, bytes) = (issuance.clone(), vcon.to_bytes());
-        let prepared = tokio::task::spawn_blocking(move || working.prepare(&caller, &bytes)).await??;
-        Ok(issuance.commit(prepared, wait).await?)
+        Ok(issuance.submit(caller, vcon.to_bytes(), wait).await?)
     }
 
     /// The bundle of a call with its recording, and where it was written.

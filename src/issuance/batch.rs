@@ -3,13 +3,18 @@
 //! A batch needs no state of its own to be resumed: the same line twice is one record, and gives the same receipt.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, stream};
 
 use super::{Caller, Issuance, Receipt, SubmitError, Wait};
+use crate::ledger::AppendError;
+use crate::workers::WorkError;
 
 /// Lines that are worked on at a time: enough to fill the sequencer's batches while cores sign.
 const LINES_IN_FLIGHT: usize = 256;
+/// Before a line is tried again that found everybody busy: a commit's time.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 /// One line of a batch.
 #[derive(Debug)]
@@ -75,14 +80,12 @@ pub fn run_batch(
 }
 
 async fn one(issuance: Arc<Issuance>, caller: Caller, wait: Wait, bytes: Vec<u8>) -> Result<Receipt, SubmitError> {
+    let bytes: Arc<[u8]> = bytes.into();
     loop {
-        let (working, who, body) = (issuance.clone(), caller.clone(), bytes.clone());
-        let prepared = tokio::task::spawn_blocking(move || working.prepare(&who, &body)).await;
-        let prepared = prepared.map_err(|_| SubmitError::Append(crate::ledger::AppendError::Stopped))??;
-        match issuance.commit(prepared, wait).await {
-            // The ledger is busy with others; a batch has time.
-            Err(SubmitError::Append(crate::ledger::AppendError::Busy)) => {
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        match issuance.submit(caller.clone(), bytes.clone(), wait).await {
+            // Others are served before; a batch has time.
+            Err(SubmitError::Append(AppendError::Busy) | SubmitError::Work(WorkError::Busy)) => {
+                tokio::time::sleep(BUSY_PAUSE).await;
             }
             other => return other,
         }

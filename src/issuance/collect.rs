@@ -55,7 +55,7 @@ impl Issuance {
             bundle.proof = Some(proof.to_string().into_bytes());
             bundle.checkpoint_tokens = round.map(|round| round.tokens).unwrap_or_default();
         }
-        bundle.crls = self.authority.current_crls()?.into_iter().map(|crl| crl.der).collect();
+        bundle.crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
         Ok(bundle)
     }
 

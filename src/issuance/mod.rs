@@ -27,6 +27,7 @@ use crate::ledger::Ledger;
 use crate::scorecard::Scorecard;
 use crate::tlog::LogPolicy;
 use crate::vcon::VconLimits;
+use crate::workers::Workers;
 
 /// Everything that issuing needs.
 pub struct Issuance {
@@ -42,6 +43,8 @@ pub struct Issuance {
     pub log_policy: LogPolicyFile,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// The threads that sign and verify.
+    pub workers: Workers,
     /// What a vCon may cost.
     pub limits: VconLimits,
     /// How long a caller may wait for witnesses.

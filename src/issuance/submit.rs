@@ -1,5 +1,7 @@
 //! One submission: scored and signed, or verified; then appended.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
@@ -15,6 +17,7 @@ use crate::jose::NewSignature;
 use crate::json::check_strict;
 use crate::ledger::{AppendError, Particulars, ReadError, SealedBody, Stage, Submission};
 use crate::vcon::{Form, SYNTAX, Vcon, VconError};
+use crate::workers::WorkError;
 
 /// Characters of a uuid or of what stands in its place.
 const UUID_CHARACTERS_MAX: usize = 64;
@@ -61,6 +64,9 @@ pub enum SubmitError {
     /// What we have just signed does not verify: a fault of ours, and nothing was appended.
     #[error("the record that was just signed does not verify: {}", .0.verdict.reason)]
     OwnRecordWrong(Box<ValidationReport>),
+    /// The workers.
+    #[error(transparent)]
+    Work(#[from] WorkError),
     /// The ledger.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -82,6 +88,21 @@ enum PreparedKind {
 }
 
 impl Issuance {
+    /// Takes a submission all the way: prepared by one of the workers, put into the ledger, waited for.
+    ///
+    /// # Errors
+    /// When it cannot be issued or anchored, or the ledger does not take it.
+    pub async fn submit(
+        self: &Arc<Self>,
+        caller: Caller,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+        wait: Wait,
+    ) -> Result<Receipt, SubmitError> {
+        let issuance = Arc::clone(self);
+        let prepared = self.workers.run(move || issuance.prepare(&caller, bytes.as_ref())).await??;
+        self.commit(prepared, wait).await
+    }
+
     /// Does the work of a submission that needs no disk: parse, score, sign, verify, seal. Blocks for a signature.
     ///
     /// # Errors
@@ -211,11 +232,8 @@ impl Issuance {
         let issuer = caller.issuer.as_str();
         let signer = report.signatures.iter().find_map(|signature| signature.signer.as_ref());
         let signer = signer.and_then(|shown| shown.thumbprint.parse::<Sha256Digest>().ok());
-        let registered = signer.is_some_and(|signer| {
-            self.authority
-                .certificate(&signer.to_string())
-                .is_ok_and(|(summary, _)| summary.issuer.as_ref() == Some(&caller.issuer))
-        });
+        let registered = signer.and_then(|signer| self.authority.issuer_of(&signer.to_string()));
+        let registered = registered.as_ref() == Some(&caller.issuer);
         if !registered && !caller.may_anchor_foreign {
             return Err(SubmitError::ForeignRecord);
         }
@@ -245,7 +263,7 @@ impl Issuance {
 
     fn verify_own(&self, record: Vec<u8>, now: DateTime<Utc>) -> Result<ValidationReport, SubmitError> {
         let mut bundle = Bundle::of_record(record);
-        bundle.crls = self.authority.current_crls()?.into_iter().map(|crl| crl.der).collect();
+        bundle.crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
         Ok(self.verifier.verify(&bundle, now))
     }
 

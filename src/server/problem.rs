@@ -11,6 +11,7 @@ use crate::evidence::{ArchiveError, ValidationReport};
 use crate::issuance::{BatchError, CollectError, SubmitError};
 use crate::ledger::{AppendError, ReadError, TileReadError};
 use crate::vcon::VconError;
+use crate::workers::WorkError;
 
 /// A problem as the caller sees it (RFC 9457 §3).
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -121,6 +122,7 @@ impl From<SubmitError> for Problem {
                 Self::new("foreign-record", "Signed by somebody else", StatusCode::FORBIDDEN, detail)
             }
             SubmitError::OwnRecordWrong(report) => Self::internal(&format!("{detail} {}", report.verdict.code())),
+            SubmitError::Work(error) => error.into(),
             SubmitError::Append(error) => error.into(),
             SubmitError::Read(error) => error.into(),
         }
@@ -234,6 +236,15 @@ impl From<BatchError> for Problem {
                 Self::new("too-large", "Too large", StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
             }
             BatchError::Submit(error) => error.into(),
+        }
+    }
+}
+
+impl From<WorkError> for Problem {
+    fn from(error: WorkError) -> Self {
+        match error {
+            WorkError::Busy => Self::busy(),
+            WorkError::Fault => Self::internal(&error),
         }
     }
 }

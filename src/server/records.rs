@@ -40,9 +40,7 @@ pub(super) async fn submit(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let caller = who.caller(query.issuer.as_deref())?;
-    let issuance = state.issuance.clone();
-    let prepared = web::block(move || issuance.prepare(&caller, &body)).await??;
-    let receipt = state.issuance.commit(prepared, query.wait).await?;
+    let receipt = state.issuance.submit(caller, body, query.wait).await?;
     let mut response = if receipt.repeated { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.insert_header(("Location", receipt.links.record.as_str())).json(receipt))
 }

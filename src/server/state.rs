@@ -26,6 +26,7 @@ use crate::scorecard::Scorecard;
 use crate::tlog::{LogPolicy, VerifierKey};
 use crate::vcon::VconLimits;
 use crate::witness::{TimestampClient, WitnessClient};
+use crate::workers::Workers;
 
 /// Between a witness's or authority's question and answer.
 const WITNESS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -114,6 +115,7 @@ impl AppState {
             verifier: Verifier::new(trust),
             log_policy,
             clock: clock.clone(),
+            workers: Workers::start().context("starting the workers")?,
             limits,
             witnessed_timeout: Duration::from_millis(config.ledger.witnessed_timeout_ms),
         });

@@ -3,7 +3,7 @@
 use actix_multipart::Multipart;
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::web::{Data, Payload};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, post, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, post};
 use futures_util::StreamExt as _;
 
 use super::{AppState, Problem};
@@ -37,7 +37,7 @@ pub(super) async fn verify(
         (whole_body(&state, payload).await?, Vec::new())
     };
     let shared = state.clone();
-    let report = web::block(move || report(&shared, record, recordings)).await??;
+    let report = state.issuance.workers.run(move || report(&shared, record, recordings)).await??;
     metrics::counter!("affiant_verifications_total", "indication" => report.verdict.indication.name()).increment(1);
     let html = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
     if html.is_some_and(|accept| accept.contains("text/html")) {
@@ -66,7 +66,7 @@ fn report(state: &AppState, bytes: Vec<u8>, recordings: Vec<SuppliedRecording>) 
             }
             None => {
                 bundle.ledger_denies = bundle.proof.is_none();
-                bundle.crls.extend(issuance.authority.current_crls()?.into_iter().map(|crl| crl.der));
+                bundle.crls.extend(issuance.authority.current_crls()?.iter().map(|crl| crl.der.clone()));
             }
         }
     }
