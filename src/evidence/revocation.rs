@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::memo::Memo;
 use crate::pki::{Certificate, Crl, RevocationReason, RevocationStatus, RevokedEntry};
 
 /// What the revocation lists at hand say of a certificate.
@@ -30,6 +31,25 @@ impl Standing {
     }
 }
 
+/// A revocation list, and under whom its signature was checked before.
+#[derive(Debug)]
+pub(super) struct KnownCrl {
+    crl: Crl,
+    // By the thumbprint of the issuer's certificate.
+    signed_by: Memo<[u8; 32], bool>,
+}
+
+impl KnownCrl {
+    /// Parses a list; `None` when it is none, so that it says nothing of anybody.
+    pub(super) fn parse(der: &[u8]) -> Option<Self> {
+        Some(Self { crl: Crl::from_der(der).ok()?, signed_by: Memo::default() })
+    }
+
+    fn is_signed_by(&self, issuer: &Certificate) -> bool {
+        *self.signed_by.get(*issuer.thumbprint(), || self.crl.check_signature(issuer).is_ok())
+    }
+}
+
 /// Tells the standing of `certificate`, whose issuer is `issuer`, as of `now`.
 ///
 /// `trusted` is the trusted time of the signature, where there is one: then a list is fresh that was made no earlier
@@ -37,19 +57,22 @@ impl Standing {
 pub(super) fn standing(
     certificate: &Certificate,
     issuer: &Certificate,
-    crls: &[Arc<Crl>],
-    is_signed_by: impl Fn(&Crl, &Certificate) -> bool,
+    crls: &[Arc<Option<KnownCrl>>],
     trusted: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Standing {
     let mut newest: Option<(&Crl, RevocationStatus)> = None;
     let mut reason = "no revocation list of the issuer is at hand".to_owned();
-    for crl in crls.iter().filter(|crl| crl.issuer() == certificate.issuer() && crl.this_update() <= now) {
+    for known in crls.iter().filter_map(|known| known.as_ref().as_ref()) {
+        let crl = &known.crl;
+        if crl.issuer() != certificate.issuer() || crl.this_update() > now {
+            continue;
+        }
         if let Err(error) = crl.check_rules() {
             reason = error.to_string();
             continue;
         }
-        if !is_signed_by(crl, issuer) {
+        if !known.is_signed_by(issuer) {
             "a revocation list is not rightly signed by the issuer".clone_into(&mut reason);
             continue;
         }

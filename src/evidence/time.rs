@@ -11,7 +11,7 @@ use crate::crypto::sha256;
 use crate::pki::timestamp::Timestamp;
 use crate::pki::{Budget, Certificate, PathOutcome, PathProfile, find_path};
 use crate::tlog::merkle::leaf_hash;
-use crate::tlog::{SignedCheckpoint, TlogProof, Witnessing};
+use crate::tlog::{LogPolicy, SignedCheckpoint, TlogProof, Witnessing};
 use crate::vcon::Vcon;
 
 /// Tokens of each kind that are looked at: a few authorities and renewals; each costs signatures.
@@ -200,7 +200,7 @@ impl Verifier {
             "the proof is right, but the trust policy knows no log".clone_into(&mut report.reason);
             return (report, Some(proof), None);
         };
-        match policy.witnessing(proof.checkpoint()) {
+        match &*self.witnessing(policy, proof.checkpoint()) {
             Err(error) => {
                 report.reason = format!("the proof leads to a checkpoint that does not count: {error}");
                 (report, Some(proof), None)
@@ -214,9 +214,15 @@ impl Verifier {
                     Some(false) => "in the log, but not yet cosigned by enough witnesses".into(),
                     _ => format!("entry {} of the log, under its checkpoint of {}", parsed.index, checkpoint.size()),
                 };
-                (report, Some(proof), Some(witnessing))
+                (report, Some(proof), Some(witnessing.clone()))
             }
         }
+    }
+
+    /// Who signed and cosigned a checkpoint: the same for every record under it.
+    fn witnessing(&self, policy: &LogPolicy, checkpoint: &SignedCheckpoint) -> Arc<Result<Witnessing, String>> {
+        let key = sha256(checkpoint.note().to_string().as_bytes());
+        self.witnessings.get(key, || policy.witnessing(checkpoint).map_err(|error| error.to_string()))
     }
 
     /// The newest witnessed checkpoint inside the signed payload: the record was signed after it.
@@ -226,17 +232,13 @@ impl Verifier {
             .filter(|attachment| attachment.purpose() == Some("ledger-checkpoint"))
             .filter_map(|attachment| {
                 let note = attachment.content().bytes().ok()??.into_owned();
-                let witnessed = self.witnessed.get(sha256(&note), || {
-                    let checkpoint = SignedCheckpoint::parse(&note).ok()?;
-                    let witnessing = policy.witnessing(&checkpoint).ok()?;
-                    let foreign = witnessing
-                        .cosignatures()
-                        .iter()
-                        .filter(|one| !self.policy().own_witnesses.contains(one.witness.key().name()));
-                    let newest = foreign.map(|one| one.time).max()?;
-                    DateTime::from_timestamp(i64::try_from(newest).ok()?, 0)
-                });
-                *witnessed
+                let checkpoint = SignedCheckpoint::parse(&note).ok()?;
+                let witnessing = self.witnessing(policy, &checkpoint);
+                let cosignatures = witnessing.as_ref().as_ref().ok()?.cosignatures();
+                let own = &self.policy().own_witnesses;
+                let foreign = cosignatures.iter().filter(|one| !own.contains(one.witness.key().name()));
+                let newest = foreign.map(|one| one.time).max()?;
+                DateTime::from_timestamp(i64::try_from(newest).ok()?, 0)
             })
             .max()
     }

@@ -12,14 +12,15 @@ use super::report::{
     Answer, CertificateShown, LedgerReport, LedgerStatus, NOT_PROVED, RecordingReport, SignatureReport, SubIndication,
     Times, ValidationReport, Verdict,
 };
-use super::revocation::{Standing, standing};
+use super::revocation::{KnownCrl, Standing, standing};
 use super::rows::{existed_by_row, ledger_row, recording_row, row, sentence, signed_by_row, unaltered_row};
 use super::time::{JudgedToken, TimeEvidence};
 use super::{Bundle, Record, RecordError, TrustPolicy};
 use crate::clock::format_time;
 use crate::crypto::{Sha256, SignatureError, sha256};
 use crate::jose::{Jws, JwsSignature};
-use crate::pki::{Budget, Certificate, CertificateError, CertificationPath, Crl, PathOutcome, find_path};
+use crate::pki::{Budget, Certificate, CertificateError, CertificationPath, PathOutcome, find_path};
+use crate::tlog::Witnessing;
 use crate::vcon::{Content, VconLimits, validate};
 
 /// The version of the report's shape.
@@ -33,10 +34,9 @@ pub struct Verifier {
     policy: TrustPolicy,
     limits: VconLimits,
     signers: Memo<[u8; 32], Signer>,
-    crls: Memo<[u8; 32], Option<Arc<Crl>>>,
-    crl_signatures: Memo<([u8; 32], [u8; 32]), bool>,
+    crls: Memo<[u8; 32], Option<KnownCrl>>,
     pub(super) tokens: Memo<([u8; 32], [u8; 32]), JudgedToken>,
-    pub(super) witnessed: Memo<[u8; 32], Option<DateTime<Utc>>>,
+    pub(super) witnessings: Memo<[u8; 32], Result<Witnessing, String>>,
 }
 
 /// The signer's certificate and the path from it.
@@ -62,9 +62,8 @@ impl Verifier {
             limits: VconLimits::default(),
             signers: Memo::default(),
             crls: Memo::default(),
-            crl_signatures: Memo::default(),
             tokens: Memo::default(),
-            witnessed: Memo::default(),
+            witnessings: Memo::default(),
         }
     }
 
@@ -303,11 +302,7 @@ impl Verifier {
         let (not_before, not_after) = window(path);
         let standing_of = |depth: usize| {
             let [certificate, issuer] = [&path.certificates()[depth], &path.certificates()[depth + 1]];
-            let is_signed_by = |crl: &Crl, issuer: &Certificate| {
-                let key = (sha256(crl.der()), *issuer.thumbprint());
-                *self.crl_signatures.get(key, || crl.check_signature(issuer).is_ok())
-            };
-            standing(certificate, issuer, context.crls, is_signed_by, trusted, now)
+            standing(certificate, issuer, context.crls, trusted, now)
         };
         // An anchor that signs for itself is revoked by taking it out of the trust policy.
         let authorities: Vec<Standing> = (1..path.certificates().len().max(1) - 1).map(standing_of).collect();
@@ -449,12 +444,8 @@ impl Verifier {
         Signer { leaf, outcome, topmost_offered }
     }
 
-    fn parsed_crls(&self, bundle: &Bundle) -> Vec<Arc<Crl>> {
-        let parse = |der: &Vec<u8>| {
-            let parsed = self.crls.get(sha256(der), || Crl::from_der(der).ok().map(Arc::new));
-            (*parsed).clone()
-        };
-        bundle.crls.iter().take(CRLS_MAX).filter_map(parse).collect()
+    fn parsed_crls(&self, bundle: &Bundle) -> Vec<Arc<Option<KnownCrl>>> {
+        bundle.crls.iter().take(CRLS_MAX).map(|der| self.crls.get(sha256(der), || KnownCrl::parse(der))).collect()
     }
 }
 
@@ -468,7 +459,7 @@ struct Context<'a> {
     bundle: &'a Bundle,
     record: &'a Record,
     time: &'a TimeEvidence,
-    crls: &'a [Arc<Crl>],
+    crls: &'a [Arc<Option<KnownCrl>>],
     recordings: &'a [RecordingReport],
     now: DateTime<Utc>,
 }

@@ -119,7 +119,7 @@ impl Issuance {
             None => Err(VconError::NotAVcon.into()),
             Some(Form::Encrypted) => Err(SubmitError::Encrypted),
             Some(Form::Signed) => self.anchor(caller, bytes, submitted),
-            Some(Form::Unsigned) => self.issue(caller, bytes, submitted),
+            Some(Form::Unsigned) => self.issue(caller, Vcon::from_strict(document, &self.limits)?, submitted),
         }
     }
 
@@ -183,9 +183,8 @@ impl Issuance {
         Ok(())
     }
 
-    fn issue(&self, caller: &Caller, bytes: &[u8], submitted: Sha256Digest) -> Result<Prepared, SubmitError> {
+    fn issue(&self, caller: &Caller, mut vcon: Vcon, submitted: Sha256Digest) -> Result<Prepared, SubmitError> {
         let now = self.clock.now();
-        let mut vcon = Vcon::parse(bytes, &self.limits)?;
         vcon.check_critical()?;
         let uuid = uuid_of(&vcon)?;
         let issuer = caller.issuer.as_str();

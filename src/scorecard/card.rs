@@ -1,7 +1,7 @@
 //! A scorecard as its file has it.
 
 use chrono::{DateTime, Utc};
-use regex_lite::Regex;
+use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 use crate::clock::parse_time;
@@ -14,6 +14,8 @@ const CHECKS_MAX: usize = 100;
 const PHRASES_MAX: usize = 50;
 /// Characters of one phrase: a sentence or two.
 const PHRASE_CHARACTERS_MAX: usize = 500;
+/// Bytes of a compiled phrase: what the longest honest one needs, many times over.
+const REGEX_BYTES_MAX: usize = 1 << 20;
 
 /// Whose turns a check looks at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -164,7 +166,10 @@ impl Scorecard {
                 return Err(ScorecardError::Count(check.key));
             }
             let phrases = check.phrases.iter().map(|phrase| {
-                (phrase.len() <= PHRASE_CHARACTERS_MAX).then(|| Regex::new(&format!("(?i){phrase}")).ok()).flatten()
+                let short = phrase.len() <= PHRASE_CHARACTERS_MAX;
+                short.then(|| {
+                    RegexBuilder::new(phrase).case_insensitive(true).size_limit(REGEX_BYTES_MAX).build().ok()
+                })?
             });
             let phrases: Option<Vec<Regex>> = phrases.collect();
             checks.push(Check {

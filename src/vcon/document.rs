@@ -54,6 +54,14 @@ impl Vcon {
         check_strict(bytes, &limits.json)?;
         let value = serde_json::from_slice(bytes).expect("the strict gate takes less than the parser does");
         let Value::Object(document) = value else { return Err(VconError::NotAVcon) };
+        Self::from_strict(document, limits)
+    }
+
+    /// Takes a document that passed the strict gate.
+    ///
+    /// # Errors
+    /// When it is no vCon, or passes a limit.
+    pub fn from_strict(document: Map<String, Value>, limits: &VconLimits) -> Result<Self, VconError> {
         match Form::of(&document) {
             None => return Err(VconError::NotAVcon),
             Some(Form::Unsigned) => {}
