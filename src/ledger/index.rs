@@ -92,6 +92,8 @@ impl Index {
 
     pub(super) fn insert(&self, record: &IndexedRecord) -> Result<(), IndexError> {
         let index = record.index.to_be_bytes();
+        // The body first: whoever finds a record by a name goes on to it.
+        self.bodies.insert(index, &record.body.to_bytes())?;
         self.records.insert(record.record.0, &index)?;
         if let Some((uuid, submitted)) = &record.personal {
             self.uuids.insert(pair(&record.issuer, uuid.as_bytes()), &index)?;
@@ -99,7 +101,6 @@ impl Index {
             self.submissions.insert(pair(&record.issuer, &submitted.0), &index)?;
         }
         self.sequences.insert(pair(&record.issuer, &record.seq.to_be_bytes()), &index)?;
-        self.bodies.insert(index, &record.body.to_bytes())?;
         Ok(())
     }
 

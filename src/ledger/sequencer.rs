@@ -1,7 +1,7 @@
 //! The sequencer: one thread that gives every entry its place.
 //!
 //! It closes a batch with whatever is waiting, and then goes the write path of `docs/ARCHITECTURE.md`: bodies to the
-//! vault, entries to the journal (the commit point), index, tiles, checkpoint, answers. A step that fails before the
+//! vault, entries to the journal (the commit point), tiles, index, checkpoint, answers. A step that fails before the
 //! commit point refuses its batch; one that fails after it stops the thread, and a restart finishes what was begun.
 
 use std::collections::HashMap;
@@ -156,6 +156,9 @@ struct Placed {
     reply: Reply,
 }
 
+/// A submission of what was there before, at which index.
+type Repeat = (u64, Stage, Reply);
+
 impl Sequencer {
     /// Runs until it is told to stop, or must.
     pub(super) fn run(mut self) {
@@ -240,9 +243,9 @@ impl Sequencer {
             }
         };
         let mut next = self.position.clone();
-        let placed = self.place(batch, time, &mut next)?;
+        let (placed, repeats) = self.place(batch, time, &mut next)?;
         if placed.is_empty() {
-            return Ok(());
+            return self.answer_repeats(repeats);
         }
         let frame = Batch {
             first: self.size(),
@@ -259,10 +262,14 @@ impl Sequencer {
                 self.vault.abandon();
                 self.journal.abandon();
                 self.shared.note_full(true);
-                for placed in placed {
-                    let _ = placed.reply.send(Err(AppendError::Full));
+                // Those that repeat a refused one are refused with it.
+                let (fresh, known): (Vec<_>, Vec<_>) =
+                    repeats.into_iter().partition(|(index, ..)| *index >= self.size());
+                let refused = placed.into_iter().map(|placed| placed.reply);
+                for reply in refused.chain(fresh.into_iter().map(|(_, _, reply)| reply)) {
+                    let _ = reply.send(Err(AppendError::Full));
                 }
-                return Ok(());
+                return self.answer_repeats(known);
             }
             Err(fault) => return Err(fault.into()),
         }
@@ -270,6 +277,7 @@ impl Sequencer {
         self.position = next;
         let entries = placed.len();
         self.after_commit(placed)?;
+        self.answer_repeats(repeats)?;
         tracing::debug!(
             tree_size = self.size(),
             entries,
@@ -280,9 +288,17 @@ impl Sequencer {
         Ok(())
     }
 
-    /// Index and tiles, and the answers to those who do not wait for a checkpoint.
+    /// Tiles and index, and the answers to those who do not wait for a checkpoint.
+    ///
+    /// In this order, so that what the index or a receipt names can be read.
     fn after_commit(&mut self, placed: Vec<Placed>) -> Result<(), Fault> {
-        for Placed { entry, bytes, body, stage, reply } in placed {
+        for placed in &placed {
+            let closed = self.shared.closing.append(leaf_hash(&placed.bytes));
+            self.tiles.push(&placed.bytes, &closed)?;
+        }
+        self.tiles.write()?;
+        self.shared.set_size(self.size());
+        for Placed { entry, body, .. } in &placed {
             if let (Some((body, at)), Some(record)) = (body, entry.event.record()) {
                 self.shared.index.insert(&IndexedRecord {
                     index: entry.index,
@@ -290,11 +306,12 @@ impl Sequencer {
                     issuer: record.issuer.clone(),
                     seq: record.seq,
                     personal: Some((body.particulars().uuid.clone(), body.particulars().submitted)),
-                    body: at,
+                    body: *at,
                 })?;
             }
-            let closed = self.shared.closing.append(leaf_hash(&bytes));
-            self.tiles.push(&bytes, &closed)?;
+        }
+        self.shared.index.set_watermark(self.size(), self.vault.end())?;
+        for Placed { entry, stage, reply, .. } in placed {
             let index = entry.index;
             let receipt = Receipt { entry, checkpoint: None, repeated: false };
             if stage == Stage::Accepted {
@@ -303,19 +320,29 @@ impl Sequencer {
                 self.state.waiting.push((index, receipt, reply));
             }
         }
-        self.tiles.write()?;
-        self.shared.index.set_watermark(self.size(), self.vault.end())?;
-        self.shared.set_size(self.size());
         Ok(())
     }
 
-    /// Gives each submission its place, or the receipt of the one that was there before it.
+    /// Gives those who sent what is in the ledger the receipt of it.
+    fn answer_repeats(&mut self, repeats: Vec<Repeat>) -> Result<(), Fault> {
+        for (index, stage, reply) in repeats {
+            let receipt = Receipt { entry: self.shared.entry(index)?, checkpoint: None, repeated: true };
+            if stage == Stage::Accepted {
+                let _ = reply.send(Ok(receipt));
+            } else {
+                self.state.waiting.push((index, receipt, reply));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives each submission its place, or that of the one that was there before it.
     fn place(
         &mut self,
         batch: Vec<(Submission, Stage, Reply)>,
         time: DateTime<Utc>,
         next: &mut Position,
-    ) -> Result<Vec<Placed>, Fault> {
+    ) -> Result<(Vec<Placed>, Vec<Repeat>), Fault> {
         let mut placed: Vec<Placed> = Vec::with_capacity(batch.len());
         // What this batch holds already, by the names under which the index would know it.
         let mut fresh: HashMap<(String, Sha256Digest), u64> = HashMap::new();
@@ -368,19 +395,7 @@ impl Sequencer {
             }
             placed.push(self.place_one(submission, stage, reply, time, next));
         }
-        for (index, stage, reply) in repeats {
-            let entry = match placed.iter().find(|placed| placed.entry.index == index) {
-                Some(placed) => placed.entry.clone(),
-                None => self.shared.entry(index)?,
-            };
-            let receipt = Receipt { entry, checkpoint: None, repeated: true };
-            self.state.waiting.push((index, receipt, reply));
-            if stage == Stage::Accepted && index < self.size() {
-                let (_, receipt, reply) = self.state.waiting.pop().expect("just pushed");
-                let _ = reply.send(Ok(receipt));
-            }
-        }
-        Ok(placed)
+        Ok((placed, repeats))
     }
 
     fn place_one(
