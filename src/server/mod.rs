@@ -3,6 +3,7 @@
 mod admin;
 mod auth;
 mod batches;
+mod body;
 mod certificates;
 pub mod config;
 mod index;

@@ -1,12 +1,13 @@
 //! `/v1/records`: submit, list, read, collect, erase.
 
 use actix_web::http::header::{CONTENT_DISPOSITION, ContentType};
-use actix_web::web::{Bytes, Data, Json, Path, Query};
+use actix_web::web::{Data, Json, Path, Query};
 use actix_web::{HttpResponse, delete, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::auth::Authenticated;
+use super::body::WholeBody;
 use super::{AppState, Problem};
 use crate::crypto::Sha256Digest;
 use crate::issuance::{Receipt, Wait};
@@ -37,10 +38,10 @@ pub(super) async fn submit(
     state: Data<AppState>,
     who: Authenticated,
     query: Query<SubmitQuery>,
-    body: Bytes,
+    body: WholeBody,
 ) -> Result<HttpResponse, Problem> {
     let caller = who.caller(query.issuer.as_deref())?;
-    let receipt = state.issuance.submit(caller, body, query.wait).await?;
+    let receipt = state.issuance.submit(caller, body.0, query.wait).await?;
     let mut response = if receipt.repeated { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.insert_header(("Location", receipt.links.record.as_str())).json(receipt))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::error::JsonPayloadError;
 use actix_web::middleware::{Compress, DefaultHeaders};
 use actix_web::web::{self, Data, JsonConfig, PathConfig, PayloadConfig, QueryConfig, ServiceConfig};
 use actix_web::{App, HttpServer};
@@ -46,11 +47,7 @@ pub fn run(state: AppState) -> anyhow::Result<Running> {
         App::new()
             .app_data(shared.clone())
             .app_data(PayloadConfig::new(record_bytes_max))
-            .app_data(
-                JsonConfig::default()
-                    .limit(ADMIN_BYTES_MAX)
-                    .error_handler(|error, _| Problem::bad_request(error.to_string()).into()),
-            )
+            .app_data(JsonConfig::default().limit(ADMIN_BYTES_MAX).error_handler(|error, _| admin_body(&error).into()))
             .app_data(QueryConfig::default().error_handler(|error, _| Problem::bad_request(error.to_string()).into()))
             .app_data(PathConfig::default().error_handler(|_, _| Problem::not_found("resource").into()))
             .wrap(Compress::default())
@@ -142,6 +139,15 @@ fn routes(config: &mut ServiceConfig) {
         .service(web::redirect("/docs", "/docs/"))
         .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", ApiDocument::openapi()))
         .default_service(web::to(async || Err::<actix_web::HttpResponse, _>(Problem::not_found("resource"))));
+}
+
+fn admin_body(error: &JsonPayloadError) -> Problem {
+    match error {
+        JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+            Problem::too_large(ADMIN_BYTES_MAX as u64)
+        }
+        other => Problem::bad_request(other.to_string()),
+    }
 }
 
 async fn witness(state: Data<AppState>) {
