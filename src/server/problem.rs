@@ -153,7 +153,11 @@ impl From<AuthorityError> for Problem {
             AuthorityError::UnknownCertificate(_) => {
                 Self::new("unknown-certificate", "Unknown certificate", StatusCode::NOT_FOUND, detail)
             }
-            AuthorityError::NoCertificate(_) | AuthorityError::NotActive { .. } | AuthorityError::Revoked { .. } => {
+            AuthorityError::UnknownCrl(_) => Self::not_found("revocation list"),
+            AuthorityError::NoCertificate(_)
+            | AuthorityError::NotActive { .. }
+            | AuthorityError::Revoked { .. }
+            | AuthorityError::KeyElsewhere(_) => {
                 Self::new("certificate-not-active", "No active certificate", StatusCode::CONFLICT, detail)
             }
             AuthorityError::RevokedAlready { .. } => {
