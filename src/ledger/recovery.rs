@@ -20,7 +20,10 @@ use crate::crypto::Sha256Digest;
 use crate::evidence::entry::first_prev;
 use crate::evidence::{Entry, EntryDraft, Event};
 use crate::tlog::merkle::{consistency_proof, leaf_hash};
-use crate::tlog::{NodeHash, RootHash, SignedCheckpoint, TileHashes, TreeSize, VerifierKey, VerifierKeyError};
+use crate::tlog::tile::{TILE_WIDTH, bundle_entries};
+use crate::tlog::{
+    NodeHash, RootHash, SignedCheckpoint, TileHashes, TileKind, TilePath, TreeSize, VerifierKey, VerifierKeyError,
+};
 
 /// Why a ledger is not opened.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +65,9 @@ pub enum RecoveryError {
         /// What was asked for.
         wanted: String,
     },
+    /// A record was committed, and its body is not in the vault.
+    #[error("the body of the record in entry {0} is gone from the vault")]
+    BodyGone(u64),
     /// The bodies do not open.
     #[error("the bodies in the vault do not open under this master key")]
     MasterKey,
@@ -124,7 +130,9 @@ impl Recovered {
             snapshot::read(&layout.snapshot())?.unwrap_or_else(|| (Position::empty(), FramePosition::START));
         let tiles = TileWriter::open(&layout.tiles(), position.edge.size())?;
         let mut replay = Replay { position, tiles, last_frame: None, erased: Vec::new() };
-        let end = replay.journal(&SegmentReader::new(&layout.journal()), from, signed.as_ref())?;
+        let reader = SegmentReader::new(&layout.journal());
+        reader.check_reaches(from)?;
+        let end = replay.journal(&reader, from, signed.as_ref())?;
         let Replay { position, mut tiles, last_frame, erased } = replay;
         if let Some(signed) = &signed {
             let (journal, signed) = (position.edge.size().0, signed.checkpoint().size().0);
@@ -132,13 +140,16 @@ impl Recovered {
                 return Err(RecoveryError::ShorterThanSigned { journal, signed });
             }
         }
+        tiles.write()?;
+        let (vault, vault_end) = Vault::open(&layout.vault(), options.master.clone())?;
+        catch_up(&index, &vault, vault_end, &Tiles::new(&layout.tiles()), &position)?;
+        // Until here nothing was cut off: what is refused is left as it was found.
+        let vault = vault.write(vault_end)?;
         let mut journal = SegmentWriter::open(&layout.journal(), end)?;
         if let Some(last) = last_frame {
             journal.rewrite_last(last)?;
         }
         tiles.sync()?;
-        let vault = Vault::open(&layout.vault(), options.master.clone())?;
-        catch_up(&index, &vault, &Tiles::new(&layout.tiles()), &position)?;
         for record in erased {
             if let Some(at) = index.by_record(record)?.map(|at| index.body(at)).transpose()?.flatten() {
                 vault.vault().erase(at)?;
@@ -343,30 +354,42 @@ impl Replay {
     }
 }
 
-/// Brings the index up to the journal from the vault.
-fn catch_up(index: &Index, vault: &VaultWriter, tiles: &Tiles, position: &Position) -> Result<(), RecoveryError> {
+/// Brings the index up to the journal from the vault, whose last whole frame ends at `end`.
+fn catch_up(
+    index: &Index,
+    vault: &Vault,
+    end: FramePosition,
+    tiles: &Tiles,
+    position: &Position,
+) -> Result<(), RecoveryError> {
     let size = position.edge.size().0;
     let (mut known, mut from) = index.watermark()?;
-    if known > size || from > vault.end() {
+    if from > end {
+        // The index never knows of a body that was not durable.
+        return Err(StoreError::Damaged { path: vault.bodies().path(end.segment), offset: end.offset }.into());
+    }
+    if known > size {
         index.clear()?;
         (known, from) = (0, FramePosition::START);
     }
     if known == size {
         return Ok(());
     }
-    let vault_reader = vault.vault();
+    let mut found = vec![false; usize::try_from(size - known).expect("the entries of one disk")];
     let mut indexed = 0_u64;
-    for frame in vault_reader.bodies().scan(from) {
+    let mut scan = vault.bodies().scan(from);
+    while scan.position() < end {
+        let Some(frame) = scan.next() else { break };
         let (at, frame) = frame?;
         let Some((head, _)) = FrameHead::parse(&frame) else { continue };
         // Bodies of a batch that never reached its commit point belong to nobody.
-        if head.index >= size {
+        if !(known..size).contains(&head.index) {
             continue;
         }
         let bytes = tiles.entry(head.index)?;
         let entry = Entry::parse(&bytes).map_err(|_| RecoveryError::Chain(head.index))?;
         let Some(record) = entry.event.record().filter(|record| record.record == head.record) else { continue };
-        let personal = match vault_reader.read(at) {
+        let personal = match vault.read(at) {
             Ok((_, particulars, _)) => Some((particulars.uuid, particulars.submitted)),
             Err(VaultError::Erased) => None,
             Err(VaultError::Store(error)) => return Err(error.into()),
@@ -381,9 +404,32 @@ fn catch_up(index: &Index, vault: &VaultWriter, tiles: &Tiles, position: &Positi
             body: at,
         })?;
         indexed += 1;
+        found[usize::try_from(head.index - known).expect("below the size")] = true;
     }
-    index.set_watermark(size, vault.end())?;
+    check_bodies(tiles, known, &found)?;
+    index.set_watermark(size, end)?;
     index.flush()?;
     tracing::info!(from = known, tree_size = size, records = indexed, "index rebuilt");
+    Ok(())
+}
+
+/// Checks that every record from entry `first` on has its body: `found` says which entries have one.
+fn check_bodies(tiles: &Tiles, first: u64, found: &[bool]) -> Result<(), RecoveryError> {
+    let end = first + found.len() as u64;
+    let width = u64::from(TILE_WIDTH);
+    for bundle in first / width..end.div_ceil(width) {
+        let wide = u16::try_from((end - bundle * width).min(width)).expect("at most 256");
+        let path = TilePath::new(TileKind::Entries, bundle, wide).map_err(TileReadError::from)?;
+        let bytes = tiles.read(path)?;
+        for (index, entry) in (bundle * width..).zip(bundle_entries(&bytes, wide).map_err(TileReadError::from)?) {
+            let Some(found) = index.checked_sub(first).and_then(|at| found.get(usize::try_from(at).ok()?)) else {
+                continue;
+            };
+            let entry = Entry::parse(entry).map_err(|_| RecoveryError::Chain(index))?;
+            if !found && entry.event.record().is_some() {
+                return Err(RecoveryError::BodyGone(index));
+            }
+        }
+    }
     Ok(())
 }

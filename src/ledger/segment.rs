@@ -86,6 +86,21 @@ impl SegmentReader {
         Self { dir: dir.into(), open: Arc::default() }
     }
 
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Checks that what is on the disk reaches as far as `position`, which was durable once.
+    pub(super) fn check_reaches(&self, position: FramePosition) -> Result<(), StoreError> {
+        let path = self.path(position.segment);
+        let length = match std::fs::metadata(&path) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(source) => return Err(StoreError::Io { path, source }),
+        };
+        if length < position.offset { Err(StoreError::Damaged { path, offset: length }) } else { Ok(()) }
+    }
+
     pub(super) fn path(&self, segment: u64) -> PathBuf {
         self.dir.join(format!("{segment:016}.seg"))
     }

@@ -132,8 +132,8 @@ impl FrameHead {
 }
 
 impl Vault {
-    /// Opens the vault in `dir`; frames behind the last whole one, which nothing refers to, are cut off.
-    pub(super) fn open(dir: &Path, master: Arc<SealingKey>) -> Result<VaultWriter, StoreError> {
+    /// Opens the vault in `dir` for reading, and gives where its last whole frame ends.
+    pub(super) fn open(dir: &Path, master: Arc<SealingKey>) -> Result<(Self, FramePosition), StoreError> {
         std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
         let bodies = SegmentReader::new(dir);
         let last = bodies.segments()?.last().copied().unwrap_or(0);
@@ -144,9 +144,14 @@ impl Vault {
         let keys = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&keys_path);
         let keys = keys.map_err(StoreError::io(&keys_path))?;
         sync_dir(dir)?;
-        let slots = keys.metadata().map_err(StoreError::io(&keys_path))?.len().div_ceil(SLOT_BYTES);
-        let bodies = SegmentWriter::open(dir, end)?;
-        let vault = Self { bodies: bodies.reader(), keys: Arc::new(keys), keys_path: keys_path.into(), master };
+        Ok((Self { bodies, keys: Arc::new(keys), keys_path: keys_path.into(), master }, end))
+    }
+
+    /// Goes on to write at `end`; frames behind it, which nothing refers to, are cut off.
+    pub(super) fn write(self, end: FramePosition) -> Result<VaultWriter, StoreError> {
+        let bodies = SegmentWriter::open(self.bodies.dir(), end)?;
+        let slots = self.keys.metadata().map_err(StoreError::io(&self.keys_path))?.len().div_ceil(SLOT_BYTES);
+        let vault = Self { bodies: bodies.reader(), ..self };
         Ok(VaultWriter { vault, bodies, slots, pending_keys: Vec::new(), poisoned: false })
     }
 
@@ -263,10 +268,15 @@ mod tests {
         Arc::new(SealingKey::new(&[1; 32]))
     }
 
+    fn open(dir: &Path, master: Arc<SealingKey>) -> VaultWriter {
+        let (vault, end) = Vault::open(dir, master).unwrap();
+        vault.write(end).unwrap()
+    }
+
     #[test]
     fn a_body_reads_back_until_it_is_erased() {
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = Vault::open(dir.path(), master()).unwrap();
+        let mut writer = open(dir.path(), master());
         let positions: Vec<_> = (0..3u8)
             .map(|n| writer.push(u64::from(n), &SealedBody::seal(Sha256Digest::of(&[n]), particulars(), &[n; 9])))
             .collect();
@@ -275,7 +285,7 @@ mod tests {
         vault.erase(positions[1]).unwrap();
         assert!(matches!(vault.read(positions[1]), Err(VaultError::Erased)));
         drop(writer);
-        let mut writer = Vault::open(dir.path(), master()).unwrap();
+        let mut writer = open(dir.path(), master());
         let fourth = writer.push(3, &SealedBody::seal(Sha256Digest::of(&[3]), particulars(), b"fourth"));
         writer.commit().unwrap();
         for (position, body) in [(positions[0], &[0; 9][..]), (positions[2], &[2; 9]), (fourth, b"fourth")] {
@@ -287,14 +297,14 @@ mod tests {
     #[test]
     fn nothing_of_a_body_is_on_the_disk_in_clear() {
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = Vault::open(dir.path(), master()).unwrap();
+        let mut writer = open(dir.path(), master());
         let position = writer.push(0, &SealedBody::seal(Sha256Digest::of(b"x"), particulars(), b"+12025550100"));
         writer.commit().unwrap();
         for entry in std::fs::read_dir(dir.path()).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
             assert!(!bytes.windows(12).any(|window| window == b"+12025550100"));
         }
-        let other = Vault::open(dir.path(), Arc::new(SealingKey::new(&[2; 32]))).unwrap().vault();
+        let other = open(dir.path(), Arc::new(SealingKey::new(&[2; 32]))).vault();
         assert!(matches!(other.read(position), Err(VaultError::Sealed)));
     }
 }
