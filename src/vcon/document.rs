@@ -101,14 +101,17 @@ impl Vcon {
     /// # Errors
     /// Names the first one.
     pub fn check_critical(&self) -> Result<(), VconError> {
-        let critical = self.document.get("critical").or_else(|| self.document.get("must_support"));
-        match critical.and_then(Value::as_array).and_then(|names| names.first()) {
-            None => Ok(()),
-            Some(name) => {
-                let name = name.as_str().map_or_else(|| name.to_string(), str::to_owned);
-                Err(VconError::CriticalExtension(name.chars().take(64).collect()))
-            }
+        for member in ["critical", "must_support"] {
+            let name = match self.document.get(member) {
+                None | Some(Value::Null) => continue,
+                Some(Value::Array(names)) if names.is_empty() => continue,
+                Some(Value::Array(names)) => &names[0],
+                Some(_) => return Err(VconError::Shape(member, "a list")),
+            };
+            let name = name.as_str().map_or_else(|| name.to_string(), str::to_owned);
+            return Err(VconError::CriticalExtension(name.chars().take(64).collect()));
         }
+        Ok(())
     }
 
     /// The document, member for member.
@@ -356,6 +359,10 @@ mod tests {
     fn a_critical_extension_is_named() {
         let vcon = parse(r#"{"parties":[],"critical":["holograms"]}"#).unwrap();
         assert_eq!(vcon.check_critical(), Err(VconError::CriticalExtension("holograms".into())));
+        let both = parse(r#"{"parties":[],"critical":[],"must_support":["holograms"]}"#).unwrap();
+        assert_eq!(both.check_critical(), Err(VconError::CriticalExtension("holograms".into())));
+        let no_list = parse(r#"{"parties":[],"critical":"holograms"}"#).unwrap();
+        assert_eq!(no_list.check_critical(), Err(VconError::Shape("critical", "a list")));
         assert_eq!(parse(r#"{"parties":[],"critical":[]}"#).unwrap().check_critical(), Ok(()));
     }
 
