@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use affiant::authority::{
@@ -19,7 +19,7 @@ use affiant::crypto::{Signer as _, SigningKey};
 use affiant::evidence::BundleFiles;
 use affiant::ledger::{AuditError, AuditSummary, DirectorySource, audit};
 use affiant::server::config::Config;
-use affiant::server::{AppState, Running, StartOptions, run};
+use affiant::server::{AppState, Running, StartOptions};
 use affiant::tlog::VerifierKey;
 use affiant::vcon::{ContentHash, VconBuilder};
 use chrono::Utc;
@@ -69,6 +69,26 @@ static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
     let log_key = VerifierKey::ed25519(ORIGIN, log_signer.verifying_key()).unwrap();
     Template { files, issuers, log_key }
 });
+
+/// Held while a process is being made: until it runs its own program, it has a share in every file that this one has
+/// open, and so in every lock.
+static FORKING: Mutex<()> = Mutex::new(());
+
+fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    let _alone = FORKING.lock();
+    command.spawn()
+}
+
+/// Waits until no process that is being made has a share in a lock which this one gave up before.
+fn wait_for_forks() {
+    drop(FORKING.lock());
+}
+
+/// Runs a program to its end; `None` where it is not there.
+pub(crate) fn run(command: &mut Command) -> Option<Output> {
+    let child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())).ok()?;
+    Some(child.wait_with_output().unwrap())
+}
 
 fn protection() -> KeyProtection {
     KeyProtection::from(Zeroizing::new(PASSPHRASE.to_owned())).with_cost(ScryptCost::INSECURE)
@@ -179,6 +199,7 @@ impl Place {
     }
 
     pub(crate) fn token(&self, role: Role, issuer: Option<IssuerId>, may_anchor_foreign: bool) -> String {
+        wait_for_forks();
         let store = TokenStore::open(&self.data.join("authority")).unwrap();
         let request = TokenRequest { role, issuer, may_anchor_foreign, expires_at: None };
         store.create(request, self.clock.now()).unwrap().secret.to_string()
@@ -186,6 +207,7 @@ impl Place {
 
     /// The authority, where no server has it.
     pub(crate) fn authority(&self) -> Authority {
+        wait_for_forks();
         Authority::open(&self.data.join("authority"), protection(), self.clock.clone()).unwrap()
     }
 
@@ -208,12 +230,13 @@ impl Place {
     pub(crate) async fn open_with(&self, clock: Arc<dyn Clock>, options: StartOptions) -> anyhow::Result<AppState> {
         let config = Config::load(Some(&self.config_file())).unwrap();
         let options = StartOptions { key_cost: Some(ScryptCost::INSECURE), ..options };
+        wait_for_forks();
         AppState::open(config, Zeroizing::new(PASSPHRASE.to_owned()), options, clock, None).await
     }
 
     /// A server in this process, under this place's own clock.
     pub(crate) async fn serve(&self) -> InProcess {
-        InProcess::of(run(self.open().await.unwrap()).unwrap())
+        InProcess::of(affiant::server::run(self.open().await.unwrap()).unwrap())
     }
 
     /// A server as a process of its own.
@@ -253,7 +276,7 @@ pub(crate) struct Process {
 
 impl Process {
     fn start(mut command: Command) -> Result<Self, Output> {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
         let mut line = String::new();
         let mut reader = BufReader::new(child.stdout.take().unwrap());
         reader.read_line(&mut line).unwrap();
@@ -278,8 +301,8 @@ impl Process {
 
     /// Asks it to stop and waits until it has; gives whether it ended well.
     pub(crate) fn stop(mut self) -> bool {
-        let asked = Command::new("kill").args(["-TERM", &self.id().to_string()]).status().unwrap();
-        assert!(asked.success());
+        let asked = run(Command::new("kill").args(["-TERM", &self.id().to_string()])).unwrap();
+        assert!(asked.status.success());
         self.child.wait().unwrap().success()
     }
 }
@@ -329,7 +352,7 @@ impl WitnessPlace {
         };
         let log = TEMPLATE.log_key.to_string();
         let arguments = ["witness", "init", "--name", "witness.example/1", "--log", &log, "--dir"];
-        let made = place.command(&arguments).output().unwrap();
+        let made = run(&mut place.command(&arguments)).unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         place
     }
@@ -511,22 +534,21 @@ pub(crate) fn unpack(zip: &[u8], to: &Path) {
 
 /// Runs `affiant` in a folder.
 pub(crate) fn affiant(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(AFFIANT).args(arguments).current_dir(folder).env("RUST_LOG", "off").output().unwrap()
+    run(Command::new(AFFIANT).args(arguments).current_dir(folder).env("RUST_LOG", "off")).unwrap()
 }
 
 /// Runs a line of a `VERIFY.txt` in a folder; `None` where there is no openssl.
 pub(crate) fn openssl(folder: &Path, line: &str) -> Option<bool> {
     let mut words = line.split_whitespace();
     assert_eq!(words.next(), Some("openssl"));
-    let run = Command::new("openssl").args(words).current_dir(folder).output();
-    match run {
-        Ok(output) => {
+    match run(Command::new("openssl").args(words).current_dir(folder)) {
+        Some(output) => {
             if !output.status.success() {
                 println!("{line}\n{}", String::from_utf8_lossy(&output.stderr));
             }
             Some(output.status.success())
         }
-        Err(_) => {
+        None => {
             println!("skipped: no openssl");
             None
         }
