@@ -344,7 +344,8 @@ async fn a_damaged_index_is_made_again() {
             std::fs::write(path, bytes).unwrap();
         }
     };
-    let ways: [(&str, &dyn Fn(&Path)); 5] = [
+    type Way<'a> = (&'a str, &'a dyn Fn(&Path));
+    let ways: [Way; 5] = [
         ("gone", &|index| std::fs::remove_dir_all(index).unwrap()),
         ("zeros", &overwrite(0, 0)),
         ("noise", &overwrite(0xa5, 0)),

@@ -259,6 +259,17 @@ impl Place {
         Process::start(command)
     }
 
+    /// A server that is killed so long after its start, whatever it has come to.
+    pub(crate) async fn spawn_and_kill(&self, after: Duration) {
+        let mut command = Command::new(AFFIANT);
+        command.args(["serve", "--config"]).arg(self.config_file());
+        command.env("AFFIANT_PASSPHRASE", PASSPHRASE).env("RUST_LOG", "off");
+        let mut child = spawn(command.stdout(Stdio::null()).stderr(Stdio::null())).unwrap();
+        tokio::time::sleep(after).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// Audits the directory with the library.
     pub(crate) async fn audit(&self) -> Result<AuditSummary, AuditError> {
         let source = DirectorySource::open(&self.data)?;

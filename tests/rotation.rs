@@ -1,0 +1,104 @@
+//! A certificate is rotated in the middle of a batch: nothing is lost, nothing waits.
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod harness;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use affiant::authority::Role;
+use affiant::clock::SystemClock;
+use affiant::evidence::report::LedgerStatus;
+use affiant::server::StartOptions;
+use futures_util::{StreamExt as _, stream};
+use harness::{InProcess, Place, call};
+use serde_json::Value;
+
+/// How often the certificate is rotated while calls are issued.
+const ROTATIONS: u64 = 3;
+/// Calls that are acknowledged between two rotations, and sent after the last: more than are under way at a time.
+const CALLS_BETWEEN: u64 = 300;
+/// Where the batch ends in any case.
+const CALLS_MAX: u64 = 20_000;
+/// No record is delayed by more.
+const DELAY_MAX: Duration = Duration::from_secs(1);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_in_the_middle_of_a_batch_loses_and_delays_no_record() {
+    let place = Place::new();
+    let token = place.issuer_token(0);
+    let admin = place.token(Role::Admin, None, false);
+    let state = place.open_with(Arc::new(SystemClock::default()), StartOptions::default()).await.unwrap();
+    let server = InProcess::of(affiant::server::run(state).unwrap());
+    let client = server.client.clone();
+
+    // The batch goes on until every rotation is done, and a little longer; no further ahead than what is under way.
+    let (reached, mut watch) = tokio::sync::watch::channel(0_u64);
+    let end = Arc::new(AtomicU64::new(CALLS_MAX));
+    let ending = (end.clone(), watch.clone());
+    let calls = stream::unfold((0, ending), |(n, (end, mut watch))| async move {
+        watch.wait_for(|reached| n < reached + 2 * CALLS_BETWEEN).await.ok()?;
+        let line = (n < end.load(Ordering::SeqCst)).then(|| [&call(n)[..], b"\n"].concat())?;
+        Some((Ok::<_, std::io::Error>(line), (n + 1, (end, watch))))
+    });
+    let request = client.request("POST", "/v1/batches", &token).body(reqwest::Body::wrap_stream(calls));
+    let rotating = {
+        let (client, path) = (client.clone(), format!("/v1/admin/issuers/{}/rotate", place.issuer(0)));
+        tokio::spawn(async move {
+            let mut made = Vec::new();
+            for _ in 0..ROTATIONS {
+                let due = *watch.borrow() + CALLS_BETWEEN;
+                watch.wait_for(|reached| *reached >= due).await.unwrap();
+                let rotated = client.post(&path, &admin, "").await;
+                assert_eq!(rotated.status, 201, "{rotated:?}");
+                made.push(rotated.json()["certificate"].as_str().unwrap().to_owned());
+            }
+            end.store(*watch.borrow() + 3 * CALLS_BETWEEN, Ordering::SeqCst);
+            made
+        })
+    };
+
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let (mut pieces, mut pending, mut receipts) = (response.bytes_stream(), Vec::new(), Vec::<Value>::new());
+    let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+    while let Some(piece) = pieces.next().await {
+        pending.extend_from_slice(&piece.unwrap());
+        while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = pending.drain(..=end).collect();
+            let mut result: Value = serde_json::from_slice(&line).unwrap();
+            assert!(result.get("problem").is_none(), "{result}");
+            receipts.push(result["receipt"].take());
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+            reached.send_replace(receipts.len() as u64);
+        }
+    }
+    let made = rotating.await.unwrap();
+    println!("the longest that one acknowledgement came after another: {longest:?}");
+    assert!(longest < DELAY_MAX, "{longest:?}");
+    let calls = receipts.len() as u64;
+    assert!(calls > ROTATIONS * CALLS_BETWEEN && calls < CALLS_MAX, "{calls}");
+
+    let mut signers: BTreeMap<String, u64> = BTreeMap::new();
+    let counts: BTreeSet<u64> = receipts.iter().map(|receipt| receipt["seq"].as_u64().unwrap()).collect();
+    assert!(counts.into_iter().eq(1..=calls));
+    let issuance = &server.state().issuance;
+    for receipt in &receipts {
+        let bundle = issuance.collect(receipt["index"].as_u64().unwrap()).unwrap();
+        let report = issuance.verifier.verify(&bundle, issuance.clock.now());
+        assert_eq!(report.verdict.code(), "TOTAL-PASSED", "{}", report.to_json());
+        assert_eq!(report.ledger.status, LedgerStatus::Included);
+        *signers.entry(report.signatures[0].signer.as_ref().unwrap().thumbprint.clone()).or_default() += 1;
+    }
+    println!("records by signer: {signers:?}");
+    assert_eq!(signers.len() as u64, ROTATIONS + 1, "{signers:?}");
+    assert!(made.iter().all(|certificate| signers.contains_key(certificate)));
+    server.stop().await;
+    let summary = place.audit().await.unwrap();
+    assert_eq!(summary.issuers[place.issuer(0).as_str()], calls);
+    assert!(summary.kinds["certificate.issued"] > ROTATIONS);
+}

@@ -1,0 +1,180 @@
+//! Witness and timestamp authority as processes of their own: what they add, what happens without them, and what they
+//! keep a restored backup from.
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod harness;
+
+use std::sync::Arc;
+
+use affiant::clock::SystemClock;
+use affiant::server::StartOptions;
+use harness::{Client, InProcess, Place, Process, WitnessPlace, affiant, call, openssl, unpack, uuid, verify_line};
+use serde_json::{Value, json};
+
+/// A place whose server asks a witness that runs.
+fn witnessed_place() -> (Place, WitnessPlace, Process) {
+    let (mut place, witness) = (Place::new(), WitnessPlace::new());
+    let process = witness.serve();
+    place.set("witnessing", &witness.settings(&process));
+    (place, witness, process)
+}
+
+async fn serve(place: &Place) -> InProcess {
+    let state = place.open_with(Arc::new(SystemClock::default()), StartOptions::default()).await.unwrap();
+    InProcess::of(affiant::server::run(state).unwrap())
+}
+
+async fn issue_witnessed(client: &Client, token: &str, n: u64) -> Value {
+    let answer = client.post("/v1/records?wait=witnessed", token, call(n)).await;
+    assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+    answer.json()
+}
+
+fn all_answer(health: &Value) -> bool {
+    health["parties"].as_array().unwrap().iter().all(|party| party["down_since"].is_null() && party["answered"] != 0)
+}
+
+#[tokio::test]
+async fn a_witnessed_record_carries_its_time_and_openssl_agrees() {
+    let (place, witness, process) = witnessed_place();
+    let token = place.issuer_token(0);
+    let server = serve(&place).await;
+    let client = &server.client;
+    let receipt = issue_witnessed(client, &token, 1).await;
+    assert_eq!(receipt["status"], "witnessed");
+    assert_eq!(receipt["checkpoint"].as_str().unwrap().matches("\n\u{2014} ").count(), 2, "{receipt}");
+    client.wait_for_health(all_answer).await;
+    let bundle = client.get(receipt["links"]["bundle"].as_str().unwrap(), &token).await.body;
+    let report = client.verify(bundle.clone()).await;
+    assert_eq!((&report["verdict"]["indication"], &report["ledger"]["quorum"]), (&json!("TOTAL-PASSED"), &json!(true)));
+    assert!(report["times"]["existed_by"].is_string(), "{report}");
+    // The next record says of itself that it is younger than the checkpoint that was witnessed before it.
+    let next = client.issue(&token, call(2)).await;
+    let next = client.get(next["links"]["record"].as_str().unwrap(), &token).await.body;
+    assert!(client.verify(next).await["times"]["signed_after"].is_string());
+    server.stop().await;
+    assert!(process.stop());
+
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    unpack(&bundle, dir);
+    let (root, tsa) = (place.root(), witness.tsa_root());
+    let (root, tsa) = (root.to_str().unwrap(), tsa.to_str().unwrap());
+    let all = ["verify", ".", "--trust", root, "--trust-time", tsa, "--log-policy", "ledger.tlog-policy", "--json"];
+    let run = affiant(dir, &all);
+    assert_eq!(run.status.code(), Some(0), "{}", String::from_utf8_lossy(&run.stdout));
+    let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let token = report["timestamps"].as_array().unwrap().iter().find(|one| one["over"] == "checkpoint").unwrap();
+    assert_eq!(token["counts"], true, "{report}");
+    let without = affiant(dir, &["verify", ".", "--trust", root, "--json"]);
+    let report: Value = serde_json::from_slice(&without.stdout).unwrap();
+    assert!(report["times"]["existed_by"].is_null(), "nobody was trusted for the time");
+
+    std::fs::copy(tsa, dir.join("TSA.pem")).unwrap();
+    let line = verify_line(dir, "openssl ts -verify");
+    if openssl(dir, &line).is_some() {
+        assert_eq!(openssl(dir, &line), Some(true));
+        let mut checkpoint = std::fs::read(dir.join("checkpoint.txt")).unwrap();
+        checkpoint[0] ^= 1;
+        std::fs::write(dir.join("checkpoint.txt"), checkpoint).unwrap();
+        assert_eq!(openssl(dir, &line), Some(false));
+    }
+}
+
+#[tokio::test]
+async fn without_witness_and_authority_issuing_goes_on_and_what_is_owed_is_made_up() {
+    let (mut place, witness, process) = witnessed_place();
+    place.set("ledger", "witnessed_timeout_ms = 300");
+    let token = place.issuer_token(0);
+    let server = serve(&place).await;
+    let client = &server.client;
+    client.issue(&token, call(1)).await;
+    client.wait_for_health(all_answer).await;
+
+    assert!(process.stop());
+    let before = chrono::Utc::now();
+    let receipt = issue_witnessed(client, &token, 2).await;
+    assert_eq!(receipt["status"], "included");
+    let down =
+        |health: &Value| health["parties"].as_array().unwrap().iter().all(|party| party["down_since"].is_string());
+    let health = client.wait_for_health(down).await;
+    assert_eq!(health["parties"].as_array().unwrap().len(), 2);
+    for party in health["parties"].as_array().unwrap() {
+        let since = affiant::clock::parse_time(party["down_since"].as_str().unwrap()).unwrap();
+        assert!((since - before).num_seconds().abs() < 60 && party["reason"].is_string(), "{party}");
+    }
+    assert_eq!(health["status"], "ok");
+    assert_eq!(client.get("/readyz", "").await.status, 200);
+    client.issue(&token, call(3)).await;
+    let bundle = client.get(receipt["links"]["bundle"].as_str().unwrap(), &token).await;
+    assert!(client.verify(bundle.body).await["times"]["existed_by"].is_null());
+
+    let process = witness.serve();
+    client.wait_for_health(all_answer).await;
+    let bundle = client.get(receipt["links"]["bundle"].as_str().unwrap(), &token).await;
+    let report = client.verify(bundle.body).await;
+    assert!(report["times"]["existed_by"].is_string(), "{report}");
+    assert_eq!(report["ledger"]["quorum"], true);
+    let again = issue_witnessed(client, &token, 2).await;
+    assert_eq!((&again["status"], &again["index"]), (&json!("witnessed"), &receipt["index"]));
+    server.stop().await;
+    drop(process);
+    assert!(place.audit().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_restored_backup_does_not_fork() {
+    let (place, witness, process) = witnessed_place();
+    let token = place.issuer_token(0);
+    let server = serve(&place).await;
+    issue_witnessed(&server.client, &token, 1).await;
+    server.stop().await;
+    let backup = place.copy();
+    let server = serve(&place).await;
+    for n in 2..5 {
+        issue_witnessed(&server.client, &token, n).await;
+    }
+    server.stop().await;
+    let newest = place.audit().await.unwrap().size;
+    // What the witness has seen is what there is, so this one goes on.
+    assert!(place.try_spawn(&[], None).is_ok_and(Process::stop));
+
+    // The witness has seen more: not started, whatever is accepted.
+    for arguments in [&[][..], &["--accept-rollback-risk"]] {
+        let refused = backup.try_spawn(arguments, None).err().expect("a restored backup");
+        assert_eq!(refused.status.code(), Some(3));
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains(&format!("has cosigned {newest} entries")), "{said}");
+    }
+
+    // No witness answers: read-only, unless somebody takes the risk.
+    assert!(process.stop());
+    let read_only = backup.spawn();
+    let client = &read_only.client;
+    client.post("/v1/records", &token, call(9)).await.problem(503, "read-only");
+    assert_eq!(client.get("/readyz", "").await.status, 503);
+    assert!(client.get("/healthz", "").await.json()["trouble"].as_str().unwrap().contains("read-only"));
+    let record = client.get(&format!("/v1/records/{}", uuid(1)), &token).await;
+    assert_eq!(record.status, 200);
+    assert_eq!(client.verify(record.body).await["ledger"]["status"], "INCLUDED");
+    let size = backup.audit().await.unwrap().size;
+    assert!(read_only.stop());
+    assert_eq!(backup.audit().await.unwrap().size, size, "nothing was signed");
+
+    let risky = backup.try_spawn(&["--accept-rollback-risk"], None).unwrap();
+    risky.client.issue(&token, call(9)).await;
+    // The witness, back again, does not cosign the fork, and health says so.
+    let process = witness.serve();
+    let reason = |health: &Value| {
+        let parties = health["parties"].as_array().unwrap().iter();
+        parties
+            .filter(|party| party["kind"] == "witness")
+            .all(|party| party["reason"].is_string() && party["answered"] == 0)
+    };
+    risky.client.wait_for_health(reason).await;
+    assert!(risky.stop());
+    let refused = backup.try_spawn(&[], None).err().expect("a fork");
+    assert_eq!(refused.status.code(), Some(3));
+    drop(process);
+}
