@@ -13,6 +13,9 @@ use crate::json::{JsonLimits, check_strict, to_canonical};
 /// Bytes of an entry. The largest kind has some 700; an entry bundle could hold 65,535 (C2SP tlog-tiles).
 pub const ENTRY_BYTES_MAX: usize = 4096;
 
+/// Characters of an issuer's id or an operation.
+const WORD_CHARACTERS_MAX: usize = 64;
+
 /// The version of the entry format.
 const VERSION: u64 = 1;
 
@@ -319,6 +322,7 @@ impl Entry {
         if members.number("v")? != VERSION {
             return Err(EntryError::Version(value["v"].to_string()));
         }
+        check_words(&value)?;
         let entry = Self {
             index: members.number("index")?,
             prev: members.digest("prev")?,
@@ -342,6 +346,21 @@ impl Entry {
         value["kind"] = json!(self.event.kind());
         to_canonical(&value).expect("an entry holds integers and strings")
     }
+}
+
+/// Words are words: no entry carries free text.
+fn check_words(members: &Map<String, Value>) -> Result<(), EntryError> {
+    let is = |name: &str, allowed: fn(u8) -> bool| {
+        let word = members.get(name).map(|word| word.as_str().unwrap_or_default());
+        word.is_none_or(|word| (1..=WORD_CHARACTERS_MAX).contains(&word.len()) && word.bytes().all(allowed))
+    };
+    if !is("issuer", |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
+        return Err(EntryError::Member("issuer"));
+    }
+    if !is("operation", |byte| byte.is_ascii_lowercase() || byte == b'-') {
+        return Err(EntryError::Member("operation"));
+    }
+    Ok(())
 }
 
 struct Members<'a>(&'a Map<String, Value>);
@@ -449,6 +468,7 @@ mod tests {
             (text.replace("\"v\":1", "\"v\":2"), EntryError::Version("2".into())),
             (text.replace("vcon.erased", "vcon.eaten"), EntryError::Kind("vcon.eaten".into())),
             (text.replace("\"of\"", "\"if\""), EntryError::Member("of")),
+            (text.replace("\"kind\"", "\"issuer\":\"Ann Other\",\"kind\""), EntryError::Member("issuer")),
             (text.replace('}', ""), EntryError::Json),
             (format!("{text}{}", " ".repeat(4096)), EntryError::TooLong(text.len() + 4096)),
         ] {

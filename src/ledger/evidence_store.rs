@@ -77,7 +77,8 @@ impl EvidenceStore {
         }
         let end = scan.position();
         // Damage in the middle is not a torn end: whatever follows it was acknowledged.
-        if reader.segments()?.last().is_some_and(|last| *last > end.segment) {
+        let last = reader.segments()?.last().copied();
+        if last.is_some_and(|last| last > end.segment) || (last.is_some() && reader.has_frame_behind(end)?) {
             return Err(StoreError::Damaged { path: reader.path(end.segment), offset: end.offset });
         }
         Ok(Self { writer: SegmentWriter::open(dir, end)? })
@@ -110,5 +111,21 @@ mod tests {
         let mut pieces = Vec::new();
         EvidenceStore::open(dir.path(), |_, piece| pieces.push(piece)).unwrap();
         assert_eq!(pieces, [Piece { kind: EvidenceKind::Checkpoint, key: 7, bytes: b"note".to_vec() }]);
+    }
+
+    #[test]
+    fn damage_before_a_whole_piece_is_no_torn_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = EvidenceStore::open(dir.path(), |_, _| ()).unwrap();
+        store.append(EvidenceKind::Checkpoint, 7, b"note").unwrap();
+        store.append(EvidenceKind::Crl, 2, b"crl").unwrap();
+        let path = dir.path().join("0000000000000000.seg");
+        let whole = std::fs::read(&path).unwrap();
+        for at in 0..8 + 9 + 4 {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            std::fs::write(&path, &damaged).unwrap();
+            assert!(matches!(EvidenceStore::open(dir.path(), |_, _| ()), Err(StoreError::Damaged { .. })), "byte {at}");
+        }
     }
 }

@@ -15,6 +15,7 @@ mod snapshot;
 mod tiles;
 mod vault;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -332,8 +333,10 @@ impl Ledger {
             Ok(receipt) => receipt,
             Err(error) => return Ok(Err(error)),
         };
-        let at = self.shared.index.body(index)?.ok_or(TileReadError::NoEntry(index))?;
-        self.shared.vault.erase(at)?;
+        let (vault, records) = (self.shared.vault.clone(), HashSet::from([record.record]));
+        // All of the vault is looked through; whoever else is served here does not wait for that.
+        let erased = tokio::task::spawn_blocking(move || vault.erase(&records)).await;
+        erased.map_err(|_| StoreError::Poisoned)??;
         if let Some((particulars, _)) = stored.body {
             self.shared.index.forget(index, &record.issuer, &particulars.uuid, particulars.submitted)?;
         }

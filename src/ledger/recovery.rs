@@ -1,5 +1,6 @@
 //! Opening a ledger: what a crash, a torn write or a restored backup may have left, put right or refused.
 
+use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -129,7 +130,7 @@ impl Recovered {
         let (position, from) =
             snapshot::read(&layout.snapshot())?.unwrap_or_else(|| (Position::empty(), FramePosition::START));
         let tiles = TileWriter::open(&layout.tiles(), position.edge.size())?;
-        let mut replay = Replay { position, tiles, last_frame: None, erased: Vec::new() };
+        let mut replay = Replay { position, tiles, last_frame: None, erased: HashSet::new() };
         let reader = SegmentReader::new(&layout.journal());
         reader.check_reaches(from)?;
         let end = replay.journal(&reader, from, signed.as_ref())?;
@@ -150,10 +151,8 @@ impl Recovered {
             journal.rewrite_last(last)?;
         }
         tiles.sync()?;
-        for record in erased {
-            if let Some(at) = index.by_record(record)?.map(|at| index.body(at)).transpose()?.flatten() {
-                vault.vault().erase(at)?;
-            }
+        if !erased.is_empty() {
+            vault.vault().erase(&erased)?;
         }
         let recovered = Self {
             position,
@@ -278,7 +277,7 @@ struct Replay {
     position: Position,
     tiles: TileWriter,
     last_frame: Option<FramePosition>,
-    erased: Vec<Sha256Digest>,
+    erased: HashSet<Sha256Digest>,
 }
 
 impl Replay {
@@ -312,7 +311,8 @@ impl Replay {
                 // A torn end: nobody was told that it was there, unless a checkpoint covers it, which the caller checks.
                 Err(StoreError::Damaged { path, offset }) => {
                     let last = reader.segments()?.last().copied().unwrap_or(0);
-                    if scan.position().segment < last {
+                    let position = scan.position();
+                    if position.segment < last || reader.has_frame_behind(position)? {
                         return Err(StoreError::Damaged { path, offset }.into());
                     }
                     tracing::warn!(offset, "the last frame of the journal is torn and was never acknowledged; cut off");
@@ -338,7 +338,7 @@ impl Replay {
                 self.position.sequences.insert(issuer.to_owned(), seq);
             }
             if let Event::VconErased { of } = entry.event {
-                self.erased.push(of);
+                self.erased.insert(of);
             }
             let leaf = leaf_hash(bytes);
             let closed = self.position.edge.append(leaf);

@@ -145,6 +145,41 @@ impl SegmentReader {
         if crc32fast::hash(&payload) == u32::from_le_bytes(crc) { Ok(Some(payload)) } else { Err(damaged()) }
     }
 
+    /// Whether any whole frame begins behind `position` in its segment: then what is damaged there is not a torn end.
+    pub(super) fn has_frame_behind(&self, position: FramePosition) -> Result<bool, StoreError> {
+        let path = self.path(position.segment);
+        let bytes = std::fs::read(&path).map_err(StoreError::io(&path))?;
+        let from = usize::try_from(position.offset).unwrap_or(usize::MAX);
+        let rest = bytes.get(from..).unwrap_or_default();
+        Ok((1..rest.len()).any(|at| {
+            let Some((header, behind)) = rest[at..].split_first_chunk::<HEADER_BYTES>() else { return false };
+            let [a, b, c, d, crc @ ..] = *header;
+            let length = u32::from_le_bytes([a, b, c, d]) as usize;
+            let payload = behind.get(..length).filter(|payload| !payload.is_empty());
+            payload.is_some_and(|payload| crc32fast::hash(payload) == u32::from_le_bytes(crc))
+        }))
+    }
+
+    /// Gives the place and the first bytes of every frame, unchecked, to look for something in them.
+    pub(super) fn beginnings(&self, bytes: usize) -> impl Iterator<Item = (FramePosition, Vec<u8>)> + '_ {
+        let segments = self.segments().unwrap_or_default();
+        segments.into_iter().flat_map(move |segment| {
+            let mut offset = 0;
+            std::iter::from_fn(move || {
+                let file = self.file(segment).ok()?;
+                let mut header = [0; HEADER_BYTES];
+                file.read_exact_at(&mut header, offset).ok()?;
+                let [a, b, c, d, ..] = header;
+                let length = u32::from_le_bytes([a, b, c, d]);
+                let mut beginning = vec![0; bytes.min(length as usize)];
+                file.read_exact_at(&mut beginning, offset + HEADER_BYTES as u64).ok()?;
+                let position = FramePosition { segment, offset };
+                offset += HEADER_BYTES as u64 + u64::from(length);
+                Some((position, beginning))
+            })
+        })
+    }
+
     /// Reads every frame from `from` on, in order. Stops behind the first damaged one.
     pub(super) fn scan(&self, from: FramePosition) -> Scan<'_> {
         Scan { reader: self, next: from, ended: false }

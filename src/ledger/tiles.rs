@@ -3,21 +3,30 @@
 //! A partial tile is the beginning of the full one, so every width is served from one file. What a checkpoint covers is
 //! never written again; what lies behind it is written from the journal, by the same code after a crash as before it.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::segment::{StoreError, sync_dir};
 use crate::tlog::tile::{TILE_WIDTH, append_to_bundle, bundle_entries};
 use crate::tlog::{NodeHash, TileError, TileKind, TilePath, TileReader, TreeSize};
 
+/// Tiles that are kept in memory: some 20 MiB of entry bundles, and of hashes what every proof needs.
+const CACHED_TILES_MAX: usize = 256;
+
 /// Reads tiles.
 #[derive(Clone, Debug)]
 pub struct Tiles {
     dir: Arc<Path>,
+    // What was read before, exactly as wide as it was asked for: behind that a tile may still be written.
+    read: Arc<Mutex<HashMap<(TileKind, u64), CachedTile>>>,
 }
+
+/// Bytes of a tile, and how wide it is.
+type CachedTile = (u16, Arc<[u8]>);
 
 /// Why a tile cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +44,7 @@ pub enum TileReadError {
 
 impl Tiles {
     pub(super) fn new(dir: &Path) -> Self {
-        Self { dir: dir.into() }
+        Self { dir: dir.into(), read: Arc::default() }
     }
 
     fn path(&self, kind: TileKind, index: u64) -> PathBuf {
@@ -48,22 +57,27 @@ impl Tiles {
     /// # Errors
     /// When it is not there, or shorter.
     pub fn read(&self, path: TilePath) -> Result<Vec<u8>, TileReadError> {
-        let file_path = self.path(path.kind(), path.index());
-        let io = |source| StoreError::Io { path: file_path.clone(), source };
-        match path.kind() {
-            TileKind::Hashes { .. } => {
-                let file = File::open(&file_path).map_err(io)?;
-                let mut bytes = vec![0; usize::from(path.width()) * 32];
-                file.read_exact_at(&mut bytes, 0).map_err(io)?;
-                Ok(bytes)
-            }
-            TileKind::Entries => {
-                let mut bytes = std::fs::read(&file_path).map_err(io)?;
-                let length = bundle_length(&bytes, path.width())?;
-                bytes.truncate(length);
-                Ok(bytes)
-            }
+        let key = (path.kind(), path.index());
+        let known = self.read.lock().expect("no holder of this lock panics").get(&key).cloned();
+        if let Some((_, bytes)) = known.filter(|(width, _)| *width >= path.width()) {
+            let length = length_of(path, &bytes)?;
+            return Ok(bytes[..length].to_vec());
         }
+        let bytes = self.read_file(path)?;
+        let mut read = self.read.lock().expect("no holder of this lock panics");
+        if read.len() >= CACHED_TILES_MAX {
+            read.clear();
+        }
+        read.insert(key, (path.width(), bytes.as_slice().into()));
+        Ok(bytes)
+    }
+
+    fn read_file(&self, path: TilePath) -> Result<Vec<u8>, TileReadError> {
+        let file_path = self.path(path.kind(), path.index());
+        let mut bytes = std::fs::read(&file_path).map_err(StoreError::io(&file_path))?;
+        let length = length_of(path, &bytes)?;
+        bytes.truncate(length);
+        Ok(bytes)
     }
 
     /// The bytes of entry `index`, which the ledger has.
@@ -84,6 +98,15 @@ impl TileReader for Tiles {
 
     fn tile(&self, level: u8, index: u64, width: u16) -> Result<Vec<u8>, TileReadError> {
         self.read(TilePath::new(TileKind::Hashes { level }, index, width)?)
+    }
+}
+
+/// Bytes that a tile of this width has, of which `bytes` are enough.
+fn length_of(path: TilePath, bytes: &[u8]) -> Result<usize, TileError> {
+    match path.kind() {
+        TileKind::Hashes { .. } if bytes.len() >= usize::from(path.width()) * 32 => Ok(usize::from(path.width()) * 32),
+        TileKind::Hashes { .. } => Err(TileError::Short { bytes: bytes.len(), width: path.width() }),
+        TileKind::Entries => bundle_length(bytes, path.width()),
     }
 }
 

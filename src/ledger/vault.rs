@@ -4,6 +4,7 @@
 //! are one file, `keys`, rewritten in place; the bodies are append-only segments. A frame of a body is
 //! `index u64 ‖ slot u64 ‖ record digest ‖ sealed(length u32 ‖ particulars ‖ body)`.
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -184,13 +185,19 @@ impl Vault {
         Ok(Zeroizing::new(key.as_slice().try_into().map_err(|_| VaultError::Sealed)?))
     }
 
-    /// Overwrites the key of the frame at `position`. Twice is once.
-    pub(super) fn erase(&self, position: FramePosition) -> Result<(), StoreError> {
-        let Some(frame) = self.bodies.read(position)? else { return Ok(()) };
-        let Some((head, _)) = FrameHead::parse(&frame) else { return Ok(()) };
+    /// Overwrites the keys of every frame that holds one of `records`. Twice is once.
+    ///
+    /// A record may be there more than once: its first batch found the disk full behind the bodies, and it came again.
+    pub(super) fn erase(&self, records: &HashSet<Sha256Digest>) -> Result<(), StoreError> {
         let zeros = [0; SEALED_KEY_BYTES];
-        let written = self.keys.write_all_at(&zeros, head.slot * SLOT_BYTES).and_then(|()| self.keys.sync_data());
-        written.map_err(StoreError::io(&self.keys_path))
+        for (_, beginning) in self.bodies.beginnings(FRAME_HEAD_BYTES) {
+            let Some((head, _)) = FrameHead::parse(&beginning) else { continue };
+            if records.contains(&head.record) {
+                let written = self.keys.write_all_at(&zeros, head.slot * SLOT_BYTES);
+                written.map_err(StoreError::io(&self.keys_path))?;
+            }
+        }
+        self.keys.sync_data().map_err(StoreError::io(&self.keys_path))
     }
 }
 
@@ -282,7 +289,7 @@ mod tests {
             .collect();
         writer.commit().unwrap();
         let vault = writer.vault();
-        vault.erase(positions[1]).unwrap();
+        vault.erase(&HashSet::from([Sha256Digest::of(&[1])])).unwrap();
         assert!(matches!(vault.read(positions[1]), Err(VaultError::Erased)));
         drop(writer);
         let mut writer = open(dir.path(), master());

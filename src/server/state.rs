@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chrono::TimeDelta;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -30,6 +31,8 @@ use crate::workers::Workers;
 
 /// Between a witness's or authority's question and answer.
 const WITNESS_TIMEOUT: Duration = Duration::from_secs(10);
+/// How far the clock may be ahead of a timestamp authority's at a start.
+const CLOCK_AHEAD_MAX: TimeDelta = TimeDelta::seconds(60);
 /// Bytes of a scorecard file.
 const SCORECARD_BYTES_MAX: u64 = 1 << 20;
 /// Certificates in a file of anchors.
@@ -103,6 +106,7 @@ impl AppState {
             free_bytes_min: config.ledger.free_bytes_min,
         })
         .context("opening the ledger")?;
+        check_clock(&plan, &*clock).await?;
         let read_only = !may_sign(&recovered, &plan, &log_key, options).await?;
         let ledger = recovered.start(read_only)?;
         let witnessing = Arc::new(Witnessing::new(ledger.clone(), plan, clock.clone()));
@@ -125,6 +129,22 @@ impl AppState {
         let verifications = Semaphore::new(config.limits.verifications_max);
         Ok(Self { issuance, witnessing, tokens, clock, config, metrics, verifications, log_key })
     }
+}
+
+/// A clock that is ahead would put that time into the ledger for ever: a timestamp authority is asked what it shows.
+async fn check_clock(plan: &WitnessPlan, clock: &dyn Clock) -> anyhow::Result<()> {
+    for authority in &plan.authorities {
+        let Ok((_, timestamp)) = authority.timestamp(b"affiant start").await else { continue };
+        let ahead = clock.now() - timestamp.info().gen_time;
+        anyhow::ensure!(
+            ahead <= CLOCK_AHEAD_MAX,
+            "the clock is {} s ahead of what {} says; set it, and start again",
+            ahead.num_seconds(),
+            authority.url()
+        );
+        return Ok(());
+    }
+    Ok(())
 }
 
 /// A restored backup must not fork: unless a witness says that nothing newer was seen, nothing is signed.
