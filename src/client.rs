@@ -147,6 +147,29 @@ impl HttpClient {
         Self::answer(self.0.post(address(url)?).header(CONTENT_TYPE, content_type).body(body), bytes_max).await
     }
 
+    /// Calls an API that answers in JSON, with a bearer token.
+    ///
+    /// # Errors
+    /// When the address is none, nobody answers in time, or the answer is longer.
+    ///
+    /// # Panics
+    /// When `method` is not an HTTP method: our own bug.
+    pub async fn call(
+        &self,
+        method: &'static str,
+        url: &str,
+        token: &str,
+        body: Option<&serde_json::Value>,
+        bytes_max: usize,
+    ) -> Result<HttpAnswer, ClientError> {
+        let method = method.parse().expect("a method of our own");
+        let mut request = self.0.request(method, address(url)?).bearer_auth(token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        Self::answer(request, bytes_max).await
+    }
+
     async fn answer(request: reqwest::RequestBuilder, bytes_max: usize) -> Result<HttpAnswer, ClientError> {
         Self::whole(request.send().await.map_err(failure)?, bytes_max).await
     }

@@ -1,4 +1,4 @@
-//! `affiant certs`: the certificate manager, on the directory itself.
+//! `affiant certs`: the certificate manager, on the directory itself or through the server that holds it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use zeroize::Zeroizing;
 
 use super::output;
 use super::passphrase::{self, PassphraseArgs};
+use super::remote::{HELD, Remote, RemoteArgs};
 use crate::authority::{
-    Authority, AuthorityParams, CertificateKind, CertificateSummary, IssuerCredential, IssuerId, Profiles,
-    PublishedCrl, RevocationRequest,
+    Authority, AuthorityError, AuthorityParams, CertificateKind, CertificateSummary, IssuerCredential, IssuerId,
+    Profiles, PublishedCrl, RevocationRequest,
 };
 use crate::clock::{Clock, SystemClock, format_time, parse_time};
 use crate::pki::{RevocationReason, pem_blocks, to_pem};
@@ -30,6 +31,8 @@ pub struct CertsCommand {
     json: bool,
     #[command(flatten)]
     passphrase: PassphraseArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
     #[command(subcommand)]
     action: Action,
 }
@@ -142,6 +145,9 @@ impl CertsCommand {
     /// # Errors
     /// When the authority refuses, or cannot be opened.
     pub async fn run(self) -> anyhow::Result<()> {
+        if let Some(remote) = self.remote.remote()? {
+            return over_http(&remote, self.action).await;
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let directory = self.data.join("authority");
         let passphrase = self.passphrase.read()?;
@@ -152,9 +158,34 @@ impl CertsCommand {
             let authority = Authority::init(&directory, params, passphrase, clock)?;
             return print_certificates(self.json, &authority.certificates());
         }
-        let authority = Authority::open(&directory, passphrase.clone(), Arc::clone(&clock))?;
+        let authority = match Authority::open(&directory, passphrase.clone(), Arc::clone(&clock)) {
+            Err(error @ AuthorityError::Locked(_)) => return Err(error).context(HELD),
+            opened => opened?,
+        };
         let manager = Manager { authority, json: self.json, passphrase, now: clock.now() };
         manager.run(self.action)
+    }
+}
+
+/// The same actions, done by the server that holds the directory.
+async fn over_http(remote: &Remote, action: Action) -> anyhow::Result<()> {
+    match action {
+        Action::AddIssuer { name } => remote.post("admin/issuers", json!({ "name": name })).await,
+        Action::Issue { issuer } => remote.post(&format!("admin/issuers/{issuer}/certificates"), json!({})).await,
+        Action::Rotate { issuer: Some(issuer) } => {
+            remote.post(&format!("admin/issuers/{issuer}/rotate"), json!({})).await
+        }
+        Action::List => remote.get("certificates").await,
+        Action::Revoke { certificate, reason, at, invalidity_date, .. } => {
+            let time = |time: Option<DateTime<Utc>>| time.map(format_time);
+            let body = json!({
+                "certificate": certificate, "reason": reason.name(),
+                "revoked_at": time(at), "invalidity_date": time(invalidity_date),
+            });
+            remote.post("admin/revocations", body).await
+        }
+        Action::Crl { renew: true, out: None } => remote.post("admin/crls", json!({})).await,
+        _ => anyhow::bail!("this is done on the directory, while no server holds it"),
     }
 }
 

@@ -7,6 +7,7 @@ mod issue_batch;
 mod logging;
 mod output;
 mod passphrase;
+mod remote;
 mod serve;
 mod token;
 mod verify;

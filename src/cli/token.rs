@@ -1,4 +1,4 @@
-//! `affiant token`: API tokens, on the directory itself.
+//! `affiant token`: API tokens, on the directory itself or through the server that holds it.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::output;
-use crate::authority::{ApiToken, IssuerId, Role, TokenRequest, TokenStore};
+use super::remote::{HELD, RemoteArgs};
+use crate::authority::{ApiToken, IssuerId, Role, TokenError, TokenRequest, TokenStore};
 use crate::clock::{Clock as _, SystemClock, format_time};
 
 /// Longest life of a token that may be asked for, ten years: without a date it has no end.
@@ -23,6 +24,8 @@ pub struct TokenCommand {
     /// Print JSON.
     #[arg(long, global = true)]
     json: bool,
+    #[command(flatten)]
+    remote: RemoteArgs,
     #[command(subcommand)]
     action: Action,
 }
@@ -60,9 +63,25 @@ impl TokenCommand {
     /// When the token is refused, or the file cannot be read or written.
     pub async fn run(self) -> anyhow::Result<()> {
         let now = SystemClock::default().now();
+        if let Some(remote) = self.remote.remote()? {
+            return match self.action {
+                Action::Create { role, issuer, may_anchor_foreign, expires_days } => {
+                    let expires_at = expires_days.map(|days| format_time(now + TimeDelta::days(days)));
+                    let body = json!({
+                        "role": role, "issuer": issuer, "may_anchor_foreign": may_anchor_foreign, "expires_at": expires_at,
+                    });
+                    remote.post("admin/tokens", body).await
+                }
+                Action::List => remote.get("admin/tokens").await,
+                Action::Revoke { token } => remote.delete(&format!("admin/tokens/{token}")).await,
+            };
+        }
         let directory = self.data.join("authority");
         anyhow::ensure!(directory.is_dir(), "there is no authority in {}", directory.display());
-        let store = TokenStore::open(&directory)?;
+        let store = match TokenStore::open(&directory) {
+            Err(error @ TokenError::Locked(_)) => return Err(error).context(HELD),
+            opened => opened?,
+        };
         match self.action {
             Action::Create { role, issuer, may_anchor_foreign, expires_days } => {
                 let expires_at = expires_days.map(|days| now + TimeDelta::days(days));
