@@ -167,9 +167,19 @@ impl Sequencer {
             Err(fault) => {
                 tracing::error!(%fault, "sequencer stopped by a fault");
                 self.shared.fail(&fault);
+                self.state.waiting.clear();
+                // A queue keeps what is in it, and whoever waits for that, until it is taken out.
+                while let Ok(Message::Append { submission, reply, .. }) = self.queue.recv() {
+                    self.queued_bytes.fetch_sub(submission.bytes(), Ordering::Relaxed);
+                    let _ = reply.send(Err(AppendError::Stopped));
+                }
             }
         }
-        // Whoever still waits learns it from the closed channel.
+        for message in self.queue.try_iter() {
+            if let Message::Append { reply, .. } = message {
+                let _ = reply.send(Err(AppendError::Stopped));
+            }
+        }
     }
 
     fn size(&self) -> u64 {

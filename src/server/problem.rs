@@ -207,6 +207,12 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Tiles(TileReadError::NoEntry(_)) => Self::not_found("entry"),
+            // The index gives up at its first failed write, as on a full disk; a restart makes it anew.
+            ReadError::Index(error) => {
+                tracing::error!(%error, "the index is out of use until a restart");
+                let detail = "the index is out of use until a restart";
+                Self::new("stopped", "The ledger has stopped", StatusCode::SERVICE_UNAVAILABLE, detail)
+            }
             other => Self::internal(&other),
         }
     }
