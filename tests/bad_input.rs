@@ -4,6 +4,7 @@
 
 mod harness;
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -479,4 +480,46 @@ async fn a_full_disk_refuses_and_loses_nothing() {
         let audited = affiant(place.path(), &["audit", place.data().to_str().unwrap()]);
         assert_eq!(audited.status.code(), Some(0));
     }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_to_the_last_byte_loses_nothing() {
+    let Some(disk) = SmallDisk::mount(24) else { return };
+    let mut place = Place::new();
+    place.move_data(&disk.0.path().join("data"));
+    let token = place.issuer_token(0);
+    let mut server = place.spawn();
+    server.client.issue(&token, call(0)).await;
+    // All but some: whichever store comes to the end first, with small writes, does.
+    let ballast = disk.0.path().join("ballast");
+    let mut filling = std::fs::File::create(&ballast).unwrap();
+    while filling.write_all(&[0; 4096]).is_ok() {}
+    filling.set_len(filling.metadata().unwrap().len() - (3 << 20)).unwrap();
+
+    let batch: Vec<u8> = (1..3000).flat_map(|n| [&call(n)[..], b"\n"].concat()).collect();
+    let answer = server.client.post("/v1/batches", &token, batch).await;
+    let results: Vec<Value> = answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(results.len(), 2999);
+    let taken: Vec<&Value> = results.iter().map(|result| &result["receipt"]).filter(|one| one.is_object()).collect();
+    let mut kinds = BTreeMap::<&str, u32>::new();
+    for problem in results.iter().filter_map(|result| result.get("problem")) {
+        *kinds.entry(problem["type"].as_str().unwrap()).or_default() += 1;
+    }
+    println!("{} taken, {kinds:?}, {}", taken.len(), server.client.get("/healthz", "").await.text());
+    let expected = ["urn:affiant:problem:storage-full", "urn:affiant:problem:stopped"];
+    assert!(!kinds.is_empty() && kinds.keys().all(|kind| expected.contains(kind)), "{kinds:?}");
+    assert_eq!(server.client.get("/readyz", "").await.status, 503);
+
+    server.kill();
+    std::fs::remove_file(&ballast).unwrap();
+    drop(filling);
+    let server = place.spawn();
+    for receipt in taken {
+        let record = receipt["links"]["record"].as_str().unwrap();
+        let there = server.client.get(&format!("{record}/receipt"), &token).await.json();
+        assert_eq!((&there["index"], &there["seq"]), (&receipt["index"], &receipt["seq"]));
+    }
+    server.client.issue(&token, call(2999)).await;
+    assert!(server.stop());
+    assert!(place.audit().await.is_ok());
 }
