@@ -6,7 +6,15 @@ use clap::Parser as _;
 
 #[actix_web::main]
 async fn main() -> ExitCode {
-    match affiant::cli::Cli::parse().run().await {
+    // clap's own exit code for a wrong command line is 2, which here means INDETERMINATE.
+    let cli = match affiant::cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(affiant::cli::COULD_NOT_RUN) } else { ExitCode::SUCCESS };
+        }
+    };
+    match cli.run().await {
         Ok(code) => code,
         Err(error) => {
             eprintln!("affiant: {error:#}");
