@@ -31,8 +31,13 @@ async fn issue_witnessed(client: &Client, token: &str, n: u64) -> Value {
     answer.json()
 }
 
-fn all_answer(health: &Value) -> bool {
-    health["parties"].as_array().unwrap().iter().all(|party| party["down_since"].is_null() && party["answered"] != 0)
+/// Whether witness and authority answer, and have answered for what covers the record of `receipt`.
+fn all_answered(receipt: &Value) -> impl Fn(&Value) -> bool {
+    let index = receipt["index"].as_u64().unwrap();
+    move |health| {
+        let mut parties = health["parties"].as_array().unwrap().iter();
+        parties.all(|party| party["down_since"].is_null() && party["answered"].as_u64().unwrap() > index)
+    }
 }
 
 #[tokio::test]
@@ -44,7 +49,7 @@ async fn a_witnessed_record_carries_its_time_and_openssl_agrees() {
     let receipt = issue_witnessed(client, &token, 1).await;
     assert_eq!(receipt["status"], "witnessed");
     assert_eq!(receipt["checkpoint"].as_str().unwrap().matches("\n\u{2014} ").count(), 2, "{receipt}");
-    client.wait_for_health(all_answer).await;
+    client.wait_for_health(all_answered(&receipt)).await;
     let bundle = client.get(receipt["links"]["bundle"].as_str().unwrap(), &token).await.body;
     let report = client.verify(bundle.clone()).await;
     assert_eq!((&report["verdict"]["indication"], &report["ledger"]["quorum"]), (&json!("TOTAL-PASSED"), &json!(true)));
@@ -89,8 +94,8 @@ async fn without_witness_and_authority_issuing_goes_on_and_what_is_owed_is_made_
     let token = place.issuer_token(0);
     let server = serve(&place).await;
     let client = &server.client;
-    client.issue(&token, call(1)).await;
-    client.wait_for_health(all_answer).await;
+    let receipt = client.issue(&token, call(1)).await;
+    client.wait_for_health(all_answered(&receipt)).await;
 
     assert!(process.stop());
     let before = chrono::Utc::now();
@@ -111,7 +116,7 @@ async fn without_witness_and_authority_issuing_goes_on_and_what_is_owed_is_made_
     assert!(client.verify(bundle.body).await["times"]["existed_by"].is_null());
 
     let process = witness.serve();
-    client.wait_for_health(all_answer).await;
+    client.wait_for_health(all_answered(&receipt)).await;
     let bundle = client.get(receipt["links"]["bundle"].as_str().unwrap(), &token).await;
     let report = client.verify(bundle.body).await;
     assert!(report["times"]["existed_by"].is_string(), "{report}");
