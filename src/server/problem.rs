@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::authority::{AuthorityError, TokenError};
-use crate::evidence::{ArchiveError, ValidationReport};
+use crate::evidence::{ArchiveError, Indication, ValidationReport};
 use crate::issuance::{BatchError, CollectError, SubmitError};
 use crate::ledger::{AppendError, ReadError, TileReadError};
 use crate::vcon::VconError;
@@ -120,6 +120,10 @@ impl From<SubmitError> for Problem {
             },
             SubmitError::ForeignRecord => {
                 Self::new("foreign-record", "Signed by somebody else", StatusCode::FORBIDDEN, detail)
+            }
+            // A revocation list ran out, say: nothing is wrong with the call, and nothing was appended.
+            SubmitError::OwnRecordWrong(report) if report.verdict.indication == Indication::Indeterminate => {
+                Self::new("not-verifiable", "Cannot be verified now", StatusCode::SERVICE_UNAVAILABLE, detail)
             }
             SubmitError::OwnRecordWrong(report) => Self::internal(&format!("{detail} {}", report.verdict.code())),
             SubmitError::Work(error) => error.into(),
