@@ -57,27 +57,28 @@ impl Tiles {
     /// # Errors
     /// When it is not there, or shorter.
     pub fn read(&self, path: TilePath) -> Result<Vec<u8>, TileReadError> {
+        let (bytes, length) = self.shared(path)?;
+        Ok(bytes[..length].to_vec())
+    }
+
+    /// The bytes of a tile or bundle that is at least as wide as `path` says, and how many of them `path` asks for.
+    fn shared(&self, path: TilePath) -> Result<(Arc<[u8]>, usize), TileReadError> {
         let key = (path.kind(), path.index());
         let known = self.read.lock().expect("no holder of this lock panics").get(&key).cloned();
         if let Some((_, bytes)) = known.filter(|(width, _)| *width >= path.width()) {
             let length = length_of(path, &bytes)?;
-            return Ok(bytes[..length].to_vec());
+            return Ok((bytes, length));
         }
-        let bytes = self.read_file(path)?;
+        let file_path = self.path(path.kind(), path.index());
+        let bytes = std::fs::read(&file_path).map_err(StoreError::io(&file_path))?;
+        let length = length_of(path, &bytes)?;
+        let bytes: Arc<[u8]> = bytes[..length].into();
         let mut read = self.read.lock().expect("no holder of this lock panics");
         if read.len() >= CACHED_TILES_MAX {
             read.clear();
         }
-        read.insert(key, (path.width(), bytes.as_slice().into()));
-        Ok(bytes)
-    }
-
-    fn read_file(&self, path: TilePath) -> Result<Vec<u8>, TileReadError> {
-        let file_path = self.path(path.kind(), path.index());
-        let mut bytes = std::fs::read(&file_path).map_err(StoreError::io(&file_path))?;
-        let length = length_of(path, &bytes)?;
-        bytes.truncate(length);
-        Ok(bytes)
+        read.insert(key, (path.width(), Arc::clone(&bytes)));
+        Ok((bytes, length))
     }
 
     /// The bytes of entry `index`, which the ledger has.
@@ -87,8 +88,8 @@ impl Tiles {
     pub fn entry(&self, index: u64) -> Result<Vec<u8>, TileReadError> {
         let width = u16::try_from(index % u64::from(TILE_WIDTH)).expect("below 256") + 1;
         let path = TilePath::new(TileKind::Entries, index / u64::from(TILE_WIDTH), width)?;
-        let bundle = self.read(path)?;
-        let entries = bundle_entries(&bundle, width)?;
+        let (bundle, length) = self.shared(path)?;
+        let entries = bundle_entries(&bundle[..length], width)?;
         entries.last().map(|entry| entry.to_vec()).ok_or(TileReadError::NoEntry(index))
     }
 }
