@@ -15,46 +15,77 @@ pub(super) fn row(title: &'static str, answer: Answer, code: &str, reason: &str,
     Row { title, answer, code: code.into(), reason: reason.into(), next_step: next_step.map(str::to_owned) }
 }
 
-pub(super) fn unaltered_row(verdict: &Verdict) -> Row {
-    use SubIndication as S;
+/// Every signature counts: the row is that of the worst of them, whatever the verdict is about.
+pub(super) fn unaltered_row(signatures: &[SignatureReport]) -> Row {
     let title = "Unaltered";
-    match verdict.sub_indication {
-        Some(sub @ (S::FormatFailure | S::SigCryptoFailure)) => {
-            row(title, Answer::No, sub.name(), &verdict.reason, Some(sub.next_step()))
-        }
-        Some(sub @ S::NoSigningCertificateFound) => {
-            row(title, Answer::Unknown, sub.name(), &verdict.reason, Some(sub.next_step()))
-        }
-        Some(sub @ S::CryptoConstraintsFailure) if verdict.reason.starts_with("algorithm") => {
-            row(title, Answer::Unknown, sub.name(), &verdict.reason, Some(sub.next_step()))
+    let worst = signatures
+        .iter()
+        .filter_map(|signature| unverified(&signature.verdict).map(|answer| (answer, &signature.verdict)))
+        .max_by_key(|(answer, _)| *answer == Answer::No);
+    match worst {
+        Some((answer, Verdict { sub_indication: Some(sub), reason, .. })) => {
+            row(title, answer, sub.name(), reason, Some(sub.next_step()))
         }
         _ => row(title, Answer::Yes, "SIGNATURE_RIGHT", "every signature fits what is signed", None),
+    }
+}
+
+/// What to answer of a signature that does not verify, or could not be verified.
+fn unverified(verdict: &Verdict) -> Option<Answer> {
+    use SubIndication as S;
+    match verdict.sub_indication? {
+        S::FormatFailure | S::SigCryptoFailure => Some(Answer::No),
+        S::NoSigningCertificateFound => Some(Answer::Unknown),
+        S::CryptoConstraintsFailure if verdict.reason.starts_with("algorithm") => Some(Answer::Unknown),
+        _ => None,
     }
 }
 
 pub(super) fn signed_by_row(verdict: &Verdict, signatures: &[SignatureReport]) -> Row {
     use SubIndication as S;
     let title = "Signed by";
-    let name = signatures.iter().find_map(|signature| signature.signer.as_ref()).map(|signer| &signer.subject);
-    let name = name.map_or("unknown", String::as_str);
-    let anchor = signatures.first().and_then(|signature| signature.path.last()).map(|anchor| &anchor.subject);
+    let whose = || format!("{}: {}", signer_judged(verdict, signatures), verdict.reason);
     match (verdict.indication, verdict.sub_indication) {
         (Indication::Passed, _) | (_, Some(S::HashFailure | S::SignedDataNotFound)) => {
-            let reason = match anchor {
-                Some(anchor) => format!("{name}, vouched for by {anchor}"),
+            let vouched = |signature: &SignatureReport, name: &str| match signature.path.last() {
+                Some(anchor) => format!("{name}, vouched for by {}", anchor.subject),
                 None => format!("{name}; the path was not looked at"),
             };
+            let reason = signers(signatures, vouched, "; ");
             let answer = if verdict.indication == Indication::Passed { Answer::Yes } else { Answer::Unknown };
             row(title, answer, verdict.sub_indication.map_or("PATH_VALID", S::name), &reason, None)
         }
         (Indication::Failed, Some(sub @ (S::Revoked | S::Expired | S::NotYetValid))) => {
-            row(title, Answer::No, sub.name(), &format!("{name}: {}", verdict.reason), Some(sub.next_step()))
+            row(title, Answer::No, sub.name(), &whose(), Some(sub.next_step()))
         }
-        (_, Some(sub)) => {
-            row(title, Answer::Unknown, sub.name(), &format!("{name}: {}", verdict.reason), Some(sub.next_step()))
-        }
-        (_, None) => row(title, Answer::Unknown, "UNKNOWN", name, None),
+        (_, Some(sub)) => row(title, Answer::Unknown, sub.name(), &whose(), Some(sub.next_step())),
+        (_, None) => row(title, Answer::Unknown, "UNKNOWN", "unknown", None),
     }
+}
+
+/// The signer that the verdict is about: with several signatures not always the first.
+fn signer_judged<'a>(verdict: &Verdict, signatures: &'a [SignatureReport]) -> &'a str {
+    let judged = signatures.iter().find(|signature| signature.verdict == *verdict);
+    judged.and_then(|signature| signature.signer.as_ref()).map_or("unknown", |signer| &signer.subject)
+}
+
+/// Everybody who signed, once each: who signed the vCon itself before those who signed it anew.
+fn signers(
+    signatures: &[SignatureReport],
+    written: impl Fn(&SignatureReport, &str) -> String,
+    between: &str,
+) -> String {
+    let mut inmost_first: Vec<_> = signatures.iter().collect();
+    inmost_first.sort_by_key(|signature| std::cmp::Reverse(signature.layer));
+    let mut names: Vec<String> = Vec::new();
+    for signature in inmost_first {
+        let name = signature.signer.as_ref().map_or("an unknown signer", |signer| &*signer.subject);
+        let name = written(signature, name);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(between)
 }
 
 pub(super) fn existed_by_row(time: &TimeEvidence) -> Row {
@@ -115,8 +146,7 @@ pub(super) fn ledger_row(ledger: &LedgerReport) -> Row {
 }
 
 pub(super) fn sentence(verdict: &Verdict, signatures: &[SignatureReport], times: &Times) -> String {
-    let signer = signatures.iter().find_map(|signature| signature.signer.as_ref()).map(|signer| &*signer.subject);
-    let signer = signer.unwrap_or("an unknown signer");
+    let signer = signers(signatures, |_, name| name.to_owned(), " and by ");
     match verdict.indication {
         Indication::Passed => match times.existed_by {
             Some(time) => format!("Signed by {signer}, unaltered, and in existence by {}.", format_time(time)),
@@ -124,5 +154,66 @@ pub(super) fn sentence(verdict: &Verdict, signatures: &[SignatureReport], times:
         },
         Indication::Failed => format!("This does not hold: {}.", verdict.reason),
         Indication::Indeterminate => format!("This cannot be decided here: {}.", verdict.reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::report::CertificateShown;
+
+    fn shown(subject: &str) -> CertificateShown {
+        let (not_before, not_after) = (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH);
+        CertificateShown { subject: subject.into(), thumbprint: String::new(), not_before, not_after }
+    }
+
+    fn signature(layer: usize, signer: Option<&str>, verdict: Verdict) -> SignatureReport {
+        SignatureReport {
+            layer,
+            position: 0,
+            algorithm: "RS256".into(),
+            verdict,
+            claimed_time: None,
+            signer: signer.map(shown),
+            path: vec![shown("CN=Root")],
+            offered_anchor: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_signature_that_nobody_could_verify_is_not_said_to_fit() {
+        let unsigned = Verdict::indeterminate(SubIndication::NoSigningCertificateFound, "no certificate");
+        let later = Verdict::indeterminate(SubIndication::TryLater, "too old");
+        let wrong = Verdict::failed(SubIndication::SigCryptoFailure, "wrong");
+        let right = || signature(0, Some("CN=A"), later.clone());
+        let bare = || signature(0, None, unsigned.clone());
+        for (signatures, answer) in [
+            (vec![right()], Answer::Yes),
+            (vec![bare(), right()], Answer::Unknown),
+            (vec![right(), bare()], Answer::Unknown),
+            (vec![signature(0, Some("CN=B"), wrong.clone()), bare(), right()], Answer::No),
+        ] {
+            assert_eq!(unaltered_row(&signatures).answer, answer);
+        }
+    }
+
+    #[test]
+    fn a_verdict_is_told_of_the_signer_that_it_is_about() {
+        let revoked = Verdict::failed(SubIndication::Revoked, "revoked");
+        let signatures =
+            [signature(0, Some("CN=Good"), Verdict::passed("right")), signature(0, Some("CN=Bad"), revoked.clone())];
+        let row = signed_by_row(&revoked, &signatures);
+        assert_eq!((row.answer, &*row.reason), (Answer::No, "CN=Bad: revoked"));
+    }
+
+    #[test]
+    fn a_renewal_does_not_hide_who_signed_the_call() {
+        let passed = || Verdict::passed("right");
+        let signatures = [signature(0, Some("CN=Archive"), passed()), signature(1, Some("CN=Caller"), passed())];
+        let row = signed_by_row(&passed(), &signatures);
+        assert_eq!(row.reason, "CN=Caller, vouched for by CN=Root; CN=Archive, vouched for by CN=Root");
+        let sentence = sentence(&passed(), &signatures, &Times::default());
+        assert!(sentence.starts_with("Signed by CN=Caller and by CN=Archive and unaltered"), "{sentence}");
     }
 }

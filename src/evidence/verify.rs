@@ -126,7 +126,7 @@ impl Verifier {
         let claimed = signatures.iter().find_map(|signature| signature.claimed_time);
         let times = Times { existed_by: time.existed_by, signed_after: time.signed_after, claimed };
         let rows = vec![
-            unaltered_row(&verdict),
+            unaltered_row(&signatures),
             signed_by_row(&verdict, &signatures),
             existed_by_row(&time),
             recording_row(record, &recordings),
