@@ -7,6 +7,8 @@ mod harness;
 use std::path::Path;
 
 use affiant::authority::Role;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use harness::{Client, Place, RECORDING, affiant, builder, call, openssl, unpack, uuid, verify_line};
 use serde_json::{Value, json};
 
@@ -430,6 +432,11 @@ async fn a_record_signed_elsewhere_is_anchored_for_whom_it_may_be() {
         let problem = client.post("/v1/records", token, tampered.to_string()).await.problem(422, "total-failed");
         assert_eq!(problem["report"]["verdict"]["sub_indication"], "SIG_CRYPTO_FAILURE");
     }
+
+    // A certificate that is only named signed nothing: here nobody verifies the algorithm.
+    let mut unverified: Value = serde_json::from_slice(&record).unwrap();
+    unverified["signatures"][0]["protected"] = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES512"}"#).into();
+    client.post("/v1/records", &second, unverified.to_string()).await.problem(403, "foreign-record");
 
     let own = client.post("/v1/records", &second, record.clone()).await;
     assert_eq!((own.status, &own.json()["kind"]), (201, &json!("vcon.anchored")), "{own:?}");

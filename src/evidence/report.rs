@@ -129,6 +129,17 @@ impl Verdict {
         Self { indication: Indication::Indeterminate, sub_indication: Some(sub), reason: reason.into() }
     }
 
+    /// What to answer of a signature that does not verify, or could not be verified; `None` of one that does.
+    pub(super) fn unverified(&self) -> Option<Answer> {
+        use SubIndication as S;
+        match self.sub_indication? {
+            S::FormatFailure | S::SigCryptoFailure => Some(Answer::No),
+            S::NoSigningCertificateFound => Some(Answer::Unknown),
+            S::CryptoConstraintsFailure if self.reason.starts_with("algorithm") => Some(Answer::Unknown),
+            _ => None,
+        }
+    }
+
     /// `TOTAL-PASSED`, or the indication with its sub-indication in brackets.
     #[must_use]
     pub fn code(&self) -> String {
@@ -218,6 +229,14 @@ pub struct SignatureReport {
     pub offered_anchor: Option<CertificateShown>,
     /// What does not change the verdict but should be known.
     pub warnings: Vec<String>,
+}
+
+impl SignatureReport {
+    /// Whether the signature was made with the key of its certificate, whatever else is to be said of it.
+    #[must_use]
+    pub fn verifies(&self) -> bool {
+        self.verdict.unverified().is_none()
+    }
 }
 
 /// One recording, or other external content.

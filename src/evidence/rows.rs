@@ -20,24 +20,13 @@ pub(super) fn unaltered_row(signatures: &[SignatureReport]) -> Row {
     let title = "Unaltered";
     let worst = signatures
         .iter()
-        .filter_map(|signature| unverified(&signature.verdict).map(|answer| (answer, &signature.verdict)))
+        .filter_map(|signature| signature.verdict.unverified().map(|answer| (answer, &signature.verdict)))
         .max_by_key(|(answer, _)| *answer == Answer::No);
     match worst {
         Some((answer, Verdict { sub_indication: Some(sub), reason, .. })) => {
             row(title, answer, sub.name(), reason, Some(sub.next_step()))
         }
         _ => row(title, Answer::Yes, "SIGNATURE_RIGHT", "every signature fits what is signed", None),
-    }
-}
-
-/// What to answer of a signature that does not verify, or could not be verified.
-fn unverified(verdict: &Verdict) -> Option<Answer> {
-    use SubIndication as S;
-    match verdict.sub_indication? {
-        S::FormatFailure | S::SigCryptoFailure => Some(Answer::No),
-        S::NoSigningCertificateFound => Some(Answer::Unknown),
-        S::CryptoConstraintsFailure if verdict.reason.starts_with("algorithm") => Some(Answer::Unknown),
-        _ => None,
     }
 }
 

@@ -229,10 +229,15 @@ impl Issuance {
         let parsed = Record::parse(bytes, &self.limits)?;
         let uuid = uuid_of(parsed.vcon())?;
         let issuer = caller.issuer.as_str();
-        let signer = report.signatures.iter().find_map(|signature| signature.signer.as_ref());
-        let signer = signer.and_then(|shown| shown.thumbprint.parse::<Sha256Digest>().ok());
-        let registered = signer.and_then(|signer| self.authority.issuer_of(&signer.to_string()));
-        let registered = registered.as_ref() == Some(&caller.issuer);
+        // Who is only named signed nothing: a certificate counts by a signature that verifies under it.
+        let verified = report.signatures.iter().filter(|signature| signature.verifies());
+        let signers: Vec<Sha256Digest> =
+            verified.filter_map(|signature| signature.signer.as_ref()?.thumbprint.parse().ok()).collect();
+        let own = signers
+            .iter()
+            .find(|signer| self.authority.issuer_of(&signer.to_string()).is_some_and(|issuer| issuer == caller.issuer));
+        let signer = own.or(signers.first()).copied();
+        let registered = own.is_some();
         if !registered && !caller.may_anchor_foreign {
             return Err(SubmitError::ForeignRecord);
         }
