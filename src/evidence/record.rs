@@ -1,11 +1,14 @@
 //! A signed vCon opened: its signatures, its payload, its digest.
 
-use crate::crypto::Sha256Digest;
+use crate::crypto::{Sha256, Sha256Digest};
 use crate::jose::{Jws, JwsError};
 use crate::vcon::{GzipError, Vcon, VconError, VconLimits, inflate};
 
 /// JWS inside JWS: an archive renewed every few years for a century (draft-ietf-vcon-vcon-core-03 §5).
 const RENEWALS_MAX: usize = 16;
+/// Documents of the largest size that all layers together may inflate to: what layers without gzip come to, each of
+/// which is three quarters of the one around it (base64).
+const INFLATED_DOCUMENTS_MAX: usize = 4;
 
 /// A signed vCon.
 #[derive(Debug, Clone)]
@@ -28,6 +31,12 @@ pub enum RecordError {
     /// A payload that is no vCon.
     #[error("the payload: {0}")]
     Vcon(#[from] VconError),
+    /// Gzip inside gzip that comes to too much together.
+    #[error("the payloads inflate to more than {bytes_max} bytes together")]
+    TooMuch {
+        /// Allowed.
+        bytes_max: usize,
+    },
     /// Signed over and over.
     #[error("signed more than {RENEWALS_MAX} times over")]
     TooManyRenewals,
@@ -42,8 +51,14 @@ impl Record {
         let outer = Jws::parse(bytes, &limits.json)?;
         let digest = record_digest(&outer);
         let mut layers = vec![outer];
+        let bytes_max = limits.json.bytes_max.saturating_mul(INFLATED_DOCUMENTS_MAX);
+        let mut inflated = 0_usize;
         loop {
             let payload = inflate(layers.last().expect("there is an outermost layer").payload(), limits)?;
+            inflated = inflated.saturating_add(payload.len());
+            if inflated > bytes_max {
+                return Err(RecordError::TooMuch { bytes_max });
+            }
             match Vcon::parse(&payload, limits) {
                 Ok(vcon) => return Ok(Self { layers, vcon, digest }),
                 Err(VconError::OtherForm(crate::vcon::Form::Signed)) => {
@@ -82,9 +97,19 @@ impl Record {
 /// White space and unprotected headers do not change it; another signature makes another record.
 #[must_use]
 pub fn record_digest(jws: &Jws) -> Sha256Digest {
-    let mut compact: Vec<String> = jws.compact().collect();
-    compact.sort_unstable();
-    Sha256Digest::of(compact.join("\n").as_bytes())
+    let mut compact: Vec<[&str; 5]> = jws.compact().collect();
+    // The payload is the same in all and may be large: they are compared and hashed where they are.
+    compact.sort_unstable_by(|[left, .., last], [right, .., other]| {
+        left.bytes().chain(*b".").cmp(right.bytes().chain(*b".")).then_with(|| last.cmp(other))
+    });
+    let mut digest = Sha256::default();
+    for (position, parts) in compact.iter().enumerate() {
+        if position > 0 {
+            digest.update(b"\n");
+        }
+        parts.iter().for_each(|part| digest.update(part.as_bytes()));
+    }
+    Sha256Digest(digest.finish())
 }
 
 #[cfg(test)]
@@ -108,6 +133,36 @@ mod tests {
         assert_eq!(one, digest(&record(&first.replace("RS256", "RS512"))));
         let both = digest(&record(&format!("{second},{first}")));
         assert_eq!(both, digest(&record(&format!("{first},{second}"))));
+        assert_eq!(both, Sha256Digest::of(format!(".{PAYLOAD}.AA\n.{PAYLOAD}.AQ").as_bytes()));
         assert_ne!(both, one);
+    }
+
+    #[test]
+    fn gzip_inside_gzip_is_one_bomb() {
+        use std::io::Write as _;
+
+        use base64::Engine as _;
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+        const DOCUMENT: usize = 50_000;
+        let mut limits = VconLimits::default();
+        limits.json.bytes_max = DOCUMENT;
+        let tower = |layers: usize| {
+            let noise: String = (0..20_u8).map(|n| Sha256Digest::of(&[n]).to_string()).collect();
+            let mut text = format!(r#"{{"parties":[],"subject":"{noise}"}}"#);
+            for _ in 0..layers {
+                let padded = format!("{text:<DOCUMENT$}");
+                let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+                gzip.write_all(padded.as_bytes()).unwrap();
+                let payload = URL_SAFE_NO_PAD.encode(gzip.finish().unwrap());
+                text = format!(
+                    r#"{{"payload":"{payload}","signatures":[{{"header":{{"alg":"RS256"}},"signature":"AA"}}]}}"#
+                );
+            }
+            Record::parse(text.as_bytes(), &limits).map(|record| record.layers().len())
+        };
+        assert_eq!(tower(INFLATED_DOCUMENTS_MAX), Ok(INFLATED_DOCUMENTS_MAX));
+        let bytes_max = INFLATED_DOCUMENTS_MAX * DOCUMENT;
+        assert_eq!(tower(INFLATED_DOCUMENTS_MAX + 1), Err(RecordError::TooMuch { bytes_max }));
     }
 }

@@ -115,10 +115,10 @@ impl Jws {
         &self.other_members
     }
 
-    /// Each signature as a JWS in compact serialization (RFC 7515 §7.1).
-    pub fn compact(&self) -> impl Iterator<Item = String> + '_ {
+    /// Each signature as a JWS in compact serialization (RFC 7515 §7.1), in its parts: the payload is not copied.
+    pub fn compact(&self) -> impl Iterator<Item = [&str; 5]> + '_ {
         self.signatures.iter().map(|signature| {
-            [&*signature.protected_characters, &*self.payload_characters, &*signature.signature_characters].join(".")
+            [&*signature.protected_characters, ".", &*self.payload_characters, ".", &*signature.signature_characters]
         })
     }
 
@@ -199,7 +199,7 @@ mod tests {
         let jws =
             parse(r#"{"payload":"AA","x":1,"signatures":[{"header":{"alg":"RS256"},"signature":"AA"}]}"#).unwrap();
         assert_eq!(jws.other_members(), ["x"]);
-        assert_eq!(jws.compact().collect::<Vec<_>>(), [".AA.AA"]);
+        assert_eq!(jws.compact().map(|parts| parts.concat()).collect::<Vec<_>>(), [".AA.AA"]);
     }
 
     #[test]
