@@ -304,6 +304,22 @@ pub struct LedgerReport {
     pub quorum: Option<bool>,
 }
 
+impl LedgerReport {
+    /// Nothing is known.
+    pub(super) fn unavailable(reason: &str) -> Self {
+        Self {
+            status: LedgerStatus::Unavailable,
+            reason: reason.to_owned(),
+            origin: None,
+            index: None,
+            size: None,
+            entry_time: None,
+            witnesses: Vec::new(),
+            quorum: None,
+        }
+    }
+}
+
 /// Times, side by side.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Times {

@@ -152,16 +152,7 @@ impl Verifier {
 
     /// The ledger row, the proof where it leads to its checkpoint, and who witnessed that.
     fn ledger(&self, bundle: &Bundle, record: &Record) -> (LedgerReport, Option<TlogProof>, Option<Witnessing>) {
-        let mut report = LedgerReport {
-            status: LedgerStatus::Unavailable,
-            reason: "no proof was given".into(),
-            origin: None,
-            index: None,
-            size: None,
-            entry_time: None,
-            witnesses: Vec::new(),
-            quorum: None,
-        };
+        let mut report = LedgerReport::unavailable("no proof was given");
         if bundle.ledger_denies {
             report.status = LedgerStatus::NotIncluded;
             "the ledger that was asked does not have this record".clone_into(&mut report.reason);

@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 
 use super::memo::Memo;
 use super::report::{
-    Answer, CertificateShown, LedgerReport, LedgerStatus, NOT_PROVED, RecordingReport, SignatureReport, SubIndication,
-    Times, ValidationReport, Verdict,
+    Answer, CertificateShown, LedgerReport, NOT_PROVED, RecordingReport, SignatureReport, SubIndication, Times,
+    ValidationReport, Verdict,
 };
 use super::revocation::{KnownCrl, Standing, standing};
 use super::rows::{existed_by_row, ledger_row, recording_row, row, sentence, signed_by_row, unaltered_row};
@@ -174,16 +174,7 @@ impl Verifier {
             recordings: Vec::new(),
             timestamps: Vec::new(),
             times: Times::default(),
-            ledger: LedgerReport {
-                status: LedgerStatus::Unavailable,
-                reason: "there is no record".into(),
-                origin: None,
-                index: None,
-                size: None,
-                entry_time: None,
-                witnesses: Vec::new(),
-                quorum: None,
-            },
+            ledger: LedgerReport::unavailable("there is no record"),
             findings: Vec::new(),
             trust_policy: self.policy.name.clone(),
             trust_policy_digest: self.policy.digest,
