@@ -198,6 +198,7 @@ async fn a_role_allows_what_it_says_and_no_more() {
 async fn an_admin_adds_rotates_revokes_and_erases_while_the_server_runs() {
     let place = Place::new();
     let admin = place.token(Role::Admin, None, false);
+    let other = place.issuer_token(0);
     let server = place.serve().await;
     let client = &server.client;
 
@@ -242,11 +243,14 @@ async fn an_admin_adds_rotates_revokes_and_erases_while_the_server_runs() {
     assert_eq!(issued.status, 201);
     client.issue(token, call(3)).await;
 
+    // Another issuer's record with the same uuid is not erased in its place.
+    client.issue(&other, call(1)).await;
+    client.delete(&format!("/v1/records/{}", uuid(1)), &admin).await.problem(409, "uuid-conflict");
     let record = first["links"]["record"].as_str().unwrap();
     assert_eq!(client.delete(record, &admin).await.status, 204);
     client.get(record, &admin).await.problem(410, "erased");
     client.get(&format!("{record}/bundle"), &admin).await.problem(410, "erased");
-    client.get(&format!("/v1/records/{}", uuid(1)), &admin).await.problem(404, "not-found");
+    client.get(&format!("/v1/records/{}", uuid(1)), token).await.problem(404, "not-found");
 
     assert_eq!(client.delete(&format!("/v1/admin/tokens/{id}"), &admin).await.status, 204);
     client.post("/v1/records", token, call(4)).await.problem(401, "unauthorized");
@@ -257,7 +261,7 @@ async fn an_admin_adds_rotates_revokes_and_erases_while_the_server_runs() {
 
     server.stop().await;
     let kinds = place.audit().await.unwrap().kinds;
-    assert_eq!((kinds["vcon.issued"], kinds["vcon.erased"], kinds["certificate.revoked"]), (3, 1, 1));
+    assert_eq!((kinds["vcon.issued"], kinds["vcon.erased"], kinds["certificate.revoked"]), (4, 1, 1));
 }
 
 #[tokio::test]

@@ -133,6 +133,12 @@ impl Index {
         Ok(newest.and_then(|(_, bytes)| number(&bytes)))
     }
 
+    /// Whether more than one record has this uuid.
+    pub(super) fn is_uuid_shared(&self, uuid: &str) -> Result<bool, IndexError> {
+        let found = self.uuids.scan_prefix(uuid_prefix(uuid)).take(2);
+        Ok(found.collect::<Result<Vec<_>, _>>()?.len() > 1)
+    }
+
     pub(super) fn by_submission(&self, issuer: &str, submitted: Sha256Digest) -> Result<Option<u64>, IndexError> {
         Ok(self.submissions.get(pair(issuer, &submitted.0))?.and_then(|bytes| number(&bytes)))
     }
@@ -218,6 +224,7 @@ mod tests {
         assert_eq!(index.by_uuid("b", "u").unwrap(), Some(3));
         assert_eq!(index.by_any_uuid("u").unwrap(), Some(4));
         assert_eq!(index.by_any_uuid("v").unwrap(), None);
+        assert_eq!(["u", "uu", "v"].map(|uuid| index.is_uuid_shared(uuid).unwrap()), [true, false, false]);
         assert_eq!(index.by_record(Sha256Digest::of(&2_u64.to_be_bytes())).unwrap(), Some(2));
         assert_eq!(index.by_sequence("a", 2, 10).unwrap(), [2, 4]);
         assert_eq!(index.body(3).unwrap(), Some(FramePosition { segment: 0, offset: 3 }));

@@ -288,6 +288,14 @@ impl Ledger {
         })
     }
 
+    /// Whether more than one record, of whichever issuers, has this uuid.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn is_uuid_shared(&self, uuid: &str) -> Result<bool, ReadError> {
+        Ok(self.shared.index.is_uuid_shared(uuid)?)
+    }
+
     /// The index of the record that `issuer` made by submitting these bytes.
     ///
     /// # Errors

@@ -63,6 +63,11 @@ impl Problem {
         Self::new("busy", "Busy", StatusCode::SERVICE_UNAVAILABLE, "too much is under way; try again later")
     }
 
+    pub(super) fn uuid_shared() -> Self {
+        let detail = "more than one record has this uuid; name the record by its digest";
+        Self::new("uuid-conflict", "Another record has this uuid", StatusCode::CONFLICT, detail)
+    }
+
     /// A fault of ours: the cause is for the log alone.
     pub(super) fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "request failed by a fault");

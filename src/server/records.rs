@@ -175,6 +175,8 @@ pub(super) async fn bundle(
 }
 
 /// Erase a record's body, for an admin: its key is overwritten, its entry and every proof stay.
+///
+/// A uuid that several records have is refused: the digest says which one.
 #[utoipa::path(tag = "admin", params(("id" = String, Path, description = "record digest or uuid")),
     responses((status = 204, description = "Erased"), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[delete("/v1/records/{id}")]
@@ -184,6 +186,9 @@ pub(super) async fn erase(
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     who.check_admin()?;
+    if id.parse::<Sha256Digest>().is_err() && state.issuance.ledger.is_uuid_shared(&id)? {
+        return Err(Problem::uuid_shared());
+    }
     let index = find(&state, &who, &id)?;
     state.issuance.ledger.erase(index).await??;
     Ok(HttpResponse::NoContent().finish())
