@@ -167,11 +167,16 @@ pub(super) async fn bundle(
     let issuance = state.issuance.clone();
     let name = state.issuance.receipt(index)?.map(|receipt| receipt.uuid).unwrap_or_default();
     let files = web::block(move || issuance.bundle_files(index).map(|files| files.to_zip())).await??;
-    let disposition = format!("attachment; filename=\"{name}.evidence.zip\"");
+    let disposition = format!("attachment; filename=\"{}.evidence.zip\"", file_stem(&name));
     Ok(HttpResponse::Ok()
         .content_type(ContentType("application/zip".parse().expect("a media type")))
         .insert_header((CONTENT_DISPOSITION, disposition))
         .body(files))
+}
+
+/// A uuid as the beginning of a file name: what stands in its place may hold quotes and slashes.
+fn file_stem(uuid: &str) -> String {
+    uuid.chars().map(|one| if one.is_ascii_alphanumeric() || one == '-' { one } else { '_' }).collect()
 }
 
 /// Erase a record's body, for an admin: its key is overwritten, its entry and every proof stay.
@@ -210,4 +215,15 @@ fn find(state: &AppState, who: &Authenticated, id: &str) -> Result<u64, Problem>
         }
     }
     Ok(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_holds_nothing_but_its_uuid() {
+        assert_eq!(file_stem("01909c6e-0000-8000-8000-000000000000"), "01909c6e-0000-8000-8000-000000000000");
+        assert_eq!(file_stem("a\"; filename=\"../b.exe"), "a___filename_____b_exe");
+    }
 }
