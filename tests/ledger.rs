@@ -11,10 +11,12 @@ use affiant::crypto::Signer as _;
 use affiant::crypto::{SealingKey, Sha256Digest, SigningKey};
 use affiant::evidence::entry::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
+use affiant::issuance::announce;
 use affiant::ledger::{
     AppendError, DirectorySource, Ledger, LedgerOptions, Particulars, Recovered, RecoveryError, SealedBody, Stage,
     Submission, audit,
 };
+use affiant::scorecard::Scorecard;
 use affiant::tlog::VerifierKey;
 use affiant::tlog::merkle::leaf_hash;
 
@@ -282,4 +284,23 @@ fn copy_of(dir: &Path) -> tempfile::TempDir {
     let to = tempfile::tempdir().unwrap();
     copy(dir, to.path());
     to
+}
+
+#[tokio::test]
+async fn what_came_into_force_is_told_once() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    let told = bench.path().join("announced.json");
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/policies/scorecards/outbound-call.toml"));
+    let text = text.unwrap();
+    let card = |text: &str| Scorecard::from_file(text, toml::Deserializer::parse(text).unwrap()).unwrap();
+    let (trust, other) = (Sha256Digest::of(b"trust"), Sha256Digest::of(b"other trust"));
+    assert_eq!(announce(&ledger, &told, &[card(&text)], trust).await.unwrap(), 2);
+    assert_eq!(announce(&ledger, &told, &[card(&text)], trust).await.unwrap(), 0);
+    let next = text.replace("version = 1", "version = 2");
+    assert_eq!(announce(&ledger, &told, &[card(&text), card(&next)], other).await.unwrap(), 2);
+    ledger.stop();
+    drop(ledger);
+    let kinds = bench.audit().await.unwrap().kinds;
+    assert_eq!((kinds["scorecard.activated"], kinds["trust.changed"]), (2, 2));
 }

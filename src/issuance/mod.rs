@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub use batch::{BatchError, BatchLine, BatchResult, LineError, lines, run_batch};
 pub use collect::CollectError;
-pub use outbox::{OutboxError, publish_events};
+pub use outbox::{OutboxError, announce, publish_events};
 pub use receipt::{Receipt, Wait};
 pub use submit::{Caller, Prepared, SubmitError};
 pub use witnessing::{Party, PartyHealth, Standing, WitnessPlan, Witnessing, WitnessingError, ask_witnesses};

@@ -1,10 +1,18 @@
-//! What the certificate manager did, brought into the ledger: the outbox is emptied in order, each event once.
+//! What the certificate manager did, and which scorecards and trust came into force, brought into the ledger: in order,
+//! each event once.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use crate::authority::{Authority, AuthorityError, AuthorityEvent};
 use crate::crypto::Sha256Digest;
+use crate::durable::{self, Access};
 use crate::evidence::Event;
 use crate::ledger::{AppendError, Ledger, ReadError};
 use crate::pki::RevocationReason;
+use crate::scorecard::Scorecard;
 
 /// Why the outbox was not emptied.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +26,18 @@ pub enum OutboxError {
     /// The certificate manager.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// The file of what was told.
+    #[error("{path}: {cause}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
 }
+
+/// Bytes of the file of what was told: digests of thousands of scorecards.
+const ANNOUNCED_BYTES_MAX: u64 = 1 << 20;
 
 /// Brings every pending event into the ledger; gives how many.
 ///
@@ -40,6 +59,52 @@ pub async fn publish_events(authority: &Authority, ledger: &Ledger) -> Result<us
             ledger.append_event(event).await?;
         }
         authority.acknowledge(pending.id)?;
+    }
+    Ok(count)
+}
+
+/// What the ledger was told of scorecards and trust, so that a start tells it only what is new.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Announced {
+    scorecards: BTreeSet<Sha256Digest>,
+    trust: Option<Sha256Digest>,
+}
+
+/// Tells the ledger which scorecards came into force, and that the trust policy changed; gives how much was new.
+///
+/// What was told is kept in the file `told`. After a crash between entry and file an event is in the ledger twice, which
+/// says the same twice.
+///
+/// # Errors
+/// When the ledger does not take entries, or the file cannot be written.
+pub async fn announce(
+    ledger: &Ledger,
+    told: &Path,
+    scorecards: &[Scorecard],
+    trust: Sha256Digest,
+) -> Result<usize, OutboxError> {
+    let file = |cause| OutboxError::File { path: told.to_owned(), cause };
+    let mut announced: Announced = match durable::read(told, ANNOUNCED_BYTES_MAX) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| file(error.into()))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Announced::default(),
+        Err(error) => return Err(file(error)),
+    };
+    let mut new = Vec::new();
+    for card in scorecards {
+        if announced.scorecards.insert(card.digest) {
+            new.push(Event::ScorecardActivated { scorecard: card.digest });
+        }
+    }
+    if announced.trust.replace(trust) != Some(trust) {
+        new.push(Event::TrustChanged { policy: trust });
+    }
+    let count = new.len();
+    for event in new {
+        ledger.append_event(event).await?;
+    }
+    if count > 0 {
+        let bytes = serde_json::to_vec(&announced).expect("digests are JSON");
+        durable::write(told, &bytes, Access::Public).map_err(file)?;
     }
     Ok(count)
 }

@@ -20,7 +20,9 @@ use crate::client::HttpClient;
 use crate::clock::Clock;
 use crate::crypto::{SealingKey, Sha256Digest, Signer, SigningKey, random};
 use crate::evidence::{TrustPolicy, Verifier};
-use crate::issuance::{Issuance, LogPolicyFile, Standing, WitnessPlan, Witnessing, ask_witnesses, publish_events};
+use crate::issuance::{
+    Issuance, LogPolicyFile, Standing, WitnessPlan, Witnessing, announce, ask_witnesses, publish_events,
+};
 use crate::ledger::{LedgerOptions, Recovered};
 use crate::pki::{Certificate, TrustAnchors};
 use crate::scorecard::Scorecard;
@@ -125,6 +127,10 @@ impl AppState {
         });
         if !read_only {
             publish_events(&issuance.authority, &issuance.ledger).await.context("anchoring certificate events")?;
+            let trust = issuance.verifier.policy().digest;
+            announce(&issuance.ledger, &authority_dir.join("announced.json"), &issuance.scorecards, trust)
+                .await
+                .context("anchoring scorecards and trust")?;
         }
         let verifications = Semaphore::new(config.limits.verifications_max);
         Ok(Self { issuance, witnessing, tokens, clock, config, metrics, verifications, log_key })
