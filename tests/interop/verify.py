@@ -74,8 +74,7 @@ def check_integers(value):
 
 def open_entry(data):
     """A ledger entry that is in canonical form and has exactly the members of its kind."""
-    need("the entry is too long", len(data) <= 4096)
-    need("the entry is not ASCII", data.isascii())
+    need("the entry is too long, or not ASCII", len(data) <= 4096 and data.isascii())
     entry = load(data, "the entry")
     need("the entry is no object", isinstance(entry, dict))
     check_integers(entry)
@@ -103,7 +102,8 @@ def record_digest(data):
     for signature in record["signatures"]:
         need("a signature is no object", isinstance(signature, dict) and isinstance(signature.get("signature"), str))
         compact.append(f"{signature.get('protected', '')}.{record['payload']}.{signature['signature']}".encode())
-    return "sha256-" + base64.urlsafe_b64encode(hashlib.sha256(b"\n".join(sorted(compact))).digest()).rstrip(b"=").decode()
+    digest = hashlib.sha256(b"\n".join(sorted(compact))).digest()
+    return "sha256-" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def parse_key(text):
@@ -182,7 +182,8 @@ def verify(record, entry_bytes, proof, keys):
     need("the checkpoint is of another log", checkpoint[0] == keys[0][0])
     need("the tree size is no decimal number", re.fullmatch(r"0|[1-9][0-9]{0,18}", checkpoint[1]))
     size, root = int(checkpoint[1]), decode(checkpoint[2], "the root")
-    need("the proof leads to another root", root_of(hashlib.sha256(b"\x00" + entry_bytes).digest(), entry["index"], hashes, size) == root)
+    leaf = hashlib.sha256(b"\x00" + entry_bytes).digest()
+    need("the proof leads to another root", root_of(leaf, entry["index"], hashes, size) == root)
     return entry, size
 
 
