@@ -14,10 +14,15 @@ use affiant::authority::{
 };
 use affiant::clock::{Clock, ManualClock, parse_time};
 use affiant::crypto::{Hash, SignatureAlgorithm};
+use affiant::evidence::{Bundle, Indication, SubIndication, TrustPolicy, verify};
+use affiant::jose::NewSignature;
+use affiant::pki::timestamp::MessageImprint;
+use affiant::pki::timestamp_exchange::{TimestampRequest, TimestampResponse};
 use affiant::pki::{
     Budget, Certificate, Crl, PathOutcome, PathProfile, RevocationReason, RevocationStatus, TrustAnchors, find_path,
     to_pem,
 };
+use affiant::witness::{WitnessDir, WitnessSettings};
 use chrono::{DateTime, TimeDelta, Utc};
 use zeroize::Zeroizing;
 
@@ -386,4 +391,51 @@ fn a_timestamp_certificate_is_for_timestamps_alone() {
     };
     assert!(matches!(path(PathProfile::time_stamping()), PathOutcome::Valid(_)));
     assert!(matches!(path(PathProfile::document_signing()), PathOutcome::Broken { .. }));
+}
+
+#[test]
+fn the_lists_of_a_revoked_authority_prove_nothing() {
+    let place = Place::new();
+    let authority = place.init();
+    let issuers = ["One", "Two"].map(|name| authority.add_issuer(name).unwrap().id);
+    let [credential, other] = issuers.each_ref().map(|issuer| authority.issue(issuer).unwrap());
+    let settings = WitnessSettings { name: "example.com/w".into(), timestamp_policy: "1.3.6.1.4.1.32473.1".into() };
+    let witness = WitnessDir::init(&place.directory.path().join("witness"), settings, None, place.now()).unwrap();
+    let time = witness.open(None, &place.clock()).unwrap().authority;
+    let time_root = Certificate::from_pem_bundle(&std::fs::read_to_string(witness.root_certificate()).unwrap(), 1)
+        .unwrap()
+        .remove(0);
+    let anchors = |certificate| TrustAnchors::new(vec![certificate]);
+    let policy = TrustPolicy {
+        anchors: anchors(Arc::clone(authority.root())),
+        timestamp_anchors: anchors(Arc::new(time_root)),
+        ..TrustPolicy::nobody()
+    };
+    let crls = || authority.current_crls().unwrap().iter().map(|crl| crl.der.clone()).collect::<Vec<_>>();
+
+    place.clock.advance(DAY);
+    let signature = NewSignature {
+        signer: &*credential.signer,
+        chain: &credential.chain_der,
+        issued_at: place.now(),
+        uuid: "01909c6e-0000-8000-8000-000000000000",
+    };
+    let record = signature.sign(br#"{"parties":[],"uuid":"01909c6e-0000-8000-8000-000000000000"}"#).unwrap();
+    let request = TimestampRequest::new(MessageImprint::of(Hash::Sha256, &record), [1; 8]).encode().unwrap();
+    let token = TimestampResponse::parse(&time.answer(&request)).unwrap().granted_token().unwrap().to_vec();
+    let before = Bundle { record, record_tokens: vec![token], crls: crls(), ..Bundle::default() };
+    assert_eq!(verify(&before, &policy, place.now()).verdict.indication, Indication::Passed);
+
+    place.clock.advance(DAY);
+    let issuing = authority.authority_certificate("issuing-1").unwrap();
+    authority.revoke_issuing_authority(&revocation(&issuing), &place.root_key(), &passphrase("correct")).unwrap();
+    place.clock.advance(DAY);
+    authority.revoke(&revocation(&other.certificate)).unwrap();
+    let after = Bundle { crls: crls(), ..before.clone() };
+    let verdict = verify(&after, &policy, place.now()).verdict;
+    assert_eq!(verdict.sub_indication, Some(SubIndication::RevokedCaNoPoe), "{verdict:?}");
+
+    // A list from before the revocation still speaks.
+    let both = Bundle { crls: [before.crls.clone(), after.crls].concat(), ..before };
+    assert_eq!(verify(&both, &policy, place.now()).verdict.indication, Indication::Passed);
 }

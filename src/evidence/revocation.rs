@@ -53,13 +53,15 @@ impl KnownCrl {
 /// Tells the standing of `certificate`, whose issuer is `issuer`, as of `now`.
 ///
 /// `trusted` is the trusted time of the signature, where there is one: then a list is fresh that was made no earlier
-/// than one period before it, so that a verdict does not decay when lists run out.
+/// than one period before it, so that a verdict does not decay when lists run out. `untrusted_from` is when the issuer,
+/// or one above it, was revoked, where one was: the silence of a list made later proves nothing.
 pub(super) fn standing(
     certificate: &Certificate,
     issuer: &Certificate,
     crls: &[Arc<Option<KnownCrl>>],
     trusted: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
+    untrusted_from: Option<DateTime<Utc>>,
 ) -> Standing {
     let mut newest: Option<(&Crl, RevocationStatus)> = None;
     let mut reason = "no revocation list of the issuer is at hand".to_owned();
@@ -78,6 +80,9 @@ pub(super) fn standing(
         }
         match crl.revocation_of(certificate) {
             RevocationStatus::NotCovered(error) => reason = error.to_string(),
+            RevocationStatus::Good if untrusted_from.is_some_and(|from| crl.this_update() >= from) => {
+                "the revocation list was made after its authority was revoked".clone_into(&mut reason);
+            }
             status if newest.as_ref().is_none_or(|(other, _)| crl.is_newer_than(other)) => {
                 newest = Some((crl, status));
             }

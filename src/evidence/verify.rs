@@ -291,17 +291,22 @@ impl Verifier {
         let (trusted, lower, now) = (context.time.existed_by, context.time.signed_after, context.now);
         let time = trusted.unwrap_or(now);
         let (not_before, not_after) = window(path);
-        let standing_of = |depth: usize| {
-            let [certificate, issuer] = [&path.certificates()[depth], &path.certificates()[depth + 1]];
-            standing(certificate, issuer, context.crls, trusted, now)
-        };
-        // An anchor that signs for itself is revoked by taking it out of the trust policy.
-        let authorities: Vec<Standing> = (1..path.certificates().len().max(1) - 1).map(standing_of).collect();
-        let leaf = if path.certificates().len() > 1 {
-            standing_of(0)
-        } else {
-            Standing::Good { fresh: true, known_not_revoked: true, next_update: None }
-        };
+        // From the anchor down: what an authority says after it was revoked, anybody may have said. An anchor that signs
+        // for itself is revoked by taking it out of the trust policy.
+        let mut authorities: Vec<Standing> = Vec::new();
+        let mut untrusted_from: Option<DateTime<Utc>> = None;
+        let mut leaf = Standing::Good { fresh: true, known_not_revoked: true, next_update: None };
+        for (depth, pair) in path.certificates().windows(2).enumerate().rev() {
+            let found = standing(&pair[0], &pair[1], context.crls, trusted, now, untrusted_from);
+            if depth == 0 {
+                leaf = found;
+                break;
+            }
+            if let Standing::Revoked(entry) = &found {
+                untrusted_from = untrusted_from.into_iter().chain([entry.effective_at()]).min();
+            }
+            authorities.push(found);
+        }
         // 10
         if time < not_before {
             let reason =
@@ -350,6 +355,12 @@ impl Verifier {
             }
         }
         let all = || std::iter::once(&leaf).chain(&authorities);
+        let unproved = |one: &Standing| matches!(one, Standing::Unknown(_) | Standing::Good { fresh: false, .. });
+        if let Some(revoked_at) = untrusted_from.filter(|_| all().any(unproved)) {
+            let reason =
+                format!("an authority was revoked at {}, and no list from before is at hand", format_time(revoked_at));
+            return Verdict::indeterminate(S::RevokedCaNoPoe, reason);
+        }
         if now <= not_after {
             // 16
             for one in all() {
