@@ -430,6 +430,9 @@ fn the_lists_of_a_revoked_authority_prove_nothing() {
     let issuing = authority.authority_certificate("issuing-1").unwrap();
     authority.revoke_issuing_authority(&revocation(&issuing), &place.root_key(), &passphrase("correct")).unwrap();
     place.clock.advance(DAY);
+    assert!(authority.renew_crls_now().unwrap().is_empty());
+    let renewed = Bundle { crls: crls(), ..before.clone() };
+    assert_eq!(verify(&renewed, &policy, place.now()).verdict.indication, Indication::Passed);
     authority.revoke(&revocation(&other.certificate)).unwrap();
     let after = Bundle { crls: crls(), ..before.clone() };
     let verdict = verify(&after, &policy, place.now()).verdict;

@@ -86,7 +86,7 @@ impl Authority {
         self.renew_crls(|latest| latest.is_none_or(|crl| now >= crl.this_update + renewed_after))
     }
 
-    /// Makes a new list of every issuing authority now.
+    /// Makes a new list of every issuing authority now. One that is revoked makes none any more.
     ///
     /// # Errors
     /// When one cannot be made or written.
@@ -207,7 +207,10 @@ impl Authority {
         let mut made = Vec::new();
         for authority in issuing.iter().filter(|authority| now <= authority.certificate.not_after()) {
             let mut state = self.lock_state();
-            if is_due(state.latest_crl(&authority.name)) {
+            // The last list from before a revocation stays the newest: a later one would prove nothing.
+            let own = state.certificate(&authority.certificate.thumbprint_url());
+            let revoked = own.is_ok_and(|record| record.revocation.is_some());
+            if !revoked && is_due(state.latest_crl(&authority.name)) {
                 let mut next = state.clone();
                 made.push(self.make_crl(&mut next, authority)?);
                 self.commit(&mut state, next)?;
