@@ -7,27 +7,66 @@ use std::sync::{Arc, Mutex};
 /// Entries of one memo: the signers, lists and checkpoints of a busy day. A full memo starts anew.
 const ENTRIES_MAX: usize = 4096;
 
+/// Bytes that the entries of one memo were made from: what strangers send may be large, and is not kept for ever.
+const BYTES_MAX: usize = 32 << 20;
+
 #[derive(Debug)]
-pub(super) struct Memo<K, V>(Mutex<HashMap<K, Arc<V>>>);
+pub(super) struct Memo<K, V>(Mutex<Kept<K, V>>);
+
+#[derive(Debug)]
+struct Kept<K, V> {
+    entries: HashMap<K, Arc<V>>,
+    bytes: usize,
+}
 
 impl<K, V> Default for Memo<K, V> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(Mutex::new(Kept { entries: HashMap::new(), bytes: 0 }))
     }
 }
 
 impl<K: Eq + Hash, V> Memo<K, V> {
     /// Gives what `make` made for `key`, now or before. `make` runs without the lock, at worst twice.
     pub(super) fn get(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
-        if let Some(value) = self.0.lock().expect("no holder of this lock panics").get(&key) {
+        self.get_of(key, 0, make)
+    }
+
+    /// The same of what is made from so many `bytes`.
+    pub(super) fn get_of(&self, key: K, bytes: usize, make: impl FnOnce() -> V) -> Arc<V> {
+        if let Some(value) = self.0.lock().expect("no holder of this lock panics").entries.get(&key) {
             return value.clone();
         }
         let value = Arc::new(make());
-        let mut entries = self.0.lock().expect("no holder of this lock panics");
-        if entries.len() >= ENTRIES_MAX {
-            entries.clear();
+        let mut kept = self.0.lock().expect("no holder of this lock panics");
+        if kept.entries.len() >= ENTRIES_MAX || kept.bytes + bytes > BYTES_MAX {
+            kept.entries.clear();
+            kept.bytes = 0;
         }
-        entries.insert(key, value.clone());
+        if kept.entries.insert(key, value.clone()).is_none() {
+            kept.bytes += bytes;
+        }
         value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_things_are_not_kept_for_ever() {
+        let memo = Memo::<usize, ()>::default();
+        let kept = || memo.0.lock().unwrap().entries.len();
+        for key in 0..4 {
+            memo.get_of(key, BYTES_MAX / 4, || ());
+            memo.get_of(key, BYTES_MAX / 4, || ());
+        }
+        assert_eq!(kept(), 4);
+        memo.get_of(4, 1, || ());
+        assert_eq!(kept(), 1);
+        memo.get_of(5, BYTES_MAX * 2, || ());
+        assert_eq!(kept(), 1);
+        memo.get(6, || ());
+        assert_eq!(kept(), 1);
     }
 }

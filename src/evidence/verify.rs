@@ -422,11 +422,13 @@ impl Verifier {
     fn signer(&self, bundle: &Bundle, signature: &JwsSignature) -> Arc<Signer> {
         let chain = &signature.header().certificates;
         let mut key = Sha256::default();
+        let mut bytes = 0;
         for der in chain.iter().chain(&bundle.certificates) {
             key.update(&(der.len() as u64).to_be_bytes());
             key.update(der);
+            bytes += der.len();
         }
-        self.signers.get(key.finish(), || self.find_signer(chain, &bundle.certificates))
+        self.signers.get_of(key.finish(), bytes, || self.find_signer(chain, &bundle.certificates))
     }
 
     fn find_signer(&self, chain: &[Vec<u8>], more: &[Vec<u8>]) -> Signer {
@@ -447,7 +449,12 @@ impl Verifier {
     }
 
     fn parsed_crls(&self, bundle: &Bundle) -> Vec<Arc<Option<KnownCrl>>> {
-        bundle.crls.iter().take(CRLS_MAX).map(|der| self.crls.get(sha256(der), || KnownCrl::parse(der))).collect()
+        bundle
+            .crls
+            .iter()
+            .take(CRLS_MAX)
+            .map(|der| self.crls.get_of(sha256(der), der.len(), || KnownCrl::parse(der)))
+            .collect()
     }
 }
 
