@@ -31,6 +31,11 @@ impl<K: Eq + Hash, V> Memo<K, V> {
         self.get_of(key, 0, make)
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().expect("no holder of this lock panics").entries.len()
+    }
+
     /// The same of what is made from so many `bytes`.
     pub(super) fn get_of(&self, key: K, bytes: usize, make: impl FnOnce() -> V) -> Arc<V> {
         if let Some(value) = self.0.lock().expect("no holder of this lock panics").entries.get(&key) {
@@ -56,7 +61,7 @@ mod tests {
     #[test]
     fn large_things_are_not_kept_for_ever() {
         let memo = Memo::<usize, ()>::default();
-        let kept = || memo.0.lock().unwrap().entries.len();
+        let kept = || memo.len();
         for key in 0..4 {
             memo.get_of(key, BYTES_MAX / 4, || ());
             memo.get_of(key, BYTES_MAX / 4, || ());

@@ -16,6 +16,8 @@ use crate::vcon::Vcon;
 
 /// Tokens of each kind that are looked at: a few authorities and renewals; each costs signatures.
 const TOKENS_MAX: usize = 8;
+/// Checkpoints inside a payload that are looked at: an issuer puts one there, and each may carry a hundred signatures.
+const CHECKPOINTS_MAX: usize = 8;
 
 /// What the timestamps and the ledger say together.
 pub(super) struct TimeEvidence {
@@ -221,6 +223,7 @@ impl Verifier {
         let policy = self.policy().log_policy.as_ref()?;
         vcon.attachments()
             .filter(|attachment| attachment.purpose() == Some("ledger-checkpoint"))
+            .take(CHECKPOINTS_MAX)
             .filter_map(|attachment| {
                 let note = attachment.content().bytes().ok()??.into_owned();
                 let checkpoint = SignedCheckpoint::parse(&note).ok()?;
@@ -232,5 +235,32 @@ impl Verifier {
                 DateTime::from_timestamp(i64::try_from(newest).ok()?, 0)
             })
             .max()
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "server")]
+mod tests {
+    use super::*;
+    use crate::crypto::{Signer as _, SigningKey};
+    use crate::evidence::TrustPolicy;
+    use crate::tlog::{Checkpoint, RootHash, TreeSize, VerifierKey};
+    use crate::vcon::VconLimits;
+
+    #[test]
+    fn no_more_checkpoints_are_looked_at_than_an_issuer_has_reason_for() {
+        let (signer, _) = SigningKey::generate_ed25519();
+        let key = VerifierKey::ed25519("log.example/1", signer.verifying_key()).unwrap();
+        let log_policy = LogPolicy::parse(format!("log {key}\nquorum none\n").as_bytes()).unwrap();
+        let verifier = Verifier::new(TrustPolicy { log_policy: Some(log_policy), ..TrustPolicy::nobody() });
+        let attachments = (1..=20).map(|size| {
+            let checkpoint = Checkpoint::new("log.example/1", TreeSize(size), RootHash::empty()).unwrap();
+            let body = checkpoint.sign(&signer).unwrap().note().to_string();
+            serde_json::json!({ "purpose": "ledger-checkpoint", "encoding": "none", "body": body })
+        });
+        let vcon = serde_json::json!({ "attachments": attachments.collect::<Vec<_>>() }).to_string();
+        let vcon = Vcon::parse(vcon.as_bytes(), &VconLimits::default()).unwrap();
+        assert_eq!(verifier.lower_bound(&vcon), None);
+        assert_eq!(verifier.witnessings.len(), CHECKPOINTS_MAX);
     }
 }
