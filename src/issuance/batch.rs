@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, stream};
+use tokio::sync::Semaphore;
 
 use super::{Caller, Issuance, Receipt, SubmitError, Wait};
 use crate::ledger::AppendError;
@@ -13,6 +14,8 @@ use crate::workers::WorkError;
 
 /// Lines that are worked on at a time: enough to fill the sequencer's batches while cores sign.
 const LINES_IN_FLIGHT: usize = 256;
+/// Kibibytes of lines that are worked on at a time: some thousand calls, or two of the largest.
+const KIBIBYTES_IN_FLIGHT: u32 = 64 << 10;
 /// Before a line is tried again that found everybody busy: a commit's time.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
@@ -63,20 +66,34 @@ pub fn run_batch(
     wait: Wait,
     lines: impl Stream<Item = BatchLine>,
 ) -> impl Stream<Item = BatchResult> {
-    lines
-        .map(move |BatchLine { line, bytes }| {
+    let budget = Arc::new(Semaphore::new(KIBIBYTES_IN_FLIGHT as usize));
+    let within_budget = lines.then(move |line| {
+        let budget = budget.clone();
+        async move {
+            let bytes = line.bytes.as_ref().map_or(0, Vec::len);
+            let kibibytes = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(KIBIBYTES_IN_FLIGHT);
+            let place = budget.acquire_many_owned(kibibytes).await.expect("the budget is never closed");
+            (line, place)
+        }
+    });
+    within_budget
+        .map(move |(BatchLine { line, bytes }, place)| {
             let (issuance, caller) = (issuance.clone(), caller.clone());
             // Spawned, so that all cores sign while the first in order is waited for.
-            tokio::spawn(async move {
+            let task = tokio::spawn(async move {
                 let outcome = match bytes {
                     Ok(bytes) => one(issuance, caller, wait, bytes).await.map_err(BatchError::from),
                     Err(error) => Err(error.into()),
                 };
-                BatchResult { line, outcome }
-            })
+                drop(place);
+                outcome
+            });
+            async move {
+                let fault = |_| Err(SubmitError::Work(WorkError::Fault).into());
+                BatchResult { line, outcome: task.await.unwrap_or_else(fault) }
+            }
         })
         .buffered(LINES_IN_FLIGHT)
-        .filter_map(async |joined| joined.ok())
 }
 
 async fn one(issuance: Arc<Issuance>, caller: Caller, wait: Wait, bytes: Vec<u8>) -> Result<Receipt, SubmitError> {
