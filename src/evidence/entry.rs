@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::{format_time, parse_time};
 use crate::crypto::{Sha256Digest, sha256};
-use crate::json::{JsonLimits, check_strict, to_canonical};
+use crate::json::{self, JsonLimits, to_canonical};
 
 /// Bytes of an entry. The largest kind has some 700; an entry bundle could hold 65,535 (C2SP tlog-tiles).
 pub const ENTRY_BYTES_MAX: usize = 4096;
@@ -316,8 +316,9 @@ impl Entry {
         if bytes.len() > ENTRY_BYTES_MAX {
             return Err(EntryError::TooLong(bytes.len()));
         }
-        check_strict(bytes, &JsonLimits::default()).map_err(|_| EntryError::Json)?;
-        let value: Map<String, Value> = serde_json::from_slice(bytes).map_err(|_| EntryError::Json)?;
+        let Ok(Value::Object(value)) = json::parse(bytes, &JsonLimits::default()) else {
+            return Err(EntryError::Json);
+        };
         let members = Members(&value);
         if members.number("v")? != VERSION {
             return Err(EntryError::Version(value["v"].to_string()));

@@ -2,7 +2,8 @@
 
 use crate::crypto::{Sha256, Sha256Digest};
 use crate::jose::{Jws, JwsError};
-use crate::vcon::{GzipError, Vcon, VconError, VconLimits, inflate};
+use crate::json;
+use crate::vcon::{Form, GzipError, Vcon, VconError, VconLimits, inflate};
 
 /// JWS inside JWS: an archive renewed every few years for a century (draft-ietf-vcon-vcon-core-03 §5).
 const RENEWALS_MAX: usize = 16;
@@ -48,7 +49,14 @@ impl Record {
     /// # Errors
     /// When the bytes or a payload could be read in two ways, or pass a limit.
     pub fn parse(bytes: &[u8], limits: &VconLimits) -> Result<Self, RecordError> {
-        let outer = Jws::parse(bytes, &limits.json)?;
+        Self::of(Jws::parse(bytes, &limits.json)?, limits)
+    }
+
+    /// The same of the outermost JWS.
+    ///
+    /// # Errors
+    /// When a payload could be read in two ways, or passes a limit.
+    pub fn of(outer: Jws, limits: &VconLimits) -> Result<Self, RecordError> {
         let digest = record_digest(&outer);
         let mut layers = vec![outer];
         let bytes_max = limits.json.bytes_max.saturating_mul(INFLATED_DOCUMENTS_MAX);
@@ -59,17 +67,14 @@ impl Record {
             if inflated > bytes_max {
                 return Err(RecordError::TooMuch { bytes_max });
             }
-            match Vcon::parse(&payload, limits) {
-                Ok(vcon) => return Ok(Self { layers, vcon, digest }),
-                Err(VconError::OtherForm(crate::vcon::Form::Signed)) => {
-                    if layers.len() == RENEWALS_MAX {
-                        return Err(RecordError::TooManyRenewals);
-                    }
-                    let inner = Jws::parse(&payload, &limits.json)?;
-                    layers.push(inner);
-                }
-                Err(error) => return Err(error.into()),
+            let value = json::parse(&payload, &limits.json).map_err(VconError::Json)?;
+            if Form::of(&value) != Some(Form::Signed) {
+                return Ok(Self { vcon: Vcon::of(value, limits)?, layers, digest });
             }
+            if layers.len() == RENEWALS_MAX {
+                return Err(RecordError::TooManyRenewals);
+            }
+            layers.push(Jws::of(value)?);
         }
     }
 

@@ -13,8 +13,8 @@ use crate::crypto::{Sha256Digest, SigningError};
 use crate::evidence::entry::RecordEvent;
 use crate::evidence::report::Indication;
 use crate::evidence::{Bundle, EntryDraft, Event, Record, RecordError, ValidationReport};
-use crate::jose::NewSignature;
-use crate::json::check_strict;
+use crate::jose::{Jws, NewSignature};
+use crate::json;
 use crate::ledger::{AppendError, Particulars, ReadError, SealedBody, Stage, Submission};
 use crate::vcon::{Form, SYNTAX, Vcon, VconError};
 use crate::workers::WorkError;
@@ -113,13 +113,14 @@ impl Issuance {
         if let Some(index) = self.ledger.index_of_submission(issuer, submitted)? {
             return Ok(Prepared(PreparedKind::Repeated(index)));
         }
-        check_strict(bytes, &self.limits.json).map_err(VconError::Json)?;
-        let document: Map<String, Value> = serde_json::from_slice(bytes).map_err(|_| VconError::NotAVcon)?;
+        let document = json::parse(bytes, &self.limits.json).map_err(VconError::Json)?;
         match Form::of(&document) {
-            None => Err(VconError::NotAVcon.into()),
             Some(Form::Encrypted) => Err(SubmitError::Encrypted),
-            Some(Form::Signed) => self.anchor(caller, bytes, submitted),
-            Some(Form::Unsigned) => self.issue(caller, Vcon::from_strict(document, &self.limits)?, submitted),
+            Some(Form::Signed) => {
+                let record = Jws::of(document).map_err(RecordError::from).and_then(|jws| Record::of(jws, &self.limits));
+                self.anchor(caller, bytes, &record, submitted)
+            }
+            Some(Form::Unsigned) | None => self.issue(caller, Vcon::of(document, &self.limits)?, submitted),
         }
     }
 
@@ -210,7 +211,8 @@ impl Issuance {
         let record_bytes =
             NewSignature { signer: &*credential.signer, chain: &credential.chain_der, issued_at: now, uuid: &uuid }
                 .sign(&vcon.to_bytes())?;
-        let report = self.verify_own(record_bytes.clone(), now)?;
+        // What is appended is what anybody can read: the bytes, not what they were made from.
+        let report = self.verdict_on(&record_bytes, &Record::parse(&record_bytes, &self.limits), now)?;
         if report.verdict.indication != Indication::Passed {
             return Err(SubmitError::OwnRecordWrong(Box::new(report)));
         }
@@ -221,12 +223,18 @@ impl Issuance {
         Ok(self.prepared(event, record, &record_bytes, issuer, uuid, submitted, &report))
     }
 
-    fn anchor(&self, caller: &Caller, bytes: &[u8], submitted: Sha256Digest) -> Result<Prepared, SubmitError> {
-        let report = self.verify_own(bytes.to_vec(), self.clock.now())?;
+    fn anchor(
+        &self,
+        caller: &Caller,
+        bytes: &[u8],
+        record: &Result<Record, RecordError>,
+        submitted: Sha256Digest,
+    ) -> Result<Prepared, SubmitError> {
+        let report = self.verdict_on(bytes, record, self.clock.now())?;
         if report.verdict.indication == Indication::Failed {
             return Err(SubmitError::TotalFailed(Box::new(report)));
         }
-        let parsed = Record::parse(bytes, &self.limits)?;
+        let parsed = record.as_ref().expect("a record that cannot be read has failed");
         let uuid = uuid_of(parsed.vcon())?;
         let issuer = caller.issuer.as_str();
         // Who is only named signed nothing: a certificate counts by a signature that verifies under it.
@@ -265,10 +273,16 @@ impl Issuance {
         Prepared(PreparedKind::Fresh(Box::new(submission), uuid))
     }
 
-    fn verify_own(&self, record: Vec<u8>, now: DateTime<Utc>) -> Result<ValidationReport, SubmitError> {
-        let mut bundle = Bundle::of_record(record);
+    /// Verifies a record that is not in the ledger yet, with the revocation lists of today.
+    fn verdict_on(
+        &self,
+        bytes: &[u8],
+        record: &Result<Record, RecordError>,
+        now: DateTime<Utc>,
+    ) -> Result<ValidationReport, SubmitError> {
+        let mut bundle = Bundle::of_record(bytes.to_vec());
         bundle.crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
-        Ok(self.verifier.verify(&bundle, now))
+        Ok(self.verifier.verify_parsed(&bundle, record, now))
     }
 
     /// The record that `vcon` amends, if this issuer has it.

@@ -1,17 +1,12 @@
 //! A JWS as received: its characters, and what they say.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::{Header, HeaderError, algorithm};
 use crate::crypto::{SignatureError, VerifyingKey};
-use crate::json::{JsonLimits, StrictError, check_strict};
+use crate::json::{self, JsonLimits, StrictError};
 
 /// Signatures of one JWS: an issuer, a few witnesses and renewals; each costs a verification.
 pub const SIGNATURES_MAX: usize = 16;
@@ -54,46 +49,48 @@ pub struct JwsSignature {
     header: Header,
 }
 
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Members<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
-
-#[derive(Deserialize)]
-struct Inner<'a> {
-    #[serde(borrow)]
-    protected: Option<Cow<'a, str>>,
-    header: Option<Map<String, Value>>,
-    #[serde(borrow)]
-    signature: Option<Cow<'a, str>>,
-}
-
 impl Jws {
     /// Parses a JWS in general JSON serialization (RFC 7515 §7.2.1).
     ///
     /// # Errors
     /// When the bytes could be read in two ways, have another shape, or carry a header that cannot be used.
     pub fn parse(bytes: &[u8], limits: &JsonLimits) -> Result<Self, JwsError> {
-        check_strict(bytes, limits)?;
-        let Members(mut members) = serde_json::from_slice(bytes).map_err(|_| JwsError::Shape("not an object"))?;
-        let payload = members.remove("payload").ok_or(JwsError::Shape("there is no payload"))?;
-        let payload: String =
-            serde_json::from_str(payload.get()).map_err(|_| JwsError::Shape("payload is not a string"))?;
-        let signatures = members.remove("signatures").ok_or(JwsError::Shape("there are no signatures"))?;
-        let signatures: Vec<Inner<'_>> = serde_json::from_str(signatures.get())
-            .map_err(|_| JwsError::Shape("signatures is not a list of protected, header and signature"))?;
+        Self::of(json::parse(bytes, limits)?)
+    }
+
+    /// The same of a value that [`json::parse`] gave.
+    ///
+    /// # Errors
+    /// When it has another shape, or carries a header that cannot be used.
+    pub fn of(value: Value) -> Result<Self, JwsError> {
+        let Value::Object(members) = value else { return Err(JwsError::Shape("not an object")) };
+        let (mut payload, mut signatures, mut other_members) = (None, None, Vec::new());
+        for (name, member) in members {
+            match name.as_str() {
+                "payload" => payload = Some(member),
+                "signatures" => signatures = Some(member),
+                _ => other_members.push(name),
+            }
+        }
+        let payload = match payload {
+            Some(Value::String(payload)) => payload,
+            Some(_) => return Err(JwsError::Shape("payload is not a string")),
+            None => return Err(JwsError::Shape("there is no payload")),
+        };
+        let signatures = match signatures {
+            Some(Value::Array(signatures)) => signatures,
+            Some(_) => return Err(JwsError::Shape("signatures is not a list")),
+            None => return Err(JwsError::Shape("there are no signatures")),
+        };
         if !(1..=SIGNATURES_MAX).contains(&signatures.len()) {
             return Err(JwsError::Shape("there are no signatures, or more than 16"));
         }
-        let signatures = signatures
-            .into_iter()
-            .enumerate()
-            .map(|(position, inner)| JwsSignature::parse(position, inner))
-            .collect::<Result<_, _>>()?;
+        let signatures = signatures.into_iter().enumerate();
         Ok(Self {
             payload: decode(&payload, "payload")?,
             payload_characters: payload,
-            signatures,
-            other_members: members.into_keys().map(Cow::into_owned).collect(),
+            signatures: signatures.map(JwsSignature::of).collect::<Result<_, _>>()?,
+            other_members,
         })
     }
 
@@ -137,24 +134,35 @@ impl Jws {
 }
 
 impl JwsSignature {
-    fn parse(position: usize, inner: Inner<'_>) -> Result<Self, JwsError> {
-        let protected = inner.protected.unwrap_or_default();
-        let signature = inner.signature.ok_or(JwsError::Shape("a signature has no signature"))?;
-        let decoded = decode(&protected, "protected")?;
-        let members = if decoded.is_empty() {
+    fn of((position, value): (usize, Value)) -> Result<Self, JwsError> {
+        let Value::Object(mut members) = value else { return Err(JwsError::Shape("a signature is not an object")) };
+        let mut characters = |name| match members.swap_remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(JwsError::Shape("protected or signature is not a string")),
+        };
+        let protected_characters = characters("protected")?.unwrap_or_default();
+        let signature_characters = characters("signature")?.ok_or(JwsError::Shape("a signature has no signature"))?;
+        let unprotected = match members.swap_remove("header") {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(header)) => header,
+            Some(_) => return Err(JwsError::Shape("a header is not an object")),
+        };
+        let decoded = decode(&protected_characters, "protected")?;
+        let protected = if decoded.is_empty() {
             Map::new()
         } else {
-            check_strict(&decoded, &JsonLimits::default())
-                .map_err(|error| JwsError::ProtectedHeader(position, error))?;
-            serde_json::from_slice(&decoded).map_err(|_| JwsError::Shape("a protected header is not an object"))?
+            match json::parse(&decoded, &JsonLimits::default()) {
+                Ok(Value::Object(protected)) => protected,
+                Ok(_) => return Err(JwsError::Shape("a protected header is not an object")),
+                Err(error) => return Err(JwsError::ProtectedHeader(position, error)),
+            }
         };
-        let header = Header::join(&members, &inner.header.unwrap_or_default())
-            .map_err(|error| JwsError::Header(position, error))?;
         Ok(Self {
-            protected_characters: protected.into_owned(),
-            signature: decode(&signature, "signature")?,
-            signature_characters: signature.into_owned(),
-            header,
+            header: Header::join(&protected, &unprotected).map_err(|error| JwsError::Header(position, error))?,
+            signature: decode(&signature_characters, "signature")?,
+            protected_characters,
+            signature_characters,
         })
     }
 

@@ -56,21 +56,42 @@ impl<'a> Content<'a> {
     /// # Errors
     /// When the body is not what its encoding says.
     pub fn bytes(&self) -> Result<Option<Cow<'a, [u8]>>, ContentError> {
-        let Self::Inline { body, encoding } = self else { return Ok(None) };
-        let text = body.as_str();
-        let bytes = match (encoding.map(str::to_ascii_lowercase).as_deref(), text) {
-            // A missing encoding may be inferred; in the wild `none` and `json` come with both kinds of body.
-            (None | Some("none"), Some(text)) => Cow::Borrowed(text.as_bytes()),
-            (None | Some("none" | "json"), None) => Cow::Owned(body.to_string().into_bytes()),
-            (Some("json"), Some(text)) => Cow::Borrowed(text.as_bytes()),
-            (Some("base64url" | "base64"), Some(text)) => {
-                Cow::Owned(base64url(text).ok_or(ContentError::Body("base64url"))?)
-            }
-            (Some("base64url" | "base64"), None) => return Err(ContentError::Body("a string")),
-            (Some(other), _) => return Err(ContentError::UnknownEncoding(other.chars().take(64).collect())),
-        };
-        Ok(Some(bytes))
+        Ok(self.body()?.map(|body| match body {
+            Body::Text(text) => Cow::Borrowed(text.as_bytes()),
+            Body::Bytes(bytes) => Cow::Owned(bytes),
+            Body::Json(value) => Cow::Owned(value.to_string().into_bytes()),
+        }))
     }
+
+    /// Checks that inline content is what its encoding says.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check(&self) -> Result<(), ContentError> {
+        self.body().map(drop)
+    }
+
+    fn body(&self) -> Result<Option<Body<'a>>, ContentError> {
+        let Self::Inline { body, encoding } = self else { return Ok(None) };
+        let is = |name| encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case(name));
+        // A missing encoding may be inferred; in the wild `none` and `json` come with both kinds of body.
+        let body = if encoding.is_none() || is("none") || is("json") {
+            body.as_str().map_or(Body::Json(body), Body::Text)
+        } else if is("base64url") || is("base64") {
+            let text = body.as_str().ok_or(ContentError::Body("a string"))?;
+            Body::Bytes(base64url(text).ok_or(ContentError::Body("base64url"))?)
+        } else {
+            return Err(ContentError::UnknownEncoding(encoding.unwrap_or_default().chars().take(64).collect()));
+        };
+        Ok(Some(body))
+    }
+}
+
+/// A body by its encoding.
+enum Body<'a> {
+    Text(&'a str),
+    Bytes(Vec<u8>),
+    Json(&'a Value),
 }
 
 /// Base64url, with or without padding: a body is covered by the signature, so this leniency hides nothing.

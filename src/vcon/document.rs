@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Content, ContentHash, Form, HashSyntaxError, VconLimits};
-use crate::json::{StrictError, check_strict};
+use crate::json::{self, StrictError};
 
 /// Why bytes are not a vCon in its unsigned form.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -51,22 +51,20 @@ impl Vcon {
     /// When the bytes could be read in two ways, are no vCon, or pass a limit. A critical extension is no error here:
     /// [`check_critical`](Self::check_critical) is for those who go on to process the document.
     pub fn parse(bytes: &[u8], limits: &VconLimits) -> Result<Self, VconError> {
-        check_strict(bytes, &limits.json)?;
-        let value = serde_json::from_slice(bytes).expect("the strict gate takes less than the parser does");
-        let Value::Object(document) = value else { return Err(VconError::NotAVcon) };
-        Self::from_strict(document, limits)
+        Self::of(json::parse(bytes, &limits.json)?, limits)
     }
 
-    /// Takes a document that passed the strict gate.
+    /// Takes a value that [`json::parse`] gave.
     ///
     /// # Errors
     /// When it is no vCon, or passes a limit.
-    pub fn from_strict(document: Map<String, Value>, limits: &VconLimits) -> Result<Self, VconError> {
-        match Form::of(&document) {
+    pub fn of(value: Value, limits: &VconLimits) -> Result<Self, VconError> {
+        match Form::of(&value) {
             None => return Err(VconError::NotAVcon),
             Some(Form::Unsigned) => {}
             Some(form) => return Err(VconError::OtherForm(form)),
         }
+        let Value::Object(document) = value else { return Err(VconError::NotAVcon) };
         Self::check_shape(&document, limits)?;
         Ok(Self { document })
     }

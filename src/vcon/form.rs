@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::Read as _;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::VconLimits;
 
@@ -23,8 +23,8 @@ impl Form {
     ///
     /// A signed document with clear members beside its payload is a signed one: only the payload counts.
     #[must_use]
-    pub fn of(document: &Map<String, Value>) -> Option<Self> {
-        let has = |name: &str| document.contains_key(name);
+    pub fn of(document: &Value) -> Option<Self> {
+        let has = |name: &str| document.get(name).is_some();
         if has("payload") && has("signatures") {
             Some(Self::Signed)
         } else if has("ciphertext") && (has("recipients") || has("encrypted_key")) {

@@ -193,7 +193,7 @@ impl Rules {
                 self.add(format!("{at}/url"), 5, Level::Must, "external content is not fetched by HTTPS");
             }
         }
-        if let Err(error) = content.bytes() {
+        if let Err(error) = content.check() {
             self.add(format!("{at}/body"), 4, Level::Must, error.to_string());
         }
         if item.contains_key("alg") || item.contains_key("mimetype") {
