@@ -50,7 +50,8 @@ impl Issuance {
     /// # Errors
     /// When a store cannot be read.
     pub fn known_of(&self, index: u64) -> Result<Bundle, CollectError> {
-        let mut bundle = Bundle { entry: Some(self.ledger.entry(index)?.1), ..Bundle::default() };
+        let mut bundle =
+            Bundle { entry: Some(self.ledger.tiles().entry(index).map_err(ReadError::from)?), ..Bundle::default() };
         if let Some((proof, round)) = self.ledger.proof(index)? {
             bundle.proof = Some(proof.to_string().into_bytes());
             bundle.checkpoint_tokens = round.map(|round| round.tokens).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::segment::FramePosition;
-use crate::crypto::{Sha256Digest, sha256};
+use crate::crypto::Sha256Digest;
 
 /// Bytes of sled's page cache. The index of 10^7 records does not fit; the recent ones do.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -32,11 +32,11 @@ pub(super) struct Index {
     uuids: sled::Tree,
     submissions: sled::Tree,
     sequences: sled::Tree,
-    bodies: sled::Tree,
     rounds: sled::Tree,
 }
 
-const WATERMARK: &[u8] = b"watermark";
+// Another layout of the keys has another number here: an index of the old one counts as empty, and is rebuilt.
+const WATERMARK: &[u8] = b"watermark/2";
 const VAULT_END: &[u8] = b"vault-end";
 
 impl Index {
@@ -49,7 +49,6 @@ impl Index {
                 uuids: db.open_tree("uuids")?,
                 submissions: db.open_tree("submissions")?,
                 sequences: db.open_tree("sequences")?,
-                bodies: db.open_tree("bodies")?,
                 rounds: db.open_tree("rounds")?,
                 db,
             })
@@ -79,7 +78,7 @@ impl Index {
     }
 
     pub(super) fn clear(&self) -> Result<(), IndexError> {
-        for tree in [&self.records, &self.uuids, &self.submissions, &self.sequences, &self.bodies] {
+        for tree in [&self.records, &self.uuids, &self.submissions, &self.sequences] {
             tree.clear()?;
         }
         self.set_watermark(0, FramePosition::START)
@@ -92,15 +91,14 @@ impl Index {
 
     pub(super) fn insert(&self, record: &IndexedRecord) -> Result<(), IndexError> {
         let index = record.index.to_be_bytes();
-        // The body first: whoever finds a record by a name goes on to it.
-        self.bodies.insert(index, &record.body.to_bytes())?;
+        // Where the body is comes first: whoever finds a record by a name goes on to it.
+        let place = [index.as_slice(), &record.body.to_bytes()].concat();
+        self.sequences.insert(pair(&record.issuer, &record.seq.to_be_bytes()), place)?;
         self.records.insert(record.record.0, &index)?;
         if let Some((uuid, submitted)) = &record.personal {
-            self.uuids.insert(pair(&record.issuer, uuid.as_bytes()), &index)?;
-            self.uuids.insert(uuid_key(uuid, record.index), &index)?;
+            self.uuids.insert(uuid_key(uuid, &record.issuer, record.index), &[])?;
             self.submissions.insert(pair(&record.issuer, &submitted.0), &index)?;
         }
-        self.sequences.insert(pair(&record.issuer, &record.seq.to_be_bytes()), &index)?;
         Ok(())
     }
 
@@ -112,8 +110,7 @@ impl Index {
         uuid: &str,
         submitted: Sha256Digest,
     ) -> Result<(), IndexError> {
-        self.uuids.remove(pair(issuer, uuid.as_bytes()))?;
-        self.uuids.remove(uuid_key(uuid, index))?;
+        self.uuids.remove(uuid_key(uuid, issuer, index))?;
         self.submissions.remove(pair(issuer, &submitted.0))?;
         Ok(())
     }
@@ -124,13 +121,23 @@ impl Index {
 
     /// The newest record of `issuer` with this uuid.
     pub(super) fn by_uuid(&self, issuer: &str, uuid: &str) -> Result<Option<u64>, IndexError> {
-        Ok(self.uuids.get(pair(issuer, uuid.as_bytes()))?.and_then(|bytes| number(&bytes)))
+        let newest = self.uuids.scan_prefix(uuid_of_issuer(uuid, issuer)).next_back().transpose()?;
+        Ok(newest.and_then(|(key, _)| number(key.last_chunk::<8>()?)))
     }
 
     /// The newest record of any issuer with this uuid.
     pub(super) fn by_any_uuid(&self, uuid: &str) -> Result<Option<u64>, IndexError> {
-        let newest = self.uuids.scan_prefix(uuid_prefix(uuid)).next_back().transpose()?;
-        Ok(newest.and_then(|(_, bytes)| number(&bytes)))
+        let first = uuid_prefix(uuid);
+        // No issuer's id is longer than its length byte can say, so none sorts behind this.
+        let mut end = [first.as_slice(), &[u8::MAX; 16]].concat();
+        let mut newest = None;
+        // From issuer to issuer: one of them may have amended a record many times.
+        while let Some((key, _)) = self.uuids.range(first.clone()..end).next_back().transpose()? {
+            let Some((issuer, index)) = key.split_last_chunk::<8>() else { break };
+            newest = newest.max(number(index));
+            end = issuer.to_vec();
+        }
+        Ok(newest)
     }
 
     /// Whether more than one record has this uuid.
@@ -147,11 +154,14 @@ impl Index {
     pub(super) fn by_sequence(&self, issuer: &str, first: u64, most: usize) -> Result<Vec<u64>, IndexError> {
         let (from, end) = (pair(issuer, &first.to_be_bytes()), pair(issuer, &u64::MAX.to_be_bytes()));
         let found = self.sequences.range(from..=end).take(most);
-        Ok(found.collect::<Result<Vec<_>, _>>()?.iter().filter_map(|(_, bytes)| number(bytes)).collect())
+        let found = found.collect::<Result<Vec<_>, _>>()?;
+        Ok(found.iter().filter_map(|(_, place)| number(place.first_chunk::<8>()?)).collect())
     }
 
-    pub(super) fn body(&self, index: u64) -> Result<Option<FramePosition>, IndexError> {
-        Ok(self.bodies.get(index.to_be_bytes())?.and_then(|bytes| FramePosition::from_bytes(&bytes)))
+    /// Where the body of the record with this count of `issuer` is.
+    pub(super) fn body(&self, issuer: &str, seq: u64) -> Result<Option<FramePosition>, IndexError> {
+        let place = self.sequences.get(pair(issuer, &seq.to_be_bytes()))?;
+        Ok(place.and_then(|place| FramePosition::from_bytes(place.get(8..)?)))
     }
 
     /// Notes where a piece of evidence about a round is; the key sorts by size, then place.
@@ -184,18 +194,17 @@ fn pair(first: &str, second: &[u8]) -> Vec<u8> {
     key
 }
 
-/// Keys by uuid alone begin with a byte that no pair begins with: an issuer's id is never empty.
+/// `length ‖ uuid`, to which the issuer as in [`pair`] and the index are added.
 fn uuid_prefix(uuid: &str) -> Vec<u8> {
-    let mut key = vec![0];
-    // A digest, so that no uuid is the beginning of another.
-    key.extend_from_slice(&sha256(uuid.as_bytes()));
-    key
+    pair(uuid, &[])
 }
 
-fn uuid_key(uuid: &str, index: u64) -> Vec<u8> {
-    let mut key = uuid_prefix(uuid);
-    key.extend_from_slice(&index.to_be_bytes());
-    key
+fn uuid_of_issuer(uuid: &str, issuer: &str) -> Vec<u8> {
+    pair(uuid, &pair(issuer, &[]))
+}
+
+fn uuid_key(uuid: &str, issuer: &str, index: u64) -> Vec<u8> {
+    pair(uuid, &pair(issuer, &index.to_be_bytes()))
 }
 
 #[cfg(test)]
@@ -227,8 +236,11 @@ mod tests {
         assert_eq!(["u", "uu", "v"].map(|uuid| index.is_uuid_shared(uuid).unwrap()), [true, false, false]);
         assert_eq!(index.by_record(Sha256Digest::of(&2_u64.to_be_bytes())).unwrap(), Some(2));
         assert_eq!(index.by_sequence("a", 2, 10).unwrap(), [2, 4]);
-        assert_eq!(index.body(3).unwrap(), Some(FramePosition { segment: 0, offset: 3 }));
+        assert_eq!(index.body("b", 3).unwrap(), Some(FramePosition { segment: 0, offset: 3 }));
+        assert_eq!((index.body("a", 3).unwrap(), index.body("b", 1).unwrap()), (None, None));
         index.forget(4, "a", "u", Sha256Digest::of(b"u")).unwrap();
+        assert_eq!((index.by_uuid("a", "u").unwrap(), index.by_any_uuid("u").unwrap()), (Some(1), Some(3)));
+        index.forget(1, "a", "u", Sha256Digest::of(b"u")).unwrap();
         assert_eq!((index.by_uuid("a", "u").unwrap(), index.by_any_uuid("u").unwrap()), (None, Some(3)));
     }
 

@@ -36,9 +36,7 @@ use crate::clock::Clock;
 use crate::crypto::{SealingKey, Sha256Digest, Signer};
 use crate::evidence::{Entry, EntryDraft, Event};
 use crate::tlog::merkle::{consistency_proof, inclusion_proof};
-use crate::tlog::{
-    LeafHash, LeafIndex, NodeHash, NoteSignature, RightEdge, SignedCheckpoint, TileHashes, TlogProof, TreeSize,
-};
+use crate::tlog::{LeafHash, LeafIndex, NodeHash, NoteSignature, RightEdge, SignedCheckpoint, TlogProof, TreeSize};
 use evidence_store::{EvidenceStore, Piece};
 use index::Index;
 use segment::SegmentReader;
@@ -318,7 +316,8 @@ impl Ledger {
     /// When there is none there, or its body cannot be opened.
     pub fn record(&self, index: u64) -> Result<StoredRecord, ReadError> {
         let (entry, entry_bytes) = self.entry(index)?;
-        let at = self.shared.index.body(index)?.ok_or(TileReadError::NoEntry(index))?;
+        let (issuer, seq) = entry.event.stream().ok_or(TileReadError::NoEntry(index))?;
+        let at = self.shared.index.body(issuer, seq)?.ok_or(TileReadError::NoEntry(index))?;
         let body = match self.shared.vault.read(at) {
             Ok((head, particulars, body)) => {
                 assert_eq!(head.index, index, "the index and the vault agree");
@@ -364,7 +363,7 @@ impl Ledger {
             _ => return Ok(None),
         };
         let size = checkpoint.checkpoint().size();
-        let hashes = inclusion_proof(LeafIndex(index), size, &TileHashes::new(self.tiles(), size))?;
+        let hashes = inclusion_proof(LeafIndex(index), size, &self.tiles().hashes(size))?;
         Ok(Some((TlogProof::new(LeafIndex(index), hashes, checkpoint), round)))
     }
 
@@ -373,7 +372,7 @@ impl Ledger {
     /// # Errors
     /// When a tile cannot be read.
     pub fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Vec<NodeHash>, ReadError> {
-        Ok(consistency_proof(old, new, &TileHashes::new(self.tiles(), new))?)
+        Ok(consistency_proof(old, new, &self.tiles().hashes(new))?)
     }
 
     /// Freezes the newest checkpoint for a witness round; `None` when it is the last round's, or there is none.

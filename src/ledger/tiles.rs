@@ -11,11 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::segment::{StoreError, sync_dir};
-use crate::tlog::tile::{TILE_WIDTH, append_to_bundle, bundle_entries};
-use crate::tlog::{NodeHash, TileError, TileKind, TilePath, TileReader, TreeSize};
+use crate::tlog::merkle::{HashReader, node_hash};
+use crate::tlog::tile::{TILE_HEIGHT, TILE_WIDTH, append_to_bundle, bundle_entries};
+use crate::tlog::{NodeHash, TileError, TileHashes, TileKind, TilePath, TileReader, TreeSize};
 
 /// Tiles that are kept in memory: some 20 MiB of entry bundles, and of hashes what every proof needs.
 const CACHED_TILES_MAX: usize = 256;
+
+/// Hashes of inner nodes that are kept: 6 MiB, those of some 250 tiles.
+const COMPUTED_HASHES_MAX: usize = 1 << 16;
 
 /// Reads tiles.
 #[derive(Clone, Debug)]
@@ -23,6 +27,7 @@ pub struct Tiles {
     dir: Arc<Path>,
     // What was read before, exactly as wide as it was asked for: behind that a tile may still be written.
     read: Arc<Mutex<HashMap<(TileKind, u64), CachedTile>>>,
+    computed: Arc<Mutex<HashMap<(u32, u64), NodeHash>>>,
 }
 
 /// Bytes of a tile, and how wide it is.
@@ -44,7 +49,12 @@ pub enum TileReadError {
 
 impl Tiles {
     pub(super) fn new(dir: &Path) -> Self {
-        Self { dir: dir.into(), read: Arc::default() }
+        Self { dir: dir.into(), read: Arc::default(), computed: Arc::default() }
+    }
+
+    /// The hashes of the tree of `size` leaves, for proofs.
+    pub(super) fn hashes(&self, size: TreeSize) -> Hashes<'_> {
+        Hashes { tiles: TileHashes::new(self, size), computed: &self.computed }
     }
 
     fn path(&self, kind: TileKind, index: u64) -> PathBuf {
@@ -91,6 +101,37 @@ impl Tiles {
         let (bundle, length) = self.shared(path)?;
         let entries = bundle_entries(&bundle[..length], width)?;
         entries.last().map(|entry| entry.to_vec()).ok_or(TileReadError::NoEntry(index))
+    }
+}
+
+/// The hashes of a tree of tiles, and what was computed from them before.
+///
+/// A complete subtree never changes, so a hash once computed holds for every later size; without it each proof
+/// hashes most of a tile again.
+pub(super) struct Hashes<'a> {
+    tiles: TileHashes<'a, Tiles>,
+    computed: &'a Mutex<HashMap<(u32, u64), NodeHash>>,
+}
+
+impl HashReader for Hashes<'_> {
+    type Error = TileReadError;
+
+    fn node(&self, level: u32, index: u64) -> Result<NodeHash, TileReadError> {
+        if level.is_multiple_of(TILE_HEIGHT) {
+            return self.tiles.node(level, index);
+        }
+        let computed = || self.computed.lock().expect("no holder of this lock panics");
+        if let Some(hash) = computed().get(&(level, index)) {
+            return Ok(*hash);
+        }
+        let left = index.checked_mul(2).ok_or(TileError::Path)?;
+        let hash = node_hash(self.node(level - 1, left)?, self.node(level - 1, left + 1)?);
+        let mut computed = computed();
+        if computed.len() >= COMPUTED_HASHES_MAX {
+            computed.clear();
+        }
+        computed.insert((level, index), hash);
+        Ok(hash)
     }
 }
 

@@ -15,7 +15,7 @@ use super::parse_decimal;
 /// Hashes, or entries, of a full tile (tlog-tiles).
 pub const TILE_WIDTH: u16 = 256;
 /// Levels of the tree that one tile spans.
-const TILE_HEIGHT: u32 = 8;
+pub const TILE_HEIGHT: u32 = 8;
 /// Largest level of a tile (tlog-tiles); a tree of 2^64 leaves needs no more than 7.
 const LEVEL_MAX: u8 = 63;
 /// Bytes of a path: `tile/entries/`, seven groups for a 64-bit index, `.p/255`; rounded up.
