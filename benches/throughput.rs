@@ -64,7 +64,7 @@ fn measure(size: KeySize, bits: usize, cores: usize, time: Duration) -> Result<(
     let bench = runtime.block_on(Bench::new(bits))?;
     let in_process = runtime.block_on(bench.issue_in_process(time));
     line("issue, in process (included)", in_process, Some(("sign", sign)));
-    let over_http = runtime.block_on(bench.over_http(time, "/v1/records", true, |bench, n| bench.call(n)))?;
+    let over_http = runtime.block_on(bench.over_http(time, "/v1/records", true, |bench| bench.calls.next()))?;
     line("issue, over HTTP (included)", over_http, Some(("sign", sign)));
 
     let bundle = bench.issued_bundle(&runtime)?;
@@ -77,7 +77,7 @@ fn measure(size: KeySize, bits: usize, cores: usize, time: Duration) -> Result<(
     let bare = runtime.block_on(bench.bare_http(time, &record, answer))?;
     line("limit: HTTP, the same bytes and no work", bare, None);
     let record = bundle.record.clone();
-    let over_http = runtime.block_on(bench.over_http(time, "/v1/verify", false, move |_, _| record.clone()))?;
+    let over_http = runtime.block_on(bench.over_http(time, "/v1/verify", false, move |_| record.clone()))?;
     line("verify a record, over HTTP (full report)", over_http, Some(("verify", verify)));
     let both = 1.0 / (1.0 / verify + 1.0 / bare);
     line("", over_http, Some(("verify and HTTP together", both)));
@@ -90,7 +90,7 @@ fn measure(size: KeySize, bits: usize, cores: usize, time: Duration) -> Result<(
     let signed = Arc::new(signed);
     let next = Arc::new(AtomicU64::new(half as u64));
     let all = signed.clone();
-    let over_http = runtime.block_on(bench.until_done(count - half as u64, "/v1/records", move |_, _| {
+    let over_http = runtime.block_on(bench.until_done(count - half as u64, "/v1/records", move |_| {
         let at = usize::try_from(next.fetch_add(1, Ordering::Relaxed)).expect("an index");
         all[at % all.len()].clone()
     }))?;
@@ -137,9 +137,23 @@ struct Bench {
     running: Running,
     issuer: IssuerId,
     token: String,
-    next: AtomicU64,
-    // A call, cut where the last digits of its uuid are.
-    around_number: (String, String),
+    calls: Arc<Calls>,
+}
+
+/// Calls of some 2 KB, one like the other but for its uuid: they cost the load generator as little as they can.
+struct Calls {
+    before: String,
+    // The last twelve digits of the uuid.
+    number: AtomicU64,
+    after: String,
+}
+
+impl Calls {
+    fn next(&self) -> Vec<u8> {
+        let Self { before, number, after } = self;
+        let number = number.fetch_add(1, Ordering::Relaxed);
+        format!("{before}{number:012x}{after}").into_bytes()
+    }
 }
 
 /// Two parties, a recording by its hash, a transcript of 12 turns.
@@ -209,8 +223,9 @@ impl Bench {
         let call = String::from_utf8(call(uuid, start))?;
         let uuid = uuid.to_string();
         let (before, after) = call.split_once(&uuid).ok_or("a call without its uuid")?;
-        let around_number = (format!("{before}{}", &uuid[..24]), after.to_owned());
-        Ok(Self { _dir: dir, running: run(state)?, issuer, token, next: AtomicU64::new(0), around_number })
+        let before = format!("{before}{}", &uuid[..24]);
+        let calls = Arc::new(Calls { before, number: AtomicU64::new(0), after: after.to_owned() });
+        Ok(Self { _dir: dir, running: run(state)?, issuer, token, calls })
     }
 
     fn issuance(&self) -> Arc<Issuance> {
@@ -221,33 +236,27 @@ impl Bench {
         Caller { issuer: self.issuer.clone(), may_anchor_foreign: false }
     }
 
-    /// A call of some 2 KB, one like the other but for its uuid: it costs the load generator as little as it can.
-    fn call(&self, n: u64) -> Vec<u8> {
-        let (before, after) = &self.around_number;
-        format!("{before}{n:012x}{after}").into_bytes()
-    }
-
-    fn next(&self) -> u64 {
-        self.next.fetch_add(1, Ordering::Relaxed)
-    }
-
     async fn issue_in_process(&self, time: Duration) -> f64 {
         let started = Instant::now();
         let done = Arc::new(AtomicU64::new(0));
-        let workers = (0..CONNECTIONS).map(|_| async {
-            while started.elapsed() < time {
-                let call = self.call(self.next());
-                self.issuance().submit(self.caller(), call, Wait::Included).await.expect("a good call");
-                done.fetch_add(1, Ordering::Relaxed);
-            }
+        let workers = (0..CONNECTIONS).map(|_| {
+            let (issuance, caller, calls, done) = (self.issuance(), self.caller(), self.calls.clone(), done.clone());
+            tokio::spawn(async move {
+                while started.elapsed() < time {
+                    issuance.submit(caller.clone(), calls.next(), Wait::Included).await.expect("a good call");
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            })
         });
-        futures_util::future::join_all(workers).await;
+        for worker in futures_util::future::join_all(workers).await {
+            worker.expect("no panic");
+        }
         per_second(done.load(Ordering::Relaxed), started)
     }
 
     fn issued_bundle(&self, runtime: &tokio::runtime::Runtime) -> Result<Bundle, Failure> {
         let issuance = self.issuance();
-        let prepared = issuance.prepare(&self.caller(), &self.call(self.next()))?;
+        let prepared = issuance.prepare(&self.caller(), &self.calls.next())?;
         let receipt = runtime.block_on(issuance.commit(prepared, Wait::Included))?;
         Ok(issuance.collect(receipt.index)?)
     }
@@ -255,8 +264,8 @@ impl Bench {
     /// Records signed before the clock starts, under the issuer's certificate.
     fn signed_records(&self, cores: usize, count: usize) -> Vec<Vec<u8>> {
         let credential = self.issuance().authority.signer(&self.issuer).expect("an active certificate");
-        let sign = |n: u64| {
-            let payload = self.call(n);
+        let sign = || {
+            let payload = self.calls.next();
             let uuid = serde_json::from_slice::<serde_json::Value>(&payload).expect("JSON")["uuid"].clone();
             NewSignature {
                 signer: &*credential.signer,
@@ -267,15 +276,12 @@ impl Bench {
             .sign(&payload)
             .expect("an RSA key")
         };
-        let first = self.next.fetch_add(count as u64, Ordering::Relaxed);
         let chunk = count.div_ceil(cores);
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..cores)
                 .map(|core| {
                     scope.spawn(move || {
-                        (core * chunk..count.min((core + 1) * chunk))
-                            .map(|n| sign(first + n as u64))
-                            .collect::<Vec<_>>()
+                        (core * chunk..count.min((core + 1) * chunk)).map(|_| sign()).collect::<Vec<_>>()
                     })
                 })
                 .collect();
@@ -285,15 +291,18 @@ impl Bench {
 
     async fn anchor_in_process(&self, records: &[Vec<u8>]) -> Result<f64, Failure> {
         let started = Instant::now();
-        let next = AtomicU64::new(0);
-        let workers = (0..CONNECTIONS).map(|_| async {
-            while let Some(record) =
-                records.get(usize::try_from(next.fetch_add(1, Ordering::Relaxed)).expect("an index"))
-            {
-                self.issuance().submit(self.caller(), record.clone(), Wait::Included).await.expect("a good record");
-            }
+        let chunks = records.chunks(records.len().div_ceil(CONNECTIONS)).map(<[_]>::to_vec);
+        let workers = chunks.map(|records| {
+            let (issuance, caller) = (self.issuance(), self.caller());
+            tokio::spawn(async move {
+                for record in records {
+                    issuance.submit(caller.clone(), record, Wait::Included).await.expect("a good record");
+                }
+            })
         });
-        futures_util::future::join_all(workers).await;
+        for worker in futures_util::future::join_all(workers).await {
+            worker.expect("no panic");
+        }
         Ok(per_second(records.len() as u64, started))
     }
 
@@ -303,7 +312,7 @@ impl Bench {
         time: Duration,
         path: &str,
         created: bool,
-        body: impl Fn(&Self, u64) -> Vec<u8> + Sync,
+        body: impl Fn(&Self) -> Vec<u8> + Sync,
     ) -> Result<f64, Failure> {
         let started = Instant::now();
         let done = self.load(self.running.address, path, created, &body, &|_| started.elapsed() < time).await?;
@@ -327,19 +336,14 @@ impl Bench {
         let served = tokio::spawn(server);
         let started = Instant::now();
         let more = |_| started.elapsed() < time;
-        let done = self.load(address, "/", false, &|_, _| request.to_vec(), &more).await?;
+        let done = self.load(address, "/", false, &|_| request.to_vec(), &more).await?;
         let rate = per_second(done, started);
         handle.stop(false).await;
         served.await??;
         Ok(rate)
     }
 
-    async fn until_done(
-        &self,
-        count: u64,
-        path: &str,
-        body: impl Fn(&Self, u64) -> Vec<u8> + Sync,
-    ) -> Result<f64, Failure> {
+    async fn until_done(&self, count: u64, path: &str, body: impl Fn(&Self) -> Vec<u8> + Sync) -> Result<f64, Failure> {
         let started = Instant::now();
         let begun = AtomicU64::new(0);
         let more = |_| begun.fetch_add(1, Ordering::Relaxed) < count;
@@ -352,14 +356,14 @@ impl Bench {
         address: SocketAddr,
         path: &str,
         created: bool,
-        body: &(impl Fn(&Self, u64) -> Vec<u8> + Sync),
+        body: &(impl Fn(&Self) -> Vec<u8> + Sync),
         more: &(impl Fn(u64) -> bool + Sync),
     ) -> Result<u64, Failure> {
         let done = AtomicU64::new(0);
         let workers = (0..CONNECTIONS).map(|_| async {
             let mut connection = Connection::open(address).await?;
             while more(done.load(Ordering::Relaxed)) {
-                let status = connection.post(path, &self.token, &body(self, self.next())).await?;
+                let status = connection.post(path, &self.token, &body(self)).await?;
                 assert_eq!(status, if created { 201 } else { 200 }, "every request succeeds");
                 done.fetch_add(1, Ordering::Relaxed);
             }

@@ -71,7 +71,11 @@ impl<'a> Content<'a> {
         self.body().map(drop)
     }
 
-    fn body(&self) -> Result<Option<Body<'a>>, ContentError> {
+    /// The body as its encoding has it.
+    ///
+    /// # Errors
+    /// When it is not what its encoding says.
+    pub(super) fn body(&self) -> Result<Option<Body<'a>>, ContentError> {
         let Self::Inline { body, encoding } = self else { return Ok(None) };
         let is = |name| encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case(name));
         // A missing encoding may be inferred; in the wild `none` and `json` come with both kinds of body.
@@ -88,7 +92,7 @@ impl<'a> Content<'a> {
 }
 
 /// A body by its encoding.
-enum Body<'a> {
+pub(super) enum Body<'a> {
     Text(&'a str),
     Bytes(Vec<u8>),
     Json(&'a Value),

@@ -1,8 +1,12 @@
 //! Who said what: the turns of a conversation, from text dialogs and transcripts.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
+use super::content::Body;
 use super::{Content, Vcon};
+use crate::json::{self, JsonLimits};
 
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,10 +53,16 @@ fn text_turns(vcon: &Vcon) -> Vec<Turn> {
 }
 
 fn transcript_turns(vcon: &Vcon, content: &Content<'_>) -> Vec<Turn> {
-    let Ok(Some(bytes)) = content.bytes() else { return Vec::new() };
-    match serde_json::from_slice::<Value>(&bytes) {
+    let text = match content.body() {
+        Ok(Some(Body::Json(value))) => return structured_turns(vcon, value),
+        Ok(Some(Body::Text(text))) => Cow::Borrowed(text),
+        Ok(Some(Body::Bytes(bytes))) => String::from_utf8(bytes).map(Cow::Owned).unwrap_or_default(),
+        Ok(None) | Err(_) => return Vec::new(),
+    };
+    // JSON inside a string, as most tools write it.
+    match json::parse(text.as_bytes(), &JsonLimits::default()) {
         Ok(value @ (Value::Array(_) | Value::Object(_))) => structured_turns(vcon, &value),
-        _ => std::str::from_utf8(&bytes).map_or_else(|_| Vec::new(), |text| plain_turns(vcon, text)),
+        _ => plain_turns(vcon, &text),
     }
 }
 
@@ -122,6 +132,7 @@ mod tests {
         for body in [
             r#""Ann: Hi\nBob: Hello""#,
             r#""agent: Hi\n\ncaller: Hello""#,
+            r#""[{\"speaker\":0,\"text\":\"Hi\"},{\"speaker\":1,\"text\":\"Hello\"}]""#,
             r#"[{"speaker":"Ann","message":"Hi"},{"party":1,"text":"Hello"}]"#,
             r#"{"segments":[{"speaker":0,"text":"Hi"},{"speaker":"customer","text":"Hello"}]}"#,
         ] {
