@@ -104,6 +104,8 @@ pub struct Authority {
     /// Those that issue leaves, oldest first.
     issuing: RwLock<Vec<Arc<SigningAuthority>>>,
     credentials: RwLock<HashMap<IssuerId, Arc<IssuerCredential>>>,
+    // Taken before all others, by whoever opens a key to sign with.
+    loading: Mutex<()>,
     /// The newest lists, read once after every change: each record that is issued is verified against them.
     newest_crls: RwLock<Option<Arc<[PublishedCrl]>>>,
     _lock: File,
@@ -160,6 +162,7 @@ impl Authority {
             state: Mutex::new(state.clone()),
             issuing: RwLock::default(),
             credentials: RwLock::default(),
+            loading: Mutex::default(),
             newest_crls: RwLock::default(),
             _lock: lock,
         };
@@ -216,6 +219,7 @@ impl Authority {
             state: Mutex::new(state),
             issuing: RwLock::new(issuing),
             credentials: RwLock::default(),
+            loading: Mutex::default(),
             newest_crls: RwLock::default(),
             _lock: lock,
         })

@@ -226,7 +226,13 @@ impl Authority {
     }
 
     /// Opens the key of an issuer's latest certificate, as after a start.
+    ///
+    /// One at a time: a key is sealed so that opening it takes much memory, and whoever waited finds it opened.
     fn load_credential(&self, id: &IssuerId) -> Result<Arc<IssuerCredential>, AuthorityError> {
+        let loading = self.loading.lock().expect(NO_PANIC);
+        if let Some(credential) = self.credentials.read().expect(NO_PANIC).get(id) {
+            return Ok(Arc::clone(credential));
+        }
         let record = self.current_certificate(&self.lock_state(), id)?;
         let expired = || AuthorityError::NotActive {
             issuer: id.clone(),
@@ -250,7 +256,7 @@ impl Authority {
         let state = self.lock_state();
         let current = self.current_certificate(&state, id)?;
         if current.thumbprint != record.thumbprint {
-            drop(state);
+            drop((state, loading));
             return self.signer(id);
         }
         let mut credentials = self.credentials.write().expect(NO_PANIC);
