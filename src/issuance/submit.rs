@@ -120,7 +120,7 @@ impl Issuance {
                 let record = Jws::of(document).map_err(RecordError::from).and_then(|jws| Record::of(jws, &self.limits));
                 self.anchor(caller, bytes, &record, submitted)
             }
-            Some(Form::Unsigned) | None => self.issue(caller, Vcon::of(document, &self.limits)?, submitted),
+            Some(Form::Unsigned) | None => self.issue(caller, Vcon::of_text(document, bytes, &self.limits)?, submitted),
         }
     }
 

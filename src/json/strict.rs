@@ -86,12 +86,7 @@ pub enum StrictError {
 /// # Errors
 /// At the first thing that is not so, with its byte offset.
 pub fn parse(bytes: &[u8], limits: &JsonLimits) -> Result<Value, StrictError> {
-    if bytes.len() > limits.bytes_max {
-        return Err(StrictError::TooLarge { bytes: bytes.len(), bytes_max: limits.bytes_max });
-    }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| StrictError::Syntax { expected: "UTF-8", at: error.valid_up_to() })?;
-    let mut parser = Parser { text, at: 0, depth: 0, values: 0, limits };
+    let mut parser = Parser::new(bytes, limits)?;
     parser.white_space();
     let value = parser.value()?;
     parser.white_space();
@@ -101,7 +96,7 @@ pub fn parse(bytes: &[u8], limits: &JsonLimits) -> Result<Value, StrictError> {
 /// What most objects have at most: a map that begins with room for them is not moved while it fills.
 const FEW_MEMBERS: usize = 4;
 
-struct Parser<'a> {
+pub(super) struct Parser<'a> {
     text: &'a str,
     // Invariant: between two characters of `text` wherever it is sliced; every byte that is looked for is ASCII.
     at: usize,
@@ -111,7 +106,21 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn value(&mut self) -> Result<Value, StrictError> {
+    pub(super) fn new(bytes: &'a [u8], limits: &'a JsonLimits) -> Result<Self, StrictError> {
+        if bytes.len() > limits.bytes_max {
+            return Err(StrictError::TooLarge { bytes: bytes.len(), bytes_max: limits.bytes_max });
+        }
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| StrictError::Syntax { expected: "UTF-8", at: error.valid_up_to() })?;
+        Ok(Self { text, at: 0, depth: 0, values: 0, limits })
+    }
+
+    /// What was not read yet.
+    pub(super) fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    pub(super) fn value(&mut self) -> Result<Value, StrictError> {
         self.values += 1;
         if self.values > self.limits.values_max {
             return Err(StrictError::TooMany { values_max: self.limits.values_max });
@@ -194,7 +203,7 @@ impl<'a> Parser<'a> {
 
     /// Reads a string and gives its content: borrowed, or with its escapes resolved, so that `"a"` and `"\u0061"` are
     /// the same member.
-    fn string(&mut self) -> Result<Cow<'a, str>, StrictError> {
+    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, StrictError> {
         if !self.take(b'"') {
             return Err(self.expected("a string"));
         }
@@ -290,23 +299,23 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn white_space(&mut self) {
+    pub(super) fn white_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn take(&mut self, byte: u8) -> bool {
+    pub(super) fn take(&mut self, byte: u8) -> bool {
         let taken = self.peek() == Some(byte);
         self.at += usize::from(taken);
         taken
     }
 
-    fn expected(&self, expected: &'static str) -> StrictError {
+    pub(super) fn expected(&self, expected: &'static str) -> StrictError {
         StrictError::Syntax { expected, at: self.at }
     }
 }

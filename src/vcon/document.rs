@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Content, ContentHash, Form, HashSyntaxError, VconLimits};
-use crate::json::{self, StrictError};
+use crate::json::{self, JsonLimits, StrictError};
 
 /// Why bytes are not a vCon in its unsigned form.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -36,10 +36,19 @@ pub enum VconError {
 }
 
 /// A vCon in its unsigned form, every member kept in its order and every number to its last digit.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Vcon {
     // Invariant: the four lists, where present, are lists of objects.
     document: Map<String, Value>,
+    // Invariant: what `document` was read from; empty when it was built here.
+    text: Vec<u8>,
+}
+
+impl PartialEq for Vcon {
+    /// Two documents that say the same, however they are spelled.
+    fn eq(&self, other: &Self) -> bool {
+        self.document == other.document
+    }
 }
 
 const LISTS: [&str; 4] = ["parties", "dialog", "analysis", "attachments"];
@@ -51,10 +60,19 @@ impl Vcon {
     /// When the bytes could be read in two ways, are no vCon, or pass a limit. A critical extension is no error here:
     /// [`check_critical`](Self::check_critical) is for those who go on to process the document.
     pub fn parse(bytes: &[u8], limits: &VconLimits) -> Result<Self, VconError> {
-        Self::of(json::parse(bytes, &limits.json)?, limits)
+        Self::of_text(json::parse(bytes, &limits.json)?, bytes, limits)
     }
 
-    /// Takes a value that [`json::parse`] gave.
+    /// Takes a value that [`json::parse`] gave, and the bytes that it was read from.
+    ///
+    /// # Errors
+    /// When it is no vCon, or passes a limit.
+    pub fn of_text(value: Value, bytes: &[u8], limits: &VconLimits) -> Result<Self, VconError> {
+        let vcon = Self::of(value, limits)?;
+        Ok(Self { text: bytes.to_vec(), ..vcon })
+    }
+
+    /// Takes a value that [`json::parse`] gave, whose spelling does not matter: it will be read and not written.
     ///
     /// # Errors
     /// When it is no vCon, or passes a limit.
@@ -66,12 +84,12 @@ impl Vcon {
         }
         let Value::Object(document) = value else { return Err(VconError::NotAVcon) };
         Self::check_shape(&document, limits)?;
-        Ok(Self { document })
+        Ok(Self { document, text: Vec::new() })
     }
 
     pub(super) fn from_document(document: Map<String, Value>) -> Self {
         debug_assert!(Self::check_shape(&document, &VconLimits::default()).is_ok());
-        Self { document }
+        Self { document, text: Vec::new() }
     }
 
     fn check_shape(document: &Map<String, Value>, limits: &VconLimits) -> Result<(), VconError> {
@@ -118,10 +136,15 @@ impl Vcon {
         &self.document
     }
 
-    /// Writes the document as JSON.
+    /// Writes the document as JSON: what was not changed keeps its bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(&self.document).expect("a map of JSON values is JSON")
+        if self.text.is_empty() {
+            return serde_json::to_vec(&self.document).expect("a map of JSON values is JSON");
+        }
+        // It passed its limits when it was read.
+        let limits = JsonLimits { bytes_max: usize::MAX, depth_max: usize::MAX, values_max: usize::MAX };
+        json::rewrite(&self.text, &self.document, &limits).expect("the document was read from its text")
     }
 
     /// `uuid`.
@@ -331,9 +354,16 @@ mod tests {
     }
 
     #[test]
-    fn keeps_unknown_members_their_order_and_the_digits_of_numbers() {
-        let text = r#"{"zzz":1e2,"parties":[{"x":0.10}],"n":123456789012345678901234567890,"uuid":"u","a":null}"#;
-        assert_eq!(parse(text).unwrap().to_bytes(), text.replace("1e2", "1e+2").as_bytes());
+    fn keeps_every_byte_of_what_it_does_not_know() {
+        let text =
+            r#"{ "zzz":1e2, "parties":[{"x":0.10}],"n":123456789012345678901234567890,"uuid":"\u0075","a":"\/"}"#;
+        let mut vcon = parse(text).unwrap();
+        assert_eq!(vcon.to_bytes(), text.as_bytes());
+        vcon.set_updated_at("2026-07-01T12:00:00Z");
+        vcon.add_attachment(Map::new());
+        let added =
+            format!("{},{}", text.trim_end_matches('}'), r#""updated_at":"2026-07-01T12:00:00Z","attachments":[{}]}"#);
+        assert_eq!(String::from_utf8(vcon.to_bytes()).unwrap(), added);
     }
 
     #[test]
