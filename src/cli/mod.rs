@@ -10,6 +10,7 @@ mod passphrase;
 mod remote;
 mod serve;
 mod token;
+mod vcon;
 mod verify;
 mod witness;
 
@@ -19,6 +20,7 @@ pub use demo::DemoCommand;
 pub use issue_batch::IssueBatchCommand;
 pub use serve::ServeCommand;
 pub use token::TokenCommand;
+pub use vcon::VconCommand;
 pub use verify::VerifyCommand;
 pub use witness::WitnessCommand;
 
@@ -49,6 +51,9 @@ enum Command {
     /// API tokens.
     Token(TokenCommand),
     Witness(WitnessCommand),
+    /// vCons: read, write, check, change, sign, encrypt.
+    #[command(subcommand)]
+    Vcon(VconCommand),
 }
 
 impl Cli {
@@ -60,6 +65,7 @@ impl Cli {
         match self.command {
             Command::Demo(command) => return command.run().await,
             Command::Verify(command) => return command.run(),
+            Command::Vcon(command) => return command.run(),
             Command::Audit(command) => return command.run().await,
             Command::IssueBatch(command) => return command.run().await,
             Command::Serve(command) => command.run().await,

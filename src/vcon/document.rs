@@ -208,22 +208,63 @@ impl Vcon {
         self.document.insert("vcon".into(), syntax.into());
     }
 
-    /// Adds an analysis.
-    pub fn add_analysis(&mut self, analysis: Map<String, Value>) {
-        self.push("analysis", analysis);
+    /// Puts any other member at the top level.
+    ///
+    /// # Panics
+    /// When it is one of the four lists: those have methods of their own.
+    pub fn set_member(&mut self, name: &str, value: Value) {
+        assert!(!LISTS.contains(&name), "{name} is a list of the document");
+        self.document.insert(name.into(), value);
     }
 
-    /// Adds an attachment.
-    pub fn add_attachment(&mut self, attachment: Map<String, Value>) {
-        self.push("attachments", attachment);
+    /// Adds a party and gives its index.
+    pub fn add_party(&mut self, party: Map<String, Value>) -> usize {
+        self.push("parties", party)
     }
 
-    fn push(&mut self, member: &str, item: Map<String, Value>) {
+    /// Adds a dialog and gives its index.
+    pub fn add_dialog(&mut self, dialog: Map<String, Value>) -> usize {
+        self.push("dialog", dialog)
+    }
+
+    /// Adds an analysis and gives its index.
+    pub fn add_analysis(&mut self, analysis: Map<String, Value>) -> usize {
+        self.push("analysis", analysis)
+    }
+
+    /// Adds an attachment and gives its index.
+    pub fn add_attachment(&mut self, attachment: Map<String, Value>) -> usize {
+        self.push("attachments", attachment)
+    }
+
+    /// The members of a dialog, to be changed.
+    pub fn dialog_mut(&mut self, index: usize) -> Option<&mut Map<String, Value>> {
+        self.item_mut("dialog", index)
+    }
+
+    /// The members of an attachment, to be changed.
+    pub fn attachment_mut(&mut self, index: usize) -> Option<&mut Map<String, Value>> {
+        self.item_mut("attachments", index)
+    }
+
+    /// The members of an analysis, to be changed.
+    pub fn analysis_mut(&mut self, index: usize) -> Option<&mut Map<String, Value>> {
+        self.item_mut("analysis", index)
+    }
+
+    fn item_mut(&mut self, list: &str, index: usize) -> Option<&mut Map<String, Value>> {
+        let item = self.document.get_mut(list)?.as_array_mut()?.get_mut(index)?;
+        Some(item.as_object_mut().expect("the lists are lists of objects"))
+    }
+
+    fn push(&mut self, member: &str, item: Map<String, Value>) -> usize {
         let list = self.document.entry(member).or_insert_with(|| Value::Array(Vec::new()));
         if list.is_null() {
             *list = Value::Array(Vec::new());
         }
-        list.as_array_mut().expect("the lists are lists").push(Value::Object(item));
+        let items = list.as_array_mut().expect("the lists are lists");
+        items.push(Value::Object(item));
+        items.len() - 1
     }
 
     fn text(&self, name: &str) -> Option<&str> {
@@ -245,6 +286,20 @@ impl<'a> Party<'a> {
     #[must_use]
     pub fn name(self) -> Option<&'a str> {
         self.0.get("name").and_then(Value::as_str)
+    }
+
+    /// Where the party is reached, as a URI: the first of `tel`, `sip`, `mailto` and `did` that it has.
+    #[must_use]
+    pub fn uri(self) -> Option<String> {
+        let member = |name: &str| self.0.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        // In the wild the scheme is there or not.
+        let with = |scheme: &'static str| {
+            member(scheme).map(|text| {
+                let bare = text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix(':')).unwrap_or(text);
+                format!("{scheme}:{bare}")
+            })
+        };
+        ["tel", "sip", "mailto", "did"].into_iter().find_map(with)
     }
 
     /// Whether the document itself says that this party works for the caller's counterpart: `role` of the older

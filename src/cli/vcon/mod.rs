@@ -1,0 +1,38 @@
+//! `affiant vcon`: reads, writes, checks and changes vCons.
+//!
+//! Every command reads a file or the standard input and writes to the standard output or a file. A document that is
+//! changed keeps every byte that was not; a signed one is never changed.
+
+mod document;
+mod new;
+mod party;
+mod uuid8;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// vCons: read, write, check, change, sign, encrypt.
+#[derive(Debug, Subcommand)]
+pub enum VconCommand {
+    /// Write a new vCon.
+    New(new::NewCommand),
+    /// Who takes part.
+    Party(party::PartyCommand),
+    /// Print a version 8 uuid of a domain.
+    Uuid8(uuid8::Uuid8Command),
+}
+
+impl VconCommand {
+    /// Does it, and gives the exit code.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, or is not what the command needs.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::New(command) => command.run(),
+            Self::Party(command) => command.run(),
+            Self::Uuid8(command) => command.run(),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `affiant vcon new`: a vCon to begin with.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::document::Output;
+use crate::clock::{Clock as _, SystemClock, parse_time};
+use crate::vcon::{VconBuilder, uuid8};
+
+/// Write a new vCon, with parties if you name them.
+#[derive(Debug, clap::Args)]
+pub struct NewCommand {
+    /// The domain name of whoever makes the vCon: the second half of its uuid comes from it.
+    #[arg(long)]
+    domain: String,
+    /// What the conversation is about.
+    #[arg(long)]
+    subject: Option<String>,
+    /// A party as NAME=URI, for example "Ann=tel:+12025550100"; may be given again.
+    #[arg(long = "party", value_name = "NAME=URI")]
+    parties: Vec<String>,
+    /// When it is made (RFC 3339) instead of now.
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl NewCommand {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let now = match &self.at {
+            Some(time) => parse_time(time).with_context(|| format!("--at {time} is not an RFC 3339 time"))?,
+            None => SystemClock::default().now(),
+        };
+        let mut builder = VconBuilder::new(uuid8(&self.domain, now), now);
+        if let Some(subject) = &self.subject {
+            builder.member("subject", subject.as_str().into());
+        }
+        for party in &self.parties {
+            let (name, uri) = party.split_once('=').with_context(|| format!("--party {party:?} is not NAME=URI"))?;
+            builder.party(name, uri);
+        }
+        self.output.vcon(&builder.build())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

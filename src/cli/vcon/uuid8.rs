@@ -1,0 +1,30 @@
+//! `affiant vcon uuid8`: the uuid that a vCon of a domain has.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use crate::clock::{Clock as _, SystemClock, parse_time};
+use crate::vcon::uuid8;
+
+/// Print a version 8 uuid of a domain, as the draft makes them.
+#[derive(Debug, clap::Args)]
+pub struct Uuid8Command {
+    /// The domain name of whoever makes the vCon.
+    domain: String,
+    /// The time of it (RFC 3339) instead of now.
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+}
+
+impl Uuid8Command {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let time = match &self.at {
+            Some(time) => parse_time(time).with_context(|| format!("--at {time} is not an RFC 3339 time"))?,
+            None => SystemClock::default().now(),
+        };
+        writeln!(std::io::stdout(), "{}", uuid8(&self.domain, time))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
