@@ -20,7 +20,7 @@ pub use document::{Attachment, Dialog, Party, Vcon, VconError};
 pub use form::{Form, GzipError, inflate};
 pub use transcript::{Turn, turns};
 pub use uuid8::uuid8;
-pub use validation::{Finding, Level, validate};
+pub use validation::{Finding, Level, RULES, Rule, rule, validate, validate_any};
 
 use crate::json::JsonLimits;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use crate::durable::{self, Access};
-use crate::vcon::{Form, Vcon, VconError, VconLimits};
+use crate::vcon::{Form, Vcon, VconError, VconLimits, inflate};
 
 /// What a command reads.
 #[derive(Debug, Default, clap::Args)]
@@ -17,9 +17,13 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// The bytes, at most as many as a document may have.
+    pub(super) fn of(file: PathBuf) -> Self {
+        Self { file: Some(file) }
+    }
+
+    /// The bytes, at most as many as a document may have, out of their gzip if they are in one (rule 32).
     pub(super) fn bytes(&self) -> anyhow::Result<Vec<u8>> {
-        match &self.file {
+        let bytes = match &self.file {
             Some(path) if path != Path::new("-") => {
                 let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
                 read(file).with_context(|| format!("reading {}", path.display()))
@@ -30,7 +34,8 @@ impl Input {
                 }
                 read(std::io::stdin().lock()).context("reading the standard input")
             }
-        }
+        }?;
+        Ok(inflate(&bytes, &VconLimits::default()).with_context(|| self.name())?.into_owned())
     }
 
     /// The unsigned vCon that is there.

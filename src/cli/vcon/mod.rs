@@ -7,6 +7,7 @@ mod document;
 mod new;
 mod party;
 mod uuid8;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,8 @@ pub enum VconCommand {
     New(new::NewCommand),
     /// Who takes part.
     Party(party::PartyCommand),
+    /// List the rules of the draft that documents do not keep.
+    Validate(validate::ValidateCommand),
     /// Print a version 8 uuid of a domain.
     Uuid8(uuid8::Uuid8Command),
 }
@@ -33,6 +36,7 @@ impl VconCommand {
             Self::New(command) => command.run(),
             Self::Party(command) => command.run(),
             Self::Uuid8(command) => command.run(),
+            Self::Validate(command) => command.run(),
         }
     }
 }

@@ -1,0 +1,90 @@
+//! `affiant vcon validate`: the rules of the draft that a document does not keep.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+
+use super::document::Input;
+use crate::cli::output::Paint;
+use crate::vcon::{Finding, Level, VconLimits, rule, validate_any};
+
+/// List the rules of the draft that documents of any form do not keep. Exit code 0: no MUST is broken, 1: one is, 3: could not run.
+#[derive(Debug, clap::Args)]
+pub struct ValidateCommand {
+    /// The files; `-` or nothing means the standard input.
+    files: Vec<PathBuf>,
+    /// Say what a rule asks, where the draft has it, and how it is kept, and validate nothing.
+    #[arg(long, value_name = "RULE", conflicts_with = "files")]
+    explain: Option<u8>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl ValidateCommand {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        if let Some(number) = self.explain {
+            explain(number, self.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let inputs = if self.files.is_empty() {
+            vec![Input::default()]
+        } else {
+            self.files.into_iter().map(Input::of).collect()
+        };
+        let mut broken = false;
+        let mut results = Vec::new();
+        for input in inputs {
+            let findings = validate_any(&input.bytes()?, &VconLimits::default()).with_context(|| input.name())?;
+            broken |= findings.iter().any(|finding| finding.level == Level::Must);
+            results.push((input.name(), findings));
+        }
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            let results: Vec<_> =
+                results.iter().map(|(file, findings)| json!({ "file": file, "findings": findings })).collect();
+            writeln!(out, "{}", serde_json::to_string_pretty(&results)?)?;
+        } else {
+            let paint = Paint::stdout();
+            for (name, findings) in &results {
+                out.write_all(text_of(name, findings, paint).as_bytes())?;
+            }
+        }
+        Ok(ExitCode::from(u8::from(broken)))
+    }
+}
+
+fn text_of(name: &str, findings: &[Finding], paint: Paint) -> String {
+    let of_level = |level| findings.iter().filter(|finding| finding.level == level).count();
+    let mut text = match (of_level(Level::Must), of_level(Level::Should)) {
+        (0, 0) => format!("{name}: keeps every rule that is checked\n"),
+        (must, should) => format!("{name}: {must} MUST and {should} SHOULD not kept\n"),
+    };
+    for finding in findings {
+        let level = match finding.level {
+            Level::Must => paint.red("MUST  "),
+            Level::Should => paint.yellow("SHOULD"),
+        };
+        text.push_str(&format!("  {level} rule {:<2} {}: {}\n", finding.rule, finding.pointer, finding.message));
+    }
+    text
+}
+
+fn explain(number: u8, json: bool) -> anyhow::Result<()> {
+    let Some(rule) = rule(number) else { bail!("there are rules 1 to 33, and no rule {number}") };
+    let mut out = std::io::stdout().lock();
+    if json {
+        let value = json!({ "rule": rule.number, "text": rule.text, "section": rule.section, "kept": rule.kept });
+        writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?;
+    } else {
+        writeln!(
+            out,
+            "Rule {}: {}.\n\nIn draft-ietf-vcon-vcon-core-03: {}.\n\n{}",
+            rule.number, rule.text, rule.section, rule.kept
+        )?;
+    }
+    Ok(())
+}
