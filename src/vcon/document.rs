@@ -217,6 +217,15 @@ impl Vcon {
         self.document.insert(name.into(), value);
     }
 
+    /// Takes a member at the top level out.
+    ///
+    /// # Panics
+    /// When it is one of the four lists.
+    pub fn take_member(&mut self, name: &str) -> Option<Value> {
+        assert!(!LISTS.contains(&name), "{name} is a list of the document");
+        self.document.shift_remove(name)
+    }
+
     /// Adds a party and gives its index.
     pub fn add_party(&mut self, party: Map<String, Value>) -> usize {
         self.push("parties", party)
@@ -326,6 +335,18 @@ impl<'a> Dialog<'a> {
     #[must_use]
     pub fn kind(self) -> Option<&'a str> {
         self.0.get("type").and_then(Value::as_str)
+    }
+
+    /// `start`, as written.
+    #[must_use]
+    pub fn start(self) -> Option<&'a str> {
+        self.0.get("start").and_then(Value::as_str)
+    }
+
+    /// `duration`, in seconds.
+    #[must_use]
+    pub fn duration(self) -> Option<f64> {
+        self.0.get("duration").and_then(Value::as_f64)
     }
 
     /// `mediatype`, which was `mimetype` in syntax 0.0.1.

@@ -8,6 +8,7 @@ mod builder;
 mod content;
 mod document;
 mod form;
+mod migrate;
 mod transcript;
 mod uuid8;
 mod validation;
@@ -18,6 +19,7 @@ pub use content::{
 };
 pub use document::{Attachment, Dialog, Party, Vcon, VconError};
 pub use form::{Form, GzipError, inflate};
+pub use migrate::{Change, migrate};
 pub use transcript::{Turn, turns};
 pub use uuid8::uuid8;
 pub use validation::{Finding, Level, RULES, Rule, rule, validate, validate_any};

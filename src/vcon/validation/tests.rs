@@ -1,3 +1,5 @@
+//! Each rule kept, and each broken.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};

@@ -1,0 +1,106 @@
+//! `affiant vcon attach` and `analyze`: what belongs to a conversation, and what was found in it.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use serde_json::{Map, json};
+
+use super::content::ContentArgs;
+use super::dialog::start;
+use super::document::{Input, Output};
+use super::party::add_members;
+
+/// Add an attachment: a file that somebody brought to a dialog.
+#[derive(Debug, clap::Args)]
+pub struct AttachCommand {
+    #[command(flatten)]
+    input: Input,
+    /// The index of the party that brought it.
+    #[arg(long, value_name = "INDEX")]
+    party: u64,
+    /// The index of the dialog that it belongs to.
+    #[arg(long, value_name = "INDEX")]
+    dialog: u64,
+    /// When it was brought (RFC 3339) instead of now.
+    #[arg(long, value_name = "TIME")]
+    start: Option<String>,
+    /// What it is for.
+    #[arg(long)]
+    purpose: Option<String>,
+    /// Any other member, as NAME=JSON or NAME=TEXT; may be given again.
+    #[arg(long = "member", value_name = "NAME=VALUE")]
+    members: Vec<String>,
+    #[command(flatten)]
+    content: ContentArgs,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl AttachCommand {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let mut vcon = self.input.vcon()?;
+        check_index("party", self.party, vcon.parties().len())?;
+        check_index("dialog", self.dialog, vcon.dialogs().len())?;
+        let mut attachment = Map::new();
+        if let Some(purpose) = &self.purpose {
+            attachment.insert("purpose".into(), purpose.as_str().into());
+        }
+        attachment.insert("start".into(), start(self.start.as_deref())?);
+        attachment.insert("party".into(), self.party.into());
+        attachment.insert("dialog".into(), self.dialog.into());
+        add_members(&mut attachment, &self.members)?;
+        self.content.put_into(&mut attachment)?;
+        vcon.add_attachment(attachment);
+        self.output.vcon(&vcon)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Add an analysis: what was found in dialogs.
+#[derive(Debug, clap::Args)]
+pub struct AnalyzeCommand {
+    #[command(flatten)]
+    input: Input,
+    /// What kind: report, sentiment, summary, transcript, translation, tts, or another word.
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: String,
+    /// Who made it, or what.
+    #[arg(long)]
+    vendor: String,
+    /// The index of a dialog that it is about; may be given again.
+    #[arg(long = "dialog", value_name = "INDEX")]
+    dialogs: Vec<u64>,
+    /// Any other member, as NAME=JSON or NAME=TEXT; may be given again.
+    #[arg(long = "member", value_name = "NAME=VALUE")]
+    members: Vec<String>,
+    #[command(flatten)]
+    content: ContentArgs,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl AnalyzeCommand {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let mut vcon = self.input.vcon()?;
+        let mut analysis = Map::new();
+        analysis.insert("type".into(), self.kind.as_str().into());
+        for index in &self.dialogs {
+            check_index("dialog", *index, vcon.dialogs().len())?;
+        }
+        match self.dialogs.as_slice() {
+            [] => {}
+            [one] => drop(analysis.insert("dialog".into(), json!(one))),
+            several => drop(analysis.insert("dialog".into(), json!(several))),
+        }
+        analysis.insert("vendor".into(), self.vendor.as_str().into());
+        add_members(&mut analysis, &self.members)?;
+        self.content.put_into(&mut analysis)?;
+        vcon.add_analysis(analysis);
+        self.output.vcon(&vcon)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn check_index(what: &str, index: u64, count: usize) -> anyhow::Result<()> {
+    if index < count as u64 { Ok(()) } else { bail!("there is no {what} {index}: the vCon has {count}") }
+}

@@ -1,0 +1,128 @@
+//! `affiant vcon dialog`: what was said.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::content::ContentArgs;
+use super::document::{Input, Output};
+use super::party::add_members;
+use crate::cli::output::print;
+use crate::clock::{Clock as _, SystemClock, format_time, parse_time};
+use crate::vcon::{Content, Dialog};
+
+/// Add dialogs, or list them.
+#[derive(Debug, Args)]
+pub struct DialogCommand {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Add a dialog at the end of the list, so that no index changes.
+    Add(Box<Add>),
+    /// List the dialogs with their indices.
+    List {
+        #[command(flatten)]
+        input: Input,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Add {
+    #[command(flatten)]
+    input: Input,
+    /// recording, text, incomplete, transfer or recording-set.
+    #[arg(long = "type", value_name = "TYPE", default_value = "text")]
+    kind: String,
+    /// The index of a party; may be given again. The first is the one that speaks or calls.
+    #[arg(long = "party", value_name = "INDEX")]
+    parties: Vec<u64>,
+    /// When it began (RFC 3339) instead of now.
+    #[arg(long, value_name = "TIME")]
+    start: Option<String>,
+    /// How long it lasted, in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    duration: Option<String>,
+    /// How an incomplete dialog ended: no-answer, congestion, failed, busy, hung-up, voicemail-no-message.
+    #[arg(long)]
+    disposition: Option<String>,
+    /// Any other member, as NAME=JSON or NAME=TEXT; may be given again.
+    #[arg(long = "member", value_name = "NAME=VALUE")]
+    members: Vec<String>,
+    #[command(flatten)]
+    content: ContentArgs,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl DialogCommand {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.what {
+            What::Add(add) => add.run()?,
+            What::List { input, json } => {
+                let vcon = input.vcon()?;
+                let dialogs: Vec<_> = vcon.dialogs().map(|dialog| dialog.members().clone()).collect();
+                let rows: Vec<_> = vcon.dialogs().enumerate().map(row).collect();
+                print(json, &dialogs, ["INDEX", "TYPE", "START", "CONTENT"], &rows)?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn row((index, dialog): (usize, Dialog<'_>)) -> [String; 4] {
+    let content = match dialog.content() {
+        Content::Absent => "none".to_owned(),
+        Content::Inline { .. } => format!("inline, {}", dialog.mediatype().unwrap_or("of no media type")),
+        Content::External { url } => url.to_owned(),
+    };
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    [index.to_string(), text(dialog.kind()), text(dialog.start()), content]
+}
+
+impl Add {
+    fn run(self) -> anyhow::Result<()> {
+        let mut vcon = self.input.vcon()?;
+        let count = vcon.parties().len() as u64;
+        if let Some(wrong) = self.parties.iter().find(|index| **index >= count) {
+            bail!("there is no party {wrong}: the vCon has {count}");
+        }
+        let mut dialog = Map::new();
+        dialog.insert("type".into(), self.kind.as_str().into());
+        dialog.insert("start".into(), start(self.start.as_deref())?);
+        match self.parties.as_slice() {
+            [] => {}
+            [one] => drop(dialog.insert("parties".into(), json!(one))),
+            several => drop(dialog.insert("parties".into(), json!(several))),
+        }
+        if let Some(duration) = &self.duration {
+            let seconds: serde_json::Number = duration.parse().with_context(|| format!("--duration {duration}"))?;
+            dialog.insert("duration".into(), Value::Number(seconds));
+        }
+        if let Some(disposition) = &self.disposition {
+            dialog.insert("disposition".into(), disposition.as_str().into());
+        }
+        add_members(&mut dialog, &self.members)?;
+        if matches!(self.kind.as_str(), "recording" | "text") {
+            self.content.put_into(&mut dialog)?;
+        }
+        vcon.add_dialog(dialog);
+        self.output.vcon(&vcon)
+    }
+}
+
+/// A time that was given, or now.
+pub(super) fn start(given: Option<&str>) -> anyhow::Result<Value> {
+    let time = match given {
+        Some(time) => parse_time(time).with_context(|| format!("--start {time} is not an RFC 3339 time"))?,
+        None => SystemClock::default().now(),
+    };
+    Ok(format_time(time).into())
+}

@@ -1,0 +1,243 @@
+//! `affiant vcon` as its users call it: files and pipes, good input and bad.
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
+        std::fs::write(self.path(name), bytes).unwrap();
+        name.to_owned()
+    }
+
+    /// Runs `affiant vcon` in this place, with `input` at its standard input.
+    fn run(&self, arguments: &[&str], input: &[u8]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_affiant"));
+        command.arg("vcon").args(arguments).current_dir(self.0.path());
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap();
+        // A command that refuses its arguments does not read.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        child.wait_with_output().unwrap()
+    }
+
+    fn good(&self, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+        let output = self.run(arguments, input);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    fn text(&self, arguments: &[&str], input: &[u8]) -> String {
+        String::from_utf8(self.good(arguments, input)).unwrap()
+    }
+
+    /// The message of a command that could not run.
+    fn refused(&self, arguments: &[&str], input: &[u8]) -> String {
+        let output = self.run(arguments, input);
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?} wrote something before it refused");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+fn data(name: &str) -> Option<PathBuf> {
+    let data = std::env::var_os("AFFIANT_VECTORS")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")), PathBuf::from);
+    let folder = data.join(name);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: no vectors at {}", folder.display());
+    None
+}
+
+fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.into_iter().filter(|path| path.to_string_lossy().contains(".vcon"))
+}
+
+#[test]
+fn a_conversation_is_put_together_in_a_pipe_and_read_by_a_person() {
+    let place = Place::new();
+    place.file("recording.wav", b"RIFF and more");
+    place.file("note.txt", "Call back on Monday");
+    place.file("summary.json", r#"{"mood": 1e2}"#);
+    let new = ["new", "--domain", "example.com", "--subject", "Broken router", "--party", "Ann=tel:+12025550100"];
+    let at = "2026-07-01T12:00:00Z";
+    let mut vcon = place.good(&[&new[..], &["--at", at]].concat(), b"");
+    for step in [
+        &["party", "add", "--name", "Bob", "--mailto", "bob@example.com", "--member", "x=0.10"][..],
+        &["dialog", "add", "--party", "1", "--start", at, "--text", "My router is broken."],
+        &[
+            "dialog",
+            "add",
+            "--type",
+            "recording",
+            "--party",
+            "0",
+            "--party",
+            "1",
+            "--start",
+            at,
+            "--duration",
+            "61.50",
+            "--content",
+            "recording.wav",
+            "--url",
+            "https://recordings.example/1.wav",
+        ],
+        &["attach", "--party", "0", "--dialog", "1", "--start", at, "--purpose", "note", "--content", "note.txt"],
+        &["analyze", "--type", "sentiment", "--vendor", "example", "--dialog", "0", "--content", "summary.json"],
+    ] {
+        vcon = place.good(step, &vcon);
+    }
+    let text = String::from_utf8(vcon.clone()).unwrap();
+    // Numbers keep their spelling through all of it.
+    assert!(text.contains("\"x\":0.10") && text.contains("\"duration\":61.50"), "{text}");
+    let value: Value = serde_json::from_slice(&vcon).unwrap();
+    let hash = affiant::vcon::ContentHash::of(b"RIFF and more").to_string();
+    assert_eq!(value["dialog"][1]["content_hash"], hash);
+    assert_eq!(value["attachments"][0]["body"], "Call back on Monday");
+    assert_eq!((&value["analysis"][0]["encoding"], &value["analysis"][0]["dialog"]), (&json!("json"), &json!(0)));
+
+    let shown = place.text(&["show"], &vcon);
+    for part in ["Broken router", "0  Ann  tel:+12025550100", "My router is broken.", "1 min 2 s", &hash, "note.txt"] {
+        assert!(shown.contains(part), "{part:?} is not in\n{shown}");
+    }
+    assert!(!shown.contains('\u{1b}'), "no colours where there is no terminal");
+    let summary: Value = serde_json::from_slice(&place.good(&["show", "--json"], &vcon)).unwrap();
+    assert_eq!(summary["turns"], json!([{ "party": 1, "text": "My router is broken." }]));
+    assert_eq!(place.text(&["dialog", "list"], &vcon).lines().count(), 3);
+    let parties: Value = serde_json::from_slice(&place.good(&["party", "list", "--json"], &vcon)).unwrap();
+    assert_eq!(parties[1]["name"], "Bob");
+    // Two names that nobody validated are recommendations, so the exit code is that of success.
+    assert!(place.text(&["validate"], &vcon).contains("0 MUST and 2 SHOULD"));
+}
+
+#[test]
+fn a_file_is_changed_in_place_as_a_whole_and_nowhere_else() {
+    let place = Place::new();
+    let text = "{\n  \"parties\": [ ],\n  \"x\": \"\\/\", \"n\": 1e2\n}\n";
+    place.file("a.vcon", text);
+    place.good(&["party", "add", "a.vcon", "--name", "anonymous", "--output", "a.vcon"], b"");
+    let changed = std::fs::read_to_string(place.path("a.vcon")).unwrap();
+    assert_eq!(changed, text.replace("[ ]", "[{\"name\":\"anonymous\"} ]"));
+    assert!(
+        place.refused(&["party", "add", "a.vcon", "--output", "no/such/folder/a"], b"").contains("no/such/folder/a")
+    );
+    assert_eq!(std::fs::read_to_string(place.path("a.vcon")).unwrap(), changed);
+}
+
+#[test]
+fn validate_says_which_rule_where_and_how_strongly() {
+    let place = Place::new();
+    let broken = br#"{"uuid":"x","created_at":"2026-07-01T12:00:00Z","dialog":[{"type":"video","start":"now"}]}"#;
+    let output = place.run(&["validate", "--json"], broken);
+    assert_eq!(output.status.code(), Some(1));
+    let results: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found: Vec<_> = results[0]["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| (finding["pointer"].as_str().unwrap(), finding["rule"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(found, [("/uuid", 7), ("/dialog/0/type", 14), ("/dialog/0/start", 1)]);
+    for rule in 1..=33 {
+        let text = place.text(&["validate", "--explain", &rule.to_string()], b"");
+        assert!(text.starts_with(&format!("Rule {rule}: ")), "{text}");
+    }
+    assert!(place.refused(&["validate", "--explain", "34"], b"").contains("no rule 34"));
+    // Several files at once, and one of them gzipped.
+    place.file("a.vcon", br#"{"parties":[]}"#);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(br#"{"parties":[],"vcon":"0.0.1"}"#).unwrap();
+    place.file("b.vcon.gz", gzip.finish().unwrap());
+    let output = place.run(&["validate", "a.vcon", "b.vcon.gz"], b"");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("a.vcon: 2 MUST and 0 SHOULD") && text.contains("b.vcon.gz: 2 MUST and 1 SHOULD"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_before_anything_is_written() {
+    let place = Place::new();
+    place.file("bare", "no extension");
+    let vcon: &[u8] = br#"{"parties":[{}],"dialog":[{}]}"#;
+    let signed: &[u8] = br#"{"payload":"e30","signatures":[{"header":{"alg":"RS256"},"signature":"AA"}]}"#;
+    let encrypted: &[u8] = br#"{"ciphertext":"","recipients":[],"unprotected":{"uuid":"some \u001b[31mid"}}"#;
+    let twice: &[u8] = br#"{"parties":[],"parties":[]}"#;
+    for (arguments, input, message) in [
+        (&["party", "add", "--name", "x"][..], signed, "is signed"),
+        (&["party", "add", "--name", "x"], encrypted, "is encrypted"),
+        (&["party", "add", "--name", "x"], twice, "appears twice"),
+        (&["party", "add", "--name", "x"], b"[]", "not a vCon"),
+        (&["party", "add", "--name", "x"], b"\xff{}", "UTF-8"),
+        (&["party", "add", "--name", "x", "--member", "name=y"], vcon, "name is given twice"),
+        (&["dialog", "add", "--party", "1", "--text", "x"], vcon, "no party 1"),
+        (&["dialog", "add", "--start", "today", "--text", "x"], vcon, "today"),
+        (&["dialog", "add", "--duration", "long", "--text", "x"], vcon, "long"),
+        (&["dialog", "add"], vcon, "--text, --content, or --url"),
+        (&["dialog", "add", "--content", "bare"], vcon, "--mediatype"),
+        (&["dialog", "add", "--url", "http://x.example", "--hash", "sha512-AA"], vcon, "HTTPS"),
+        (&["dialog", "add", "--url", "https://x.example"], vcon, "--content or --hash"),
+        (&["dialog", "add", "--url", "https://x.example", "--hash", "sha512-AA"], vcon, "not a content hash"),
+        (&["attach", "--party", "0", "--dialog", "1", "--text", "x"], vcon, "no dialog 1"),
+        (&["show"], encrypted, "affiant vcon decrypt"),
+        (&["show"], b"{}", "not a vCon"),
+        (&["show", "missing.vcon"], b"", "missing.vcon"),
+        (&["new", "--domain", "example.com", "--party", "Ann"], b"", "NAME=URI"),
+        (&["uuid8", "example.com", "--at", "now"], b"", "RFC 3339"),
+    ] {
+        let said = place.refused(arguments, input);
+        assert!(said.contains(message), "{arguments:?}: {said}");
+        assert!(!said.contains('\u{1b}'), "{arguments:?} hands a command to the terminal");
+    }
+    let large = vec![b' '; (32 << 20) + 1];
+    assert!(place.refused(&["show"], &large).contains("33554432 bytes"));
+}
+
+#[test]
+fn vectors_every_example_is_shown_and_every_older_one_migrated() {
+    let place = Place::new();
+    for path in data("vcon-core-03").iter().chain(&data("vcon-legacy")).flat_map(|folder| files(folder)) {
+        let bytes = std::fs::read(&path).unwrap();
+        let value: Value = serde_json::from_slice(&bytes).unwrap();
+        if affiant::vcon::Form::of(&value).is_none() {
+            // The draft's folder also holds a test of its own typesetting.
+            assert!(place.refused(&["show"], &bytes).contains("not a vCon"));
+            continue;
+        }
+        let shown = place.text(&["show"], &bytes);
+        let named = value["parties"].as_array().into_iter().flatten().filter_map(|party| party["name"].as_str());
+        for name in named {
+            assert!(shown.contains(name), "{}: {name} is not in\n{shown}", path.display());
+        }
+        if value.get("payload").is_some() {
+            continue;
+        }
+        let migrated = place.good(&["migrate"], &bytes);
+        let results: Value = serde_json::from_slice(&place.run(&["validate", "--json"], &migrated).stdout).unwrap();
+        for finding in results[0]["findings"].as_array().unwrap() {
+            let (rule, pointer) = (finding["rule"].as_u64().unwrap(), finding["pointer"].as_str().unwrap());
+            // What no document says: times without an offset, who brought an attachment, what media type it has.
+            let unsaid = finding["message"].as_str().unwrap().ends_with("is missing") || matches!(rule, 1 | 19);
+            let gone = matches!(pointer.rsplit('/').next().unwrap(), "role" | "group" | "timezone");
+            assert!(finding["level"] == "SHOULD" && (rule != 8 || gone) || unsaid, "{}: {finding}", path.display());
+        }
+        assert_eq!(place.good(&["migrate"], &migrated), migrated, "a second time nothing is changed");
+    }
+}
