@@ -154,7 +154,7 @@ impl Findings {
                 self.must(dialog, "party_history", 21, format!("event {position} is not an object"));
                 continue;
             };
-            let event = At { pointer: &pointer, members };
+            let event = At::new(&pointer, members);
             self.required(event, &["party", "time", "event"], 21);
             self.index(event, "party", 21, false, "a party", context.parties);
             self.date(event, "time");

@@ -20,9 +20,9 @@ pub fn validate_any(bytes: &[u8], limits: &VconLimits) -> Result<Vec<Finding>, V
     let value = json::parse(bytes, &limits.json)?;
     match (Form::of(&value), &value) {
         (Some(Form::Signed), Value::Object(members)) => {
-            findings.signed(At { pointer: "", members }, LAYERS_MAX, limits);
+            findings.signed(At::new("", members), LAYERS_MAX, limits);
         }
-        (Some(Form::Encrypted), Value::Object(members)) => findings.encrypted(At { pointer: "", members }),
+        (Some(Form::Encrypted), Value::Object(members)) => findings.encrypted(At::new("", members)),
         _ => findings.vcon(&Vcon::of(value, limits)?, ""),
     }
     Ok(findings.list)
@@ -57,7 +57,7 @@ impl Findings {
     }
 
     fn inside(&mut self, value: &Value, pointer: &str, signed: &[Signed], layers_left: usize, limits: &VconLimits) {
-        let at = |members| At { pointer, members };
+        let at = |members| At::new(pointer, members);
         match (Form::of(value), value) {
             (Some(Form::Signed), Value::Object(members)) if layers_left > 0 => {
                 self.signed(at(members), layers_left - 1, limits);
@@ -68,7 +68,7 @@ impl Findings {
                 }
                 for header in signed {
                     if header.uuid.as_deref().is_some_and(|uuid| Some(uuid) != at(members).text("uuid")) {
-                        let at = At { pointer: &header.pointer, members };
+                        let at = At::new(&header.pointer, members);
                         self.must(at, "uuid", 27, "uuid is not that of the vCon that is signed");
                     }
                 }
@@ -95,7 +95,7 @@ impl Findings {
                 self.must(jws, "signatures", 26, format!("signature {position} is not an object"));
                 continue;
             };
-            let at = At { pointer: &pointer, members };
+            let at = At::new(&pointer, members);
             self.required(at, &["protected", "signature"], 27);
             let protected = at.text("protected").and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
             let protected: Map<String, Value> =
@@ -105,7 +105,7 @@ impl Findings {
                 continue;
             };
             let pointer = format!("{pointer}/header");
-            let at = At { pointer: &pointer, members: header };
+            let at = At::new(&pointer, header);
             match header.get("alg").or_else(|| protected.get("alg")).and_then(Value::as_str) {
                 None => self.must(at, "alg", 27, "alg is in neither header"),
                 Some("RS256") => {}
@@ -136,7 +136,7 @@ impl Findings {
         let none = Map::new();
         let shared = jwe.get("unprotected").and_then(Value::as_object).unwrap_or(&none);
         let pointer = format!("{}/unprotected", jwe.pointer);
-        let at = At { pointer: &pointer, members: shared };
+        let at = At::new(&pointer, shared);
         let either = |name: &str| shared.get(name).or_else(|| protected.get(name)).and_then(Value::as_str);
         match either("enc") {
             None => self.must(at, "enc", 30, "enc is in neither header"),
@@ -156,7 +156,7 @@ impl Findings {
         for (position, recipient) in recipients.iter().enumerate() {
             let pointer = format!("{}/recipients/{position}", jwe.pointer);
             let members = recipient.as_object().unwrap_or(&none);
-            let at = At { pointer: &pointer, members };
+            let at = At::new(&pointer, members);
             self.required(at, &["encrypted_key"], 30);
             let header = at.get("header").and_then(|header| header.get("alg")).and_then(Value::as_str);
             match header.or_else(|| either("alg")) {

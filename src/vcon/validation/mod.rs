@@ -74,14 +74,39 @@ pub fn validate(vcon: &Vcon) -> Vec<Finding> {
     findings.list
 }
 
+/// Where an object stands: written out for a finding, and most objects have none.
+#[derive(Clone, Copy)]
+enum Pointer<'a> {
+    Whole(&'a str),
+    /// The item of a list behind a pointer.
+    Item(&'a str, &'static str, usize),
+}
+
+impl std::fmt::Display for Pointer<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Whole(pointer) => formatter.write_str(pointer),
+            Self::Item(pointer, list, index) => write!(formatter, "{pointer}/{list}/{index}"),
+        }
+    }
+}
+
 /// An object of the document and where it stands.
 #[derive(Clone, Copy)]
 struct At<'a> {
-    pointer: &'a str,
+    pointer: Pointer<'a>,
     members: &'a Map<String, Value>,
 }
 
 impl<'a> At<'a> {
+    fn new(pointer: &'a str, members: &'a Map<String, Value>) -> Self {
+        Self { pointer: Pointer::Whole(pointer), members }
+    }
+
+    fn item(pointer: &'a str, list: &'static str, index: usize, members: &'a Map<String, Value>) -> Self {
+        Self { pointer: Pointer::Item(pointer, list, index), members }
+    }
+
     /// A member that is there: null counts as left out (rule 6).
     fn get(self, name: &str) -> Option<&'a Value> {
         self.members.get(name).filter(|value| !value.is_null())

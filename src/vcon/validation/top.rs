@@ -41,7 +41,7 @@ pub(super) struct Context<'a> {
 impl Findings {
     /// Everything of an unsigned vCon that stands behind `pointer`.
     pub(super) fn vcon(&mut self, vcon: &Vcon, pointer: &str) {
-        let top = At { pointer, members: vcon.document() };
+        let top = At::new(pointer, vcon.document());
         let context = Context {
             parties: vcon.parties().len(),
             dialogs: vcon.dialogs().map(super::super::Dialog::kind).collect(),
@@ -50,17 +50,16 @@ impl Findings {
         };
         self.top(top);
         for (index, party) in vcon.parties().enumerate() {
-            self.party(At { pointer: &format!("{pointer}/parties/{index}"), members: party.members() });
+            self.party(At::item(pointer, "parties", index, party.members()));
         }
         for (index, dialog) in vcon.dialogs().enumerate() {
-            self.dialog(At { pointer: &format!("{pointer}/dialog/{index}"), members: dialog.members() }, &context);
+            self.dialog(At::item(pointer, "dialog", index, dialog.members()), &context);
         }
         for (index, analysis) in vcon.analyses().enumerate() {
-            self.analysis(At { pointer: &format!("{pointer}/analysis/{index}"), members: analysis }, &context);
+            self.analysis(At::item(pointer, "analysis", index, analysis), &context);
         }
         for (index, attachment) in vcon.attachments().enumerate() {
-            let pointer = format!("{pointer}/attachments/{index}");
-            self.attachment(At { pointer: &pointer, members: attachment.members() }, &context);
+            self.attachment(At::item(pointer, "attachments", index, attachment.members()), &context);
         }
     }
 
@@ -130,7 +129,7 @@ impl Findings {
             return;
         }
         let pointer = format!("{}/{name}", top.pointer);
-        let at = At { pointer: &pointer, members };
+        let at = At::new(&pointer, members);
         self.required(at, required, 11);
         self.strings(at, &["uuid", "type", "url"]);
         if !at.has("uuid") && !at.has("url") && !at.has("body") {
