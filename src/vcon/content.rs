@@ -9,6 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
 use crate::crypto::{Sha256, Sha512, equal_in_constant_time, sha256, sha384, sha512};
+use crate::json::{self, JsonLimits};
 
 /// Where the content of a dialog, an analysis or an attachment is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +70,26 @@ impl<'a> Content<'a> {
     /// When it is not.
     pub fn check(&self) -> Result<(), ContentError> {
         self.body().map(drop)
+    }
+
+    /// The JSON value of inline content; `None` when there is none inline.
+    ///
+    /// In syntax 0.4.0 the body is the value itself. Older tools wrote its text into a string, whatever encoding they
+    /// named; that is read too, as strictly as a document.
+    ///
+    /// # Errors
+    /// When the body is not what its encoding says, or its text is not JSON.
+    pub fn json(&self) -> Result<Option<Cow<'a, Value>>, ContentError> {
+        let parsed = |text: &[u8]| {
+            let value = json::parse(text, &JsonLimits::default());
+            value.map(|value| Some(Cow::Owned(value))).map_err(|_| ContentError::Body("JSON"))
+        };
+        match self.body()? {
+            None => Ok(None),
+            Some(Body::Json(value)) => Ok(Some(Cow::Borrowed(value))),
+            Some(Body::Text(text)) => parsed(text.as_bytes()),
+            Some(Body::Bytes(bytes)) => parsed(&bytes),
+        }
     }
 
     /// The body as its encoding has it.
@@ -301,6 +322,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_json_body_is_read_where_it_is_and_out_of_a_string() {
+        let list = json!(["a:b"]);
+        for item in [
+            json!({ "body": ["a:b"], "encoding": "json" }),
+            json!({ "body": "[\"a:b\"]", "encoding": "json" }),
+            json!({ "body": "[\"a:b\"]", "encoding": "none" }),
+            json!({ "body": "WyJhOmIiXQ", "encoding": "base64url" }),
+        ] {
+            assert_eq!(Content::of(item.as_object().unwrap()).json().unwrap().unwrap().as_ref(), &list, "{item}");
+        }
+        for item in [json!({ "body": "a:b" }), json!({ "body": "[1,]", "encoding": "json" })] {
+            assert_eq!(Content::of(item.as_object().unwrap()).json(), Err(ContentError::Body("JSON")), "{item}");
+        }
+    }
 
     #[test]
     fn a_hash_matches_its_content_alone() {

@@ -9,6 +9,7 @@ mod content;
 mod document;
 mod form;
 mod migrate;
+mod tags;
 mod transcript;
 mod uuid8;
 mod validation;
@@ -20,6 +21,7 @@ pub use content::{
 pub use document::{Attachment, Dialog, Party, Vcon, VconError};
 pub use form::{Form, GzipError, inflate};
 pub use migrate::{Change, migrate};
+pub use tags::{Tag, TagError};
 pub use transcript::{Turn, turns};
 pub use uuid8::uuid8;
 pub use validation::{Finding, Level, RULES, Rule, rule, validate, validate_any};
