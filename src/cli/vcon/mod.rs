@@ -8,9 +8,11 @@ mod content;
 mod dialog;
 mod document;
 mod migrate;
+mod moment;
 mod new;
 mod party;
 mod show;
+mod tag;
 mod uuid8;
 mod validate;
 
@@ -37,6 +39,8 @@ pub enum VconCommand {
     Show(show::ShowCommand),
     /// List the rules of the draft that documents do not keep.
     Validate(validate::ValidateCommand),
+    /// Tags: short words about the conversation, each with a value.
+    Tag(tag::TagCommand),
     /// Print a version 8 uuid of a domain.
     Uuid8(uuid8::Uuid8Command),
 }
@@ -55,6 +59,7 @@ impl VconCommand {
             Self::New(command) => command.run(),
             Self::Party(command) => command.run(),
             Self::Show(command) => command.run(),
+            Self::Tag(command) => command.run(),
             Self::Uuid8(command) => command.run(),
             Self::Validate(command) => command.run(),
         }

@@ -1,0 +1,113 @@
+//! `affiant vcon tag`: tags, written and read.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::document::{Input, Output};
+use super::moment::Moment;
+use crate::cli::output::print;
+use crate::clock::format_time;
+use crate::vcon::Tag;
+
+/// Add, get, list or remove tags.
+#[derive(Debug, Args)]
+pub struct TagCommand {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Add tags; one that is there already is not added again.
+    Add {
+        /// A tag; may be given again. The first colon ends the key, the value may hold others.
+        #[arg(long = "tag", value_name = "KEY:VALUE", required = true)]
+        tags: Vec<String>,
+        #[command(flatten)]
+        input: Input,
+        #[command(flatten)]
+        moment: Moment,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print the values of a key, one a line. Exit code 1: there are none.
+    Get {
+        /// The key.
+        #[arg(long)]
+        key: String,
+        #[command(flatten)]
+        input: Input,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List all tags.
+    List {
+        #[command(flatten)]
+        input: Input,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove tags of a key. It is no error if there are none.
+    Remove {
+        /// The key.
+        #[arg(long)]
+        key: String,
+        /// Only the one with this value.
+        #[arg(long)]
+        value: Option<String>,
+        #[command(flatten)]
+        input: Input,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+impl TagCommand {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.what {
+            What::Add { tags, input, moment, output } => {
+                let mut vcon = input.vcon()?;
+                let start = format_time(moment.time()?);
+                for tag in &tags {
+                    vcon.add_tag(&parse(tag)?, &start).with_context(|| input.name())?;
+                }
+                output.vcon(&vcon)?;
+            }
+            What::Get { key, input, json } => {
+                let tags = input.vcon()?.tags().with_context(|| input.name())?;
+                let values: Vec<_> = tags.iter().filter(|tag| tag.key() == key).map(Tag::value).collect();
+                let text = if json {
+                    format!("{}\n", serde_json::to_string_pretty(&values)?)
+                } else {
+                    values.iter().flat_map(|value| [*value, "\n"]).collect()
+                };
+                std::io::stdout().write_all(text.as_bytes())?;
+                return Ok(ExitCode::from(u8::from(values.is_empty())));
+            }
+            What::List { input, json } => {
+                let tags = input.vcon()?.tags().with_context(|| input.name())?;
+                let objects: Vec<Value> =
+                    tags.iter().map(|tag| json!({ "key": tag.key(), "value": tag.value() })).collect();
+                let rows: Vec<_> = tags.iter().map(|tag| [tag.key().to_owned(), tag.value().to_owned()]).collect();
+                print(json, &objects, ["KEY", "VALUE"], &rows)?;
+            }
+            What::Remove { key, value, input, output } => {
+                let mut vcon = input.vcon()?;
+                vcon.remove_tags(&key, value.as_deref()).with_context(|| input.name())?;
+                output.vcon(&vcon)?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn parse(text: &str) -> anyhow::Result<Tag> {
+    let (key, value) = text.split_once(':').with_context(|| format!("--tag {text:?} is not KEY:VALUE"))?;
+    Ok(Tag::new(key, value)?)
+}
