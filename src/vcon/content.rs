@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::read::DecoderReader;
 use serde_json::{Map, Value};
 
 use crate::crypto::{Sha256, Sha512, equal_in_constant_time, sha256, sha384, sha512};
@@ -121,11 +122,29 @@ pub(super) enum Body<'a> {
 
 /// Base64url, with or without padding: a body is covered by the signature, so this leniency hides nothing.
 fn base64url(text: &str) -> Option<Vec<u8>> {
-    const LENIENT: GeneralPurpose = GeneralPurpose::new(
-        &alphabet::URL_SAFE,
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-    );
     LENIENT.decode(text.trim_end()).ok()
+}
+
+static LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Reads what the base64url text of a body says, however long it is, as strictly as [`Content::bytes`].
+#[derive(Debug)]
+pub struct ContentDecoder<R: std::io::Read>(DecoderReader<'static, GeneralPurpose, R>);
+
+impl<R: std::io::Read> ContentDecoder<R> {
+    /// Reads from `text`.
+    pub fn new(text: R) -> Self {
+        Self(DecoderReader::new(text, &LENIENT))
+    }
+}
+
+impl<R: std::io::Read> std::io::Read for ContentDecoder<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buffer)
+    }
 }
 
 /// A digest algorithm of a `content_hash`.
@@ -159,7 +178,7 @@ pub struct ContentHash {
 }
 
 /// Why a token of a `content_hash` says nothing.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HashSyntaxError {
     /// The algorithm is not one of ours: the content cannot be checked, which is not the same as being wrong.
     #[error("hash algorithm {0:?} is not known")]
@@ -209,8 +228,9 @@ impl ContentHash {
         Ok(Self { algorithm, digest })
     }
 
-    /// Every token that `item` carries, in the syntax of any version.
-    pub(super) fn all_of(item: &Map<String, Value>) -> Vec<Result<Self, HashSyntaxError>> {
+    /// Every token that a dialog, analysis or attachment carries, in the syntax of any version.
+    #[must_use]
+    pub fn all_of(item: &Map<String, Value>) -> Vec<Result<Self, HashSyntaxError>> {
         match item.get("content_hash") {
             Some(Value::String(token)) => vec![Self::parse(token)],
             Some(Value::Array(tokens)) => tokens
@@ -344,6 +364,15 @@ mod tests {
         let hash = ContentHash::of(b"recording");
         assert!(hash.matches(b"recording") && !hash.matches(b"Recording"));
         assert_eq!(ContentHash::parse(&hash.to_string()), Ok(hash));
+    }
+
+    #[test]
+    fn a_stream_decodes_to_what_the_whole_does() {
+        for text in ["_-8", "_-8=", "", "AAAA", "AAA+", "A", "AA=A"] {
+            let mut bytes = Vec::new();
+            let streamed = std::io::Read::read_to_end(&mut ContentDecoder::new(text.as_bytes()), &mut bytes);
+            assert_eq!(streamed.ok().map(|_| bytes), base64url(text), "{text}");
+        }
     }
 
     #[test]

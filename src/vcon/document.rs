@@ -246,22 +246,27 @@ impl Vcon {
         self.push("attachments", attachment)
     }
 
+    /// The members of a party, to be changed.
+    pub fn party_mut(&mut self, index: usize) -> Option<&mut Map<String, Value>> {
+        self.item_of("parties", index)
+    }
+
     /// The members of a dialog, to be changed.
     pub fn dialog_mut(&mut self, index: usize) -> Option<&mut Map<String, Value>> {
-        self.item_mut("dialog", index)
+        self.item_of("dialog", index)
     }
 
     /// The members of an attachment, to be changed.
     pub fn attachment_mut(&mut self, index: usize) -> Option<&mut Map<String, Value>> {
-        self.item_mut("attachments", index)
+        self.item_of("attachments", index)
     }
 
     /// The members of an analysis, to be changed.
     pub fn analysis_mut(&mut self, index: usize) -> Option<&mut Map<String, Value>> {
-        self.item_mut("analysis", index)
+        self.item_of("analysis", index)
     }
 
-    fn item_mut(&mut self, list: &str, index: usize) -> Option<&mut Map<String, Value>> {
+    fn item_of(&mut self, list: &str, index: usize) -> Option<&mut Map<String, Value>> {
         let item = self.document.get_mut(list)?.as_array_mut()?.get_mut(index)?;
         Some(item.as_object_mut().expect("the lists are lists of objects"))
     }

@@ -9,6 +9,8 @@ mod content;
 mod document;
 mod form;
 mod migrate;
+mod place;
+mod skeleton;
 mod tags;
 mod transcript;
 mod uuid8;
@@ -16,11 +18,13 @@ mod validation;
 
 pub use builder::VconBuilder;
 pub use content::{
-    Content, ContentDigester, ContentDigests, ContentError, ContentHash, HashAlgorithm, HashSyntaxError,
+    Content, ContentDecoder, ContentDigester, ContentDigests, ContentError, ContentHash, HashAlgorithm, HashSyntaxError,
 };
 pub use document::{Attachment, Dialog, Party, Vcon, VconError};
 pub use form::{Form, GzipError, inflate};
 pub use migrate::{Change, migrate};
+pub use place::Place;
+pub use skeleton::{Piece, Skeleton, SkeletonError, SkeletonReader};
 pub use tags::{Tag, TagError};
 pub use transcript::{Turn, turns};
 pub use uuid8::uuid8;

@@ -1,0 +1,106 @@
+//! Where something stands in a document: in which of its lists, and at which index.
+
+use serde_json::{Map, Value};
+
+use super::{Content, Vcon};
+
+/// A party, dialog, analysis or attachment, by its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// In `parties`.
+    Party(usize),
+    /// In `dialog`.
+    Dialog(usize),
+    /// In `analysis`.
+    Analysis(usize),
+    /// In `attachments`.
+    Attachment(usize),
+}
+
+impl Place {
+    /// What it is, in a word that a file name may hold.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Party(_) => "party",
+            Self::Dialog(_) => "dialog",
+            Self::Analysis(_) => "analysis",
+            Self::Attachment(_) => "attachment",
+        }
+    }
+
+    /// The index in its list.
+    #[must_use]
+    pub fn index(self) -> usize {
+        match self {
+            Self::Party(index) | Self::Dialog(index) | Self::Analysis(index) | Self::Attachment(index) => index,
+        }
+    }
+}
+
+impl std::fmt::Display for Place {
+    /// As people say it: `dialog 0`.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.noun(), self.index())
+    }
+}
+
+impl Vcon {
+    /// The members of what is at `place`.
+    #[must_use]
+    pub fn item(&self, place: Place) -> Option<&Map<String, Value>> {
+        match place {
+            Place::Party(index) => self.parties().nth(index).map(super::Party::members),
+            Place::Dialog(index) => self.dialogs().nth(index).map(super::Dialog::members),
+            Place::Analysis(index) => self.analyses().nth(index),
+            Place::Attachment(index) => self.attachments().nth(index).map(super::Attachment::members),
+        }
+    }
+
+    /// The members of what is at `place`, to be changed.
+    pub fn item_mut(&mut self, place: Place) -> Option<&mut Map<String, Value>> {
+        match place {
+            Place::Party(index) => self.party_mut(index),
+            Place::Dialog(index) => self.dialog_mut(index),
+            Place::Analysis(index) => self.analysis_mut(index),
+            Place::Attachment(index) => self.attachment_mut(index),
+        }
+    }
+
+    /// The content of what is at `place`; a party has none.
+    #[must_use]
+    pub fn content(&self, place: Place) -> Content<'_> {
+        match place {
+            Place::Party(_) => Content::Absent,
+            _ => self.item(place).map_or(Content::Absent, Content::of),
+        }
+    }
+
+    /// Every dialog, analysis and attachment, in this order.
+    pub fn places(&self) -> impl Iterator<Item = Place> + use<> {
+        let dialogs = (0..self.dialogs().len()).map(Place::Dialog);
+        let analyses = (0..self.analyses().len()).map(Place::Analysis);
+        dialogs.chain(analyses).chain((0..self.attachments().len()).map(Place::Attachment))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::VconLimits;
+    use super::*;
+
+    #[test]
+    fn every_place_leads_to_its_item() {
+        let text = r#"{"parties":[{"body":"no content"}],"dialog":[{},{"a":1}],"analysis":[{"a":2}],
+            "attachments":[{"a":3,"url":"https://x.example"}]}"#;
+        let mut vcon = Vcon::parse(text.as_bytes(), &VconLimits::default()).unwrap();
+        let (last, mut places) = (Place::Attachment(0), vcon.places().skip(1));
+        assert!(places.by_ref().map(|place| vcon.item(place).unwrap()["a"].to_string()).eq(["1", "2", "3"]));
+        assert_eq!(vcon.content(last), Content::External { url: "https://x.example" });
+        assert_eq!(vcon.content(Place::Party(0)), Content::Absent);
+        assert_eq!(vcon.item(Place::Dialog(2)), None);
+        vcon.item_mut(Place::Party(0)).unwrap().clear();
+        assert!(vcon.item(Place::Party(0)).unwrap().is_empty());
+        assert_eq!(last.to_string(), "attachment 0");
+    }
+}

@@ -1,0 +1,387 @@
+//! A document without its big bodies, so that recordings of any size can be taken in and out in constant memory.
+//!
+//! A [`SkeletonReader`] is fed the text of a document piece by piece. Strings that begin with 64 KiB of base64url are
+//! handed on as they come and leave a short mark behind; the rest is the [`Skeleton`], which is parsed as any document
+//! is, within the same [`VconLimits`](super::VconLimits). Written again it is a list of [`Piece`]s: text, and bodies to
+//! stream in between. So the memory needed is bounded by the limits of a document, and what is in the bodies does not
+//! count. Text and JSON bodies stay in the document and do count.
+
+use super::{Content, ContentHash, Place, Vcon, VconError, VconLimits};
+
+/// Strings of base64url longer than this are held outside of the document: more than any key, hash, certificate or
+/// thumbnail, and small beside the document that may hold 10,000 of them.
+const HELD_BYTES_MIN: usize = 64 << 10;
+
+/// Why the text of a document cannot be read around its bodies.
+#[derive(Debug, thiserror::Error)]
+pub enum SkeletonError {
+    /// What is no big body is larger than a document may be.
+    #[error("more than {bytes_max} bytes beside big base64url bodies")]
+    TooLarge {
+        /// Allowed.
+        bytes_max: usize,
+    },
+    /// A string goes on with something else than it began with.
+    #[error("a string of more than {HELD_BYTES_MIN} bytes that began as base64url is not base64url throughout")]
+    NotBase64Url,
+    /// The text ends inside a string.
+    #[error("the document ends inside a string")]
+    Cut,
+    /// The text around the bodies is no unsigned vCon.
+    #[error(transparent)]
+    Vcon(#[from] VconError),
+    /// A big string stands elsewhere.
+    #[error(
+        "a string of more than {HELD_BYTES_MIN} bytes is not the base64url body of a dialog, analysis or attachment"
+    )]
+    NotABody,
+    /// Whoever was given the bytes of a body could not keep them.
+    #[error("the body could not be kept")]
+    Sink(#[source] std::io::Error),
+}
+
+/// Reads a document around its big bodies.
+///
+/// ```
+/// use affiant::vcon::{Piece, Place, SkeletonReader, VconLimits};
+///
+/// let text = format!(r#"{{"dialog":[{{"body":"{}","encoding":"base64url"}}]}}"#, "AAAA".repeat(1 << 20));
+/// let mut reader = SkeletonReader::new([7; 16], &VconLimits::default());
+/// let mut body = Vec::new();
+/// for piece in text.as_bytes().chunks(8192) {
+///     reader.update(piece, |_number, base64url| Ok(body.extend_from_slice(base64url))).unwrap();
+/// }
+/// let skeleton = reader.finish().unwrap();
+/// assert_eq!((skeleton.body(Place::Dialog(0)), body.len()), (Some(0), 4 << 20));
+///
+/// let around = skeleton.to_bytes();
+/// let written: Vec<u8> = skeleton.pieces(&around).into_iter().flat_map(|piece| match piece {
+///     Piece::Text(text) => text.to_vec(),
+///     Piece::Body(_) => body.clone(),
+/// }).collect();
+/// assert!(written == text.as_bytes());
+/// ```
+#[derive(Debug)]
+pub struct SkeletonReader {
+    mark: Mark,
+    limits: VconLimits,
+    text: Vec<u8>,
+    state: State,
+    bodies: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Between strings.
+    Outside,
+    /// In a string that is base64url so far, whose content starts here in the text.
+    Candidate(usize),
+    /// In any other string.
+    String,
+    /// Behind a backslash.
+    Escape,
+    /// In a string whose content is handed on.
+    Held,
+}
+
+/// What stands for a body: nobody who wrote the document can have known it.
+#[derive(Clone, Debug)]
+struct Mark(String);
+
+impl Mark {
+    fn of(&self, body: usize) -> String {
+        format!("{}{body:08}", self.0)
+    }
+
+    /// The number of the body that `text` stands for.
+    fn body(&self, text: &str) -> Option<usize> {
+        text.strip_prefix(&self.0)?.parse().ok()
+    }
+}
+
+impl SkeletonReader {
+    /// Begins to read. `nonce` is random: the marks are made of it.
+    #[must_use]
+    pub fn new(nonce: [u8; 16], limits: &VconLimits) -> Self {
+        let mark = Mark(format!("body-{:032x}-", u128::from_be_bytes(nonce)));
+        Self { mark, limits: *limits, text: Vec::new(), state: State::Outside, bodies: 0 }
+    }
+
+    /// Takes in the next bytes of the text, and hands those of big bodies to `sink`, with the number of the body. They
+    /// are base64url as written, and a body is over when the next one begins.
+    ///
+    /// # Errors
+    /// When the document is too large without them, one of them is not base64url, or `sink` says so.
+    pub fn update(
+        &mut self,
+        mut bytes: &[u8],
+        mut sink: impl FnMut(usize, &[u8]) -> std::io::Result<()>,
+    ) -> Result<(), SkeletonError> {
+        while !bytes.is_empty() {
+            let length = match self.state {
+                State::Outside => memchr::memchr(b'"', bytes).map_or(bytes.len(), |at| at + 1),
+                State::Candidate(start) => {
+                    let room = HELD_BYTES_MIN - (self.text.len() - start);
+                    base64url_length(&bytes[..bytes.len().min(room)])
+                }
+                State::String => memchr::memchr2(b'"', b'\\', bytes).map_or(bytes.len(), |at| at + 1),
+                State::Escape => 1,
+                State::Held => base64url_length(bytes),
+            };
+            let (taken, rest) = bytes.split_at(length);
+            bytes = rest;
+            if let State::Held = self.state {
+                sink(self.bodies - 1, taken).map_err(SkeletonError::Sink)?;
+            } else {
+                self.keep(taken)?;
+            }
+            self.state = match (self.state, taken.last()) {
+                (State::Outside, Some(b'"')) => State::Candidate(self.text.len()),
+                (State::Candidate(start), _) if self.text.len() - start == HELD_BYTES_MIN => {
+                    sink(self.bodies, &self.text[start..]).map_err(SkeletonError::Sink)?;
+                    self.text.truncate(start);
+                    self.keep(self.mark.of(self.bodies).as_bytes())?;
+                    self.bodies += 1;
+                    State::Held
+                }
+                // It stopped at a byte of another kind: look at that as a string's.
+                (State::Candidate(_), _) if !bytes.is_empty() => State::String,
+                (State::Held, _) if !bytes.is_empty() => {
+                    bytes = bytes.strip_prefix(b"\"").ok_or(SkeletonError::NotBase64Url)?;
+                    self.keep(b"\"")?;
+                    State::Outside
+                }
+                (State::String, Some(b'"')) => State::Outside,
+                (State::String, Some(b'\\')) => State::Escape,
+                (State::Escape, _) => State::String,
+                (state, _) => state,
+            };
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), SkeletonError> {
+        let bytes_max = self.limits.json.bytes_max;
+        if bytes.len() > bytes_max - self.text.len() {
+            return Err(SkeletonError::TooLarge { bytes_max });
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// The document, when all of its text was taken in.
+    ///
+    /// # Errors
+    /// When it is no unsigned vCon, or a big string of it is no body.
+    pub fn finish(self) -> Result<Skeleton, SkeletonError> {
+        if !matches!(self.state, State::Outside) {
+            return Err(SkeletonError::Cut);
+        }
+        let vcon = Vcon::parse(&self.text, &self.limits)?;
+        let mut skeleton = Skeleton { vcon, mark: self.mark, bodies: Vec::new() };
+        let mut found: Vec<_> =
+            skeleton.vcon.places().filter_map(|place| Some((skeleton.mark_at(place)?, place))).collect();
+        found.sort_unstable();
+        // As many as were taken out, so none of them stands anywhere else.
+        if found.len() != self.bodies {
+            return Err(SkeletonError::NotABody);
+        }
+        skeleton.bodies = found.into_iter().map(|(_, place)| place).collect();
+        Ok(skeleton)
+    }
+}
+
+/// How many of `bytes` are of the base64url alphabet, or its padding.
+fn base64url_length(bytes: &[u8]) -> usize {
+    let other = |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'='));
+    bytes.iter().position(other).unwrap_or(bytes.len())
+}
+
+/// A document whose big bodies are elsewhere, by their number.
+#[derive(Debug)]
+pub struct Skeleton {
+    vcon: Vcon,
+    mark: Mark,
+    // Invariant: where each body was when it got its number.
+    bodies: Vec<Place>,
+}
+
+/// A part of the text of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Text.
+    Text(&'a [u8]),
+    /// The base64url of the body of this number.
+    Body(usize),
+}
+
+impl Skeleton {
+    /// The document. In place of big bodies it has marks, which mean nothing.
+    #[must_use]
+    pub fn vcon(&self) -> &Vcon {
+        &self.vcon
+    }
+
+    /// The number of the body of the item at `place`, if that is held elsewhere.
+    #[must_use]
+    pub fn body(&self, place: Place) -> Option<usize> {
+        self.mark_at(place)
+    }
+
+    fn mark_at(&self, place: Place) -> Option<usize> {
+        let Content::Inline { body, encoding: Some("base64url") } = self.vcon.content(place) else { return None };
+        self.mark.body(body.as_str()?)
+    }
+
+    /// Makes the content of the item at `place` inline, and gives the number of the body that is to be streamed there.
+    ///
+    /// # Panics
+    /// When there is no such item: places come from the document.
+    pub fn make_inline(&mut self, place: Place) -> usize {
+        let number = self.bodies.len();
+        let mark = self.mark.of(number);
+        let item = self.vcon.item_mut(place).expect("a place of the document");
+        for name in ["url", "content_hash", "alg", "signature"] {
+            item.shift_remove(name);
+        }
+        item.insert("body".into(), mark.into());
+        item.insert("encoding".into(), "base64url".into());
+        self.bodies.push(place);
+        number
+    }
+
+    /// Makes the content of the item at `place` external.
+    ///
+    /// # Panics
+    /// When there is no such item: places come from the document.
+    pub fn make_external(&mut self, place: Place, url: &str, hash: &ContentHash) {
+        let item = self.vcon.item_mut(place).expect("a place of the document");
+        for name in ["body", "encoding", "alg", "signature"] {
+            item.shift_remove(name);
+        }
+        item.insert("url".into(), url.into());
+        item.insert("content_hash".into(), hash.to_string().into());
+    }
+
+    /// The text of the document, for [`pieces`](Self::pieces) to cut.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.vcon.to_bytes()
+    }
+
+    /// Cuts the text of [`to_bytes`](Self::to_bytes) where bodies go.
+    #[must_use]
+    pub fn pieces<'a>(&self, text: &'a [u8]) -> Vec<Piece<'a>> {
+        let mark = self.mark.0.as_bytes();
+        let (mut pieces, mut from) = (Vec::new(), 0);
+        for at in memchr::memmem::find_iter(text, mark) {
+            let digits = at + mark.len()..at + mark.len() + 8;
+            let digits = std::str::from_utf8(&text[digits.clone()]).expect("a mark ends in digits");
+            pieces.push(Piece::Text(&text[from..at]));
+            pieces.push(Piece::Body(digits.parse().expect("a mark ends in digits")));
+            from = at + mark.len() + 8;
+        }
+        pieces.push(Piece::Text(&text[from..]));
+        pieces
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    use super::*;
+
+    const NONCE: [u8; 16] = [7; 16];
+
+    fn big(byte: u8) -> String {
+        URL_SAFE_NO_PAD.encode(vec![byte; 100_000])
+    }
+
+    fn read(text: &str, step: usize, limits: &VconLimits) -> Result<(Skeleton, Vec<String>), SkeletonError> {
+        let mut reader = SkeletonReader::new(NONCE, limits);
+        let mut bodies = Vec::new();
+        for bytes in text.as_bytes().chunks(step) {
+            reader.update(bytes, |number, bytes| {
+                bodies.resize(bodies.len().max(number + 1), String::new());
+                bodies[number] += std::str::from_utf8(bytes).unwrap();
+                Ok(())
+            })?;
+        }
+        Ok((reader.finish()?, bodies))
+    }
+
+    fn write(skeleton: &Skeleton, bodies: &[String]) -> String {
+        let text = skeleton.to_bytes();
+        let pieces = skeleton.pieces(&text).into_iter().map(|piece| match piece {
+            Piece::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
+            Piece::Body(number) => bodies[number].clone(),
+        });
+        pieces.collect()
+    }
+
+    fn document(body: &str) -> String {
+        format!(
+            r#"{{ "a":"\"{{\\", "dialog":[{{"body":"{}","encoding":"base64url"}}, {{"body":"AAAA","encoding":"base64url"}}],
+                "attachments":[ {{"encoding":"base64url", "body":{body} }}] }}"#,
+            big(1)
+        )
+    }
+
+    #[test]
+    fn bodies_leave_and_come_back_wherever_the_text_is_cut() {
+        let text = document(&format!("\"{}==\"", big(2)));
+        for step in [1, 1000, 65_535, 65_536, 65_537, text.len()] {
+            let (skeleton, bodies) = read(&text, step, &VconLimits::default()).unwrap();
+            assert!(bodies.iter().eq([&big(1), &format!("{}==", big(2))]), "{step}");
+            assert!(skeleton.to_bytes().len() < 500);
+            assert_eq!(skeleton.body(Place::Dialog(0)), Some(0));
+            assert_eq!(skeleton.body(Place::Dialog(1)), None);
+            assert_eq!(skeleton.body(Place::Attachment(0)), Some(1));
+            assert!(write(&skeleton, &bodies) == text, "{step}");
+        }
+    }
+
+    #[test]
+    fn content_moves_in_and_out() {
+        let text = document(r#""AAAA""#);
+        let (mut skeleton, mut bodies) = read(&text, 1000, &VconLimits::default()).unwrap();
+        let hash = ContentHash::of(b"x");
+        skeleton.make_external(Place::Dialog(0), "https://x.example/0", &hash);
+        assert_eq!(skeleton.make_inline(Place::Dialog(1)), 1);
+        bodies.push("BBBB".into());
+        let written = write(&skeleton, &bodies);
+        let expected = text
+            .replace(
+                &format!(r#""body":"{}","encoding":"base64url""#, big(1)),
+                &format!(r#""url":"https://x.example/0","content_hash":"{hash}""#),
+            )
+            .replacen(r#"{"body":"AAAA""#, r#"{"body":"BBBB""#, 1);
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn what_is_no_body_is_not_held() {
+        let limits = VconLimits::default();
+        let check = |text: &str| read(text, 4096, &limits).map(drop);
+        for text in [
+            format!(r#"{{"parties":[],"{}":1}}"#, big(1)),
+            format!(r#"{{"dialog":[{{"body":"{}","encoding":"none"}}]}}"#, big(1)),
+            format!(r#"{{"dialog":[{{"text":"{}","encoding":"base64url"}}]}}"#, big(1)),
+        ] {
+            assert!(matches!(check(&text), Err(SkeletonError::NotABody)));
+        }
+        assert!(matches!(check(&document(&format!("\"{} \"", big(1)))), Err(SkeletonError::NotBase64Url)));
+        assert!(matches!(check(&format!(r#"{{"dialog":[{{"body":"{}"#, big(1))), Err(SkeletonError::Cut)));
+        assert!(matches!(check("{}"), Err(SkeletonError::Vcon(VconError::NotAVcon))));
+        let signed = format!(r#"{{"payload":"{}","signatures":[]}}"#, big(1));
+        assert!(matches!(check(&signed), Err(SkeletonError::Vcon(VconError::OtherForm(_)))));
+        // A name that stands twice is seen as ever, and so is a document that is too large by itself.
+        assert!(matches!(check(r#"{"parties":[],"a":1,"\u0061":2}"#), Err(SkeletonError::Vcon(VconError::Json(_)))));
+        let mut small = limits;
+        small.json.bytes_max = 100_000;
+        let text = document(&format!("\"x {}\"", big(1)));
+        assert!(matches!(read(&text, 4096, &small), Err(SkeletonError::TooLarge { bytes_max: 100_000 })));
+    }
+}
