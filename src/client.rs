@@ -3,6 +3,10 @@
 //! A [`HttpClient`] follows no redirect, gives up after a while, and stops reading where the caller said that an answer
 //! ends. What came back is for the caller to judge: nothing of a body is ever in an error or a log.
 
+mod content;
+
+pub use content::{ContentClient, FetchError, Network};
+
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
