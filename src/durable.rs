@@ -20,16 +20,25 @@ pub(crate) enum Access {
 ///
 /// After an error it is not known which of the two is there.
 pub(crate) fn write(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+    write_with(path, access, |file| file.write_all(bytes))
+}
+
+/// Puts what `content` writes at `path`, as [`write`] does; if `content` says that it went wrong, the old file stays.
+pub(crate) fn write_with<E: From<io::Error>>(
+    path: &Path,
+    access: Access,
+    content: impl FnOnce(&mut File) -> Result<(), E>,
+) -> Result<(), E> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Made for its owner alone, so nobody else ever sees a key half-written.
     let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
-    file.write_all(bytes)?;
+    content(file.as_file_mut())?;
     if access == Access::Public {
         file.as_file().set_permissions(Permissions::from_mode(0o644))?;
     }
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
-    sync_directory(directory)
+    Ok(sync_directory(directory)?)
 }
 
 /// Removes a file for good, having overwritten it; a file that is gone already is no error.
@@ -73,6 +82,20 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_wrong_half_way_leaves_the_old_file_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        write(&path, b"old", Access::Public).unwrap();
+        let result = write_with(&path, Access::Public, |file| {
+            file.write_all(b"new")?;
+            Err(io::Error::other("half way"))
+        });
+        assert!(result.is_err());
+        assert_eq!(read(&path, 9).unwrap(), b"old");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
 
     #[test]
     fn replaces_whole_files_and_keeps_secrets_to_the_owner() {

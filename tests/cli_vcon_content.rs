@@ -3,9 +3,15 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
+use affiant::vcon::ContentHash;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 /// The exit code of a command that could not do what it was asked to do.
@@ -41,7 +47,10 @@ fn vcon(arguments: &str, input: impl AsRef<[u8]>) -> Said {
 }
 
 fn vcon_args(arguments: &[&str], input: impl AsRef<[u8]>) -> Said {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_affiant"));
+    run(Command::new(env!("CARGO_BIN_EXE_affiant")), arguments, input)
+}
+
+fn run(mut command: Command, arguments: &[&str], input: impl AsRef<[u8]>) -> Said {
     command.arg("vcon").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A command that refuses its arguments does not read.
@@ -87,4 +96,278 @@ fn tags_that_are_none_are_refused() {
     let odd = r#"{"attachments":[{"purpose":"tags","body":7}]}"#;
     assert!(vcon("tag list", odd).refusal().contains("attachment 0"));
     assert!(vcon("tag add --tag a:b", r#"{"payload":"","signatures":[]}"#).refusal().contains("signed"));
+}
+
+#[test]
+fn a_fingerprint_is_the_hash_that_binds_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("call.wav");
+    std::fs::write(&path, recording()).unwrap();
+    let (path, hash) = (path.to_str().unwrap(), ContentHash::of(&recording()).to_string());
+    assert_eq!(vcon_args(&["fingerprint", path], "").text(), format!("{hash}  {path}\n"));
+    let expected = json!([{ "file": path, "content_hash": hash, "bytes": recording().len() }]);
+    assert_eq!(vcon_args(&["fingerprint", path, "--json"], "").json(), expected);
+    assert!(vcon("fingerprint /nowhere/x", "").refusal().contains("opening"));
+}
+
+/// Large enough to be held outside of the document.
+fn recording() -> Vec<u8> {
+    (0..200_000_u32).map(|byte| (byte * 7 % 251) as u8).collect()
+}
+
+fn with_recordings() -> String {
+    let (big, small) = (URL_SAFE_NO_PAD.encode(recording()), URL_SAFE_NO_PAD.encode(b"RIFF"));
+    format!(
+        r#"{{ "parties":[{{}}], "zzz":1e2,
+  "dialog": [
+    {{"type":"recording","mediatype":"audio/wav","filename":"../../call.wav","body":"{big}","encoding":"base64url"}},
+    {{"type":"text","mediatype":"text/plain","body":"Hi","encoding":"none"}},
+    {{"type":"recording","mediatype":"audio/x-wav","filename":"call.wav","body":"{small}","encoding":"base64url"}}
+  ], "attachments": [ {{"purpose":"scan","mediatype":"image/png","encoding":"base64url","body":"AAAA"}} ] }}"#
+    )
+}
+
+#[test]
+fn what_is_unpacked_is_packed_again_to_the_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("files");
+    let folder = out.to_str().unwrap();
+    let unpacked = vcon_args(&["unpack", "--dir", folder, "--url-prefix", "https://x.example/r/"], with_recordings());
+    let document = unpacked.json();
+    let first = json!({
+        "type": "recording", "mediatype": "audio/wav", "filename": "../../call.wav",
+        "url": "https://x.example/r/call.wav", "content_hash": ContentHash::of(&recording()).to_string(),
+    });
+    assert_eq!(document["dialog"][0], first);
+    assert_eq!(document["dialog"][1]["body"], "Hi");
+    assert_eq!(document["dialog"][2]["url"], "https://x.example/r/dialog-2-call.wav");
+    assert_eq!(document["attachments"][0]["url"], "https://x.example/r/attachment-0.png");
+    assert_eq!(std::fs::read(out.join("call.wav")).unwrap(), recording());
+    assert_eq!(std::fs::read(out.join("dialog-2-call.wav")).unwrap(), b"RIFF");
+    assert!(unpacked.text().contains(r#""zzz":1e2"#) && unpacked.complaint.contains("dialog 2"));
+
+    let packed = vcon_args(&["pack", "--from", folder], unpacked.text());
+    let expected: Value = serde_json::from_str(&with_recordings()).unwrap();
+    assert_eq!(packed.json(), expected);
+    let target = dir.path().join("packed.json");
+    let target = target.to_str().unwrap();
+    assert_eq!(vcon_args(&["pack", "--from", folder, "--dialog", "2", "-o", target], unpacked.text()).text(), "");
+    let half: Value = serde_json::from_slice(&std::fs::read(target).unwrap()).unwrap();
+    assert_eq!((&half["dialog"][2], &half["dialog"][0]), (&expected["dialog"][2], &document["dialog"][0]));
+    // Content that is inline already goes through as it is.
+    let again = vcon_args(&["pack", "--from", folder, target], "");
+    assert_eq!(again.json(), expected);
+}
+
+#[test]
+fn unpack_overwrites_nothing_and_leaves_nothing_behind_when_it_refuses() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let arguments = ["unpack", "--dir", folder, "--url-prefix", "https://x.example/"];
+    std::fs::write(dir.path().join("dialog-2-call.wav"), "mine").unwrap();
+    assert!(vcon_args(&arguments, with_recordings()).refusal().contains("there already"));
+    let names = || std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    assert_eq!(names(), ["dialog-2-call.wav"]);
+    assert_eq!(std::fs::read(dir.path().join("dialog-2-call.wav")).unwrap(), b"mine");
+
+    let bad = with_recordings().replace("\"AAAA\"", "\"AA+A\"");
+    assert!(vcon_args(&[&arguments[..], &["--force"]].concat(), &bad).refusal().contains("attachment 0"));
+    let hashed =
+        with_recordings().replace("\"AAAA\"", &format!("\"AAAA\",\"content_hash\":\"{}\"", ContentHash::of(b"x")));
+    assert!(vcon_args(&[&arguments[..], &["--force"]].concat(), hashed).refusal().contains("does not have the hash"));
+    assert_eq!(names().len(), 1);
+    assert_eq!(vcon_args(&[&arguments[..], &["--force"]].concat(), with_recordings()).code, 0);
+    assert_eq!(std::fs::read(dir.path().join("dialog-2-call.wav")).unwrap(), b"RIFF");
+
+    assert!(vcon_args(&["unpack", "--dir", folder, "--url-prefix", "http://x/"], "{}").refusal().contains("https"));
+    assert!(
+        vcon_args(&[&arguments[..], &["--dialog", "9"]].concat(), with_recordings()).refusal().contains("dialog 9")
+    );
+    let all = vcon_args(&[&arguments[..], &["--force", "--all", "--dialog", "1"]].concat(), with_recordings()).json();
+    assert_eq!(all["dialog"][1]["url"], "https://x.example/dialog-1.txt");
+    assert_eq!(std::fs::read(dir.path().join("dialog-1.txt")).unwrap(), b"Hi");
+}
+
+fn external(url: &str, hash: &str) -> String {
+    format!(r#"{{"parties":[],"dialog":[{{"type":"recording","url":"{url}"{hash}}}]}}"#)
+}
+
+fn bound(content: &[u8]) -> String {
+    format!(r#","content_hash":"{}""#, ContentHash::of(content))
+}
+
+#[test]
+fn pack_takes_no_content_without_its_hash_and_from_nowhere_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("in");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(dir.path().join("secret"), "x").unwrap();
+    std::fs::write(folder.join("1.wav"), "x").unwrap();
+    let target = dir.path().join("out.json");
+    let (from, out) = (folder.to_str().unwrap(), target.to_str().unwrap());
+    let pack = |document: String| vcon_args(&["pack", "--from", from, "-o", out], document);
+    for (document, complaint) in [
+        (external("https://x.example/1.wav", ""), "no content_hash"),
+        (external("https://x.example/1.wav", &bound(b"y")), "does not have the hash"),
+        (external("https://x.example/1.wav", r#","content_hash":"sha999-AAAA""#), "sha512"),
+        (external("https://x.example/1.wav", r#","content_hash":"sha512-AAAA""#), "not a content hash"),
+        (external("https://x.example/../secret", &bound(b"x")), "not in the directory"),
+        (external("https://x.example/", &format!(r#","filename":"../secret"{}"#, bound(b"x"))), "not in the directory"),
+    ] {
+        let said = pack(document);
+        assert!(said.refusal().contains(complaint), "{}", said.complaint);
+        assert!(!target.exists());
+    }
+    let two = format!(r#","content_hash":["sha999-AAAA","{}"]"#, ContentHash::of(b"x"));
+    assert_eq!(pack(external("https://x.example/1.wav?token=1", &two)).code, 0);
+    let packed: Value = serde_json::from_slice(&std::fs::read(target).unwrap()).unwrap();
+    assert_eq!(packed["dialog"][0], json!({ "type": "recording", "body": "eA", "encoding": "base64url" }));
+}
+
+/// Serves one file over HTTPS on this machine and gives `localhost:PORT`; its certificate goes to `root`. Other paths
+/// are redirects to it.
+fn https_server(root: &Path) -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    std::fs::write(root, certificate.pem()).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = format!("localhost:{}", listener.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = rustls::StreamOwned::new(connection, stream.unwrap());
+            let mut request = vec![0; 4096];
+            let Ok(length) = stream.read(&mut request) else { continue };
+            let is_file = request[..length].starts_with(b"GET /r/call.wav ");
+            let head = if is_file {
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", recording().len())
+            } else {
+                "HTTP/1.1 302 Found\r\nlocation: /r/call.wav\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".into()
+            };
+            let _ = stream.write_all(head.as_bytes());
+            if is_file {
+                let _ = stream.write_all(&recording());
+            }
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+    });
+    host
+}
+
+#[test]
+fn pack_fetches_from_hosts_that_are_allowed_and_from_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root.pem");
+    let host = https_server(&root);
+    let pack = |arguments: &[&str], document: String| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_affiant"));
+        command.env("SSL_CERT_FILE", &root);
+        run(command, &[&["pack"], arguments].concat(), document)
+    };
+    let url = format!("https://{host}/r/call.wav");
+    let document = || external(&url, &bound(&recording()));
+    let packed = pack(&["--allow", &host, "--allow-private"], document()).json();
+    assert_eq!(packed["dialog"][0]["body"], URL_SAFE_NO_PAD.encode(recording()));
+
+    for (arguments, document, complaint) in [
+        (&[][..], document(), "is not allowed"),
+        (&["--allow-private"], document(), "is not allowed"),
+        (&["--allow", "localhost", "--allow-private"], document(), "is not allowed"),
+        (&["--allow", &host], document(), "no public address"),
+        (&["--allow", &host, "--allow-private"], document().replace("https", "http"), "not an https address"),
+        (&["--allow", &host, "--allow-private"], document().replace("call.wav", "x"), "status 302"),
+        (&["--allow", &host, "--allow-private"], external(&url, &bound(b"y")), "does not have the hash"),
+    ] {
+        let said = pack(arguments, document);
+        assert!(said.refusal().contains(complaint), "{complaint}: {}", said.complaint);
+    }
+    let mut stranger = Command::new(env!("CARGO_BIN_EXE_affiant"));
+    stranger.env_remove("SSL_CERT_FILE");
+    let said = run(stranger, &["pack", "--allow", &host, "--allow-private"], document());
+    assert!(said.refusal().contains("connection"), "{}", said.complaint);
+}
+
+#[test]
+fn an_amendment_points_back_to_what_it_amends() {
+    let amended = vcon("amend --domain example.com --at 2026-07-01T13:00:00Z", CALL);
+    let document = amended.json();
+    assert_eq!(document["amended"], json!({ "uuid": "019f15a6-a752-826f-b9a2-279e0d16bc46" }));
+    assert_eq!(
+        (&document["created_at"], &document["uuid"].as_str().unwrap()[14..15]),
+        (&json!("2026-07-01T13:00:00.000Z"), "8")
+    );
+    assert!(amended.text().contains(r#""zzz": 1e2"#));
+
+    // Whatever signed it: the payload is what is amended, and the signed form is what is referred to.
+    let signed = json!({
+        "payload": URL_SAFE_NO_PAD.encode(CALL),
+        "signatures": [{ "protected": URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#), "signature": "AAAA" }],
+    });
+    let signed = signed.to_string();
+    let amended = vcon("amend --domain example.com --url https://x.example/1", &signed).json();
+    let hash = ContentHash::of(signed.as_bytes()).to_string();
+    let expected = json!({
+        "uuid": "019f15a6-a752-826f-b9a2-279e0d16bc46", "url": "https://x.example/1", "content_hash": hash,
+    });
+    assert_eq!((&amended["amended"], &amended["dialog"][0]["body"]), (&expected, &json!("Hi")));
+
+    assert!(vcon("amend --domain example.com --url http://x.example", CALL).refusal().contains("https"));
+    assert!(vcon("amend --domain example.com", r#"{"parties":[]}"#).refusal().contains("no uuid"));
+    let critical = r#"{"uuid":"a","parties":[],"critical":["holograms"]}"#;
+    assert!(vcon("amend --domain example.com", critical).refusal().contains("holograms"));
+    assert!(vcon("amend --domain example.com", r#"{"ciphertext":"","recipients":[]}"#).refusal().contains("decrypt"));
+}
+
+#[test]
+fn a_redaction_leaves_placeholders_and_refers_to_the_encrypted_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = dir.path().join("whole.json");
+    let encrypted =
+        r#"{"unprotected":{"uuid":"019f15a6-a752-826f-b9a2-279e0d16bc46"},"ciphertext":"","recipients":[]}"#;
+    std::fs::write(&whole, encrypted).unwrap();
+    let file = whole.to_str().unwrap();
+    let redact = |arguments: &str| vcon(&format!("redact --domain example.com --type PII {arguments}"), CALL);
+    let redacted =
+        redact(&format!("--party 0:tel --party 1 --dialog 0 --original {file} --original-url https://x.example/1"));
+    let document = redacted.json();
+    assert_eq!(document["parties"], json!([{ "name": "Ann" }, {}]));
+    assert_eq!(document["dialog"], json!([{}]));
+    let expected = json!({
+        "uuid": "019f15a6-a752-826f-b9a2-279e0d16bc46", "url": "https://x.example/1",
+        "content_hash": ContentHash::of(encrypted.as_bytes()).to_string(), "type": "PII",
+    });
+    assert_eq!(document["redacted"], expected);
+    assert!(!redacted.text().contains("Hi") && !redacted.text().contains("Bob"));
+
+    let names = redact("--party 0 --party 1 --member name --no-original").json();
+    assert_eq!(
+        (&names["parties"], &names["redacted"]),
+        (&json!([{ "tel": "+12025550100" }, {}]), &json!({ "type": "PII" }))
+    );
+
+    for (arguments, complaint) in [
+        ("", "nothing to redact"),
+        ("--party 7", "no party 7"),
+        ("--party x", "index"),
+        ("--party 1:tel", "no tel"),
+        ("--top-level uuid", "cannot be removed"),
+        ("--party 0 --original-url https://x.example/1", "--original"),
+    ] {
+        assert!(redact(arguments).refusal().contains(complaint), "{arguments}: {}", redact(arguments).complaint);
+    }
+    let clear = dir.path().join("clear.json");
+    std::fs::write(&clear, CALL).unwrap();
+    assert!(redact(&format!("--party 0 --original {}", clear.display())).refusal().contains("not encrypted"));
+    std::fs::write(&clear, encrypted.replace("019f", "019e")).unwrap();
+    assert!(redact(&format!("--party 0 --original {}", clear.display())).refusal().contains("is vCon 019e"));
+    let transcribed = CALL.replace(r#""zzz""#, r#""analysis":[{"type":"transcript","dialog":0,"body":"Hi"}], "zzz""#);
+    let refused = vcon("redact --domain example.com --type PII --dialog 0", &transcribed);
+    assert!(refused.refusal().contains("analysis 0 refers to dialog 0"), "{}", refused.complaint);
+    assert_eq!(vcon("redact --domain example.com --type PII --dialog 0 --keep-references", &transcribed).code, 0);
 }

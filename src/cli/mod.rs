@@ -7,6 +7,7 @@ mod issue_batch;
 mod logging;
 mod output;
 mod passphrase;
+mod progress;
 mod remote;
 mod serve;
 mod token;
@@ -65,7 +66,7 @@ impl Cli {
         match self.command {
             Command::Demo(command) => return command.run().await,
             Command::Verify(command) => return command.run(),
-            Command::Vcon(command) => return command.run(),
+            Command::Vcon(command) => return command.run().await,
             Command::Audit(command) => return command.run().await,
             Command::IssueBatch(command) => return command.run().await,
             Command::Serve(command) => command.run().await,

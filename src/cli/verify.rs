@@ -8,18 +8,15 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
+use super::progress;
 use crate::clock::{Clock as _, SystemClock, parse_time};
 use crate::crypto::Sha256Digest;
 use crate::evidence::{Bundle, BundleFiles, Indication, SuppliedRecording, TrustPolicy, verify};
 use crate::pki::TrustAnchors;
 use crate::server::read_anchors;
 use crate::tlog::LogPolicy;
-use crate::vcon::{ContentDigester, VconLimits};
-
-/// Recordings larger than this show a progress bar.
-const PROGRESS_BYTES_MIN: u64 = 64 << 20;
+use crate::vcon::VconLimits;
 
 /// Verify a record or an evidence bundle, offline. Exit code 0: passed, 1: failed, 2: indeterminate, 3: could not run.
 #[derive(Debug, Args)]
@@ -152,23 +149,8 @@ fn is_bundle_file(name: &str, prefix: &str) -> bool {
 }
 
 fn read_recording(path: &Path) -> anyhow::Result<SuppliedRecording> {
-    let mut file = File::open(path).with_context(|| format!("opening recording {}", path.display()))?;
-    let bytes = file.metadata()?.len();
-    let bar = if bytes >= PROGRESS_BYTES_MIN { ProgressBar::new(bytes) } else { ProgressBar::hidden() };
-    bar.set_style(ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}").expect("a template"));
-    let mut digester = ContentDigester::default();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let read = file.read(&mut buffer).with_context(|| format!("reading recording {}", path.display()))?;
-        if read == 0 {
-            break;
-        }
-        digester.update(&buffer[..read]);
-        bar.inc(read as u64);
-    }
-    bar.finish_and_clear();
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    Ok(SuppliedRecording { name, digests: digester.finish() })
+    Ok(SuppliedRecording { name, digests: progress::digests_of(path)?.0 })
 }
 
 fn read_crl(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -217,11 +217,11 @@ impl Vcon {
         self.document.insert(name.into(), value);
     }
 
-    /// Takes a member at the top level out.
+    /// Takes a member away from the top level.
     ///
     /// # Panics
-    /// When it is one of the four lists.
-    pub fn take_member(&mut self, name: &str) -> Option<Value> {
+    /// When it is one of the four lists: others count by their indices.
+    pub fn remove_member(&mut self, name: &str) -> Option<Value> {
         assert!(!LISTS.contains(&name), "{name} is a list of the document");
         self.document.shift_remove(name)
     }

@@ -4,18 +4,21 @@
 //! older syntaxes; what no view knows stays where it is. A signed document is never changed: views only read. Signing,
 //! certificates and ledgers are other rooms' matters.
 
+mod amend;
 mod builder;
 mod content;
 mod document;
 mod form;
 mod migrate;
 mod place;
+mod redact;
 mod skeleton;
 mod tags;
 mod transcript;
 mod uuid8;
 mod validation;
 
+pub use amend::{AmendError, PriorVersion, amend};
 pub use builder::VconBuilder;
 pub use content::{
     Content, ContentDecoder, ContentDigester, ContentDigests, ContentError, ContentHash, HashAlgorithm, HashSyntaxError,
@@ -24,6 +27,7 @@ pub use document::{Attachment, Dialog, Party, Vcon, VconError};
 pub use form::{Form, GzipError, inflate};
 pub use migrate::{Change, migrate};
 pub use place::Place;
+pub use redact::{RedactError, References, Removal, redact};
 pub use skeleton::{Piece, Skeleton, SkeletonError, SkeletonReader};
 pub use tags::{Tag, TagError};
 pub use transcript::{Turn, turns};

@@ -1,12 +1,13 @@
 //! Where a document comes from and where it goes.
 
 use std::fs::File;
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::{BufWriter, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 use crate::durable::{self, Access};
+use crate::evidence::Record;
 use crate::vcon::{Form, Vcon, VconError, VconLimits, inflate};
 
 /// What a command reads.
@@ -23,31 +24,53 @@ impl Input {
 
     /// The bytes, at most as many as a document may have, out of their gzip if they are in one (rule 32).
     pub(super) fn bytes(&self) -> anyhow::Result<Vec<u8>> {
-        let bytes = match &self.file {
+        let bytes = read(self.reader()?).with_context(|| format!("reading {}", self.name()))?;
+        Ok(inflate(&bytes, &VconLimits::default()).with_context(|| self.name())?.into_owned())
+    }
+
+    /// The bytes as they come.
+    pub(super) fn reader(&self) -> anyhow::Result<Box<dyn std::io::Read>> {
+        match &self.file {
             Some(path) if path != Path::new("-") => {
-                let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-                read(file).with_context(|| format!("reading {}", path.display()))
+                Ok(Box::new(File::open(path).with_context(|| format!("opening {}", path.display()))?))
             }
             _ => {
                 if std::io::stdin().is_terminal() {
                     bail!("name a file, or send the document to the standard input");
                 }
-                read(std::io::stdin().lock()).context("reading the standard input")
+                Ok(Box::new(std::io::stdin().lock()))
             }
-        }?;
-        Ok(inflate(&bytes, &VconLimits::default()).with_context(|| self.name())?.into_owned())
+        }
     }
 
     /// The unsigned vCon that is there.
     pub(super) fn vcon(&self) -> anyhow::Result<Vcon> {
-        match Vcon::parse(&self.bytes()?, &VconLimits::default()) {
+        let vcon = Vcon::parse(&self.bytes()?, &VconLimits::default());
+        vcon.map_err(|error| self.explained(error))
+    }
+
+    /// The unsigned vCon that is there, or the payload of the signed one, and all the bytes. No signature is verified.
+    pub(super) fn vcon_or_payload(&self) -> anyhow::Result<(Vcon, Vec<u8>)> {
+        let (bytes, limits) = (self.bytes()?, VconLimits::default());
+        let vcon = match Vcon::parse(&bytes, &limits) {
             Err(VconError::OtherForm(Form::Signed)) => {
-                bail!("{} is signed: make a new vCon that amends it (affiant vcon amend)", self.name())
+                Record::parse(&bytes, &limits).with_context(|| self.name())?.vcon().clone()
             }
-            Err(VconError::OtherForm(Form::Encrypted)) => {
-                bail!("{} is encrypted: decrypt it first (affiant vcon decrypt)", self.name())
+            other => other.map_err(|error| self.explained(error))?,
+        };
+        Ok((vcon, bytes))
+    }
+
+    /// Why what is there cannot be taken, and what to do about it.
+    pub(super) fn explained(&self, error: VconError) -> anyhow::Error {
+        match error {
+            VconError::OtherForm(Form::Signed) => {
+                anyhow!("{} is signed: make a new vCon that amends it (affiant vcon amend)", self.name())
             }
-            other => other.with_context(|| self.name()),
+            VconError::OtherForm(Form::Encrypted) => {
+                anyhow!("{} is encrypted: decrypt it first (affiant vcon decrypt)", self.name())
+            }
+            other => anyhow::Error::new(other).context(self.name()),
         }
     }
 
@@ -78,20 +101,46 @@ pub(super) struct Output {
 impl Output {
     /// Writes `bytes`: a file as a whole or not at all.
     pub(super) fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.stream(|out| {
+            out.write_all(bytes)?;
+            // A document ends where it ends; on a terminal the prompt should not stand behind it.
+            if self.output.is_none() && std::io::stdout().is_terminal() && !bytes.ends_with(b"\n") {
+                out.write_all(b"\n")?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes what `content` writes: a file as a whole, or not at all when `content` says that it went wrong.
+    pub(super) fn stream(
+        &self,
+        content: impl FnOnce(&mut dyn std::io::Write) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         match &self.output {
-            // What people said is nobody else's to read.
             Some(path) => {
-                durable::write(path, bytes, Access::Secret).with_context(|| format!("writing {}", path.display()))
+                // What people said is nobody else's to read.
+                let write = |file: &mut File| -> anyhow::Result<()> {
+                    let mut out = BufWriter::with_capacity(1 << 20, file);
+                    content(&mut out)?;
+                    Ok(out.flush()?)
+                };
+                durable::write_with(path, Access::Secret, write).with_context(|| format!("writing {}", path.display()))
             }
             None => {
                 let mut out = std::io::stdout().lock();
-                out.write_all(bytes)?;
-                // A document ends where it ends; on a terminal the prompt should not stand behind it.
-                if out.is_terminal() && !bytes.ends_with(b"\n") {
-                    out.write_all(b"\n")?;
-                }
+                content(&mut out)?;
                 Ok(out.flush()?)
             }
+        }
+    }
+
+    /// Where there is room for what is written: beside the file.
+    pub(super) fn directory(&self) -> PathBuf {
+        let beside = self.output.as_deref().and_then(Path::parent);
+        match beside {
+            None => std::env::temp_dir(),
+            Some(path) if path.as_os_str().is_empty() => PathBuf::from("."),
+            Some(path) => path.to_owned(),
         }
     }
 

@@ -3,16 +3,23 @@
 //! Every command reads a file or the standard input and writes to the standard output or a file. A document that is
 //! changed keeps every byte that was not; a signed one is never changed.
 
+mod amend;
 mod attach;
 mod content;
 mod dialog;
 mod document;
+mod file_name;
+mod fingerprint;
 mod migrate;
 mod moment;
 mod new;
+mod pack;
 mod party;
+mod redact;
 mod show;
+mod spool;
 mod tag;
+mod unpack;
 mod uuid8;
 mod validate;
 
@@ -41,6 +48,28 @@ pub enum VconCommand {
     Validate(validate::ValidateCommand),
     /// Tags: short words about the conversation, each with a value.
     Tag(tag::TagCommand),
+    /// Write a vCon that amends another one, signed or not, and points back to it.
+    ///
+    /// The signature is not verified here (affiant verify does that): the payload is copied as it is.
+    Amend(amend::AmendCommand),
+    /// Write a vCon without what others may not see, which points back to the whole one.
+    ///
+    /// Whole items leave {} behind, so that every index stays. What refers to a dialog or attachment that is gone is
+    /// refused, since a transcript tells what was said; words inside a recording or a text are yours to take out.
+    Redact(redact::RedactCommand),
+    /// Print the content_hash (SHA-512) of files of any size, as a vCon binds them.
+    Fingerprint(fingerprint::FingerprintCommand),
+    /// Put external content into the document, checked against its hash.
+    ///
+    /// Content is taken from files, or fetched over HTTPS from the hosts that are allowed: without redirects or proxies,
+    /// and from no private network unless told. It is of any size and takes no memory; the rest of the document is
+    /// bounded by its 32 MiB. What comes out may be larger than other commands and tools read.
+    Pack(pack::PackCommand),
+    /// Write inline content to files, and put their addresses and hashes in its place.
+    ///
+    /// Meant is base64url content, of dialogs, analyses and attachments. It is of any size and takes no memory; text,
+    /// JSON and everything else in the document together are bounded by its 32 MiB.
+    Unpack(unpack::UnpackCommand),
     /// Print a version 8 uuid of a domain.
     Uuid8(uuid8::Uuid8Command),
 }
@@ -50,7 +79,7 @@ impl VconCommand {
     ///
     /// # Errors
     /// When a file cannot be read or written, or is not what the command needs.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Attach(command) => command.run(),
             Self::Analyze(command) => command.run(),
@@ -60,6 +89,11 @@ impl VconCommand {
             Self::Party(command) => command.run(),
             Self::Show(command) => command.run(),
             Self::Tag(command) => command.run(),
+            Self::Amend(command) => command.run(),
+            Self::Redact(command) => command.run(),
+            Self::Fingerprint(command) => command.run(),
+            Self::Pack(command) => command.run().await,
+            Self::Unpack(command) => command.run(),
             Self::Uuid8(command) => command.run(),
             Self::Validate(command) => command.run(),
         }

@@ -1,0 +1,44 @@
+//! `affiant vcon amend`: a new vCon in place of one that cannot be changed.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::document::{Input, Output};
+use super::moment::Moment;
+use crate::cli::progress;
+use crate::vcon::{ContentHash, PriorVersion, amend, uuid8};
+
+/// Write a vCon that amends another one, signed or not, and points back to it.
+#[derive(Debug, clap::Args)]
+pub struct AmendCommand {
+    #[command(flatten)]
+    input: Input,
+    /// The domain name of whoever makes the new vCon: the second half of its uuid comes from it.
+    #[arg(long)]
+    domain: String,
+    /// Where the amended vCon is found, an https address; its hash is written too.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// The file that is found there, if that is not the one that is read: its encrypted form, for example.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    original: Option<PathBuf>,
+    #[command(flatten)]
+    moment: Moment,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl AmendCommand {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let (prior, bytes) = self.input.vcon_or_payload()?;
+        let hash = match (&self.original, &self.url) {
+            (Some(path), _) => Some(ContentHash::from_sha512(progress::digests_of(path)?.0.sha512)),
+            (None, Some(_)) => Some(ContentHash::of(&bytes)),
+            (None, None) => None,
+        };
+        let reference = PriorVersion { uuid: prior.uuid().map(str::to_owned), url: self.url, hash };
+        let now = self.moment.time()?;
+        self.output.vcon(&amend(&prior, uuid8(&self.domain, now), now, &reference)?)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,40 @@
+//! `affiant vcon fingerprint`: the hashes that bind files.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::cli::progress;
+use crate::vcon::ContentHash;
+
+/// Print the content_hash (SHA-512) of files of any size, as a vCon binds them.
+#[derive(Debug, clap::Args)]
+pub struct FingerprintCommand {
+    /// The files.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl FingerprintCommand {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let mut found = Vec::new();
+        for path in &self.files {
+            let (digests, bytes) = progress::digests_of(path)?;
+            found.push((path.display().to_string(), ContentHash::from_sha512(digests.sha512).to_string(), bytes));
+        }
+        let text = if self.json {
+            let objects =
+                found.iter().map(|(file, hash, bytes)| json!({ "file": file, "content_hash": hash, "bytes": bytes }));
+            format!("{}\n", serde_json::to_string_pretty(&objects.collect::<Vec<_>>())?)
+        } else {
+            found.iter().map(|(file, hash, _)| format!("{hash}  {file}\n")).collect()
+        };
+        std::io::stdout().write_all(text.as_bytes())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,122 @@
+//! `affiant vcon pack`: external content becomes inline.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+
+use super::document::{Input, Output};
+use super::spool::Spooled;
+use super::unpack::{chosen, is_in};
+use crate::cli::progress;
+use crate::client::{ContentClient, Network};
+use crate::vcon::{Content, ContentDigester, ContentDigests, ContentHash, HashSyntaxError, Place};
+
+/// Bytes of content that is fetched: a video conference of a day at 6 Mbit/s.
+const CONTENT_BYTES_MAX: u64 = 64 << 30;
+
+/// Put external content into the document, checked against its hash.
+#[derive(Debug, clap::Args)]
+pub struct PackCommand {
+    #[command(flatten)]
+    input: Input,
+    /// A host that content may be fetched from, as NAME or NAME:PORT; may be given again.
+    #[arg(long = "allow", value_name = "HOST")]
+    hosts: Vec<String>,
+    /// Fetch from private networks and this machine too.
+    #[arg(long)]
+    allow_private: bool,
+    /// Take content from the files in this directory that have the names at the end of the addresses, or the file names.
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// Only the content of this dialog; may be given again.
+    #[arg(long = "dialog", value_name = "INDEX")]
+    dialogs: Vec<usize>,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl PackCommand {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let mut spooled = Spooled::read(&self.input, &self.output.directory())?;
+        let network = if self.allow_private { Network::Private } else { Network::Public };
+        let client = ContentClient::new(&self.hosts, network)?;
+        let mut found = Vec::new();
+        for place in chosen(&spooled, &self.dialogs)? {
+            let Content::External { url } = spooled.skeleton.vcon().content(place) else { continue };
+            let content = self.checked(place, url, &spooled, &client).await;
+            found.push((place, content.with_context(|| place.to_string())?));
+        }
+        for (place, (file, digests)) in found {
+            let number = spooled.skeleton.make_inline(place);
+            spooled.add(number, file, digests);
+        }
+        spooled.write(&self.output)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The content at `url`, held against its hashes.
+    async fn checked(
+        &self,
+        place: Place,
+        url: &str,
+        spooled: &Spooled,
+        client: &ContentClient,
+    ) -> anyhow::Result<(File, ContentDigests)> {
+        let item = spooled.skeleton.vcon().item(place).expect("a place of the document");
+        let hashes = ContentHash::all_of(item);
+        if hashes.is_empty() {
+            bail!("it has no content_hash to hold the content against");
+        }
+        let last = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next());
+        let names = [last, item.get("filename").and_then(|name| name.as_str())];
+        let from = self.from.as_deref();
+        let path = from.and_then(|from| names.into_iter().flatten().find_map(|name| is_in(from, name)));
+        let (file, digests) = match path {
+            Some(path) => {
+                let (digests, _) = progress::digests_of(&path)?;
+                (File::open(&path).with_context(|| format!("opening {}", path.display()))?, digests)
+            }
+            None if self.hosts.is_empty() && from.is_some() => bail!("its file is not in the directory"),
+            None => self.fetched(url, client).await?,
+        };
+        check_hashes(&hashes, &digests)?;
+        Ok((file, digests))
+    }
+
+    async fn fetched(&self, url: &str, client: &ContentClient) -> anyhow::Result<(File, ContentDigests)> {
+        let mut file = tempfile::tempfile_in(self.output.directory())?;
+        let mut digester = ContentDigester::default();
+        let keep = |bytes: &[u8]| {
+            digester.update(bytes);
+            file.write_all(bytes)
+        };
+        client.fetch(url, CONTENT_BYTES_MAX, keep).await.context("the content was not fetched")?;
+        Ok((file, digester.finish()))
+    }
+}
+
+/// Checks that content has its hashes: none differs, and one at least can be compared.
+pub(super) fn check_hashes(
+    hashes: &[Result<ContentHash, HashSyntaxError>],
+    digests: &ContentDigests,
+) -> anyhow::Result<()> {
+    let mut compared = false;
+    for hash in hashes {
+        match hash {
+            Ok(hash) => match hash.matches_digests(digests) {
+                Some(true) => compared = true,
+                Some(false) => bail!("the content does not have the hash {hash}"),
+                None => {}
+            },
+            Err(HashSyntaxError::UnknownAlgorithm(_)) => {}
+            Err(error) => return Err(error.clone().into()),
+        }
+    }
+    if !compared {
+        bail!("no content_hash is a sha512 or sha256 one");
+    }
+    Ok(())
+}
