@@ -192,7 +192,9 @@ impl Verifier {
         signature: &JwsSignature,
     ) -> SignatureReport {
         let header = signature.header();
-        let signer = (!header.certificates.is_empty()).then(|| self.signer(context.bundle, signature));
+        // What an x5u points to, nobody here fetches: a caller puts it among the bundle's certificates.
+        let chain = header.signer_chain(&context.bundle.certificates);
+        let signer = (!chain.is_empty()).then(|| self.signer(context.bundle, &chain));
         let mut warnings = Vec::new();
         let verdict = self.judge(context, jws, signature, signer.as_deref(), &mut warnings);
         if !jws.other_members().is_empty() {
@@ -419,8 +421,7 @@ impl Verifier {
             .map(|claimed| format!("claims to be signed at {}, after it is known to exist", format_time(claimed)))
     }
 
-    fn signer(&self, bundle: &Bundle, signature: &JwsSignature) -> Arc<Signer> {
-        let chain = &signature.header().certificates;
+    fn signer(&self, bundle: &Bundle, chain: &[Vec<u8>]) -> Arc<Signer> {
         let mut key = Sha256::default();
         let mut bytes = 0;
         for der in chain.iter().chain(&bundle.certificates) {

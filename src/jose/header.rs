@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
+use crate::crypto::sha256;
+
 /// Certificates in one `x5c`: the longest path that is tried (depth 8), and some that are offered in vain.
 const X5C_MAX: usize = 10;
 /// Characters of one certificate in an `x5c`: 64 KiB of DER.
@@ -101,6 +103,28 @@ impl Header {
             uuid: text("uuid")?,
             issued_at,
         })
+    }
+
+    /// The signer's certificates, its own first: those of `x5c`, or else those of `supplied` that the header points to.
+    ///
+    /// `supplied` is what the caller has of an `x5u`, which nobody here fetches. With `x5t#S256` the one that it names
+    /// is the signer's and the others follow; without it, the order of `supplied` is that of the address (RFC 7515
+    /// §4.1.5). Empty when there is nothing to tell by.
+    #[must_use]
+    pub fn signer_chain(&self, supplied: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        if !self.certificates.is_empty() {
+            return self.certificates.clone();
+        }
+        let mut chain = supplied.to_vec();
+        match self.thumbprint {
+            Some(thumbprint) => match chain.iter().position(|der| sha256(der) == thumbprint) {
+                Some(signer) => chain[..=signer].rotate_right(1),
+                None => chain.clear(),
+            },
+            None if self.certificates_url.is_none() => chain.clear(),
+            None => {}
+        }
+        chain
     }
 }
 

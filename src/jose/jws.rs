@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Header, HeaderError, algorithm};
 use crate::crypto::{SignatureError, VerifyingKey};
@@ -94,10 +94,36 @@ impl Jws {
         })
     }
 
+    /// Parses a JWS in compact serialization (RFC 7515 §7.1): one signature, its whole header protected.
+    ///
+    /// # Errors
+    /// When it has not three parts of strict base64url, passes the limits, or carries a header that cannot be used.
+    pub fn parse_compact(text: &str, limits: &JsonLimits) -> Result<Self, JwsError> {
+        let (bytes, bytes_max) = (text.len(), limits.bytes_max);
+        if bytes > bytes_max {
+            return Err(StrictError::TooLarge { bytes, bytes_max }.into());
+        }
+        let mut parts = text.split('.');
+        let (Some(protected), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(JwsError::Shape("not three parts with a full stop between them"));
+        };
+        Self::of(json!({
+            "payload": payload,
+            "signatures": [{ "protected": protected, "signature": signature }],
+        }))
+    }
+
     /// The payload, decoded.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
+    }
+
+    /// The payload, as the characters that are signed.
+    pub(super) fn payload_characters(&self) -> &str {
+        &self.payload_characters
     }
 
     /// The signatures, in their order.
