@@ -6,6 +6,7 @@
 #[cfg(feature = "server")]
 mod aws_lc;
 mod digest;
+mod parts;
 mod rust_crypto;
 #[cfg(feature = "server")]
 mod seal;

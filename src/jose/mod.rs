@@ -6,11 +6,13 @@
 
 mod algorithm;
 mod header;
+mod jwk;
 mod jws;
 mod sign;
 mod splice;
 
 pub use algorithm::{SigningAlgorithm, UnknownAlgorithm, algorithm};
 pub use header::{Header, HeaderError};
+pub use jwk::{Jwk, JwkError, point_members};
 pub use jws::{Jws, JwsError, JwsSignature, SIGNATURES_MAX};
 pub use sign::{CertificatesBy, Compression, Dialect, NewSignature, SignError, SigningOptions, draft_dialect, gzip};

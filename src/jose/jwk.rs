@@ -1,0 +1,191 @@
+//! A public key as JSON (RFC 7517), and what its owner allows it for.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value, json};
+
+use super::{Header, algorithm};
+use crate::crypto::{KeyError, KeyKind, VerifyingKey};
+use crate::json::{self, JsonLimits, StrictError};
+
+/// Characters of one number: RSA-8192, the largest that is read, takes 1366.
+const NUMBER_CHARACTERS_MAX: usize = 1400;
+
+/// Why a JWK cannot be used, or not for this.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum JwkError {
+    /// Not JSON that every parser reads alike.
+    #[error(transparent)]
+    Json(#[from] StrictError),
+    /// A member is missing, or not of its type.
+    #[error("member {0:?} of the key is not {1}")]
+    Member(&'static str, &'static str),
+    /// Symmetric, or of a kind or curve that is not used here.
+    #[error("kty and crv are not those of an RSA, P-256, P-384 or Ed25519 key")]
+    Kind,
+    /// The numbers are not a key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// `use`, `key_ops` or `alg` of the key are for something else (RFC 7517 §4.2 to §4.4).
+    #[error("{0:?} of the key does not allow it")]
+    NotAllowed(&'static str),
+}
+
+/// A public key and what it may be used for. Members that say nothing of that are ignored, private ones too.
+#[derive(Debug)]
+pub struct Jwk {
+    key: VerifyingKey,
+    algorithm: Option<String>,
+    /// The member that says that it is not for verifying.
+    forbidden_by: Option<&'static str>,
+}
+
+impl Jwk {
+    /// Parses a JWK.
+    ///
+    /// # Errors
+    /// When it could be read in two ways, or is not a public key of a kind that is used here.
+    pub fn parse(bytes: &[u8], limits: &JsonLimits) -> Result<Self, JwkError> {
+        Self::of(&json::parse(bytes, limits)?)
+    }
+
+    /// The same of a value that [`json::parse`] gave.
+    ///
+    /// # Errors
+    /// When it is not a public key of a kind that is used here.
+    pub fn of(value: &Value) -> Result<Self, JwkError> {
+        let members = value.as_object().ok_or(JwkError::Member("", "an object"))?;
+        let key = match (text(members, "kty")?, text(members, "crv")?) {
+            (Some("RSA"), None) => VerifyingKey::from_rsa_numbers(&number(members, "n")?, &number(members, "e")?)?,
+            (Some("EC"), Some("P-256")) => point(members, KeyKind::P256)?,
+            (Some("EC"), Some("P-384")) => point(members, KeyKind::P384)?,
+            (Some("OKP"), Some("Ed25519")) => {
+                let bytes = number(members, "x")?.try_into();
+                VerifyingKey::from_ed25519(&bytes.map_err(|_| JwkError::Member("x", "32 bytes"))?)?
+            }
+            _ => return Err(JwkError::Kind),
+        };
+        let forbidden_by = match (text(members, "use")?, members.get("key_ops")) {
+            (None | Some("sig"), None) => None,
+            (None | Some("sig"), Some(Value::Array(names))) if names.iter().any(|name| name == "verify") => None,
+            (None | Some("sig"), Some(Value::Array(_))) => Some("key_ops"),
+            (None | Some("sig"), Some(_)) => return Err(JwkError::Member("key_ops", "a list")),
+            (Some(_), _) => Some("use"),
+        };
+        Ok(Self { key, algorithm: text(members, "alg")?.map(str::to_owned), forbidden_by })
+    }
+
+    /// The key, to verify a signature with that header.
+    ///
+    /// # Errors
+    /// When the key is meant for something else, or for another algorithm, or cannot make such signatures.
+    pub fn verifying_key(&self, header: &Header) -> Result<&VerifyingKey, JwkError> {
+        if let Some(member) = self.forbidden_by {
+            return Err(JwkError::NotAllowed(member));
+        }
+        let fits = algorithm(&header.algorithm).is_some_and(|algorithm| self.key.kind().allows(algorithm));
+        if !fits || self.algorithm.as_ref().is_some_and(|algorithm| *algorithm != header.algorithm) {
+            return Err(JwkError::NotAllowed("alg"));
+        }
+        Ok(&self.key)
+    }
+
+    /// The key, whatever it may be used for.
+    #[must_use]
+    pub fn key(&self) -> &VerifyingKey {
+        &self.key
+    }
+}
+
+/// Writes a point of P-256 or P-384 as the members that a JWK has of it; `None` for a key of another kind.
+#[must_use]
+pub fn point_members(key: &VerifyingKey) -> Option<Value> {
+    let curve = match key.kind() {
+        KeyKind::P256 => "P-256",
+        KeyKind::P384 => "P-384",
+        KeyKind::Rsa { .. } | KeyKind::Ed25519 => return None,
+    };
+    let coordinates = key.raw().strip_prefix(&[4])?;
+    let (x, y) = coordinates.split_at(coordinates.len() / 2);
+    Some(json!({ "kty": "EC", "crv": curve, "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y) }))
+}
+
+fn point(members: &Map<String, Value>, curve: KeyKind) -> Result<VerifyingKey, JwkError> {
+    Ok(VerifyingKey::from_point(curve, &number(members, "x")?, &number(members, "y")?)?)
+}
+
+fn text<'a>(members: &'a Map<String, Value>, name: &'static str) -> Result<Option<&'a str>, JwkError> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(JwkError::Member(name, "a string")),
+    }
+}
+
+fn number(members: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, JwkError> {
+    let text = text(members, name)?.filter(|text| text.len() <= NUMBER_CHARACTERS_MAX);
+    text.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
+        .ok_or(JwkError::Member(name, "strict base64url of a number"))
+}
+
+#[cfg(test)]
+#[cfg(feature = "server")]
+mod tests {
+    use super::*;
+    use crate::crypto::{Signer as _, SigningKey};
+    use crate::jose::Jws;
+
+    fn header(algorithm: &str) -> Header {
+        let text = format!(r#"{{"payload":"","signatures":[{{"header":{{"alg":"{algorithm}"}},"signature":""}}]}}"#);
+        Jws::parse(text.as_bytes(), &JsonLimits::default()).unwrap().signatures()[0].header().clone()
+    }
+
+    #[test]
+    fn a_key_is_for_what_it_says() {
+        let (key, _) = SigningKey::generate_p256();
+        let members = point_members(key.verifying_key()).unwrap();
+        let with = |name: &str, value: Value| {
+            let mut members = members.clone();
+            members[name] = value;
+            Jwk::of(&members)
+        };
+        let plain = Jwk::of(&members).unwrap();
+        assert_eq!(plain.verifying_key(&header("ES256")), Ok(key.verifying_key()));
+        assert_eq!(plain.verifying_key(&header("RS256")), Err(JwkError::NotAllowed("alg")));
+        for (name, right, wrong) in [
+            ("use", json!("sig"), json!("enc")),
+            ("key_ops", json!(["sign", "verify"]), json!(["deriveKey"])),
+            ("alg", json!("ES256"), json!("ECDH-ES")),
+        ] {
+            let right = with(name, right).unwrap();
+            assert_eq!(right.verifying_key(&header("ES256")), Ok(key.verifying_key()), "{name}");
+            let wrong = with(name, wrong).unwrap();
+            assert!(matches!(wrong.verifying_key(&header("ES256")), Err(JwkError::NotAllowed(_))), "{name}");
+            assert!(matches!(with(name, json!(1)), Err(JwkError::Member(..))), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_public_key_is_refused() {
+        let (key, _) = SigningKey::generate_p256();
+        let members = point_members(key.verifying_key()).unwrap();
+        for (name, value) in [
+            ("kty", json!("oct")),
+            ("kty", json!("RSA")),
+            ("crv", json!("P-521")),
+            ("x", members["y"].clone()),
+            ("x", json!("AA==")),
+            ("x", json!("A".repeat(NUMBER_CHARACTERS_MAX + 1))),
+            ("y", Value::Null),
+        ] {
+            let mut members = members.clone();
+            members[name] = value;
+            assert!(Jwk::of(&members).is_err(), "{members}");
+        }
+        let (key, _) = SigningKey::generate_ed25519();
+        let x = URL_SAFE_NO_PAD.encode(key.verifying_key().raw());
+        let text = json!({ "kty": "OKP", "crv": "Ed25519", "x": x }).to_string();
+        assert_eq!(Jwk::parse(text.as_bytes(), &JsonLimits::default()).unwrap().key(), key.verifying_key());
+        assert!(point_members(key.verifying_key()).is_none());
+    }
+}

@@ -1,0 +1,300 @@
+//! Signatures that others made, right and wrong: Wycheproof's JWS, JWK and RSA cases and the examples of RFC 7520 §4, read
+//! from the vectors' folder. Both cryptographic backends give the same verdicts: `--no-default-features` has the other.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::PathBuf;
+
+use affiant::crypto::{Hash, SignatureAlgorithm, VerifyingKey};
+use affiant::jose::{HeaderError, Jwk, JwkError, Jws, JwsError, algorithm};
+use affiant::json::JsonLimits;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+fn folder(name: &str) -> Option<PathBuf> {
+    let data = std::env::var_os("AFFIANT_VECTORS")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")), PathBuf::from);
+    let folder = data.join(name);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: no vectors at {}", folder.display());
+    None
+}
+
+fn read(path: PathBuf) -> Value {
+    serde_json::from_slice(&std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))).unwrap()
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}"))
+}
+
+/// Files of a folder whose names begin so, in order.
+fn files(folder: &str, beginning: &str) -> Vec<(String, Value)> {
+    let Some(folder) = self::folder(folder) else { return Vec::new() };
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let named = paths.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), path));
+    let mut files: Vec<_> =
+        named.filter(|(name, _)| name.starts_with(beginning)).map(|(name, path)| (name, read(path))).collect();
+    assert!(!files.is_empty(), "no {beginning}* in the folder");
+    files.sort_by(|(left, _), (right, _)| left.cmp(right));
+    files
+}
+
+/// Whether every signature of it verifies under a key that is meant for such signatures.
+fn verify(jws: Result<Jws, JwsError>, key: &Value) -> Result<(), String> {
+    let jws = jws.map_err(|error| error.to_string())?;
+    let key = Jwk::of(key).map_err(|error| error.to_string())?;
+    for signature in jws.signatures() {
+        let key = key.verifying_key(signature.header()).map_err(|error| error.to_string())?;
+        jws.check_signature(signature, key).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// The verdict on a case, which both serializations must have: compact, and the same parts in general JSON.
+fn verdict(jws: &Value, key: &Value) -> Result<(), String> {
+    let limits = JsonLimits::default();
+    let Some(compact) = jws.as_str() else {
+        return verify(Jws::parse(jws.to_string().as_bytes(), &limits), key);
+    };
+    let verdict = verify(Jws::parse_compact(compact, &limits), key);
+    if let [protected, payload, signature] = compact.split('.').collect::<Vec<_>>()[..] {
+        let general = json!({ "payload": payload, "signatures": [{ "protected": protected, "signature": signature }] });
+        assert_eq!(verify(Jws::parse(general.to_string().as_bytes(), &limits), key), verdict, "{compact}");
+    }
+    verdict
+}
+
+fn algorithm_of(jws: &Value) -> Option<String> {
+    let protected = jws.as_str()?.split('.').next()?;
+    let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(protected).ok()?).ok()?;
+    Some(header["alg"].as_str()?.to_owned())
+}
+
+/// Whether a modulus has the fingerprint of ROCA (CVE-2017-15361): modulo every small prime a power of 65537.
+fn is_roca(key: &Value) -> bool {
+    let Some(modulus) = key["n"].as_str().and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()) else { return false };
+    let primes = (3..=167_u32).filter(|n| (2..*n).all(|divisor| n % divisor != 0));
+    primes.into_iter().all(|prime| {
+        let remainder = modulus.iter().fold(0, |remainder, byte| (remainder * 256 + u32::from(*byte)) % prime);
+        let mut power = 1;
+        (0..prime).any(|_| {
+            power = power * (65537 % prime) % prime;
+            power == remainder
+        })
+    })
+}
+
+/// What the rules here say of a case, where it is not what the case expects.
+enum Divergence {
+    /// Whatever is expected, it is refused.
+    Refused(&'static str),
+    /// A case that is to be refused is accepted.
+    Accepted(&'static str),
+}
+
+fn divergence(jws: &Value, key: &Value) -> Option<Divergence> {
+    let algorithm = algorithm_of(jws);
+    if algorithm.as_deref().is_some_and(|name| name.starts_with("HS")) {
+        return Some(Divergence::Refused("an HMAC proves no origin: whoever can check it can make it"));
+    }
+    let named = key["alg"].as_str();
+    if named.is_some() && named != algorithm.as_deref() {
+        return Some(Divergence::Refused("the key's alg is another than the signature's (RFC 7517 §4.4)"));
+    }
+    let weak = "a weak key makes right signatures; what they are worth is a report's matter, not a parser's";
+    is_roca(key).then_some(Divergence::Accepted(weak))
+}
+
+/// Judges every case of a file of groups; gives how many agreed and how many diverged for a known reason.
+fn judge(name: &str, file: &Value, keys: fn(&Value) -> Vec<Value>) -> (usize, usize) {
+    let (mut agreed, mut diverged) = (0, 0);
+    for group in file["testGroups"].as_array().unwrap() {
+        for case in group["tests"].as_array().unwrap() {
+            let mut verified = false;
+            let mut reason = None;
+            for key in keys(group) {
+                let accepted = verdict(&case["jws"], &key).is_ok();
+                verified |= accepted;
+                match divergence(&case["jws"], &key) {
+                    Some(Divergence::Refused(why)) => {
+                        assert!(!accepted, "{name} {}: accepted, though {why}", case["tcId"]);
+                        reason = Some(why);
+                    }
+                    Some(Divergence::Accepted(why)) if accepted => reason = Some(why),
+                    _ => {}
+                }
+            }
+            let (valid, what) = (case["result"] == "valid", format!("{name} {} {}", case["tcId"], case["comment"]));
+            if verified == valid {
+                agreed += 1;
+            } else {
+                let reason = reason.unwrap_or_else(|| panic!("{what}: verified {verified}, to be {valid}"));
+                println!("{what}: {reason}");
+                diverged += 1;
+            }
+        }
+    }
+    (agreed, diverged)
+}
+
+#[test]
+fn vectors_wycheproof_jws() {
+    for (name, file) in files("wycheproof", "json_web_signature") {
+        let (agreed, diverged) = judge(&name, &file, |group| vec![group["public"].clone()]);
+        println!("{name}: {agreed} as expected, {diverged} known to differ");
+        assert!(agreed > 100 && diverged < agreed / 50);
+    }
+}
+
+#[test]
+fn vectors_wycheproof_jwk() {
+    for (name, file) in files("wycheproof", "json_web_key") {
+        let keys = |group: &Value| {
+            let set = if group["public"].is_object() { &group["public"] } else { &group["private"] };
+            set["keys"].as_array().unwrap().clone()
+        };
+        let (agreed, diverged) = judge(&name, &file, keys);
+        println!("{name}: {agreed} as expected, {diverged} known to differ");
+        // Sets of symmetric keys have nothing to do here but to be refused.
+        for group in file["testGroups"].as_array().unwrap() {
+            for key in keys(group).iter().filter(|key| key["kty"] == "oct") {
+                assert_eq!(Jwk::of(key).unwrap_err(), JwkError::Kind);
+            }
+        }
+    }
+}
+
+#[test]
+fn vectors_wycheproof_rsa_signatures() {
+    let bytes = |text: &str| -> Vec<u8> {
+        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    };
+    for (name, file) in files("wycheproof", "rsa_signature") {
+        let (mut right, mut wrong) = (0, 0);
+        for group in file["testGroups"].as_array().unwrap() {
+            let hash = match text(group, "sha") {
+                "SHA-256" => Hash::Sha256,
+                "SHA-384" => Hash::Sha384,
+                "SHA-512" => Hash::Sha512,
+                _ => continue,
+            };
+            let key = VerifyingKey::from_spki_der(&bytes(text(group, "publicKeyDer"))).unwrap();
+            let numbers = Jwk::of(&group["keyJwk"]);
+            assert!(numbers.is_ok_and(|jwk| *jwk.key() == key), "{name}: the JWK is another key");
+            for case in group["tests"].as_array().unwrap() {
+                let (message, signature) = (bytes(text(case, "msg")), bytes(text(case, "sig")));
+                let verified = key.check_signature(SignatureAlgorithm::RsaPkcs1(hash), &message, &signature).is_ok();
+                // «Acceptable» is what some accept though it is not what RFC 8017 §9.2 encodes: there is one encoding.
+                assert_eq!(verified, case["result"] == "valid", "{name} {} {}", case["tcId"], case["comment"]);
+                if verified { right += 1 } else { wrong += 1 }
+            }
+        }
+        println!("{name}: {right} right, {wrong} wrong");
+        assert!(right > 0 && wrong > 0);
+    }
+}
+
+/// The signatures of an example in general JSON serialization, each with its key.
+fn example_signatures(example: &Value) -> Vec<(Value, Value)> {
+    let listed = |value: &Value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+    let keys = listed(&example["input"]["key"]);
+    let signatures = example["output"]["json"]["signatures"].as_array().unwrap().clone();
+    assert_eq!(keys.len(), signatures.len());
+    signatures.into_iter().zip(keys).collect()
+}
+
+#[test]
+fn vectors_rfc_7520_signatures() {
+    let mut verified = 0;
+    for (name, example) in files("jose-cookbook", "4_") {
+        let content = text(&example["input"], "payload");
+        // One example detaches its payload, which a vCon never does.
+        let payload = URL_SAFE_NO_PAD.encode(content);
+        for (signature, key) in example_signatures(&example) {
+            let jws = json!({ "payload": payload, "signatures": [signature] });
+            let parsed = Jws::parse(jws.to_string().as_bytes(), &JsonLimits::default());
+            if key["kty"] == "oct" {
+                let refused = matches!(parsed, Err(JwsError::Header(0, HeaderError::ForbiddenAlgorithm(_))));
+                assert!(refused, "{name}: an HMAC is not refused");
+                continue;
+            }
+            let parsed = parsed.unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(parsed.payload(), content.as_bytes(), "{name}");
+            if key["crv"] == "P-521" {
+                // No vCon needs the curve, and one of the backends lacks it.
+                assert_eq!(Jwk::of(&key).unwrap_err(), JwkError::Kind, "{name}");
+                assert_eq!(algorithm(&parsed.signatures()[0].header().algorithm), None, "{name}");
+                continue;
+            }
+            let key = Jwk::of(&key).unwrap();
+            let signature = &parsed.signatures()[0];
+            assert_eq!(parsed.check_signature(signature, key.key()), Ok(()), "{name}");
+            let altered =
+                json!({ "payload": URL_SAFE_NO_PAD.encode(format!("{content}.")), "signatures": jws["signatures"] });
+            let altered = Jws::parse(altered.to_string().as_bytes(), &JsonLimits::default()).unwrap();
+            assert!(altered.check_signature(&altered.signatures()[0], key.key()).is_err(), "{name}");
+            verified += 1;
+        }
+        // With an HMAC among its signatures the whole of it is refused: nobody is to take that one for a signature.
+        let whole = Jws::parse(example["output"]["json"].to_string().as_bytes(), &JsonLimits::default());
+        let symmetric = example_signatures(&example).iter().any(|(_, key)| key["kty"] == "oct");
+        assert_eq!(whole.is_err(), symmetric, "{name}");
+    }
+    println!("{verified} signatures of RFC 7520 verify");
+}
+
+/// Signing gives the example's own signature where the algorithm leaves no choice.
+#[cfg(feature = "server")]
+#[test]
+fn vectors_rfc_7520_reproduced() {
+    use affiant::crypto::{Signer as _, SigningKey};
+    use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef, UintRef};
+    use der::{Encode as _, Sequence};
+
+    /// RFC 8017 §A.1.2.
+    #[derive(Sequence)]
+    struct RsaPrivateKey<'a> {
+        version: u8,
+        n: UintRef<'a>,
+        e: UintRef<'a>,
+        d: UintRef<'a>,
+        p: UintRef<'a>,
+        q: UintRef<'a>,
+        dp: UintRef<'a>,
+        dq: UintRef<'a>,
+        qi: UintRef<'a>,
+    }
+    #[derive(Sequence)]
+    struct AlgorithmIdentifier<'a> {
+        algorithm: ObjectIdentifier,
+        parameters: AnyRef<'a>,
+    }
+    /// RFC 5958 §2.
+    #[derive(Sequence)]
+    struct PrivateKeyInfo<'a> {
+        version: u8,
+        algorithm: AlgorithmIdentifier<'a>,
+        key: &'a OctetStringRef,
+    }
+
+    for (name, example) in files("jose-cookbook", "4_") {
+        if example["reproducible"] != true || example["input"]["key"]["kty"] != "RSA" {
+            continue;
+        }
+        let numbers = ["n", "e", "d", "p", "q", "dp", "dq", "qi"]
+            .map(|number| URL_SAFE_NO_PAD.decode(text(&example["input"]["key"], number)).unwrap());
+        let [n, e, d, p, q, dp, dq, qi] = numbers.each_ref().map(|number| UintRef::new(number).unwrap());
+        let key = RsaPrivateKey { version: 0, n, e, d, p, q, dp, dq, qi }.to_der().unwrap();
+        let algorithm = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+        let algorithm = AlgorithmIdentifier { algorithm, parameters: AnyRef::NULL };
+        let info = PrivateKeyInfo { version: 0, algorithm, key: OctetStringRef::new(&key).unwrap() };
+        let key = SigningKey::from_pkcs8_der(&info.to_der().unwrap()).unwrap();
+        let algorithm = self::algorithm(text(&example["input"], "alg")).unwrap();
+        let signature = key.sign(algorithm, text(&example["signing"], "sig-input").as_bytes()).unwrap();
+        assert_eq!(URL_SAFE_NO_PAD.encode(signature), text(&example["signing"], "sig"), "{name}");
+    }
+}
