@@ -247,11 +247,9 @@ fn vectors_rfc_7520_signatures() {
     println!("{verified} signatures of RFC 7520 verify");
 }
 
-/// Signing gives the example's own signature where the algorithm leaves no choice.
+/// The PKCS#8 of a private RSA key in JWK (RFC 7518 §6.3.2).
 #[cfg(feature = "server")]
-#[test]
-fn vectors_rfc_7520_reproduced() {
-    use affiant::crypto::{Signer as _, SigningKey};
+fn rsa_pkcs8(jwk: &Value) -> Vec<u8> {
     use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef, UintRef};
     use der::{Encode as _, Sequence};
 
@@ -281,20 +279,96 @@ fn vectors_rfc_7520_reproduced() {
         key: &'a OctetStringRef,
     }
 
+    let numbers =
+        ["n", "e", "d", "p", "q", "dp", "dq", "qi"].map(|number| URL_SAFE_NO_PAD.decode(text(jwk, number)).unwrap());
+    let [n, e, d, p, q, dp, dq, qi] = numbers.each_ref().map(|number| UintRef::new(number).unwrap());
+    let key = RsaPrivateKey { version: 0, n, e, d, p, q, dp, dq, qi }.to_der().unwrap();
+    let algorithm = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+    let algorithm = AlgorithmIdentifier { algorithm, parameters: AnyRef::NULL };
+    let info = PrivateKeyInfo { version: 0, algorithm, key: OctetStringRef::new(&key).unwrap() };
+    info.to_der().unwrap()
+}
+
+/// Signing gives the example's own signature where the algorithm leaves no choice.
+#[cfg(feature = "server")]
+#[test]
+fn vectors_rfc_7520_reproduced() {
+    use affiant::crypto::{Signer as _, SigningKey};
+
     for (name, example) in files("jose-cookbook", "4_") {
         if example["reproducible"] != true || example["input"]["key"]["kty"] != "RSA" {
             continue;
         }
-        let numbers = ["n", "e", "d", "p", "q", "dp", "dq", "qi"]
-            .map(|number| URL_SAFE_NO_PAD.decode(text(&example["input"]["key"], number)).unwrap());
-        let [n, e, d, p, q, dp, dq, qi] = numbers.each_ref().map(|number| UintRef::new(number).unwrap());
-        let key = RsaPrivateKey { version: 0, n, e, d, p, q, dp, dq, qi }.to_der().unwrap();
-        let algorithm = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-        let algorithm = AlgorithmIdentifier { algorithm, parameters: AnyRef::NULL };
-        let info = PrivateKeyInfo { version: 0, algorithm, key: OctetStringRef::new(&key).unwrap() };
-        let key = SigningKey::from_pkcs8_der(&info.to_der().unwrap()).unwrap();
+        let key = SigningKey::from_pkcs8_der(&rsa_pkcs8(&example["input"]["key"])).unwrap();
         let algorithm = self::algorithm(text(&example["input"], "alg")).unwrap();
         let signature = key.sign(algorithm, text(&example["signing"], "sig-input").as_bytes()).unwrap();
         assert_eq!(URL_SAFE_NO_PAD.encode(signature), text(&example["signing"], "sig"), "{name}");
+    }
+}
+
+/// RFC 7516 §A.1: RSAES-OAEP and AES-GCM, in general JSON serialization; and no longer with a character altered.
+#[cfg(feature = "server")]
+#[test]
+fn vectors_rfc_7516_appendix_a1() {
+    use affiant::crypto::DecryptingKey;
+    use affiant::jose::{DecryptionError, Jwe};
+
+    let jwk = json!({
+        "n": concat!(
+            "oahUIoWw0K0usKNuOR6H4wkf4oBUXHTxRvgb48E-BVvxkeDNjbC4he8rUWcJoZmds2h7M70imEVhRU5djINXtqllXI4DFqcI",
+            "1DgjT9LewND8MW2Krf3Spsk_ZkoFnilakGygTwpZ3uesH-PFABNIUYpOiN15dsQRkgr0vEhxN92i2asbOenSZeyaxziK72Uw",
+            "xrrKoExv6kc5twXTq4h-QChLOln0_mtUZwfsRaMStPs6mS6XrgxnxbWhojf663tuEQueGC-FCMfra36C9knDFGzKsNa7LZK2",
+            "djYgyD3JR_MB_4NUJW_TqOQtwHYbxevoJArm-L5StowjzGy-_bq6Gw",
+        ),
+        "e": "AQAB",
+        "d": concat!(
+            "kLdtIj6GbDks_ApCSTYQtelcNttlKiOyPzMrXHeI-yk1F7-kpDxY4-WY5NWV5KntaEeXS1j82E375xxhWMHXyvjYecPT9fpw",
+            "R_M9gV8n9Hrh2anTpTD93Dt62ypW3yDsJzBnTnrYu1iwWRgBKrEYY46qAZIrA2xAwnm2X7uGR1hghkqDp0Vqj3kbSCz1XyfC",
+            "s6_LehBwtxHIyh8Ripy40p24moOAbgxVw3rxT_vlt3UVe4WO3JkJOzlpUf-KTVI2Ptgm-dARxTEtE-id-4OJr0h-K-VFs3VS",
+            "ndVTIznSxfyrj8ILL6MG_Uv8YAu7VILSB3lOW085-4qE3DzgrTjgyQ",
+        ),
+        "p": concat!(
+            "1r52Xk46c-LsfB5P442p7atdPUrxQSy4mti_tZI3Mgf2EuFVbUoDBvaRQ-SWxkbkmoEzL7JXroSBjSrK3YIQgYdMgyAEPTPj",
+            "Xv_hI2_1eTSPVZfzL0lffNn03IXqWF5MDFuoUYE0hzb2vhrlN_rKrbfDIwUbTrjjgieRbwC6Cl0",
+        ),
+        "q": concat!(
+            "wLb35x7hmQWZsWJmB_vle87ihgZ19S8lBEROLIsZG4ayZVe9Hi9gDVCOBmUDdaDYVTSNx_8Fyw1YYa9XGrGnDew00J28cRUo",
+            "eBB_jKI1oma0Orv1T9aXIWxKwd4gvxFImOWr3QRL9KEBRzk2RatUBnmDZJTIAfwTs0g68UZHvtc",
+        ),
+        "dp": concat!(
+            "ZK-YwE7diUh0qR1tR7w8WHtolDx3MZ_OTowiFvgfeQ3SiresXjm9gZ5KLhMXvo-uz-KUJWDxS5pFQ_M0evdo1dKiRTjVw_x4",
+            "NyqyXPM5nULPkcpU827rnpZzAJKpdhWAgqrXGKAECQH0Xt4taznjnd_zVpAmZZq60WPMBMfKcuE",
+        ),
+        "dq": concat!(
+            "Dq0gfgJ1DdFGXiLvQEZnuKEN0UUmsJBxkjydc3j4ZYdBiMRAy86x0vHCjywcMlYYg4yoC4YZa9hNVcsjqA3FeiL19rk8g6Qn",
+            "29Tt0cj8qqyFpz9vNDBUfCAiJVeESOjJDZPYHdHY8v1b-o-Z2X5tvLx-TCekf7oxyeKDUqKWjis",
+        ),
+        "qi": concat!(
+            "VIMpMYbPf47dT1w_zDUXfPimsSegnMOA1zTaX7aGk_8urY6R8-ZW1FxU7AlWAyLWybqq6t16VFd7hQd0y6flUK4SlOydB61g",
+            "wanOsXGOAOv82cHq0E3eL4HrtZkUuKvnPrMnsUUFlfUdybVzxyjz9JF_XyaY14ardLSjf4L_FNY",
+        ),
+    });
+    let key = DecryptingKey::from_pkcs8_der(&rsa_pkcs8(&jwk)).unwrap();
+    let encrypted_key = concat!(
+        "OKOawDo13gRp2ojaHV7LFpZcgV7T6DVZKTyKOMTYUmKoTCVJRgckCL9kiMT03JGeipsEdY3mx_etLbbWSrFr05kLzcSr4qKA",
+        "q7YN7e9jwQRb23nfa6c9d-StnImGyFDbSv04uVuxIp5Zms1gNxKKK2Da14B8S4rzVRltdYwam_lDp5XnZAYpQdb76FdIKLaV",
+        "mqgfwX7XWRxv2322i-vDxRfqNzo_tETKzpVLzfiwQyeyPGLBIO56YJ7eObdv0je81860ppamavo35UgoRdbYaBcoh9QcfylQ",
+        "r66oc6vFWXRcZ_ZT2LawVCWTIy3brGPi6UklfCpIMfIjf7iGdXKHzg",
+    );
+    let document = json!({
+        "protected": "eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ",
+        "recipients": [{ "encrypted_key": encrypted_key }],
+        "iv": "48V1_ALb6US04U3b",
+        "ciphertext":
+            "5eym8TW_c8SuK0ltJ3rpYIzOeDQz7TALvtu6UG9oMo4vpzs9tX_EFShS8iB7j6jiSdiwkIr3ajwQzaBtQD_A",
+        "tag": "XFBoMYUZodetZdvTiFvSkQ",
+    });
+    let open =
+        |document: &Value| Jwe::parse(document.to_string().as_bytes(), &JsonLimits::default()).unwrap().decrypt(&key);
+    assert_eq!(open(&document).unwrap(), b"The true sign of intelligence is not knowledge but imagination.");
+    for (name, altered) in [("iv", "48V1_ALb6US04U3c"), ("tag", "YFBoMYUZodetZdvTiFvSkQ")] {
+        let mut document = document.clone();
+        document[name] = altered.into();
+        assert_eq!(open(&document), Err(DecryptionError));
     }
 }

@@ -5,7 +5,11 @@
 
 #[cfg(feature = "server")]
 mod aws_lc;
+#[cfg(feature = "server")]
+mod content;
 mod digest;
+#[cfg(feature = "server")]
+mod key_management;
 mod parts;
 mod rust_crypto;
 #[cfg(feature = "server")]
@@ -19,7 +23,11 @@ use aws_lc as backend;
 #[cfg(not(feature = "server"))]
 use rust_crypto as backend;
 
+#[cfg(feature = "server")]
+pub use content::{ContentAlgorithm, ContentKey, SealedContent};
 pub use digest::{DigestSyntaxError, Sha256, Sha256Digest, Sha512, sha1, sha256, sha384, sha512};
+#[cfg(feature = "server")]
+pub use key_management::{DecryptingKey, EncryptingKey, EncryptionError, OaepHash, unwrap_key, wrap_key};
 #[cfg(feature = "server")]
 pub use seal::{SealError, SealingKey};
 #[cfg(feature = "server")]

@@ -14,8 +14,8 @@ const X5C_CHARACTERS_MAX: usize = 88 * 1024;
 /// Why a header makes its signature unusable: two verifiers could read it in two ways, or it asks for what we do not do.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HeaderError {
-    /// A member has another value in the protected header than in the unprotected one.
-    #[error("header member {0:?} differs between the protected and the unprotected header")]
+    /// A member has another value in one header than in another.
+    #[error("header member {0:?} differs between the headers")]
     Conflict(String),
     /// `crit` is outside the protected header, empty, or names something twice or wrongly (RFC 7515 §4.1.11).
     #[error("crit is not a non-empty list of distinct names in the protected header")]
@@ -57,13 +57,7 @@ pub struct Header {
 
 impl Header {
     pub(super) fn join(protected: &Map<String, Value>, unprotected: &Map<String, Value>) -> Result<Self, HeaderError> {
-        // RFC 7515 §7.2.1 wants the names disjoint; the vCon draft's own example repeats some. Equal copies say the
-        // same thing twice; differing ones are an attack or a defect.
-        for (name, value) in unprotected {
-            if protected.get(name).is_some_and(|signed| signed != value) {
-                return Err(HeaderError::Conflict(name.chars().take(64).collect()));
-            }
-        }
+        check_equal_copies(protected, unprotected)?;
         check_critical(protected, unprotected)?;
         let member = |name: &str| protected.get(name).or_else(|| unprotected.get(name));
         let text = |name: &'static str| match member(name) {
@@ -136,7 +130,19 @@ fn whole_seconds(seconds: f64) -> Option<i64> {
     (seconds.abs() < YEAR_10000).then_some(seconds.floor() as i64)
 }
 
-fn check_critical(protected: &Map<String, Value>, unprotected: &Map<String, Value>) -> Result<(), HeaderError> {
+/// RFC 7515 §7.2.1 and RFC 7516 §7.2.1 want the names disjoint; the vCon draft's own examples repeat some. Equal copies
+/// say the same thing twice; differing ones are an attack or a defect.
+pub(super) fn check_equal_copies(one: &Map<String, Value>, other: &Map<String, Value>) -> Result<(), HeaderError> {
+    match other.iter().find(|(name, value)| one.get(*name).is_some_and(|copy| copy != *value)) {
+        Some((name, _)) => Err(HeaderError::Conflict(name.chars().take(64).collect())),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn check_critical(
+    protected: &Map<String, Value>,
+    unprotected: &Map<String, Value>,
+) -> Result<(), HeaderError> {
     if unprotected.contains_key("crit") {
         return Err(HeaderError::CriticalSyntax);
     }

@@ -90,6 +90,12 @@ impl Jwk {
         Ok(&self.key)
     }
 
+    /// The key, taken out.
+    #[must_use]
+    pub fn into_key(self) -> VerifyingKey {
+        self.key
+    }
+
     /// The key, whatever it may be used for.
     #[must_use]
     pub fn key(&self) -> &VerifyingKey {
