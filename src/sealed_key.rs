@@ -29,16 +29,23 @@ impl ScryptCost {
     const MAX: u8 = 21;
 }
 
+/// Rounds of PBKDF2 that a key file may ask for: sixteen times what OWASP recommends, some seconds.
+const PBKDF2_ROUNDS_MAX: u32 = 10_000_000;
+
 /// Why a sealed key does not open.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum SealedKeyError {
     /// The armour is broken.
+    #[error(transparent)]
     Pem(PemError),
-    /// Not an encrypted PKCS#8 key, or one that asks for more memory than is given.
+    /// Not an encrypted PKCS#8 key, or one that asks for more memory or rounds than are given.
+    #[error("not a PKCS#8 key encrypted with PBES2, or one that asks for too much work")]
     Malformed,
     /// The pass phrase is wrong, or the bytes were changed: encryption cannot tell which.
+    #[error("the key does not open under this pass phrase")]
     Sealed,
     /// The key itself is not one that can sign.
+    #[error(transparent)]
     Unusable(KeyError),
 }
 
@@ -56,16 +63,28 @@ pub(crate) fn seal(pkcs8: &[u8], passphrase: &Zeroizing<String>, cost: ScryptCos
 
 /// Opens the text of a key file that [`seal`] made, or another program.
 pub(crate) fn open(text: &str, passphrase: &Zeroizing<String>) -> Result<SigningKey, SealedKeyError> {
+    let opened = open_pkcs8(text, passphrase)?;
+    SigningKey::from_pkcs8_der(&opened).map_err(SealedKeyError::Unusable)
+}
+
+/// The same, for a key that need not sign: its PKCS#8 encoding. Other programs derive with PBKDF2 too.
+pub(crate) fn open_pkcs8(text: &str, passphrase: &Zeroizing<String>) -> Result<Zeroizing<Vec<u8>>, SealedKeyError> {
     let blocks = pem_blocks(text, LABEL, 1).map_err(SealedKeyError::Pem)?;
     let sealed = blocks.first().and_then(|der| EncryptedPrivateKeyInfoOwned::from_der(der).ok());
     let sealed = sealed.ok_or(SealedKeyError::Malformed)?;
-    let scrypt = sealed.encryption_algorithm.pbes2().and_then(|parameters| parameters.kdf.scrypt());
-    let scrypt = scrypt.ok_or(SealedKeyError::Malformed)?;
-    if scrypt.cost_parameter > 1 << ScryptCost::MAX || scrypt.block_size > 8 || scrypt.parallelization > 4 {
+    let kdf = sealed.encryption_algorithm.pbes2().map(|parameters| &parameters.kdf).ok_or(SealedKeyError::Malformed)?;
+    let bearable = match (kdf.scrypt(), kdf.pbkdf2()) {
+        (Some(scrypt), _) => {
+            scrypt.cost_parameter <= 1 << ScryptCost::MAX && scrypt.block_size <= 8 && scrypt.parallelization <= 4
+        }
+        (None, Some(pbkdf2)) => pbkdf2.iteration_count <= PBKDF2_ROUNDS_MAX,
+        (None, None) => false,
+    };
+    if !bearable {
         return Err(SealedKeyError::Malformed);
     }
     let opened = sealed.decrypt(passphrase.as_bytes()).map_err(|_| SealedKeyError::Sealed)?;
-    SigningKey::from_pkcs8_der(opened.as_bytes()).map_err(SealedKeyError::Unusable)
+    Ok(Zeroizing::new(opened.as_bytes().to_vec()))
 }
 
 #[cfg(test)]
@@ -86,5 +105,28 @@ mod tests {
         *sealed.last_mut().unwrap() ^= 1;
         let flipped = open(&to_pem(LABEL, &sealed), &right).err();
         assert!(matches!(flipped, Some(SealedKeyError::Sealed | SealedKeyError::Unusable(_))));
+    }
+
+    /// What openssl writes unless it is asked for scrypt.
+    #[test]
+    fn opens_what_others_derived_with_pbkdf2_in_bearable_rounds() {
+        let (key, pkcs8) = SigningKey::generate_ed25519();
+        let passphrase = Zeroizing::new("right".to_owned());
+        let text = |rounds: u32| {
+            let iv = random::<16>();
+            let made = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(rounds.min(10), &random::<16>(), iv);
+            let mut parameters = made.unwrap();
+            let encrypted_data = parameters.encrypt(passphrase.as_bytes(), &pkcs8[..]).unwrap();
+            if let pbes2::Kdf::Pbkdf2(pbkdf2) = &mut parameters.kdf {
+                pbkdf2.iteration_count = rounds;
+            }
+            let sealed = EncryptedPrivateKeyInfoOwned {
+                encryption_algorithm: EncryptionScheme::Pbes2(parameters),
+                encrypted_data: der::asn1::OctetString::new(encrypted_data).unwrap(),
+            };
+            to_pem(LABEL, &sealed.to_der().unwrap())
+        };
+        assert_eq!(open(&text(10), &passphrase).unwrap().verifying_key(), key.verifying_key());
+        assert_eq!(open(&text(PBKDF2_ROUNDS_MAX + 1), &passphrase).err(), Some(SealedKeyError::Malformed));
     }
 }
