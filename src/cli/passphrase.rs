@@ -1,8 +1,11 @@
-//! The pass phrase of the keys at rest: from a file or the environment, never from the command line.
+//! The pass phrase of the keys at rest: from a file, the environment or the terminal, never from the command line.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 /// Where the pass phrase is when no file is named.
@@ -28,6 +31,38 @@ impl PassphraseArgs {
         };
         check(text)
     }
+
+    /// The same, or what a person types for the key in `path`.
+    pub(super) fn read_or_ask(&self, path: &Path) -> anyhow::Result<Zeroizing<String>> {
+        if self.passphrase_file.is_none() && std::env::var_os(VARIABLE).is_none() {
+            return check(ask(path).with_context(|| format!("give --passphrase-file or set {VARIABLE}"))?);
+        }
+        self.read()
+    }
+}
+
+/// Asks at the terminal itself, for the standard input may be the document, and shows nothing of the answer.
+fn ask(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty").context("there is no terminal")?;
+    let shown = tcgetattr(&terminal)?;
+    let mut silent = shown.clone();
+    silent.local_modes.remove(LocalModes::ECHO);
+    silent.local_modes.insert(LocalModes::ECHONL);
+    write!(terminal, "pass phrase of {}: ", path.display())?;
+    tcsetattr(&terminal, OptionalActions::Flush, &silent)?;
+    let line = read_line(&mut terminal);
+    tcsetattr(&terminal, OptionalActions::Flush, &shown)?;
+    line
+}
+
+fn read_line(from: &mut impl std::io::Read) -> anyhow::Result<Zeroizing<String>> {
+    let mut line = Zeroizing::new(Vec::with_capacity(PASSPHRASE_BYTES_MAX + 1));
+    let mut byte = Zeroizing::new([0]);
+    // Byte for byte, so that no buffer keeps it.
+    while line.len() <= PASSPHRASE_BYTES_MAX && from.read(&mut *byte)? == 1 && byte[0] != b'\n' {
+        line.push(byte[0]);
+    }
+    Ok(Zeroizing::new(std::str::from_utf8(&line).context("the pass phrase is not UTF-8")?.to_owned()))
 }
 
 /// Reads a pass phrase file; one line break at its end is not part of it.

@@ -153,7 +153,8 @@ fn read_recording(path: &Path) -> anyhow::Result<SuppliedRecording> {
     Ok(SuppliedRecording { name, digests: progress::digests_of(path)?.0 })
 }
 
-fn read_crl(path: &Path) -> anyhow::Result<Vec<u8>> {
+/// Reads a revocation list, PEM or DER.
+pub(super) fn read_crl(path: &Path) -> anyhow::Result<Vec<u8>> {
     let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
     if !bytes.starts_with(b"-----BEGIN") {
         return Ok(bytes);

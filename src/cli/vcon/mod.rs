@@ -1,4 +1,4 @@
-//! `affiant vcon`: reads, writes, checks and changes vCons.
+//! `affiant vcon`: reads, writes, checks, changes, signs and encrypts vCons.
 //!
 //! Every command reads a file or the standard input and writes to the standard output or a file. A document that is
 //! changed keeps every byte that was not; a signed one is never changed.
@@ -6,10 +6,13 @@
 mod amend;
 mod attach;
 mod content;
+mod decrypt;
 mod dialog;
 mod document;
+mod encrypt;
 mod file_name;
 mod fingerprint;
+mod keys;
 mod migrate;
 mod moment;
 mod new;
@@ -17,11 +20,14 @@ mod pack;
 mod party;
 mod redact;
 mod show;
+mod sign;
+mod signatures;
 mod spool;
 mod tag;
 mod unpack;
 mod uuid8;
 mod validate;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -30,41 +36,45 @@ use clap::Subcommand;
 /// vCons: read, write, check, change, sign, encrypt.
 #[derive(Debug, Subcommand)]
 pub enum VconCommand {
-    /// Add an attachment.
-    Attach(Box<attach::AttachCommand>),
-    /// Add an analysis.
-    Analyze(Box<attach::AnalyzeCommand>),
-    /// What was said.
-    Dialog(dialog::DialogCommand),
-    /// Write an older syntax in that of today.
-    Migrate(migrate::MigrateCommand),
-    /// Write a new vCon.
-    New(new::NewCommand),
-    /// Who takes part.
-    Party(party::PartyCommand),
-    /// Print a conversation for people.
-    Show(show::ShowCommand),
-    /// List the rules of the draft that documents do not keep.
-    Validate(validate::ValidateCommand),
-    /// Tags: short words about the conversation, each with a value.
-    Tag(tag::TagCommand),
     /// Write a vCon that amends another one, signed or not, and points back to it.
     ///
     /// The signature is not verified here (affiant verify does that): the payload is copied as it is.
     Amend(amend::AmendCommand),
-    /// Write a vCon without what others may not see, which points back to the whole one.
-    ///
-    /// Whole items leave {} behind, so that every index stays. What refers to a dialog or attachment that is gone is
-    /// refused, since a transcript tells what was said; words inside a recording or a text are yours to take out.
-    Redact(redact::RedactCommand),
+    /// Add an analysis.
+    Analyze(Box<attach::AnalyzeCommand>),
+    /// Add an attachment.
+    Attach(Box<attach::AttachCommand>),
+    /// Decrypt the encrypted form.
+    Decrypt(decrypt::DecryptCommand),
+    /// What was said.
+    Dialog(dialog::DialogCommand),
+    /// Encrypt the signed form for those who may read it.
+    Encrypt(encrypt::EncryptCommand),
     /// Print the content_hash (SHA-512) of files of any size, as a vCon binds them.
     Fingerprint(fingerprint::FingerprintCommand),
+    /// Write an older syntax in that of today.
+    Migrate(migrate::MigrateCommand),
+    /// Write a new vCon.
+    New(new::NewCommand),
     /// Put external content into the document, checked against its hash.
     ///
     /// Content is taken from files, or fetched over HTTPS from the hosts that are allowed: without redirects or proxies,
     /// and from no private network unless told. It is of any size and takes no memory; the rest of the document is
     /// bounded by its 32 MiB. What comes out may be larger than other commands and tools read.
     Pack(pack::PackCommand),
+    /// Who takes part.
+    Party(party::PartyCommand),
+    /// Write a vCon without what others may not see, which points back to the whole one.
+    ///
+    /// Whole items leave {} behind, so that every index stays. What refers to a dialog or attachment that is gone is
+    /// refused, since a transcript tells what was said; words inside a recording or a text are yours to take out.
+    Redact(redact::RedactCommand),
+    /// Print a conversation for people.
+    Show(show::ShowCommand),
+    /// Sign, add a signature, or sign a signed vCon again for the archive.
+    Sign(Box<sign::SignCommand>),
+    /// Tags: short words about the conversation, each with a value.
+    Tag(tag::TagCommand),
     /// Write inline content to files, and put their addresses and hashes in its place.
     ///
     /// Meant is base64url content, of dialogs, analyses and attachments. It is of any size and takes no memory; text,
@@ -72,6 +82,11 @@ pub enum VconCommand {
     Unpack(unpack::UnpackCommand),
     /// Print a version 8 uuid of a domain.
     Uuid8(uuid8::Uuid8Command),
+    /// List the rules of the draft that documents do not keep.
+    Validate(validate::ValidateCommand),
+    /// Say of each signature whether it verifies, and under what. Exit code 0: passed, 1: failed, 2: indeterminate, 3:
+    /// could not run.
+    Verify(verify::VerifyCommand),
 }
 
 impl VconCommand {
@@ -81,21 +96,25 @@ impl VconCommand {
     /// When a file cannot be read or written, or is not what the command needs.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Attach(command) => command.run(),
+            Self::Amend(command) => command.run(),
             Self::Analyze(command) => command.run(),
+            Self::Attach(command) => command.run(),
+            Self::Decrypt(command) => command.run(),
             Self::Dialog(command) => command.run(),
+            Self::Encrypt(command) => command.run(),
+            Self::Fingerprint(command) => command.run(),
             Self::Migrate(command) => command.run(),
             Self::New(command) => command.run(),
-            Self::Party(command) => command.run(),
-            Self::Show(command) => command.run(),
-            Self::Tag(command) => command.run(),
-            Self::Amend(command) => command.run(),
-            Self::Redact(command) => command.run(),
-            Self::Fingerprint(command) => command.run(),
             Self::Pack(command) => command.run().await,
+            Self::Party(command) => command.run(),
+            Self::Redact(command) => command.run(),
+            Self::Show(command) => command.run(),
+            Self::Sign(command) => command.run(),
+            Self::Tag(command) => command.run(),
             Self::Unpack(command) => command.run(),
             Self::Uuid8(command) => command.run(),
             Self::Validate(command) => command.run(),
+            Self::Verify(command) => command.run(),
         }
     }
 }

@@ -1,0 +1,145 @@
+//! What is to be said of the signatures of a record by their keys alone: no path, no time, no ledger.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::keys::PublicKey;
+use crate::clock::format_time;
+use crate::crypto::{SignatureError, VerifyingKey};
+use crate::evidence::{Indication, Record};
+use crate::jose::{Jws, JwsSignature};
+use crate::pki::Certificate;
+
+/// One signature, judged.
+#[derive(Debug, Serialize)]
+pub(super) struct JudgedSignature {
+    /// Which layer it is of: 0 is the outermost.
+    pub(super) layer: usize,
+    /// Its position there.
+    pub(super) position: usize,
+    /// `alg`.
+    pub(super) algorithm: String,
+    /// What follows.
+    #[serde(serialize_with = "indication")]
+    pub(super) indication: Indication,
+    /// What was seen.
+    pub(super) reason: String,
+    /// Whether the signature is right under some key.
+    pub(super) verifies: bool,
+    /// The subject of the certificate that it verifies under.
+    pub(super) certificate: Option<String>,
+    /// `sha256-…` of it.
+    pub(super) thumbprint: Option<String>,
+    /// `iat`, which is a claim.
+    pub(super) claimed_time: Option<String>,
+}
+
+impl JudgedSignature {
+    /// What people call it.
+    pub(super) fn name(&self) -> String {
+        let position = self.position + 1;
+        if self.layer == 0 {
+            format!("signature {position}")
+        } else {
+            format!("signature {position} of layer {}", self.layer)
+        }
+    }
+}
+
+fn indication<S: serde::Serializer>(value: &Indication, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(value.name())
+}
+
+/// Judges every signature of every layer: first with the keys that are given, then with the certificate that the record
+/// carries, or that is among `supplied`.
+pub(super) fn judge(record: &Record, given: &[PublicKey], supplied: &[Vec<u8>]) -> Vec<JudgedSignature> {
+    let layers = record.layers().iter().enumerate();
+    let signatures =
+        layers.flat_map(|(layer, jws)| jws.signatures().iter().enumerate().map(move |at| (layer, jws, at)));
+    signatures
+        .map(|(layer, jws, (position, signature))| {
+            let judgement = Judgement::of(record, jws, signature, given, supplied);
+            let header = signature.header();
+            let time = header.issued_at.and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0));
+            JudgedSignature {
+                layer,
+                position,
+                algorithm: header.algorithm.clone(),
+                indication: judgement.indication,
+                reason: judgement.reason,
+                verifies: judgement.verifies,
+                certificate: judgement.certificate.as_ref().map(|one| one.subject().to_string()),
+                thumbprint: judgement.certificate.as_ref().map(Certificate::thumbprint_url),
+                claimed_time: time.map(format_time),
+            }
+        })
+        .collect()
+}
+
+struct Judgement {
+    indication: Indication,
+    reason: String,
+    verifies: bool,
+    certificate: Option<Certificate>,
+}
+
+impl Judgement {
+    fn of(record: &Record, jws: &Jws, signature: &JwsSignature, given: &[PublicKey], supplied: &[Vec<u8>]) -> Self {
+        let chain = signature.header().signer_chain(supplied);
+        let certificate = chain.first().and_then(|der| Certificate::from_der(der).ok());
+        let verifies = |key: &VerifyingKey| jws.check_signature(signature, key);
+        if given.iter().any(|one| verifies(&one.key) == Ok(())) {
+            return match contradiction(record, signature, certificate.as_ref()) {
+                None => Self::right(Indication::Passed, "verifies with the key that was given", certificate),
+                Some(reason) => Self::right(Indication::Indeterminate, reason, certificate),
+            };
+        }
+        let Some((certificate, key)) = certificate.and_then(|one| one.key().ok().map(Arc::clone).map(|key| (one, key)))
+        else {
+            return match (given.is_empty(), &signature.header().certificates_url) {
+                (false, _) => Self::wrong("does not verify with any key that was given"),
+                (true, Some(address)) => Self::unknown(format!(
+                    "its certificates are at {}, which is not fetched: give them with --certificates",
+                    address.escape_debug()
+                )),
+                (true, None) => Self::unknown("there is no certificate to verify it with: give the key with --key"),
+            };
+        };
+        match verifies(&key) {
+            Ok(()) => {
+                let trust = "verifies under its own certificate, and whether that is to be trusted is not judged";
+                let reason = contradiction(record, signature, Some(&certificate)).unwrap_or(trust);
+                Self::right(Indication::Indeterminate, reason, Some(certificate))
+            }
+            Err(SignatureError::Unsupported) => Self::unknown("its algorithm is not one that is verified here"),
+            Err(error) => Self::wrong(&error.to_string()),
+        }
+    }
+
+    fn right(indication: Indication, reason: &str, certificate: Option<Certificate>) -> Self {
+        Self { indication, reason: reason.into(), verifies: true, certificate }
+    }
+
+    fn wrong(reason: &str) -> Self {
+        Self { indication: Indication::Failed, reason: reason.into(), verifies: false, certificate: None }
+    }
+
+    fn unknown(reason: impl Into<String>) -> Self {
+        Self { indication: Indication::Indeterminate, reason: reason.into(), verifies: false, certificate: None }
+    }
+}
+
+/// What speaks against a signature that is right.
+fn contradiction(record: &Record, signature: &JwsSignature, certificate: Option<&Certificate>) -> Option<&'static str> {
+    let header = signature.header();
+    if !header.algorithm_protected {
+        return Some("verifies, but alg is not in the protected header");
+    }
+    if header.uuid.is_some() && header.uuid.as_deref() != record.vcon().uuid() {
+        return Some("verifies, but the uuid in the header is not the one in the payload");
+    }
+    let named = header.thumbprint.filter(|_| certificate.is_some());
+    (named.as_ref() != certificate.map(Certificate::thumbprint).filter(|_| named.is_some()))
+        .then_some("verifies, but x5t#S256 names another certificate")
+}

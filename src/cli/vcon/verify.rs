@@ -1,0 +1,142 @@
+//! `affiant vcon verify`: the signatures of a vCon, by a key, by their own certificates, or by a trust anchor.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::json;
+
+use super::document::Input;
+use super::keys::{read_certificates, read_public_key};
+use super::signatures::{JudgedSignature, judge};
+use crate::cli::verify::read_crl;
+use crate::clock::{Clock as _, SystemClock};
+use crate::crypto::Sha256Digest;
+use crate::evidence::{Bundle, Indication, Record, RecordError, TrustPolicy, verify};
+use crate::pki::TrustAnchors;
+use crate::server::read_anchors;
+use crate::vcon::VconLimits;
+
+/// What signatures alone cannot say.
+const NOT_JUDGED: [&str; 4] = [
+    "whether the certificates are to be trusted, valid or revoked (--trust judges that)",
+    "when it was signed",
+    "whether it is in a ledger (affiant verify judges that)",
+    "whether recordings are those that were signed (affiant verify --recording judges that)",
+];
+
+/// Say of each signature whether it verifies, and under what. Exit code 0: passed, 1: failed, 2: indeterminate, 3: could
+/// not run.
+#[derive(Debug, Args)]
+pub struct VerifyCommand {
+    #[command(flatten)]
+    input: Input,
+    /// A public key that you trust: PEM, a certificate, or a JWK; may be given again.
+    #[arg(long = "key", value_name = "FILE", conflicts_with = "trust")]
+    keys: Vec<PathBuf>,
+    /// PEM file of anchors that you trust for signers; may be given again.
+    #[arg(long, value_name = "PEM")]
+    trust: Vec<PathBuf>,
+    /// Revocation list, PEM or DER; may be given again. Without one, --trust cannot say that nothing is revoked.
+    #[arg(long = "crl", value_name = "FILE", requires = "trust")]
+    crls: Vec<PathBuf>,
+    /// PEM file of the certificates that an x5u points to, which is never fetched; may be given again.
+    #[arg(long, value_name = "PEM")]
+    certificates: Vec<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl VerifyCommand {
+    /// Verifies and says what was seen.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let bytes = self.input.bytes()?;
+        let mut supplied = Vec::new();
+        for path in &self.certificates {
+            supplied.extend(read_certificates(path)?.iter().map(|one| one.der().to_vec()));
+        }
+        let (indication, text) =
+            if self.trust.is_empty() { self.by_keys(&bytes, &supplied) } else { self.by_anchors(bytes, supplied) }?;
+        std::io::stdout().write_all(text.as_bytes())?;
+        Ok(ExitCode::from(match indication {
+            Indication::Passed => 0,
+            Indication::Failed => 1,
+            Indication::Indeterminate => 2,
+        }))
+    }
+
+    fn by_anchors(&self, bytes: Vec<u8>, certificates: Vec<Vec<u8>>) -> anyhow::Result<(Indication, String)> {
+        let mut anchors = Vec::new();
+        for path in &self.trust {
+            anchors.extend(read_anchors(path)?);
+        }
+        let crls = self.crls.iter().map(|path| read_crl(path)).collect::<anyhow::Result<_>>()?;
+        let digested: Vec<u8> = anchors.iter().flat_map(|anchor| anchor.der()).copied().collect();
+        let policy = TrustPolicy {
+            name: "the command line".into(),
+            digest: Sha256Digest::of(&digested),
+            anchors: TrustAnchors::new(anchors),
+            ..TrustPolicy::nobody()
+        };
+        let bundle = Bundle { certificates, crls, ..Bundle::of_record(bytes) };
+        let report = verify(&bundle, &policy, SystemClock::default().now());
+        let text = if self.json { format!("{}\n", report.to_json()) } else { report.to_text() };
+        Ok((report.verdict.indication, text))
+    }
+
+    fn by_keys(&self, bytes: &[u8], supplied: &[Vec<u8>]) -> anyhow::Result<(Indication, String)> {
+        let keys = self.keys.iter().map(|path| read_public_key(path)).collect::<anyhow::Result<Vec<_>>>()?;
+        let parsed = Record::parse(bytes, &VconLimits::default());
+        let signatures = parsed.as_ref().map_or_else(|_| Vec::new(), |record| judge(record, &keys, supplied));
+        // Every signature counts: the worst is the record's, and what cannot be read is no record.
+        let worst = signatures.iter().map(|signature| signature.indication).max().unwrap_or(Indication::Failed);
+        let text = if self.json {
+            let uuid = parsed.as_ref().ok().and_then(|record| record.vcon().uuid());
+            let error = parsed.as_ref().err().map(RecordError::to_string);
+            let value = json!({
+                "indication": worst.name(), "uuid": uuid, "signatures": signatures, "error": error,
+                "not_judged": NOT_JUDGED,
+            });
+            format!("{}\n", serde_json::to_string_pretty(&value).context("writing JSON")?)
+        } else {
+            in_words(worst, &parsed, &signatures)
+        };
+        Ok((worst, text))
+    }
+}
+
+fn in_words(worst: Indication, parsed: &Result<Record, RecordError>, signatures: &[JudgedSignature]) -> String {
+    let mut text = format!("{}\n", worst.name());
+    match parsed {
+        Err(error) => _ = writeln!(text, "{}", error.to_string().escape_debug()),
+        Ok(record) => {
+            _ = writeln!(text, "vCon {}", record.vcon().uuid().unwrap_or("without a uuid").escape_debug());
+            let beside: Vec<_> =
+                record.layers().iter().flat_map(|jws| jws.other_members()).map(String::as_str).collect();
+            if !beside.is_empty() {
+                _ = writeln!(text, "not signed, and not looked at: {}", beside.join(", ").escape_debug());
+            }
+        }
+    }
+    for one in signatures {
+        _ = writeln!(text, "{} ({}): {}", one.name(), one.algorithm.escape_debug(), one.reason);
+        if let (Some(subject), Some(thumbprint)) = (&one.certificate, &one.thumbprint) {
+            _ = writeln!(text, "    certificate: {} ({thumbprint})", subject.escape_debug());
+        }
+        if let Some(time) = &one.claimed_time {
+            _ = writeln!(text, "    claims to be signed at {time}");
+        }
+    }
+    text.push_str("not judged:\n");
+    for one in NOT_JUDGED {
+        _ = writeln!(text, "    {one}");
+    }
+    text
+}
