@@ -1,4 +1,4 @@
-"""Verifies records with PyPI's vcon library, and has ours judge one that it signs: vcon_python.py AFFIANT CASE..."""
+"""Holds records and `affiant vcon` against PyPI's vcon library, both ways: vcon_python.py AFFIANT CASE..."""
 
 import base64
 import datetime
@@ -10,9 +10,12 @@ import sys
 import tempfile
 
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from vcon import Vcon
 from vcon.dialog import Dialog
 from vcon.party import Party
+
+from signers import SIGNING, Signers, flip
 
 logging.disable(logging.CRITICAL)
 failed = 0
@@ -29,12 +32,6 @@ def verifies(record, key):
         return Vcon.build_from_json(json.dumps(record)).verify(key)
     except Exception:  # noqa: BLE001 - the library has no error of its own
         return False
-
-
-def flip(text):
-    """Another character in the middle of a base64url text: other bits, the same form."""
-    middle = len(text) // 2
-    return text[:middle] + ("B" if text[middle] == "A" else "A") + text[middle + 1 :]
 
 
 for case in map(pathlib.Path, sys.argv[2:]):
@@ -63,4 +60,31 @@ with tempfile.TemporaryDirectory() as folder:
     verdict = json.loads(ours.stdout)["verdict"] if ours.stdout else {}
     check("a record that it signed, without a certificate, is INDETERMINATE (NO_SIGNING_CERTIFICATE_FOUND) here",
           ours.returncode == 2 and verdict["sub_indication"] == "NO_SIGNING_CERTIFICATE_FOUND")
+
+# What affiant vcon signs: it looks at the first signature and asks for the key.
+signers = Signers(sys.argv[1])
+options = [[], ["--gzip"], ["--dialect", "draft"], ["--x5u", "https://pki.example/chain.pem"]]
+for key, algorithm, alg in SIGNING:
+    for more in options:
+        record = json.loads(signers.signed(key, *algorithm, *more))
+        what = f"{alg} {' '.join(more)} of affiant vcon sign"
+        check(f"{what} verifies", verifies(record, signers.public_pem(key)))
+        record["payload"] = flip(record["payload"])
+        check(f"{what}, altered, is refused", not verifies(record, signers.public_pem(key)))
+signers.write("one.json", signers.signed("rsa"))
+check("a record with a signature added verifies", verifies(json.loads(signers.signed("p256", "--add", document="one.json")), signers.public_pem("rsa")))
+check("a renewed record verifies", verifies(json.loads(signers.signed("rsa", "--renew", document="one.json")), signers.public_pem("rsa")))
+
+# What it signs has clear members beside the payload and no certificate: the key has to be given.
+signers.write("foreign.json", foreign.to_json())
+pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+signers.write("foreign.pub", pem)
+code, said = signers.run("verify", "foreign.json", "--key", "foreign.pub")
+check("a record that it signed verifies here with its key", code == 0 and b"not signed, and not looked at: " in said)
+check("and is indeterminate without", signers.run("verify", "foreign.json")[0] == 2)
+check("and fails with another", signers.run("verify", "foreign.json", "--key", "rsa.pub")[0] == 1)
+altered = json.loads(foreign.to_json())
+altered["payload"] = flip(altered["payload"])
+signers.write("altered.json", json.dumps(altered))
+check("and fails when it is altered", signers.run("verify", "altered.json", "--key", "foreign.pub")[0] == 1)
 sys.exit(1 if failed else 0)
