@@ -20,7 +20,7 @@ use affiant::issuance::{Caller, Issuance, Wait};
 use affiant::jose::NewSignature;
 use affiant::server::config::Config;
 use affiant::server::{AppState, Running, StartOptions, run};
-use affiant::vcon::{ContentHash, VconBuilder, uuid8};
+use affiant::vcon::{ContentHash, NewAnalysis, NewContent, NewDialog, NewParty, VconBuilder, uuid8};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -159,20 +159,19 @@ impl Calls {
 /// Two parties, a recording by its hash, a transcript of 12 turns.
 fn call(uuid: uuid::Uuid, start: DateTime<Utc>) -> Vec<u8> {
     let mut builder = VconBuilder::new(uuid, start);
-    let agent = builder.party_object(json!({ "name": "Dana", "tel": "+12025550100", "role": "agent" }));
+    let agent = builder.add_party(NewParty::named("Dana").tel("+12025550100").member("role", "agent"));
     let caller = builder.party("Robin", "tel:+12025550101");
     let hash = ContentHash::of(b"recording");
-    builder.recording(start, 61.5, &[agent, caller], "audio/wav", "https://rec.example/1.wav", &hash);
+    let content = NewContent::external("https://rec.example/1.wav", &hash).mediatype("audio/wav");
+    builder.add_dialog(NewDialog::recording(start, content).parties(&[agent, caller]).lasted(61.5));
     let said = |turn: u64| match turn {
         0 => "Good morning, this is Dana from Bench Ltd. This call is being recorded.".to_owned(),
         10 => "Is there anything else I can do for you today?".to_owned(),
         turn => format!("Turn {turn} of a call, with about as many words as people say in a turn of a call."),
     };
     let segments: Vec<_> = (0..12).map(|turn| json!({ "speaker": turn % 2, "text": said(turn) })).collect();
-    builder.analysis(json!({
-        "type": "transcript", "dialog": 0, "vendor": "bench", "mediatype": "application/json",
-        "encoding": "json", "body": { "segments": segments },
-    }));
+    let transcript = NewContent::json(json!({ "segments": segments }));
+    builder.add_analysis(NewAnalysis::new("transcript", "bench", transcript).of_dialogs(&[0]));
     builder.build().to_bytes()
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use affiant::crypto::{KeySize, Signer as _, SigningKey};
 use affiant::jose::{Jws, NewSignature};
 use affiant::json::JsonLimits;
-use affiant::vcon::{Vcon, VconBuilder, VconLimits, uuid8, validate};
+use affiant::vcon::{NewContent, NewDialog, Vcon, VconBuilder, VconLimits, uuid8, validate};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
@@ -100,7 +100,8 @@ fn build(now: DateTime<Utc>) -> Vec<u8> {
     let mut builder = VconBuilder::new(uuid8("bench.example", now), now);
     let parties = [builder.party("Dana", "tel:+12025550100"), builder.party("Robin", "tel:+12025550101")];
     for turn in 0..10 {
-        builder.text(now, parties[turn % 2], "About as many words as people say in a turn of a call.");
+        let said = NewContent::text("About as many words as people say in a turn of a call.");
+        builder.add_dialog(NewDialog::text(now, said).parties(&[parties[turn % 2]]));
     }
     builder.build().to_bytes()
 }

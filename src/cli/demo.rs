@@ -23,7 +23,9 @@ use crate::evidence::{Bundle, Indication, SubIndication, SuppliedRecording, Vali
 use crate::issuance::{Caller, Issuance, Wait};
 use crate::server::config::Config;
 use crate::server::{AppState, Running, StartOptions, log_key, run};
-use crate::vcon::{ContentDigests, ContentHash, Vcon, VconBuilder, uuid8};
+use crate::vcon::{
+    ContentDigests, ContentHash, NewAnalysis, NewContent, NewDialog, NewParty, Vcon, VconBuilder, uuid8,
+};
 use crate::witness::{WitnessDir, WitnessSettings};
 
 /// The scorecard of the demo.
@@ -335,18 +337,21 @@ fn sample_calls(now: DateTime<Utc>) -> Vec<Call> {
             let start = now - TimeDelta::minutes(i64::from(number) * 7);
             let recording = recording(number, turns.len());
             let mut builder = VconBuilder::new(uuid8("demo.affiant.example", start), start);
-            let agent = builder.party_object(json!({ "name": "Dana", "tel": "+12025550100", "role": "agent" }));
+            let agent = builder.add_party(NewParty::named("Dana").tel("+12025550100").member("role", "agent"));
             let caller = builder.party("Robin", "tel:+12025550101");
             let seconds = recording.len() as f64 / f64::from(SAMPLE_RATE * 2);
             let url = format!("https://recordings.affiant.example/{number}.wav");
             let hash = ContentHash::of(&recording);
-            builder.recording(start, (seconds * 100.0).round() / 100.0, &[agent, caller], "audio/wav", &url, &hash);
+            let content = NewContent::external(&url, &hash).mediatype("audio/wav");
+            builder.add_dialog(
+                NewDialog::recording(start, content)
+                    .parties(&[agent, caller])
+                    .lasted((seconds * 100.0).round() / 100.0),
+            );
             let segments: Vec<_> =
                 turns.iter().map(|(party, text)| json!({ "speaker": party, "text": text })).collect();
-            builder.analysis(json!({
-                "type": "transcript", "dialog": 0, "vendor": "demo", "mediatype": "application/json",
-                "encoding": "json", "body": { "segments": segments },
-            }));
+            let transcript = NewContent::json(json!({ "segments": segments }));
+            builder.add_analysis(NewAnalysis::new("transcript", "demo", transcript).of_dialogs(&[0]));
             Call { title, vcon: builder.build(), recording }
         })
         .collect()

@@ -1,26 +1,27 @@
-//! A new vCon, member by member.
+//! A new vCon, part by part.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{ContentHash, SYNTAX, Vcon};
+use super::{ContentHash, NewParty, SYNTAX, Vcon};
 use crate::clock::format_time;
 
 /// Builds a vCon of syntax 0.4.0.
 ///
 /// ```
 /// use affiant::clock::parse_time;
-/// use affiant::vcon::{ContentHash, VconBuilder, uuid8};
+/// use affiant::vcon::{ContentHash, NewContent, NewDialog, VconBuilder, uuid8};
 ///
 /// let now = parse_time("2026-07-01T12:00:00Z").unwrap();
 /// let mut builder = VconBuilder::new(uuid8("example.com", now), now);
 /// let agent = builder.party("Agent", "tel:+12025550100");
 /// let caller = builder.party("Caller", "tel:+12025550101");
-/// builder.recording(
-///     now, 12.5, &[agent, caller], "audio/wav", "https://recordings.example.com/1.wav", &ContentHash::of(b"RIFF"),
+/// let recording = NewContent::external("https://recordings.example.com/1.wav", &ContentHash::of(b"RIFF"));
+/// builder.add_dialog(
+///     NewDialog::recording(now, recording.mediatype("audio/x-wav")).parties(&[agent, caller]).lasted(12.5),
 /// );
-/// builder.text(now, caller, "Hello?");
+/// builder.add_dialog(NewDialog::text(now, NewContent::text("Hello?")).parties(&[caller]));
 /// assert_eq!(builder.build().dialogs().len(), 2);
 /// ```
 #[derive(Debug, Clone)]
@@ -44,72 +45,62 @@ impl VconBuilder {
     }
 
     /// Sets a member at the top level.
-    pub fn member(&mut self, name: &str, value: Value) -> &mut Self {
-        self.document.insert(name.into(), value);
+    pub fn member(&mut self, name: &str, value: impl Into<Value>) -> &mut Self {
+        self.document.insert(name.into(), value.into());
         self
+    }
+
+    /// Sets what the conversation is about.
+    pub fn subject(&mut self, subject: &str) -> &mut Self {
+        self.member("subject", subject)
+    }
+
+    /// Names an extension whose members are used.
+    pub fn extension(&mut self, name: &str) -> &mut Self {
+        self.name("extensions", name)
+    }
+
+    /// Names an extension without which the vCon must not be processed.
+    pub fn critical(&mut self, name: &str) -> &mut Self {
+        self.name("extensions", name).name("critical", name)
+    }
+
+    /// Points back to the vCon that this one amends.
+    pub fn amends(&mut self, uuid: &str) -> &mut Self {
+        self.member("amended", json!({ "uuid": uuid }))
+    }
+
+    /// Points back to the vCon that this one amends, which is kept at an HTTPS URL.
+    pub fn amends_at(&mut self, uuid: &str, url: &str, hash: &ContentHash) -> &mut Self {
+        self.member("amended", json!({ "uuid": uuid, "url": url, "content_hash": hash.to_string() }))
     }
 
     /// Adds a party by name and URI (`tel:`, `mailto:`, `sip:`, `did:`) and gives its index.
     pub fn party(&mut self, name: &str, uri: &str) -> usize {
-        let mut party = json!({ "name": name });
-        let (member, value) = match uri.split_once(':') {
-            Some(("tel", number)) => ("tel", number),
-            Some(("mailto", address)) => ("mailto", address),
-            Some(("did", _)) => ("did", uri),
-            _ => ("sip", uri),
-        };
-        party[member] = value.into();
-        self.party_object(party)
+        self.add_party(NewParty::named(name).reached_at(uri))
     }
 
-    /// Adds a party as it is and gives its index.
-    pub fn party_object(&mut self, party: Value) -> usize {
-        self.parties.push(party);
-        self.parties.len() - 1
+    /// Adds a party and gives its index.
+    pub fn add_party(&mut self, party: impl Into<Map<String, Value>>) -> usize {
+        push(&mut self.parties, party.into())
     }
 
-    /// Adds a recording that is kept elsewhere, bound by its hash. `duration` is in seconds.
-    pub fn recording(
-        &mut self,
-        start: DateTime<Utc>,
-        duration: f64,
-        parties: &[usize],
-        mediatype: &str,
-        url: &str,
-        hash: &ContentHash,
-    ) -> &mut Self {
-        self.dialogs.push(json!({
-            "type": "recording", "start": format_time(start), "duration": duration, "parties": parties,
-            "mediatype": mediatype, "url": url, "content_hash": hash.to_string(),
-        }));
-        self
+    /// Adds a dialog and gives its index.
+    pub fn add_dialog(&mut self, dialog: impl Into<Map<String, Value>>) -> usize {
+        push(&mut self.dialogs, dialog.into())
     }
 
-    /// Adds a text dialog.
-    pub fn text(&mut self, start: DateTime<Utc>, party: usize, text: &str) -> &mut Self {
-        self.dialogs.push(json!({
-            "type": "text", "start": format_time(start), "parties": party,
-            "mediatype": "text/plain", "body": text, "encoding": "none",
-        }));
-        self
+    /// Adds an analysis and gives its index.
+    pub fn add_analysis(&mut self, analysis: impl Into<Map<String, Value>>) -> usize {
+        push(&mut self.analyses, analysis.into())
     }
 
-    /// Adds an analysis.
-    pub fn analysis(&mut self, analysis: Value) -> &mut Self {
-        self.analyses.push(analysis);
-        self
-    }
-
-    /// Adds an attachment.
-    pub fn attachment(&mut self, attachment: Value) -> &mut Self {
-        self.attachments.push(attachment);
-        self
+    /// Adds an attachment and gives its index.
+    pub fn add_attachment(&mut self, attachment: impl Into<Map<String, Value>>) -> usize {
+        push(&mut self.attachments, attachment.into())
     }
 
     /// The vCon.
-    ///
-    /// # Panics
-    /// When an analysis, attachment or party that was added is not an object: our own bug.
     #[must_use]
     pub fn build(mut self) -> Vcon {
         let lists = [
@@ -119,9 +110,23 @@ impl VconBuilder {
             ("attachments", self.attachments),
         ];
         for (name, list) in lists {
-            assert!(list.iter().all(Value::is_object), "{name} holds objects");
             self.document.insert(name.into(), list.into());
         }
         Vcon::from_document(self.document)
     }
+
+    fn name(&mut self, list: &str, name: &str) -> &mut Self {
+        let names = self.document.entry(list).or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(names) = names
+            && !names.iter().any(|known| known == name)
+        {
+            names.push(name.into());
+        }
+        self
+    }
+}
+
+fn push(list: &mut Vec<Value>, item: Map<String, Value>) -> usize {
+    list.push(Value::Object(item));
+    list.len() - 1
 }

@@ -227,23 +227,23 @@ impl Vcon {
     }
 
     /// Adds a party and gives its index.
-    pub fn add_party(&mut self, party: Map<String, Value>) -> usize {
-        self.push("parties", party)
+    pub fn add_party(&mut self, party: impl Into<Map<String, Value>>) -> usize {
+        self.push("parties", party.into())
     }
 
     /// Adds a dialog and gives its index.
-    pub fn add_dialog(&mut self, dialog: Map<String, Value>) -> usize {
-        self.push("dialog", dialog)
+    pub fn add_dialog(&mut self, dialog: impl Into<Map<String, Value>>) -> usize {
+        self.push("dialog", dialog.into())
     }
 
     /// Adds an analysis and gives its index.
-    pub fn add_analysis(&mut self, analysis: Map<String, Value>) -> usize {
-        self.push("analysis", analysis)
+    pub fn add_analysis(&mut self, analysis: impl Into<Map<String, Value>>) -> usize {
+        self.push("analysis", analysis.into())
     }
 
     /// Adds an attachment and gives its index.
-    pub fn add_attachment(&mut self, attachment: Map<String, Value>) -> usize {
-        self.push("attachments", attachment)
+    pub fn add_attachment(&mut self, attachment: impl Into<Map<String, Value>>) -> usize {
+        self.push("attachments", attachment.into())
     }
 
     /// The members of a party, to be changed.

@@ -10,6 +10,7 @@ mod content;
 mod document;
 mod form;
 mod migrate;
+mod parts;
 mod place;
 mod redact;
 mod skeleton;
@@ -26,6 +27,10 @@ pub use content::{
 pub use document::{Attachment, Dialog, Party, Vcon, VconError};
 pub use form::{Form, GzipError, inflate};
 pub use migrate::{Change, migrate};
+pub use parts::{
+    CivicAddress, Disposition, NewAnalysis, NewAttachment, NewContent, NewDialog, NewParty, PartyEvent, PartyKind,
+    Session, Transfer,
+};
 pub use place::Place;
 pub use redact::{RedactError, References, Removal, redact};
 pub use skeleton::{Piece, Skeleton, SkeletonError, SkeletonReader};

@@ -21,7 +21,7 @@ use affiant::ledger::{AuditError, AuditSummary, DirectorySource, audit};
 use affiant::server::config::Config;
 use affiant::server::{AppState, Running, StartOptions};
 use affiant::tlog::VerifierKey;
-use affiant::vcon::{ContentHash, VconBuilder};
+use affiant::vcon::{ContentHash, NewContent, NewDialog, VconBuilder};
 use chrono::Utc;
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -589,14 +589,15 @@ pub(crate) fn builder(n: u64) -> VconBuilder {
     let agent = builder.party("Agent", "tel:+12025550100");
     let caller = builder.party("Caller", "tel:+12025550101");
     let (url, hash) = (format!("https://recordings.example.com/{n}.wav"), ContentHash::of(RECORDING));
-    builder.recording(start, 12.5, &[agent, caller], "audio/wav", &url, &hash);
+    let content = NewContent::external(&url, &hash).mediatype("audio/wav");
+    builder.add_dialog(NewDialog::recording(start, content).parties(&[agent, caller]).lasted(12.5));
     for (party, text) in [
         (agent, "Hello, this is Robin from Example. The call is being recorded."),
         (caller, "Hello Robin, I would like to know when you are open."),
         (agent, "From nine to five. Anything else that I can do for you?"),
         (caller, "No, thank you."),
     ] {
-        builder.text(start, party, text);
+        builder.add_dialog(NewDialog::text(start, NewContent::text(text)).parties(&[party]));
     }
     builder
 }

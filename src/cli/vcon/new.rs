@@ -35,7 +35,7 @@ impl NewCommand {
         };
         let mut builder = VconBuilder::new(uuid8(&self.domain, now), now);
         if let Some(subject) = &self.subject {
-            builder.member("subject", subject.as_str().into());
+            builder.subject(subject);
         }
         for party in &self.parties {
             let (name, uri) = party.split_once('=').with_context(|| format!("--party {party:?} is not NAME=URI"))?;
