@@ -8,7 +8,7 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
 use zeroize::Zeroizing;
 
-use super::{SealError, equal_in_constant_time, random};
+use super::{ContentAlgorithm, SealError, SealedContent, equal_in_constant_time, random};
 
 /// Bytes of an AES block, and of the initialization vector of CBC.
 const BLOCK_BYTES: usize = 16;
@@ -16,38 +16,6 @@ const BLOCK_BYTES: usize = 16;
 const CBC_TAG_BYTES: usize = 32;
 /// Bytes of the tag of A256GCM (RFC 7518 §5.3).
 const GCM_TAG_BYTES: usize = 16;
-
-/// An algorithm for content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ContentAlgorithm {
-    /// AES-256 in CBC mode, then HMAC-SHA-512 (RFC 7518 §5.2.5).
-    #[default]
-    A256CbcHs512,
-    /// AES-256 in Galois/counter mode (RFC 7518 §5.3).
-    A256Gcm,
-}
-
-impl ContentAlgorithm {
-    /// Bytes of its key.
-    #[must_use]
-    pub fn key_bytes(self) -> usize {
-        match self {
-            Self::A256CbcHs512 => 64,
-            Self::A256Gcm => 32,
-        }
-    }
-}
-
-/// Content, encrypted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedContent {
-    /// The initialization vector.
-    pub iv: Vec<u8>,
-    /// The content.
-    pub ciphertext: Vec<u8>,
-    /// The authentication tag.
-    pub tag: Vec<u8>,
-}
 
 /// A content encryption key.
 pub struct ContentKey {

@@ -8,21 +8,12 @@ use aws_lc_rs::rsa::{
 };
 use zeroize::Zeroizing;
 
-use super::{KeyError, KeyKind, VerifyingKey};
+use super::{KeyError, KeyKind, OaepHash, VerifyingKey};
 
 /// Bytes that AES key wrap adds (RFC 3394 §2.2.1).
 const WRAP_OVERHEAD: usize = 8;
 /// Bytes of the largest key that is ever unwrapped: two of AES-256.
 const KEY_BYTES_MAX: usize = 64;
-
-/// The hash inside of RSAES-OAEP, and of its mask (RFC 8017 §7.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OaepHash {
-    /// SHA-1, of which OAEP needs no more than what it still has (RFC 8017 §B.1).
-    Sha1,
-    /// SHA-256.
-    Sha256,
-}
 
 impl OaepHash {
     fn native(self) -> &'static OaepAlgorithm {

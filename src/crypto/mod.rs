@@ -8,6 +8,7 @@ mod aws_lc;
 #[cfg(feature = "server")]
 mod content;
 mod digest;
+mod encryption;
 #[cfg(feature = "server")]
 mod key_management;
 mod parts;
@@ -24,10 +25,11 @@ use aws_lc as backend;
 use rust_crypto as backend;
 
 #[cfg(feature = "server")]
-pub use content::{ContentAlgorithm, ContentKey, SealedContent};
+pub use content::ContentKey;
 pub use digest::{DigestSyntaxError, Sha256, Sha256Digest, Sha512, sha1, sha256, sha384, sha512};
+pub use encryption::{ContentAlgorithm, OaepHash, SealedContent};
 #[cfg(feature = "server")]
-pub use key_management::{DecryptingKey, EncryptingKey, EncryptionError, OaepHash, unwrap_key, wrap_key};
+pub use key_management::{DecryptingKey, EncryptingKey, EncryptionError, unwrap_key, wrap_key};
 #[cfg(feature = "server")]
 pub use seal::{SealError, SealingKey};
 #[cfg(feature = "server")]

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(feature = "server")]
 use zeroize::Zeroizing;
 
-use crate::crypto::{ContentAlgorithm, KeyKind, Sha256};
+#[cfg(feature = "server")]
+use crate::crypto::Sha256;
+use crate::crypto::{ContentAlgorithm, KeyKind};
 
 /// An algorithm that a content key is encrypted with. No password, no symmetric key, no RSAES-PKCS1-v1_5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,10 +100,12 @@ pub(super) struct AgreementParties {
 }
 
 /// The wrapping key that an agreed secret gives: the Concat KDF in one round of SHA-256 (RFC 7518 §4.6.2).
+#[cfg(feature = "server")]
 pub(super) fn agreed_key(secret: &[u8], parties: &AgreementParties) -> Zeroizing<[u8; 32]> {
     concat_kdf(secret, KeyAlgorithm::EcdhEsA256Kw.name(), parties, 256)
 }
 
+#[cfg(feature = "server")]
 fn concat_kdf(secret: &[u8], algorithm: &str, parties: &AgreementParties, key_bits: u32) -> Zeroizing<[u8; 32]> {
     let mut digest = Sha256::default();
     digest.update(&1_u32.to_be_bytes());
@@ -115,6 +120,7 @@ fn concat_kdf(secret: &[u8], algorithm: &str, parties: &AgreementParties, key_bi
 }
 
 #[cfg(test)]
+#[cfg(feature = "server")]
 mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,18 +1,16 @@
 //! JWS and JWE in general JSON serialization (RFC 7515 §7.2.1, RFC 7516 §7.2.1): parse, verify, sign, encrypt, decrypt.
 //!
 //! Bytes are never re-serialized: a signature is checked over the characters that were received. Header rules that tell
-//! an honest signature from a crafted one are kept here; what a certificate is worth is `pki`'s question. Encryption
-//! takes private keys and randomness, so it is there with the feature `server` alone.
+//! an honest signature from a crafted one are kept here; what a certificate is worth is `pki`'s question. Encrypting
+//! and decrypting take private keys and randomness, so they are there with the feature `server` alone.
 
 mod algorithm;
 #[cfg(feature = "server")]
 mod encrypt;
 mod header;
-#[cfg(feature = "server")]
 mod jwe;
 mod jwk;
 mod jws;
-#[cfg(feature = "server")]
 mod key_algorithm;
 mod sign;
 mod splice;
@@ -22,9 +20,9 @@ pub use algorithm::{SigningAlgorithm, UnknownAlgorithm, algorithm};
 pub use encrypt::{EncryptError, NewEncryption, NewRecipient};
 pub use header::{Header, HeaderError};
 #[cfg(feature = "server")]
-pub use jwe::{DecryptionError, Jwe, JweError, RECIPIENTS_MAX, Recipient, UuidMismatch};
+pub use jwe::DecryptionError;
+pub use jwe::{Jwe, JweError, RECIPIENTS_MAX, Recipient, UuidMismatch};
 pub use jwk::{Jwk, JwkError, point_members};
 pub use jws::{Jws, JwsError, JwsSignature, SIGNATURES_MAX};
-#[cfg(feature = "server")]
 pub use key_algorithm::{KeyAlgorithm, UnknownEncryption, content_algorithm, content_algorithm_name};
 pub use sign::{CertificatesBy, Compression, Dialect, NewSignature, SignError, SigningOptions, draft_dialect, gzip};

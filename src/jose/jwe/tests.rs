@@ -1,9 +1,10 @@
 //! Documents that open, and the ways in which they do not.
 
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::*;
-use crate::crypto::{EncryptingKey, KeySize, Signer as _, SigningKey};
+use crate::crypto::{DecryptingKey, EncryptingKey, KeySize, Signer as _, SigningKey};
 use crate::jose::{Compression, EncryptError, NewEncryption, NewRecipient, gzip};
 
 const UUID: &str = "01909c6e-0000-8000-8000-000000000000";
