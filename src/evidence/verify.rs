@@ -97,7 +97,8 @@ impl Verifier {
     fn unreadable_verdict(&self, bundle: &Bundle, error: &RecordError) -> Verdict {
         let altered = Jws::parse(&bundle.record, &self.limits.json).is_ok_and(|jws| {
             jws.signatures().iter().any(|signature| {
-                let leaf = signature.header().certificates.first().and_then(|der| Certificate::from_der(der).ok());
+                let chain = signature.header().signer_chain(&bundle.certificates);
+                let leaf = chain.first().and_then(|der| Certificate::from_der(der).ok());
                 let key = leaf.as_ref().and_then(|leaf| leaf.key().ok());
                 key.is_some_and(|key| jws.check_signature(signature, key) == Err(SignatureError::Wrong))
             })
@@ -229,7 +230,11 @@ impl Verifier {
         let header = signature.header();
         // 2
         let Some(signer) = signer else {
-            return Verdict::indeterminate(S::NoSigningCertificateFound, "the record carries no certificate");
+            let reason = match header.certificates_url {
+                Some(_) => "the certificates are at an x5u, which is not fetched, and were not supplied",
+                None => "the record carries no certificate",
+            };
+            return Verdict::indeterminate(S::NoSigningCertificateFound, reason);
         };
         let leaf = match &signer.leaf {
             Ok(leaf) => leaf,
