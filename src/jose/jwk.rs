@@ -32,6 +32,25 @@ pub enum JwkError {
 }
 
 /// A public key and what it may be used for. Members that say nothing of that are ignored, private ones too.
+///
+/// ```
+/// use affiant::jose::{Jwk, Jws};
+/// use affiant::json::JsonLimits;
+///
+/// // RFC 8037 §A.2 and §A.4.
+/// let limits = JsonLimits::default();
+/// let key = br#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+/// let key = Jwk::parse(key, &limits).unwrap();
+/// let jws = Jws::parse_compact(
+///     "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhij\
+///      cNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
+///     &limits,
+/// )
+/// .unwrap();
+/// let signature = &jws.signatures()[0];
+/// jws.check_signature(signature, key.verifying_key(signature.header()).unwrap()).unwrap();
+/// assert_eq!(jws.payload(), b"Example of Ed25519 signing");
+/// ```
 #[derive(Debug)]
 pub struct Jwk {
     key: VerifyingKey,
