@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use affiant::clock::parse_time;
 use affiant::crypto::{ContentAlgorithm, DecryptingKey, EncryptingKey, Signer as _, SigningKey};
 use affiant::jose::{
-    Compression, Jwe, Jwk, Jws, KeyAlgorithm, NewEncryption, NewRecipient, NewSignature, SigningAlgorithm,
+    Compression, Dialect, Jwe, Jwk, Jws, KeyAlgorithm, NewEncryption, NewRecipient, NewSignature, SigningAlgorithm,
     SigningOptions, point_members,
 };
 use affiant::json::JsonLimits;
@@ -35,7 +35,8 @@ static DOCUMENTS: LazyLock<Documents> = LazyLock::new(|| {
     let recipient = NewRecipient { key: &key, algorithm: KeyAlgorithm::EcdhEsA256Kw, thumbprint: Some([1; 32]) };
     let encrypted = [ContentAlgorithm::A256CbcHs512, ContentAlgorithm::A256Gcm].into_iter().flat_map(|content| {
         [&[recipient][..], &[recipient, recipient]].map(|recipients| {
-            let new = NewEncryption { recipients, content, compression: Compression::None, uuid: Some("u") };
+            let (compression, dialect) = (Compression::None, Dialect::Rfc7515);
+            let new = NewEncryption { recipients, content, compression, dialect, uuid: Some("u") };
             new.encrypt(CONTENT, &limits).unwrap()
         })
     });

@@ -286,6 +286,7 @@ fn encrypts_for_each_recipient_and_gives_back_every_byte() {
     for options in [
         "--to rsa.pem",
         "--to rsa.pub --key-algorithm RSA-OAEP-256 --content-algorithm A256GCM",
+        "--to rsa.pem --dialect draft",
         "--to p256.pub --to rsa.pem --gzip",
     ] {
         folder.done(&format!("encrypt signed.json {options} --output secret.json"));
@@ -327,4 +328,33 @@ fn what_is_not_signed_is_encrypted_only_when_that_is_said() {
     folder.refused("encrypt vcon.json --unsigned-too --to rsa.pub --key-algorithm RSA1_5", "RSA-OAEP");
     folder.refused("encrypt vcon.json --unsigned-too --to rsa.pub --content-algorithm A128GCM", "A256GCM");
     folder.refused("encrypt vcon.json --unsigned-too", "--to");
+}
+
+/// The draft's own signed example, as it is, altered, signed by another too, and encrypted.
+#[test]
+fn vectors_the_drafts_signed_example() {
+    let data = std::env::var_os("AFFIANT_VECTORS")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")), PathBuf::from);
+    let example = data.join("vcon-core-03/ab_call_ext_rec_signed.vcon");
+    let Ok(example) = std::fs::read(&example) else {
+        println!("skipped: no vectors at {}", example.display());
+        return;
+    };
+    let folder = Folder::new();
+    folder.write("example.json", &example);
+    let (code, text) = folder.verify("example.json");
+    assert!(code == 2 && text.contains("under its own certificate"), "{text}");
+    let chain = record(&example).layers()[0].signatures()[0].header().certificates.clone();
+    folder.write("signer.pem", to_pem("CERTIFICATE", &chain[0]));
+    assert_eq!(folder.verify("example.json --key signer.pem").0, 0);
+    assert_eq!(folder.verify("example.json --key rsa.pub").0, 2);
+
+    folder.done("sign example.json --add --key p256.key --cert p256.pem --output two.json");
+    assert_eq!(folder.verify("two.json --key signer.pem --key p256.pub").0, 0);
+    folder.done("encrypt two.json --to rsa.pem --output secret.json");
+    assert_eq!(folder.done("decrypt secret.json --key rsa.key"), folder.read("two.json"));
+
+    let text = String::from_utf8(example).unwrap();
+    folder.write("altered.json", text.replacen("eyJwYXJ0aWVz", "eyJwYXJ0aWVS", 1));
+    assert_eq!(folder.verify("altered.json --key signer.pem").0, 1);
 }

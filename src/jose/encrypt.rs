@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::key_algorithm::{AgreementParties, agreed_key, content_algorithm_name};
 use super::sign::gzip;
-use super::{Compression, KeyAlgorithm, RECIPIENTS_MAX, point_members};
+use super::{Compression, Dialect, KeyAlgorithm, RECIPIENTS_MAX, point_members};
 use crate::crypto::{
     ContentAlgorithm, ContentKey, EncryptingKey, EncryptionError, KeyKind, OaepHash, SealedContent, wrap_key,
 };
@@ -55,7 +55,7 @@ pub struct NewRecipient<'a> {
 ///
 /// ```
 /// use affiant::crypto::{ContentAlgorithm, DecryptingKey, EncryptingKey, Signer as _, SigningKey};
-/// use affiant::jose::{Compression, Jwe, KeyAlgorithm, NewEncryption, NewRecipient};
+/// use affiant::jose::{Compression, Dialect, Jwe, KeyAlgorithm, NewEncryption, NewRecipient};
 /// use affiant::json::JsonLimits;
 ///
 /// let (pair, pkcs8) = SigningKey::generate_p256();
@@ -65,6 +65,7 @@ pub struct NewRecipient<'a> {
 ///     recipients: &[NewRecipient { key: &key, algorithm: KeyAlgorithm::EcdhEsA256Kw, thumbprint: None }],
 ///     content: ContentAlgorithm::A256CbcHs512,
 ///     compression: Compression::None,
+///     dialect: Dialect::Rfc7515,
 ///     uuid: Some("019f15a6-a752-826f-b9a2-279e0d16bc46"),
 /// }
 /// .encrypt(b"the signed vCon", &limits)
@@ -83,6 +84,9 @@ pub struct NewEncryption<'a> {
     pub content: ContentAlgorithm,
     /// Whether the content is gzipped first, which `cty` says.
     pub compression: Compression,
+    /// Where `alg` and `enc` stand: in one header each (RFC 7516 §7.2.1), or as the draft has them, in the recipient's
+    /// and in the shared one too.
+    pub dialect: Dialect,
     /// The uuid of the vCon that is inside.
     pub uuid: Option<&'a str>,
 }
@@ -91,7 +95,8 @@ impl NewEncryption<'_> {
     /// Encrypts `content` and gives the JWE in general JSON serialization.
     ///
     /// Protected: `enc`, and with one recipient its `alg` and `epk` too, so that it can be written in compact
-    /// serialization, which is all that some libraries open. Unprotected: `cty`, `uuid`. No name is there twice.
+    /// serialization, which is all that some libraries open. Unprotected: `cty`, `uuid`. In the RFC's dialect no name is
+    /// there twice.
     ///
     /// # Errors
     /// When there is nobody to encrypt for, a key does not fit its algorithm, or the document would pass the limits.
@@ -106,6 +111,9 @@ impl NewEncryption<'_> {
             let (mut header, encrypted_key) = recipient.encrypted_key(&content_key)?;
             if self.recipients.len() == 1 {
                 protected.append(&mut header);
+                if self.dialect == Dialect::Draft {
+                    header.insert("alg".into(), recipient.algorithm.name().into());
+                }
             }
             if let Some(thumbprint) = recipient.thumbprint {
                 header.insert("x5t#S256".into(), URL_SAFE_NO_PAD.encode(thumbprint).into());
@@ -120,6 +128,9 @@ impl NewEncryption<'_> {
             Compression::Gzip => (content_key.seal(protected.as_bytes(), &gzip(content)), "application/vcon+gzip"),
         };
         unprotected.insert("cty".into(), content_type.into());
+        if self.dialect == Dialect::Draft {
+            unprotected.insert("enc".into(), content_algorithm_name(self.content).into());
+        }
         if let Some(uuid) = self.uuid {
             unprotected.insert("uuid".into(), uuid.into());
         }

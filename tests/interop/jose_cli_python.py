@@ -119,6 +119,9 @@ for (key, alg), enc in itertools.product(ALGORITHMS, CONTENT):
         check(f"{what} of its own with an altered {member} does not open here",
               signers.run("decrypt", "foreign.json", "--key", f"{key}.key") == (3, b""))
 
+document = signers.made("encrypt", "signed.json", "--to", "rsa.pem", "--dialect", "draft")
+check("encrypted in the draft's dialect, which repeats alg and enc, is refused as RFC 7516 wants", opened(document, private["rsa"]) is None)
+
 several = [("rsa", "RSA-OAEP"), ("p256", "ECDH-ES+A256KW"), ("p384", "ECDH-ES+A256KW")]
 for enc in CONTENT:
     to = [option for key, _ in several for option in ("--to", f"{key}.pub")]

@@ -112,4 +112,6 @@ for algorithm in ["RSA-OAEP", "RSA-OAEP-256"]:
         altered = json.loads(document)
         altered["ciphertext"] = flip(altered["ciphertext"])
         check(f"{algorithm} with {content}, altered, does not open", not opened_there(json.dumps(altered)))
+document = signers.made("encrypt", "signed.json", "--to", "rsa.pem", "--dialect", "draft")
+check("encrypted in the draft's dialect opens and verifies", opened_there(document))
 sys.exit(1 if failed else 0)

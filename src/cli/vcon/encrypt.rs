@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::document::{Input, Output};
 use super::keys::read_public_key;
+use super::sign::DialectName;
 use crate::crypto::{ContentAlgorithm, EncryptingKey};
 use crate::evidence::Record;
 use crate::jose::{Compression, KeyAlgorithm, NewEncryption, NewRecipient, content_algorithm};
@@ -29,6 +30,9 @@ pub struct EncryptCommand {
     /// A256CBC-HS512 or A256GCM.
     #[arg(long, value_name = "ENC", default_value = "A256CBC-HS512", value_parser = content_algorithm)]
     content_algorithm: ContentAlgorithm,
+    /// Where alg and enc stand: in one header, as RFC 7516 has it, or in more, as the draft does.
+    #[arg(long, value_enum, default_value_t)]
+    dialect: DialectName,
     /// Gzip it first.
     #[arg(long)]
     gzip: bool,
@@ -65,6 +69,7 @@ impl EncryptCommand {
             recipients: &recipients,
             content: self.content_algorithm,
             compression: if self.gzip { Compression::Gzip } else { Compression::None },
+            dialect: self.dialect.dialect(),
             uuid: uuid.as_deref(),
         };
         self.output.write(&new.encrypt(&bytes, &limits.json)?)?;

@@ -49,11 +49,21 @@ pub struct SignCommand {
     output: Output,
 }
 
+/// The name of a dialect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum DialectName {
+pub(super) enum DialectName {
     #[default]
     Rfc7515,
     Draft,
+}
+
+impl DialectName {
+    pub(super) fn dialect(self) -> Dialect {
+        match self {
+            Self::Rfc7515 => Dialect::Rfc7515,
+            Self::Draft => Dialect::Draft,
+        }
+    }
 }
 
 impl SignCommand {
@@ -70,10 +80,7 @@ impl SignCommand {
         let usual = SigningAlgorithm::usual(key.verifying_key().kind());
         let options = SigningOptions {
             algorithm: self.algorithm.or(usual).context("the key signs with no algorithm that is used here")?,
-            dialect: match self.dialect {
-                DialectName::Rfc7515 => Dialect::Rfc7515,
-                DialectName::Draft => Dialect::Draft,
-            },
+            dialect: self.dialect.dialect(),
             certificates: self.x5u.as_deref().map_or(CertificatesBy::Value, CertificatesBy::Address),
             compression: if self.gzip { Compression::Gzip } else { Compression::None },
         };

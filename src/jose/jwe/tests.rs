@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::crypto::{DecryptingKey, EncryptingKey, KeySize, Signer as _, SigningKey};
-use crate::jose::{Compression, EncryptError, NewEncryption, NewRecipient, gzip};
+use crate::jose::{Compression, Dialect, EncryptError, NewEncryption, NewRecipient, gzip};
 
 const UUID: &str = "01909c6e-0000-8000-8000-000000000000";
 const BOTH: [ContentAlgorithm; 2] = [ContentAlgorithm::A256CbcHs512, ContentAlgorithm::A256Gcm];
@@ -35,7 +35,13 @@ impl Reader {
 }
 
 fn encrypt(recipients: &[NewRecipient<'_>], content: ContentAlgorithm) -> Value {
-    let new = NewEncryption { recipients, content, compression: Compression::None, uuid: Some(UUID) };
+    let new = NewEncryption {
+        recipients,
+        content,
+        compression: Compression::None,
+        dialect: Dialect::Rfc7515,
+        uuid: Some(UUID),
+    };
     serde_json::from_slice(&new.encrypt(b"content", &JsonLimits::default()).unwrap()).unwrap()
 }
 
@@ -86,13 +92,38 @@ fn the_shared_headers_are_disjoint_and_say_what_the_draft_asks() {
     assert_eq!(jwe.check_uuid(Some(UUID)), Ok(()));
     assert!(jwe.check_uuid(Some("another")).is_err() && jwe.check_uuid(None).is_err());
 
-    let gzipped =
-        NewEncryption { recipients: &[recipient], content: BOTH[1], compression: Compression::Gzip, uuid: None };
+    let gzipped = NewEncryption {
+        recipients: &[recipient],
+        content: BOTH[1],
+        compression: Compression::Gzip,
+        dialect: Dialect::Rfc7515,
+        uuid: None,
+    };
     let gzipped = gzipped.encrypt(b"content", &JsonLimits::default()).unwrap();
     let jwe = Jwe::parse(&gzipped, &JsonLimits::default()).unwrap();
     assert_eq!(jwe.content_type(), Some("application/vcon+gzip"));
     assert_eq!(jwe.decrypt(&reader.private).unwrap(), gzip(b"content"));
     assert_eq!(jwe.check_uuid(Some("any")), Ok(()));
+}
+
+#[test]
+fn the_drafts_dialect_repeats_what_it_asks_for() {
+    let (rsa, p256) = (Reader::rsa(), Reader::p256());
+    let both = [rsa.with(KeyAlgorithm::RsaOaep), p256.with(KeyAlgorithm::EcdhEsA256Kw)];
+    for recipients in [&both[..1], &both] {
+        let new = NewEncryption {
+            recipients,
+            content: BOTH[0],
+            compression: Compression::None,
+            dialect: Dialect::Draft,
+            uuid: Some(UUID),
+        };
+        let document = new.encrypt(b"content", &JsonLimits::default()).unwrap();
+        let document: Value = serde_json::from_slice(&document).unwrap();
+        assert_eq!(document["unprotected"]["enc"], "A256CBC-HS512");
+        assert_eq!(document["recipients"][0]["header"]["alg"], "RSA-OAEP");
+        assert_eq!(open(&document, &rsa).unwrap(), b"content");
+    }
 }
 
 #[test]
@@ -226,7 +257,14 @@ fn encrypts_for_nobody_and_for_no_unfit_key() {
     let reader = Reader::p256();
     let limits = JsonLimits::default();
     let new = |recipients: &[NewRecipient<'_>], limits: &JsonLimits| {
-        NewEncryption { recipients, content: BOTH[0], compression: Compression::None, uuid: None }.encrypt(b"", limits)
+        NewEncryption {
+            recipients,
+            content: BOTH[0],
+            compression: Compression::None,
+            dialect: Dialect::Rfc7515,
+            uuid: None,
+        }
+        .encrypt(b"", limits)
     };
     assert_eq!(new(&[], &limits), Err(EncryptError::Recipients(0)));
     let unfit = new(&[reader.with(KeyAlgorithm::RsaOaep)], &limits);
