@@ -371,3 +371,98 @@ fn a_redaction_leaves_placeholders_and_refers_to_the_encrypted_whole() {
     assert!(refused.refusal().contains("analysis 0 refers to dialog 0"), "{}", refused.complaint);
     assert_eq!(vcon("redact --domain example.com --type PII --dialog 0 --keep-references", &transcribed).code, 0);
 }
+
+#[test]
+fn a_lawful_basis_is_recorded_and_what_is_recorded_is_said() {
+    let add = |arguments: &str, document: &str| {
+        vcon(&format!("lawful-basis add --at 2026-07-01T12:00:00Z {arguments}"), document)
+    };
+    let consent = add(
+        "--basis consent --expires 2027-07-01T12:00:00Z --grant recording --grant analysis --deny training
+         --condition analysis=anonymous --member terms_of_service=https://x.example",
+        CALL,
+    );
+    let attachment = json!({
+        "purpose": "lawful_basis", "start": "2026-07-01T12:00:00.000Z", "party": 0, "dialog": 0,
+        "mediatype": "application/json", "encoding": "json", "body": {
+            "lawful_basis": "consent", "expiration": "2027-07-01T12:00:00.000Z", "purpose_grants": [
+                { "purpose": "recording", "granted": true, "granted_at": "2026-07-01T12:00:00.000Z" },
+                { "purpose": "analysis", "granted": true, "granted_at": "2026-07-01T12:00:00.000Z", "conditions": ["anonymous"] },
+                { "purpose": "training", "granted": false, "granted_at": "2026-07-01T12:00:00.000Z" },
+            ], "terms_of_service": "https://x.example",
+        },
+    });
+    assert_eq!(consent.json()["attachments"], json!([attachment]));
+    assert_eq!(consent.json()["extensions"], json!(["lawful_basis"]));
+
+    let check = |arguments: &str| {
+        let said = vcon(&format!("lawful-basis check --json {arguments}"), consent.text());
+        let answer: Value = serde_json::from_slice(&said.out).unwrap();
+        (said.code, answer["permission"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(check("--purpose recording --at 2026-08-01T00:00:00Z"), (0, "granted".into()));
+    assert_eq!(check("--purpose recording --at 2027-08-01T00:00:00Z"), (1, "not recorded".into()));
+    assert_eq!(check("--purpose recording --at 2026-08-01T00:00:00Z --party 1"), (1, "not recorded".into()));
+    assert_eq!(check("--purpose training --at 2026-08-01T00:00:00Z"), (1, "denied".into()));
+    let said = vcon("lawful-basis check --purpose recording --at 2026-08-01T00:00:00Z", consent.text());
+    assert!(said.text().contains("granted") && said.text().contains("does not say that processing is lawful"));
+
+    let listed = vcon("lawful-basis list --at 2028-01-01T00:00:00Z", consent.text());
+    assert!(listed.text().contains("(expired)  +recording +analysis -training"), "{}", listed.text());
+    let listed = vcon("lawful-basis list --json --at 2028-01-01T00:00:00Z", consent.text()).json();
+    assert_eq!((&listed[0]["expired"], &listed[0]["body"]["lawful_basis"]), (&json!(true), &json!("consent")));
+
+    for (arguments, complaint) in [
+        ("--basis whim", "not one of consent"),
+        ("--basis consent --expires soon", "not an RFC 3339 time"),
+        ("--basis consent --party 7", "no party 7"),
+        ("--basis consent --deny x --condition x=y", "x is not granted"),
+        ("--basis consent --member purpose_grants=7", "purpose_grants"),
+        ("--basis consent --member content_hash={}", "content_hash"),
+    ] {
+        let said = add(arguments, CALL);
+        assert!(said.refusal().contains(complaint), "{arguments}: {}", said.complaint);
+    }
+}
+
+#[test]
+fn a_transcript_is_added_shown_and_written_as_captions() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("wtf.json");
+    let file = file.to_str().unwrap();
+    let body = json!({
+        "transcript": { "text": "Hello. Hi.", "language": "en", "duration": 75, "confidence": 0.9 },
+        "segments": [
+            { "id": 0, "start": 0.5, "end": 2.25, "text": "Hello.", "confidence": 0.9, "speaker": 0 },
+            { "id": 1, "start": 72, "end": 74, "text": "Hi & bye.", "confidence": 0.9, "speaker": "S" },
+        ],
+        "speakers": { "S": { "id": "S", "label": "Bob" } },
+        "metadata": {
+            "created_at": "2026-07-01T12:00:00Z", "processed_at": "2026-07-01T12:00:00Z", "provider": "p", "model": "m",
+        },
+    });
+    std::fs::write(file, body.to_string()).unwrap();
+    let added = vcon_args(&["transcript", "add", "--body", file, "--at", "2026-07-01T13:00:00Z"], CALL);
+    let analysis = json!({
+        "type": "wtf_transcription", "start": "2026-07-01T13:00:00.000Z", "dialog": 0, "vendor": "p", "product": "m",
+        "mediatype": "application/json", "encoding": "json", "body": body,
+    });
+    assert_eq!(added.json()["analysis"], json!([analysis]));
+    assert_eq!(added.json()["extensions"], json!(["wtf_transcription"]));
+    assert_eq!(vcon("transcript show", added.text()).text(), "  0:00.5  Ann: Hello.\n  1:12.0  Bob: Hi & bye.\n");
+    assert_eq!(vcon("transcript show --json", added.text()).json(), body);
+    let srt = "1\n00:00:00,500 --> 00:00:02,250\nAnn: Hello.\n\n2\n00:01:12,000 --> 00:01:14,000\nBob: Hi & bye.\n\n";
+    assert_eq!(vcon("transcript srt", added.text()).text(), srt);
+    let vtt = "WEBVTT\n\n00:00:00.500 --> 00:00:02.250\n<v Ann>Hello.\n\n00:01:12.000 --> 00:01:14.000\n<v Bob>Hi &amp; bye.\n\n";
+    assert_eq!(vcon("transcript vtt", added.text()).text(), vtt);
+    assert_eq!(vcon("transcript show", CALL).text(), "Bob: Hi\n");
+
+    assert!(vcon("transcript srt", CALL).refusal().contains("0 transcripts"));
+    assert!(vcon("transcript vtt --number 1", added.text()).refusal().contains("1 transcripts"));
+    assert!(vcon("transcript show", r#"{"parties":[]}"#).refusal().contains("no transcript"));
+    assert!(vcon_args(&["transcript", "add", "--body", file, "--dialog", "1"], CALL).refusal().contains("no dialog 1"));
+    std::fs::write(file, r#"{"segments":[]}"#).unwrap();
+    assert!(vcon_args(&["transcript", "add", "--body", file], CALL).refusal().contains("/transcript/text"));
+    std::fs::write(file, "[]").unwrap();
+    assert!(vcon_args(&["transcript", "add", "--body", file], CALL).refusal().contains("segments"));
+}

@@ -104,7 +104,7 @@ pub(super) fn new_instance(prior: &Vcon, uuid: Uuid, created_at: DateTime<Utc>) 
     vcon.set_member("uuid", uuid.into());
     vcon.set_member("created_at", format_time(created_at).into());
     for name in ["updated_at", "amended", "appended", "redacted"] {
-        vcon.remove_member(name);
+        vcon.take_member(name);
     }
     Ok(vcon)
 }

@@ -217,11 +217,23 @@ impl Vcon {
         self.document.insert(name.into(), value);
     }
 
+    /// Lists an extension in `extensions` (rule 10).
+    pub fn add_extension(&mut self, name: &str) {
+        let list = self.document.entry("extensions").or_insert_with(|| Value::Array(Vec::new()));
+        if !list.is_array() {
+            *list = Value::Array(Vec::new());
+        }
+        let names = list.as_array_mut().expect("it was made one");
+        if !names.iter().any(|one| one == name) {
+            names.push(name.into());
+        }
+    }
+
     /// Takes a member away from the top level.
     ///
     /// # Panics
     /// When it is one of the four lists: others count by their indices.
-    pub fn remove_member(&mut self, name: &str) -> Option<Value> {
+    pub fn take_member(&mut self, name: &str) -> Option<Value> {
         assert!(!LISTS.contains(&name), "{name} is a list of the document");
         self.document.shift_remove(name)
     }

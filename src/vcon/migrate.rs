@@ -67,13 +67,13 @@ impl Migration {
         let version = document.get("vcon").and_then(Value::as_str).map(str::to_owned);
         let renamed: Vec<_> = RENAMED_TOP.into_iter().filter(|(old, new)| may_rename(document, old, new)).collect();
         for (old, new) in renamed {
-            if let Some(value) = self.vcon.remove_member(old) {
+            if let Some(value) = self.vcon.take_member(old) {
                 self.vcon.set_member(new, value);
                 self.change("", new, format!("was {old}"));
             }
         }
         if self.vcon.document().get("group").is_some_and(|group| group.as_array().is_some_and(Vec::is_empty)) {
-            self.vcon.remove_member("group");
+            self.vcon.take_member("group");
             self.change("", "group", "was empty, and is of no syntax of today".into());
         }
         if let Some(version) = version.filter(|version| version != SYNTAX) {

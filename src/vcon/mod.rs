@@ -6,9 +6,11 @@
 
 mod amend;
 mod builder;
+mod captions;
 mod content;
 mod document;
 mod form;
+mod lawful_basis;
 mod migrate;
 mod parts;
 mod place;
@@ -18,6 +20,7 @@ mod tags;
 mod transcript;
 mod uuid8;
 mod validation;
+mod wtf;
 
 pub use amend::{AmendError, PriorVersion, amend};
 pub use builder::VconBuilder;
@@ -26,6 +29,7 @@ pub use content::{
 };
 pub use document::{Attachment, Dialog, Party, Vcon, VconError};
 pub use form::{Form, GzipError, inflate};
+pub use lawful_basis::{Basis, LawfulBasis, LawfulBasisError, Permission, PurposeGrant, RecordedBasis};
 pub use migrate::{Change, migrate};
 pub use parts::{
     CivicAddress, Disposition, NewAnalysis, NewAttachment, NewContent, NewDialog, NewParty, PartyEvent, PartyKind,
@@ -38,6 +42,7 @@ pub use tags::{Tag, TagError};
 pub use transcript::{Turn, turns};
 pub use uuid8::uuid8;
 pub use validation::{Finding, Level, RULES, Rule, rule, validate, validate_any};
+pub use wtf::{Wtf, WtfError, WtfSegment};
 
 use crate::json::JsonLimits;
 

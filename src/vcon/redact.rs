@@ -142,7 +142,7 @@ pub fn redact(
             }
             Removal::TopLevel(member) => {
                 let missing = || RedactError::NoMember { at: "the top level".into(), member: member.clone() };
-                vcon.remove_member(member).ok_or_else(missing)?;
+                vcon.take_member(member).ok_or_else(missing)?;
             }
         }
     }

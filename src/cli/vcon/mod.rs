@@ -13,6 +13,7 @@ mod encrypt;
 mod file_name;
 mod fingerprint;
 mod keys;
+mod lawful_basis;
 mod migrate;
 mod moment;
 mod new;
@@ -24,6 +25,7 @@ mod sign;
 mod signatures;
 mod spool;
 mod tag;
+mod transcript;
 mod unpack;
 mod uuid8;
 mod validate;
@@ -52,6 +54,8 @@ pub enum VconCommand {
     Encrypt(encrypt::EncryptCommand),
     /// Print the content_hash (SHA-512) of files of any size, as a vCon binds them.
     Fingerprint(fingerprint::FingerprintCommand),
+    /// What is recorded of the lawful basis of processing.
+    LawfulBasis(lawful_basis::LawfulBasisCommand),
     /// Write an older syntax in that of today.
     Migrate(migrate::MigrateCommand),
     /// Write a new vCon.
@@ -75,6 +79,8 @@ pub enum VconCommand {
     Sign(Box<sign::SignCommand>),
     /// Tags: short words about the conversation, each with a value.
     Tag(tag::TagCommand),
+    /// Who said what, and when: the World Transcription Format, SubRip, WebVTT.
+    Transcript(transcript::TranscriptCommand),
     /// Write inline content to files, and put their addresses and hashes in its place.
     ///
     /// Meant is base64url content, of dialogs, analyses and attachments. It is of any size and takes no memory; text,
@@ -103,6 +109,7 @@ impl VconCommand {
             Self::Dialog(command) => command.run(),
             Self::Encrypt(command) => command.run(),
             Self::Fingerprint(command) => command.run(),
+            Self::LawfulBasis(command) => command.run(),
             Self::Migrate(command) => command.run(),
             Self::New(command) => command.run(),
             Self::Pack(command) => command.run().await,
@@ -111,6 +118,7 @@ impl VconCommand {
             Self::Show(command) => command.run(),
             Self::Sign(command) => command.run(),
             Self::Tag(command) => command.run(),
+            Self::Transcript(command) => command.run(),
             Self::Unpack(command) => command.run(),
             Self::Uuid8(command) => command.run(),
             Self::Validate(command) => command.run(),
