@@ -4,6 +4,7 @@
 
 use affiant::clock::parse_time;
 use affiant::evidence::{Bundle, Record, TrustPolicy, verify};
+use affiant::jose::Jwe;
 use affiant::json::{self, JsonLimits};
 use affiant::vcon::{Vcon, VconLimits, migrate as migrated, turns, validate, validate_any};
 use serde_json::Value;
@@ -19,6 +20,7 @@ pub(crate) fn holds(name: &str, bytes: &[u8]) {
     match name {
         "json" => json(bytes),
         "vcon" => vcon(bytes),
+        "jwe" => jwe(bytes),
         "jws" => jws(bytes),
         "migrate" => migrate(bytes),
         other => panic!("no property {other}"),
@@ -61,6 +63,18 @@ pub(crate) fn jws(bytes: &[u8]) {
     let report = verify(&Bundle::of_record(bytes.to_vec()), &TrustPolicy::nobody(), now);
     assert_ne!(report.verdict.code(), "TOTAL-PASSED");
     let _ = (report.to_json(), report.to_text());
+}
+
+/// An encrypted document parses or does not; what is around it may be asked of it either way.
+pub(crate) fn jwe(bytes: &[u8]) {
+    let limits = limits();
+    let _ = validate_any(bytes, &limits);
+    let Ok(jwe) = Jwe::parse(bytes, &limits.json) else { return };
+    assert!(!jwe.recipients().is_empty());
+    let _ = (jwe.content_algorithm(), jwe.content_type(), jwe.check_uuid(jwe.uuid()).expect("its own"));
+    for recipient in jwe.recipients() {
+        let _ = (recipient.algorithm(), recipient.key_id());
+    }
 }
 
 /// A document that was migrated is one, and is not migrated again.

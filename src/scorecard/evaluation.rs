@@ -82,9 +82,7 @@ impl Scorecard {
             .dialogs()
             .any(|dialog| dialog.disposition().is_some_and(|disposition| disposition.starts_with("voicemail")));
         let unreadable = turns.is_empty()
-            && vcon.analyses().any(|item| {
-                matches!(item.get("type").and_then(Value::as_str), Some("transcript" | "wtf_transcription"))
-            });
+            && vcon.analyses().any(|item| matches!(item.kind(), Some("transcript" | "wtf_transcription")));
         if unreadable {
             return self.not_judged(Status::Error);
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Content, ContentHash, Form, HashSyntaxError, VconLimits};
+use super::{Analysis, Attachment, Dialog, Form, Party, VconLimits};
 use crate::json::{self, JsonLimits, StrictError};
 
 /// Why bytes are not a vCon in its unsigned form.
@@ -174,28 +174,50 @@ impl Vcon {
     /// The uuid of the vCon that this one amends: `amended`, which was `appended` in syntax 0.0.1.
     #[must_use]
     pub fn amends(&self) -> Option<&str> {
-        let amended = self.document.get("amended").or_else(|| self.document.get("appended"))?;
-        amended.get("uuid").and_then(Value::as_str).filter(|uuid| !uuid.is_empty())
+        self.amended()?.get("uuid").and_then(Value::as_str).filter(|uuid| !uuid.is_empty())
+    }
+
+    /// The extensions whose members are used.
+    pub fn extensions(&self) -> impl Iterator<Item = &str> {
+        self.names("extensions")
+    }
+
+    /// The extensions without which the document must not be processed: `critical`, which was `must_support`.
+    pub fn critical(&self) -> impl Iterator<Item = &str> {
+        self.names("critical").chain(self.names("must_support"))
+    }
+
+    /// What the document says of the one that it redacts: `uuid`, `type`, `url`, `content_hash`.
+    #[must_use]
+    pub fn redacted(&self) -> Option<&Map<String, Value>> {
+        self.document.get("redacted").and_then(Value::as_object).filter(|members| !members.is_empty())
+    }
+
+    /// What it says of the one that it amends: `uuid`, `url`, `content_hash`.
+    #[must_use]
+    pub fn amended(&self) -> Option<&Map<String, Value>> {
+        let amended = self.document.get("amended").or_else(|| self.document.get("appended"));
+        amended.and_then(Value::as_object).filter(|members| !members.is_empty())
     }
 
     /// The parties, in their order.
     pub fn parties(&self) -> impl ExactSizeIterator<Item = Party<'_>> {
-        self.items("parties").map(Party)
+        self.items("parties").map(Party::of)
     }
 
     /// The dialogs, in their order.
     pub fn dialogs(&self) -> impl ExactSizeIterator<Item = Dialog<'_>> {
-        self.items("dialog").map(Dialog)
+        self.items("dialog").map(Dialog::of)
     }
 
     /// The analyses, in their order.
-    pub fn analyses(&self) -> impl ExactSizeIterator<Item = &Map<String, Value>> {
-        self.items("analysis")
+    pub fn analyses(&self) -> impl ExactSizeIterator<Item = Analysis<'_>> {
+        self.items("analysis").map(Analysis::of)
     }
 
     /// The attachments, in their order.
     pub fn attachments(&self) -> impl ExactSizeIterator<Item = Attachment<'_>> {
-        self.items("attachments").map(Attachment)
+        self.items("attachments").map(Attachment::of)
     }
 
     /// Puts `updated_at` at the top level.
@@ -293,6 +315,10 @@ impl Vcon {
         items.len() - 1
     }
 
+    fn names(&self, list: &str) -> impl Iterator<Item = &str> {
+        self.document.get(list).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         self.document.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
@@ -300,141 +326,6 @@ impl Vcon {
     fn items(&self, member: &str) -> impl ExactSizeIterator<Item = &Map<String, Value>> {
         let items = self.document.get(member).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         items.iter().map(|item| item.as_object().expect("the lists are lists of objects"))
-    }
-}
-
-/// A party.
-#[derive(Clone, Copy, Debug)]
-pub struct Party<'a>(&'a Map<String, Value>);
-
-impl<'a> Party<'a> {
-    /// `name`.
-    #[must_use]
-    pub fn name(self) -> Option<&'a str> {
-        self.0.get("name").and_then(Value::as_str)
-    }
-
-    /// Where the party is reached, as a URI: the first of `tel`, `sip`, `mailto` and `did` that it has.
-    #[must_use]
-    pub fn uri(self) -> Option<String> {
-        let member = |name: &str| self.0.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        // In the wild the scheme is there or not.
-        let with = |scheme: &'static str| {
-            member(scheme).map(|text| {
-                let bare = text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix(':')).unwrap_or(text);
-                format!("{scheme}:{bare}")
-            })
-        };
-        ["tel", "sip", "mailto", "did"].into_iter().find_map(with)
-    }
-
-    /// Whether the document itself says that this party works for the caller's counterpart: `role` of the older
-    /// syntaxes, or a `type` of `bot`.
-    #[must_use]
-    pub fn is_agent(self) -> bool {
-        let is = |member, word| self.0.get(member).and_then(Value::as_str).is_some_and(|text| text == word);
-        is("role", "agent") || is("type", "bot")
-    }
-
-    /// The members.
-    #[must_use]
-    pub fn members(self) -> &'a Map<String, Value> {
-        self.0
-    }
-}
-
-/// A dialog.
-#[derive(Clone, Copy, Debug)]
-pub struct Dialog<'a>(&'a Map<String, Value>);
-
-impl<'a> Dialog<'a> {
-    /// `type`.
-    #[must_use]
-    pub fn kind(self) -> Option<&'a str> {
-        self.0.get("type").and_then(Value::as_str)
-    }
-
-    /// `start`, as written.
-    #[must_use]
-    pub fn start(self) -> Option<&'a str> {
-        self.0.get("start").and_then(Value::as_str)
-    }
-
-    /// `duration`, in seconds.
-    #[must_use]
-    pub fn duration(self) -> Option<f64> {
-        self.0.get("duration").and_then(Value::as_f64)
-    }
-
-    /// `mediatype`, which was `mimetype` in syntax 0.0.1.
-    #[must_use]
-    pub fn mediatype(self) -> Option<&'a str> {
-        self.0.get("mediatype").or_else(|| self.0.get("mimetype")).and_then(Value::as_str)
-    }
-
-    /// `filename`.
-    #[must_use]
-    pub fn filename(self) -> Option<&'a str> {
-        self.0.get("filename").and_then(Value::as_str)
-    }
-
-    /// `disposition`.
-    #[must_use]
-    pub fn disposition(self) -> Option<&'a str> {
-        self.0.get("disposition").and_then(Value::as_str)
-    }
-
-    /// The party that speaks: `originator`, else the first of `parties`.
-    #[must_use]
-    pub fn speaker(self) -> Option<usize> {
-        let index = |value: &Value| value.as_u64().and_then(|index| usize::try_from(index).ok());
-        let parties = || {
-            let parties = self.0.get("parties")?;
-            index(parties).or_else(|| parties.as_array()?.first().and_then(index))
-        };
-        self.0.get("originator").and_then(index).or_else(parties)
-    }
-
-    /// The content.
-    #[must_use]
-    pub fn content(self) -> Content<'a> {
-        Content::of(self.0)
-    }
-
-    /// Every hash that binds external content: all must match.
-    #[must_use]
-    pub fn content_hashes(self) -> Vec<Result<ContentHash, HashSyntaxError>> {
-        ContentHash::all_of(self.0)
-    }
-
-    /// The members.
-    #[must_use]
-    pub fn members(self) -> &'a Map<String, Value> {
-        self.0
-    }
-}
-
-/// An attachment.
-#[derive(Clone, Copy, Debug)]
-pub struct Attachment<'a>(&'a Map<String, Value>);
-
-impl<'a> Attachment<'a> {
-    /// `purpose`, which was `type` in the older syntaxes.
-    #[must_use]
-    pub fn purpose(self) -> Option<&'a str> {
-        self.0.get("purpose").or_else(|| self.0.get("type")).and_then(Value::as_str)
-    }
-
-    /// The content.
-    #[must_use]
-    pub fn content(self) -> Content<'a> {
-        Content::of(self.0)
-    }
-
-    /// The members.
-    #[must_use]
-    pub fn members(self) -> &'a Map<String, Value> {
-        self.0
     }
 }
 
@@ -485,19 +376,5 @@ mod tests {
         let no_list = parse(r#"{"parties":[],"critical":"holograms"}"#).unwrap();
         assert_eq!(no_list.check_critical(), Err(VconError::Shape("critical", "a list")));
         assert_eq!(parse(r#"{"parties":[],"critical":[]}"#).unwrap().check_critical(), Ok(()));
-    }
-
-    #[test]
-    fn views_read_older_names() {
-        let vcon = parse(
-            r#"{"parties":[{"role":"agent"}],"dialog":[{"mimetype":"audio/wav","parties":[1,0]}],
-                "appended":{"uuid":"older"},"attachments":[{"type":"tags"}]}"#,
-        )
-        .unwrap();
-        assert_eq!(vcon.amends(), Some("older"));
-        let dialog = vcon.dialogs().next().unwrap();
-        assert_eq!((dialog.mediatype(), dialog.speaker()), (Some("audio/wav"), Some(1)));
-        assert_eq!(vcon.attachments().next().unwrap().purpose(), Some("tags"));
-        assert!(vcon.parties().next().unwrap().is_agent());
     }
 }

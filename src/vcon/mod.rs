@@ -20,6 +20,7 @@ mod tags;
 mod transcript;
 mod uuid8;
 mod validation;
+mod views;
 mod wtf;
 
 pub use amend::{AmendError, PriorVersion, amend};
@@ -27,7 +28,7 @@ pub use builder::VconBuilder;
 pub use content::{
     Content, ContentDecoder, ContentDigester, ContentDigests, ContentError, ContentHash, HashAlgorithm, HashSyntaxError,
 };
-pub use document::{Attachment, Dialog, Party, Vcon, VconError};
+pub use document::{Vcon, VconError};
 pub use form::{Form, GzipError, inflate};
 pub use lawful_basis::{Basis, LawfulBasis, LawfulBasisError, Permission, PurposeGrant, RecordedBasis};
 pub use migrate::{Change, migrate};
@@ -42,6 +43,7 @@ pub use tags::{Tag, TagError};
 pub use transcript::{Turn, turns};
 pub use uuid8::uuid8;
 pub use validation::{Finding, Level, RULES, Rule, rule, validate, validate_any};
+pub use views::{Analysis, Attachment, Dialog, Party, PartyHistory};
 pub use wtf::{Wtf, WtfError, WtfSegment};
 
 use crate::json::JsonLimits;

@@ -52,7 +52,7 @@ impl Vcon {
         match place {
             Place::Party(index) => self.parties().nth(index).map(super::Party::members),
             Place::Dialog(index) => self.dialogs().nth(index).map(super::Dialog::members),
-            Place::Analysis(index) => self.analyses().nth(index),
+            Place::Analysis(index) => self.analyses().nth(index).map(super::Analysis::members),
             Place::Attachment(index) => self.attachments().nth(index).map(super::Attachment::members),
         }
     }

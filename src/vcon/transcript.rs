@@ -28,10 +28,10 @@ pub struct Turn {
 /// is all that party's. Without segments, the whole `transcript.text` is one turn.
 #[must_use]
 pub fn turns(vcon: &Vcon) -> Vec<Turn> {
-    let transcripts = vcon.analyses().filter(|item| is_transcript(item, "type"));
+    let transcripts = vcon.analyses().filter(|item| is_transcript(item.members(), "type"));
     let attached = vcon.attachments().filter(|item| is_transcript(item.members(), "purpose"));
     // An attachment always names a party: whoever contributed it.
-    let analysed = transcripts.map(|item| (Content::of(item), item.get("party").and_then(index)));
+    let analysed = transcripts.map(|item| (item.content(), item.members().get("party").and_then(index)));
     let spoken: Vec<Turn> = analysed
         .chain(attached.map(|item| (item.content(), None)))
         .flat_map(|(content, party)| {

@@ -67,7 +67,7 @@ fn summary(vcon: &Vcon, signatures: Option<&[String]>) -> Value {
             "type": dialog.kind(), "start": dialog.start(), "mediatype": dialog.mediatype(),
         })).collect::<Vec<_>>(),
         "turns": turns(vcon).iter().map(|turn| json!({ "party": turn.party, "text": turn.text })).collect::<Vec<_>>(),
-        "analyses": vcon.analyses().map(|analysis| json!({ "type": analysis.get("type") })).collect::<Vec<_>>(),
+        "analyses": vcon.analyses().map(|analysis| json!({ "type": analysis.kind() })).collect::<Vec<_>>(),
         "attachments": vcon.attachments().map(|one| json!({ "purpose": one.purpose() })).collect::<Vec<_>>(),
         "findings": validate(vcon).len(),
     })
@@ -126,7 +126,8 @@ impl Page<'_> {
     fn dialog(&mut self, index: usize, dialog: Dialog<'_>) {
         let start = dialog.start().map_or_else(|| "at an unknown time".to_owned(), shown_time);
         let kind = dialog.kind().unwrap_or("unknown");
-        let who = dialog.speaker().map(|party| format!("  {}", self.name(Some(party)))).unwrap_or_default();
+        let who = dialog.parties().into_iter().map(|party| self.name(Some(party))).collect::<Vec<_>>();
+        let who = if who.is_empty() { String::new() } else { format!("  {}", who.join(", ")) };
         let lasted = dialog.duration().map(|seconds| format!("  {}", shown_duration(seconds))).unwrap_or_default();
         let ended = dialog.disposition().map(|word| format!("  {word}")).unwrap_or_default();
         self.line(2, &printable(&format!("{index}  {start}  {kind}{who}{lasted}{ended}")));
@@ -170,16 +171,16 @@ impl Page<'_> {
             self.heading("Analysis");
         }
         for (index, analysis) in self.vcon.analyses().enumerate() {
-            let text = |name: &str| analysis.get(name).and_then(Value::as_str).unwrap_or("unknown");
-            self.line(2, &printable(&format!("{index}  {} by {}", text("type"), text("vendor"))));
+            let (kind, vendor) = (analysis.kind().unwrap_or("unknown"), analysis.vendor().unwrap_or("unknown"));
+            self.line(2, &printable(&format!("{index}  {kind} by {vendor}")));
         }
         if self.vcon.attachments().len() > 0 {
             self.heading("Attachments");
         }
         for (index, attachment) in self.vcon.attachments().enumerate() {
-            let text = |name: &str| attachment.members().get(name).and_then(Value::as_str);
             let what = attachment.purpose().unwrap_or("for no stated purpose");
-            let name = text("filename").or(text("mediatype")).map(|name| format!("  {name}")).unwrap_or_default();
+            let name =
+                attachment.filename().or(attachment.mediatype()).map(|name| format!("  {name}")).unwrap_or_default();
             self.line(2, &printable(&format!("{index}  {what}{name}")));
         }
     }

@@ -56,7 +56,7 @@ impl Findings {
             self.dialog(At::item(pointer, "dialog", index, dialog.members()), &context);
         }
         for (index, analysis) in vcon.analyses().enumerate() {
-            self.analysis(At::item(pointer, "analysis", index, analysis), &context);
+            self.analysis(At::item(pointer, "analysis", index, analysis.members()), &context);
         }
         for (index, attachment) in vcon.attachments().enumerate() {
             self.attachment(At::item(pointer, "attachments", index, attachment.members()), &context);
