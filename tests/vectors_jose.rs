@@ -262,9 +262,9 @@ fn vectors_rfc_7520_signatures() {
     println!("{verified} signatures of RFC 7520 verify");
 }
 
-/// The PKCS#8 of a private RSA key in JWK (RFC 7518 §6.3.2).
+/// The PKCS#8 of a private RSA, P-256 or P-384 key in JWK (RFC 7518 §6.2.2, §6.3.2); `None` of another.
 #[cfg(feature = "server")]
-fn rsa_pkcs8(jwk: &Value) -> Vec<u8> {
+fn pkcs8(jwk: &Value) -> Option<Vec<u8>> {
     use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef, UintRef};
     use der::{Encode as _, Sequence};
 
@@ -281,6 +281,12 @@ fn rsa_pkcs8(jwk: &Value) -> Vec<u8> {
         dq: UintRef<'a>,
         qi: UintRef<'a>,
     }
+    /// RFC 5915 §3.
+    #[derive(Sequence)]
+    struct EcPrivateKey<'a> {
+        version: u8,
+        key: &'a OctetStringRef,
+    }
     #[derive(Sequence)]
     struct AlgorithmIdentifier<'a> {
         algorithm: ObjectIdentifier,
@@ -294,14 +300,28 @@ fn rsa_pkcs8(jwk: &Value) -> Vec<u8> {
         key: &'a OctetStringRef,
     }
 
-    let numbers =
-        ["n", "e", "d", "p", "q", "dp", "dq", "qi"].map(|number| URL_SAFE_NO_PAD.decode(text(jwk, number)).unwrap());
-    let [n, e, d, p, q, dp, dq, qi] = numbers.each_ref().map(|number| UintRef::new(number).unwrap());
-    let key = RsaPrivateKey { version: 0, n, e, d, p, q, dp, dq, qi }.to_der().unwrap();
-    let algorithm = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-    let algorithm = AlgorithmIdentifier { algorithm, parameters: AnyRef::NULL };
+    let number = |name| URL_SAFE_NO_PAD.decode(text(jwk, name)).unwrap();
+    let curve = match jwk["crv"].as_str() {
+        Some("P-256") => Some(ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7")),
+        Some("P-384") => Some(ObjectIdentifier::new_unwrap("1.3.132.0.34")),
+        _ => None,
+    };
+    let (algorithm, parameters, key) = match (&jwk["kty"], &curve) {
+        (kty, None) if kty == "RSA" => {
+            let numbers = ["n", "e", "d", "p", "q", "dp", "dq", "qi"].map(number);
+            let [n, e, d, p, q, dp, dq, qi] = numbers.each_ref().map(|number| UintRef::new(number).unwrap());
+            let key = RsaPrivateKey { version: 0, n, e, d, p, q, dp, dq, qi }.to_der().unwrap();
+            ("1.2.840.113549.1.1.1", AnyRef::NULL, key)
+        }
+        (kty, Some(curve)) if kty == "EC" => {
+            let key = EcPrivateKey { version: 1, key: OctetStringRef::new(&number("d")).unwrap() }.to_der().unwrap();
+            ("1.2.840.10045.2.1", AnyRef::from(curve), key)
+        }
+        _ => return None,
+    };
+    let algorithm = AlgorithmIdentifier { algorithm: ObjectIdentifier::new_unwrap(algorithm), parameters };
     let info = PrivateKeyInfo { version: 0, algorithm, key: OctetStringRef::new(&key).unwrap() };
-    info.to_der().unwrap()
+    Some(info.to_der().unwrap())
 }
 
 /// Signing gives the example's own signature where the algorithm leaves no choice.
@@ -314,7 +334,7 @@ fn vectors_rfc_7520_reproduced() {
         if example["reproducible"] != true || example["input"]["key"]["kty"] != "RSA" {
             continue;
         }
-        let key = SigningKey::from_pkcs8_der(&rsa_pkcs8(&example["input"]["key"])).unwrap();
+        let key = SigningKey::from_pkcs8_der(&pkcs8(&example["input"]["key"]).unwrap()).unwrap();
         let algorithm = self::algorithm(text(&example["input"], "alg")).unwrap();
         let signature = key.sign(algorithm, text(&example["signing"], "sig-input").as_bytes()).unwrap();
         assert_eq!(URL_SAFE_NO_PAD.encode(signature), text(&example["signing"], "sig"), "{name}");
@@ -329,6 +349,7 @@ fn vectors_rfc_7516_appendix_a1() {
     use affiant::jose::{DecryptionError, Jwe};
 
     let jwk = json!({
+        "kty": "RSA",
         "n": concat!(
             "oahUIoWw0K0usKNuOR6H4wkf4oBUXHTxRvgb48E-BVvxkeDNjbC4he8rUWcJoZmds2h7M70imEVhRU5djINXtqllXI4DFqcI",
             "1DgjT9LewND8MW2Krf3Spsk_ZkoFnilakGygTwpZ3uesH-PFABNIUYpOiN15dsQRkgr0vEhxN92i2asbOenSZeyaxziK72Uw",
@@ -363,7 +384,7 @@ fn vectors_rfc_7516_appendix_a1() {
             "wanOsXGOAOv82cHq0E3eL4HrtZkUuKvnPrMnsUUFlfUdybVzxyjz9JF_XyaY14ardLSjf4L_FNY",
         ),
     });
-    let key = DecryptingKey::from_pkcs8_der(&rsa_pkcs8(&jwk)).unwrap();
+    let key = DecryptingKey::from_pkcs8_der(&pkcs8(&jwk).unwrap()).unwrap();
     let encrypted_key = concat!(
         "OKOawDo13gRp2ojaHV7LFpZcgV7T6DVZKTyKOMTYUmKoTCVJRgckCL9kiMT03JGeipsEdY3mx_etLbbWSrFr05kLzcSr4qKA",
         "q7YN7e9jwQRb23nfa6c9d-StnImGyFDbSv04uVuxIp5Zms1gNxKKK2Da14B8S4rzVRltdYwam_lDp5XnZAYpQdb76FdIKLaV",
@@ -388,32 +409,72 @@ fn vectors_rfc_7516_appendix_a1() {
     }
 }
 
-/// RFC 7520 §5, where the folder has it: what is encrypted to an RSA key with algorithms of ours opens, and nothing else.
+/// What a key opens, or why not; and whether it is one of ours, as the algorithms that are named.
 #[cfg(feature = "server")]
-#[test]
-fn vectors_rfc_7520_encryption() {
+fn open(jwe: &Value, jwk: &Value) -> (Result<Vec<u8>, String>, bool) {
     use affiant::crypto::DecryptingKey;
     use affiant::jose::{Jwe, KeyAlgorithm, content_algorithm};
 
+    let header = jwe["protected"].as_str().and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).unwrap_or_default();
+    let header: Value = serde_json::from_slice(&header).unwrap_or_default();
+    let named = |name: &str| header[name].as_str().unwrap_or_default();
+    let ours = named("alg").parse::<KeyAlgorithm>().is_ok() && content_algorithm(named("enc")).is_ok();
+    let Some(pkcs8) = pkcs8(jwk) else { return (Err("not a key that is encrypted to here".into()), false) };
+    let key = DecryptingKey::from_pkcs8_der(&pkcs8).unwrap();
+    let jwe = Jwe::parse(jwe.to_string().as_bytes(), &JsonLimits::default());
+    (jwe.map_err(|error| error.to_string()).and_then(|jwe| jwe.decrypt(&key).map_err(|error| error.to_string())), ours)
+}
+
+/// RFC 7520 §5, where the folder has it: what is encrypted with algorithms of ours opens, and nothing else.
+#[cfg(feature = "server")]
+#[test]
+fn vectors_rfc_7520_encryption() {
     for (name, example) in files("jose-cookbook", "5_") {
-        let key = &example["input"]["key"];
-        if key["kty"] != "RSA" {
-            continue;
+        match open(&example["output"]["json"], &example["input"]["key"]) {
+            (opened, true) => {
+                assert_eq!(opened.as_deref(), Ok(text(&example["input"], "plaintext").as_bytes()), "{name}");
+                println!("{name}: opens");
+            }
+            (opened, false) => assert!(opened.is_err(), "{name}"),
         }
-        let document = &example["output"]["json"];
-        let opened = Jwe::parse(document.to_string().as_bytes(), &JsonLimits::default())
-            .map_err(|error| error.to_string())
-            .and_then(|jwe| {
-                let key = DecryptingKey::from_pkcs8_der(&rsa_pkcs8(key)).unwrap();
-                jwe.decrypt(&key).map_err(|error| error.to_string())
-            });
-        let ours = text(&example["input"], "alg").parse::<KeyAlgorithm>().is_ok()
-            && content_algorithm(text(&example["input"], "enc")).is_ok();
-        if ours {
-            assert_eq!(opened.as_deref(), Ok(text(&example["input"], "plaintext").as_bytes()), "{name}");
-            println!("{name}: opens");
-        } else {
-            assert!(opened.is_err(), "{name}");
+    }
+}
+
+/// Wycheproof's JWE, where the folder has them: compact there, and in general JSON serialization here.
+#[cfg(feature = "server")]
+#[test]
+fn vectors_wycheproof_jwe() {
+    for (name, file) in files("wycheproof", "json_web_encryption") {
+        let (mut right, mut wrong, mut unused) = (0, 0, 0);
+        for group in file["testGroups"].as_array().unwrap() {
+            for case in group["tests"].as_array().unwrap() {
+                let parts: Vec<_> = text(case, "jwe").split('.').collect();
+                let [protected, encrypted_key, iv, ciphertext, tag] = parts[..] else {
+                    assert_eq!(case["result"], "invalid");
+                    continue;
+                };
+                let jwe = json!({
+                    "protected": protected, "recipients": [{ "encrypted_key": encrypted_key }], "iv": iv,
+                    "ciphertext": ciphertext, "tag": tag,
+                });
+                let what = format!("{name} {} {}", case["tcId"], case["comment"]);
+                let (opened, ours) = open(&jwe, &group["private"]);
+                if !ours {
+                    // Another algorithm, or no header at all.
+                    assert!(opened.is_err(), "{what}");
+                    unused += 1;
+                    continue;
+                }
+                let valid = case["result"] == "valid";
+                assert_eq!(opened.is_ok(), valid, "{what}: {opened:?}");
+                if let Ok(opened) = opened {
+                    let opened: String = opened.iter().map(|byte| format!("{byte:02x}")).collect();
+                    assert_eq!(opened, text(case, "pt"), "{what}");
+                }
+                if valid { right += 1 } else { wrong += 1 }
+            }
         }
+        println!("{name}: {right} open, {wrong} do not, {unused} have algorithms that are not used here");
+        assert!(right > 0);
     }
 }
