@@ -11,6 +11,7 @@ mod content;
 mod document;
 mod form;
 mod lawful_basis;
+mod lifecycle;
 mod migrate;
 mod parts;
 mod place;
@@ -31,6 +32,7 @@ pub use content::{
 pub use document::{Vcon, VconError};
 pub use form::{Form, GzipError, inflate};
 pub use lawful_basis::{Basis, LawfulBasis, LawfulBasisError, Permission, PurposeGrant, RecordedBasis};
+pub use lifecycle::LifecycleOperation;
 pub use migrate::{Change, migrate};
 pub use parts::{
     CivicAddress, Disposition, NewAnalysis, NewAttachment, NewContent, NewDialog, NewParty, PartyEvent, PartyKind,
@@ -38,7 +40,7 @@ pub use parts::{
 };
 pub use place::Place;
 pub use redact::{RedactError, References, Removal, redact};
-pub use skeleton::{Piece, Skeleton, SkeletonError, SkeletonReader};
+pub use skeleton::{Held, Piece, Skeleton, SkeletonError, SkeletonReader};
 pub use tags::{Tag, TagError};
 pub use transcript::{Turn, turns};
 pub use uuid8::uuid8;

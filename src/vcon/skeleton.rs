@@ -2,9 +2,11 @@
 //!
 //! A [`SkeletonReader`] is fed the text of a document piece by piece. Strings that begin with 64 KiB of base64url are
 //! handed on as they come and leave a short mark behind; the rest is the [`Skeleton`], which is parsed as any document
-//! is, within the same [`VconLimits`](super::VconLimits). Written again it is a list of [`Piece`]s: text, and bodies to
+//! is, within the same [`VconLimits`]. Written again it is a list of [`Piece`]s: text, and bodies to
 //! stream in between. So the memory needed is bounded by the limits of a document, and what is in the bodies does not
 //! count. Text and JSON bodies stay in the document and do count.
+
+use serde_json::Value;
 
 use super::{Content, ContentHash, Place, Vcon, VconError, VconLimits};
 
@@ -30,11 +32,9 @@ pub enum SkeletonError {
     /// The text around the bodies is no unsigned vCon.
     #[error(transparent)]
     Vcon(#[from] VconError),
-    /// A big string stands elsewhere.
-    #[error(
-        "a string of more than {HELD_BYTES_MIN} bytes is not the base64url body of a dialog, analysis or attachment"
-    )]
-    NotABody,
+    /// A big string is the name of a member, not a value.
+    #[error("a member name of more than {HELD_BYTES_MIN} bytes")]
+    LongName,
     /// Whoever was given the bytes of a body could not keep them.
     #[error("the body could not be kept")]
     Sink(#[source] std::io::Error),
@@ -43,7 +43,7 @@ pub enum SkeletonError {
 /// Reads a document around its big bodies.
 ///
 /// ```
-/// use affiant::vcon::{Piece, Place, SkeletonReader, VconLimits};
+/// use affiant::vcon::{Held, Piece, Place, SkeletonReader, VconLimits};
 ///
 /// let text = format!(r#"{{"dialog":[{{"body":"{}","encoding":"base64url"}}]}}"#, "AAAA".repeat(1 << 20));
 /// let mut reader = SkeletonReader::new([7; 16], &VconLimits::default());
@@ -52,7 +52,7 @@ pub enum SkeletonError {
 ///     reader.update(piece, |_number, base64url| Ok(body.extend_from_slice(base64url))).unwrap();
 /// }
 /// let skeleton = reader.finish().unwrap();
-/// assert_eq!((skeleton.body(Place::Dialog(0)), body.len()), (Some(0), 4 << 20));
+/// assert_eq!((skeleton.held(Place::Dialog(0)), body.len()), (Held::Body(0), 4 << 20));
 ///
 /// let around = skeleton.to_bytes();
 /// let written: Vec<u8> = skeleton.pieces(&around).into_iter().flat_map(|piece| match piece {
@@ -178,16 +178,22 @@ impl SkeletonReader {
             return Err(SkeletonError::Cut);
         }
         let vcon = Vcon::parse(&self.text, &self.limits)?;
-        let mut skeleton = Skeleton { vcon, mark: self.mark, bodies: Vec::new() };
-        let mut found: Vec<_> =
-            skeleton.vcon.places().filter_map(|place| Some((skeleton.mark_at(place)?, place))).collect();
-        found.sort_unstable();
-        // As many as were taken out, so none of them stands anywhere else.
-        if found.len() != self.bodies {
-            return Err(SkeletonError::NotABody);
+        let values = vcon.document().values().map(|value| marks_in(value, &self.mark)).sum::<usize>();
+        // As many as were taken out, so none of them is a name: two names that are alike would not have been seen.
+        if values != self.bodies {
+            return Err(SkeletonError::LongName);
         }
-        skeleton.bodies = found.into_iter().map(|(_, place)| place).collect();
-        Ok(skeleton)
+        Ok(Skeleton { vcon, mark: self.mark, bodies: self.bodies })
+    }
+}
+
+/// How many values are marks; as deep as a document may be.
+fn marks_in(value: &Value, mark: &Mark) -> usize {
+    match value {
+        Value::String(text) => usize::from(mark.body(text).is_some()),
+        Value::Array(items) => items.iter().map(|item| marks_in(item, mark)).sum(),
+        Value::Object(members) => members.values().map(|member| marks_in(member, mark)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
 }
 
@@ -202,8 +208,24 @@ fn base64url_length(bytes: &[u8]) -> usize {
 pub struct Skeleton {
     vcon: Vcon,
     mark: Mark,
-    // Invariant: where each body was when it got its number.
-    bodies: Vec<Place>,
+    // Invariant: how many numbers were given.
+    bodies: usize,
+}
+
+/// Where inline content is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// In the document, or there is none.
+    Here,
+    /// It is the body of this number, as base64url.
+    Body(usize),
+    /// It is not base64url, and yet nothing but such characters: it is held elsewhere, and is no content to be read.
+    Text,
+}
+
+/// As [`Content::bytes`] reads encodings.
+fn is_base64url(encoding: &str) -> bool {
+    encoding.eq_ignore_ascii_case("base64url") || encoding.eq_ignore_ascii_case("base64")
 }
 
 /// A part of the text of a document.
@@ -222,15 +244,15 @@ impl Skeleton {
         &self.vcon
     }
 
-    /// The number of the body of the item at `place`, if that is held elsewhere.
+    /// Where the content of the item at `place` is.
     #[must_use]
-    pub fn body(&self, place: Place) -> Option<usize> {
-        self.mark_at(place)
-    }
-
-    fn mark_at(&self, place: Place) -> Option<usize> {
-        let Content::Inline { body, encoding: Some("base64url") } = self.vcon.content(place) else { return None };
-        self.mark.body(body.as_str()?)
+    pub fn held(&self, place: Place) -> Held {
+        let Content::Inline { body, encoding } = self.vcon.content(place) else { return Held::Here };
+        match body.as_str().and_then(|text| self.mark.body(text)) {
+            None => Held::Here,
+            Some(number) if encoding.is_some_and(is_base64url) => Held::Body(number),
+            Some(_) => Held::Text,
+        }
     }
 
     /// Makes the content of the item at `place` inline, and gives the number of the body that is to be streamed there.
@@ -238,7 +260,7 @@ impl Skeleton {
     /// # Panics
     /// When there is no such item: places come from the document.
     pub fn make_inline(&mut self, place: Place) -> usize {
-        let number = self.bodies.len();
+        let number = self.bodies;
         let mark = self.mark.of(number);
         let item = self.vcon.item_mut(place).expect("a place of the document");
         for name in ["url", "content_hash", "alg", "signature"] {
@@ -246,7 +268,7 @@ impl Skeleton {
         }
         item.insert("body".into(), mark.into());
         item.insert("encoding".into(), "base64url".into());
-        self.bodies.push(place);
+        self.bodies += 1;
         number
     }
 
@@ -336,9 +358,9 @@ mod tests {
             let (skeleton, bodies) = read(&text, step, &VconLimits::default()).unwrap();
             assert!(bodies.iter().eq([&big(1), &format!("{}==", big(2))]), "{step}");
             assert!(skeleton.to_bytes().len() < 500);
-            assert_eq!(skeleton.body(Place::Dialog(0)), Some(0));
-            assert_eq!(skeleton.body(Place::Dialog(1)), None);
-            assert_eq!(skeleton.body(Place::Attachment(0)), Some(1));
+            assert_eq!(skeleton.held(Place::Dialog(0)), Held::Body(0));
+            assert_eq!(skeleton.held(Place::Dialog(1)), Held::Here);
+            assert_eq!(skeleton.held(Place::Attachment(0)), Held::Body(1));
             assert!(write(&skeleton, &bodies) == text, "{step}");
         }
     }
@@ -362,16 +384,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_body_is_not_held() {
+    fn big_strings_elsewhere_come_back_too_and_are_no_content() {
+        for text in [
+            format!(r#"{{"dialog":[{{"body":"{}","encoding":"none"}}]}}"#, big(1)),
+            format!(r#"{{"dialog":[{{"body":"{}"}}],"x":{{"y":["{}"]}}}}"#, big(1), big(2)),
+        ] {
+            let (skeleton, bodies) = read(&text, 4096, &VconLimits::default()).unwrap();
+            assert_eq!(skeleton.held(Place::Dialog(0)), Held::Text);
+            assert!(write(&skeleton, &bodies) == text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_document_is_refused() {
         let limits = VconLimits::default();
         let check = |text: &str| read(text, 4096, &limits).map(drop);
-        for text in [
-            format!(r#"{{"parties":[],"{}":1}}"#, big(1)),
-            format!(r#"{{"dialog":[{{"body":"{}","encoding":"none"}}]}}"#, big(1)),
-            format!(r#"{{"dialog":[{{"text":"{}","encoding":"base64url"}}]}}"#, big(1)),
-        ] {
-            assert!(matches!(check(&text), Err(SkeletonError::NotABody)));
-        }
+        let named = format!(r#"{{"parties":[],"{}":1}}"#, big(1));
+        assert!(matches!(check(&named), Err(SkeletonError::LongName)));
         assert!(matches!(check(&document(&format!("\"{} \"", big(1)))), Err(SkeletonError::NotBase64Url)));
         assert!(matches!(check(&format!(r#"{{"dialog":[{{"body":"{}"#, big(1))), Err(SkeletonError::Cut)));
         assert!(matches!(check("{}"), Err(SkeletonError::Vcon(VconError::NotAVcon))));

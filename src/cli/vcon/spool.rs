@@ -48,6 +48,9 @@ impl Spooled {
             if read == 0 {
                 break;
             }
+            if files.is_empty() && buffer.starts_with(&[0x1f, 0x8b]) {
+                bail!("{} is gzipped: unzip it first", input.name());
+            }
             let keep = |number: usize, bytes: &[u8]| {
                 if number == files.len() {
                     files.push(tempfile::tempfile_in(directory)?);

@@ -12,7 +12,7 @@ use super::file_name;
 use super::pack::check_hashes;
 use super::spool::Spooled;
 use crate::cli::progress;
-use crate::vcon::{Content, ContentHash, Place};
+use crate::vcon::{Content, ContentHash, Held, Place};
 
 /// Write inline content to files, and put their addresses and hashes in its place.
 #[derive(Debug, clap::Args)]
@@ -101,12 +101,15 @@ impl UnpackCommand {
     fn write(&self, place: Place, spooled: &Spooled) -> anyhow::Result<(NamedTempFile, ContentHash)> {
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.dir)?;
         let skeleton = &spooled.skeleton;
-        let (digests, _) = if let Some(number) = skeleton.body(place) {
-            progress::copy(&mut spooled.content(number)?, file.as_file_mut(), &progress::bar(0))
-                .context("the body is not base64url")?
-        } else {
-            let bytes = skeleton.vcon().content(place).bytes()?.expect("inline content");
-            progress::copy(&mut &*bytes, file.as_file_mut(), &progress::bar(0))?
+        let bar = progress::bar(0);
+        let (digests, _) = match skeleton.held(place) {
+            Held::Body(number) => progress::copy(&mut spooled.content(number)?, file.as_file_mut(), &bar)
+                .context("the body is not base64url")?,
+            Held::Here => {
+                let bytes = skeleton.vcon().content(place).bytes()?.expect("inline content");
+                progress::copy(&mut &*bytes, file.as_file_mut(), &bar)?
+            }
+            Held::Text => bail!("its text looks like base64url and its encoding does not say so"),
         };
         let item = skeleton.vcon().item(place).expect("a place of the document");
         let hashes = ContentHash::all_of(item);
