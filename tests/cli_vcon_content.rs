@@ -5,7 +5,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -470,4 +470,78 @@ fn a_transcript_is_added_shown_and_written_as_captions() {
     assert!(vcon_args(&["transcript", "add", "--body", file], CALL).refusal().contains("/transcript/text"));
     std::fs::write(file, "[]").unwrap();
     assert!(vcon_args(&["transcript", "add", "--body", file], CALL).refusal().contains("segments"));
+}
+
+/// The draft's examples, where they are.
+fn examples() -> Option<PathBuf> {
+    let data = std::env::var_os("AFFIANT_VECTORS")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")), PathBuf::from);
+    let folder = data.join("vcon-core-03");
+    if !folder.is_dir() {
+        println!("skipped: no vectors at {}", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+fn example(folder: &Path, name: &str) -> (String, Value) {
+    let text = std::fs::read_to_string(folder.join(name)).unwrap();
+    let value = serde_json::from_str(&text).unwrap();
+    (text, value)
+}
+
+#[test]
+fn vectors_the_recording_of_the_draft_goes_in_and_out() {
+    let Some(folder) = examples() else { return };
+    let recording = std::fs::read(folder.join("ab_call.mp3")).unwrap();
+    let (inline, with_body) = example(&folder, "ab_call_int_rec.vcon");
+    let (external, with_url) = example(&folder, "ab_call_ext_rec.vcon");
+
+    // Inline is a shorter recording of the same call.
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().to_str().unwrap();
+    let unpacked = vcon_args(&["unpack", "--dir", out, "--url-prefix", "https://x.example/"], &inline);
+    let content = std::fs::read(dir.path().join("ab_call.wav")).unwrap();
+    assert!(content.starts_with(b"RIFF"));
+    let body = with_body["dialog"][0]["body"].as_str().unwrap().trim_end_matches('=');
+    assert_eq!(URL_SAFE_NO_PAD.encode(&content), body);
+    let again = vcon_args(&["pack", "--from", out], unpacked.text()).json();
+    assert_eq!(again["dialog"][0]["body"], body);
+
+    let packed = vcon_args(&["pack", "--from", folder.to_str().unwrap()], &external).json();
+    assert_eq!(packed["dialog"][0]["body"], URL_SAFE_NO_PAD.encode(&recording));
+    let unpacked =
+        vcon_args(&["unpack", "--dir", out, "--url-prefix", "https://x.example/"], packed.to_string()).json();
+    assert_eq!(unpacked["dialog"][0]["content_hash"], with_url["dialog"][0]["content_hash"]);
+    assert!(vcon("pack", &external).refusal().contains("not allowed"));
+}
+
+#[test]
+fn vectors_the_instance_versions_of_the_draft_are_made() {
+    let Some(folder) = examples() else { return };
+    let (whole, _) = example(&folder, "ab_call_ext_rec.vcon");
+    let (_, mut expected) = example(&folder, "ab_call_ext_rec_amended.vcon");
+    let mut amended = vcon("amend --domain example.com", &whole).json();
+    // What is added is the caller's matter, and so are the uuid and the time.
+    for list in ["dialog", "analysis", "attachments"] {
+        let kept = amended[list].as_array().unwrap().len();
+        expected[list].as_array_mut().unwrap().truncate(kept);
+    }
+    for document in [&mut amended, &mut expected] {
+        let members = document.as_object_mut().unwrap();
+        ["uuid", "created_at", "updated_at"].into_iter().for_each(|name| drop(members.remove(name)));
+    }
+    assert_eq!(amended, expected);
+
+    // The draft's redacted example, as its text describes it.
+    let arguments = "redact --domain example.com --type PII --party 0 --party 1 --member tel --dialog 0:url";
+    let redacted = vcon(arguments, &whole).json();
+    assert_eq!(redacted["parties"], json!([{ "name": "Alice" }, { "name": "Bob" }]));
+    assert_eq!((redacted["dialog"][0].get("url"), &redacted["redacted"]["type"]), (None, &json!("PII")));
+
+    // The signed form of the same call.
+    let (signed, _) = example(&folder, "ab_call_ext_rec_signed.vcon");
+    let amended = vcon("amend --domain example.com --url https://x.example/signed.vcon", &signed).json();
+    assert_eq!(amended["amended"]["content_hash"], ContentHash::of(signed.as_bytes()).to_string());
+    assert_eq!(amended["parties"], expected["parties"]);
 }
