@@ -93,6 +93,8 @@ fn tags_that_are_none_are_refused() {
     assert!(vcon("tag add --tag urgent", CALL).refusal().contains("not KEY:VALUE"));
     assert!(vcon("tag add --tag :x", CALL).refusal().contains("key"));
     assert!(vcon("tag list", "{}").refusal().contains("not a vCon"));
+    let steering = r#"{"attachments":[{"purpose":"tags","body":["a:\u001b[2J"]}]}"#;
+    assert_eq!(vcon("tag get --key a", steering).text(), "\u{fffd}[2J\n");
     let odd = r#"{"attachments":[{"purpose":"tags","body":7}]}"#;
     assert!(vcon("tag list", odd).refusal().contains("attachment 0"));
     assert!(vcon("tag add --tag a:b", r#"{"payload":"","signatures":[]}"#).refusal().contains("signed"));
@@ -223,6 +225,9 @@ fn pack_takes_no_content_without_its_hash_and_from_nowhere_else() {
         assert!(said.refusal().contains(complaint), "{}", said.complaint);
         assert!(!target.exists());
     }
+    std::fs::write(folder.join("a call.wav"), "x").unwrap();
+    let spaced = external("https://x.example/a%20call.wav", &format!(r#","filename":"a call.wav"{}"#, bound(b"x")));
+    assert_eq!(pack(spaced).code, 0);
     let two = format!(r#","content_hash":["sha999-AAAA","{}"]"#, ContentHash::of(b"x"));
     assert_eq!(pack(external("https://x.example/1.wav?token=1", &two)).code, 0);
     let packed: Value = serde_json::from_slice(&std::fs::read(target).unwrap()).unwrap();

@@ -49,9 +49,15 @@ pub(super) fn print<const N: usize>(
     Ok(())
 }
 
+/// One line of text from a document, without what would steer a terminal or begin another line.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
+    let rows: Vec<_> = rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
     let mut widths = header.map(|cell| cell.chars().count());
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -72,5 +78,11 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [["a".to_owned(), "bcd".to_owned()], ["efg".to_owned(), String::new()]];
         assert_eq!(table(["1", "2"], &rows), "1    2\na    bcd\nefg\n");
+    }
+
+    #[test]
+    fn nothing_in_a_cell_steers_a_terminal() {
+        let rows = [["\u{1b}[2Jx\ny\u{9b}".to_owned()]];
+        assert_eq!(table(["1"], &rows), "1\n\u{fffd}[2Jx\u{fffd}y\u{fffd}\n");
     }
 }

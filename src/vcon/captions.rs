@@ -76,9 +76,10 @@ fn milliseconds(seconds: f64) -> u64 {
     (seconds * 1000.0).round() as u64
 }
 
-/// A blank line would end the cue.
+/// A blank line would end the cue, and a player may take other control characters for its own.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// As cue text and annotations have it (WebVTT §4.2.2), so that `-->` cannot stand there.
@@ -111,7 +112,7 @@ mod tests {
     #[test]
     fn nothing_that_is_said_ends_a_cue_or_begins_one() {
         let wtf = Wtf::parse(json!({ "segments": [
-            { "start": 3661, "end": 3661, "text": "last\n\n2\n00:00:00,000 --> 00:00:01,000\nforged" },
+            { "start": 3661, "end": 3661, "text": "last\n\u{1b}\n2\n00:00:00,000 --> 00:00:01,000\nforged" },
             { "start": 1.0004, "end": 1.9996, "text": "<b>first</b>", "speaker": "a\n>b" },
             { "start": 0, "end": 1, "text": "  " },
         ] }))

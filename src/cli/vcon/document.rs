@@ -10,6 +10,9 @@ use crate::durable::{self, Access};
 use crate::evidence::Record;
 use crate::vcon::{Form, Vcon, VconError, VconLimits, inflate};
 
+/// Bytes that are written at once.
+const BUFFER_BYTES: usize = 1 << 20;
+
 /// What a command reads.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Input {
@@ -120,14 +123,14 @@ impl Output {
             Some(path) => {
                 // What people said is nobody else's to read.
                 let write = |file: &mut File| -> anyhow::Result<()> {
-                    let mut out = BufWriter::with_capacity(1 << 20, file);
+                    let mut out = BufWriter::with_capacity(BUFFER_BYTES, file);
                     content(&mut out)?;
                     Ok(out.flush()?)
                 };
                 durable::write_with(path, Access::Secret, write).with_context(|| format!("writing {}", path.display()))
             }
             None => {
-                let mut out = std::io::stdout().lock();
+                let mut out = BufWriter::with_capacity(BUFFER_BYTES, std::io::stdout().lock());
                 content(&mut out)?;
                 Ok(out.flush()?)
             }

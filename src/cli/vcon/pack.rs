@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
 use super::document::{Input, Output};
 use super::spool::Spooled;
-use super::unpack::{chosen, is_in};
+use super::unpack::chosen;
 use crate::cli::progress;
 use crate::client::{ContentClient, Network};
 use crate::vcon::{Content, ContentDigester, ContentDigests, ContentHash, HashSyntaxError, Place};
@@ -96,6 +96,14 @@ impl PackCommand {
         client.fetch(url, CONTENT_BYTES_MAX, keep).await.context("the content was not fetched")?;
         Ok((file, digester.finish()))
     }
+}
+
+/// The file of this name in a directory; `None` when there is none, or the name leads elsewhere.
+fn is_in(directory: &Path, name: &str) -> Option<PathBuf> {
+    let mut parts = Path::new(name).components();
+    let plain = matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name);
+    let path = directory.join(name);
+    (plain && path.is_file()).then_some(path)
 }
 
 /// Checks that content has its hashes: none differs, and one at least can be compared.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::document::{Input, Output};
 use super::moment::Moment;
-use crate::cli::output::print;
+use crate::cli::output::{print, printable};
 use crate::clock::format_time;
 use crate::vcon::Tag;
 
@@ -85,7 +85,7 @@ impl TagCommand {
                 let text = if json {
                     format!("{}\n", serde_json::to_string_pretty(&values)?)
                 } else {
-                    values.iter().flat_map(|value| [*value, "\n"]).collect()
+                    values.iter().map(|value| format!("{}\n", printable(value))).collect()
                 };
                 std::io::stdout().write_all(text.as_bytes())?;
                 return Ok(ExitCode::from(u8::from(values.is_empty())));

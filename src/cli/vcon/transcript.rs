@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 
 use super::document::{Input, Output};
 use super::moment::Moment;
+use crate::cli::output::printable;
 use crate::durable;
 use crate::json;
 use crate::vcon::{Vcon, VconLimits, Wtf, turns};
@@ -144,8 +145,8 @@ fn timed(wtf: &Wtf, vcon: &Vcon) -> String {
     for segment in wtf.segments() {
         let speaker = segment.speaker.as_deref().map(|speaker| format!("{}: ", name(wtf, vcon, speaker)));
         let (minutes, seconds) = ((segment.start / 60.0).floor(), segment.start % 60.0);
-        writeln!(text, "{minutes:3}:{seconds:04.1}  {}{}", speaker.unwrap_or_default(), segment.text)
-            .expect("a string takes every character");
+        let said = printable(&format!("{}{}", speaker.unwrap_or_default(), segment.text));
+        writeln!(text, "{minutes:3}:{seconds:04.1}  {said}").expect("a string takes every character");
     }
     text
 }
@@ -154,7 +155,8 @@ fn spoken(vcon: &Vcon) -> String {
     let parties: Vec<_> = vcon.parties().collect();
     let lines = turns(vcon).into_iter().map(|turn| {
         let name = turn.party.and_then(|index| parties.get(index)?.name());
-        format!("{}{}\n", name.map(|name| format!("{name}: ")).unwrap_or_default(), turn.text)
+        let name = name.map(|name| format!("{name}: ")).unwrap_or_default();
+        turn.text.lines().map(|line| format!("{name}{}\n", printable(line))).collect::<String>()
     });
     lines.collect()
 }

@@ -1,7 +1,7 @@
 //! `affiant vcon unpack`: inline content becomes external.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -128,10 +128,4 @@ pub(super) fn chosen(spooled: &Spooled, dialogs: &[usize]) -> anyhow::Result<Vec
     }
     let is_chosen = |place: &Place| dialogs.is_empty() || matches!(place, Place::Dialog(i) if dialogs.contains(i));
     Ok(vcon.places().filter(is_chosen).collect())
-}
-
-/// Whether `name` is that of a file in a directory, and of nothing else.
-pub(super) fn is_in(directory: &Path, name: &str) -> Option<PathBuf> {
-    let path = directory.join(name);
-    (file_name::safe(name) == name && !name.is_empty() && path.is_file()).then_some(path)
 }
