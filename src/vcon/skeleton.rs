@@ -312,6 +312,7 @@ impl Skeleton {
 mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -412,5 +413,27 @@ mod tests {
         small.json.bytes_max = 100_000;
         let text = document(&format!("\"x {}\"", big(1)));
         assert!(matches!(read(&text, 4096, &small), Err(SkeletonError::TooLarge { bytes_max: 100_000 })));
+    }
+
+    /// Strings as long as it takes to be held, one byte less and one more, with all that may stand before and behind.
+    fn string() -> impl Strategy<Value = String> {
+        let length = prop_oneof![0..4_usize, HELD_BYTES_MIN - 2..HELD_BYTES_MIN + 3];
+        (r#"(\\["\\/bn]|\\u00e9| |é)?"#, length)
+            .prop_map(|(before, length)| format!("\"{before}{}\"", "A_-9".repeat(length / 4 + 1)))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn what_is_read_is_what_is_written(strings in prop::collection::vec(string(), 1..5), step in 1..200_000_usize) {
+            let bodies: Vec<_> = strings.iter().map(|text| format!(r#"{{"body": {text} ,"encoding":"base64url"}}"#)).collect();
+            let text = format!(r#"{{"dialog":[{}],"x":[{}]}}"#, bodies.join(" ,"), strings.join(","));
+            let (skeleton, bodies) = read(&text, step, &VconLimits::default()).unwrap();
+            prop_assert!(write(&skeleton, &bodies) == text);
+            for (index, string) in strings.iter().enumerate() {
+                let held = string.len() - 2 >= HELD_BYTES_MIN && string.starts_with("\"A");
+                prop_assert_eq!(matches!(skeleton.held(Place::Dialog(index)), Held::Body(_)), held);
+            }
+        }
     }
 }
