@@ -49,9 +49,13 @@ pub(super) fn print<const N: usize>(
     Ok(())
 }
 
-/// One line of text from a document, without what would steer a terminal or begin another line.
+/// One line of text from a document, without what would steer a terminal, begin another line, or turn the order of
+/// reading around.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use super::document::Input;
-use crate::cli::output::Paint;
+use crate::cli::output::{Paint, printable};
 use crate::clock::parse_time;
 use crate::evidence::Record;
 use crate::json;
@@ -141,7 +141,7 @@ impl Page<'_> {
             }
             Content::Inline { .. } if kind == "text" => {
                 let bytes = dialog.content().bytes().ok().flatten().unwrap_or_default();
-                self.wrapped(5, &printable(&String::from_utf8_lossy(&bytes)));
+                self.wrapped(5, &String::from_utf8_lossy(&bytes));
             }
             Content::Inline { .. } => {
                 let bytes = dialog.content().bytes().ok().flatten().map_or(0, |bytes| bytes.len());
@@ -162,7 +162,7 @@ impl Page<'_> {
         for turn in said {
             let name = self.paint.bold(&printable(&self.name(turn.party)));
             self.line(2, &format!("{name}:"));
-            self.wrapped(5, &printable(&turn.text));
+            self.wrapped(5, &turn.text);
         }
     }
 
@@ -214,7 +214,7 @@ impl Page<'_> {
     }
 
     fn wrapped(&mut self, indent: usize, text: &str) {
-        for paragraph in text.lines() {
+        for paragraph in text.lines().map(printable) {
             let mut line = String::new();
             for word in paragraph.split_whitespace() {
                 if !line.is_empty() && indent + line.chars().count() + 1 + word.chars().count() > COLUMNS {
@@ -243,16 +243,4 @@ fn shown_duration(seconds: f64) -> String {
     } else {
         format!("{minutes:.0} min {:.0} s", seconds - minutes * 60.0)
     }
-}
-
-/// What a document says may hold commands to the terminal; nobody has asked for those.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            '\n' => '\n',
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-            other if other.is_control() => '\u{fffd}',
-            other => other,
-        })
-        .collect()
 }
