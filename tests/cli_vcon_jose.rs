@@ -171,7 +171,7 @@ fn signs_with_each_algorithm_and_verifies_by_key_certificate_and_anchor() {
 
         let (code, out, _) = folder.run("verify --json -", &signed);
         let report: serde_json::Value = serde_json::from_slice(&out).unwrap();
-        assert_eq!((code, &report["indication"], &report["uuid"]), (2, &"INDETERMINATE".into(), &UUID.into()));
+        assert_eq!((code, &report["answer"], &report["uuid"]), (2, &"unknown".into(), &UUID.into()));
         assert_eq!(report["signatures"][0]["verifies"], true);
         assert!(report["not_judged"].as_array().is_some_and(|list| !list.is_empty()));
 

@@ -50,6 +50,32 @@ fn readme_the_commands_of_an_issuers_afternoon_work() {
 }
 
 #[test]
+fn readme_the_commands_for_vcons_work() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        println!("skipped: no openssl");
+        return;
+    }
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let commands = script(&readme, "vCons on the command line");
+    let dir = tempfile::tempdir().unwrap();
+    let bin = Path::new(env!("CARGO_BIN_EXE_affiant")).parent().unwrap();
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &commands])
+        .current_dir(dir.path())
+        .env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()))
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{err}");
+    for expected in ["0 MUST", "My router is broken.", "every signature verifies with a key", "Rule 12: "] {
+        assert!(out.contains(expected), "{expected}: {out}\n{err}");
+    }
+    let moved = std::fs::read_to_string(dir.path().join("moved.vcon")).unwrap();
+    assert!(moved.contains("https://archive.example.com/"), "{moved}");
+    assert_eq!(std::fs::read_dir(dir.path().join("out")).unwrap().count(), 1);
+}
+
+#[test]
 fn readme_the_demo_shows_what_it_claims() {
     let output = Command::new(env!("CARGO_BIN_EXE_affiant")).args(["demo", "--once"]).output().unwrap();
     let out = String::from_utf8_lossy(&output.stdout);

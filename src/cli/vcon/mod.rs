@@ -90,7 +90,9 @@ pub enum VconCommand {
     Uuid8(uuid8::Uuid8Command),
     /// List the rules of the draft that documents do not keep.
     Validate(validate::ValidateCommand),
-    /// Say of each signature whether it verifies, and under what. Exit code 0: passed, 1: failed, 2: indeterminate, 3:
+    /// Say of each signature whether it verifies, and under what.
+    ///
+    /// Exit code 0: every one does, with a key or an anchor that you trust, 1: one does not, 2: it cannot be said, 3:
     /// could not run.
     Verify(verify::VerifyCommand),
 }

@@ -11,7 +11,8 @@ use super::keys::{PrivateKeyArgs, read_certificates};
 use super::signatures::judge;
 use crate::clock::{Clock as _, SystemClock, format_time};
 use crate::crypto::{Signer as _, SigningKey};
-use crate::evidence::{Indication, Record};
+use crate::evidence::Record;
+use crate::evidence::report::Answer;
 use crate::jose::{CertificatesBy, Compression, Dialect, NewSignature, SigningAlgorithm, SigningOptions};
 use crate::json;
 use crate::pki::Certificate;
@@ -113,7 +114,7 @@ impl SignCommand {
         let record = Record::parse(bytes, &VconLimits::default()).with_context(|| self.input.name())?;
         for signature in judge(&record, &[], &[]) {
             let what = format!("{}: {}: {}", self.input.name(), signature.name(), signature.reason);
-            if signature.indication == Indication::Failed {
+            if signature.answer == Answer::No {
                 bail!("{what}; what is altered is not signed again");
             }
             if !signature.verifies {

@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::keys::PublicKey;
 use crate::clock::format_time;
 use crate::crypto::{SignatureError, VerifyingKey};
-use crate::evidence::{Indication, Record};
+use crate::evidence::Record;
+use crate::evidence::report::Answer;
 use crate::jose::{Jws, JwsSignature};
 use crate::pki::Certificate;
 
@@ -20,14 +21,13 @@ pub(super) struct JudgedSignature {
     pub(super) position: usize,
     /// `alg`.
     pub(super) algorithm: String,
-    /// What follows.
-    #[serde(serialize_with = "indication")]
-    pub(super) indication: Indication,
+    /// Whether it verifies: a word for that alone, and not for the whole of what ETSI's indications say.
+    pub(super) answer: Answer,
     /// What was seen.
     pub(super) reason: String,
-    /// Whether the signature is right under some key.
+    /// Whether the signature is right under some key, whoever's.
     pub(super) verifies: bool,
-    /// The subject of the certificate that it verifies under.
+    /// The subject of the certificate whose key it verifies under.
     pub(super) certificate: Option<String>,
     /// `sha256-…` of it.
     pub(super) thumbprint: Option<String>,
@@ -47,8 +47,16 @@ impl JudgedSignature {
     }
 }
 
-fn indication<S: serde::Serializer>(value: &Indication, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(value.name())
+/// What is to be said of all together: every signature counts, and what cannot be read is no record.
+pub(super) fn of_all(signatures: &[JudgedSignature]) -> Answer {
+    let any = |answer| signatures.iter().any(|signature| signature.answer == answer);
+    if signatures.is_empty() || any(Answer::No) {
+        Answer::No
+    } else if signatures.iter().all(|signature| signature.answer == Answer::Yes) {
+        Answer::Yes
+    } else {
+        Answer::Unknown
+    }
 }
 
 /// Judges every signature of every layer: first with the keys that are given, then with the certificate that the record
@@ -66,7 +74,7 @@ pub(super) fn judge(record: &Record, given: &[PublicKey], supplied: &[Vec<u8>]) 
                 layer,
                 position,
                 algorithm: header.algorithm.clone(),
-                indication: judgement.indication,
+                answer: judgement.answer,
                 reason: judgement.reason,
                 verifies: judgement.verifies,
                 certificate: judgement.certificate.as_ref().map(|one| one.subject().to_string()),
@@ -78,7 +86,7 @@ pub(super) fn judge(record: &Record, given: &[PublicKey], supplied: &[Vec<u8>]) 
 }
 
 struct Judgement {
-    indication: Indication,
+    answer: Answer,
     reason: String,
     verifies: bool,
     certificate: Option<Certificate>,
@@ -89,11 +97,14 @@ impl Judgement {
         let chain = signature.header().signer_chain(supplied);
         let certificate = chain.first().and_then(|der| Certificate::from_der(der).ok());
         let verifies = |key: &VerifyingKey| jws.check_signature(signature, key);
-        if given.iter().any(|one| verifies(&one.key) == Ok(())) {
-            return match contradiction(record, signature, certificate.as_ref()) {
-                None => Self::right(Indication::Passed, "verifies with the key that was given", certificate),
-                Some(reason) => Self::right(Indication::Indeterminate, reason, certificate),
+        if let Some(given) = given.iter().find(|one| verifies(&one.key) == Ok(())) {
+            let (answer, reason) = match contradiction(record, signature, certificate.as_ref()) {
+                None => (Answer::Yes, "verifies with the key that was given"),
+                Some(reason) => (Answer::Unknown, reason),
             };
+            // A certificate of another key is one that anybody may have put there.
+            let of_key = |one: &Certificate| one.key().is_ok_and(|key| key.spki_der() == given.key.spki_der());
+            return Self::right(answer, reason, certificate.filter(of_key));
         }
         let Some((certificate, key)) = certificate.and_then(|one| one.key().ok().map(Arc::clone).map(|key| (one, key)))
         else {
@@ -110,23 +121,23 @@ impl Judgement {
             Ok(()) => {
                 let trust = "verifies under its own certificate, and whether that is to be trusted is not judged";
                 let reason = contradiction(record, signature, Some(&certificate)).unwrap_or(trust);
-                Self::right(Indication::Indeterminate, reason, Some(certificate))
+                Self::right(Answer::Unknown, reason, Some(certificate))
             }
             Err(SignatureError::Unsupported) => Self::unknown("its algorithm is not one that is verified here"),
             Err(error) => Self::wrong(&error.to_string()),
         }
     }
 
-    fn right(indication: Indication, reason: &str, certificate: Option<Certificate>) -> Self {
-        Self { indication, reason: reason.into(), verifies: true, certificate }
+    fn right(answer: Answer, reason: &str, certificate: Option<Certificate>) -> Self {
+        Self { answer, reason: reason.into(), verifies: true, certificate }
     }
 
     fn wrong(reason: &str) -> Self {
-        Self { indication: Indication::Failed, reason: reason.into(), verifies: false, certificate: None }
+        Self { answer: Answer::No, reason: reason.into(), verifies: false, certificate: None }
     }
 
     fn unknown(reason: impl Into<String>) -> Self {
-        Self { indication: Indication::Indeterminate, reason: reason.into(), verifies: false, certificate: None }
+        Self { answer: Answer::Unknown, reason: reason.into(), verifies: false, certificate: None }
     }
 }
 

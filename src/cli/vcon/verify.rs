@@ -11,10 +11,11 @@ use serde_json::json;
 
 use super::document::Input;
 use super::keys::{read_certificates, read_public_key};
-use super::signatures::{JudgedSignature, judge};
+use super::signatures::{JudgedSignature, judge, of_all};
 use crate::cli::verify::read_crl;
 use crate::clock::{Clock as _, SystemClock};
 use crate::crypto::Sha256Digest;
+use crate::evidence::report::Answer;
 use crate::evidence::{Bundle, Indication, Record, RecordError, TrustPolicy, verify};
 use crate::pki::TrustAnchors;
 use crate::server::read_anchors;
@@ -28,8 +29,8 @@ const NOT_JUDGED: [&str; 4] = [
     "whether recordings are those that were signed (affiant verify --recording judges that)",
 ];
 
-/// Say of each signature whether it verifies, and under what. Exit code 0: passed, 1: failed, 2: indeterminate, 3: could
-/// not run.
+/// Say of each signature whether it verifies, and under what. Exit code 0: every one does, with a key or an anchor that
+/// you trust, 1: one does not, 2: it cannot be said, 3: could not run.
 #[derive(Debug, Args)]
 pub struct VerifyCommand {
     #[command(flatten)]
@@ -62,17 +63,13 @@ impl VerifyCommand {
         for path in &self.certificates {
             supplied.extend(read_certificates(path)?.iter().map(|one| one.der().to_vec()));
         }
-        let (indication, text) =
+        let (code, text) =
             if self.trust.is_empty() { self.by_keys(&bytes, &supplied) } else { self.by_anchors(bytes, supplied) }?;
         std::io::stdout().write_all(text.as_bytes())?;
-        Ok(ExitCode::from(match indication {
-            Indication::Passed => 0,
-            Indication::Failed => 1,
-            Indication::Indeterminate => 2,
-        }))
+        Ok(ExitCode::from(code))
     }
 
-    fn by_anchors(&self, bytes: Vec<u8>, certificates: Vec<Vec<u8>>) -> anyhow::Result<(Indication, String)> {
+    fn by_anchors(&self, bytes: Vec<u8>, certificates: Vec<Vec<u8>>) -> anyhow::Result<(u8, String)> {
         let mut anchors = Vec::new();
         for path in &self.trust {
             anchors.extend(read_anchors(path)?);
@@ -88,32 +85,46 @@ impl VerifyCommand {
         let bundle = Bundle { certificates, crls, ..Bundle::of_record(bytes) };
         let report = verify(&bundle, &policy, SystemClock::default().now());
         let text = if self.json { format!("{}\n", report.to_json()) } else { report.to_text() };
-        Ok((report.verdict.indication, text))
+        let code = match report.verdict.indication {
+            Indication::Passed => 0,
+            Indication::Failed => 1,
+            Indication::Indeterminate => 2,
+        };
+        Ok((code, text))
     }
 
-    fn by_keys(&self, bytes: &[u8], supplied: &[Vec<u8>]) -> anyhow::Result<(Indication, String)> {
+    fn by_keys(&self, bytes: &[u8], supplied: &[Vec<u8>]) -> anyhow::Result<(u8, String)> {
         let keys = self.keys.iter().map(|path| read_public_key(path)).collect::<anyhow::Result<Vec<_>>>()?;
         let parsed = Record::parse(bytes, &VconLimits::default());
         let signatures = parsed.as_ref().map_or_else(|_| Vec::new(), |record| judge(record, &keys, supplied));
-        // Every signature counts: the worst is the record's, and what cannot be read is no record.
-        let worst = signatures.iter().map(|signature| signature.indication).max().unwrap_or(Indication::Failed);
+        let answer = of_all(&signatures);
         let text = if self.json {
             let uuid = parsed.as_ref().ok().and_then(|record| record.vcon().uuid());
             let error = parsed.as_ref().err().map(RecordError::to_string);
             let value = json!({
-                "indication": worst.name(), "uuid": uuid, "signatures": signatures, "error": error,
+                "answer": answer, "uuid": uuid, "signatures": signatures, "error": error,
                 "not_judged": NOT_JUDGED,
             });
             format!("{}\n", serde_json::to_string_pretty(&value).context("writing JSON")?)
         } else {
-            in_words(worst, &parsed, &signatures)
+            in_words(answer, &parsed, &signatures)
         };
-        Ok((worst, text))
+        let code = match answer {
+            Answer::Yes => 0,
+            Answer::No => 1,
+            Answer::Unknown | Answer::NotChecked => 2,
+        };
+        Ok((code, text))
     }
 }
 
-fn in_words(worst: Indication, parsed: &Result<Record, RecordError>, signatures: &[JudgedSignature]) -> String {
-    let mut text = format!("{}\n", worst.name());
+fn in_words(answer: Answer, parsed: &Result<Record, RecordError>, signatures: &[JudgedSignature]) -> String {
+    let said = match answer {
+        Answer::Yes => "every signature verifies with a key that was given",
+        Answer::No => "not signed as it stands",
+        Answer::Unknown | Answer::NotChecked => "whether it is signed as it should be cannot be said",
+    };
+    let mut text = format!("{said}\n");
     match parsed {
         Err(error) => _ = writeln!(text, "{}", error.to_string().escape_debug()),
         Ok(record) => {
