@@ -265,6 +265,38 @@ async fn an_admin_adds_rotates_revokes_and_erases_while_the_server_runs() {
 }
 
 #[tokio::test]
+async fn what_happens_to_a_record_goes_into_the_ledger_and_says_no_more() {
+    let place = Place::new();
+    let (token, other) = (place.issuer_token(0), place.issuer_token(1));
+    let (admin, auditor) = (place.token(Role::Admin, None, false), place.token(Role::Auditor, None, false));
+    let server = place.serve().await;
+    let client = &server.client;
+    let receipt = client.issue(&token, call(1)).await;
+    let events = format!("/v1/records/{}/events", uuid(1));
+
+    let revoked = json!({ "operation": "vcon_consent_revoked" });
+    let answer = client.post_json(&events, &token, &revoked).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let event = answer.json();
+    assert_eq!((&event["record"], &event["operation"]), (&receipt["record"], &json!("consent-revoked")));
+    assert!(event["index"].as_u64() > receipt["index"].as_u64());
+    let by_digest = format!("/v1/records/{}/events", receipt["record"].as_str().unwrap());
+    assert_eq!(client.post_json(&by_digest, &admin, &json!({ "operation": "vcon_sent" })).await.status, 201);
+
+    client.post_json(&events, &other, &revoked).await.problem(404, "not-found");
+    client.post_json(&events, &auditor, &revoked).await.problem(403, "forbidden");
+    client.post_json(&events, "aff_none", &revoked).await.problem(401, "unauthorized");
+    for wrong in [json!({ "operation": "vcon_lost" }), json!({ "operation": "consent-revoked" }), json!({})] {
+        client.post_json(&events, &token, &wrong).await.problem(400, "bad-request");
+    }
+    let with_more = json!({ "operation": "vcon_sent", "to": "+12025550100" });
+    client.post_json(&events, &token, &with_more).await.problem(400, "bad-request");
+
+    server.stop().await;
+    assert_eq!(place.audit().await.unwrap().kinds["vcon.event"], 2);
+}
+
+#[tokio::test]
 async fn strangers_read_certificates_lists_and_the_log() {
     let mut place = Place::new();
     place.set("log", "format = \"text\"");

@@ -56,6 +56,14 @@ impl Authenticated {
         }
     }
 
+    /// Checks that the caller may put something into the ledger: an auditor only reads.
+    pub(super) fn check_writer(&self) -> Result<(), Problem> {
+        match self.0.role {
+            Role::Issuer | Role::Admin => Ok(()),
+            Role::Auditor => Err(Problem::forbidden("an auditor's token only reads")),
+        }
+    }
+
     /// Checks that the caller is an admin.
     pub(super) fn check_admin(&self) -> Result<(), Problem> {
         match self.0.role {

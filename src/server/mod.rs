@@ -6,6 +6,7 @@ mod batches;
 mod body;
 mod certificates;
 pub mod config;
+mod events;
 mod index;
 mod openapi;
 mod operations;

@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{Problem, admin, batches, certificates, operations, records, tlog_routes, verify};
+use super::{Problem, admin, batches, certificates, events, operations, records, tlog_routes, verify};
 
 /// The document.
 #[derive(OpenApi)]
@@ -11,7 +11,7 @@ use super::{Problem, admin, batches, certificates, operations, records, tlog_rou
     info(title = "Affiant", description = "An evidence-chain ledger and verification server for vCons."),
     paths(
         verify::verify, records::submit, records::list, records::read, records::read_receipt, records::bundle,
-        records::erase, batches::batches, tlog_routes::checkpoint, tlog_routes::tile, tlog_routes::policy,
+        records::erase, events::add_event, batches::batches, tlog_routes::checkpoint, tlog_routes::tile, tlog_routes::policy,
         certificates::list, certificates::root, certificates::chain, certificates::crl, certificates::authority,
         operations::healthz, operations::readyz, operations::metrics,
         admin::issuers, admin::add_issuer, admin::issue, admin::rotate, admin::revoke, admin::crls, admin::tokens,

@@ -200,7 +200,7 @@ pub(super) async fn erase(
 }
 
 /// The entry of a record that the caller may read. Another issuer's is as if it were not there.
-fn find(state: &AppState, who: &Authenticated, id: &str) -> Result<u64, Problem> {
+pub(super) fn find(state: &AppState, who: &Authenticated, id: &str) -> Result<u64, Problem> {
     let ledger = &state.issuance.ledger;
     let issuer = who.reads();
     let index = match id.parse::<Sha256Digest>() {

@@ -16,7 +16,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::openapi::ApiDocument;
 use super::{AppState, Problem};
-use super::{admin, batches, certificates, operations, records, tlog_routes, verify};
+use super::{admin, batches, certificates, events, operations, records, tlog_routes, verify};
 use crate::issuance::publish_events;
 
 /// Bytes of an admin request.
@@ -115,6 +115,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(records::bundle)
         .service(records::read)
         .service(records::erase)
+        .service(events::add_event)
         .service(batches::batches)
         .service(tlog_routes::checkpoint)
         .service(tlog_routes::tile)
