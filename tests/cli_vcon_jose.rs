@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use affiant::authority::{ScryptCost, write_key_file};
+use affiant::clock::{Clock as _, SystemClock};
 use affiant::crypto::{KeySize, SigningKey};
 use affiant::evidence::Record;
-use affiant::jose::{Jwe, gzip};
+use affiant::jose::{Jwe, NewSignature, gzip};
 use affiant::json::JsonLimits;
-use affiant::pki::to_pem;
+use affiant::pki::{pem_blocks, to_pem};
 use affiant::vcon::VconLimits;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -215,6 +216,71 @@ fn adds_renews_and_refuses_to_sign_what_is_altered() {
         folder.refused(&format!("sign altered.json {how} --key rsa.key --cert rsa.pem"), "altered.json");
     }
     folder.refused("sign vcon.json --add --key rsa.key --cert rsa.pem", "not signed");
+}
+
+#[test]
+fn what_could_not_be_read_again_is_not_written() {
+    let folder = Folder::new();
+    // So regular that its gzip would inflate beyond every ratio that a reader allows.
+    let silence = "A".repeat(3 << 20);
+    let quiet = VCON.replace(r#""x":[0.10]"#, &format!(r#""x":"{silence}""#));
+    folder.write("quiet.json", &quiet);
+    folder
+        .refused("sign quiet.json --gzip --key rsa.key --cert rsa.pem --output quiet.json", "could not be read again");
+    folder.refused("encrypt quiet.json --unsigned-too --gzip --to rsa.pem --output quiet.json", "inflate");
+    assert_eq!(folder.read("quiet.json"), quiet.as_bytes());
+    folder.done("sign vcon.json --key ed25519.key --cert ed25519.pem --output archive.json");
+    for _ in 0..15 {
+        folder.done("sign archive.json --renew --key ed25519.key --cert ed25519.pem --output archive.json");
+    }
+    let archive = folder.read("archive.json");
+    folder.refused(
+        "sign archive.json --renew --key ed25519.key --cert ed25519.pem --output archive.json",
+        "could not be read again",
+    );
+    assert_eq!(folder.read("archive.json"), archive);
+}
+
+#[test]
+fn a_replaced_or_missing_certificate_neither_hides_an_alteration_nor_makes_one() {
+    let folder = Folder::new();
+    folder.done("sign vcon.json --key rsa.key --cert rsa.pem --output signed.json");
+    folder.done("sign vcon.json --key p256.key --cert p256.pem --output other.json");
+    let (signed, other) = (folder.read("signed.json"), folder.read("other.json"));
+    let parse = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
+    let header = |value: &serde_json::Value| value["signatures"][0]["header"]["x5c"].clone();
+    let mut replaced = parse(&signed);
+    replaced["signatures"][0]["header"]["x5c"] = header(&parse(&other));
+    folder.write("replaced.json", replaced.to_string());
+    let (code, text) = folder.verify("replaced.json --trust root.pem --crl crl.pem");
+    assert!(code == 2 && text.contains("NO_SIGNING_CERTIFICATE_FOUND"), "{text}");
+    // The thumbprint is signed: the right certificate is found wherever it is.
+    let (code, text) = folder.verify("replaced.json --certificates rsa.pem --trust root.pem --crl crl.pem");
+    assert_eq!(code, 0, "{text}");
+    let mut bare = parse(&signed);
+    bare["signatures"][0]["header"].as_object_mut().unwrap().remove("x5c");
+    for (name, value) in [("bare.json", &bare), ("replaced.json", &replaced)] {
+        folder.write(name, value.to_string());
+        folder.refused(&format!("sign {name} --renew --key rsa.key --cert rsa.pem"), "not signed again");
+        folder.refused(&format!("sign {name} --add --key rsa.key --cert rsa.pem"), "not signed again");
+    }
+    folder.done("sign bare.json --renew --public-key rsa.pub --key rsa.key --cert rsa.pem");
+    folder.done("sign bare.json --renew --certificates rsa.pem --key rsa.key --cert rsa.pem");
+}
+
+#[test]
+fn a_uuid_in_the_header_that_is_not_in_the_payload_is_a_contradiction() {
+    let folder = Folder::new();
+    let pkcs8 = pem_blocks(std::str::from_utf8(&folder.read("rsa.key")).unwrap(), "PRIVATE KEY", 1).unwrap().remove(0);
+    let key = SigningKey::from_pkcs8_der(&pkcs8).unwrap();
+    let chain = &pem_blocks(std::str::from_utf8(&folder.read("rsa.pem")).unwrap(), "CERTIFICATE", 2).unwrap()[..1];
+    for (payload, code) in [(VCON, 0), (r#"{"parties":[]}"#, 2)] {
+        let new = NewSignature { signer: &key, chain, issued_at: SystemClock::default().now(), uuid: UUID };
+        folder.write("signed.json", new.sign(payload.as_bytes()).unwrap());
+        for how in ["--key rsa.pub", "--trust root.pem --crl crl.pem"] {
+            assert_eq!(folder.verify(&format!("signed.json {how}")).0, code, "{how} {payload}");
+        }
+    }
 }
 
 #[test]

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::memo::Memo;
+use super::recordings::recordings;
 use super::report::{
     Answer, CertificateShown, LedgerReport, NOT_PROVED, RecordingReport, SignatureReport, SubIndication, Times,
     ValidationReport, Verdict,
 };
 use super::revocation::{KnownCrl, Standing, standing};
 use super::rows::{existed_by_row, ledger_row, recording_row, row, sentence, signed_by_row, unaltered_row};
+use super::signer::signer_chain;
 use super::time::{JudgedToken, TimeEvidence};
 use super::{Bundle, Record, RecordError, TrustPolicy};
 use crate::clock::format_time;
@@ -21,7 +23,7 @@ use crate::crypto::{Sha256, SignatureError, sha256};
 use crate::jose::{Jws, JwsSignature};
 use crate::pki::{Budget, Certificate, CertificateError, CertificationPath, PathOutcome, find_path};
 use crate::tlog::Witnessing;
-use crate::vcon::{Content, VconLimits, validate};
+use crate::vcon::{VconLimits, validate};
 
 /// The version of the report's shape.
 const REPORT_VERSION: u32 = 1;
@@ -97,7 +99,7 @@ impl Verifier {
     fn unreadable_verdict(&self, bundle: &Bundle, error: &RecordError) -> Verdict {
         let altered = Jws::parse(&bundle.record, &self.limits.json).is_ok_and(|jws| {
             jws.signatures().iter().any(|signature| {
-                let chain = signature.header().signer_chain(&bundle.certificates);
+                let chain = signer_chain(&jws, signature, &bundle.certificates);
                 let leaf = chain.first().and_then(|der| Certificate::from_der(der).ok());
                 let key = leaf.as_ref().and_then(|leaf| leaf.key().ok());
                 key.is_some_and(|key| jws.check_signature(signature, key) == Err(SignatureError::Wrong))
@@ -194,7 +196,7 @@ impl Verifier {
     ) -> SignatureReport {
         let header = signature.header();
         // What an x5u points to, nobody here fetches: a caller puts it among the bundle's certificates.
-        let chain = header.signer_chain(&context.bundle.certificates);
+        let chain = signer_chain(jws, signature, &context.bundle.certificates);
         let signer = (!chain.is_empty()).then(|| self.signer(context.bundle, &chain));
         let mut warnings = Vec::new();
         let verdict = self.judge(context, jws, signature, signer.as_deref(), &mut warnings);
@@ -255,6 +257,11 @@ impl Verifier {
             Err(SignatureError::Unsupported) => {
                 let reason = format!("algorithm {:?} is not one that is verified here", header.algorithm);
                 return Verdict::indeterminate(S::CryptoConstraintsFailure, reason);
+            }
+            // Whoever replaced the certificate did not alter what was signed: it cannot be said whether that is right.
+            Err(_) if header.thumbprint.is_some_and(|thumbprint| thumbprint != *leaf.thumbprint()) => {
+                let reason = "the certificate that x5t#S256 names is not among those that are here";
+                return Verdict::indeterminate(S::NoSigningCertificateFound, reason);
             }
             Err(error) => return Verdict::failed(S::SigCryptoFailure, error.to_string()),
         }
@@ -414,9 +421,7 @@ impl Verifier {
         if !header.algorithm_protected {
             return Some("alg is not in the protected header".into());
         }
-        if let (Some(named), Some(own)) = (&header.uuid, context.record.vcon().uuid())
-            && named != own
-        {
+        if header.uuid.is_some() && header.uuid.as_deref() != context.record.vcon().uuid() {
             return Some("the uuid in the header is not the one in the payload".into());
         }
         let claimed = header.issued_at.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
@@ -485,53 +490,6 @@ fn window(path: &CertificationPath) -> (DateTime<Utc>, DateTime<Utc>) {
     let not_before = certificates.iter().map(|one| one.not_before()).max().expect("a path is not empty");
     let not_after = certificates.iter().map(|one| one.not_after()).min().expect("a path is not empty");
     (not_before, not_after)
-}
-
-/// Holds what was supplied against what was signed: every hash of a dialog must match, and every file some dialog.
-fn recordings(bundle: &Bundle, record: &Record) -> Vec<RecordingReport> {
-    let mut reports = Vec::new();
-    let mut used = vec![false; bundle.recordings.len()];
-    let mut unmatched = Vec::new();
-    for (index, dialog) in record.vcon().dialogs().enumerate() {
-        if !matches!(dialog.content(), Content::External { .. }) {
-            continue;
-        }
-        let hashes: Vec<_> = dialog.content_hashes().into_iter().filter_map(Result::ok).collect();
-        let report = |file: Option<&str>, answer, reason: &str| RecordingReport {
-            dialog: Some(index),
-            file: file.map(str::to_owned),
-            answer,
-            reason: format!("dialog {index}: {reason}"),
-        };
-        if hashes.is_empty() {
-            reports.push(report(None, Answer::NotChecked, "no content hash of a known algorithm is signed"));
-            continue;
-        }
-        let matching = bundle.recordings.iter().position(|recording| {
-            let results: Vec<_> = hashes.iter().filter_map(|hash| hash.matches_digests(&recording.digests)).collect();
-            !results.is_empty() && results.into_iter().all(|matches| matches)
-        });
-        match matching {
-            Some(position) => {
-                used[position] = true;
-                let name = &bundle.recordings[position].name;
-                reports.push(report(Some(name), Answer::Yes, "the recording is the one that was signed"));
-            }
-            None => {
-                unmatched.push(reports.len());
-                reports.push(report(None, Answer::NotChecked, "the recording was not supplied"));
-            }
-        }
-    }
-    for (recording, _) in bundle.recordings.iter().zip(&used).filter(|(_, used)| !**used) {
-        reports.push(RecordingReport {
-            dialog: None,
-            file: Some(recording.name.clone()),
-            answer: Answer::No,
-            reason: format!("{:?} is not a recording that was signed", recording.name),
-        });
-    }
-    reports
 }
 
 fn shown(certificate: &Certificate) -> CertificateShown {

@@ -82,7 +82,10 @@ impl Header {
         let issued_at = match member("iat") {
             None => None,
             Some(Value::Number(seconds)) => {
-                let seconds = seconds.as_i64().or_else(|| whole_seconds(seconds.as_f64()?));
+                let seconds = match seconds.as_i64() {
+                    Some(seconds) => Some(seconds).filter(|seconds| seconds.unsigned_abs() < YEAR_10000),
+                    None => seconds.as_f64().and_then(whole_seconds),
+                };
                 Some(seconds.ok_or(HeaderError::Syntax("iat", "a number of seconds"))?)
             }
             Some(_) => return Err(HeaderError::Syntax("iat", "a number of seconds")),
@@ -101,33 +104,35 @@ impl Header {
 
     /// The signer's certificates, its own first: those of `x5c`, or else those of `supplied` that the header points to.
     ///
-    /// `supplied` is what the caller has of an `x5u`, which nobody here fetches. With `x5t#S256` the one that it names
-    /// is the signer's and the others follow; without it, the order of `supplied` is that of the address (RFC 7515
-    /// §4.1.5). Empty when there is nothing to tell by.
+    /// `supplied` is what the caller has of an `x5u`, which nobody here fetches. With `x5t#S256` the one that it names,
+    /// among both, is the signer's and the others follow; without it, the order is that of `x5c`, or of the address
+    /// (RFC 7515 §4.1.5). Empty when there is nothing to tell by.
     #[must_use]
     pub fn signer_chain(&self, supplied: &[Vec<u8>]) -> Vec<Vec<u8>> {
-        if !self.certificates.is_empty() {
-            return self.certificates.clone();
+        let carried = self.certificates.iter();
+        if let Some(thumbprint) = self.thumbprint {
+            // It is signed, or at least meant: x5c, which mostly is not, only says where to look first.
+            let mut chain: Vec<_> = carried.chain(supplied).cloned().collect();
+            if let Some(signer) = chain.iter().position(|der| sha256(der) == thumbprint) {
+                chain[..=signer].rotate_right(1);
+                return chain;
+            }
+        } else if self.certificates.is_empty() && self.certificates_url.is_some() {
+            return supplied.to_vec();
         }
-        let mut chain = supplied.to_vec();
-        match self.thumbprint {
-            Some(thumbprint) => match chain.iter().position(|der| sha256(der) == thumbprint) {
-                Some(signer) => chain[..=signer].rotate_right(1),
-                None => chain.clear(),
-            },
-            None if self.certificates_url.is_none() => chain.clear(),
-            None => {}
-        }
-        chain
+        self.certificates.clone()
     }
 }
 
+/// Seconds from 1970: beyond the year 9999 no time in this crate can be written, and one that cannot is no claim.
+const YEAR_10000: u64 = 253_402_300_800;
+
 /// NumericDate may have a fraction (RFC 7519 §2); what matters here is the second.
 fn whole_seconds(seconds: f64) -> Option<i64> {
-    // Beyond the year 9999 no time in this crate can be written.
-    const YEAR_10000: f64 = 253_402_300_800.0;
+    #[expect(clippy::cast_precision_loss, reason = "38 bits")]
+    let most = YEAR_10000 as f64;
     #[expect(clippy::cast_possible_truncation, reason = "within 38 bits by the check before it")]
-    (seconds.abs() < YEAR_10000).then_some(seconds.floor() as i64)
+    (seconds.abs() < most).then_some(seconds.floor() as i64)
 }
 
 /// RFC 7515 §7.2.1 and RFC 7516 §7.2.1 want the names disjoint; the vCon draft's own examples repeat some. Equal copies
@@ -200,6 +205,15 @@ mod tests {
             [(r#"{"alg":"RS256","crit":[]}"#, "{}"), (r#"{"alg":"RS256"}"#, r#"{"crit":["exp"]}"#)]
         {
             assert_eq!(join(protected, unprotected).unwrap_err(), HeaderError::CriticalSyntax);
+        }
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_is_no_claim_and_no_header() {
+        let at = |iat: &str| join(r#"{"alg":"RS256"}"#, &format!(r#"{{"iat":{iat}}}"#)).map(|header| header.issued_at);
+        assert_eq!(at("253402300799"), Ok(Some(253_402_300_799)));
+        for wrong in ["253402300800", "4611686018427387904", "-9223372036854775808", "1e300", "\"1\""] {
+            assert_eq!(at(wrong), Err(HeaderError::Syntax("iat", "a number of seconds")), "{wrong}");
         }
     }
 

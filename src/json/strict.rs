@@ -13,7 +13,8 @@ pub struct JsonLimits {
     pub bytes_max: usize,
     /// Nesting of arrays and objects.
     pub depth_max: usize,
-    /// Members of one object and, separately, values in the whole document.
+    /// Values in the whole document, by what they take in memory: an object that is not empty counts as eight, a list
+    /// as four, everything else as one.
     pub values_max: usize,
 }
 
@@ -24,8 +25,8 @@ impl Default for JsonLimits {
             bytes_max: 32 << 20,
             // Real vCons nest to 8; serde_json itself stops at 128.
             depth_max: 64,
-            // A word-by-word transcript of a day.
-            values_max: 2_000_000,
+            // A word-by-word transcript of a day: 216,000 words, an object of four members each.
+            values_max: 3_000_000,
         }
     }
 }
@@ -96,6 +97,11 @@ pub fn parse(bytes: &[u8], limits: &JsonLimits) -> Result<Value, StrictError> {
 /// What most objects have at most: a map that begins with room for them is not moved while it fills.
 const FEW_MEMBERS: usize = 4;
 
+/// What an object takes beside its members, in values: some 600 bytes.
+const OBJECT_VALUES: usize = 7;
+/// What a list takes beside its items: some 300 bytes.
+const LIST_VALUES: usize = 3;
+
 pub(super) struct Parser<'a> {
     text: &'a str,
     // Invariant: between two characters of `text` wherever it is sliced; every byte that is looked for is ASCII.
@@ -121,10 +127,7 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn value(&mut self) -> Result<Value, StrictError> {
-        self.values += 1;
-        if self.values > self.limits.values_max {
-            return Err(StrictError::TooMany { values_max: self.limits.values_max });
-        }
+        self.spend(1)?;
         match self.peek() {
             Some(b'{') => self.nested(Self::object),
             Some(b'[') => self.nested(Self::array),
@@ -135,6 +138,14 @@ impl<'a> Parser<'a> {
             Some(b'n') => self.literal("null", Value::Null),
             _ => Err(self.expected("a value")),
         }
+    }
+
+    fn spend(&mut self, values: usize) -> Result<(), StrictError> {
+        self.values += values;
+        if self.values > self.limits.values_max {
+            return Err(StrictError::TooMany { values_max: self.limits.values_max });
+        }
+        Ok(())
     }
 
     fn nested(&mut self, inner: fn(&mut Self) -> Result<Value, StrictError>) -> Result<Value, StrictError> {
@@ -153,6 +164,7 @@ impl<'a> Parser<'a> {
         if self.take(b'}') {
             return Ok(Value::Object(Map::new()));
         }
+        self.spend(OBJECT_VALUES)?;
         let mut members = Map::with_capacity(FEW_MEMBERS);
         loop {
             let at = self.at;
@@ -188,6 +200,7 @@ impl<'a> Parser<'a> {
         if self.take(b']') {
             return Ok(Value::Array(items));
         }
+        self.spend(LIST_VALUES)?;
         loop {
             items.push(self.value()?);
             self.white_space();
@@ -398,11 +411,22 @@ mod tests {
 
     #[test]
     fn keeps_to_its_limits() {
-        let limits = JsonLimits { bytes_max: 20, depth_max: 2, values_max: 4 };
+        let limits = JsonLimits { bytes_max: 20, depth_max: 2, values_max: 10 };
         assert!(parse(b"[[1,2]]", &limits).is_ok());
         assert!(matches!(parse(b"[[[]]]", &limits), Err(StrictError::TooDeep { .. })));
-        assert!(matches!(parse(b"[1,2,3,4]", &limits), Err(StrictError::TooMany { .. })));
+        assert!(matches!(parse(b"[1,2,3,4,5,6,7]", &limits), Err(StrictError::TooMany { .. })));
         assert!(matches!(parse(&[b' '; 21], &limits), Err(StrictError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn what_takes_much_memory_counts_for_much() {
+        let limits = JsonLimits { values_max: 100, ..JsonLimits::default() };
+        let check = |item: &str, count: usize| parse(format!("[{}]", vec![item; count].join(",")).as_bytes(), &limits);
+        // The list itself counts as four.
+        for (item, fits) in [("0", 96), ("[]", 96), ("[0]", 19), ("{}", 96), (r#"{"":0}"#, 10)] {
+            assert!(check(item, fits).is_ok(), "{item}");
+            assert_eq!(check(item, fits + 1), Err(StrictError::TooMany { values_max: 100 }), "{item}");
+        }
     }
 
     proptest! {

@@ -54,6 +54,9 @@ pub enum GzipError {
     },
 }
 
+/// What anything may inflate to, whatever its ratio: too little to harm.
+const INFLATED_BYTES_MIN: usize = 1 << 20;
+
 /// Opens a payload that may be gzipped: there is no marker but the first two bytes (RFC 1952 §2.3.1).
 ///
 /// # Errors
@@ -62,7 +65,8 @@ pub fn inflate<'a>(payload: &'a [u8], limits: &VconLimits) -> Result<Cow<'a, [u8
     if !payload.starts_with(&[0x1f, 0x8b]) {
         return Ok(Cow::Borrowed(payload));
     }
-    let bytes_max = limits.json.bytes_max.min(payload.len().saturating_mul(limits.inflation_ratio_max));
+    let by_ratio = payload.len().saturating_mul(limits.inflation_ratio_max).max(INFLATED_BYTES_MIN);
+    let bytes_max = limits.json.bytes_max.min(by_ratio);
     let mut decoder = flate2::bufread::GzDecoder::new(payload);
     let mut inflated = Vec::new();
     let allowed = u64::try_from(bytes_max).expect("usize fits u64") + 1;

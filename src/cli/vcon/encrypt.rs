@@ -11,10 +11,10 @@ use super::keys::read_public_key;
 use super::sign::DialectName;
 use crate::crypto::{ContentAlgorithm, EncryptingKey};
 use crate::evidence::Record;
-use crate::jose::{Compression, KeyAlgorithm, NewEncryption, NewRecipient, content_algorithm};
+use crate::jose::{Compression, KeyAlgorithm, NewEncryption, NewRecipient, content_algorithm, gzip};
 use crate::json;
 use crate::pki::Certificate;
-use crate::vcon::{Form, Vcon, VconLimits};
+use crate::vcon::{Form, Vcon, VconLimits, inflate};
 
 /// Encrypt the signed form for those who may read it.
 #[derive(Debug, Args)]
@@ -72,6 +72,9 @@ impl EncryptCommand {
             dialect: self.dialect.dialect(),
             uuid: uuid.as_deref(),
         };
+        if self.gzip {
+            inflate(&gzip(&bytes), &limits).context("its gzip would inflate to too much to be read again")?;
+        }
         self.output.write(&new.encrypt(&bytes, &limits.json)?)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::keys::PublicKey;
 use crate::clock::format_time;
 use crate::crypto::{SignatureError, VerifyingKey};
-use crate::evidence::Record;
 use crate::evidence::report::Answer;
+use crate::evidence::{Record, signer_chain};
 use crate::jose::{Jws, JwsSignature};
 use crate::pki::Certificate;
 
@@ -27,6 +27,9 @@ pub(super) struct JudgedSignature {
     pub(super) reason: String,
     /// Whether the signature is right under some key, whoever's.
     pub(super) verifies: bool,
+    /// Whether it is, and nothing in the header contradicts it.
+    #[serde(skip)]
+    pub(super) sound: bool,
     /// The subject of the certificate whose key it verifies under.
     pub(super) certificate: Option<String>,
     /// `sha256-…` of it.
@@ -77,6 +80,7 @@ pub(super) fn judge(record: &Record, given: &[PublicKey], supplied: &[Vec<u8>]) 
                 answer: judgement.answer,
                 reason: judgement.reason,
                 verifies: judgement.verifies,
+                sound: judgement.sound,
                 certificate: judgement.certificate.as_ref().map(|one| one.subject().to_string()),
                 thumbprint: judgement.certificate.as_ref().map(Certificate::thumbprint_url),
                 claimed_time: time.map(format_time),
@@ -89,22 +93,26 @@ struct Judgement {
     answer: Answer,
     reason: String,
     verifies: bool,
+    sound: bool,
     certificate: Option<Certificate>,
 }
 
 impl Judgement {
     fn of(record: &Record, jws: &Jws, signature: &JwsSignature, given: &[PublicKey], supplied: &[Vec<u8>]) -> Self {
-        let chain = signature.header().signer_chain(supplied);
+        let chain = signer_chain(jws, signature, supplied);
         let certificate = chain.first().and_then(|der| Certificate::from_der(der).ok());
         let verifies = |key: &VerifyingKey| jws.check_signature(signature, key);
         if let Some(given) = given.iter().find(|one| verifies(&one.key) == Ok(())) {
-            let (answer, reason) = match contradiction(record, signature, certificate.as_ref()) {
-                None => (Answer::Yes, "verifies with the key that was given"),
-                Some(reason) => (Answer::Unknown, reason),
-            };
+            let contradiction = contradiction(record, signature, certificate.as_ref());
+            let answer = if contradiction.is_none() { Answer::Yes } else { Answer::Unknown };
             // A certificate of another key is one that anybody may have put there.
             let of_key = |one: &Certificate| one.key().is_ok_and(|key| key.spki_der() == given.key.spki_der());
-            return Self::right(answer, reason, certificate.filter(of_key));
+            return Self::right(
+                answer,
+                "verifies with the key that was given",
+                contradiction,
+                certificate.filter(of_key),
+            );
         }
         let Some((certificate, key)) = certificate.and_then(|one| one.key().ok().map(Arc::clone).map(|key| (one, key)))
         else {
@@ -120,24 +128,25 @@ impl Judgement {
         match verifies(&key) {
             Ok(()) => {
                 let trust = "verifies under its own certificate, and whether that is to be trusted is not judged";
-                let reason = contradiction(record, signature, Some(&certificate)).unwrap_or(trust);
-                Self::right(Answer::Unknown, reason, Some(certificate))
+                let contradiction = contradiction(record, signature, Some(&certificate));
+                Self::right(Answer::Unknown, trust, contradiction, Some(certificate))
             }
             Err(SignatureError::Unsupported) => Self::unknown("its algorithm is not one that is verified here"),
             Err(error) => Self::wrong(&error.to_string()),
         }
     }
 
-    fn right(answer: Answer, reason: &str, certificate: Option<Certificate>) -> Self {
-        Self { answer, reason: reason.into(), verifies: true, certificate }
+    fn right(answer: Answer, reason: &str, contradiction: Option<&str>, certificate: Option<Certificate>) -> Self {
+        let (reason, sound) = (contradiction.unwrap_or(reason).into(), contradiction.is_none());
+        Self { answer, reason, verifies: true, sound, certificate }
     }
 
     fn wrong(reason: &str) -> Self {
-        Self { answer: Answer::No, reason: reason.into(), verifies: false, certificate: None }
+        Self { answer: Answer::No, reason: reason.into(), verifies: false, sound: false, certificate: None }
     }
 
     fn unknown(reason: impl Into<String>) -> Self {
-        Self { answer: Answer::Unknown, reason: reason.into(), verifies: false, certificate: None }
+        Self { answer: Answer::Unknown, reason: reason.into(), verifies: false, sound: false, certificate: None }
     }
 }
 
