@@ -6,6 +6,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 struct Place(tempfile::TempDir);
@@ -120,6 +122,11 @@ fn a_conversation_is_put_together_in_a_pipe_and_read_by_a_person() {
         assert!(shown.contains(part), "{part:?} is not in\n{shown}");
     }
     assert!(!shown.contains('\u{1b}'), "no colours where there is no terminal");
+    // What only reads takes a signed one too.
+    let signed = json!({ "payload": URL_SAFE_NO_PAD.encode(&vcon), "signatures": [{ "header": { "alg": "RS256" }, "signature": "AA" }] });
+    for list in ["party", "dialog"] {
+        assert_eq!(place.text(&[list, "list"], signed.to_string().as_bytes()), place.text(&[list, "list"], &vcon));
+    }
     let summary: Value = serde_json::from_slice(&place.good(&["show", "--json"], &vcon)).unwrap();
     assert_eq!(summary["turns"], json!([{ "party": 1, "text": "My router is broken." }]));
     assert_eq!(place.text(&["dialog", "list"], &vcon).lines().count(), 3);
@@ -179,6 +186,7 @@ fn what_cannot_be_done_is_refused_before_anything_is_written() {
     let vcon: &[u8] = br#"{"parties":[{}],"dialog":[{}]}"#;
     let signed: &[u8] = br#"{"payload":"e30","signatures":[{"header":{"alg":"RS256"},"signature":"AA"}]}"#;
     let encrypted: &[u8] = br#"{"ciphertext":"","recipients":[],"unprotected":{"uuid":"some \u001b[31mid"}}"#;
+    let critical: &[u8] = br#"{"parties":[{}],"dialog":[{}],"critical":["holograms"]}"#;
     let twice: &[u8] = br#"{"parties":[],"parties":[]}"#;
     for (arguments, input, message) in [
         (&["party", "add", "--name", "x"][..], signed, "is signed"),
@@ -196,6 +204,15 @@ fn what_cannot_be_done_is_refused_before_anything_is_written() {
         (&["dialog", "add", "--url", "https://x.example"], vcon, "--content or --hash"),
         (&["dialog", "add", "--url", "https://x.example", "--hash", "sha512-AA"], vcon, "not a content hash"),
         (&["attach", "--party", "0", "--dialog", "1", "--text", "x"], vcon, "no dialog 1"),
+        (&["party", "add", "--name", "x"], critical, "holograms"),
+        (&["tag", "add", "--tag", "a:b"], critical, "holograms"),
+        (&["migrate"], critical, "holograms"),
+        (&["unpack", "--dir", "out", "--url-prefix", "https://x.example/"], critical, "holograms"),
+        (&["dialog", "add", "--type", "bogus", "--text", "x"], vcon, "bogus"),
+        (&["dialog", "add", "--type", "incomplete", "--disposition", "busy", "--text", "x"], vcon, "no content"),
+        (&["dialog", "add", "--type", "incomplete"], vcon, "--disposition"),
+        (&["dialog", "add", "--disposition", "busy", "--text", "x"], vcon, "--disposition"),
+        (&["new", "--domain", ""], b"", "domain"),
         (&["show"], encrypted, "affiant vcon decrypt"),
         (&["show"], b"{}", "not a vCon"),
         (&["show", "missing.vcon"], b"", "missing.vcon"),

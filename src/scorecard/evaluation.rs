@@ -76,7 +76,8 @@ impl Scorecard {
     #[must_use]
     pub fn evaluate(&self, vcon: &Vcon) -> ScoreResult {
         let turns = turns(vcon);
-        let said_by_agent: Vec<bool> = turns.iter().map(|turn| self.is_agent(vcon, turn)).collect();
+        let named = vcon.parties().any(|party| party.is_agent());
+        let said_by_agent: Vec<bool> = turns.iter().map(|turn| self.is_agent(vcon, turn, named)).collect();
         let caller_turns = said_by_agent.iter().filter(|agent| !**agent).count();
         let voicemail = vcon
             .dialogs()
@@ -117,14 +118,10 @@ impl Scorecard {
         }
     }
 
-    fn is_agent(&self, vcon: &Vcon, turn: &Turn) -> bool {
-        let named = vcon.parties().any(|party| party.is_agent());
+    /// Whether an agent speaks: one that the document names, if it names any, else the party that the card does.
+    fn is_agent(&self, vcon: &Vcon, turn: &Turn, named: bool) -> bool {
         turn.party.is_some_and(|index| {
-            if named {
-                vcon.parties().nth(index).is_some_and(|party| party.is_agent())
-            } else {
-                index == self.agent_party
-            }
+            if named { vcon.party(index).is_some_and(|party| party.is_agent()) } else { index == self.agent_party }
         })
     }
 }

@@ -205,6 +205,13 @@ impl Vcon {
         self.items("parties").map(Party::of)
     }
 
+    /// The party with this index.
+    #[must_use]
+    pub fn party(&self, index: usize) -> Option<Party<'_>> {
+        let members = self.document.get("parties")?.as_array()?.get(index)?.as_object();
+        members.map(Party::of)
+    }
+
     /// The dialogs, in their order.
     pub fn dialogs(&self) -> impl ExactSizeIterator<Item = Dialog<'_>> {
         self.items("dialog").map(Dialog::of)

@@ -55,6 +55,11 @@ pub(super) struct ContentArgs {
 }
 
 impl ContentArgs {
+    /// Whether there is any.
+    pub(super) fn is_given(&self) -> bool {
+        self.text.is_some() || self.content.is_some() || self.url.is_some()
+    }
+
     /// Puts the members of the content into `item`.
     pub(super) fn put_into(&self, item: &mut Map<String, Value>) -> anyhow::Result<()> {
         match (&self.text, &self.content, &self.url) {

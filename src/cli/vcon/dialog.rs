@@ -38,8 +38,9 @@ enum What {
 struct Add {
     #[command(flatten)]
     input: Input,
-    /// recording, text, incomplete, transfer or recording-set.
-    #[arg(long = "type", value_name = "TYPE", default_value = "text")]
+    /// What it is.
+    #[arg(long = "type", value_name = "TYPE", default_value = "text",
+        value_parser = ["recording", "text", "incomplete", "transfer", "recording-set"])]
     kind: String,
     /// The index of a party; may be given again. The first is the one that speaks or calls.
     #[arg(long = "party", value_name = "INDEX")]
@@ -50,8 +51,9 @@ struct Add {
     /// How long it lasted, in seconds.
     #[arg(long, value_name = "SECONDS")]
     duration: Option<String>,
-    /// How an incomplete dialog ended: no-answer, congestion, failed, busy, hung-up, voicemail-no-message.
-    #[arg(long)]
+    /// How an incomplete dialog ended.
+    #[arg(long,
+        value_parser = ["no-answer", "congestion", "failed", "busy", "hung-up", "voicemail-no-message"])]
     disposition: Option<String>,
     /// Any other member, as NAME=JSON or NAME=TEXT; may be given again.
     #[arg(long = "member", value_name = "NAME=VALUE")]
@@ -67,7 +69,7 @@ impl DialogCommand {
         match self.what {
             What::Add(add) => add.run()?,
             What::List { input, json } => {
-                let vcon = input.vcon()?;
+                let (vcon, _) = input.vcon_or_payload()?;
                 let dialogs: Vec<_> = vcon.dialogs().map(|dialog| dialog.members().clone()).collect();
                 let rows: Vec<_> = vcon.dialogs().enumerate().map(row).collect();
                 print(json, &dialogs, ["INDEX", "TYPE", "START", "CONTENT"], &rows)?;
@@ -110,8 +112,14 @@ impl Add {
             dialog.insert("disposition".into(), disposition.as_str().into());
         }
         add_members(&mut dialog, &self.members)?;
-        if matches!(self.kind.as_str(), "recording" | "text") {
+        let with_content = matches!(self.kind.as_str(), "recording" | "text");
+        if with_content {
             self.content.put_into(&mut dialog)?;
+        } else if self.content.is_given() {
+            bail!("a dialog of type {} has no content", self.kind);
+        }
+        if (self.kind == "incomplete") != self.disposition.is_some() {
+            bail!("an incomplete dialog, and no other, has a --disposition");
         }
         vcon.add_dialog(dialog);
         self.output.vcon(&vcon)

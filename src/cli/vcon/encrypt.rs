@@ -86,6 +86,7 @@ impl EncryptCommand {
             Some(Form::Encrypted) => bail!("encrypted already"),
             _ => {
                 let vcon = Vcon::parse(bytes, limits)?;
+                vcon.check_critical()?;
                 anyhow::ensure!(
                     self.unsigned_too,
                     "not signed, which it must be first (rule 30): affiant vcon sign, or --unsigned-too"

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use clap::builder::NonEmptyStringValueParser;
+
 use anyhow::Context as _;
 
 use super::document::Output;
@@ -12,7 +14,7 @@ use crate::vcon::{VconBuilder, uuid8};
 #[derive(Debug, clap::Args)]
 pub struct NewCommand {
     /// The domain name of whoever makes the vCon: the second half of its uuid comes from it.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     domain: String,
     /// What the conversation is about.
     #[arg(long)]

@@ -64,7 +64,7 @@ impl PartyCommand {
         match self.what {
             What::Add(add) => add.run()?,
             What::List { input, json } => {
-                let vcon = input.vcon()?;
+                let (vcon, _) = input.vcon_or_payload()?;
                 let parties: Vec<_> = vcon.parties().map(|party| party.members().clone()).collect();
                 let rows: Vec<_> = vcon.parties().enumerate().map(row).collect();
                 print(json, &parties, ["INDEX", "NAME", "REACHED AT"], &rows)?;

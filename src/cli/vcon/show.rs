@@ -89,6 +89,11 @@ impl Page<'_> {
         if let Some(amended) = vcon.amends() {
             self.line(0, &self.paint.dim(&format!("amends {}", printable(amended))));
         }
+        let critical: Vec<_> = vcon.critical().map(printable).collect();
+        if !critical.is_empty() {
+            let said = format!("needs extensions that are not understood here: {}", critical.join(", "));
+            self.line(0, &self.paint.yellow(&said));
+        }
         if let Some(algorithms) = signatures {
             let said = format!("signed ({}), not verified here: affiant verify does that", algorithms.join(", "));
             self.line(0, &self.paint.dim(&printable(&said)));
@@ -154,8 +159,10 @@ impl Page<'_> {
 
     fn spoken(&mut self) {
         let said = turns(self.vcon);
-        // Text dialogs are above already.
-        if said.is_empty() || self.vcon.dialogs().filter(|dialog| dialog.kind() == Some("text")).count() == said.len() {
+        // What text dialogs say is above already.
+        let texts = self.vcon.dialogs().filter(|dialog| dialog.kind() == Some("text"));
+        let texts = texts.filter_map(|dialog| String::from_utf8(dialog.content().bytes().ok()??.into_owned()).ok());
+        if said.iter().map(|turn| turn.text.clone()).eq(texts) {
             return;
         }
         self.heading("Transcript");
@@ -199,7 +206,7 @@ impl Page<'_> {
 
     fn name(&self, party: Option<usize>) -> String {
         let Some(index) = party else { return "Somebody".to_owned() };
-        let party = self.vcon.parties().nth(index);
+        let party = self.vcon.party(index);
         let name = party.and_then(|party| party.name().map(str::to_owned).or_else(|| party.uri()));
         name.unwrap_or_else(|| format!("Party {index}"))
     }
@@ -237,10 +244,9 @@ fn shown_time(text: &str) -> String {
 }
 
 fn shown_duration(seconds: f64) -> String {
-    let minutes = (seconds / 60.0).floor();
-    if minutes < 1.0 {
-        format!("{seconds:.1} s")
-    } else {
-        format!("{minutes:.0} min {:.0} s", seconds - minutes * 60.0)
+    if seconds < 59.95 {
+        return format!("{seconds:.1} s");
     }
+    let (whole, minutes) = (seconds.round(), (seconds.round() / 60.0).floor());
+    format!("{minutes:.0} min {:.0} s", whole - minutes * 60.0)
 }

@@ -60,6 +60,7 @@ impl Spooled {
             reader.update(&buffer[..read], keep).map_err(explained)?;
         }
         let skeleton = reader.finish().map_err(explained)?;
+        skeleton.vcon().check_critical().map_err(|error| input.explained(error))?;
         Ok(Self { skeleton, bodies: files.into_iter().map(Body::Text).collect() })
     }
 

@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::builder::NonEmptyStringValueParser;
+
 use anyhow::Context as _;
 
 use crate::clock::{Clock as _, SystemClock, parse_time};
@@ -12,6 +14,7 @@ use crate::vcon::uuid8;
 #[derive(Debug, clap::Args)]
 pub struct Uuid8Command {
     /// The domain name of whoever makes the vCon.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     domain: String,
     /// The time of it (RFC 3339) instead of now.
     #[arg(long, value_name = "TIME")]

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use super::document::Input;
-use crate::cli::output::Paint;
+use crate::cli::output::{Paint, printable};
 use crate::vcon::{Finding, Level, VconLimits, rule, validate_any};
 
 /// List the rules of the draft that documents of any form do not keep. Exit code 0: no MUST is broken, 1: one is, 3: could not run.
@@ -68,7 +68,8 @@ fn text_of(name: &str, findings: &[Finding], paint: Paint) -> String {
             Level::Must => paint.red("MUST  "),
             Level::Should => paint.yellow("SHOULD"),
         };
-        text.push_str(&format!("  {level} rule {:<2} {}: {}\n", finding.rule, finding.pointer, finding.message));
+        let (pointer, message) = (printable(&finding.pointer), printable(&finding.message));
+        text.push_str(&format!("  {level} rule {:<2} {pointer}: {message}\n", finding.rule));
     }
     text
 }

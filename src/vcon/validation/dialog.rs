@@ -56,7 +56,7 @@ impl Findings {
         if matches!(kind, "transfer" | "incomplete" | "recording-set") {
             self.without_content(dialog, kind);
         } else {
-            self.content(dialog);
+            self.content(dialog, context);
         }
     }
 
@@ -86,7 +86,9 @@ impl Findings {
     fn recording_sets(&mut self, dialog: At<'_>, kind: &str, context: &Context<'_>) {
         let of_type = |value: &Value, wanted: &str| {
             let index = value.as_u64().and_then(|index| usize::try_from(index).ok());
-            index.and_then(|index| context.dialogs.get(index)).is_some_and(|kind| *kind == Some(wanted))
+            // Of an empty dialog nothing is known, or it was redacted.
+            let kind = index.and_then(|index| context.dialogs.get(index));
+            kind.is_some_and(|kind| kind.is_none_or(|kind| kind == wanted))
         };
         match (kind == "recording-set", dialog.get("recordings")) {
             (true, None) => self.must(dialog, "recordings", 17, "a recording-set names its recordings"),
@@ -189,9 +191,18 @@ impl Findings {
 /// An object of `local` and `remote`, both UUIDs, or an empty one for a party without a session.
 fn is_session(value: &Value) -> bool {
     let is_uuid = |members: &Map<String, Value>, name: &str| {
-        members.get(name).is_none_or(|id| id.as_str().is_some_and(|id| uuid::Uuid::parse_str(id).is_ok()))
+        let id = members.get(name).filter(|id| !id.is_null());
+        id.is_none_or(|id| id.as_str().is_some_and(|id| uuid::Uuid::parse_str(id).is_ok()))
     };
-    value.as_object().is_some_and(|members| is_uuid(members, "local") && is_uuid(members, "remote"))
+    let is_nil = |members: &Map<String, Value>, name: &str| {
+        let id = members.get(name).and_then(Value::as_str);
+        id.and_then(|id| uuid::Uuid::parse_str(id).ok()).is_some_and(|id| id.is_nil())
+    };
+    // A party without a session has an empty object, and not two nil UUIDs.
+    value.as_object().is_some_and(|members| {
+        let nil = is_nil(members, "local") && is_nil(members, "remote");
+        is_uuid(members, "local") && is_uuid(members, "remote") && !nil
+    })
 }
 
 /// Whether `sessions` has a session wherever `parties` has an index or null.
@@ -203,7 +214,7 @@ fn mirrors(sessions: &Value, parties: &Value) -> bool {
                     (Value::Array(sessions), Value::Array(parties)) => {
                         sessions.len() == parties.len() && sessions.iter().all(is_session)
                     }
-                    (session, party) => is_session(session) && (is_index_or_null(party) || party.is_array()),
+                    (session, party) => is_session(session) && is_index_or_null(party),
                 })
         }
         _ => false,

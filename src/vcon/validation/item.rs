@@ -14,7 +14,7 @@ const DIGESTS: [(&str, usize); 3] = [("sha256", 32), ("sha384", 48), ("sha512", 
 impl Findings {
     /// Rule 24.
     pub(super) fn attachment(&mut self, attachment: At<'_>, context: &Context<'_>) {
-        if attachment.members.is_empty() && context.redacted {
+        if attachment.members.is_empty() && context.thinned {
             return;
         }
         self.required(attachment, &["party", "start", "dialog"], 24);
@@ -27,12 +27,12 @@ impl Findings {
         }
         self.renamed(attachment);
         self.content_expected(attachment, 24, context);
-        self.content(attachment);
+        self.content(attachment, context);
     }
 
     /// Rule 25.
     pub(super) fn analysis(&mut self, analysis: At<'_>, context: &Context<'_>) {
-        if analysis.members.is_empty() && context.redacted {
+        if analysis.members.is_empty() && context.thinned {
             return;
         }
         self.required(analysis, &["type", "vendor"], 25);
@@ -41,7 +41,7 @@ impl Findings {
         self.strings(analysis, &["type", "vendor", "product", "schema", "filename"]);
         self.renamed(analysis);
         self.content_expected(analysis, 25, context);
-        self.content(analysis);
+        self.content(analysis, context);
     }
 
     /// Rule 8, of content.
@@ -60,7 +60,7 @@ impl Findings {
     }
 
     /// Rules 2 to 5 and 19.
-    pub(super) fn content(&mut self, item: At<'_>) {
+    pub(super) fn content(&mut self, item: At<'_>, context: &Context<'_>) {
         self.strings(item, &["url", "encoding"]);
         match item.get("mediatype") {
             Some(Value::String(text)) if is_mediatype(text) => {}
@@ -80,7 +80,7 @@ impl Findings {
                 self.must(item, "content_hash", 5, "external content has no content_hash");
             }
             self.https(item);
-        } else if item.has("content_hash") {
+        } else if item.has("content_hash") && !context.redacted {
             self.must(item, "url", 5, "a content_hash without the url of its content");
         }
     }
@@ -104,7 +104,7 @@ impl Findings {
 
     /// Rule 5, of where content is.
     pub(super) fn https(&mut self, item: At<'_>) {
-        if item.text("url").is_some_and(|url| !url.starts_with("https://")) {
+        if item.text("url").is_some_and(|url| !is_https(url)) {
             self.must(item, "url", 5, "external content is not fetched by HTTPS");
         }
     }
@@ -128,6 +128,11 @@ impl Findings {
             }
         }
     }
+}
+
+/// A scheme is the same in either case (RFC 3986 §3.1).
+fn is_https(url: &str) -> bool {
+    url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
 }
 
 enum Fault {

@@ -224,7 +224,7 @@ pub const RULES: [Rule; 33] = [
         number: 32,
         section: "gzip Format vCon Mediatype",
         text: "gzip SHOULD be readable",
-        kept: "Every command reads it, within the limits of inflation.",
+        kept: "Every command reads it, within the limits of inflation, but for pack and unpack, which stream.",
     },
     Rule {
         number: 33,

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::super::VconLimits;
 use super::*;
 
+const NIL: &str = "00000000-0000-0000-0000-000000000000";
+
 fn found(document: &Value) -> Vec<(u8, Level, String)> {
     let findings = validate_any(document.to_string().as_bytes(), &VconLimits::default()).unwrap();
     findings.into_iter().map(|finding| (finding.rule, finding.level, finding.pointer)).collect()
@@ -62,7 +64,18 @@ fn with(pointer: &str, value: Value) -> Value {
 fn a_document_that_keeps_every_rule_has_no_findings() {
     assert_eq!(found(&whole()), []);
     // Null and empty may be left out (rule 6).
-    for (pointer, value) in [("/subject", Value::Null), ("/amended", json!({})), ("/dialog/1/body", json!(""))] {
+    for (pointer, value) in [
+        ("/subject", Value::Null),
+        ("/amended", json!({})),
+        ("/redacted", json!({})),
+        ("/dialog/1/body", json!("")),
+        ("/dialog/0/session_id/0/remote", Value::Null),
+        ("/dialog/0/url", json!("HTTPS://x.example/2")),
+        // An extension may stand in extensions, in critical, or in both.
+        ("/extensions", json!(["x", "y"])),
+        // Of a recording that belongs to a set, nothing more may be known.
+        ("/dialog/3/recordings", json!([5])),
+    ] {
         assert_eq!(found(&with(pointer, value)), [], "{pointer}");
     }
     assert_eq!(found(&json!({ "uuid": whole()["uuid"], "created_at": whole()["created_at"], "dialog": [] })), []);
@@ -105,7 +118,7 @@ fn each_rule_of_an_unsigned_document_is_broken_by_its_own_change() {
         (8, Should, "/parties/0/role", json!("agent")),
         (8, Should, "/attachments/0/mimetype", json!("application/pdf")),
         (9, Must, "/created_at", Value::Null),
-        (10, Must, "/critical", json!(["y"])),
+        (10, Should, "/critical", json!(["y"])),
         (10, Must, "/critical", json!("x")),
         (10, Should, "/extensions", json!([])),
         (11, Must, "/amended/content_hash", Value::Null),
@@ -136,6 +149,8 @@ fn each_rule_of_an_unsigned_document_is_broken_by_its_own_change() {
         (20, Must, "/dialog/0/session_id", json!([{}])),
         (20, Must, "/dialog/0/session_id", json!("019f15a6-a752-826f-b9a2-279e0d16bc46")),
         (20, Must, "/dialog/0/session_id/0/local", json!("x")),
+        (20, Must, "/dialog/0/session_id/1", json!({})),
+        (20, Must, "/dialog/0/session_id/0", json!({ "local": NIL, "remote": NIL })),
         (21, Must, "/dialog/0/party_history/0/event", json!("left")),
         (21, Must, "/dialog/0/party_history/1/button", Value::Null),
         (21, Must, "/dialog/0/party_history/0/party", json!(3)),
@@ -170,6 +185,18 @@ fn redaction_takes_content_away_and_keeps_places() {
         *document.pointer_mut(item).unwrap() = json!({});
     }
     assert_eq!(found(&document), []);
+    document["dialog"][0]["url"] = Value::Null;
+    assert_eq!(found(&document), []);
+    // What amends a redacted vCon keeps its places; an empty object says that nothing was redacted.
+    let mut amending = document.clone();
+    amending["redacted"] = Value::Null;
+    amending["amended"] = whole()["amended"].clone();
+    amending["dialog"][0] = whole()["dialog"][0].clone();
+    assert_eq!(found(&amending), []);
+    amending["amended"] = Value::Null;
+    amending["redacted"] = json!({});
+    let rules: Vec<_> = found(&amending).into_iter().map(|(rule, ..)| rule).collect();
+    assert_eq!(rules, [25, 25, 25, 24, 24, 24, 24]);
     document["amended"] = whole()["amended"].clone();
     document["redacted"]["type"] = Value::Null;
     let rules: Vec<_> = found(&document).into_iter().map(|(rule, _, pointer)| (rule, pointer)).collect();

@@ -1,5 +1,7 @@
 //! The members at the top (rules 6 to 11).
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::super::{SYNTAX, Vcon};
@@ -36,17 +38,21 @@ pub(super) struct Context<'a> {
     pub(super) attachments: usize,
     /// Whether content may have been taken out.
     pub(super) redacted: bool,
+    /// Whether empty objects may hold the places of what was taken out, here or in the instance that this one amends.
+    pub(super) thinned: bool,
 }
 
 impl Findings {
     /// Everything of an unsigned vCon that stands behind `pointer`.
     pub(super) fn vcon(&mut self, vcon: &Vcon, pointer: &str) {
         let top = At::new(pointer, vcon.document());
+        let filled = |name| top.get(name).and_then(Value::as_object).is_some_and(|object| !object.is_empty());
         let context = Context {
             parties: vcon.parties().len(),
             dialogs: vcon.dialogs().map(super::super::Dialog::kind).collect(),
             attachments: vcon.attachments().len(),
-            redacted: top.has("redacted"),
+            redacted: filled("redacted"),
+            thinned: filled("redacted") || filled("amended"),
         };
         self.top(top);
         for (index, party) in vcon.parties().enumerate() {
@@ -107,13 +113,15 @@ impl Findings {
             })
         };
         let (extensions, critical) = (names("extensions"), names("critical"));
-        for name in critical.iter().filter(|name| !extensions.contains(name)) {
-            self.must(top, "critical", 10, format!("critical extension {name:?} is not listed in extensions"));
+        let listed: HashSet<_> = extensions.iter().collect();
+        for name in critical.iter().filter(|name| !listed.contains(name)) {
+            let name: String = name.chars().take(64).collect();
+            self.should(top, "critical", 10, format!("critical extension {name:?} is not listed in extensions"));
         }
         let known =
             |name: &str| KNOWN.contains(&name) || GONE.contains(&name) || RENAMED.iter().any(|(old, _)| *old == name);
         let unknown = top.members.keys().find(|name| !known(name));
-        if let Some(unknown) = unknown.filter(|_| extensions.is_empty()) {
+        if let Some(unknown) = unknown.filter(|_| extensions.is_empty() && critical.is_empty()) {
             let unknown: String = unknown.chars().take(64).collect();
             self.should(top, "extensions", 10, format!("member {unknown:?} is of no draft, and no extension is named"));
         }
