@@ -21,7 +21,11 @@ async fn main() -> ExitCode {
     match cli.run().await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("affiant: {error:#}");
+            // Whoever reads no further, as `head` does, needs no message.
+            let unread = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
+            if !error.chain().filter_map(|cause| cause.downcast_ref()).any(unread) {
+                eprintln!("affiant: {error:#}");
+            }
             ExitCode::from(affiant::cli::COULD_NOT_RUN)
         }
     }

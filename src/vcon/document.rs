@@ -208,8 +208,7 @@ impl Vcon {
     /// The party with this index.
     #[must_use]
     pub fn party(&self, index: usize) -> Option<Party<'_>> {
-        let members = self.document.get("parties")?.as_array()?.get(index)?.as_object();
-        members.map(Party::of)
+        self.at("parties", index).map(Party::of)
     }
 
     /// The dialogs, in their order.
@@ -328,6 +327,11 @@ impl Vcon {
 
     fn text(&self, name: &str) -> Option<&str> {
         self.document.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// The members of an item of a list.
+    pub(super) fn at(&self, list: &str, index: usize) -> Option<&Map<String, Value>> {
+        self.document.get(list)?.as_array()?.get(index)?.as_object()
     }
 
     fn items(&self, member: &str) -> impl ExactSizeIterator<Item = &Map<String, Value>> {

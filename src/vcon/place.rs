@@ -50,10 +50,10 @@ impl Vcon {
     #[must_use]
     pub fn item(&self, place: Place) -> Option<&Map<String, Value>> {
         match place {
-            Place::Party(index) => self.parties().nth(index).map(super::Party::members),
-            Place::Dialog(index) => self.dialogs().nth(index).map(super::Dialog::members),
-            Place::Analysis(index) => self.analyses().nth(index).map(super::Analysis::members),
-            Place::Attachment(index) => self.attachments().nth(index).map(super::Attachment::members),
+            Place::Party(index) => self.at("parties", index),
+            Place::Dialog(index) => self.at("dialog", index),
+            Place::Analysis(index) => self.at("analysis", index),
+            Place::Attachment(index) => self.at("attachments", index),
         }
     }
 
