@@ -75,7 +75,10 @@ pub(crate) fn open_pkcs8(text: &str, passphrase: &Zeroizing<String>) -> Result<Z
     let kdf = sealed.encryption_algorithm.pbes2().map(|parameters| &parameters.kdf).ok_or(SealedKeyError::Malformed)?;
     let bearable = match (kdf.scrypt(), kdf.pbkdf2()) {
         (Some(scrypt), _) => {
-            scrypt.cost_parameter <= 1 << ScryptCost::MAX && scrypt.block_size <= 8 && scrypt.parallelization <= 4
+            // N is more than 1 (RFC 7914 §2); the library takes the logarithm of what it is given, 0 too.
+            (2..=1 << ScryptCost::MAX).contains(&scrypt.cost_parameter)
+                && scrypt.block_size <= 8
+                && scrypt.parallelization <= 4
         }
         (None, Some(pbkdf2)) => pbkdf2.iteration_count <= PBKDF2_ROUNDS_MAX,
         (None, None) => false,
@@ -128,5 +131,26 @@ mod tests {
         };
         assert_eq!(open(&text(10), &passphrase).unwrap().verifying_key(), key.verifying_key());
         assert_eq!(open(&text(PBKDF2_ROUNDS_MAX + 1), &passphrase).err(), Some(SealedKeyError::Malformed));
+    }
+
+    #[test]
+    fn refuses_a_cost_of_scrypt_that_is_none_or_too_high() {
+        let (_, pkcs8) = SigningKey::generate_ed25519();
+        let passphrase = Zeroizing::new("right".to_owned());
+        let sealed = pem_blocks(&seal(&pkcs8, &passphrase, ScryptCost::INSECURE).unwrap(), LABEL, 1).unwrap().remove(0);
+        let open_at = |cost: u64| {
+            let mut sealed = EncryptedPrivateKeyInfoOwned::from_der(&sealed).unwrap();
+            if let EncryptionScheme::Pbes2(pbes2::Parameters { kdf: pbes2::Kdf::Scrypt(scrypt), .. }) =
+                &mut sealed.encryption_algorithm
+            {
+                scrypt.cost_parameter = cost;
+            }
+            open(&to_pem(LABEL, &sealed.to_der().unwrap()), &passphrase).map(drop)
+        };
+        assert_eq!(open_at(1 << 4), Ok(()));
+        for cost in [0, 1, 1 << 22, u64::MAX] {
+            assert_eq!(open_at(cost), Err(SealedKeyError::Malformed), "{cost}");
+        }
+        assert_eq!(open_at(17), Err(SealedKeyError::Sealed));
     }
 }
