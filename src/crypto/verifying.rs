@@ -82,6 +82,9 @@ pub enum KeyError {
         /// What was seen.
         bits: usize,
     },
+    /// A point of Ed25519 of which some few times are nothing: anybody can sign under it.
+    #[error("the Ed25519 key is a point of small order, under which anybody can sign")]
+    SmallOrder,
 }
 
 /// Why a signature does not count.
@@ -152,7 +155,8 @@ impl VerifyingKey {
     /// Parses a DER SubjectPublicKeyInfo (RFC 5280 §4.1.2.7).
     ///
     /// # Errors
-    /// When it is malformed, of an algorithm or curve we do not have, or an RSA key of a silly length.
+    /// When it is malformed, of an algorithm or curve we do not have, an RSA key of a silly length, or an Ed25519 key of
+    /// small order.
     pub fn from_spki_der(spki: &[u8]) -> Result<Self, KeyError> {
         let parsed = Spki::from_der(spki).map_err(|_| KeyError::Malformed)?;
         let bits = parsed.subject_public_key.as_bytes().ok_or(KeyError::Malformed)?;
@@ -166,7 +170,10 @@ impl VerifyingKey {
                     other => return Err(KeyError::UnsupportedAlgorithm(other.to_string())),
                 }
             }
-            ED25519 => KeyKind::Ed25519,
+            ED25519 => {
+                check_ed25519_order(bits)?;
+                KeyKind::Ed25519
+            }
             other => return Err(KeyError::UnsupportedAlgorithm(other.to_string())),
         };
         let key = backend::PublicKey::new(kind, bits).ok_or(KeyError::Malformed)?;
@@ -176,7 +183,7 @@ impl VerifyingKey {
     /// Takes the 32 bytes of an Ed25519 public key.
     ///
     /// # Errors
-    /// When they are not a point of the curve.
+    /// When they are not a point of the curve, or one of small order.
     pub fn from_ed25519(bytes: &[u8; 32]) -> Result<Self, KeyError> {
         // RFC 8410 §4: the algorithm without parameters, then the key as a bit string.
         let mut spki = vec![0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
@@ -231,6 +238,13 @@ impl VerifyingKey {
     }
 }
 
+/// Refuses what nobody's private key gives. RFC 8032 §5.1.7 leaves it open, and neither backend looks when it verifies.
+fn check_ed25519_order(bits: &[u8]) -> Result<(), KeyError> {
+    let bytes = bits.try_into().map_err(|_| KeyError::Malformed)?;
+    let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::Malformed)?;
+    if key.is_weak() { Err(KeyError::SmallOrder) } else { Ok(()) }
+}
+
 impl PartialEq for VerifyingKey {
     fn eq(&self, other: &Self) -> bool {
         self.spki == other.spki
@@ -238,3 +252,46 @@ impl PartialEq for VerifyingKey {
 }
 
 impl Eq for VerifyingKey {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 32 bytes that are `middle` between `first` and `last`.
+    fn point(first: u8, middle: u8, last: u8) -> [u8; 32] {
+        let mut bytes = [middle; 32];
+        (bytes[0], bytes[31]) = (first, last);
+        bytes
+    }
+
+    /// Under them, the point 1 with the number 0 is a signature of every message, or of every eighth.
+    #[test]
+    fn refuses_ed25519_keys_of_small_order_however_they_are_written() {
+        // The points of order 8, as sign and y.
+        let eighth = [
+            38, 232, 149, 143, 194, 178, 39, 176, 69, 195, 244, 137, 242, 239, 152, 240, 213, 223, 172, 5, 211, 198,
+            51, 57, 177, 56, 2, 136, 109, 83, 252, 5,
+        ];
+        let other_eighth = [
+            199, 23, 106, 112, 61, 77, 216, 79, 186, 60, 11, 118, 13, 16, 103, 15, 42, 32, 83, 250, 44, 57, 204, 198,
+            78, 199, 253, 119, 146, 172, 3, 122,
+        ];
+        // 0, 1 and -1, then 0 and 1 as p and p + 1.
+        let others =
+            [point(0, 0, 0), point(1, 0, 0), point(0xec, 255, 127), point(0xed, 255, 127), point(0xee, 255, 127)];
+        for bytes in others.into_iter().chain([eighth, other_eighth]) {
+            let mut negative = bytes;
+            negative[31] |= 0x80;
+            for bytes in [bytes, negative] {
+                assert_eq!(VerifyingKey::from_ed25519(&bytes), Err(KeyError::SmallOrder), "{bytes:?}");
+            }
+        }
+        // RFC 8032 §7.1, test 1; and bytes that are no point.
+        let good = [
+            215, 90, 152, 1, 130, 177, 10, 183, 213, 75, 254, 211, 201, 100, 7, 58, 14, 225, 114, 243, 218, 166, 35,
+            37, 175, 2, 26, 104, 247, 7, 81, 26,
+        ];
+        assert_eq!(VerifyingKey::from_ed25519(&good).map(|key| key.kind()), Ok(KeyKind::Ed25519));
+        assert_eq!(VerifyingKey::from_ed25519(&point(2, 0, 0)), Err(KeyError::Malformed));
+    }
+}
