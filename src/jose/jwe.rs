@@ -92,7 +92,8 @@ impl Jwe {
     /// Parses a JWE in general JSON serialization (RFC 7516 §7.2.1), or in the flattened one (§7.2.2), which some
     /// libraries write for one recipient.
     ///
-    /// Header names should be disjoint; equal copies are read as one, for the draft's own example has them.
+    /// Header names should be disjoint; equal copies are read as one, for the draft's own example has them. What is said
+    /// of the content, `enc`, `cty` and `uuid`, is the same for every recipient; one of both serializations is used.
     ///
     /// # Errors
     /// When the bytes could be read in two ways, have another shape, or a header cannot be used.
@@ -106,12 +107,17 @@ impl Jwe {
     /// When it has another shape, or a header cannot be used.
     pub fn of(value: Value) -> Result<Self, JweError> {
         let Value::Object(mut members) = value else { return Err(JweError::Shape("not an object")) };
+        let flat = ["header", "encrypted_key"];
+        if members.contains_key("recipients") && flat.iter().any(|name| members.contains_key(*name)) {
+            return Err(JweError::Shape(
+                "it mixes both serializations: recipients, and header or encrypted_key beside",
+            ));
+        }
         let recipients = match members.swap_remove("recipients") {
             Some(Value::Array(recipients)) => recipients,
             Some(_) => return Err(JweError::Shape("recipients is not a list")),
             None => {
-                let flat = ["header", "encrypted_key"].into_iter();
-                let flat = flat.filter_map(|name| Some((name.to_owned(), members.swap_remove(name)?)));
+                let flat = flat.into_iter().filter_map(|name| Some((name.to_owned(), members.swap_remove(name)?)));
                 vec![Value::Object(flat.collect())]
             }
         };
@@ -141,9 +147,10 @@ impl Jwe {
             .enumerate()
             .map(|(position, value)| shared.recipient(position, value))
             .collect::<Result<_, _>>()?;
+        // What is inside is one thing: whoever opens it holds it against the same uuid.
         let (_, first) = recipients.first().expect("there is a recipient");
-        if recipients.iter().any(|(_, header)| header.content != first.content) {
-            return Err(JweError::Shape("recipients differ in enc"));
+        if recipients.iter().any(|(_, header)| header != first) {
+            return Err(JweError::Shape("recipients differ in enc, cty or uuid"));
         }
         let HeaderFacts { content, content_type, uuid } = first.clone();
         let recipients = recipients.into_iter().map(|(recipient, _)| recipient).collect();
@@ -208,7 +215,7 @@ struct Shared {
     unprotected: Map<String, Value>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 struct HeaderFacts {
     content: ContentAlgorithm,
     content_type: Option<String>,

@@ -194,6 +194,9 @@ fn reads_what_others_write_and_refuses_what_could_be_read_in_two_ways() {
     let recipient = flattened.as_object_mut().unwrap().swap_remove("recipients").unwrap()[0].clone();
     flattened["encrypted_key"] = recipient["encrypted_key"].clone();
     assert_eq!(open(&flattened, &reader).unwrap(), b"content");
+    for (name, value) in [("header", json!({})), ("encrypted_key", "AAAA".into()), ("encrypted_key", Value::Null)] {
+        assert!(with("", name, value).unwrap_err().contains("both serializations"), "{name}");
+    }
 
     for (name, value) in [
         ("recipients", json!([])),
@@ -215,6 +218,31 @@ fn reads_what_others_write_and_refuses_what_could_be_read_in_two_ways() {
     }
     let long = json!({ "encrypted_key": "A".repeat(ENCRYPTED_KEY_CHARACTERS_MAX + 1) });
     assert!(with("", "recipients", json!([long])).is_err());
+}
+
+/// What is inside is one thing, whoever reads it.
+#[test]
+fn recipients_agree_on_what_is_inside() {
+    let (rsa, p256) = (Reader::rsa(), Reader::p256());
+    let several = [rsa.with(KeyAlgorithm::RsaOaep), p256.with(KeyAlgorithm::EcdhEsA256Kw)];
+    let mut document = encrypt(&several, BOTH[0]);
+    document["unprotected"] = json!({});
+    for (name, value, other) in [("uuid", UUID, "evil"), ("cty", "application/vcon", "application/vcon+gzip")] {
+        let with = |values: [Option<&str>; 2]| {
+            let mut document = document.clone();
+            for (position, value) in values.into_iter().enumerate() {
+                if let Some(value) = value {
+                    document["recipients"][position]["header"][name] = value.into();
+                }
+            }
+            open(&document, &p256)
+        };
+        assert_eq!(with([None; 2]).unwrap(), b"content");
+        assert_eq!(with([Some(value); 2]).unwrap(), b"content");
+        for values in [[Some(value), Some(other)], [Some(value), None], [None, Some(other)]] {
+            assert!(with(values).unwrap_err().contains("recipients differ"), "{name} {values:?}");
+        }
+    }
 }
 
 #[test]
