@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 
 use affiant::authority::{ScryptCost, write_key_file};
 use affiant::clock::{Clock as _, SystemClock};
-use affiant::crypto::{KeySize, SigningKey};
+use affiant::crypto::{KeySize, SigningKey, VerifyingKey};
 use affiant::evidence::Record;
-use affiant::jose::{Jwe, NewSignature, gzip};
+use affiant::jose::{Jwe, NewSignature, gzip, point_members};
 use affiant::json::JsonLimits;
 use affiant::pki::{pem_blocks, to_pem};
 use affiant::vcon::VconLimits;
@@ -394,6 +394,35 @@ fn what_is_not_signed_is_encrypted_only_when_that_is_said() {
     folder.refused("encrypt vcon.json --unsigned-too --to rsa.pub --key-algorithm RSA1_5", "RSA-OAEP");
     folder.refused("encrypt vcon.json --unsigned-too --to rsa.pub --content-algorithm A128GCM", "A256GCM");
     folder.refused("encrypt vcon.json --unsigned-too", "--to");
+}
+
+/// A JWK says what it is for, and is used for nothing else.
+#[test]
+fn a_jwk_is_used_for_what_it_says_alone() {
+    let folder = Folder::new();
+    let pem = String::from_utf8(folder.read("p256.pub")).unwrap();
+    let key = VerifyingKey::from_spki_der(&pem_blocks(&pem, "PUBLIC KEY", 1).unwrap()[0]).unwrap();
+    let write = |name: &str, value: serde_json::Value| {
+        let mut members = point_members(&key).unwrap();
+        members[name] = value;
+        folder.write("p256.jwk", members.to_string());
+    };
+    folder.done("sign vcon.json --key p256.key --cert p256.pem --output signed.json");
+    for (name, to_sign, to_encrypt) in [
+        ("use", "sig".into(), "enc".into()),
+        ("key_ops", serde_json::json!(["verify"]), serde_json::json!(["deriveKey"])),
+        ("alg", "ES256".into(), "ECDH-ES+A256KW".into()),
+    ] {
+        write(name, to_sign);
+        assert_eq!(folder.verify("signed.json --key p256.jwk").0, 0, "{name}");
+        folder.refused("encrypt signed.json --to p256.jwk", &format!("\"{name}\" of the key does not allow it"));
+        write(name, to_encrypt);
+        let (code, text) = folder.verify("signed.json --key p256.jwk");
+        assert!(code == 2 && text.contains("does not allow it"), "{name}: {text}");
+        assert_eq!(folder.verify("signed.json --key p256.jwk --key p256.pub").0, 0, "another says nothing of it");
+        folder.done("encrypt signed.json --to p256.jwk --output secret.json");
+        assert_eq!(folder.done("decrypt secret.json --key p256.key"), folder.read("signed.json"), "{name}");
+    }
 }
 
 /// The draft's own signed example, as it is, altered, signed by another too, and encrypted.

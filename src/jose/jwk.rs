@@ -4,12 +4,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use super::{Header, algorithm};
+use super::{Header, KeyAlgorithm, algorithm};
 use crate::crypto::{KeyError, KeyKind, VerifyingKey};
 use crate::json::{self, JsonLimits, StrictError};
 
 /// Characters of one number: RSA-8192, the largest that is read, takes 1366.
 const NUMBER_CHARACTERS_MAX: usize = 1400;
+/// `key_ops` of which a key to encrypt to has one (RFC 7517 §4.3): to wrap a key with it, or to agree on one.
+const ENCRYPTING: &[&str] = &["encrypt", "wrapKey", "deriveKey", "deriveBits"];
 
 /// Why a JWK cannot be used, or not for this.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -56,7 +58,9 @@ pub struct Jwk {
     key: VerifyingKey,
     algorithm: Option<String>,
     /// The member that says that it is not for verifying.
-    forbidden_by: Option<&'static str>,
+    verifying_forbidden_by: Option<&'static str>,
+    /// The member that says that it is not for encrypting.
+    encrypting_forbidden_by: Option<&'static str>,
 }
 
 impl Jwk {
@@ -84,14 +88,10 @@ impl Jwk {
             }
             _ => return Err(JwkError::Kind),
         };
-        let forbidden_by = match (text(members, "use")?, members.get("key_ops")) {
-            (None | Some("sig"), None) => None,
-            (None | Some("sig"), Some(Value::Array(names))) if names.iter().any(|name| name == "verify") => None,
-            (None | Some("sig"), Some(Value::Array(_))) => Some("key_ops"),
-            (None | Some("sig"), Some(_)) => return Err(JwkError::Member("key_ops", "a list")),
-            (Some(_), _) => Some("use"),
-        };
-        Ok(Self { key, algorithm: text(members, "alg")?.map(str::to_owned), forbidden_by })
+        let algorithm = text(members, "alg")?.map(str::to_owned);
+        let verifying_forbidden_by = forbidden_by(members, "sig", &["verify"])?;
+        let encrypting_forbidden_by = forbidden_by(members, "enc", ENCRYPTING)?;
+        Ok(Self { key, algorithm, verifying_forbidden_by, encrypting_forbidden_by })
     }
 
     /// The key, to verify a signature with that header.
@@ -99,7 +99,7 @@ impl Jwk {
     /// # Errors
     /// When the key is meant for something else, or for another algorithm, or cannot make such signatures.
     pub fn verifying_key(&self, header: &Header) -> Result<&VerifyingKey, JwkError> {
-        if let Some(member) = self.forbidden_by {
+        if let Some(member) = self.verifying_forbidden_by {
             return Err(JwkError::NotAllowed(member));
         }
         let fits = algorithm(&header.algorithm).is_some_and(|algorithm| self.key.kind().allows(algorithm));
@@ -107,6 +107,27 @@ impl Jwk {
             return Err(JwkError::NotAllowed("alg"));
         }
         Ok(&self.key)
+    }
+
+    /// The key, to encrypt a content key to with `algorithm`.
+    ///
+    /// # Errors
+    /// When the key is meant for something else, or for another algorithm, or that does not encrypt to such keys.
+    pub fn encrypting_key(&self, algorithm: KeyAlgorithm) -> Result<&VerifyingKey, JwkError> {
+        if let Some(member) = self.encrypting_forbidden_by {
+            return Err(JwkError::NotAllowed(member));
+        }
+        let other = self.algorithm.as_ref().is_some_and(|name| name != algorithm.name());
+        if other || !algorithm.fits(self.key.kind()) {
+            return Err(JwkError::NotAllowed("alg"));
+        }
+        Ok(&self.key)
+    }
+
+    /// `alg`: the one algorithm that it is for.
+    #[must_use]
+    pub fn algorithm(&self) -> Option<&str> {
+        self.algorithm.as_deref()
     }
 
     /// The key, taken out.
@@ -137,6 +158,23 @@ pub fn point_members(key: &VerifyingKey) -> Option<Value> {
 
 fn point(members: &Map<String, Value>, curve: KeyKind) -> Result<VerifyingKey, JwkError> {
     Ok(VerifyingKey::from_point(curve, &number(members, "x")?, &number(members, "y")?)?)
+}
+
+/// The member that says that the key is not for the purpose whose `use` and `key_ops` are given.
+fn forbidden_by(
+    members: &Map<String, Value>,
+    purpose: &str,
+    operations: &[&str],
+) -> Result<Option<&'static str>, JwkError> {
+    if text(members, "use")?.is_some_and(|used| used != purpose) {
+        return Ok(Some("use"));
+    }
+    let is_one = |name: &Value| name.as_str().is_some_and(|name| operations.contains(&name));
+    match members.get("key_ops") {
+        None => Ok(None),
+        Some(Value::Array(names)) => Ok((!names.iter().any(is_one)).then_some("key_ops")),
+        Some(_) => Err(JwkError::Member("key_ops", "a list")),
+    }
 }
 
 fn text<'a>(members: &'a Map<String, Value>, name: &'static str) -> Result<Option<&'a str>, JwkError> {
@@ -187,6 +225,30 @@ mod tests {
             let wrong = with(name, wrong).unwrap();
             assert!(matches!(wrong.verifying_key(&header("ES256")), Err(JwkError::NotAllowed(_))), "{name}");
             assert!(matches!(with(name, json!(1)), Err(JwkError::Member(..))), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_encrypted_to_only_if_it_is_for_that() {
+        let (key, _) = SigningKey::generate_p256();
+        let members = point_members(key.verifying_key()).unwrap();
+        let agreement = KeyAlgorithm::EcdhEsA256Kw;
+        let with = |name: &str, value: Value| {
+            let mut members = members.clone();
+            members[name] = value;
+            Jwk::of(&members).unwrap().encrypting_key(agreement).map(drop)
+        };
+        let plain = Jwk::of(&members).unwrap();
+        assert_eq!(plain.encrypting_key(agreement), Ok(key.verifying_key()));
+        assert_eq!(plain.encrypting_key(KeyAlgorithm::RsaOaep), Err(JwkError::NotAllowed("alg")));
+        for (name, right, wrong) in [
+            ("use", json!("enc"), json!("sig")),
+            ("key_ops", json!(["deriveBits"]), json!(["verify"])),
+            ("key_ops", json!(["x", "wrapKey"]), json!([])),
+            ("alg", json!("ECDH-ES+A256KW"), json!("ES256")),
+        ] {
+            assert_eq!(with(name, right), Ok(()), "{name}");
+            assert_eq!(with(name, wrong), Err(JwkError::NotAllowed(name)), "{name}");
         }
     }
 

@@ -1,7 +1,9 @@
 //! The textual encoding of DER (RFC 7468), read leniently about line lengths, strictly about base64.
 
 use base64::Engine as _;
+use base64::decoded_len_estimate;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 /// Why a text gives no blocks.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub enum PemError {
 /// When a block is unterminated or not base64, or there are more than `max`.
 pub fn pem_blocks(text: &str, label: &str, max: usize) -> Result<Vec<Vec<u8>>, PemError> {
     let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
-    let mut blocks = Vec::new();
+    let mut blocks: Vec<Zeroizing<Vec<u8>>> = Vec::new();
     let mut rest = text;
     while let Some((_, after)) = rest.split_once(&begin) {
         let Some((body, after)) = after.split_once(&end) else {
@@ -45,20 +47,25 @@ pub fn pem_blocks(text: &str, label: &str, max: usize) -> Result<Vec<Vec<u8>>, P
         if blocks.len() == max {
             return Err(PemError::TooMany { label: label.to_owned(), max });
         }
-        let body: String = body.chars().filter(|character| !character.is_ascii_whitespace()).collect();
-        let der =
-            STANDARD.decode(body).map_err(|_| PemError::Base64 { label: label.to_owned(), index: blocks.len() })?;
+        // It may be a private key: both buffers are wiped, and as large from the start as they will be.
+        let mut characters = Zeroizing::new(String::with_capacity(body.len()));
+        characters.extend(body.chars().filter(|character| !character.is_ascii_whitespace()));
+        let mut der = Zeroizing::new(Vec::with_capacity(decoded_len_estimate(characters.len())));
+        let decoded = STANDARD.decode_vec(characters.as_bytes(), &mut der);
+        decoded.map_err(|_| PemError::Base64 { label: label.to_owned(), index: blocks.len() })?;
         blocks.push(der);
         rest = after;
     }
-    Ok(blocks)
+    Ok(blocks.iter_mut().map(|der| std::mem::take(&mut **der)).collect())
 }
 
 /// Writes one block of `label`, in lines of 64 characters.
 #[must_use]
 pub fn to_pem(label: &str, der: &[u8]) -> String {
-    let body = STANDARD.encode(der);
-    let mut text = format!("-----BEGIN {label}-----\n");
+    let body = Zeroizing::new(STANDARD.encode(der));
+    // Each line and its end, and what is around the label twice.
+    let mut text = String::with_capacity(body.len() + body.len() / 64 + 1 + 2 * label.len() + 32);
+    text.push_str(&format!("-----BEGIN {label}-----\n"));
     let mut rest = body.as_str();
     while !rest.is_empty() {
         let (line, after) = rest.split_at(rest.len().min(64));

@@ -24,7 +24,7 @@ pub struct EncryptCommand {
     /// Certificate, public key (PEM) or JWK of one who may read it; may be given again.
     #[arg(long = "to", value_name = "FILE", required = true)]
     recipients: Vec<PathBuf>,
-    /// RSA-OAEP, RSA-OAEP-256 or ECDH-ES+A256KW; without it, what the key is mostly used with.
+    /// RSA-OAEP, RSA-OAEP-256 or ECDH-ES+A256KW; without it, the alg of a JWK, or what the key is mostly used with.
     #[arg(long, value_name = "ALG")]
     key_algorithm: Option<KeyAlgorithm>,
     /// A256CBC-HS512 or A256GCM.
@@ -55,10 +55,11 @@ impl EncryptCommand {
         let mut keys = Vec::new();
         for path in &self.recipients {
             let read = read_public_key(path)?;
-            let key = EncryptingKey::new(&read.key).with_context(|| format!("encrypting to {}", path.display()))?;
-            let algorithm = self.key_algorithm.or(KeyAlgorithm::usual(key.kind()));
+            let key = EncryptingKey::new(read.key()).with_context(|| format!("encrypting to {}", path.display()))?;
+            let algorithm = self.key_algorithm.or_else(|| read.key_algorithm());
             let algorithm = algorithm.with_context(|| format!("{} is a key that only signs", path.display()))?;
-            let thumbprint = read.certificate.as_ref().map(Certificate::thumbprint).copied();
+            read.check_encrypting(algorithm).with_context(|| format!("encrypting to {}", path.display()))?;
+            let thumbprint = read.certificate().map(Certificate::thumbprint).copied();
             keys.push((key, algorithm, thumbprint));
         }
         let recipients: Vec<_> = keys

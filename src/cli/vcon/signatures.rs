@@ -50,6 +50,9 @@ impl JudgedSignature {
     }
 }
 
+/// What is said of a signature whose key may not be used for it (RFC 7517 §4.2 to §4.4).
+const NOT_MEANT: &str = "verifies, but use, key_ops or alg of the JWK that was given does not allow it";
+
 /// What is to be said of all together: every signature counts, and what cannot be read is no record.
 pub(super) fn of_all(signatures: &[JudgedSignature]) -> Answer {
     let any = |answer| signatures.iter().any(|signature| signature.answer == answer);
@@ -102,17 +105,19 @@ impl Judgement {
         let chain = signer_chain(jws, signature, supplied);
         let certificate = chain.first().and_then(|der| Certificate::from_der(der).ok());
         let verifies = |key: &VerifyingKey| jws.check_signature(signature, key);
-        if let Some(given) = given.iter().find(|one| verifies(&one.key) == Ok(())) {
-            let contradiction = contradiction(record, signature, certificate.as_ref());
+        let header = signature.header();
+        let mut right = given.iter().filter(|one| verifies(one.key()) == Ok(())).peekable();
+        let first = right.peek().copied();
+        // One that allows it counts before one that does not.
+        let meant = right.find(|one| one.check_verifying(header).is_ok());
+        if let Some(given) = meant.or(first) {
+            let forbidden = meant.is_none().then_some(NOT_MEANT);
+            let contradiction = forbidden.or_else(|| contradiction(record, signature, certificate.as_ref()));
             let answer = if contradiction.is_none() { Answer::Yes } else { Answer::Unknown };
+            let reason = "verifies with the key that was given";
             // A certificate of another key is one that anybody may have put there.
-            let of_key = |one: &Certificate| one.key().is_ok_and(|key| key.spki_der() == given.key.spki_der());
-            return Self::right(
-                answer,
-                "verifies with the key that was given",
-                contradiction,
-                certificate.filter(of_key),
-            );
+            let of_key = |one: &Certificate| one.key().is_ok_and(|key| key.spki_der() == given.key().spki_der());
+            return Self::right(answer, reason, contradiction, certificate.filter(of_key));
         }
         let Some((certificate, key)) = certificate.and_then(|one| one.key().ok().map(Arc::clone).map(|key| (one, key)))
         else {
