@@ -16,6 +16,7 @@ mod migrate;
 mod parts;
 mod place;
 mod redact;
+mod remains;
 mod skeleton;
 mod tags;
 mod transcript;
@@ -40,6 +41,7 @@ pub use parts::{
 };
 pub use place::Place;
 pub use redact::{RedactError, References, Removal, redact};
+pub use remains::{Remains, remains};
 pub use skeleton::{Held, Piece, Skeleton, SkeletonError, SkeletonReader};
 pub use tags::{Tag, TagError};
 pub use transcript::{Turn, turns};

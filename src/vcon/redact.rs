@@ -50,7 +50,7 @@ pub enum RedactError {
     /// A member without which it is no vCon, or that is a list.
     #[error("{0} cannot be removed from the top level")]
     Kept(String),
-    /// What stays refers to what goes, and may tell it again: a transcript does.
+    /// What stays refers to what goes, or to what loses its content, and may tell it again: a transcript does.
     #[error("{from} refers to {to}, which is redacted: redact it too, or say that it may stay")]
     Refers {
         /// Stays.
@@ -60,7 +60,7 @@ pub enum RedactError {
     },
 }
 
-/// What becomes of items that refer to a dialog or attachment that is gone.
+/// What becomes of items that refer to a dialog or attachment that is gone, or whose content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum References {
     /// They are refused: an analysis of a dialog tells what was in it.
@@ -120,7 +120,7 @@ pub fn redact(
     }
     reference.check()?;
     let mut vcon = new_instance(prior, uuid, created_at)?;
-    let mut gone = BTreeSet::new();
+    let (mut gone, mut without_content) = (BTreeSet::new(), BTreeSet::new());
     for removal in removals {
         if let Removal::Item(place) = removal {
             vcon.item_mut(*place).ok_or(RedactError::NoItem(*place))?.clear();
@@ -136,6 +136,10 @@ pub fn redact(
                 let item = vcon.item_mut(*place).ok_or(RedactError::NoItem(*place))?;
                 let missing = || RedactError::NoMember { at: place.to_string(), member: member.clone() };
                 item.shift_remove(member).ok_or_else(missing)?;
+                // What is left of it says no more than that there was something; a transcript still says what.
+                if matches!(member.as_str(), "body" | "url") {
+                    without_content.insert(*place);
+                }
             }
             Removal::TopLevel(member) if KEPT.contains(&member.as_str()) => {
                 return Err(RedactError::Kept(member.clone()));
@@ -147,7 +151,7 @@ pub fn redact(
         }
     }
     if references == References::Refused {
-        check_references(&vcon, &gone)?;
+        check_references(&vcon, &gone, &without_content)?;
     }
     let mut redacted = reference.to_members();
     redacted.insert("type".into(), kind.into());
@@ -161,13 +165,14 @@ const TO_DIALOGS: [&str; 7] =
     ["dialog", "recordings", "recording_set", "original", "consultation", "target_dialog", "target-dialog"];
 const TO_ATTACHMENTS: [&str; 1] = ["attachment"];
 
-fn check_references(vcon: &Vcon, gone: &BTreeSet<Place>) -> Result<(), RedactError> {
-    for from in vcon.places() {
+fn check_references(vcon: &Vcon, gone: &BTreeSet<Place>, without_content: &BTreeSet<Place>) -> Result<(), RedactError> {
+    // An item whose own content is gone tells nothing again.
+    for from in vcon.places().filter(|from| !without_content.contains(from)) {
         let item = vcon.item(from).expect("a place of the document");
         let to = |names: &[&str], place: fn(usize) -> Place| {
             let mut indices = Vec::new();
             names.iter().filter_map(|name| item.get(*name)).for_each(|value| collect_indices(value, &mut indices));
-            indices.into_iter().map(place).find(|place| gone.contains(place))
+            indices.into_iter().map(place).find(|place| gone.contains(place) || without_content.contains(place))
         };
         let to = to(&TO_DIALOGS, Place::Dialog).or_else(|| to(&TO_ATTACHMENTS, Place::Attachment));
         if let Some(to) = to {
@@ -252,6 +257,19 @@ mod tests {
         }
         // A party may be: that somebody spoke is what stays.
         assert!(redacted(&items(&[Place::Party(0)]), References::Refused).is_ok());
+    }
+
+    #[test]
+    fn a_dialog_without_its_body_is_not_told_by_a_transcript_either() {
+        let body = |place| Removal::Member(place, "body".into());
+        let (from, to) = (Place::Analysis(0), Place::Dialog(0));
+        assert_eq!(redacted(&[body(to)], References::Refused), Err(RedactError::Refers { from, to }));
+        assert!(redacted(&[body(to)], References::Kept).is_ok());
+        // What refers to it and lost its own content tells nothing.
+        let told = [body(to), body(from), body(Place::Attachment(0)), Removal::Item(Place::Analysis(1))];
+        assert!(redacted(&told, References::Refused).is_ok());
+        let kind = Removal::Member(to, "type".into());
+        assert!(redacted(&[kind], References::Refused).is_ok());
     }
 
     #[test]

@@ -7,9 +7,12 @@ use anyhow::{Context as _, bail};
 
 use super::document::{Input, Output};
 use super::moment::Moment;
+use crate::cli::output::printable;
 use crate::durable;
 use crate::json;
-use crate::vcon::{ContentHash, Form, Place, PriorVersion, References, Removal, Vcon, VconLimits, redact, uuid8};
+use crate::vcon::{
+    ContentHash, Form, Place, PriorVersion, References, Removal, Vcon, VconLimits, redact, remains, uuid8,
+};
 
 /// Write a vCon without what others may not see, which points back to the whole one.
 #[derive(Debug, clap::Args)]
@@ -40,7 +43,8 @@ pub struct RedactCommand {
     /// A member at the top level, as subject is one.
     #[arg(long = "top-level", value_name = "NAME")]
     top_level: Vec<String>,
-    /// Let analyses, attachments and dialogs stay that refer to a dialog or attachment that is gone.
+    /// Let analyses, attachments and dialogs stay that refer to a dialog or attachment that is gone, or whose body or
+    /// url is.
     #[arg(long)]
     keep_references: bool,
     /// Where the whole vCon is found, an https address that only those reach who may see it.
@@ -73,9 +77,15 @@ impl RedactCommand {
         let now = self.moment.time()?;
         let references = if self.keep_references { References::Kept } else { References::Refused };
         let uuid = uuid8(&self.domain, now);
-        let vcon = redact(&prior, uuid, now, &self.kind, &self.removals()?, &reference, references)?;
+        let removals = self.removals()?;
+        let vcon = redact(&prior, uuid, now, &self.kind, &removals, &reference, references)?;
+        for one in remains(&prior, &vcon, &removals) {
+            let at = one.at.map_or_else(|| "the subject".to_owned(), |place| place.to_string());
+            eprintln!("warning: the {} of party {} still stands in {at}: redact it too", one.member, one.party);
+        }
         for extension in prior.document().get("extensions").and_then(|names| names.as_array()).into_iter().flatten() {
             if !extension.as_str().is_some_and(|name| KNOWN_EXTENSIONS.contains(&name)) {
+                let extension = printable(&extension.to_string());
                 eprintln!("what the extension {extension} says of people is not known here: look for it yourself");
             }
         }

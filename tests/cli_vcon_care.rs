@@ -1,0 +1,56 @@
+//! `affiant vcon` where silence would be taken for an answer: it warns, or refuses.
+
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+/// Exit code, standard output and standard error of `affiant vcon` with the words of `arguments`.
+fn vcon(arguments: &str, input: &str) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_affiant"));
+    command.arg("vcon").args(arguments.split_whitespace());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A command that refuses its arguments does not read.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn call() -> Value {
+    json!({
+        "vcon": "0.4.0", "uuid": "019f15a6-a752-826f-b9a2-279e0d16bc46", "created_at": "2026-07-01T12:00:00Z",
+        "subject": "Ann's knee", "parties": [{ "name": "Ann", "tel": "+12025550100" }],
+        "dialog": [{ "type": "text", "start": "2026-07-01T12:00:00Z", "parties": 0, "body": "My knee hurts" }],
+        "analysis": [{ "type": "transcript", "vendor": "x", "dialog": 0, "body": "Ann: My knee hurts" }],
+    })
+}
+
+#[test]
+fn a_redacted_body_is_not_left_in_its_transcript() {
+    for which in ["--dialog 0:body", "--dialog 0 --member body"] {
+        let redact = format!("redact --domain example.com --type PII {which}");
+        let (code, out, complaint) = vcon(&redact, &call().to_string());
+        assert_eq!((code, out.as_str()), (3, ""), "{which}");
+        assert!(complaint.contains("analysis 0 refers to dialog 0"), "{complaint}");
+        assert_eq!(vcon(&format!("{redact} --keep-references"), &call().to_string()).0, 0);
+        assert_eq!(vcon(&format!("{redact} --analysis 0"), &call().to_string()).0, 0);
+    }
+}
+
+#[test]
+fn a_redacted_party_that_is_still_told_of_is_warned_of() {
+    let redact = |which: &str| vcon(&format!("redact --domain example.com --type PII {which}"), &call().to_string());
+    for which in ["--party 0", "--party 0:name"] {
+        let (code, _, warnings) = redact(which);
+        assert_eq!(code, 0, "{warnings}");
+        for place in ["the subject", "analysis 0"] {
+            assert!(warnings.contains(&format!("the name of party 0 still stands in {place}")), "{warnings}");
+        }
+        assert!(!warnings.contains("Ann"), "{warnings}");
+    }
+    assert_eq!(redact("--party 0:tel").2, "");
+}
