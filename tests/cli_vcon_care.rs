@@ -54,3 +54,14 @@ fn a_redacted_party_that_is_still_told_of_is_warned_of() {
     }
     assert_eq!(redact("--party 0:tel").2, "");
 }
+
+#[test]
+fn no_name_steers_the_terminal_of_who_reads_a_transcript() {
+    let mut steering = call();
+    steering["parties"][0]["name"] = json!("\u{1b}[2JAnn");
+    steering["analysis"][0]["body"] = json!([{ "speaker": 0, "text": "Hi" }]);
+    assert_eq!(vcon("transcript show", &steering.to_string()).1, "\u{fffd}[2JAnn: Hi\n");
+    steering["extensions"] = json!(["\u{202e}x"]);
+    let (_, _, warnings) = vcon("redact --domain example.com --type PII --party 0:tel", &steering.to_string());
+    assert!(warnings.contains("extension \"\u{fffd}x\""), "{warnings}");
+}

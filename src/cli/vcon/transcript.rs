@@ -155,7 +155,7 @@ fn spoken(vcon: &Vcon) -> String {
     let parties: Vec<_> = vcon.parties().collect();
     let lines = turns(vcon).into_iter().map(|turn| {
         let name = turn.party.and_then(|index| parties.get(index)?.name());
-        let name = name.map(|name| format!("{name}: ")).unwrap_or_default();
+        let name = name.map(|name| format!("{}: ", printable(name))).unwrap_or_default();
         turn.text.lines().map(|line| format!("{name}{}\n", printable(line))).collect::<String>()
     });
     lines.collect()
