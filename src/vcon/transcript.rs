@@ -1,6 +1,7 @@
 //! Who said what: the turns of a conversation, from text dialogs and transcripts.
 
 use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -28,6 +29,7 @@ pub struct Turn {
 /// is all that party's. Without segments, the whole `transcript.text` is one turn.
 #[must_use]
 pub fn turns(vcon: &Vcon) -> Vec<Turn> {
+    let names = Names::of(vcon);
     let transcripts = vcon.analyses().filter(|item| is_transcript(item.members(), "type"));
     let attached = vcon.attachments().filter(|item| is_transcript(item.members(), "purpose"));
     // An attachment always names a party: whoever contributed it.
@@ -35,7 +37,7 @@ pub fn turns(vcon: &Vcon) -> Vec<Turn> {
     let spoken: Vec<Turn> = analysed
         .chain(attached.map(|item| (item.content(), None)))
         .flat_map(|(content, party)| {
-            let mut turns = transcript_turns(vcon, &content);
+            let mut turns = transcript_turns(&names, &content);
             turns.iter_mut().for_each(|turn| turn.party = party.or(turn.party));
             turns
         })
@@ -61,85 +63,119 @@ fn text_turns(vcon: &Vcon) -> Vec<Turn> {
         .collect()
 }
 
-fn transcript_turns(vcon: &Vcon, content: &Content<'_>) -> Vec<Turn> {
+fn transcript_turns(names: &Names, content: &Content<'_>) -> Vec<Turn> {
     let text = match content.body() {
-        Ok(Some(Body::Json(value))) => return structured_turns(vcon, value),
+        Ok(Some(Body::Json(value))) => return structured_turns(names, value),
         Ok(Some(Body::Text(text))) => Cow::Borrowed(text),
         Ok(Some(Body::Bytes(bytes))) => String::from_utf8(bytes).map(Cow::Owned).unwrap_or_default(),
         Ok(None) | Err(_) => return Vec::new(),
     };
     // JSON inside a string, as most tools write it.
     match json::parse(text.as_bytes(), &JsonLimits::default()) {
-        Ok(value @ (Value::Array(_) | Value::Object(_))) => structured_turns(vcon, &value),
-        _ => plain_turns(vcon, &text),
+        Ok(value @ (Value::Array(_) | Value::Object(_))) => structured_turns(names, &value),
+        _ => plain_turns(names, &text),
     }
 }
 
-fn structured_turns(vcon: &Vcon, value: &Value) -> Vec<Turn> {
+fn structured_turns(names: &Names, value: &Value) -> Vec<Turn> {
     let list = ["segments", "turns", "utterances"].into_iter().find_map(|name| value.get(name)).unwrap_or(value);
     let whole = value.get("transcript").and_then(|transcript| transcript.get("text")).and_then(Value::as_str);
     let Some(items) = list.as_array().filter(|items| !items.is_empty() || whole.is_none()) else {
         return whole.map(|text| Turn { party: None, text: text.to_owned() }).into_iter().collect();
     };
+    let labels = wtf::labels(value);
     items
         .iter()
         .filter_map(|item| {
             let text =
                 ["text", "message", "transcript", "body"].into_iter().find_map(|name| item.get(name)?.as_str())?;
             let speaker = ["speaker", "party", "originator"].into_iter().find_map(|name| item.get(name));
-            let party = speaker.and_then(|speaker| party_of_speaker(vcon, value, speaker));
+            let party = speaker.and_then(|speaker| party_of_speaker(names, &labels, speaker));
             Some(Turn { party, text: text.to_owned() })
         })
         .collect()
 }
 
-fn party_of_speaker(vcon: &Vcon, transcript: &Value, speaker: &Value) -> Option<usize> {
-    if let Some(label) = wtf::speaker_of(speaker).and_then(|speaker| wtf::label(transcript, &speaker)) {
-        return party_labelled(vcon, label);
+fn party_of_speaker(names: &Names, labels: &HashMap<String, Option<&str>>, speaker: &Value) -> Option<usize> {
+    if let Some(label) = wtf::speaker_of(speaker).and_then(|speaker| *labels.get(&speaker)?) {
+        return names.labelled(label);
     }
     match speaker {
-        Value::String(name) => party_named(vcon, name),
+        Value::String(name) => names.named(name),
         other => index(other),
     }
-}
-
-/// The only party whose name `label` is, or begins with, as in `Alice (Customer Service)`.
-fn party_labelled(vcon: &Vcon, label: &str) -> Option<usize> {
-    party_named(vcon, label).or_else(|| {
-        let begins = |name: &str| {
-            let rest = label.get(..name.len()).filter(|start| start.eq_ignore_ascii_case(name));
-            let rest = rest.and_then(|_| label.get(name.len()..));
-            !name.is_empty() && rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
-        };
-        let mut named = vcon.parties().enumerate().filter(|(_, party)| party.name().is_some_and(begins));
-        let (party, _) = named.next()?;
-        named.next().is_none().then_some(party)
-    })
 }
 
 fn index(value: &Value) -> Option<usize> {
     value.as_u64().and_then(|index| usize::try_from(index).ok())
 }
 
-fn plain_turns(vcon: &Vcon, text: &str) -> Vec<Turn> {
+fn plain_turns(names: &Names, text: &str) -> Vec<Turn> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines
-        .map(|line| match line.split_once(':') {
-            Some((name, words)) if party_named(vcon, name.trim()).is_some() => {
-                Turn { party: party_named(vcon, name.trim()), text: words.trim().to_owned() }
+        .map(|line| {
+            let named = line.split_once(':').and_then(|(name, words)| Some((names.named(name.trim())?, words)));
+            match named {
+                Some((party, words)) => Turn { party: Some(party), text: words.trim().to_owned() },
+                None => Turn { party: None, text: line.to_owned() },
             }
-            _ => Turn { party: None, text: line.to_owned() },
         })
         .collect()
 }
 
-fn party_named(vcon: &Vcon, name: &str) -> Option<usize> {
-    vcon.parties().position(|party| party.name().is_some_and(|own| own.eq_ignore_ascii_case(name))).or_else(|| {
-        let wanted = name.eq_ignore_ascii_case("agent");
-        (wanted || name.eq_ignore_ascii_case("caller") || name.eq_ignore_ascii_case("customer"))
-            .then(|| vcon.parties().position(|party| party.is_agent() == wanted))
-            .flatten()
-    })
+/// Bytes of a name that a label may begin with: names of people are shorter, and a label is tried at every length up to
+/// this that a name has.
+const LABELLED_BYTES_MAX: usize = 128;
+
+/// The parties by their names, so that a transcript of any length costs one look into the parties.
+struct Names {
+    /// By the name in lower case (ASCII): the first party of it, and whether it is the only one.
+    by_name: HashMap<String, (usize, bool)>,
+    lengths: BTreeSet<usize>,
+    agent: Option<usize>,
+    other: Option<usize>,
+}
+
+impl Names {
+    fn of(vcon: &Vcon) -> Self {
+        let mut by_name = HashMap::new();
+        for (index, party) in vcon.parties().enumerate() {
+            if let Some(name) = party.name() {
+                by_name
+                    .entry(name.to_ascii_lowercase())
+                    .and_modify(|(_, is_only)| *is_only = false)
+                    .or_insert((index, true));
+            }
+        }
+        let lengths =
+            by_name.keys().map(String::len).filter(|length| (1..=LABELLED_BYTES_MAX).contains(length)).collect();
+        let first = |agent: bool| vcon.parties().position(|party| party.is_agent() == agent);
+        Self { by_name, lengths, agent: first(true), other: first(false) }
+    }
+
+    /// The first party of this name, or of this part in the conversation.
+    fn named(&self, name: &str) -> Option<usize> {
+        let name = name.to_ascii_lowercase();
+        let by_name = self.by_name.get(&name).map(|(index, _)| *index);
+        by_name.or_else(|| match name.as_str() {
+            "agent" => self.agent,
+            "caller" | "customer" => self.other,
+            _ => None,
+        })
+    }
+
+    /// The only party whose name `label` is, or begins with, as in `Alice (Customer Service)`.
+    fn labelled(&self, label: &str) -> Option<usize> {
+        self.named(label).or_else(|| {
+            let mut begun = self.lengths.range(..=label.len()).filter_map(|length| {
+                let (start, rest) = label.split_at_checked(*length)?;
+                let is_whole = !rest.starts_with(char::is_alphanumeric);
+                self.by_name.get(&start.to_ascii_lowercase()).filter(|_| is_whole)
+            });
+            let (party, is_only) = begun.next()?;
+            (*is_only && begun.next().is_none()).then_some(*party)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -185,6 +221,38 @@ mod tests {
             let whole = said(&format!(r#""body":{{"transcript":{{"text":"Hi. Hello."}}{empty}}}"#));
             assert_eq!(whole, [(None, "Hi. Hello.".to_owned())]);
         }
+    }
+
+    #[test]
+    fn a_label_that_begins_with_the_names_of_two_names_nobody() {
+        let said = |names: &str, label: &str| {
+            of(&format!(
+                r#"{{"parties":[{names}],"analysis":[{{"type":"wtf","body":{{"speakers":{{"0":{{"label":"{label}"}}}},
+                    "segments":[{{"text":"Hi","speaker":0}}]}}}}]}}"#
+            ))[0]
+                .0
+        };
+        assert_eq!(said(r#"{"name":"Ann"},{"name":"ann"}"#, "Ann (Sales)"), None);
+        assert_eq!(said(r#"{"name":"Ann"},{"name":"Ann Lee"}"#, "Ann Lee (Sales)"), None);
+        assert_eq!(said(r#"{"name":"Ann"},{"name":"Ann Lee"}"#, "ANN LEE"), Some(1));
+        assert_eq!(said(r#"{"name":""},{"name":"\u00c9va"}"#, r"\u00c9va (Sales)"), Some(1));
+    }
+
+    #[test]
+    fn as_many_parties_and_lines_as_a_document_holds_are_read() {
+        let parties: Vec<_> =
+            (0..10_000).map(|index| serde_json::json!({ "name": format!("Party {index}") })).collect();
+        let lines: String = (0..20_000).map(|line| format!("Party {}: x\nNobody: y\n", 9_999 - line % 100)).collect();
+        let labels: Map<_, _> = (0..20_000)
+            .map(|id| (id.to_string(), serde_json::json!({ "label": format!("Party {} (Sales)", 9_999 - id % 100) })))
+            .collect();
+        let segments: Vec<_> = (0..20_000).map(|id| serde_json::json!({ "text": "x", "speaker": id })).collect();
+        let document = serde_json::json!({ "parties": parties, "analysis": [
+            { "type": "transcript", "body": lines },
+            { "type": "wtf", "body": { "speakers": labels, "segments": segments } },
+        ] });
+        let said = of(&document.to_string());
+        assert_eq!((said.len(), said[0].0, said[1].0, said[59_999].0), (60_000, Some(9_999), None, Some(9_900)));
     }
 
     #[test]

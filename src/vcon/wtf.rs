@@ -4,6 +4,8 @@
 //! kept as it is; what is read out of it is who said what, and when. Some tools put it into an attachment of that
 //! purpose, or call the analysis `transcription`: both are found.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
@@ -22,6 +24,7 @@ pub struct Wtf {
     // Invariant: an object whose `segments` is a list.
     body: Value,
     segments: Vec<WtfSegment>,
+    labels: HashMap<String, String>,
 }
 
 /// A stretch of speech.
@@ -64,7 +67,9 @@ impl Wtf {
         let segments = body.get("segments").and_then(Value::as_array).ok_or(WtfError::NoSegments)?;
         let read = |(index, segment)| WtfSegment::parse(segment).ok_or(WtfError::Segment(index));
         let segments = segments.iter().enumerate().map(read).collect::<Result<_, _>>()?;
-        Ok(Self { body, segments })
+        let labels = labels(&body).into_iter().filter_map(|(speaker, label)| Some((speaker, label?.to_owned())));
+        let labels = labels.collect();
+        Ok(Self { body, segments, labels })
     }
 
     /// The body, as it is.
@@ -82,7 +87,7 @@ impl Wtf {
     /// The name that the transcript gives a speaker.
     #[must_use]
     pub fn label(&self, speaker: &str) -> Option<&str> {
-        label(&self.body, speaker)
+        self.labels.get(speaker).map(String::as_str)
     }
 
     /// What the draft asks of a transcript and this one does not have, a sentence each.
@@ -118,11 +123,24 @@ fn is_confidence(value: &Value) -> bool {
     value.as_f64().is_some_and(|confidence| (0.0..=1.0).contains(&confidence))
 }
 
-/// The label of a speaker in a body, by the name of its entry or its `id`.
-pub(super) fn label<'a>(body: &'a Value, speaker: &str) -> Option<&'a str> {
-    let speakers = body.get("speakers")?.as_object()?;
-    let has_id = |entry: &&Value| entry.get("id").and_then(speaker_of).as_deref() == Some(speaker);
-    let entry = speakers.get(speaker).or_else(|| speakers.values().find(has_id))?;
+/// The labels of the speakers in a body, by the names of their entries, or else by their `id`s, the first of each. An entry
+/// may have none.
+pub(super) fn labels(body: &Value) -> HashMap<String, Option<&str>> {
+    let speakers = body.get("speakers").and_then(Value::as_object);
+    let entries = || speakers.into_iter().flatten();
+    let mut labels = HashMap::new();
+    for (name, entry) in entries() {
+        labels.insert(name.clone(), label_of(entry));
+    }
+    for (_, entry) in entries() {
+        if let Some(id) = entry.get("id").and_then(speaker_of) {
+            labels.entry(id).or_insert_with(|| label_of(entry));
+        }
+    }
+    labels
+}
+
+fn label_of(entry: &Value) -> Option<&str> {
     entry.get("label").and_then(Value::as_str)
 }
 
@@ -232,6 +250,29 @@ pub(super) mod tests {
         assert_eq!((wtf.segments()[0].text.as_str(), &wtf.segments()[1]), ("Hello Bob.", &second));
         let labels = [wtf.label("0"), wtf.label("S1"), wtf.label("2")];
         assert_eq!(labels, [Some("Alice (Customer Service)"), Some("Bob"), None]);
+    }
+
+    #[test]
+    fn an_entry_comes_before_an_id_and_the_first_id_before_others() {
+        let mut body = body();
+        body["speakers"] = json!({
+            "a": { "id": 1, "label": "First" }, "b": { "id": 1, "label": "Second" },
+            "c": { "id": "d", "label": "By id" }, "d": { "label": "By name" }, "e": {}, "f": { "id": "e", "label": "No" },
+        });
+        let wtf = Wtf::parse(body).unwrap();
+        assert_eq!([wtf.label("1"), wtf.label("d"), wtf.label("e")], [Some("First"), Some("By name"), None]);
+    }
+
+    #[test]
+    fn as_many_speakers_as_segments_are_each_looked_up_once() {
+        let count = 40_000;
+        let segments: Vec<_> =
+            (0..count).map(|id| json!({ "start": 0, "end": 1, "text": "x", "speaker": count - id })).collect();
+        let speakers = (0..=count).map(|id| (format!("s{id}"), json!({ "id": id, "label": format!("Voice {id}") })));
+        let speakers: Map<_, _> = speakers.collect();
+        let wtf = Wtf::parse(json!({ "segments": segments, "speakers": speakers })).unwrap();
+        let said = wtf.to_srt(|speaker| wtf.label(speaker).unwrap_or_default().to_owned());
+        assert!(said.contains("Voice 1:") && said.contains("Voice 40000:"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::moment::Moment;
 use crate::cli::output::printable;
 use crate::durable;
 use crate::json;
-use crate::vcon::{Vcon, VconLimits, Wtf, turns};
+use crate::vcon::{Party, Vcon, VconLimits, Wtf, turns};
 
 /// Show a transcript, add one, or write one as captions.
 #[derive(Debug, Args)]
@@ -109,12 +109,14 @@ impl TranscriptCommand {
             What::Srt { which, output } => {
                 let vcon = which.input.vcon()?;
                 let wtf = which.of(&vcon)?;
-                output.write(wtf.to_srt(|speaker| name(&wtf, &vcon, speaker)).as_bytes())?;
+                let names = Names::of(&wtf, &vcon);
+                output.write(wtf.to_srt(|speaker| names.name(speaker)).as_bytes())?;
             }
             What::Vtt { which, output } => {
                 let vcon = which.input.vcon()?;
                 let wtf = which.of(&vcon)?;
-                output.write(wtf.to_vtt(|speaker| name(&wtf, &vcon, speaker)).as_bytes())?;
+                let names = Names::of(&wtf, &vcon);
+                output.write(wtf.to_vtt(|speaker| names.name(speaker)).as_bytes())?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -132,18 +134,30 @@ impl Which {
     }
 }
 
-/// The name that the transcript gives a speaker, else what it calls it.
-fn name(wtf: &Wtf, vcon: &Vcon, speaker: &str) -> String {
-    let is_number = speaker.bytes().all(|byte| byte.is_ascii_digit());
-    let party = speaker.parse().ok().and_then(|index| vcon.parties().nth(index)?.name());
-    let otherwise = || if is_number { format!("Speaker {speaker}") } else { speaker.to_owned() };
-    wtf.label(speaker).or(party).map_or_else(otherwise, str::to_owned)
+/// What speakers are called.
+struct Names<'a> {
+    wtf: &'a Wtf,
+    parties: Vec<Option<&'a str>>,
+}
+
+impl<'a> Names<'a> {
+    fn of(wtf: &'a Wtf, vcon: &'a Vcon) -> Self {
+        Self { wtf, parties: vcon.parties().map(Party::name).collect() }
+    }
+
+    /// The name that the transcript gives a speaker, else what it calls it.
+    fn name(&self, speaker: &str) -> String {
+        let is_number = speaker.bytes().all(|byte| byte.is_ascii_digit());
+        let party = speaker.parse::<usize>().ok().and_then(|index| *self.parties.get(index)?);
+        let otherwise = || if is_number { format!("Speaker {speaker}") } else { speaker.to_owned() };
+        self.wtf.label(speaker).or(party).map_or_else(otherwise, str::to_owned)
+    }
 }
 
 fn timed(wtf: &Wtf, vcon: &Vcon) -> String {
-    let mut text = String::new();
+    let (mut text, names) = (String::new(), Names::of(wtf, vcon));
     for segment in wtf.segments() {
-        let speaker = segment.speaker.as_deref().map(|speaker| format!("{}: ", name(wtf, vcon, speaker)));
+        let speaker = segment.speaker.as_deref().map(|speaker| format!("{}: ", names.name(speaker)));
         let (minutes, seconds) = ((segment.start / 60.0).floor(), segment.start % 60.0);
         let said = printable(&format!("{}{}", speaker.unwrap_or_default(), segment.text));
         writeln!(text, "{minutes:3}:{seconds:04.1}  {said}").expect("a string takes every character");
