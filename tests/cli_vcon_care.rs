@@ -65,3 +65,26 @@ fn no_name_steers_the_terminal_of_who_reads_a_transcript() {
     let (_, _, warnings) = vcon("redact --domain example.com --type PII --party 0:tel", &steering.to_string());
     assert!(warnings.contains("extension \"\u{fffd}x\""), "{warnings}");
 }
+
+#[test]
+fn a_permission_that_an_unread_record_could_deny_cannot_be_said() {
+    let (_, granted, _) =
+        vcon("lawful-basis add --basis consent --grant recording --deny training", &call().to_string());
+    let check = |attachment: Value, arguments: &str| {
+        let mut document: Value = serde_json::from_str(&granted).unwrap();
+        document["attachments"].as_array_mut().unwrap().push(attachment);
+        let said = vcon(&format!("lawful-basis check {arguments}"), &document.to_string());
+        (said.0, said.1)
+    };
+    for unread in [
+        json!({ "purpose": "lawful_basis", "party": 0, "dialog": 0, "url": "https://x.example/1" }),
+        json!({ "purpose": "lawful_basis", "party": 0, "dialog": 0, "body": { "lawful_basis": "whim" } }),
+    ] {
+        let (code, said) = check(unread.clone(), "--purpose recording");
+        assert!(code == 2 && said.contains("cannot be said") && said.contains("attachment 1"), "{code}: {said}");
+        assert_eq!(check(unread.clone(), "--purpose other --json").0, 2);
+        assert_eq!(check(unread.clone(), "--purpose recording --party 0").0, 2);
+        assert_eq!(check(unread, "--purpose training").0, 1);
+    }
+    assert_eq!(check(json!({ "purpose": "note" }), "--purpose recording").0, 0);
+}

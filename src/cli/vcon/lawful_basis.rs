@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::document::{Input, Output};
 use super::moment::Moment;
 use super::party::json_or_text;
-use crate::cli::output::print;
+use crate::cli::output::{print, printable};
 use crate::clock::{format_time, parse_time};
 use crate::vcon::{Basis, LawfulBasis, Permission, PurposeGrant, RecordedBasis};
 
@@ -25,7 +25,10 @@ pub struct LawfulBasisCommand {
 enum What {
     /// Record a basis, and for which purposes a permission is granted or denied.
     Add(Add),
-    /// Say whether a permission for a purpose is recorded. Exit code 0: granted, 1: denied or not recorded.
+    /// Say whether a permission for a purpose is recorded.
+    ///
+    /// Exit code 0: granted, 1: denied or not recorded, 2: it cannot be said, since a record that cannot be read, or is
+    /// kept elsewhere, could deny it, 3: could not run.
     ///
     /// It says what is recorded and in force at that time; whether processing is lawful it does not say. If one record
     /// denies what another one grants, it is denied.
@@ -90,6 +93,9 @@ struct Add {
     output: Output,
 }
 
+/// The exit code when a record that cannot be read could deny the permission.
+const CANNOT_BE_SAID: u8 = 2;
+
 fn basis(name: &str) -> Result<Basis, String> {
     let names = Basis::ALL.map(Basis::name).join(", ");
     Basis::of_name(name).ok_or_else(|| format!("not one of {names}"))
@@ -102,13 +108,18 @@ impl LawfulBasisCommand {
             What::Check { input, purpose, party, moment, json } => {
                 let (vcon, time) = (input.vcon()?, moment.time()?);
                 let permission = vcon.permission(&purpose, time, party);
-                let said = match permission {
-                    Permission::Granted => "granted",
-                    Permission::Denied => "denied",
-                    Permission::NotRecorded => "not recorded",
+                let mut bases = vcon.lawful_bases();
+                // A record that names no party could be about this one.
+                bases.retain(|basis| party.is_none() || basis.party.is_none() || basis.party == party);
+                let unread = unread(&bases);
+                let (said, code) = match permission {
+                    // Whatever else is recorded, a denial counts.
+                    Permission::Denied => ("denied", 1),
+                    _ if !unread.is_empty() => ("cannot be said", CANNOT_BE_SAID),
+                    Permission::Granted => ("granted", 0),
+                    Permission::NotRecorded => ("not recorded", 1),
                 };
                 let text = if json {
-                    let unread = unread(&vcon.lawful_bases());
                     let at = format_time(time);
                     let said =
                         json!({ "purpose": purpose, "at": at, "party": party, "permission": said, "unread": unread });
@@ -116,11 +127,11 @@ impl LawfulBasisCommand {
                 } else {
                     let of = party.map(|party| format!(", of party {party}")).unwrap_or_default();
                     let mut text = format!("permission for {purpose} at {}{of}: {said}\n", format_time(time));
-                    unread(&vcon.lawful_bases()).iter().for_each(|line| text += &format!("not counted: {line}\n"));
+                    unread.iter().for_each(|line| text += &format!("not read: {}\n", printable(line)));
                     text + "This is what the document records. It does not say that processing is lawful.\n"
                 };
                 std::io::stdout().write_all(text.as_bytes())?;
-                return Ok(ExitCode::from(u8::from(permission != Permission::Granted)));
+                return Ok(ExitCode::from(code));
             }
             What::List { input, moment, json } => {
                 let (vcon, time) = (input.vcon()?, moment.time()?);
@@ -144,7 +155,7 @@ impl LawfulBasisCommand {
     }
 }
 
-/// What is there and does not count.
+/// What is there and cannot be read.
 fn unread(bases: &[RecordedBasis]) -> Vec<String> {
     let errors = bases.iter().filter_map(|one| Some((one.attachment, one.body.as_ref().err()?)));
     errors.map(|(attachment, error)| format!("attachment {attachment}: {error}")).collect()
@@ -175,7 +186,10 @@ impl Add {
         for (name, index, count) in
             [("party", self.party, vcon.parties().len()), ("dialog", self.dialog, vcon.dialogs().len())]
         {
-            if index > 0 && index >= count {
+            if count == 0 {
+                bail!("the vCon has no {name} that the attachment could belong to: add one first");
+            }
+            if index >= count {
                 bail!("there is no {name} {index}");
             }
         }
