@@ -88,3 +88,13 @@ fn a_permission_that_an_unread_record_could_deny_cannot_be_said() {
     }
     assert_eq!(check(json!({ "purpose": "note" }), "--purpose recording").0, 0);
 }
+
+#[test]
+fn nothing_is_attached_to_a_dialog_that_is_not_there() {
+    let empty = r#"{"parties":[{}],"dialog":[]}"#;
+    for arguments in ["tag add --tag a:b", "lawful-basis add --basis consent --grant recording"] {
+        let (code, out, complaint) = vcon(arguments, empty);
+        assert_eq!((code, out.as_str()), (3, ""), "{arguments}");
+        assert!(complaint.contains("no dialog") && complaint.contains("add one first"), "{complaint}");
+    }
+}

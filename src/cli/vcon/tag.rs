@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -73,6 +73,13 @@ impl TagCommand {
         match self.what {
             What::Add { tags, input, moment, output } => {
                 let mut vcon = input.vcon()?;
+                // Every attachment belongs to a dialog (vcon-core §4.4.4).
+                let has_tags = vcon.attachments().any(|one| one.purpose() == Some("tags"));
+                if vcon.dialogs().len() == 0 && !has_tags {
+                    bail!(
+                        "the vCon has no dialog that the tags could belong to: add one first (affiant vcon dialog add)"
+                    );
+                }
                 let start = format_time(moment.time()?);
                 for tag in &tags {
                     vcon.add_tag(&parse(tag)?, &start).with_context(|| input.name())?;
