@@ -98,3 +98,10 @@ fn nothing_is_attached_to_a_dialog_that_is_not_there() {
         assert!(complaint.contains("no dialog") && complaint.contains("add one first"), "{complaint}");
     }
 }
+
+#[test]
+fn a_fingerprint_is_taken_of_the_standard_input() {
+    let (code, out, complaint) = vcon("fingerprint -", "abc");
+    assert_eq!(code, 0, "{complaint}");
+    assert_eq!(out, format!("{}  -\n", affiant::vcon::ContentHash::of(b"abc")));
+}

@@ -1,9 +1,11 @@
 //! `affiant vcon fingerprint`: the hashes that bind files.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::cli::progress;
@@ -12,7 +14,7 @@ use crate::vcon::ContentHash;
 /// Print the content_hash (SHA-512) of files of any size, as a vCon binds them.
 #[derive(Debug, clap::Args)]
 pub struct FingerprintCommand {
-    /// The files.
+    /// The files; - is the standard input.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Print JSON.
@@ -24,7 +26,13 @@ impl FingerprintCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut found = Vec::new();
         for path in &self.files {
-            let (digests, bytes) = progress::digests_of(path)?;
+            let (digests, bytes) = if path == Path::new("-") {
+                let bar = ProgressBar::hidden();
+                let copied = progress::copy(&mut std::io::stdin().lock(), &mut std::io::sink(), &bar);
+                copied.context("reading the standard input")?
+            } else {
+                progress::digests_of(path)?
+            };
             found.push((path.display().to_string(), ContentHash::from_sha512(digests.sha512).to_string(), bytes));
         }
         let text = if self.json {
