@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{ContentHash, SYNTAX, Vcon};
 use crate::clock::format_time;
+use crate::json::{self, JsonLimits};
 
 /// What was changed, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,6 +29,11 @@ const RENAMED_ITEM: [(&str, &str); 4] = [
     ("target-dialog", "target_dialog"),
     ("vendor_schema", "schema"),
 ];
+/// Media types whose content is binary by their name.
+const BINARY: [&str; 3] = ["application/pdf", "application/octet-stream", "application/zip"];
+const BINARY_BEGINNINGS: [&str; 3] = ["audio/", "video/", "image/"];
+/// Lists and objects around a body: the document, the list, the item.
+const DEPTH_AROUND: usize = 3;
 /// A session that has no identifier (RFC 7989 §7).
 const NIL_SESSION: &str = "00000000-0000-0000-0000-000000000000";
 
@@ -46,7 +52,9 @@ const NIL_SESSION: &str = "00000000-0000-0000-0000-000000000000";
 /// ```
 #[must_use]
 pub fn migrate(vcon: &Vcon, now: DateTime<Utc>) -> (Vcon, Vec<Change>) {
-    let mut migration = Migration { vcon: vcon.clone(), changes: Vec::new() };
+    let version = vcon.document().get("vcon").and_then(Value::as_str);
+    let is_older = version.is_some_and(|version| number(version).is_some_and(|version| Some(version) < number(SYNTAX)));
+    let mut migration = Migration { vcon: vcon.clone(), is_older, changes: Vec::new() };
     migration.top();
     migration.dialogs();
     migration.items();
@@ -56,8 +64,15 @@ pub fn migrate(vcon: &Vcon, now: DateTime<Utc>) -> (Vcon, Vec<Change>) {
     (migration.vcon, migration.changes)
 }
 
+/// The numbers of a version, to be compared; none where it is not one.
+fn number(version: &str) -> Option<Vec<u32>> {
+    version.split('.').map(|part| part.parse().ok()).collect()
+}
+
 struct Migration {
     vcon: Vcon,
+    /// Of a syntax before that of today.
+    is_older: bool,
     changes: Vec<Change>,
 }
 
@@ -71,6 +86,12 @@ impl Migration {
                 self.vcon.set_member(new, value);
                 self.change("", new, format!("was {old}"));
             }
+        }
+        let amended = self.vcon.document().get("amended").and_then(Value::as_object).cloned();
+        if let Some(mut amended) = amended
+            && self.hash("/amended", &mut amended)
+        {
+            self.vcon.set_member("amended", amended.into());
         }
         if self.vcon.document().get("group").is_some_and(|group| group.as_array().is_some_and(Vec::is_empty)) {
             self.vcon.take_member("group");
@@ -127,17 +148,24 @@ impl Migration {
         for (old, new) in RENAMED_ITEM {
             self.rename(pointer, item, old, new);
         }
-        if item.contains_key("alg") && item.contains_key("signature") && !item.contains_key("content_hash") {
-            let hashes: Option<Vec<_>> = ContentHash::all_of(item).into_iter().map(Result::ok).collect();
-            if let Some([hash]) = hashes.as_deref() {
-                let hash = hash.to_string();
-                item.shift_remove("alg");
-                item.shift_remove("signature");
-                item.insert("content_hash".into(), hash.into());
-                self.change(pointer, "content_hash", "was alg and signature".into());
-            }
-        }
+        self.hash(pointer, item);
         self.encoding(pointer, item);
+    }
+
+    /// Says a hash in the words of today, and whether it did.
+    fn hash(&mut self, pointer: &str, item: &mut Map<String, Value>) -> bool {
+        let named = |name: &&str| Some((String::from(*name), item.get(*name)?.clone()));
+        let older: Map<_, _> = ["alg", "signature"].iter().filter_map(named).collect();
+        if older.len() < 2 || !is_absent(item, "content_hash") {
+            return false;
+        }
+        let hashes: Option<Vec<_>> = ContentHash::all_of(&older).into_iter().map(Result::ok).collect();
+        let Some([hash]) = hashes.as_deref() else { return false };
+        item.shift_remove("alg");
+        item.shift_remove("signature");
+        item.insert("content_hash".into(), hash.to_string().into());
+        self.change(pointer, "content_hash", "was alg and signature".into());
+        true
     }
 
     fn rename(&mut self, pointer: &str, item: &mut Map<String, Value>, old: &str, new: &str) {
@@ -152,14 +180,25 @@ impl Migration {
     /// Says how a body is encoded where only one way is possible.
     fn encoding(&mut self, pointer: &str, item: &mut Map<String, Value>) {
         let Some(body) = item.get("body").filter(|body| !body.is_null() && *body != "") else { return };
-        let encoding = item.get("encoding").and_then(Value::as_str);
-        let mediatype = item.get("mediatype").and_then(Value::as_str).unwrap_or_default();
+        let encoding = item.get("encoding").and_then(Value::as_str).filter(|encoding| !encoding.is_empty());
+        let mediatype = item.get("mediatype").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+        let essence = mediatype.split(';').next().unwrap_or_default().trim();
+        let is_binary = BINARY.contains(&essence) || BINARY_BEGINNINGS.iter().any(|kind| essence.starts_with(kind));
         let (encoding, body) = match (encoding, body) {
+            (Some("json"), Value::String(text)) if self.is_older => {
+                let mut limits = JsonLimits::default();
+                limits.depth_max -= DEPTH_AROUND;
+                let Ok(value) = json::parse(text.as_bytes(), &limits) else { return };
+                item.insert("body".into(), value);
+                return self.change(pointer, "body", "was JSON in a string".into());
+            }
             (Some("json" | "base64url"), _) | (Some("none"), Value::String(_)) => return,
             (None | Some("none"), Value::Object(_) | Value::Array(_) | Value::Number(_) | Value::Bool(_)) => {
                 ("json", None)
             }
-            (None, Value::String(_)) if mediatype.starts_with("text/") || mediatype.is_empty() => ("none", None),
+            (None, Value::String(_)) if essence.starts_with("text/") => ("none", None),
+            // Of other media types nobody can know whether the characters are the content or its base64.
+            (None, Value::String(_)) if !is_binary => return,
             // What is binary can only be base64; which alphabet, its characters tell.
             (None | Some("base64"), Value::String(text)) => {
                 let bytes =
@@ -176,7 +215,7 @@ impl Migration {
             item.insert("body".into(), body.into());
             self.change(pointer, "body", "was in another alphabet of base64".into());
         }
-        if encoding == "json" && !item.contains_key("mediatype") {
+        if encoding == "json" && is_absent(item, "mediatype") {
             item.insert("mediatype".into(), "application/json".into());
             self.change(pointer, "mediatype", "was missing".into());
         }
@@ -189,7 +228,12 @@ impl Migration {
 
 /// A member of today that is there already says what counts; the older one stays, for whoever put it there.
 fn may_rename(members: &Map<String, Value>, old: &str, new: &str) -> bool {
-    members.contains_key(old) && !members.contains_key(new)
+    !is_absent(members, old) && is_absent(members, new)
+}
+
+/// Whether there is no such member, or it says nothing.
+fn is_absent(members: &Map<String, Value>, name: &str) -> bool {
+    members.get(name).is_none_or(|value| value.is_null() || value == "")
 }
 
 /// `local;remote=…` as the header has it (RFC 7989 §5): 32 hexadecimal digits each.
@@ -252,5 +296,56 @@ mod tests {
             "attachments":[{"alg":"MD5","signature":"x","url":"https://x.example"}]}"#;
         let (new, changes) = migrated(text);
         assert_eq!((new.to_bytes(), changes), (text.as_bytes().to_vec(), Vec::new()));
+    }
+
+    #[test]
+    fn an_encoding_that_nobody_can_know_is_not_declared() {
+        let dialog = |content: &str| {
+            let (new, _) = migrated(&format!(r#"{{"vcon":"0.0.1","parties":[],"dialog":[{{{content}}}]}}"#));
+            new.document()["dialog"][0].clone()
+        };
+        for mediatype in ["", r#""mediatype":"application/json","#, r#""mediatype":"message/rfc822","#] {
+            assert_eq!(dialog(&format!(r#"{mediatype}"body":"AAAA""#)).get("encoding"), None, "{mediatype}");
+        }
+        assert_eq!(dialog(r#""mediatype":"TEXT/plain; charset=utf-8","body":"AAAA""#)["encoding"], "none");
+        for mediatype in ["application/pdf", "application/zip", "application/octet-stream", "image/png", "video/mp4"] {
+            let found = dialog(&format!(r#""mediatype":"{mediatype}","body":"AAAA""#));
+            assert_eq!(found["encoding"], "base64url", "{mediatype}");
+        }
+    }
+
+    #[test]
+    fn json_in_a_string_of_an_older_syntax_becomes_the_value() {
+        let body = |version: &str, text: &str| {
+            let body = json!({ "encoding": "json", "body": text });
+            let (new, _) = migrated(&json!({ "vcon": version, "parties": [], "analysis": [body] }).to_string());
+            new.document()["analysis"][0]["body"].clone()
+        };
+        let text = r#"{"a":1.50}"#;
+        for older in ["0.0.1", "0.0.2", "0.3.0"] {
+            assert_eq!(body(older, text).to_string(), text, "{older}");
+        }
+        for (version, text) in [("0.4.0", text), ("0.10.0", text), ("0.0.1", r#"{"a":1,"a":2}"#), ("0.0.1", "Hi")] {
+            assert_eq!(body(version, text), text, "{version}");
+        }
+    }
+
+    #[test]
+    fn a_member_of_today_that_says_nothing_gives_way() {
+        let hash = ContentHash::of(b"abc");
+        let digest = hash.to_string().split_off("sha512-".len());
+        let old = json!({
+            "vcon": "0.0.1", "parties": [], "amended": null, "appended": { "uuid": "x", "alg": "SHA-512", "signature": digest },
+            "dialog": [{ "mimetype": "audio/wav", "mediatype": "", "url": "https://x.example", "content_hash": null,
+                "alg": "SHA-512", "signature": digest }],
+            "attachments": [{ "type": "note", "purpose": null, "mimetype": "" }],
+        });
+        let (new, _) = migrated(&old.to_string());
+        let document = new.document();
+        assert_eq!(document["amended"], json!({ "uuid": "x", "content_hash": hash.to_string() }));
+        let expected =
+            json!({ "mediatype": "audio/wav", "url": "https://x.example", "content_hash": hash.to_string() });
+        assert_eq!(document["dialog"][0], expected);
+        assert_eq!(document["attachments"][0], json!({ "purpose": "note", "mimetype": "" }));
     }
 }
