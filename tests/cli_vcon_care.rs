@@ -105,3 +105,21 @@ fn a_fingerprint_is_taken_of_the_standard_input() {
     assert_eq!(code, 0, "{complaint}");
     assert_eq!(out, format!("{}  -\n", affiant::vcon::ContentHash::of(b"abc")));
 }
+
+#[test]
+fn pack_refuses_content_of_which_one_hash_of_several_is_wrong() {
+    use base64::Engine as _;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("1.wav"), "x").unwrap();
+    let pack = |content: &[u8]| {
+        let digest = affiant::vcon::ContentDigests::of(content).sha384;
+        let wrong = format!("sha384-{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest));
+        let hashes = json!([affiant::vcon::ContentHash::of(b"x").to_string(), wrong]);
+        let dialog = json!({ "mediatype": "audio/wav", "url": "https://x.example/1.wav", "content_hash": hashes });
+        let document = json!({ "parties": [], "dialog": [dialog] }).to_string();
+        vcon(&format!("pack --from {}", dir.path().display()), &document)
+    };
+    assert_eq!(pack(b"x").0, 0);
+    let (code, out, complaint) = pack(b"y");
+    assert!(code == 3 && out.is_empty() && complaint.contains("does not have the hash sha384-"), "{complaint}");
+}

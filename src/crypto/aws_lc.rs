@@ -42,6 +42,7 @@ macro_rules! streaming {
 }
 
 streaming!(Sha256, SHA256, 32);
+streaming!(Sha384, SHA384, 48);
 streaming!(Sha512, SHA512, 64);
 
 /// A public key, parsed for the algorithm it is mostly used with; the others parse it again.

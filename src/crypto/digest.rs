@@ -86,6 +86,10 @@ impl<'de> serde::Deserialize<'de> for Sha256Digest {
 #[derive(Clone)]
 pub struct Sha256(backend::Sha256);
 
+/// A SHA-384 digest in the making, for recordings of any size.
+#[derive(Clone)]
+pub struct Sha384(backend::Sha384);
+
 /// A SHA-512 digest in the making, for recordings of any size.
 #[derive(Clone)]
 pub struct Sha512(backend::Sha512);
@@ -131,6 +135,7 @@ macro_rules! streaming {
 }
 
 streaming!(Sha256, 32);
+streaming!(Sha384, 48);
 streaming!(Sha512, 64);
 
 #[cfg(test)]
@@ -165,5 +170,9 @@ mod tests {
         stream.update(b"a");
         stream.update(b"bc");
         assert_eq!(stream.finish(), sha512(b"abc"));
+        let mut stream = Sha384::default();
+        stream.update(b"ab");
+        stream.update(b"c");
+        assert_eq!(stream.finish(), sha384(b"abc"));
     }
 }

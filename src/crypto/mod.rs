@@ -26,7 +26,7 @@ use rust_crypto as backend;
 
 #[cfg(feature = "server")]
 pub use content::ContentKey;
-pub use digest::{DigestSyntaxError, Sha256, Sha256Digest, Sha512, sha1, sha256, sha384, sha512};
+pub use digest::{DigestSyntaxError, Sha256, Sha256Digest, Sha384, Sha512, sha1, sha256, sha384, sha512};
 pub use encryption::{ContentAlgorithm, OaepHash, SealedContent};
 #[cfg(feature = "server")]
 pub use key_management::{DecryptingKey, EncryptingKey, EncryptionError, unwrap_key, wrap_key};

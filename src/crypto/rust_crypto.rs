@@ -42,6 +42,7 @@ macro_rules! streaming {
 }
 
 streaming!(Sha256, 32);
+streaming!(Sha384, 48);
 streaming!(Sha512, 64);
 
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::read::DecoderReader;
 use serde_json::{Map, Value};
 
-use crate::crypto::{Sha256, Sha512, equal_in_constant_time, sha256, sha384, sha512};
+use crate::crypto::{Sha256, Sha384, Sha512, equal_in_constant_time, sha256, sha384, sha512};
 use crate::json::{self, JsonLimits};
 
 /// Where the content of a dialog, an analysis or an attachment is.
@@ -256,12 +256,13 @@ impl ContentHash {
         self.algorithm
     }
 
-    /// Whether a recording with these digests has this hash; `None` when the digest needed was not made.
+    /// Whether a recording with these digests has this hash; `None` when the digest needed was not made, which is so for
+    /// none of today's algorithms.
     #[must_use]
     pub fn matches_digests(&self, digests: &ContentDigests) -> Option<bool> {
         let digest: &[u8] = match self.algorithm {
             HashAlgorithm::Sha256 => &digests.sha256,
-            HashAlgorithm::Sha384 => return None,
+            HashAlgorithm::Sha384 => &digests.sha384,
             HashAlgorithm::Sha512 => &digests.sha512,
         };
         Some(equal_in_constant_time(&self.digest, digest))
@@ -291,12 +292,13 @@ impl std::fmt::Debug for ContentHash {
     }
 }
 
-/// The digests of a recording, made while it streamed by: whichever its `content_hash` names is among them. SHA-384,
-/// which nobody was seen to use, is not.
+/// The digests of a recording, made while it streamed by: whichever its `content_hash` names is among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentDigests {
     /// SHA-256.
     pub sha256: [u8; 32],
+    /// SHA-384.
+    pub sha384: [u8; 48],
     /// SHA-512.
     pub sha512: [u8; 64],
 }
@@ -305,6 +307,7 @@ pub struct ContentDigests {
 #[derive(Debug, Default)]
 pub struct ContentDigester {
     sha256: Sha256,
+    sha384: Sha384,
     sha512: Sha512,
 }
 
@@ -312,13 +315,14 @@ impl ContentDigester {
     /// Takes in the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.sha256.update(bytes);
+        self.sha384.update(bytes);
         self.sha512.update(bytes);
     }
 
     /// The digests of everything taken in.
     #[must_use]
     pub fn finish(self) -> ContentDigests {
-        ContentDigests { sha256: self.sha256.finish(), sha512: self.sha512.finish() }
+        ContentDigests { sha256: self.sha256.finish(), sha384: self.sha384.finish(), sha512: self.sha512.finish() }
     }
 }
 
@@ -326,7 +330,7 @@ impl ContentDigests {
     /// The digests of `content`.
     #[must_use]
     pub fn of(content: &[u8]) -> Self {
-        Self { sha256: sha256(content), sha512: sha512(content) }
+        Self { sha256: sha256(content), sha384: sha384(content), sha512: sha512(content) }
     }
 }
 
@@ -364,6 +368,19 @@ mod tests {
         let hash = ContentHash::of(b"recording");
         assert!(hash.matches(b"recording") && !hash.matches(b"Recording"));
         assert_eq!(ContentHash::parse(&hash.to_string()), Ok(hash));
+    }
+
+    #[test]
+    fn digests_are_held_against_a_hash_of_every_algorithm() {
+        let digests = ContentDigests::of(b"recording");
+        let tokens = |digests: &ContentDigests| {
+            let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+            let (short, middle) = (encoded(&digests.sha256), encoded(&digests.sha384));
+            [format!("sha256-{short}"), format!("sha384-{middle}"), format!("sha512-{}", encoded(&digests.sha512))]
+        };
+        let matches = |token: String| ContentHash::parse(&token).unwrap().matches_digests(&digests);
+        assert_eq!(tokens(&digests).map(matches), [Some(true); 3]);
+        assert_eq!(tokens(&ContentDigests::of(b"Recording")).map(matches), [Some(false); 3]);
     }
 
     #[test]
