@@ -157,7 +157,7 @@ impl Names {
     fn named(&self, name: &str) -> Option<usize> {
         let name = name.to_ascii_lowercase();
         let by_name = self.by_name.get(&name).map(|(index, _)| *index);
-        by_name.or_else(|| match name.as_str() {
+        by_name.or(match name.as_str() {
             "agent" => self.agent,
             "caller" | "customer" => self.other,
             _ => None,
