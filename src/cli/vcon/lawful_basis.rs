@@ -106,7 +106,7 @@ impl LawfulBasisCommand {
         match self.what {
             What::Add(add) => add.run()?,
             What::Check { input, purpose, party, moment, json } => {
-                let (vcon, time) = (input.vcon()?, moment.time()?);
+                let (vcon, time) = (input.vcon_or_payload()?.0, moment.time()?);
                 let permission = vcon.permission(&purpose, time, party);
                 let mut bases = vcon.lawful_bases();
                 // A record that names no party could be about this one.
@@ -134,7 +134,7 @@ impl LawfulBasisCommand {
                 return Ok(ExitCode::from(code));
             }
             What::List { input, moment, json } => {
-                let (vcon, time) = (input.vcon()?, moment.time()?);
+                let (vcon, time) = (input.vcon_or_payload()?.0, moment.time()?);
                 let bases = vcon.lawful_bases();
                 let objects: Vec<_> = bases
                     .iter()

@@ -73,7 +73,7 @@ impl TagCommand {
         match self.what {
             What::Add { tags, input, moment, output } => {
                 let mut vcon = input.vcon()?;
-                // Every attachment belongs to a dialog (vcon-core §4.4.4).
+                // Every attachment belongs to a dialog (the draft, Attachment Object: dialog is mandatory).
                 let has_tags = vcon.attachments().any(|one| one.purpose() == Some("tags"));
                 if vcon.dialogs().len() == 0 && !has_tags {
                     bail!(
@@ -87,7 +87,7 @@ impl TagCommand {
                 output.vcon(&vcon)?;
             }
             What::Get { key, input, json } => {
-                let tags = input.vcon()?.tags().with_context(|| input.name())?;
+                let tags = input.vcon_or_payload()?.0.tags().with_context(|| input.name())?;
                 let values: Vec<_> = tags.iter().filter(|tag| tag.key() == key).map(Tag::value).collect();
                 let text = if json {
                     format!("{}\n", serde_json::to_string_pretty(&values)?)
@@ -98,7 +98,7 @@ impl TagCommand {
                 return Ok(ExitCode::from(u8::from(values.is_empty())));
             }
             What::List { input, json } => {
-                let tags = input.vcon()?.tags().with_context(|| input.name())?;
+                let tags = input.vcon_or_payload()?.0.tags().with_context(|| input.name())?;
                 let objects: Vec<Value> =
                     tags.iter().map(|tag| json!({ "key": tag.key(), "value": tag.value() })).collect();
                 let rows: Vec<_> = tags.iter().map(|tag| [tag.key().to_owned(), tag.value().to_owned()]).collect();

@@ -77,7 +77,7 @@ impl TranscriptCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
             What::Show { which, json } => {
-                let vcon = which.input.vcon()?;
+                let (vcon, _) = which.input.vcon_or_payload()?;
                 let text = if vcon.wtf_transcripts().is_empty() && !json {
                     spoken(&vcon)
                 } else {
@@ -107,13 +107,13 @@ impl TranscriptCommand {
                 output.vcon(&vcon)?;
             }
             What::Srt { which, output } => {
-                let vcon = which.input.vcon()?;
+                let (vcon, _) = which.input.vcon_or_payload()?;
                 let wtf = which.of(&vcon)?;
                 let names = Names::of(&wtf, &vcon);
                 output.write(wtf.to_srt(|speaker| names.name(speaker)).as_bytes())?;
             }
             What::Vtt { which, output } => {
-                let vcon = which.input.vcon()?;
+                let (vcon, _) = which.input.vcon_or_payload()?;
                 let wtf = which.of(&vcon)?;
                 let names = Names::of(&wtf, &vcon);
                 output.write(wtf.to_vtt(|speaker| names.name(speaker)).as_bytes())?;
