@@ -210,16 +210,19 @@ fn pack_takes_no_content_without_its_hash_and_from_nowhere_else() {
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(dir.path().join("secret"), "x").unwrap();
     std::fs::write(folder.join("1.wav"), "x").unwrap();
+    std::fs::write(folder.join("1"), "x").unwrap();
     let target = dir.path().join("out.json");
     let (from, out) = (folder.to_str().unwrap(), target.to_str().unwrap());
     let pack = |document: String| vcon_args(&["pack", "--from", from, "-o", out], document);
+    let typed = |content: &[u8]| format!(r#","mediatype":"audio/x-wav"{}"#, bound(content));
     for (document, complaint) in [
         (external("https://x.example/1.wav", ""), "no content_hash"),
         (external("https://x.example/1.wav", &bound(b"y")), "does not have the hash"),
         (external("https://x.example/1.wav", r#","content_hash":"sha999-AAAA""#), "sha512"),
         (external("https://x.example/1.wav", r#","content_hash":"sha512-AAAA""#), "not a content hash"),
-        (external("https://x.example/../secret", &bound(b"x")), "not in the directory"),
-        (external("https://x.example/", &format!(r#","filename":"../secret"{}"#, bound(b"x"))), "not in the directory"),
+        (external("https://x.example/1", &bound(b"x")), "no mediatype"),
+        (external("https://x.example/../secret", &typed(b"x")), "not in the directory"),
+        (external("https://x.example/", &format!(r#","filename":"../secret"{}"#, typed(b"x"))), "not in the directory"),
     ] {
         let said = pack(document);
         assert!(said.refusal().contains(complaint), "{}", said.complaint);
@@ -231,7 +234,10 @@ fn pack_takes_no_content_without_its_hash_and_from_nowhere_else() {
     let two = format!(r#","content_hash":["sha999-AAAA","{}"]"#, ContentHash::of(b"x"));
     assert_eq!(pack(external("https://x.example/1.wav?token=1", &two)).code, 0);
     let packed: Value = serde_json::from_slice(&std::fs::read(target).unwrap()).unwrap();
-    assert_eq!(packed["dialog"][0], json!({ "type": "recording", "body": "eA", "encoding": "base64url" }));
+    assert_eq!(
+        packed["dialog"][0],
+        json!({ "type": "recording", "mediatype": "audio/x-wav", "body": "eA", "encoding": "base64url" })
+    );
 }
 
 /// Serves one file over HTTPS on this machine and gives `localhost:PORT`; its certificate goes to `root`. Other paths

@@ -20,7 +20,7 @@ fn a_recording_is_packed_and_unpacked_in_constant_memory() {
     std::fs::create_dir(&folder).unwrap();
     let hash = write_recording(&folder.join("call.wav"));
     let external = format!(
-        r#"{{"dialog":[{{"type":"recording","filename":"call.wav","url":"https://x.example/call.wav","content_hash":"{hash}"}}]}}"#
+        r#"{{"dialog":[{{"type":"recording","mediatype":"audio/x-wav","filename":"call.wav","url":"https://x.example/call.wav","content_hash":"{hash}"}}]}}"#
     );
     let (document, packed) = (directory.path().join("external.json"), directory.path().join("packed.json"));
     std::fs::write(&document, &external).unwrap();

@@ -255,16 +255,20 @@ impl Skeleton {
         }
     }
 
-    /// Makes the content of the item at `place` inline, and gives the number of the body that is to be streamed there.
+    /// Makes the content of the item at `place` inline, of `mediatype` where that is not in the document, and gives the
+    /// number of the body that is to be streamed there.
     ///
     /// # Panics
     /// When there is no such item: places come from the document.
-    pub fn make_inline(&mut self, place: Place) -> usize {
+    pub fn make_inline(&mut self, place: Place, mediatype: Option<&str>) -> usize {
         let number = self.bodies;
         let mark = self.mark.of(number);
         let item = self.vcon.item_mut(place).expect("a place of the document");
         for name in ["url", "content_hash", "alg", "signature"] {
             item.shift_remove(name);
+        }
+        if let Some(mediatype) = mediatype {
+            item.insert("mediatype".into(), mediatype.into());
         }
         item.insert("body".into(), mark.into());
         item.insert("encoding".into(), "base64url".into());
@@ -372,7 +376,7 @@ mod tests {
         let (mut skeleton, mut bodies) = read(&text, 1000, &VconLimits::default()).unwrap();
         let hash = ContentHash::of(b"x");
         skeleton.make_external(Place::Dialog(0), "https://x.example/0", &hash);
-        assert_eq!(skeleton.make_inline(Place::Dialog(1)), 1);
+        assert_eq!(skeleton.make_inline(Place::Dialog(1), None), 1);
         bodies.push("BBBB".into());
         let written = write(&skeleton, &bodies);
         let expected = text

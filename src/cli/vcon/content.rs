@@ -122,9 +122,7 @@ impl ContentArgs {
 
     /// Puts media type and file name into `item`, and gives the media type.
     fn named(&self, path: &Path, item: &mut Map<String, Value>) -> anyhow::Result<String> {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        let known = MEDIATYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension));
-        let mediatype = self.mediatype.as_deref().or(known.map(|(_, mediatype)| *mediatype));
+        let mediatype = self.mediatype.as_deref().or_else(|| mediatype_of(path));
         let mediatype = mediatype.with_context(|| format!("give the --mediatype of {}", path.display()))?;
         item.insert("mediatype".into(), mediatype.into());
         if let Some(name) = path.file_name().and_then(|name| name.to_str()) {
@@ -132,6 +130,13 @@ impl ContentArgs {
         }
         Ok(mediatype.to_owned())
     }
+}
+
+/// The media type that the extension of a file's name stands for.
+pub(super) fn mediatype_of(path: &Path) -> Option<&'static str> {
+    let extension = path.extension()?.to_str()?;
+    let known = MEDIATYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension));
+    known.map(|(_, mediatype)| *mediatype)
 }
 
 /// The SHA-512 hash of a file of any size.

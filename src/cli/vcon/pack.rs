@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
+use super::content::mediatype_of;
 use super::document::{Input, Output};
 use super::spool::Spooled;
 use super::unpack::chosen;
@@ -49,22 +50,22 @@ impl PackCommand {
             let content = self.checked(place, url, &spooled, &client).await;
             found.push((place, content.with_context(|| place.to_string())?));
         }
-        for (place, (file, digests)) in found {
-            let number = spooled.skeleton.make_inline(place);
+        for (place, (file, digests, mediatype)) in found {
+            let number = spooled.skeleton.make_inline(place, mediatype);
             spooled.add(number, file, digests);
         }
         spooled.write(&self.output)?;
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The content at `url`, held against its hashes.
+    /// The content at `url`, held against its hashes, and its media type where the document has none.
     async fn checked(
         &self,
         place: Place,
         url: &str,
         spooled: &Spooled,
         client: &ContentClient,
-    ) -> anyhow::Result<(File, ContentDigests)> {
+    ) -> anyhow::Result<(File, ContentDigests, Option<&'static str>)> {
         let item = spooled.skeleton.vcon().item(place).expect("a place of the document");
         let hashes = ContentHash::all_of(item);
         if hashes.is_empty() {
@@ -83,7 +84,14 @@ impl PackCommand {
             None => self.fetched(url, client).await?,
         };
         check_hashes(&hashes, &digests)?;
-        Ok((file, digests))
+        // Content elsewhere may leave it to the server to say (rule 19); inside, nobody else does.
+        let mediatype = if item.contains_key("mediatype") || item.contains_key("mimetype") {
+            None
+        } else {
+            let told = names.into_iter().flatten().rev().find_map(|name| mediatype_of(Path::new(name)));
+            Some(told.context("it has no mediatype, which content inside needs, and its name tells none")?)
+        };
+        Ok((file, digests, mediatype))
     }
 
     async fn fetched(&self, url: &str, client: &ContentClient) -> anyhow::Result<(File, ContentDigests)> {
