@@ -200,6 +200,9 @@ impl Verifier {
         let signer = (!chain.is_empty()).then(|| self.signer(context.bundle, &chain));
         let mut warnings = Vec::new();
         let verdict = self.judge(context, jws, signature, signer.as_deref(), &mut warnings);
+        if header.certificates.first().is_some_and(|first| chain.first() != Some(first)) {
+            warnings.push("x5c, which is not signed, begins with another certificate than x5t#S256 names".into());
+        }
         if !jws.other_members().is_empty() {
             warnings.push(format!("not signed, and not looked at: {}", jws.other_members().join(", ")));
         }

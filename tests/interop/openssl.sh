@@ -25,9 +25,9 @@ wrong() {
     echo "FAILED openssl: $name: $1"
     sed 's/^/    /' "$work/said"
 }
-# One bit of the byte in the middle.
+# One bit of the byte in the middle, or at an offset.
 flip() {
-    local at=$(($(stat -c %s "$1") / 2)) byte
+    local at=${3:-$(($(stat -c %s "$1") / 2))} byte
     byte=$(od -An -tu1 -j "$at" -N 1 "$1")
     # shellcheck disable=SC2059 # the format is the byte
     printf "\\x$(printf %02x $((byte ^ 1)))" | dd of="$2" bs=1 seek="$at" conv=notrunc status=none
@@ -106,6 +106,7 @@ flip "$work/kept" checkpoint.txt
 refuses "another checkpoint is refused" bash -c "$(grep 'openssl ts' "$work/commands")"
 cp "$work/kept" checkpoint.txt
 cp record.vcon.json "$work/kept"
-flip "$work/kept" record.vcon.json
+# In the payload, which comes first: an x5c is not signed, and the right certificate is in the bundle.
+flip "$work/kept" record.vcon.json 200
 refuses "another record is refused" bash -c "$(grep 'affiant verify' "$work/commands")"
 exit "$failed"
