@@ -2,7 +2,9 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use std::collections::HashSet;
 use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -148,6 +150,57 @@ fn a_file_is_changed_in_place_as_a_whole_and_nowhere_else() {
         place.refused(&["party", "add", "a.vcon", "--output", "no/such/folder/a"], b"").contains("no/such/folder/a")
     );
     assert_eq!(std::fs::read_to_string(place.path("a.vcon")).unwrap(), changed);
+}
+
+#[test]
+fn a_program_is_told_what_was_written() {
+    let place = Place::new();
+    let said = place.text(&["new", "--domain", "example.com", "--output", "a.vcon", "--json"], b"");
+    let written: Value = serde_json::from_str(&said).unwrap();
+    let bytes = std::fs::read(place.path("a.vcon")).unwrap();
+    let hash = affiant::vcon::ContentHash::of(&bytes).to_string();
+    assert_eq!(written, serde_json::json!({ "file": "a.vcon", "content_hash": hash, "bytes": bytes.len() }));
+    // What is printed is the document itself.
+    assert_eq!(place.text(&["party", "add", "--name", "Ann", "--json"], &bytes).matches("Ann").count(), 1);
+    let uuid: Value = serde_json::from_str(&place.text(&["uuid8", "example.com", "--json"], b"")).unwrap();
+    assert_eq!(uuid["uuid"].as_str().map(str::len), Some(36));
+}
+
+#[test]
+fn what_is_killed_while_it_writes_leaves_the_old_file_or_the_new_one() {
+    let place = Place::new();
+    let old = b"{\"parties\":[]}";
+    let (mut killed_half_way, mut left) = (0, HashSet::new());
+    for round in 0..6 {
+        place.file("a.vcon", old);
+        let big = format!("{{\"parties\":[],\"x\":\"{}\"}}", "y".repeat((4 + round) << 20));
+        place.file("b.vcon", &big);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_affiant"));
+        command.current_dir(place.path("")).args(["vcon", "party", "add", "b.vcon", "--output", "a.vcon"]);
+        let mut child = command.spawn().unwrap();
+        // Killed as soon as it begins to write, or after some mebibytes.
+        let bytes_min = u64::try_from(round << 20).unwrap();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            let mut entries = std::fs::read_dir(place.path("")).unwrap().map(Result::unwrap);
+            let is_begun = |entry: &std::fs::DirEntry| {
+                entry.file_name().to_string_lossy().starts_with(".new-")
+                    && entry.metadata().is_ok_and(|data| data.len() >= bytes_min)
+            };
+            // What an earlier round left behind is there too.
+            if let Some(begun) = entries.find(|entry| !left.contains(&entry.file_name()) && is_begun(entry)) {
+                child.kill().unwrap();
+                left.insert(begun.file_name());
+            }
+        };
+        let found = std::fs::read(place.path("a.vcon")).unwrap();
+        assert!(found == old || found.len() > big.len(), "round {round}: {} bytes", found.len());
+        assert!(status.success() || status.signal() == Some(9), "{status}");
+        killed_half_way += usize::from(found == old && !status.success());
+    }
+    assert!(killed_half_way > 0, "no round was killed in time");
 }
 
 #[test]

@@ -159,6 +159,22 @@ fn what_is_unpacked_is_packed_again_to_the_byte() {
     // Content that is inline already goes through as it is.
     let again = vcon_args(&["pack", "--from", folder, target], "");
     assert_eq!(again.json(), expected);
+    // Out of gzip, as every other command takes it.
+    assert_eq!(vcon_args(&["pack", "--from", folder], gzip(unpacked.text().as_bytes())).json(), expected);
+    let empty = dir.path().join("again");
+    let unpack = ["unpack", "--dir", empty.to_str().unwrap(), "--url-prefix", "https://x.example/r/"];
+    assert_eq!(vcon_args(&unpack, gzip(with_recordings().as_bytes())).json(), document);
+    let mut cut = gzip(with_recordings().as_bytes());
+    cut.truncate(cut.len() - 1);
+    assert!(vcon_args(&["pack", "--from", folder], cut).refusal().contains("gzip stream is damaged"));
+    let bomb = format!(r#"{{"dialog":[{{"body":"{}"}}]}}"#, "A".repeat(4 << 20));
+    assert!(vcon_args(&["pack", "--from", folder], gzip(bomb.as_bytes())).refusal().contains("inflates to more than"));
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 #[test]
@@ -185,7 +201,7 @@ fn unpack_overwrites_nothing_and_leaves_nothing_behind_when_it_refuses() {
     assert_eq!(vcon_args(&arguments, &letters).text(), letters);
     let all = vcon_args(&[&arguments[..], &["--all"]].concat(), &letters);
     assert!(all.refusal().contains("looks like base64url"), "{}", all.complaint);
-    assert!(vcon_args(&arguments, [0x1f, 0x8b, 8, 0]).refusal().contains("unzip"));
+    assert!(vcon_args(&arguments, [0x1f, 0x8b, 8, 0]).refusal().contains("damaged"));
     assert!(vcon_args(&["unpack", "--dir", folder, "--url-prefix", "http://x/"], "{}").refusal().contains("https"));
     assert!(
         vcon_args(&[&arguments[..], &["--dialog", "9"]].concat(), with_recordings()).refusal().contains("dialog 9")

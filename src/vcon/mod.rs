@@ -10,6 +10,7 @@ mod captions;
 mod content;
 mod document;
 mod form;
+mod gzip;
 mod lawful_basis;
 mod lifecycle;
 mod migrate;
@@ -31,7 +32,8 @@ pub use content::{
     Content, ContentDecoder, ContentDigester, ContentDigests, ContentError, ContentHash, HashAlgorithm, HashSyntaxError,
 };
 pub use document::{Vcon, VconError};
-pub use form::{Form, GzipError, inflate};
+pub use form::Form;
+pub use gzip::{GzipError, InflateReader, inflate};
 pub use lawful_basis::{Basis, LawfulBasis, LawfulBasisError, Permission, PurposeGrant, RecordedBasis};
 pub use lifecycle::LifecycleOperation;
 pub use migrate::{Change, migrate};

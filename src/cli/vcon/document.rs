@@ -5,10 +5,12 @@ use std::io::{BufWriter, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
+use serde_json::json;
 
+use crate::crypto::Sha512;
 use crate::durable::{self, Access};
 use crate::evidence::Record;
-use crate::vcon::{Form, Vcon, VconError, VconLimits, inflate};
+use crate::vcon::{ContentHash, Form, Vcon, VconError, VconLimits, inflate};
 
 /// Bytes that are written at once.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -101,6 +103,9 @@ pub(super) struct Output {
     /// Write to this file instead of the standard output. It may be the file that is read.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Print the name, content_hash and size of the file that was written, as JSON. Without one the document is printed.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Output {
@@ -124,12 +129,21 @@ impl Output {
         match &self.output {
             Some(path) => {
                 // What people said is nobody else's to read.
+                let mut digests = None;
                 let write = |file: &mut File| -> anyhow::Result<()> {
-                    let mut out = BufWriter::with_capacity(BUFFER_BYTES, file);
+                    let mut out = BufWriter::with_capacity(BUFFER_BYTES, Digesting::new(file));
                     content(&mut out)?;
-                    Ok(out.flush()?)
+                    digests = Some(out.into_inner().map_err(std::io::IntoInnerError::into_error)?.finish());
+                    Ok(())
                 };
-                durable::write_with(path, Access::Secret, write).with_context(|| format!("writing {}", path.display()))
+                durable::write_with(path, Access::Secret, write)
+                    .with_context(|| format!("writing {}", path.display()))?;
+                if let (true, Some((hash, bytes))) = (self.json, digests) {
+                    let file = path.display().to_string();
+                    let written = json!({ "file": file, "content_hash": hash.to_string(), "bytes": bytes });
+                    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&written)?)?;
+                }
+                Ok(())
             }
             None => {
                 let mut out = BufWriter::with_capacity(BUFFER_BYTES, std::io::stdout().lock());
@@ -137,6 +151,11 @@ impl Output {
                 Ok(out.flush()?)
             }
         }
+    }
+
+    /// Whether a program reads what the command says.
+    pub(super) fn is_for_programs(&self) -> bool {
+        self.json
     }
 
     /// Where there is room for what is written: beside the file.
@@ -152,5 +171,35 @@ impl Output {
     /// Writes a vCon.
     pub(super) fn vcon(&self, vcon: &Vcon) -> anyhow::Result<()> {
         self.write(&vcon.to_bytes())
+    }
+}
+
+/// Passes on what is written, and keeps its digest and size.
+struct Digesting<W> {
+    to: W,
+    sha512: Sha512,
+    bytes: u64,
+}
+
+impl<W> Digesting<W> {
+    fn new(to: W) -> Self {
+        Self { to, sha512: Sha512::default(), bytes: 0 }
+    }
+
+    fn finish(self) -> (ContentHash, u64) {
+        (ContentHash::from_sha512(self.sha512.finish()), self.bytes)
+    }
+}
+
+impl<W: std::io::Write> std::io::Write for Digesting<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        self.sha512.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.to.flush()
     }
 }

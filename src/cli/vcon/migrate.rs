@@ -6,23 +6,21 @@ use super::document::{Input, Output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::vcon::migrate;
 
-/// Write an unsigned vCon of an older syntax in that of today, and say on the standard error what was changed.
+/// Write an unsigned vCon of an older syntax in that of today, and say on the standard error what was changed, with
+/// --json as JSON.
 #[derive(Debug, clap::Args)]
 pub struct MigrateCommand {
     #[command(flatten)]
     input: Input,
     #[command(flatten)]
     output: Output,
-    /// Say what was changed as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 impl MigrateCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let (vcon, changes) = migrate(&self.input.vcon()?, SystemClock::default().now());
         self.output.vcon(&vcon)?;
-        if self.json {
+        if self.output.is_for_programs() {
             eprintln!("{}", serde_json::to_string_pretty(&changes)?);
         } else {
             changes.iter().for_each(|change| eprintln!("{}: {}", change.pointer, change.message));

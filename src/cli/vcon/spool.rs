@@ -11,7 +11,9 @@ use base64::write::EncoderWriter;
 use super::document::{Input, Output};
 use crate::cli::progress;
 use crate::crypto::random;
-use crate::vcon::{ContentDecoder, ContentDigests, Piece, Skeleton, SkeletonError, SkeletonReader, VconLimits};
+use crate::vcon::{
+    ContentDecoder, ContentDigests, InflateReader, Piece, Skeleton, SkeletonError, SkeletonReader, VconLimits,
+};
 
 /// Bytes that are read at once.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -35,8 +37,9 @@ pub(super) struct Spooled {
 impl Spooled {
     /// Reads a document; its big bodies go to files in `directory` that have no name.
     pub(super) fn read(input: &Input, directory: &Path) -> anyhow::Result<Self> {
-        let mut from = input.reader()?;
-        let mut reader = SkeletonReader::new(random(), &VconLimits::default());
+        let limits = VconLimits::default();
+        let mut from = InflateReader::new(input.reader()?, &limits).with_context(|| input.name())?;
+        let mut reader = SkeletonReader::new(random(), &limits);
         let mut files: Vec<File> = Vec::new();
         let mut buffer = vec![0; BUFFER_BYTES];
         let explained = |error: SkeletonError| match error {
@@ -47,9 +50,6 @@ impl Spooled {
             let read = from.read(&mut buffer).with_context(|| format!("reading {}", input.name()))?;
             if read == 0 {
                 break;
-            }
-            if files.is_empty() && buffer.starts_with(&[0x1f, 0x8b]) {
-                bail!("{} is gzipped: unzip it first", input.name());
             }
             let keep = |number: usize, bytes: &[u8]| {
                 if number == files.len() {

@@ -19,6 +19,9 @@ pub struct Uuid8Command {
     /// The time of it (RFC 3339) instead of now.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Uuid8Command {
@@ -27,7 +30,9 @@ impl Uuid8Command {
             Some(time) => parse_time(time).with_context(|| format!("--at {time} is not an RFC 3339 time"))?,
             None => SystemClock::default().now(),
         };
-        writeln!(std::io::stdout(), "{}", uuid8(&self.domain, time))?;
+        let uuid = uuid8(&self.domain, time).to_string();
+        let line = if self.json { serde_json::json!({ "uuid": uuid }).to_string() } else { uuid };
+        writeln!(std::io::stdout(), "{line}")?;
         Ok(ExitCode::SUCCESS)
     }
 }
