@@ -6,7 +6,10 @@ use affiant::clock::parse_time;
 use affiant::evidence::{Bundle, Record, TrustPolicy, verify};
 use affiant::jose::Jwe;
 use affiant::json::{self, JsonLimits};
-use affiant::vcon::{Vcon, VconLimits, migrate as migrated, turns, validate, validate_any};
+use affiant::vcon::{
+    Piece, PriorVersion, References, Removal, SkeletonReader, Vcon, VconLimits, Wtf, migrate as migrated,
+    redact as redacted, turns, uuid8, validate, validate_any,
+};
 use serde_json::Value;
 
 /// Limits that a fuzzer reaches.
@@ -23,6 +26,9 @@ pub(crate) fn holds(name: &str, bytes: &[u8]) {
         "jwe" => jwe(bytes),
         "jws" => jws(bytes),
         "migrate" => migrate(bytes),
+        "redact" => redact(bytes),
+        "skeleton" => skeleton(bytes),
+        "wtf" => wtf(bytes),
         other => panic!("no property {other}"),
     }
 }
@@ -86,4 +92,83 @@ pub(crate) fn migrate(bytes: &[u8]) {
     assert_eq!(Vcon::parse(&written, &VconLimits::default()).as_ref(), Ok(&new));
     let (again, changes) = migrated(&new, now);
     assert_eq!((again, changes), (new, Vec::new()));
+}
+
+/// What is redacted is gone, and nothing else moves.
+pub(crate) fn redact(bytes: &[u8]) {
+    let Ok(whole) = Vcon::parse(bytes, &limits()) else { return };
+    let now = parse_time("2026-07-01T12:00:00Z").expect("a time");
+    let reference = PriorVersion { uuid: Some("a".into()), ..PriorVersion::default() };
+    // Enough to reach every kind; each is a copy of the document.
+    for place in whole.places().take(8) {
+        let removals = [Removal::Item(place)];
+        for references in [References::Refused, References::Kept] {
+            let uuid = uuid8("fuzz.example", now);
+            let Ok(part) = redacted(&whole, uuid, now, "PII", &removals, &reference, references) else { continue };
+            let written = part.to_bytes();
+            assert_eq!(Vcon::parse(&written, &VconLimits::default()).as_ref(), Ok(&part));
+            assert!(part.item(place).expect("its place stays").is_empty());
+            assert_eq!(part.places().count(), whole.places().count());
+            for other in whole.places().filter(|other| *other != place) {
+                assert_eq!(part.item(other), whole.item(other));
+            }
+        }
+    }
+}
+
+/// A document with big bodies is the same however it comes, and comes out as it went in. `~` stands for what makes a
+/// body big, which a fuzzer would not find by itself.
+pub(crate) fn skeleton(bytes: &[u8]) {
+    let json = JsonLimits { bytes_max: 1 << 18, ..limits().json };
+    let limits = VconLimits { json, ..limits() };
+    // Nobody writes the marks, which are made of a random number, unless it is always the same.
+    if bytes.windows(7).any(|part| part == b"body-07") {
+        return;
+    }
+    let big = "A".repeat(65 << 10);
+    let text = String::from_utf8_lossy(bytes).replacen('~', &big, 3).into_bytes();
+    let read = |step: usize| {
+        let mut bodies: Vec<Vec<u8>> = Vec::new();
+        let mut reader = SkeletonReader::new([7; 16], &limits);
+        for part in text.chunks(step) {
+            let keep = |number: usize, bytes: &[u8]| {
+                bodies.resize_with(bodies.len().max(number + 1), Vec::new);
+                bodies[number].extend_from_slice(bytes);
+                Ok(())
+            };
+            reader.update(part, keep).map_err(|error| error.to_string())?;
+        }
+        let skeleton = reader.finish().map_err(|error| error.to_string())?;
+        let text = skeleton.to_bytes();
+        let whole: Vec<u8> = skeleton
+            .pieces(&text)
+            .into_iter()
+            .flat_map(|piece| match piece {
+                Piece::Text(text) => text,
+                Piece::Body(number) => bodies[number].as_slice(),
+            })
+            .copied()
+            .collect();
+        Ok::<_, String>(whole)
+    };
+    let whole = read(text.len().max(1));
+    if let Ok(whole) = &whole {
+        assert_eq!(*whole, text);
+    }
+    assert_eq!(whole, read(1000 + bytes.len() % 97));
+}
+
+/// Captions hold what was said, and nothing that was said makes a caption of its own.
+pub(crate) fn wtf(bytes: &[u8]) {
+    let Ok(body) = json::parse(bytes, &limits().json) else { return };
+    let Ok(transcript) = Wtf::parse(body) else { return };
+    let _ = transcript.departures();
+    let said = transcript.segments().iter().filter(|segment| !segment.text.is_empty()).count();
+    let name = |speaker: &str| transcript.label(speaker).unwrap_or(speaker).to_owned();
+    let vtt = transcript.to_vtt(name);
+    assert!(vtt.starts_with("WEBVTT\n\n"));
+    assert_eq!(vtt.matches("-->").count(), said);
+    let is_timing =
+        |line: &&str| line.len() >= 29 && line.split(" --> ").filter(|time| time.contains(',')).count() == 2;
+    assert!(transcript.to_srt(name).lines().filter(is_timing).count() >= said);
 }

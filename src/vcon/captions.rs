@@ -38,7 +38,12 @@ impl Wtf {
         for segment in self.cues() {
             let said = escaped(&one_line(&segment.text));
             let said = match &segment.speaker {
-                Some(speaker) => format!("<v {}>{said}", escaped(&one_line(&name(speaker)))),
+                Some(speaker) => {
+                    let voice = escaped(&one_line(&name(speaker)));
+                    // `-->` would begin another cue; space at the end of a voice is not part of it.
+                    let apart = if voice.ends_with('-') { " " } else { "" };
+                    format!("<v {voice}{apart}>{said}")
+                }
                 None => said,
             };
             let (start, end) = times(segment, '.');
@@ -113,14 +118,14 @@ mod tests {
     fn nothing_that_is_said_ends_a_cue_or_begins_one() {
         let wtf = Wtf::parse(json!({ "segments": [
             { "start": 3661, "end": 3661, "text": "last\n\u{1b}\n2\n00:00:00,000 --> 00:00:01,000\nforged" },
-            { "start": 1.0004, "end": 1.9996, "text": "<b>first</b>", "speaker": "a\n>b" },
+            { "start": 1.0004, "end": 1.9996, "text": "<b>first</b>", "speaker": "a\n>b --" },
             { "start": 0, "end": 1, "text": "  " },
         ] }))
         .unwrap();
         let name = |speaker: &str| speaker.to_owned();
         assert_eq!(
             wtf.to_vtt(name),
-            "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n<v a &gt;b>&lt;b&gt;first&lt;/b&gt;\n\n\
+            "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n<v a &gt;b -- >&lt;b&gt;first&lt;/b&gt;\n\n\
              01:01:01.000 --> 01:01:01.001\nlast 2 00:00:00,000 --&gt; 00:00:01,000 forged\n\n"
         );
         assert_eq!(wtf.to_srt(name).matches("\n\n").count(), 2);
