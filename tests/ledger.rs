@@ -165,6 +165,8 @@ async fn index_tiles_and_snapshot_are_made_again_when_they_are_gone() {
     for n in 0..300 {
         put(&ledger, "iss_a", n).await;
     }
+    let record = ledger.entry(7).unwrap().0.event.record().unwrap().record;
+    let sent = ledger.append_operation(record, "sent", Some(1)).await.unwrap();
     ledger.stop();
     drop(ledger);
     std::fs::remove_dir_all(bench.path().join("index")).unwrap();
@@ -173,10 +175,13 @@ async fn index_tiles_and_snapshot_are_made_again_when_they_are_gone() {
     let ledger = bench.open();
     let index = ledger.index_of_uuid(None, "uuid-299").unwrap().unwrap();
     assert_eq!(ledger.record(index).unwrap().body.unwrap().1, b"body iss_a 299");
+    assert_eq!(ledger.history(record, 0, 9).unwrap(), std::slice::from_ref(&sent.entry));
+    let again = ledger.append_operation(record, "sent", Some(1)).await.unwrap();
+    assert_eq!((again.entry, again.repeated), (sent.entry, true));
     put(&ledger, "iss_a", 300).await;
     ledger.stop();
     drop(ledger);
-    assert_eq!(bench.audit().await.unwrap().size, 302);
+    assert_eq!(bench.audit().await.unwrap().size, 303);
 }
 
 #[tokio::test]

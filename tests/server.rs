@@ -283,6 +283,22 @@ async fn what_happens_to_a_record_goes_into_the_ledger_and_says_no_more() {
     let by_digest = format!("/v1/records/{}/events", receipt["record"].as_str().unwrap());
     assert_eq!(client.post_json(&by_digest, &admin, &json!({ "operation": "vcon_sent" })).await.status, 201);
 
+    // A request that got no answer is sent again under its number.
+    let third = json!({ "operation": "vcon_sent", "number": 3 });
+    let [first, again] =
+        [client.post_json(&events, &token, &third).await, client.post_json(&events, &token, &third).await];
+    assert_eq!((first.status, again.status), (201, 200));
+    assert_eq!((&again.json()["index"], &again.json()["repeated"]), (&first.json()["index"], &json!(true)));
+    let [taken, gap] = [2, 5].map(|number| json!({ "operation": "vcon_deleted", "number": number }));
+    client.post_json(&events, &token, &taken).await.problem(409, "number-conflict");
+    client.post_json(&events, &token, &gap).await.problem(409, "number-conflict");
+    let listed = client.get(&events, &token).await.json();
+    let told: Vec<_> = listed["events"].as_array().unwrap().iter().map(|event| event["operation"].clone()).collect();
+    assert_eq!(told, ["consent-revoked", "sent", "sent"]);
+    let one = client.get(&format!("{events}?limit=1"), &auditor).await.json();
+    assert_eq!((&one["events"][0], &one["next"]), (&listed["events"][0], &json!(event["index"].as_u64().unwrap() + 1)));
+    client.get(&events, &other).await.problem(404, "not-found");
+
     client.post_json(&events, &other, &revoked).await.problem(404, "not-found");
     client.post_json(&events, &auditor, &revoked).await.problem(403, "forbidden");
     client.post_json(&events, "aff_none", &revoked).await.problem(401, "unauthorized");
@@ -293,7 +309,7 @@ async fn what_happens_to_a_record_goes_into_the_ledger_and_says_no_more() {
     client.post_json(&events, &token, &with_more).await.problem(400, "bad-request");
 
     server.stop().await;
-    assert_eq!(place.audit().await.unwrap().kinds["vcon.event"], 2);
+    assert_eq!(place.audit().await.unwrap().kinds["vcon.event"], 3);
 }
 
 #[tokio::test]

@@ -227,6 +227,15 @@ impl Event {
         self.record().map(|record| (&*record.issuer, record.seq))
     }
 
+    /// The earlier record that this event tells of: amended, renewed, erased, or done something with.
+    #[must_use]
+    pub fn about(&self) -> Option<Sha256Digest> {
+        match self {
+            Self::VconErased { of } | Self::VconEvent { of, .. } => Some(*of),
+            other => other.record().and_then(|record| record.of),
+        }
+    }
+
     fn members(&self) -> Value {
         match self {
             Self::LedgerOpened { origin, keys, predecessor } => json!({
@@ -333,19 +342,25 @@ impl Entry {
         if entry.to_bytes() == bytes && bytes.is_ascii() { Ok(entry) } else { Err(EntryError::NotCanonical) }
     }
 
-    /// The bytes of the entry: the leaf of the tree.
-    ///
-    /// # Panics
-    /// Never: an entry holds integers and strings.
+    /// The entry as JSON, which [`to_bytes`](Self::to_bytes) writes in its canonical form.
     #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_json(&self) -> Value {
         let mut value = self.event.members();
         value["v"] = json!(VERSION);
         value["index"] = json!(self.index);
         value["prev"] = json!(self.prev);
         value["time"] = json!(format_time(self.time));
         value["kind"] = json!(self.event.kind());
-        to_canonical(&value).expect("an entry holds integers and strings")
+        value
+    }
+
+    /// The bytes of the entry: the leaf of the tree.
+    ///
+    /// # Panics
+    /// Never: an entry holds integers and strings.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        to_canonical(&self.to_json()).expect("an entry holds integers and strings")
     }
 }
 

@@ -32,11 +32,12 @@ pub(super) struct Index {
     uuids: sled::Tree,
     submissions: sled::Tree,
     sequences: sled::Tree,
+    histories: sled::Tree,
     rounds: sled::Tree,
 }
 
 // Another layout of the keys has another number here: an index of the old one counts as empty, and is rebuilt.
-const WATERMARK: &[u8] = b"watermark/2";
+const WATERMARK: &[u8] = b"watermark/3";
 const VAULT_END: &[u8] = b"vault-end";
 
 impl Index {
@@ -49,6 +50,7 @@ impl Index {
                 uuids: db.open_tree("uuids")?,
                 submissions: db.open_tree("submissions")?,
                 sequences: db.open_tree("sequences")?,
+                histories: db.open_tree("histories")?,
                 rounds: db.open_tree("rounds")?,
                 db,
             })
@@ -78,7 +80,7 @@ impl Index {
     }
 
     pub(super) fn clear(&self) -> Result<(), IndexError> {
-        for tree in [&self.records, &self.uuids, &self.submissions, &self.sequences] {
+        for tree in [&self.records, &self.uuids, &self.submissions, &self.sequences, &self.histories] {
             tree.clear()?;
         }
         self.set_watermark(0, FramePosition::START)
@@ -100,6 +102,19 @@ impl Index {
             self.submissions.insert(pair(&record.issuer, &submitted.0), &index)?;
         }
         Ok(())
+    }
+
+    /// Notes that the entry at `index` tells of an earlier record.
+    pub(super) fn insert_event(&self, about: Sha256Digest, index: u64) -> Result<(), IndexError> {
+        self.histories.insert([about.0.as_slice(), &index.to_be_bytes()].concat(), &[])?;
+        Ok(())
+    }
+
+    /// Indices of the entries that tell of `record`, from `first` on, at most `most`.
+    pub(super) fn history(&self, record: Sha256Digest, first: u64, most: usize) -> Result<Vec<u64>, IndexError> {
+        let key = |index: u64| [record.0.as_slice(), &index.to_be_bytes()].concat();
+        let found = self.histories.range(key(first)..=key(u64::MAX)).take(most).collect::<Result<Vec<_>, _>>()?;
+        Ok(found.iter().filter_map(|(key, _)| number(key.last_chunk::<8>()?)).collect())
     }
 
     /// Forgets what is personal of an erased record: its uuid and the digest of what was submitted.
@@ -242,6 +257,20 @@ mod tests {
         assert_eq!((index.by_uuid("a", "u").unwrap(), index.by_any_uuid("u").unwrap()), (Some(1), Some(3)));
         index.forget(1, "a", "u", Sha256Digest::of(b"u")).unwrap();
         assert_eq!((index.by_uuid("a", "u").unwrap(), index.by_any_uuid("u").unwrap()), (None, Some(3)));
+    }
+
+    #[test]
+    fn a_history_is_of_one_record_and_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = Index::open(dir.path()).unwrap();
+        let [one, other] = [b"one", b"two"].map(|text| Sha256Digest::of(text));
+        for (about, at) in [(one, 300), (other, 7), (one, 2)] {
+            index.insert_event(about, at).unwrap();
+        }
+        assert_eq!(index.history(one, 0, 10).unwrap(), [2, 300]);
+        assert_eq!((index.history(one, 3, 10).unwrap(), index.history(one, 0, 1).unwrap()), (vec![300], vec![2]));
+        index.clear().unwrap();
+        assert_eq!(index.history(other, 0, 10).unwrap(), [0_u64; 0]);
     }
 
     #[test]

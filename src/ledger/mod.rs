@@ -6,6 +6,7 @@
 
 mod audit;
 mod evidence_store;
+mod history;
 mod index;
 mod journal;
 mod recovery;
@@ -26,6 +27,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use audit::{AuditError, AuditSource, AuditSummary, DirectorySource, audit};
 pub use evidence_store::EvidenceKind;
+pub use history::{Operation, OperationError};
 pub use index::IndexError;
 pub use recovery::{Recovered, RecoveryError};
 pub use rounds::Round;
@@ -189,6 +191,7 @@ pub struct Ledger {
     queue: crossbeam_channel::Sender<Message>,
     queued_bytes: Arc<AtomicUsize>,
     thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
+    operations: Arc<tokio::sync::Mutex<()>>,
     // Held as long as the ledger is: one writer.
     _lock: Arc<std::fs::File>,
 }

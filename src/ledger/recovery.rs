@@ -259,6 +259,7 @@ impl Recovered {
             queue,
             queued_bytes,
             thread: Arc::new(Mutex::new(Some(thread))),
+            operations: Arc::default(),
             _lock: Arc::new(self.lock),
         };
         if size == 0 {
@@ -406,28 +407,32 @@ fn catch_up(
         indexed += 1;
         found[usize::try_from(head.index - known).expect("below the size")] = true;
     }
-    check_bodies(tiles, known, &found)?;
+    check_entries(index, tiles, known, &found)?;
     index.set_watermark(size, end)?;
     index.flush()?;
     tracing::info!(from = known, tree_size = size, records = indexed, "index rebuilt");
     Ok(())
 }
 
-/// Checks that every record from entry `first` on has its body: `found` says which entries have one.
-fn check_bodies(tiles: &Tiles, first: u64, found: &[bool]) -> Result<(), RecoveryError> {
+/// Checks that every record from entry `first` on has its body, `found` saying which entries have one, and indexes what
+/// entries tell of earlier records.
+fn check_entries(index: &Index, tiles: &Tiles, first: u64, found: &[bool]) -> Result<(), RecoveryError> {
     let end = first + found.len() as u64;
     let width = u64::from(TILE_WIDTH);
     for bundle in first / width..end.div_ceil(width) {
         let wide = u16::try_from((end - bundle * width).min(width)).expect("at most 256");
         let path = TilePath::new(TileKind::Entries, bundle, wide).map_err(TileReadError::from)?;
         let bytes = tiles.read(path)?;
-        for (index, entry) in (bundle * width..).zip(bundle_entries(&bytes, wide).map_err(TileReadError::from)?) {
-            let Some(found) = index.checked_sub(first).and_then(|at| found.get(usize::try_from(at).ok()?)) else {
+        for (at, entry) in (bundle * width..).zip(bundle_entries(&bytes, wide).map_err(TileReadError::from)?) {
+            let Some(found) = at.checked_sub(first).and_then(|at| found.get(usize::try_from(at).ok()?)) else {
                 continue;
             };
-            let entry = Entry::parse(entry).map_err(|_| RecoveryError::Chain(index))?;
+            let entry = Entry::parse(entry).map_err(|_| RecoveryError::Chain(at))?;
             if !found && entry.event.record().is_some() {
-                return Err(RecoveryError::BodyGone(index));
+                return Err(RecoveryError::BodyGone(at));
+            }
+            if let Some(about) = entry.event.about() {
+                index.insert_event(about, at)?;
             }
         }
     }

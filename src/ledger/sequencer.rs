@@ -322,6 +322,9 @@ impl Sequencer {
         self.tiles.write()?;
         self.shared.set_size(self.size());
         for Placed { entry, body, .. } in &placed {
+            if let Some(about) = entry.event.about() {
+                self.shared.index.insert_event(about, entry.index)?;
+            }
             if let (Some((body, at)), Some(record)) = (body, entry.event.record()) {
                 self.shared.index.insert(&IndexedRecord {
                     index: entry.index,

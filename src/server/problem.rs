@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::authority::{AuthorityError, TokenError};
 use crate::evidence::{ArchiveError, Indication, ValidationReport};
 use crate::issuance::{BatchError, CollectError, SubmitError};
-use crate::ledger::{AppendError, ReadError, TileReadError};
+use crate::ledger::{AppendError, OperationError, ReadError, TileReadError};
 use crate::vcon::VconError;
 use crate::workers::WorkError;
 
@@ -207,6 +207,19 @@ impl From<AppendError> for Problem {
             }
             AppendError::RecordTaken => {
                 Self::new("record-conflict", "Another issuer has this record", StatusCode::CONFLICT, detail)
+            }
+        }
+    }
+}
+
+impl From<OperationError> for Problem {
+    fn from(error: OperationError) -> Self {
+        let detail = error.to_string();
+        match error {
+            OperationError::Read(error) => error.into(),
+            OperationError::Append(error) => error.into(),
+            OperationError::Taken { .. } | OperationError::Gap { .. } => {
+                Self::new("number-conflict", "Not the record's next operation", StatusCode::CONFLICT, detail)
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::issuance::{Receipt, Wait};
 use crate::jose::draft_dialect;
 
 /// Records of one page of a list.
-const PAGE_MAX: usize = 1000;
+pub(super) const PAGE_MAX: usize = 1000;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -63,7 +63,7 @@ fn first() -> u64 {
     1
 }
 
-fn page() -> usize {
+pub(super) fn page() -> usize {
     100
 }
 

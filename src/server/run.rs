@@ -116,6 +116,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(records::read)
         .service(records::erase)
         .service(events::add_event)
+        .service(events::list_events)
         .service(batches::batches)
         .service(tlog_routes::checkpoint)
         .service(tlog_routes::tile)
