@@ -26,6 +26,33 @@ macro_rules! view {
     };
 }
 
+/// A view of an item that has content.
+macro_rules! content_view {
+    ($view:ident) => {
+        view!($view);
+
+        impl<'a> $view<'a> {
+            /// `mediatype`, which was `mimetype` in syntax 0.0.1.
+            #[must_use]
+            pub fn mediatype(self) -> Option<&'a str> {
+                self.text("mediatype").or_else(|| self.text("mimetype"))
+            }
+
+            /// `filename`.
+            #[must_use]
+            pub fn filename(self) -> Option<&'a str> {
+                self.text("filename")
+            }
+
+            /// The content.
+            #[must_use]
+            pub fn content(self) -> Content<'a> {
+                Content::of(self.0)
+            }
+        }
+    };
+}
+
 /// A party.
 #[derive(Clone, Copy, Debug)]
 pub struct Party<'a>(&'a Map<String, Value>);
@@ -113,7 +140,7 @@ impl<'a> Party<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Dialog<'a>(&'a Map<String, Value>);
 
-view!(Dialog);
+content_view!(Dialog);
 
 /// One event of a dialog's `party_history`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,18 +172,6 @@ impl<'a> Dialog<'a> {
     #[must_use]
     pub fn duration(self) -> Option<f64> {
         self.0.get("duration").and_then(Value::as_f64)
-    }
-
-    /// `mediatype`, which was `mimetype` in syntax 0.0.1.
-    #[must_use]
-    pub fn mediatype(self) -> Option<&'a str> {
-        mediatype(self.0)
-    }
-
-    /// `filename`.
-    #[must_use]
-    pub fn filename(self) -> Option<&'a str> {
-        self.text("filename")
     }
 
     /// `application`.
@@ -232,12 +247,6 @@ impl<'a> Dialog<'a> {
         value.map(flat).unwrap_or_default()
     }
 
-    /// The content.
-    #[must_use]
-    pub fn content(self) -> Content<'a> {
-        Content::of(self.0)
-    }
-
     /// Every hash that binds external content: all must match.
     #[must_use]
     pub fn content_hashes(self) -> Vec<Result<ContentHash, HashSyntaxError>> {
@@ -249,7 +258,7 @@ impl<'a> Dialog<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Attachment<'a>(&'a Map<String, Value>);
 
-view!(Attachment);
+content_view!(Attachment);
 
 impl<'a> Attachment<'a> {
     /// `purpose`, which was `type` in the older syntaxes.
@@ -275,31 +284,13 @@ impl<'a> Attachment<'a> {
     pub fn dialog(self) -> Option<usize> {
         self.0.get("dialog").and_then(index)
     }
-
-    /// `mediatype`, which was `mimetype` in syntax 0.0.1.
-    #[must_use]
-    pub fn mediatype(self) -> Option<&'a str> {
-        mediatype(self.0)
-    }
-
-    /// `filename`.
-    #[must_use]
-    pub fn filename(self) -> Option<&'a str> {
-        self.text("filename")
-    }
-
-    /// The content.
-    #[must_use]
-    pub fn content(self) -> Content<'a> {
-        Content::of(self.0)
-    }
 }
 
 /// An analysis.
 #[derive(Clone, Copy, Debug)]
 pub struct Analysis<'a>(&'a Map<String, Value>);
 
-view!(Analysis);
+content_view!(Analysis);
 
 impl<'a> Analysis<'a> {
     /// `type`.
@@ -337,28 +328,6 @@ impl<'a> Analysis<'a> {
     pub fn attachments(self) -> Vec<usize> {
         self.0.get("attachment").map(flat).unwrap_or_default()
     }
-
-    /// `mediatype`, which was `mimetype` in syntax 0.0.1.
-    #[must_use]
-    pub fn mediatype(self) -> Option<&'a str> {
-        mediatype(self.0)
-    }
-
-    /// `filename`.
-    #[must_use]
-    pub fn filename(self) -> Option<&'a str> {
-        self.text("filename")
-    }
-
-    /// The content.
-    #[must_use]
-    pub fn content(self) -> Content<'a> {
-        Content::of(self.0)
-    }
-}
-
-fn mediatype(members: &Map<String, Value>) -> Option<&str> {
-    members.get("mediatype").or_else(|| members.get("mimetype")).and_then(Value::as_str)
 }
 
 fn index(value: &Value) -> Option<usize> {

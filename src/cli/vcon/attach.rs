@@ -6,9 +6,9 @@ use anyhow::bail;
 use serde_json::{Map, json};
 
 use super::content::ContentArgs;
-use super::dialog::start;
 use super::document::{Input, Output};
-use super::party::add_members;
+use super::members::Members;
+use super::moment::Start;
 
 /// Add an attachment: a file that somebody brought to a dialog.
 #[derive(Debug, clap::Args)]
@@ -21,15 +21,13 @@ pub struct AttachCommand {
     /// The index of the dialog that it belongs to.
     #[arg(long, value_name = "INDEX")]
     dialog: u64,
-    /// When it was brought (RFC 3339) instead of now.
-    #[arg(long, value_name = "TIME")]
-    start: Option<String>,
+    #[command(flatten)]
+    start: Start,
     /// What it is for.
     #[arg(long)]
     purpose: Option<String>,
-    /// Any other member, as NAME=JSON or NAME=TEXT; may be given again.
-    #[arg(long = "member", value_name = "NAME=VALUE")]
-    members: Vec<String>,
+    #[command(flatten)]
+    members: Members,
     #[command(flatten)]
     content: ContentArgs,
     #[command(flatten)]
@@ -45,10 +43,10 @@ impl AttachCommand {
         if let Some(purpose) = &self.purpose {
             attachment.insert("purpose".into(), purpose.as_str().into());
         }
-        attachment.insert("start".into(), start(self.start.as_deref())?);
+        attachment.insert("start".into(), self.start.text()?.into());
         attachment.insert("party".into(), self.party.into());
         attachment.insert("dialog".into(), self.dialog.into());
-        add_members(&mut attachment, &self.members)?;
+        self.members.put_into(&mut attachment)?;
         self.content.put_into(&mut attachment)?;
         vcon.add_attachment(attachment);
         self.output.vcon(&vcon)?;
@@ -70,9 +68,8 @@ pub struct AnalyzeCommand {
     /// The index of a dialog that it is about; may be given again.
     #[arg(long = "dialog", value_name = "INDEX")]
     dialogs: Vec<u64>,
-    /// Any other member, as NAME=JSON or NAME=TEXT; may be given again.
-    #[arg(long = "member", value_name = "NAME=VALUE")]
-    members: Vec<String>,
+    #[command(flatten)]
+    members: Members,
     #[command(flatten)]
     content: ContentArgs,
     #[command(flatten)]
@@ -93,7 +90,7 @@ impl AnalyzeCommand {
             several => drop(analysis.insert("dialog".into(), json!(several))),
         }
         analysis.insert("vendor".into(), self.vendor.as_str().into());
-        add_members(&mut analysis, &self.members)?;
+        self.members.put_into(&mut analysis)?;
         self.content.put_into(&mut analysis)?;
         vcon.add_analysis(analysis);
         self.output.vcon(&vcon)?;

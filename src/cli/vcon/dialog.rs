@@ -7,10 +7,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::content::ContentArgs;
-use super::document::{Input, Output};
-use super::party::add_members;
+use super::document::{Input, Listing, Output};
+use super::members::Members;
+use super::moment::Start;
 use crate::cli::output::print;
-use crate::clock::{Clock as _, SystemClock, format_time, parse_time};
 use crate::vcon::{Content, Dialog};
 
 /// Add dialogs, or list them.
@@ -25,13 +25,7 @@ enum What {
     /// Add a dialog at the end of the list, so that no index changes.
     Add(Box<Add>),
     /// List the dialogs with their indices.
-    List {
-        #[command(flatten)]
-        input: Input,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    List(Listing),
 }
 
 #[derive(Debug, Args)]
@@ -45,9 +39,8 @@ struct Add {
     /// The index of a party; may be given again. The first is the one that speaks or calls.
     #[arg(long = "party", value_name = "INDEX")]
     parties: Vec<u64>,
-    /// When it began (RFC 3339) instead of now.
-    #[arg(long, value_name = "TIME")]
-    start: Option<String>,
+    #[command(flatten)]
+    start: Start,
     /// How long it lasted, in seconds.
     #[arg(long, value_name = "SECONDS")]
     duration: Option<String>,
@@ -55,9 +48,8 @@ struct Add {
     #[arg(long,
         value_parser = ["no-answer", "congestion", "failed", "busy", "hung-up", "voicemail-no-message"])]
     disposition: Option<String>,
-    /// Any other member, as NAME=JSON or NAME=TEXT; may be given again.
-    #[arg(long = "member", value_name = "NAME=VALUE")]
-    members: Vec<String>,
+    #[command(flatten)]
+    members: Members,
     #[command(flatten)]
     content: ContentArgs,
     #[command(flatten)]
@@ -68,7 +60,7 @@ impl DialogCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
             What::Add(add) => add.run()?,
-            What::List { input, json } => {
+            What::List(Listing { input, json }) => {
                 let (vcon, _) = input.vcon_or_payload()?;
                 let dialogs: Vec<_> = vcon.dialogs().map(|dialog| dialog.members().clone()).collect();
                 let rows: Vec<_> = vcon.dialogs().enumerate().map(row).collect();
@@ -98,7 +90,7 @@ impl Add {
         }
         let mut dialog = Map::new();
         dialog.insert("type".into(), self.kind.as_str().into());
-        dialog.insert("start".into(), start(self.start.as_deref())?);
+        dialog.insert("start".into(), self.start.text()?.into());
         match self.parties.as_slice() {
             [] => {}
             [one] => drop(dialog.insert("parties".into(), json!(one))),
@@ -111,7 +103,7 @@ impl Add {
         if let Some(disposition) = &self.disposition {
             dialog.insert("disposition".into(), disposition.as_str().into());
         }
-        add_members(&mut dialog, &self.members)?;
+        self.members.put_into(&mut dialog)?;
         let with_content = matches!(self.kind.as_str(), "recording" | "text");
         if with_content {
             self.content.put_into(&mut dialog)?;
@@ -124,13 +116,4 @@ impl Add {
         vcon.add_dialog(dialog);
         self.output.vcon(&vcon)
     }
-}
-
-/// A time that was given, or now.
-pub(super) fn start(given: Option<&str>) -> anyhow::Result<Value> {
-    let time = match given {
-        Some(time) => parse_time(time).with_context(|| format!("--start {time} is not an RFC 3339 time"))?,
-        None => SystemClock::default().now(),
-    };
-    Ok(format_time(time).into())
 }

@@ -97,6 +97,16 @@ fn read(from: impl std::io::Read) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What a command lists, and how.
+#[derive(Debug, clap::Args)]
+pub(super) struct Listing {
+    #[command(flatten)]
+    pub(super) input: Input,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 /// Where a command writes.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Output {

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::document::{Input, Output};
+use super::members::json_or_text;
 use super::moment::Moment;
-use super::party::json_or_text;
 use crate::cli::output::{print, printable};
 use crate::clock::{format_time, parse_time};
 use crate::vcon::{Basis, LawfulBasis, Permission, PurposeGrant, RecordedBasis};

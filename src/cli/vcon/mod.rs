@@ -14,6 +14,7 @@ mod file_name;
 mod fingerprint;
 mod keys;
 mod lawful_basis;
+mod members;
 mod migrate;
 mod moment;
 mod new;

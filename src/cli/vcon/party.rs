@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value};
+use serde_json::Map;
 
-use super::document::{Input, Output};
+use super::document::{Input, Listing, Output};
+use super::members::Members;
 use crate::cli::output::print;
 
 /// Add parties, or list them.
@@ -21,13 +21,7 @@ enum What {
     /// Add a party at the end of the list, so that no index changes.
     Add(Add),
     /// List the parties with their indices.
-    List {
-        #[command(flatten)]
-        input: Input,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    List(Listing),
 }
 
 #[derive(Debug, Args)]
@@ -52,9 +46,8 @@ struct Add {
     /// STIR PASSporT of the call, as a JWS in compact form.
     #[arg(long)]
     stir: Option<String>,
-    /// Any other member, as NAME=JSON or NAME=TEXT; may be given again.
-    #[arg(long = "member", value_name = "NAME=VALUE")]
-    members: Vec<String>,
+    #[command(flatten)]
+    members: Members,
     #[command(flatten)]
     output: Output,
 }
@@ -63,7 +56,7 @@ impl PartyCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
             What::Add(add) => add.run()?,
-            What::List { input, json } => {
+            What::List(Listing { input, json }) => {
                 let (vcon, _) = input.vcon_or_payload()?;
                 let parties: Vec<_> = vcon.parties().map(|party| party.members().clone()).collect();
                 let rows: Vec<_> = vcon.parties().enumerate().map(row).collect();
@@ -96,24 +89,8 @@ impl Add {
                 party.insert(name.into(), value.as_str().into());
             }
         }
-        add_members(&mut party, &self.members)?;
+        self.members.put_into(&mut party)?;
         vcon.add_party(party);
         self.output.vcon(&vcon)
     }
-}
-
-/// Adds members that were given as NAME=VALUE: JSON where it is, else text.
-pub(super) fn add_members(item: &mut Map<String, Value>, members: &[String]) -> anyhow::Result<()> {
-    for member in members {
-        let (name, value) = member.split_once('=').with_context(|| format!("--member {member:?} is not NAME=VALUE"))?;
-        if item.insert(name.to_owned(), json_or_text(value)).is_some() {
-            bail!("{name} is given twice");
-        }
-    }
-    Ok(())
-}
-
-/// JSON where it is, else text.
-pub(super) fn json_or_text(value: &str) -> Value {
-    crate::json::parse(value.as_bytes(), &crate::json::JsonLimits::default()).unwrap_or_else(|_| value.into())
 }

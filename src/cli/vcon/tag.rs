@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::document::{Input, Output};
+use super::document::{Input, Listing, Output};
 use super::moment::Moment;
 use crate::cli::output::{print, printable};
 use crate::clock::format_time;
@@ -46,13 +46,7 @@ enum What {
         json: bool,
     },
     /// List all tags.
-    List {
-        #[command(flatten)]
-        input: Input,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    List(Listing),
     /// Remove tags of a key. It is no error if there are none.
     Remove {
         /// The key.
@@ -97,7 +91,7 @@ impl TagCommand {
                 std::io::stdout().write_all(text.as_bytes())?;
                 return Ok(ExitCode::from(u8::from(values.is_empty())));
             }
-            What::List { input, json } => {
+            What::List(Listing { input, json }) => {
                 let tags = input.vcon_or_payload()?.0.tags().with_context(|| input.name())?;
                 let objects: Vec<Value> =
                     tags.iter().map(|tag| json!({ "key": tag.key(), "value": tag.value() })).collect();

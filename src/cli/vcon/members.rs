@@ -1,0 +1,31 @@
+//! Members that no option of a command is named after.
+
+use anyhow::{Context as _, bail};
+use serde_json::{Map, Value};
+
+/// Members of an item, given by name.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Members {
+    /// Any other member, as NAME=JSON or NAME=TEXT; may be given again.
+    #[arg(long = "member", value_name = "NAME=VALUE")]
+    members: Vec<String>,
+}
+
+impl Members {
+    /// Puts them into an item, which does not have them yet.
+    pub(super) fn put_into(&self, item: &mut Map<String, Value>) -> anyhow::Result<()> {
+        for member in &self.members {
+            let (name, value) =
+                member.split_once('=').with_context(|| format!("--member {member:?} is not NAME=VALUE"))?;
+            if item.insert(name.to_owned(), json_or_text(value)).is_some() {
+                bail!("{name} is given twice");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// JSON where it is, else text.
+pub(super) fn json_or_text(value: &str) -> Value {
+    crate::json::parse(value.as_bytes(), &crate::json::JsonLimits::default()).unwrap_or_else(|_| value.into())
+}
