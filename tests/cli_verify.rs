@@ -77,3 +77,40 @@ fn what_is_no_record_fails_and_what_cannot_be_run_says_so() {
     assert_eq!(verify(&[&file, Path::new("--no-such-flag")]).0, 3);
     assert_eq!(verify(&[Path::new("--help")]).0, 0);
 }
+
+#[test]
+fn a_trust_policy_is_read_with_the_files_beside_it_and_named_in_the_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let record = write("record", "{}");
+    let report = |arguments: &[&Path]| -> serde_json::Value {
+        let (code, text) = verify(&[&[record.as_path(), Path::new("--json")], arguments].concat());
+        assert_eq!(code, 1, "{text}");
+        serde_json::from_str(&text).unwrap()
+    };
+    let flag = Path::new("--trust-policy");
+    let default = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/policies/trust/default.toml"));
+    assert_eq!(report(&[flag, default])["trust_policy"], "default");
+
+    let key = rcgen::KeyPair::generate().unwrap();
+    let anchor = rcgen::CertificateParams::new([]).unwrap().self_signed(&key).unwrap();
+    let anchor = write("anchor.pem", &anchor.pem());
+    let policy = write("p.toml", "version = 1\nname = \"ours\"\n[[anchor]]\nname = \"a\"\nfile = \"anchor.pem\"\n");
+    let of_file = report(&[flag, &policy]);
+    assert_eq!(of_file["trust_policy"], "ours");
+    let with_more = report(&[flag, &policy, Path::new("--require-recordings")]);
+    assert_eq!(with_more["trust_policy"], "ours, and the command line");
+    assert_ne!(with_more["trust_policy_digest"], of_file["trust_policy_digest"]);
+    // The digest is that of what is trusted: the same anchor by another way, under the name that it has there.
+    let pem = std::fs::read_to_string(&anchor).unwrap();
+    let inline = format!("version = 1\nname = \"ours\"\n[[anchor]]\nname = \"a\"\ncertificate = \"\"\"\n{pem}\"\"\"\n");
+    assert_eq!(report(&[flag, &write("q.toml", &inline)])["trust_policy_digest"], of_file["trust_policy_digest"]);
+
+    let missing = write("r.toml", "version = 1\nname = \"x\"\n[[anchor]]\nname = \"a\"\nfile = \"none.pem\"\n");
+    let (code, text) = verify(&[&record, flag, &missing]);
+    assert!(code == 3 && text.contains("none.pem"), "{text}");
+}

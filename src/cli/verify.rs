@@ -1,6 +1,5 @@
 //! `affiant verify`: a record or a bundle, offline.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,10 +10,8 @@ use clap::Args;
 
 use super::progress;
 use crate::clock::{Clock as _, SystemClock, parse_time};
-use crate::crypto::Sha256Digest;
 use crate::evidence::{Bundle, BundleFiles, Indication, SuppliedRecording, TrustPolicy, verify};
-use crate::pki::TrustAnchors;
-use crate::server::read_anchors;
+use crate::server::{read_anchors, read_trust_policy};
 use crate::tlog::LogPolicy;
 use crate::vcon::VconLimits;
 
@@ -26,6 +23,9 @@ pub struct VerifyCommand {
     /// A recording to hold against the record; may be given again.
     #[arg(long = "recording", value_name = "FILE")]
     recordings: Vec<PathBuf>,
+    /// The trust policy (TOML): whom you trust, for what, and since when. The options below add to it.
+    #[arg(long, value_name = "FILE")]
+    trust_policy: Option<PathBuf>,
     /// PEM file of anchors that you trust for signers; may be given again. Without one the answer is indeterminate.
     #[arg(long, value_name = "PEM")]
     trust: Vec<PathBuf>,
@@ -76,35 +76,33 @@ impl VerifyCommand {
         }))
     }
 
+    /// What the policy file says, and over it what the options say.
     fn trust_policy(&self) -> anyhow::Result<TrustPolicy> {
-        let mut digested = Vec::new();
-        let mut read = |paths: &[PathBuf]| -> anyhow::Result<TrustAnchors> {
-            let mut anchors = Vec::new();
-            for path in paths {
-                anchors.extend(read_anchors(path)?);
-            }
-            anchors.iter().for_each(|anchor| digested.extend_from_slice(anchor.der()));
-            Ok(TrustAnchors::new(anchors))
+        let mut policy = match &self.trust_policy {
+            Some(path) => read_trust_policy(path)?,
+            None => TrustPolicy::nobody(),
         };
-        let (anchors, timestamp_anchors) = (read(&self.trust)?, read(&self.trust_time)?);
-        let log_policy = match &self.log_policy {
-            None => None,
-            Some(path) => {
-                let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-                digested.extend_from_slice(&bytes);
-                Some(LogPolicy::parse(&bytes).with_context(|| format!("log policy {}", path.display()))?)
-            }
-        };
-        Ok(TrustPolicy {
-            name: if digested.is_empty() { "none".into() } else { "the command line".into() },
-            digest: Sha256Digest::of(&digested),
-            anchors,
-            timestamp_anchors,
-            log_policy,
-            own_witnesses: HashSet::new(),
-            recordings_required: self.require_recordings,
-            ..TrustPolicy::nobody()
-        })
+        let options = !self.trust.is_empty() || !self.trust_time.is_empty() || self.log_policy.is_some();
+        if options || self.require_recordings {
+            policy.name = match &self.trust_policy {
+                Some(_) => format!("{}, and the command line", policy.name),
+                None => "the command line".into(),
+            };
+        }
+        for path in &self.trust {
+            policy.anchors.add(read_anchors(path)?);
+        }
+        for path in &self.trust_time {
+            policy.timestamp_anchors.add(read_anchors(path)?);
+        }
+        if let Some(path) = &self.log_policy {
+            let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+            let log_policy = LogPolicy::parse(&bytes).with_context(|| format!("log policy {}", path.display()))?;
+            anyhow::ensure!(policy.log_policy.is_none(), "the trust policy has a log policy of its own");
+            policy.log_policy = Some(log_policy);
+        }
+        policy.recordings_required |= self.require_recordings;
+        Ok(policy)
     }
 }
 

@@ -79,6 +79,8 @@ sub_indications! {
     ChainConstraintsFailure, "CHAIN_CONSTRAINTS_FAILURE", "The issuer needs certificates made for signing documents.";
     /// A weak algorithm or key.
     CryptoConstraintsFailure, "CRYPTO_CONSTRAINTS_FAILURE", "Do not rely on the signature alone: its algorithm or key is weak.";
+    /// A weak algorithm or key, and nothing proves that the signature was there while it was strong.
+    CryptoConstraintsFailureNoPoe, "CRYPTO_CONSTRAINTS_FAILURE_NO_POE", "Look for a timestamp from before the end of the algorithm.";
     /// Signed before the certificate was valid.
     NotYetValid, "NOT_YET_VALID", "Ask the issuer how this record was made.";
     /// Signed after the revocation.

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::TrustPolicy;
+use super::judge::ended;
 use super::memo::Memo;
-use crate::pki::{Certificate, Crl, RevocationReason, RevocationStatus, RevokedEntry};
+use super::sunset::Strength;
+use crate::pki::{Certificate, CertificateSignature, Crl, RevocationReason, RevocationStatus, RevokedEntry};
 
 /// What the revocation lists at hand say of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,63 +53,112 @@ impl KnownCrl {
     }
 }
 
-/// Tells the standing of `certificate`, whose issuer is `issuer`, as of `now`.
-///
-/// `trusted` is the trusted time of the signature, where there is one: then a list is fresh that was made no earlier
-/// than one period before it, so that a verdict does not decay when lists run out. `untrusted_from` is when the issuer,
-/// or one above it, was revoked, where one was: the silence of a list made later proves nothing.
-pub(super) fn standing(
-    certificate: &Certificate,
-    issuer: &Certificate,
-    crls: &[Arc<Option<KnownCrl>>],
-    trusted: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
-    untrusted_from: Option<DateTime<Utc>>,
-) -> Standing {
-    let mut newest: Option<(&Crl, RevocationStatus)> = None;
-    let mut reason = "no revocation list of the issuer is at hand".to_owned();
-    for known in crls.iter().filter_map(|known| known.as_ref().as_ref()) {
+/// The revocation lists at hand, and the time that they are held against.
+pub(super) struct Lists<'a> {
+    pub(super) crls: &'a [Arc<Option<KnownCrl>>],
+    pub(super) policy: &'a TrustPolicy,
+    /// The trusted time of the signature, where there is one: then a list is fresh that was made no earlier than one
+    /// period before it, so that a verdict does not decay when lists run out.
+    pub(super) trusted: Option<DateTime<Utc>>,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Lists<'_> {
+    /// Tells the standing of `certificate`, whose issuer is `issuer`.
+    ///
+    /// `untrusted_from` is when the issuer, or one above it, was revoked, where one was: the silence of a list made later
+    /// proves nothing.
+    pub(super) fn standing(
+        &self,
+        certificate: &Certificate,
+        issuer: &Certificate,
+        untrusted_from: Option<DateTime<Utc>>,
+    ) -> Standing {
+        let mut revoked: Option<(&Crl, RevokedEntry)> = None;
+        let mut silent: Option<&Crl> = None;
+        let mut reason = "no revocation list of the issuer is at hand".to_owned();
+        for known in self.crls.iter().filter_map(|known| known.as_ref().as_ref()) {
+            let crl = &known.crl;
+            if crl.issuer() != certificate.issuer() || crl.this_update() > self.now {
+                continue;
+            }
+            match self.status(known, certificate, issuer, untrusted_from) {
+                Ok(Some(entry)) => {
+                    if revoked.as_ref().is_none_or(|(other, old)| rank(crl, &entry) > rank(other, old)) {
+                        revoked = Some((crl, entry));
+                    }
+                }
+                Ok(None) => silent = Some(silent.filter(|other| order(other) >= order(crl)).unwrap_or(crl)),
+                Err(why) => reason = why,
+            }
+        }
+        match (revoked, silent) {
+            (Some((list, entry)), Some(silent))
+                if entry.reason == RevocationReason::CertificateHold && order(silent) > order(list) =>
+            {
+                self.good(silent, certificate)
+            }
+            (Some((_, entry)), _) => Standing::Revoked(entry),
+            (None, Some(silent)) => self.good(silent, certificate),
+            (None, None) => Standing::Unknown(reason),
+        }
+    }
+
+    /// What one list says: an entry, that there is none, or why it says nothing.
+    fn status(
+        &self,
+        known: &KnownCrl,
+        certificate: &Certificate,
+        issuer: &Certificate,
+        untrusted_from: Option<DateTime<Utc>>,
+    ) -> Result<Option<RevokedEntry>, String> {
         let crl = &known.crl;
-        if crl.issuer() != certificate.issuer() || crl.this_update() > now {
-            continue;
-        }
-        if let Err(error) = crl.check_rules() {
-            reason = error.to_string();
-            continue;
-        }
+        crl.check_rules().map_err(|error| error.to_string())?;
         if !known.is_signed_by(issuer) {
-            "a revocation list is not rightly signed by the issuer".clone_into(&mut reason);
-            continue;
+            return Err("a revocation list is not rightly signed by the issuer".into());
+        }
+        if let (CertificateSignature::Supported(algorithm), Ok(key)) = (crl.signature_algorithm(), issuer.key())
+            && let Some(ended) = ended(self.policy, &[Strength { algorithm: *algorithm, key: key.kind() }], self.now)
+        {
+            return Err(format!("nothing proves that the revocation list is from before: {ended}"));
         }
         match crl.revocation_of(certificate) {
-            RevocationStatus::NotCovered(error) => reason = error.to_string(),
+            RevocationStatus::NotCovered(error) => Err(error.to_string()),
+            RevocationStatus::Revoked(entry) => Ok(Some(entry)),
             RevocationStatus::Good if untrusted_from.is_some_and(|from| crl.this_update() >= from) => {
-                "the revocation list was made after its authority was revoked".clone_into(&mut reason);
+                Err("the revocation list was made after its authority was revoked".into())
             }
-            status if newest.as_ref().is_none_or(|(other, _)| crl.is_newer_than(other)) => {
-                newest = Some((crl, status));
-            }
-            _ => {}
-        }
-    }
-    let Some((crl, status)) = newest else { return Standing::Unknown(reason) };
-    match status {
-        RevocationStatus::Revoked(entry) => Standing::Revoked(entry),
-        _ => {
             // A list made after the certificate ended speaks of it only if expired ones stay on it.
-            let speaks = crl.this_update() <= certificate.not_after()
-                || crl.expired_certs_since().is_some_and(|since| since <= certificate.not_after());
-            let fresh = match (trusted, crl.next_update()) {
-                (_, None) => false,
-                (Some(trusted), Some(next)) => crl.this_update() >= trusted - (next - crl.this_update()),
-                (None, Some(next)) => now <= next,
-            };
-            let since = trusted.unwrap_or(now.min(certificate.not_after()));
-            Standing::Good {
-                fresh: fresh && speaks,
-                known_not_revoked: speaks && crl.this_update() >= since,
-                next_update: crl.next_update(),
+            RevocationStatus::Good
+                if crl.this_update() > certificate.not_after()
+                    && crl.expired_certs_since().is_none_or(|since| since > certificate.not_after()) =>
+            {
+                Err("the revocation list was made after the certificate ended, and expired ones do not stay on it"
+                    .into())
             }
+            RevocationStatus::Good => Ok(None),
         }
     }
+
+    fn good(&self, crl: &Crl, certificate: &Certificate) -> Standing {
+        let fresh = match (self.trusted, crl.next_update()) {
+            (_, None) => false,
+            (Some(trusted), Some(next)) => crl.this_update() >= trusted - (next - crl.this_update()),
+            (None, Some(next)) => self.now <= next,
+        };
+        // Nobody revokes what has ended: then the end is what has to be known of.
+        let since = self.trusted.unwrap_or(self.now).min(certificate.not_after());
+        Standing::Good { fresh, known_not_revoked: crl.this_update() >= since, next_update: crl.next_update() }
+    }
+}
+
+/// Which entry counts: a suspension may end, any other revocation stays, whatever a list without it says.
+fn rank<'a>(crl: &'a Crl, entry: &RevokedEntry) -> (bool, (usize, &'a [u8], DateTime<Utc>)) {
+    (entry.reason != RevocationReason::CertificateHold, order(crl))
+}
+
+/// Numbers only go up (RFC 5280 §5.2.3); of two lists with one number the later made counts.
+fn order(crl: &Crl) -> (usize, &[u8], DateTime<Utc>) {
+    let number = crl.number().unwrap_or_default();
+    (number.len(), number, crl.this_update())
 }

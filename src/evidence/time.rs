@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::judge::{ended, strength};
 use super::report::{LedgerReport, LedgerStatus, TimestampReport};
-use super::verify::Verifier;
+use super::sunset::Strength;
+use super::verify::{Verifier, outside_window};
 use super::{Bundle, Entry, Record};
 use crate::crypto::sha256;
 use crate::pki::timestamp::Timestamp;
 use crate::pki::{Budget, Certificate, PathOutcome, PathProfile, find_path};
 use crate::tlog::merkle::leaf_hash;
-use crate::tlog::{LogPolicy, SignedCheckpoint, TlogProof, Witnessing};
+use crate::tlog::{LogPolicy, SignedCheckpoint, TlogProof, WitnessedAt, Witnessing};
 use crate::vcon::Vcon;
 
 /// Tokens of each kind that are looked at: a few authorities and renewals; each costs signatures.
@@ -25,7 +27,21 @@ pub(super) struct TimeEvidence {
     pub(super) ledger: LedgerReport,
     /// The earliest time that counts, its accuracy added.
     pub(super) existed_by: Option<DateTime<Utc>>,
+    /// The earliest that counts for every byte of the record, its unprotected header too.
+    pub(super) bytes_existed_by: Option<DateTime<Utc>>,
     pub(super) signed_after: Option<DateTime<Utc>>,
+}
+
+/// A timestamp, and the time by which what it is over was there for certain.
+struct Stamp {
+    report: TimestampReport,
+    bound: Option<DateTime<Utc>>,
+}
+
+impl Stamp {
+    fn bound(&self) -> Option<DateTime<Utc>> {
+        self.bound.filter(|_| self.report.counts)
+    }
 }
 
 /// A token, judged.
@@ -37,67 +53,73 @@ pub(super) struct JudgedToken {
     authority: String,
     counts: bool,
     reason: String,
+    /// How the token and its authority's path were signed.
+    strengths: Vec<Strength>,
 }
 
 impl Verifier {
-    pub(super) fn time_evidence(&self, bundle: &Bundle, record: &Record) -> TimeEvidence {
+    pub(super) fn time_evidence(&self, bundle: &Bundle, record: &Record, now: DateTime<Utc>) -> TimeEvidence {
         let (ledger, proof, witnessing) = self.ledger(bundle, record);
-        let mut timestamps = Vec::new();
-        let mut bounds = Vec::new();
-        let mut judge = |over, tokens: &[Vec<u8>], data: &[u8], about_record: bool| {
-            for token in tokens.iter().take(TOKENS_MAX) {
-                let mut judged = (*self.judged_token(token, data)).clone();
-                if judged.counts && !about_record {
-                    judged.counts = false;
-                    "right, but the record is not proved to be under this checkpoint".clone_into(&mut judged.reason);
-                }
-                bounds.extend(judged.bound.filter(|_| judged.counts));
-                timestamps.push(TimestampReport {
-                    over,
-                    time: judged.time,
-                    authority: judged.authority,
-                    counts: judged.counts,
-                    reason: judged.reason,
-                });
-            }
-        };
-        judge("record", &bundle.record_tokens, &bundle.record, true);
+        let mut stamps = self.tokens_over("record", &bundle.record_tokens, &bundle.record, true, now);
+        let bytes_existed_by = stamps.iter().filter_map(Stamp::bound).min();
         if let Some(proof) = &proof {
-            let text = proof.checkpoint().note().text();
+            let text = proof.checkpoint().note().text().as_bytes();
             // A token over the text needs no log key: the entry hashes to its root.
             let included = ledger.status != LedgerStatus::Inconsistent;
-            judge("checkpoint", &bundle.checkpoint_tokens, text.as_bytes(), included);
+            stamps.extend(self.tokens_over("checkpoint", &bundle.checkpoint_tokens, text, included, now));
         }
         if let Some(witnessing) = &witnessing {
             let included = ledger.status == LedgerStatus::Included;
-            for cosignature in witnessing.cosignatures() {
-                let name = cosignature.witness.key().name().to_owned();
-                let own = self.policy().own_witnesses.contains(&name);
-                let time = i64::try_from(cosignature.time).ok().and_then(|time| DateTime::from_timestamp(time, 0));
-                let counts = included && self.policy().time_from_cosignatures && !own;
-                bounds.extend(time.filter(|_| counts));
-                let reason = if own {
-                    "a witness of the log's own operator: shown, not counted"
-                } else if counts {
-                    "a cosignature of a trusted witness"
-                } else {
-                    "the trust policy takes no time from cosignatures"
-                };
-                timestamps.push(TimestampReport {
-                    over: "cosignature",
-                    time,
-                    authority: name,
-                    counts,
-                    reason: reason.into(),
-                });
-            }
+            stamps.extend(witnessing.cosignatures().iter().map(|one| self.cosignature(one, included)));
         }
         TimeEvidence {
-            timestamps,
+            existed_by: stamps.iter().filter_map(Stamp::bound).min(),
+            bytes_existed_by,
+            timestamps: stamps.into_iter().map(|stamp| stamp.report).collect(),
             ledger,
-            existed_by: bounds.into_iter().min(),
             signed_after: self.lower_bound(record.vcon()),
         }
+    }
+
+    /// The tokens of one kind; `about_record` says whether what they are over is proved to hold the record.
+    fn tokens_over(
+        &self,
+        over: &'static str,
+        tokens: &[Vec<u8>],
+        data: &[u8],
+        about_record: bool,
+        now: DateTime<Utc>,
+    ) -> Vec<Stamp> {
+        let judge = |token: &Vec<u8>| {
+            let mut judged = (*self.judged_token(token, data)).clone();
+            if judged.counts && !about_record {
+                judged.counts = false;
+                "right, but the record is not proved to be under this checkpoint".clone_into(&mut judged.reason);
+            }
+            if let Some(ended) = ended(self.policy(), &judged.strengths, now).filter(|_| judged.counts) {
+                judged.counts = false;
+                judged.reason = format!("nothing proves that the token itself is from before: {ended}");
+            }
+            let JudgedToken { time, bound, authority, counts, reason, .. } = judged;
+            Stamp { bound, report: TimestampReport { over, time, authority, counts, reason } }
+        };
+        tokens.iter().take(TOKENS_MAX).map(judge).collect()
+    }
+
+    fn cosignature(&self, cosignature: &WitnessedAt, included: bool) -> Stamp {
+        let authority = cosignature.witness.key().name().to_owned();
+        let own = self.policy().own_witnesses.contains(&authority);
+        let time = i64::try_from(cosignature.time).ok().and_then(|time| DateTime::from_timestamp(time, 0));
+        let counts = included && self.policy().time_from_cosignatures && !own;
+        let reason = if own {
+            "a witness of the log's own operator: shown, not counted"
+        } else if counts {
+            "a cosignature of a trusted witness"
+        } else {
+            "the trust policy takes no time from cosignatures"
+        };
+        let report = TimestampReport { over: "cosignature", time, authority, counts, reason: reason.into() };
+        Stamp { bound: time, report }
     }
 
     fn judged_token(&self, token: &[u8], data: &[u8]) -> Arc<JudgedToken> {
@@ -111,6 +133,7 @@ impl Verifier {
             authority: "unknown".into(),
             counts: false,
             reason,
+            strengths: Vec::new(),
         };
         let anchors = &self.policy().timestamp_anchors;
         let offered: Vec<Vec<u8>> = anchors.iter().map(|anchor| anchor.der().to_vec()).collect();
@@ -129,12 +152,17 @@ impl Verifier {
             authority: signer.subject().to_string(),
             counts: false,
             reason: String::new(),
+            strengths: Vec::new(),
         };
         let offered = timestamp.certificates().iter().filter_map(|der| Certificate::from_der(der).ok());
         let offered: Vec<_> = offered.take(10).map(Arc::new).collect();
-        let profile = PathProfile { preferred_time: Some(time), ..PathProfile::time_stamping() };
-        match find_path(&signer, &offered, anchors, &profile, &mut Budget::default()) {
-            PathOutcome::NoPath(reason) => JudgedToken { reason: reason.to_string(), ..shown },
+        let profile = PathProfile { preferred_time: Some(time), ..self.policy().timestamp_profile() };
+        let path_to = |anchors| find_path(&signer, &offered, anchors, &profile, &mut Budget::default());
+        match path_to(&anchors.at(time)) {
+            PathOutcome::NoPath(reason) => {
+                let reason = outside_window(Some(path_to(anchors)), anchors).unwrap_or_else(|| reason.to_string());
+                JudgedToken { reason, ..shown }
+            }
             PathOutcome::Broken { violations, .. } => {
                 let reason = violations.first().map(ToString::to_string).unwrap_or_default();
                 JudgedToken { reason, ..shown }
@@ -147,7 +175,14 @@ impl Verifier {
                     let reason = "an authority of the log's own operator: shown, not counted".into();
                     return JudgedToken { reason, ..shown };
                 }
-                JudgedToken { counts: true, reason: "a token of a trusted timestamp authority".into(), ..shown }
+                let own = signer.key().ok().map(|key| Strength { algorithm: timestamp.algorithm(), key: key.kind() });
+                let above = path.certificates().windows(2).filter_map(|pair| strength(&pair[0], &pair[1]));
+                JudgedToken {
+                    counts: true,
+                    reason: "a token of a trusted timestamp authority".into(),
+                    strengths: own.into_iter().chain(above).collect(),
+                    ..shown
+                }
             }
         }
     }

@@ -13,15 +13,15 @@ use super::report::{
     Answer, CertificateShown, LedgerReport, NOT_PROVED, RecordingReport, SignatureReport, SubIndication, Times,
     ValidationReport, Verdict,
 };
-use super::revocation::{KnownCrl, Standing, standing};
+use super::revocation::KnownCrl;
 use super::rows::{existed_by_row, ledger_row, recording_row, row, sentence, signed_by_row, unaltered_row};
 use super::signer::signer_chain;
 use super::time::{JudgedToken, TimeEvidence};
 use super::{Bundle, Record, RecordError, TrustPolicy};
 use crate::clock::format_time;
-use crate::crypto::{Sha256, SignatureError, sha256};
+use crate::crypto::{Sha256, Sha256Digest, SignatureError, sha256};
 use crate::jose::{Jws, JwsSignature};
-use crate::pki::{Budget, Certificate, CertificateError, CertificationPath, PathOutcome, find_path};
+use crate::pki::{Budget, Certificate, CertificateError, PathOutcome, TrustAnchors, find_path};
 use crate::tlog::Witnessing;
 use crate::vcon::{VconLimits, validate};
 
@@ -34,6 +34,7 @@ const CRLS_MAX: usize = 32;
 #[derive(Debug)]
 pub struct Verifier {
     policy: TrustPolicy,
+    policy_digest: Sha256Digest,
     limits: VconLimits,
     signers: Memo<[u8; 32], Signer>,
     crls: Memo<[u8; 32], Option<KnownCrl>>,
@@ -43,9 +44,11 @@ pub struct Verifier {
 
 /// The signer's certificate and the path from it.
 #[derive(Debug)]
-struct Signer {
-    leaf: Result<Arc<Certificate>, CertificateError>,
-    outcome: Option<PathOutcome>,
+pub(super) struct Signer {
+    pub(super) leaf: Result<Arc<Certificate>, CertificateError>,
+    pub(super) outcome: Option<PathOutcome>,
+    /// Where there is no path, but would be one at another time: which anchor is not trusted now.
+    pub(super) outside_window: Option<String>,
     topmost_offered: Option<CertificateShown>,
 }
 
@@ -60,6 +63,7 @@ impl Verifier {
     #[must_use]
     pub fn new(policy: TrustPolicy) -> Self {
         Self {
+            policy_digest: policy.digest(),
             policy,
             limits: VconLimits::default(),
             signers: Memo::default(),
@@ -73,6 +77,12 @@ impl Verifier {
     #[must_use]
     pub fn policy(&self) -> &TrustPolicy {
         &self.policy
+    }
+
+    /// The trust policy's digest, as reports have it.
+    #[must_use]
+    pub fn policy_digest(&self) -> Sha256Digest {
+        self.policy_digest
     }
 
     /// Verifies `bundle` as of `now`.
@@ -112,7 +122,7 @@ impl Verifier {
     }
 
     fn verify_record(&self, bundle: &Bundle, record: &Record, now: DateTime<Utc>) -> ValidationReport {
-        let time = self.time_evidence(bundle, record);
+        let time = self.time_evidence(bundle, record, now);
         let crls = self.parsed_crls(bundle);
         let recordings = recordings(bundle, record);
         let context = Context { bundle, record, time: &time, crls: &crls, recordings: &recordings, now };
@@ -149,7 +159,7 @@ impl Verifier {
             ledger: time.ledger,
             findings: validate(record.vcon()),
             trust_policy: self.policy.name.clone(),
-            trust_policy_digest: self.policy.digest,
+            trust_policy_digest: self.policy_digest,
             verified_at: now,
             not_proved: NOT_PROVED,
         }
@@ -180,7 +190,7 @@ impl Verifier {
             ledger: LedgerReport::unavailable("there is no record"),
             findings: Vec::new(),
             trust_policy: self.policy.name.clone(),
-            trust_policy_digest: self.policy.digest,
+            trust_policy_digest: self.policy_digest,
             verified_at: now,
             not_proved: NOT_PROVED,
         }
@@ -197,9 +207,10 @@ impl Verifier {
         let header = signature.header();
         // What an x5u points to, nobody here fetches: a caller puts it among the bundle's certificates.
         let chain = signer_chain(jws, signature, &context.bundle.certificates);
-        let signer = (!chain.is_empty()).then(|| self.signer(context.bundle, &chain));
+        let time = context.time.existed_by.unwrap_or(context.now);
+        let signer = (!chain.is_empty()).then(|| self.signer(context.bundle, &chain, time));
         let mut warnings = Vec::new();
-        let verdict = self.judge(context, jws, signature, signer.as_deref(), &mut warnings);
+        let verdict = self.judge(context, (layer, jws), signature, signer.as_deref(), &mut warnings);
         if header.certificates.first().is_some_and(|first| chain.first() != Some(first)) {
             warnings.push("x5c, which is not signed, begins with another certificate than x5t#S256 names".into());
         }
@@ -222,230 +233,21 @@ impl Verifier {
         }
     }
 
-    /// Rows 2 to 20 of the decision table, in their order.
-    fn judge(
-        &self,
-        context: &Context<'_>,
-        jws: &Jws,
-        signature: &JwsSignature,
-        signer: Option<&Signer>,
-        warnings: &mut Vec<String>,
-    ) -> Verdict {
-        use SubIndication as S;
-        let header = signature.header();
-        // 2
-        let Some(signer) = signer else {
-            let reason = match header.certificates_url {
-                Some(_) => "the certificates are at an x5u, which is not fetched, and were not supplied",
-                None => "the record carries no certificate",
-            };
-            return Verdict::indeterminate(S::NoSigningCertificateFound, reason);
-        };
-        let leaf = match &signer.leaf {
-            Ok(leaf) => leaf,
-            Err(error) => {
-                let reason = format!("the signer's certificate cannot be read: {error}");
-                return Verdict::indeterminate(S::NoSigningCertificateFound, reason);
-            }
-        };
-        let key = match leaf.key() {
-            Ok(key) => key,
-            Err(error) => {
-                return Verdict::indeterminate(S::NoSigningCertificateFound, format!("the signer's key: {error}"));
-            }
-        };
-        // 3
-        match jws.check_signature(signature, key) {
-            Ok(()) => {}
-            Err(SignatureError::Unsupported) => {
-                let reason = format!("algorithm {:?} is not one that is verified here", header.algorithm);
-                return Verdict::indeterminate(S::CryptoConstraintsFailure, reason);
-            }
-            // Whoever replaced the certificate did not alter what was signed: it cannot be said whether that is right.
-            Err(_) if header.thumbprint.is_some_and(|thumbprint| thumbprint != *leaf.thumbprint()) => {
-                let reason = "the certificate that x5t#S256 names is not among those that are here";
-                return Verdict::indeterminate(S::NoSigningCertificateFound, reason);
-            }
-            Err(error) => return Verdict::failed(S::SigCryptoFailure, error.to_string()),
-        }
-        // 4, 5
-        if let Some(wrong) = context.recordings.iter().find(|recording| recording.answer == Answer::No) {
-            return Verdict::failed(S::HashFailure, wrong.reason.clone());
-        }
-        if self.policy.recordings_required
-            && let Some(missing) = context.recordings.iter().find(|recording| recording.answer != Answer::Yes)
-        {
-            return Verdict::indeterminate(S::SignedDataNotFound, missing.reason.clone());
-        }
-        // 6
-        if let Some(reason) = self.broken_constraint(context, signature, leaf) {
-            return Verdict::indeterminate(S::SigConstraintsFailure, reason);
-        }
-        if !header.certificate_protected {
-            warnings.push("the signature does not bind the certificate: neither x5c nor x5t#S256 is protected".into());
-        }
-        // 7, 8, 9
-        let path = match signer.outcome.as_ref().expect("a path was looked for when the certificate could be read") {
-            PathOutcome::NoPath(reason) => {
-                return Verdict::indeterminate(S::NoCertificateChainFound, reason.to_string());
-            }
-            PathOutcome::Broken { violations, .. } => {
-                let chain = violations.iter().find(|violation| !violation.rule.is_cryptographic());
-                let (sub, violation) = match chain {
-                    Some(violation) => (S::ChainConstraintsFailure, violation),
-                    None => (S::CryptoConstraintsFailure, violations.first().expect("a broken path breaks a rule")),
-                };
-                return Verdict::indeterminate(sub, violation.to_string());
-            }
-            PathOutcome::Valid(path) => path,
-        };
-        self.judge_time(context, path, warnings)
-    }
-
-    /// Rows 10 to 20: validity and revocation at the trusted time.
-    fn judge_time(&self, context: &Context<'_>, path: &CertificationPath, warnings: &mut Vec<String>) -> Verdict {
-        use SubIndication as S;
-        let (trusted, lower, now) = (context.time.existed_by, context.time.signed_after, context.now);
-        let time = trusted.unwrap_or(now);
-        let (not_before, not_after) = window(path);
-        // From the anchor down: what an authority says after it was revoked, anybody may have said. An anchor that signs
-        // for itself is revoked by taking it out of the trust policy.
-        let mut authorities: Vec<Standing> = Vec::new();
-        let mut untrusted_from: Option<DateTime<Utc>> = None;
-        let mut leaf = Standing::Good { fresh: true, known_not_revoked: true, next_update: None };
-        for (depth, pair) in path.certificates().windows(2).enumerate().rev() {
-            let found = standing(&pair[0], &pair[1], context.crls, trusted, now, untrusted_from);
-            if depth == 0 {
-                leaf = found;
-                break;
-            }
-            if let Standing::Revoked(entry) = &found {
-                untrusted_from = untrusted_from.into_iter().chain([entry.effective_at()]).min();
-            }
-            authorities.push(found);
-        }
-        // 10
-        if time < not_before {
-            let reason =
-                format!("existed at {}, before validity began at {}", format_time(time), format_time(not_before));
-            return Verdict::failed(S::NotYetValid, reason);
-        }
-        // 11
-        if let Some(lower) = lower {
-            if let Standing::Revoked(entry) = &leaf
-                && lower >= entry.effective_at()
-            {
-                let reason = format!("revoked at {} and signed after", format_time(entry.effective_at()));
-                return Verdict::failed(S::Revoked, reason);
-            }
-            if lower > not_after {
-                return Verdict::failed(S::Expired, format!("ended at {} and signed after", format_time(not_after)));
-            }
-        }
-        // 12, 14, 13
-        if let Standing::Revoked(entry) = &leaf {
-            let revoked_at = entry.effective_at();
-            match trusted {
-                Some(trusted) if revoked_at > trusted && trusted <= not_after => {
-                    warnings.push(format!(
-                        "the certificate was revoked later, at {} ({})",
-                        format_time(revoked_at),
-                        entry.reason.name()
-                    ));
-                }
-                _ if leaf.is_hold() => {
-                    return Verdict::indeterminate(S::TryLater, "the certificate is suspended (certificateHold)");
-                }
-                _ => {
-                    let reason = format!("revoked at {} ({})", format_time(revoked_at), entry.reason.name());
-                    return Verdict::indeterminate(S::RevokedNoPoe, reason);
-                }
-            }
-        }
-        // 15
-        for authority in &authorities {
-            if let Standing::Revoked(entry) = authority
-                && trusted.is_none_or(|trusted| entry.effective_at() <= trusted)
-            {
-                let reason = format!("an authority was revoked at {}", format_time(entry.effective_at()));
-                return Verdict::indeterminate(S::RevokedCaNoPoe, reason);
-            }
-        }
-        let all = || std::iter::once(&leaf).chain(&authorities);
-        let unproved = |one: &Standing| matches!(one, Standing::Unknown(_) | Standing::Good { fresh: false, .. });
-        if let Some(revoked_at) = untrusted_from.filter(|_| all().any(unproved)) {
-            let reason =
-                format!("an authority was revoked at {}, and no list from before is at hand", format_time(revoked_at));
-            return Verdict::indeterminate(S::RevokedCaNoPoe, reason);
-        }
-        if now <= not_after {
-            // 16
-            for one in all() {
-                match one {
-                    Standing::Unknown(reason) => {
-                        return Verdict::indeterminate(S::TryLater, format!("revocation is not known: {reason}"));
-                    }
-                    Standing::Good { fresh: false, next_update, .. } => {
-                        let until = next_update.map_or_else(|| "never".to_owned(), format_time);
-                        let reason = format!("the revocation list at hand is too old (its next was due {until})");
-                        return Verdict::indeterminate(S::TryLater, reason);
-                    }
-                    Standing::Good { .. } | Standing::Revoked(_) => {}
-                }
-            }
-            // 20 (and 12)
-            return Verdict::passed("signature, path, revocation and constraints are right");
-        }
-        let known = all().all(|one| match one {
-            Standing::Good { known_not_revoked, .. } => *known_not_revoked,
-            Standing::Revoked(_) => true,
-            Standing::Unknown(_) => false,
-        });
-        let ended = format!("validity ended at {}", format_time(not_after));
-        match trusted {
-            // 17
-            Some(trusted) if trusted <= not_after && known => {
-                warnings.push(format!("{ended}, after the record was proved to exist"));
-                Verdict::passed("existed while the certificate was valid, and it was not revoked by then")
-            }
-            // 18
-            _ if known => Verdict::indeterminate(S::OutOfBoundsNotRevoked, ended),
-            // 19
-            _ => Verdict::indeterminate(S::OutOfBoundsNoPoe, format!("{ended}, and revocation is not known")),
-        }
-    }
-
-    /// Row 6: header, certificate and payload contradict each other.
-    fn broken_constraint(&self, context: &Context<'_>, signature: &JwsSignature, leaf: &Certificate) -> Option<String> {
-        let header = signature.header();
-        if header.thumbprint.is_some_and(|thumbprint| thumbprint != *leaf.thumbprint()) {
-            return Some("x5t#S256 names another certificate".into());
-        }
-        if !header.algorithm_protected {
-            return Some("alg is not in the protected header".into());
-        }
-        if header.uuid.is_some() && header.uuid.as_deref() != context.record.vcon().uuid() {
-            return Some("the uuid in the header is not the one in the payload".into());
-        }
-        let claimed = header.issued_at.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-        let latest = context.time.existed_by.unwrap_or(context.now) + self.policy.clock_skew_max;
-        claimed
-            .filter(|claimed| *claimed > latest)
-            .map(|claimed| format!("claims to be signed at {}, after it is known to exist", format_time(claimed)))
-    }
-
-    fn signer(&self, bundle: &Bundle, chain: &[Vec<u8>]) -> Arc<Signer> {
+    fn signer(&self, bundle: &Bundle, chain: &[Vec<u8>], time: DateTime<Utc>) -> Arc<Signer> {
         let mut key = Sha256::default();
         let mut bytes = 0;
+        for anchor in self.policy.anchors.entries() {
+            key.update(&[u8::from(anchor.is_trusted_at(time))]);
+        }
         for der in chain.iter().chain(&bundle.certificates) {
             key.update(&(der.len() as u64).to_be_bytes());
             key.update(der);
             bytes += der.len();
         }
-        self.signers.get_of(key.finish(), bytes, || self.find_signer(chain, &bundle.certificates))
+        self.signers.get_of(key.finish(), bytes, || self.find_signer(chain, &bundle.certificates, time))
     }
 
-    fn find_signer(&self, chain: &[Vec<u8>], more: &[Vec<u8>]) -> Signer {
+    fn find_signer(&self, chain: &[Vec<u8>], more: &[Vec<u8>], time: DateTime<Utc>) -> Signer {
         let leaf = Certificate::from_der(&chain[0]).map(Arc::new);
         let mut offered: Vec<Arc<Certificate>> = Vec::new();
         for certificate in chain[1..].iter().chain(more).filter_map(|der| Certificate::from_der(der).ok()) {
@@ -456,10 +258,16 @@ impl Verifier {
         offered.truncate(10);
         let topmost_offered = offered.iter().find(|one| one.is_self_issued()).or(offered.last());
         let topmost_offered = topmost_offered.map(|one| shown(one));
-        let outcome = leaf.as_ref().ok().map(|leaf| {
-            find_path(leaf, &offered, &self.policy.anchors, &self.policy.signer_profile, &mut Budget::default())
-        });
-        Signer { leaf, outcome, topmost_offered }
+        let profile = self.policy.signer_profile();
+        let path_to = |anchors: &TrustAnchors| {
+            leaf.as_ref().ok().map(|leaf| find_path(leaf, &offered, anchors, &profile, &mut Budget::default()))
+        };
+        let outcome = path_to(&self.policy.anchors.at(time));
+        let outside_window = match outcome {
+            Some(PathOutcome::NoPath(_)) => outside_window(path_to(&self.policy.anchors), &self.policy.anchors),
+            _ => None,
+        };
+        Signer { leaf, outcome, outside_window, topmost_offered }
     }
 
     fn parsed_crls(&self, bundle: &Bundle) -> Vec<Arc<Option<KnownCrl>>> {
@@ -472,27 +280,30 @@ impl Verifier {
     }
 }
 
+/// Says which anchor the path would lead to if that were trusted at the time.
+pub(super) fn outside_window(outcome: Option<PathOutcome>, anchors: &TrustAnchors) -> Option<String> {
+    let path = outcome.as_ref().and_then(PathOutcome::path)?;
+    let anchor = anchors.entries().iter().find(|one| one.certificate.thumbprint() == path.anchor().thumbprint())?;
+    let end = |time: Option<DateTime<Utc>>| time.map_or_else(|| "ever".to_owned(), format_time);
+    let name = if anchor.name.is_empty() { path.anchor().subject().to_string() } else { anchor.name.clone() };
+    let (from, until) = (end(anchor.not_before), end(anchor.not_after));
+    Some(format!("the trust policy trusts {name} from {from} to {until}, and it is not of that time"))
+}
+
 /// Who would have to be trusted: the anchor that the bundle offers, else the topmost certificate of the chain.
 fn offered_anchor(bundle: &Bundle, signer: Option<&Signer>) -> Option<CertificateShown> {
     let offered = bundle.offered_anchors.first().and_then(|der| Certificate::from_der(der).ok());
     offered.map(|anchor| shown(&anchor)).or_else(|| signer?.topmost_offered.clone())
 }
 
-struct Context<'a> {
+/// What every signature of a record is judged with.
+pub(super) struct Context<'a> {
     bundle: &'a Bundle,
-    record: &'a Record,
-    time: &'a TimeEvidence,
-    crls: &'a [Arc<Option<KnownCrl>>],
-    recordings: &'a [RecordingReport],
-    now: DateTime<Utc>,
-}
-
-/// When every certificate of the path is in its validity.
-fn window(path: &CertificationPath) -> (DateTime<Utc>, DateTime<Utc>) {
-    let certificates = path.certificates();
-    let not_before = certificates.iter().map(|one| one.not_before()).max().expect("a path is not empty");
-    let not_after = certificates.iter().map(|one| one.not_after()).min().expect("a path is not empty");
-    (not_before, not_after)
+    pub(super) record: &'a Record,
+    pub(super) time: &'a TimeEvidence,
+    pub(super) crls: &'a [Arc<Option<KnownCrl>>],
+    pub(super) recordings: &'a [RecordingReport],
+    pub(super) now: DateTime<Utc>,
 }
 
 fn shown(certificate: &Certificate) -> CertificateShown {

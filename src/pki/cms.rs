@@ -232,6 +232,12 @@ impl SignedData {
         &self.certificates
     }
 
+    /// How it was signed.
+    #[must_use]
+    pub fn signature_algorithm(&self) -> SignatureAlgorithm {
+        self.signature_algorithm
+    }
+
     /// Verifies the signature, and gives the signer's certificate: the one that the signed attributes name, from among
     /// those of the message and `certificates`.
     ///

@@ -226,6 +226,12 @@ impl Crl {
         Sha256Digest::of(&self.der).to_string()
     }
 
+    /// How it was signed.
+    #[must_use]
+    pub fn signature_algorithm(&self) -> &CertificateSignature {
+        &self.algorithm
+    }
+
     /// Who issued it.
     #[must_use]
     pub fn issuer(&self) -> &Name {

@@ -6,6 +6,7 @@
 //! [`timestamp`] opens RFC 3161 tokens; making one is a timestamp authority's job, and the only use of a private key.
 
 mod algorithm;
+mod anchor;
 mod asn1;
 mod certificate;
 pub mod cms;
@@ -24,13 +25,14 @@ pub mod timestamp_exchange;
 pub mod timestamp_signing;
 
 pub use algorithm::CertificateSignature;
+pub use anchor::{TrustAnchor, TrustAnchors};
 pub use asn1::Malformed;
 pub use certificate::{Certificate, CertificateError, OutOfWindow, Version, signed_parts};
 pub use crl::{Crl, CrlError};
 pub use extensions::{AuthorityKeyIdentifier, BasicConstraints, DistributionPoint, KeyUsage, KeyUsages};
 pub use name::Name;
 pub use name_constraints::NameConstraintError;
-pub use path::{Budget, CertificationPath, NoPath, PathOutcome, TrustAnchors, find_path};
+pub use path::{Budget, CertificationPath, NoPath, PathOutcome, find_path};
 pub use pem::{PemError, pem_blocks, to_pem};
 pub use profile::{PathProfile, Strictness};
 pub use revocation::{CrlRuleError, RevocationReason, RevocationStatus, RevokedEntry};

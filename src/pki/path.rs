@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::anchor::TrustAnchors;
 use super::certificate::{Certificate, OutOfWindow};
 use super::profile::PathProfile;
 use super::rules::{Violation, violations};
@@ -52,35 +53,6 @@ impl Budget {
 impl Default for Budget {
     fn default() -> Self {
         Self { signatures: Self::SIGNATURES, steps: Self::STEPS }
-    }
-}
-
-/// The certificates that a verifier trusts from its own side.
-#[derive(Clone, Debug, Default)]
-pub struct TrustAnchors(Vec<Arc<Certificate>>);
-
-impl TrustAnchors {
-    /// Takes the anchors, in order of preference.
-    #[must_use]
-    pub fn new(anchors: Vec<Arc<Certificate>>) -> Self {
-        Self(anchors)
-    }
-
-    /// Gives the anchors.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Certificate>> {
-        self.0.iter()
-    }
-
-    /// Whether nothing is trusted.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether this very certificate is an anchor.
-    #[must_use]
-    pub fn contains(&self, certificate: &Certificate) -> bool {
-        self.0.iter().any(|anchor| anchor.thumbprint() == certificate.thumbprint())
     }
 }
 

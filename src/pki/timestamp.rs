@@ -13,7 +13,7 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 use super::asn1::{self, Malformed, Oid, Value, Values};
 use super::cms::{CmsError, SignedData};
 use super::timestamp_exchange::{TimestampResponse, TimestampStatus};
-use crate::crypto::{self, Hash};
+use crate::crypto::{self, Hash, SignatureAlgorithm};
 
 /// `id-ct-TSTInfo` (RFC 3161 §2.4.2).
 pub(super) const TST_INFO: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.1.4");
@@ -275,6 +275,7 @@ impl TimestampToken {
 #[derive(Clone, Debug)]
 pub struct Timestamp {
     info: TstInfo,
+    algorithm: SignatureAlgorithm,
     signer: Vec<u8>,
     certificates: Vec<Vec<u8>>,
 }
@@ -293,13 +294,19 @@ impl Timestamp {
         let (signer, certificate) = signed.check_signature(certificates)?;
         check_signer(&certificate)?;
         let certificates = signed.certificates().iter().filter(|other| **other != signer).cloned().collect();
-        Ok(Self { info, signer, certificates })
+        Ok(Self { info, algorithm: signed.signature_algorithm(), signer, certificates })
     }
 
     /// What the token says.
     #[must_use]
     pub fn info(&self) -> &TstInfo {
         &self.info
+    }
+
+    /// How it was signed.
+    #[must_use]
+    pub fn algorithm(&self) -> SignatureAlgorithm {
+        self.algorithm
     }
 
     /// The signer's certificate, in DER.

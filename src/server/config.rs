@@ -102,8 +102,8 @@ pub struct ScorecardsConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrustConfig {
-    /// Anchors beside our own.
-    pub anchors_file: PathBuf,
+    /// The trust policy, whose anchors stand beside our own.
+    pub policy: PathBuf,
 }
 
 /// `[witnessing]`.

@@ -16,9 +16,10 @@ mod records;
 mod run;
 mod state;
 mod tlog_routes;
+mod trust;
 mod verify;
 
 pub use problem::Problem;
 pub use run::{Running, run};
-pub(crate) use state::read_anchors;
 pub use state::{AppState, StartOptions, log_key};
+pub(crate) use trust::{read_anchors, read_trust_policy};

@@ -16,7 +16,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::openapi::ApiDocument;
 use super::{AppState, Problem};
-use super::{admin, batches, certificates, events, operations, records, tlog_routes, verify};
+use super::{admin, batches, certificates, events, operations, records, tlog_routes, trust, verify};
 use crate::issuance::publish_events;
 
 /// Bytes of an admin request.
@@ -121,6 +121,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(tlog_routes::checkpoint)
         .service(tlog_routes::tile)
         .service(tlog_routes::policy)
+        .service(trust::published)
         .service(certificates::root)
         .service(certificates::chain)
         .service(certificates::list)

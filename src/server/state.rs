@@ -1,6 +1,5 @@
 //! What the handlers share, and how it is put together from the configuration.
 
-use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,16 +14,16 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::config::{Config, Operator};
+use super::trust::trust_policy;
 use crate::authority::{Authority, KeyProtection, ScryptCost, TokenStore, read_key_file, write_key_file};
 use crate::client::HttpClient;
 use crate::clock::Clock;
-use crate::crypto::{SealingKey, Sha256Digest, Signer, SigningKey, random};
-use crate::evidence::{TrustPolicy, Verifier};
+use crate::crypto::{SealingKey, Signer, SigningKey, random};
+use crate::evidence::Verifier;
 use crate::issuance::{
     Issuance, LogPolicyFile, Standing, WitnessPlan, Witnessing, announce, ask_witnesses, publish_events,
 };
 use crate::ledger::{LedgerOptions, Recovered};
-use crate::pki::{Certificate, TrustAnchors};
 use crate::scorecard::Scorecard;
 use crate::tlog::{LogPolicy, VerifierKey};
 use crate::vcon::VconLimits;
@@ -37,8 +36,6 @@ const WITNESS_TIMEOUT: Duration = Duration::from_secs(10);
 const CLOCK_AHEAD_MAX: TimeDelta = TimeDelta::seconds(60);
 /// Bytes of a scorecard file.
 const SCORECARD_BYTES_MAX: u64 = 1 << 20;
-/// Certificates in a file of anchors.
-const ANCHORS_MAX: usize = 1000;
 
 /// Everything that handlers need.
 pub struct AppState {
@@ -127,7 +124,7 @@ impl AppState {
         });
         if !read_only {
             publish_events(&issuance.authority, &issuance.ledger).await.context("anchoring certificate events")?;
-            let trust = issuance.verifier.policy().digest;
+            let trust = issuance.verifier.policy_digest();
             announce(&issuance.ledger, &authority_dir.join("announced.json"), &issuance.scorecards, trust)
                 .await
                 .context("anchoring scorecards and trust")?;
@@ -278,50 +275,4 @@ fn log_policy(config: &Config, log_key: &VerifierKey) -> anyhow::Result<LogPolic
     }
     let policy = LogPolicy::parse(text.as_bytes()).context("the witnesses make no log policy")?;
     Ok(LogPolicyFile { bytes: text.into_bytes(), policy })
-}
-
-/// What this server itself trusts when it admits records and answers verifications.
-fn trust_policy(config: &Config, authority: &Authority, log_policy: &LogPolicy) -> anyhow::Result<TrustPolicy> {
-    let mut anchors = vec![authority.root().clone()];
-    let mut digested = authority.root().der().to_vec();
-    for anchor in read_anchors(&config.trust.anchors_file)? {
-        digested.extend_from_slice(anchor.der());
-        anchors.push(anchor);
-    }
-    let mut timestamp_anchors = Vec::new();
-    let mut own_timestamp_anchors = HashSet::new();
-    for one in &config.witnessing.timestamp_authority {
-        for anchor in read_anchors(&one.anchors_file)? {
-            digested.extend_from_slice(anchor.der());
-            if one.operator == Operator::Own {
-                own_timestamp_anchors.insert(*anchor.thumbprint());
-            }
-            timestamp_anchors.push(anchor);
-        }
-    }
-    let own = config.witnessing.witness.iter().filter(|witness| witness.operator == Operator::Own);
-    let own_witnesses = own.filter_map(|witness| witness.vkey.parse::<VerifierKey>().ok());
-    Ok(TrustPolicy {
-        name: "this server".into(),
-        digest: Sha256Digest::of(&digested),
-        anchors: TrustAnchors::new(anchors),
-        timestamp_anchors: TrustAnchors::new(timestamp_anchors),
-        log_policy: Some(log_policy.clone()),
-        own_witnesses: own_witnesses.map(|key| key.name().to_owned()).collect(),
-        own_timestamp_anchors,
-        time_from_cosignatures: true,
-        ..TrustPolicy::nobody()
-    })
-}
-
-/// Reads a PEM file of anchors; an empty path is none.
-pub(crate) fn read_anchors(path: &Path) -> anyhow::Result<Vec<Arc<Certificate>>> {
-    if path.as_os_str().is_empty() {
-        return Ok(Vec::new());
-    }
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading anchors in {}", path.display()))?;
-    let anchors = Certificate::from_pem_bundle(&text, ANCHORS_MAX);
-    let anchors = anchors.with_context(|| format!("reading anchors in {}", path.display()))?;
-    anyhow::ensure!(!anchors.is_empty(), "{} holds no certificate", path.display());
-    Ok(anchors.into_iter().map(Arc::new).collect())
 }

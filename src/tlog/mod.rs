@@ -25,7 +25,7 @@ pub mod verifier_key;
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use cosignature::{COSIGNATURE_TIME_MAX, cosign};
 pub use merkle::{HashReader, LeafHash, LeafIndex, NodeHash, ProofError, RightEdge, RootHash, TreeSize};
-pub use policy::{LogPolicy, PolicyError, Witnessing};
+pub use policy::{LogPolicy, PolicyError, WitnessedAt, Witnessing};
 pub use proof::{TlogProof, TlogProofError};
 pub use signed_note::{NoteError, NoteSignature, SignedNote, VerifiedSignature};
 pub use tile::{TileError, TileHashes, TileKind, TilePath, TileReader};

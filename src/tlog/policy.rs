@@ -136,6 +136,7 @@ pub struct LogPolicy {
     groups: Vec<Group>,
     // `None` is the policy's `none`: no cosignature is asked for.
     quorum: Option<Member>,
+    text: Box<[u8]>,
 }
 
 impl LogPolicy {
@@ -155,7 +156,14 @@ impl LogPolicy {
             }
         }
         let Reading { logs, witnesses, groups, quorum, .. } = reading;
-        Ok(Self { logs, witnesses, groups, quorum: quorum.ok_or(PolicyError::NoQuorum)? })
+        let quorum = quorum.ok_or(PolicyError::NoQuorum)?;
+        Ok(Self { logs, witnesses, groups, quorum, text: bytes.into() })
+    }
+
+    /// The policy as it was given. Names in other bytes than UTF-8 are shown with a sign in their place.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.text).into_owned()
     }
 
     /// The logs.

@@ -14,7 +14,6 @@ use super::keys::{read_certificates, read_public_key};
 use super::signatures::{JudgedSignature, judge, of_all};
 use crate::cli::verify::read_crl;
 use crate::clock::{Clock as _, SystemClock};
-use crate::crypto::Sha256Digest;
 use crate::evidence::report::Answer;
 use crate::evidence::{Bundle, Indication, Record, RecordError, TrustPolicy, verify};
 use crate::pki::TrustAnchors;
@@ -75,10 +74,8 @@ impl VerifyCommand {
             anchors.extend(read_anchors(path)?);
         }
         let crls = self.crls.iter().map(|path| read_crl(path)).collect::<anyhow::Result<_>>()?;
-        let digested: Vec<u8> = anchors.iter().flat_map(|anchor| anchor.der()).copied().collect();
         let policy = TrustPolicy {
             name: "the command line".into(),
-            digest: Sha256Digest::of(&digested),
             anchors: TrustAnchors::new(anchors),
             ..TrustPolicy::nobody()
         };

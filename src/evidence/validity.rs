@@ -1,0 +1,138 @@
+//! Rows 10 to 20 of the decision table: validity and revocation, at the time that is proved.
+
+use chrono::{DateTime, Utc};
+
+use super::report::{SubIndication, Verdict};
+use super::revocation::{Lists, Standing};
+use super::verify::{Context, Verifier};
+use crate::clock::format_time;
+use crate::pki::CertificationPath;
+
+impl Verifier {
+    /// Rows 10 to 20: validity and revocation at the trusted time.
+    pub(super) fn judge_time(
+        &self,
+        context: &Context<'_>,
+        path: &CertificationPath,
+        warnings: &mut Vec<String>,
+    ) -> Verdict {
+        use SubIndication as S;
+        let (trusted, lower, now) = (context.time.existed_by, context.time.signed_after, context.now);
+        let time = trusted.unwrap_or(now);
+        let (not_before, not_after) = window(path);
+        // From the anchor down: what an authority says after it was revoked, anybody may have said. An anchor that signs
+        // for itself is revoked by taking it out of the trust policy.
+        let mut authorities: Vec<Standing> = Vec::new();
+        let mut untrusted_from: Option<DateTime<Utc>> = None;
+        let mut leaf = Standing::Good { fresh: true, known_not_revoked: true, next_update: None };
+        let lists = Lists { crls: context.crls, policy: self.policy(), trusted, now };
+        for (depth, pair) in path.certificates().windows(2).enumerate().rev() {
+            let found = lists.standing(&pair[0], &pair[1], untrusted_from);
+            if depth == 0 {
+                leaf = found;
+                break;
+            }
+            if let Standing::Revoked(entry) = &found {
+                untrusted_from = untrusted_from.into_iter().chain([entry.effective_at()]).min();
+            }
+            authorities.push(found);
+        }
+        // 10
+        if time < not_before {
+            let reason =
+                format!("existed at {}, before validity began at {}", format_time(time), format_time(not_before));
+            return Verdict::failed(S::NotYetValid, reason);
+        }
+        // 11
+        if let Some(lower) = lower {
+            if let Standing::Revoked(entry) = &leaf
+                && lower >= entry.effective_at()
+            {
+                let reason = format!("revoked at {} and signed after", format_time(entry.effective_at()));
+                return Verdict::failed(S::Revoked, reason);
+            }
+            if lower > not_after {
+                return Verdict::failed(S::Expired, format!("ended at {} and signed after", format_time(not_after)));
+            }
+        }
+        // 12, 14, 13
+        if let Standing::Revoked(entry) = &leaf {
+            let revoked_at = entry.effective_at();
+            match trusted {
+                Some(trusted) if revoked_at > trusted && trusted <= not_after => {
+                    warnings.push(format!(
+                        "the certificate was revoked later, at {} ({})",
+                        format_time(revoked_at),
+                        entry.reason.name()
+                    ));
+                }
+                _ if leaf.is_hold() => {
+                    return Verdict::indeterminate(S::TryLater, "the certificate is suspended (certificateHold)");
+                }
+                _ => {
+                    let reason = format!("revoked at {} ({})", format_time(revoked_at), entry.reason.name());
+                    return Verdict::indeterminate(S::RevokedNoPoe, reason);
+                }
+            }
+        }
+        // 15
+        for authority in &authorities {
+            if let Standing::Revoked(entry) = authority
+                && trusted.is_none_or(|trusted| entry.effective_at() <= trusted)
+            {
+                let reason = format!("an authority was revoked at {}", format_time(entry.effective_at()));
+                return Verdict::indeterminate(S::RevokedCaNoPoe, reason);
+            }
+        }
+        let all = || std::iter::once(&leaf).chain(&authorities);
+        let unproved = |one: &Standing| matches!(one, Standing::Unknown(_) | Standing::Good { fresh: false, .. });
+        if let Some(revoked_at) = untrusted_from.filter(|_| all().any(unproved)) {
+            let reason =
+                format!("an authority was revoked at {}, and no list from before is at hand", format_time(revoked_at));
+            return Verdict::indeterminate(S::RevokedCaNoPoe, reason);
+        }
+        if now <= not_after {
+            // 16
+            for one in all() {
+                match one {
+                    Standing::Unknown(reason) => {
+                        return Verdict::indeterminate(S::TryLater, format!("revocation is not known: {reason}"));
+                    }
+                    Standing::Good { fresh: false, next_update, .. } => {
+                        let until = next_update.map_or_else(|| "never".to_owned(), format_time);
+                        let reason = format!("the revocation list at hand is too old (its next was due {until})");
+                        return Verdict::indeterminate(S::TryLater, reason);
+                    }
+                    Standing::Good { .. } | Standing::Revoked(_) => {}
+                }
+            }
+            // 20 (and 12)
+            return Verdict::passed("signature, path, revocation and constraints are right");
+        }
+        let known = all().all(|one| match one {
+            Standing::Good { known_not_revoked, .. } => *known_not_revoked,
+            Standing::Revoked(_) => true,
+            Standing::Unknown(_) => false,
+        });
+        let ended = format!("validity ended at {}", format_time(not_after));
+        match trusted {
+            // 17
+            Some(trusted) if trusted <= not_after && known => {
+                warnings.push(format!("{ended}, after the record was proved to exist"));
+                Verdict::passed("existed while the certificate was valid, and it was not revoked by then")
+            }
+            // 18
+            _ if known => Verdict::indeterminate(S::OutOfBoundsNotRevoked, ended),
+            // 19
+            _ => Verdict::indeterminate(S::OutOfBoundsNoPoe, format!("{ended}, and revocation is not known")),
+        }
+    }
+}
+
+/// When every certificate of the path is in its validity.
+fn window(path: &CertificationPath) -> (DateTime<Utc>, DateTime<Utc>) {
+    let certificates = path.certificates();
+    let not_before = certificates.iter().map(|one| one.not_before()).max().expect("a path is not empty");
+    let not_after = certificates.iter().map(|one| one.not_after()).min().expect("a path is not empty");
+    (not_before, not_after)
+}
