@@ -7,6 +7,7 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 
 use super::report::{Answer, Indication, ValidationReport};
+use super::timeline::Timeline;
 
 /// The style sheet of reports, for whoever shows one in a page or allows it by its digest.
 pub const STYLE: &str = include_str!("style.css");
@@ -26,6 +27,14 @@ impl ValidationReport {
     #[must_use]
     pub fn to_html(&self) -> String {
         ReportPage { report: self, style: STYLE }.render().expect("memory takes every byte")
+    }
+}
+
+impl ValidationReport {
+    /// What happened when, to be drawn.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline {
+        Timeline::of(self)
     }
 }
 

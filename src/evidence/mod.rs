@@ -5,6 +5,7 @@
 
 mod archive;
 mod bundle;
+pub mod completeness;
 pub mod entry;
 pub mod html;
 mod judge;
@@ -18,6 +19,7 @@ mod signer;
 mod sunset;
 mod text;
 mod time;
+pub mod timeline;
 mod trust;
 mod trust_file;
 mod validity;

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
+use super::completeness::Completeness;
 use crate::clock::format_time;
 use crate::crypto::Sha256Digest;
 use crate::vcon::Finding;
@@ -207,6 +208,18 @@ pub struct CertificateShown {
     /// End of validity.
     #[serde(serialize_with = "time")]
     pub not_after: DateTime<Utc>,
+    /// That it was revoked, where a list of its issuer says so.
+    pub revocation: Option<RevocationShown>,
+}
+
+/// A revocation, as a report shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RevocationShown {
+    /// When its key was first not to be trusted.
+    #[serde(serialize_with = "time")]
+    pub effective_at: DateTime<Utc>,
+    /// The reason, as RFC 5280 §5.3.1 names it.
+    pub reason: &'static str,
 }
 
 /// One signature.
@@ -361,6 +374,8 @@ pub struct ValidationReport {
     pub times: Times,
     /// The ledger.
     pub ledger: LedgerReport,
+    /// Whether the bundle holds all that is needed, and what is missing.
+    pub completeness: Completeness,
     /// What the rules of the vCon draft say of the payload. Never part of the verdict.
     pub findings: Vec<Finding>,
     /// Name of the trust policy.
@@ -398,13 +413,14 @@ fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::
 }
 
 #[expect(clippy::ref_option, reason = "the signature is serde's")]
-fn optional_time<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn optional_time<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
     time.map(format_time).serialize(serializer)
 }
 
 /// A report of everything that a report can have, for tests of how it is shown.
 #[cfg(test)]
 pub(crate) fn example(subject: &str) -> ValidationReport {
+    use crate::evidence::completeness::{Missing, Piece};
     use crate::vcon::Level;
     let at = |text: &str| crate::clock::parse_time(text).expect("a time");
     let certificate = |subject: &str, seed: &str| CertificateShown {
@@ -412,6 +428,7 @@ pub(crate) fn example(subject: &str) -> ValidationReport {
         thumbprint: Sha256Digest::of(seed.as_bytes()).to_string(),
         not_before: at("2026-01-01T00:00:00Z"),
         not_after: at("2027-04-06T00:00:00Z"),
+        revocation: None,
     };
     let row = |title, answer, code: &str, reason: String, next_step: Option<&str>| Row {
         title,
@@ -496,6 +513,16 @@ pub(crate) fn example(subject: &str) -> ValidationReport {
             entry_time: Some(at("2026-07-01T12:00:01Z")),
             witnesses: vec!["witness.example/w1".into()],
             quorum: Some(false),
+        },
+        completeness: Completeness {
+            complete: false,
+            missing: vec![Missing {
+                what: Piece::RevocationList,
+                of: Some("CN=Example Issuing Authority,O=Example".into()),
+                needed: true,
+                reason: "the list at hand is too old".into(),
+                available_from: Some(at("2026-07-09T00:00:00Z")),
+            }],
         },
         findings: vec![Finding {
             pointer: "/created_at".into(),

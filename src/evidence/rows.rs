@@ -153,7 +153,7 @@ mod tests {
 
     fn shown(subject: &str) -> CertificateShown {
         let (not_before, not_after) = (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH);
-        CertificateShown { subject: subject.into(), thumbprint: String::new(), not_before, not_after }
+        CertificateShown { subject: subject.into(), thumbprint: String::new(), not_before, not_after, revocation: None }
     }
 
     fn signature(layer: usize, signer: Option<&str>, verdict: Verdict) -> SignatureReport {

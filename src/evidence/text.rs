@@ -34,6 +34,11 @@ impl ValidationReport {
             format!("vCon rule {rule} ({level}) {pointer}: {}", printable(&finding.message))
         }));
         lines.push(String::new());
+        if !self.completeness.missing.is_empty() {
+            lines.push("Missing from what was given:".to_owned());
+            lines.extend(self.completeness.missing.iter().map(|one| format!("- {}", printable(&one.to_line()))));
+            lines.push(String::new());
+        }
         lines.push("Not proved:".to_owned());
         lines.extend(self.not_proved.iter().map(|line| format!("- {line}")));
         lines.join("\n") + "\n"

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::report::{SubIndication, Verdict};
-use super::revocation::{Lists, Standing};
+use super::revocation::Standing;
 use super::verify::{Context, Verifier};
 use crate::clock::format_time;
 use crate::pki::CertificationPath;
@@ -25,7 +25,7 @@ impl Verifier {
         let mut authorities: Vec<Standing> = Vec::new();
         let mut untrusted_from: Option<DateTime<Utc>> = None;
         let mut leaf = Standing::Good { fresh: true, known_not_revoked: true, next_update: None };
-        let lists = Lists { crls: context.crls, policy: self.policy(), trusted, now };
+        let lists = self.lists(context);
         for (depth, pair) in path.certificates().windows(2).enumerate().rev() {
             let found = lists.standing(&pair[0], &pair[1], untrusted_from);
             if depth == 0 {

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::completeness::Completeness;
 use super::memo::Memo;
 use super::recordings::recordings;
 use super::report::{
-    Answer, CertificateShown, LedgerReport, NOT_PROVED, RecordingReport, SignatureReport, SubIndication, Times,
-    ValidationReport, Verdict,
+    Answer, CertificateShown, LedgerReport, NOT_PROVED, RecordingReport, RevocationShown, SignatureReport,
+    SubIndication, Times, ValidationReport, Verdict,
 };
-use super::revocation::KnownCrl;
+use super::revocation::{KnownCrl, Lists, Standing};
 use super::rows::{existed_by_row, ledger_row, recording_row, row, sentence, signed_by_row, unaltered_row};
 use super::signer::signer_chain;
 use super::time::{JudgedToken, TimeEvidence};
@@ -49,7 +50,8 @@ pub(super) struct Signer {
     pub(super) outcome: Option<PathOutcome>,
     /// Where there is no path, but would be one at another time: which anchor is not trusted now.
     pub(super) outside_window: Option<String>,
-    topmost_offered: Option<CertificateShown>,
+    /// What else was at hand for a path.
+    pub(super) offered: Vec<Arc<Certificate>>,
 }
 
 /// Verifies `bundle` under `policy`, as of `now`.
@@ -126,13 +128,15 @@ impl Verifier {
         let crls = self.parsed_crls(bundle);
         let recordings = recordings(bundle, record);
         let context = Context { bundle, record, time: &time, crls: &crls, recordings: &recordings, now };
-        let signatures: Vec<SignatureReport> = record
+        let (signatures, signers): (Vec<SignatureReport>, Vec<Option<Arc<Signer>>>) = record
             .layers()
             .iter()
             .enumerate()
             .flat_map(|(layer, jws)| jws.signatures().iter().enumerate().map(move |at| (layer, jws, at)))
             .map(|(layer, jws, (position, signature))| self.signature(&context, layer, position, jws, signature))
-            .collect();
+            .unzip();
+        let signers: Vec<_> = signers.iter().map(Option::as_deref).collect();
+        let completeness = Completeness::of(bundle, &time, &signers, &self.lists(&context));
         // Every signature counts: the worst verdict is the record's.
         let verdict = signatures.iter().map(|signature| &signature.verdict).max_by_key(|verdict| verdict.indication);
         let verdict = verdict.expect("a record has a signature").clone();
@@ -157,6 +161,7 @@ impl Verifier {
             timestamps: time.timestamps,
             times,
             ledger: time.ledger,
+            completeness,
             findings: validate(record.vcon()),
             trust_policy: self.policy.name.clone(),
             trust_policy_digest: self.policy_digest,
@@ -188,6 +193,7 @@ impl Verifier {
             timestamps: Vec::new(),
             times: Times::default(),
             ledger: LedgerReport::unavailable("there is no record"),
+            completeness: Completeness::default(),
             findings: Vec::new(),
             trust_policy: self.policy.name.clone(),
             trust_policy_digest: self.policy_digest,
@@ -203,7 +209,7 @@ impl Verifier {
         position: usize,
         jws: &Jws,
         signature: &JwsSignature,
-    ) -> SignatureReport {
+    ) -> (SignatureReport, Option<Arc<Signer>>) {
         let header = signature.header();
         // What an x5u points to, nobody here fetches: a caller puts it among the bundle's certificates.
         let chain = signer_chain(jws, signature, &context.bundle.certificates);
@@ -220,17 +226,28 @@ impl Verifier {
         let leaf = signer.as_ref().and_then(|signer| signer.leaf.as_ref().ok());
         let outcome = signer.as_ref().and_then(|signer| signer.outcome.as_ref());
         let path = outcome.and_then(PathOutcome::path);
-        SignatureReport {
+        let lists = self.lists(context);
+        let shown_path = path.map_or_else(Vec::new, |path| {
+            let certificates = path.certificates();
+            let issuers = certificates[1..].iter().map(Some).chain([None]);
+            certificates.iter().zip(issuers).map(|(one, issuer)| shown_under(one, issuer, &lists)).collect()
+        });
+        let report = SignatureReport {
             layer,
             position,
             algorithm: header.algorithm.clone(),
             verdict,
             claimed_time: header.issued_at.and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
-            signer: leaf.map(|leaf| shown(leaf)),
-            path: path.map(|path| path.certificates().iter().map(|one| shown(one)).collect()).unwrap_or_default(),
+            signer: shown_path.first().cloned().or_else(|| leaf.map(|leaf| shown(leaf))),
+            path: shown_path,
             offered_anchor: if path.is_none() { offered_anchor(context.bundle, signer.as_deref()) } else { None },
             warnings,
-        }
+        };
+        (report, signer)
+    }
+
+    pub(super) fn lists<'a>(&'a self, context: &Context<'a>) -> Lists<'a> {
+        Lists { crls: context.crls, policy: &self.policy, trusted: context.time.existed_by, now: context.now }
     }
 
     fn signer(&self, bundle: &Bundle, chain: &[Vec<u8>], time: DateTime<Utc>) -> Arc<Signer> {
@@ -256,8 +273,6 @@ impl Verifier {
             }
         }
         offered.truncate(10);
-        let topmost_offered = offered.iter().find(|one| one.is_self_issued()).or(offered.last());
-        let topmost_offered = topmost_offered.map(|one| shown(one));
         let profile = self.policy.signer_profile();
         let path_to = |anchors: &TrustAnchors| {
             leaf.as_ref().ok().map(|leaf| find_path(leaf, &offered, anchors, &profile, &mut Budget::default()))
@@ -267,7 +282,7 @@ impl Verifier {
             Some(PathOutcome::NoPath(_)) => outside_window(path_to(&self.policy.anchors), &self.policy.anchors),
             _ => None,
         };
-        Signer { leaf, outcome, outside_window, topmost_offered }
+        Signer { leaf, outcome, outside_window, offered }
     }
 
     fn parsed_crls(&self, bundle: &Bundle) -> Vec<Arc<Option<KnownCrl>>> {
@@ -293,7 +308,11 @@ pub(super) fn outside_window(outcome: Option<PathOutcome>, anchors: &TrustAnchor
 /// Who would have to be trusted: the anchor that the bundle offers, else the topmost certificate of the chain.
 fn offered_anchor(bundle: &Bundle, signer: Option<&Signer>) -> Option<CertificateShown> {
     let offered = bundle.offered_anchors.first().and_then(|der| Certificate::from_der(der).ok());
-    offered.map(|anchor| shown(&anchor)).or_else(|| signer?.topmost_offered.clone())
+    let topmost = |signer: &Signer| {
+        let offered = &signer.offered;
+        offered.iter().find(|one| one.is_self_issued()).or(offered.last()).map(|one| shown(one))
+    };
+    offered.map(|anchor| shown(&anchor)).or_else(|| signer.and_then(topmost))
 }
 
 /// What every signature of a record is judged with.
@@ -312,5 +331,17 @@ fn shown(certificate: &Certificate) -> CertificateShown {
         thumbprint: certificate.thumbprint_url(),
         not_before: certificate.not_before(),
         not_after: certificate.not_after(),
+        revocation: None,
     }
+}
+
+/// A certificate of a path, and that its issuer has revoked it, where it has.
+fn shown_under(certificate: &Certificate, issuer: Option<&Arc<Certificate>>, lists: &Lists<'_>) -> CertificateShown {
+    let revocation = issuer.and_then(|issuer| match lists.standing(certificate, issuer, None) {
+        Standing::Revoked(entry) => {
+            Some(RevocationShown { effective_at: entry.effective_at(), reason: entry.reason.name() })
+        }
+        Standing::Good { .. } | Standing::Unknown(_) => None,
+    });
+    CertificateShown { revocation, ..shown(certificate) }
 }

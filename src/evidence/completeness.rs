@@ -1,0 +1,184 @@
+//! Whether a bundle holds all that a verifier will ever need, and what is missing.
+//!
+//! A bundle is provisional until it holds, for each certificate of the path, a revocation list that was made at or after
+//! the trusted time; then it is complete, and verifies offline for as long as its algorithms hold.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::Bundle;
+use super::report::{LedgerReport, optional_time};
+use super::revocation::{Lists, Standing};
+use super::time::TimeEvidence;
+use super::verify::Signer;
+use crate::clock::format_time;
+use crate::pki::{Certificate, CertificationPath, PathOutcome};
+
+/// A kind of thing that a bundle holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Piece {
+    /// `entry.json`.
+    LedgerEntry,
+    /// `record.tlog-proof`.
+    LedgerProof,
+    /// Signatures of witnesses in the proof's checkpoint.
+    Cosignatures,
+    /// `checkpoint.tsr` or `record.tsr`.
+    Timestamp,
+    /// In `certificates.pem`.
+    Certificate,
+    /// In `crls/`.
+    RevocationList,
+    /// `anchors.pem`: offered, never trusted, and not needed by whoever has anchors.
+    OfferedAnchor,
+    /// `ledger.tlog-policy`: offered, never trusted, and not needed by whoever has a log policy.
+    OfferedLogPolicy,
+}
+
+impl Piece {
+    /// For people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LedgerEntry => "the ledger entry",
+            Self::LedgerProof => "the ledger's proof",
+            Self::Cosignatures => "cosignatures",
+            Self::Timestamp => "a timestamp",
+            Self::Certificate => "a certificate",
+            Self::RevocationList => "a revocation list",
+            Self::OfferedAnchor => "the offered anchor",
+            Self::OfferedLogPolicy => "the offered log policy",
+        }
+    }
+}
+
+/// Something that is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// What.
+    pub what: Piece,
+    /// Whose, where there may be several.
+    pub of: Option<String>,
+    /// Whether a verifier who has a trust policy needs it.
+    pub needed: bool,
+    /// What was seen.
+    pub reason: String,
+    /// From when it can be had, where that is known.
+    #[serde(serialize_with = "optional_time")]
+    pub available_from: Option<DateTime<Utc>>,
+}
+
+/// Whether a bundle is complete.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Completeness {
+    /// Nothing that is needed is missing.
+    pub complete: bool,
+    /// What is missing, each piece once.
+    pub missing: Vec<Missing>,
+}
+
+impl Completeness {
+    /// Of what a bundle holds, as the verifier found it.
+    pub(super) fn of(bundle: &Bundle, time: &TimeEvidence, signers: &[Option<&Signer>], lists: &Lists<'_>) -> Self {
+        let mut found = Self::default();
+        found.ledger(bundle, &time.ledger);
+        if time.timestamps.is_empty() {
+            found.add(Piece::Timestamp, None, "nothing in the bundle states a time");
+        }
+        for signer in signers {
+            match signer {
+                None => found.add(Piece::Certificate, None, "no certificate of a signer is at hand"),
+                Some(signer) => match &signer.outcome {
+                    Some(PathOutcome::Valid(path) | PathOutcome::Broken { path, .. }) => found.lists(path, lists),
+                    Some(PathOutcome::NoPath(_)) => found.chain(signer),
+                    None => {}
+                },
+            }
+        }
+        if bundle.offered_anchors.is_empty() {
+            found.offer(Piece::OfferedAnchor);
+        }
+        if bundle.offered_log_policy.is_none() {
+            found.offer(Piece::OfferedLogPolicy);
+        }
+        found.complete = found.missing.iter().all(|missing| !missing.needed);
+        found
+    }
+
+    fn add(&mut self, what: Piece, of: Option<String>, reason: impl Into<String>) {
+        self.push(Missing { what, of, needed: true, reason: reason.into(), available_from: None });
+    }
+
+    fn offer(&mut self, what: Piece) {
+        let reason = "whoever has none of their own would have to get one another way".to_owned();
+        self.push(Missing { what, of: None, needed: false, reason, available_from: None });
+    }
+
+    /// Several signatures may lack the same.
+    fn push(&mut self, missing: Missing) {
+        if !self.missing.contains(&missing) {
+            self.missing.push(missing);
+        }
+    }
+
+    fn ledger(&mut self, bundle: &Bundle, ledger: &LedgerReport) {
+        if bundle.entry.is_none() {
+            self.add(Piece::LedgerEntry, None, "the bundle has no entry.json");
+        }
+        if bundle.proof.is_none() {
+            self.add(Piece::LedgerProof, None, "the bundle has no record.tlog-proof");
+        }
+        if ledger.quorum == Some(false) {
+            self.add(Piece::Cosignatures, ledger.origin.clone(), "not yet cosigned by enough witnesses");
+        }
+    }
+
+    /// The topmost certificate at hand was issued by one that is not.
+    fn chain(&mut self, signer: &Signer) {
+        let mut issuer = signer.leaf.as_ref().ok().map(|leaf| &**leaf);
+        let by_name = |name| signer.offered.iter().map(|one| &**one).find(|one: &&Certificate| one.subject() == name);
+        // As often as there are certificates: two that name each other go round for ever.
+        for _ in 0..=signer.offered.len() {
+            let Some(certificate) = issuer else { return };
+            // At a root the bundle has the whole chain: what is missing is the trust in it.
+            if certificate.is_self_issued() {
+                return;
+            }
+            issuer = by_name(certificate.issuer());
+            if issuer.is_none() {
+                let reason = "no certificate at hand, and no anchor, issued the one below it";
+                self.add(Piece::Certificate, Some(certificate.issuer().to_string()), reason);
+            }
+        }
+    }
+
+    fn lists(&mut self, path: &CertificationPath, lists: &Lists<'_>) {
+        for pair in path.certificates().windows(2) {
+            let (reason, available_from) = match lists.standing(&pair[0], &pair[1], None) {
+                Standing::Unknown(reason) => (reason, None),
+                Standing::Good { fresh: false, next_update, .. } => {
+                    ("the list at hand is too old".to_owned(), next_update)
+                }
+                Standing::Good { known_not_revoked: false, next_update, .. } if lists.trusted.is_some() => {
+                    let time = lists.trusted.map(format_time).unwrap_or_default();
+                    (format!("the list at hand was made before the trusted time, {time}"), next_update)
+                }
+                Standing::Good { .. } | Standing::Revoked(_) => continue,
+            };
+            let of = Some(pair[1].subject().to_string());
+            self.push(Missing { what: Piece::RevocationList, of, needed: true, reason, available_from });
+        }
+    }
+}
+
+impl Missing {
+    /// In one line.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        let of = self.of.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();
+        let from = self.available_from.map(|time| format!("; the next is due at {}", format_time(time)));
+        let needed = if self.needed { "" } else { " (not needed to verify)" };
+        format!("{}{of}{needed}: {}{}", self.what.name(), self.reason, from.unwrap_or_default())
+    }
+}
