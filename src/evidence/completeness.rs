@@ -9,8 +9,7 @@ use serde::Serialize;
 use super::Bundle;
 use super::report::{LedgerReport, optional_time};
 use super::revocation::{Lists, Standing};
-use super::time::TimeEvidence;
-use super::verify::Signer;
+use super::verify::{Context, Signer, Verifier};
 use crate::clock::format_time;
 use crate::pki::{Certificate, CertificationPath, PathOutcome};
 
@@ -80,7 +79,8 @@ pub struct Completeness {
 
 impl Completeness {
     /// Of what a bundle holds, as the verifier found it.
-    pub(super) fn of(bundle: &Bundle, time: &TimeEvidence, signers: &[Option<&Signer>], lists: &Lists<'_>) -> Self {
+    pub(super) fn of(verifier: &Verifier, context: &Context<'_>, signers: &[Option<&Signer>]) -> Self {
+        let (bundle, time) = (context.bundle, context.time);
         let mut found = Self::default();
         found.ledger(bundle, &time.ledger);
         if time.timestamps.is_empty() {
@@ -90,7 +90,9 @@ impl Completeness {
             match signer {
                 None => found.add(Piece::Certificate, None, "no certificate of a signer is at hand"),
                 Some(signer) => match &signer.outcome {
-                    Some(PathOutcome::Valid(path) | PathOutcome::Broken { path, .. }) => found.lists(path, lists),
+                    Some(PathOutcome::Valid(path) | PathOutcome::Broken { path, .. }) => {
+                        found.lists(path, &verifier.lists(context, path));
+                    }
                     Some(PathOutcome::NoPath(_)) => found.chain(signer),
                     None => {}
                 },

@@ -59,10 +59,15 @@ impl Verifier {
             }
             Err(error) => return Verdict::failed(S::SigCryptoFailure, error.to_string()),
         }
-        // 4, 5
+        // 4
         if let Some(wrong) = context.recordings.iter().find(|recording| recording.answer == Answer::No) {
             return Verdict::failed(S::HashFailure, wrong.reason.clone());
         }
+        // T2, after what is altered whenever it was, and before all that asks when.
+        if let Some(disorder) = &context.time.disorder {
+            return Verdict::indeterminate(S::TimestampOrderFailure, disorder.clone());
+        }
+        // 5
         if self.policy().recordings_required
             && let Some(missing) = context.recordings.iter().find(|recording| recording.answer != Answer::Yes)
         {

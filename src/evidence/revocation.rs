@@ -61,6 +61,8 @@ pub(super) struct Lists<'a> {
     /// period before it, so that a verdict does not decay when lists run out.
     pub(super) trusted: Option<DateTime<Utc>>,
     pub(super) now: DateTime<Utc>,
+    /// When the first certificate of the path ends: what comes after is no matter for a signature within.
+    pub(super) path_ends: DateTime<Utc>,
 }
 
 impl Lists<'_> {
@@ -96,10 +98,10 @@ impl Lists<'_> {
             (Some((list, entry)), Some(silent))
                 if entry.reason == RevocationReason::CertificateHold && order(silent) > order(list) =>
             {
-                self.good(silent, certificate)
+                self.good(silent)
             }
             (Some((_, entry)), _) => Standing::Revoked(entry),
-            (None, Some(silent)) => self.good(silent, certificate),
+            (None, Some(silent)) => self.good(silent),
             (None, None) => Standing::Unknown(reason),
         }
     }
@@ -140,14 +142,13 @@ impl Lists<'_> {
         }
     }
 
-    fn good(&self, crl: &Crl, certificate: &Certificate) -> Standing {
+    fn good(&self, crl: &Crl) -> Standing {
         let fresh = match (self.trusted, crl.next_update()) {
             (_, None) => false,
             (Some(trusted), Some(next)) => crl.this_update() >= trusted - (next - crl.this_update()),
             (None, Some(next)) => self.now <= next,
         };
-        // Nobody revokes what has ended: then the end is what has to be known of.
-        let since = self.trusted.unwrap_or(self.now).min(certificate.not_after());
+        let since = self.trusted.unwrap_or(self.now).min(self.path_ends);
         Standing::Good { fresh, known_not_revoked: crl.this_update() >= since, next_update: crl.next_update() }
     }
 }

@@ -9,6 +9,7 @@ use super::report::{LedgerReport, LedgerStatus, TimestampReport};
 use super::sunset::Strength;
 use super::verify::{Verifier, outside_window};
 use super::{Bundle, Entry, Record};
+use crate::clock::format_time;
 use crate::crypto::sha256;
 use crate::pki::timestamp::Timestamp;
 use crate::pki::{Budget, Certificate, PathOutcome, PathProfile, find_path};
@@ -30,6 +31,8 @@ pub(super) struct TimeEvidence {
     /// The earliest that counts for every byte of the record, its unprotected header too.
     pub(super) bytes_existed_by: Option<DateTime<Utc>>,
     pub(super) signed_after: Option<DateTime<Utc>>,
+    /// How the times contradict each other, where they do.
+    pub(super) disorder: Option<String>,
 }
 
 /// A timestamp, and the time by which what it is over was there for certain.
@@ -59,7 +62,7 @@ pub(super) struct JudgedToken {
 
 impl Verifier {
     pub(super) fn time_evidence(&self, bundle: &Bundle, record: &Record, now: DateTime<Utc>) -> TimeEvidence {
-        let (ledger, proof, witnessing) = self.ledger(bundle, record);
+        let (mut ledger, proof, witnessing) = self.ledger(bundle, record);
         let mut stamps = self.tokens_over("record", &bundle.record_tokens, &bundle.record, true, now);
         let bytes_existed_by = stamps.iter().filter_map(Stamp::bound).min();
         if let Some(proof) = &proof {
@@ -70,15 +73,52 @@ impl Verifier {
         }
         if let Some(witnessing) = &witnessing {
             let included = ledger.status == LedgerStatus::Included;
-            stamps.extend(witnessing.cosignatures().iter().map(|one| self.cosignature(one, included)));
+            stamps.extend(witnessing.cosignatures().iter().map(|one| self.cosignature(one, included, now)));
         }
+        let signed_after = self.lower_bound(record.vcon());
+        let existed_by = stamps.iter().filter_map(Stamp::bound).min();
+        let checkpoint_by = stamps.iter().filter(|one| one.report.over != "record").filter_map(Stamp::bound).min();
+        self.hold_ledger_to_its_time(&mut ledger, signed_after, checkpoint_by);
         TimeEvidence {
-            existed_by: stamps.iter().filter_map(Stamp::bound).min(),
+            disorder: self.disorder(signed_after, existed_by.unwrap_or(now)),
+            existed_by,
             bytes_existed_by,
             timestamps: stamps.into_iter().map(|stamp| stamp.report).collect(),
             ledger,
-            signed_after: self.lower_bound(record.vcon()),
+            signed_after,
         }
+    }
+
+    /// Row T2: what a record holds was there before the record was.
+    fn disorder(&self, signed_after: Option<DateTime<Utc>>, existed_by: DateTime<Utc>) -> Option<String> {
+        let after = signed_after.filter(|after| *after > existed_by + self.policy().clock_skew_max)?;
+        let (after, by) = (format_time(after), format_time(existed_by));
+        Some(format!("it was there by {by}, but holds a checkpoint that was not witnessed before {after}"))
+    }
+
+    /// The time of an entry is the ledger's own word: where trusted times contradict it, the ledger did not keep time.
+    fn hold_ledger_to_its_time(
+        &self,
+        ledger: &mut LedgerReport,
+        signed_after: Option<DateTime<Utc>>,
+        checkpoint_by: Option<DateTime<Utc>>,
+    ) {
+        let skew = self.policy().clock_skew_max;
+        let Some(entry) = ledger.entry_time.filter(|_| ledger.status == LedgerStatus::Included) else { return };
+        let early = signed_after.filter(|after| *after > entry + skew);
+        let late = checkpoint_by.filter(|by| entry > *by + skew);
+        let (word, other) = match (early, late) {
+            (Some(after), _) => ("what is inside the record was not witnessed before", after),
+            (None, Some(by)) => ("a checkpoint over it was there by", by),
+            (None, None) => return,
+        };
+        ledger.status = LedgerStatus::Inconsistent;
+        ledger.reason = format!("the entry says {}, but {word} {}", format_time(entry), format_time(other));
+    }
+
+    /// What is stated of later than the verification proves nothing of what was before it.
+    fn is_to_come(&self, time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        time > now + self.policy().clock_skew_max
     }
 
     /// The tokens of one kind; `about_record` says whether what they are over is proved to hold the record.
@@ -96,6 +136,10 @@ impl Verifier {
                 judged.counts = false;
                 "right, but the record is not proved to be under this checkpoint".clone_into(&mut judged.reason);
             }
+            if judged.counts && judged.time.is_some_and(|time| self.is_to_come(time, now)) {
+                judged.counts = false;
+                "right, but of later than this verification".clone_into(&mut judged.reason);
+            }
             if let Some(ended) = ended(self.policy(), &judged.strengths, now).filter(|_| judged.counts) {
                 judged.counts = false;
                 judged.reason = format!("nothing proves that the token itself is from before: {ended}");
@@ -106,15 +150,18 @@ impl Verifier {
         tokens.iter().take(TOKENS_MAX).map(judge).collect()
     }
 
-    fn cosignature(&self, cosignature: &WitnessedAt, included: bool) -> Stamp {
+    fn cosignature(&self, cosignature: &WitnessedAt, included: bool, now: DateTime<Utc>) -> Stamp {
         let authority = cosignature.witness.key().name().to_owned();
         let own = self.policy().own_witnesses.contains(&authority);
         let time = i64::try_from(cosignature.time).ok().and_then(|time| DateTime::from_timestamp(time, 0));
-        let counts = included && self.policy().time_from_cosignatures && !own;
+        let to_come = time.is_none_or(|time| self.is_to_come(time, now));
+        let counts = included && self.policy().time_from_cosignatures && !own && !to_come;
         let reason = if own {
             "a witness of the log's own operator: shown, not counted"
         } else if counts {
             "a cosignature of a trusted witness"
+        } else if to_come {
+            "right, but of later than this verification"
         } else {
             "the trust policy takes no time from cosignatures"
         };

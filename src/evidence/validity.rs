@@ -1,6 +1,6 @@
 //! Rows 10 to 20 of the decision table: validity and revocation, at the time that is proved.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Timelike as _, Utc};
 
 use super::report::{SubIndication, Verdict};
 use super::revocation::Standing;
@@ -20,12 +20,14 @@ impl Verifier {
         let (trusted, lower, now) = (context.time.existed_by, context.time.signed_after, context.now);
         let time = trusted.unwrap_or(now);
         let (not_before, not_after) = window(path);
+        // RFC 5280 §4.1.2.5: validity is counted in seconds, and the last one belongs to it.
+        let in_time = |time: DateTime<Utc>| time.with_nanosecond(0).unwrap_or(time) <= not_after;
         // From the anchor down: what an authority says after it was revoked, anybody may have said. An anchor that signs
         // for itself is revoked by taking it out of the trust policy.
         let mut authorities: Vec<Standing> = Vec::new();
         let mut untrusted_from: Option<DateTime<Utc>> = None;
         let mut leaf = Standing::Good { fresh: true, known_not_revoked: true, next_update: None };
-        let lists = self.lists(context);
+        let lists = self.lists(context, path);
         for (depth, pair) in path.certificates().windows(2).enumerate().rev() {
             let found = lists.standing(&pair[0], &pair[1], untrusted_from);
             if depth == 0 {
@@ -47,11 +49,12 @@ impl Verifier {
         if let Some(lower) = lower {
             if let Standing::Revoked(entry) = &leaf
                 && lower >= entry.effective_at()
+                && !leaf.is_hold()
             {
                 let reason = format!("revoked at {} and signed after", format_time(entry.effective_at()));
                 return Verdict::failed(S::Revoked, reason);
             }
-            if lower > not_after {
+            if !in_time(lower) {
                 return Verdict::failed(S::Expired, format!("ended at {} and signed after", format_time(not_after)));
             }
         }
@@ -59,7 +62,7 @@ impl Verifier {
         if let Standing::Revoked(entry) = &leaf {
             let revoked_at = entry.effective_at();
             match trusted {
-                Some(trusted) if revoked_at > trusted && trusted <= not_after => {
+                Some(trusted) if revoked_at > trusted && in_time(trusted) => {
                     warnings.push(format!(
                         "the certificate was revoked later, at {} ({})",
                         format_time(revoked_at),
@@ -80,8 +83,21 @@ impl Verifier {
             if let Standing::Revoked(entry) = authority
                 && trusted.is_none_or(|trusted| entry.effective_at() <= trusted)
             {
+                if authority.is_hold() {
+                    return Verdict::indeterminate(S::TryLater, "an authority is suspended (certificateHold)");
+                }
                 let reason = format!("an authority was revoked at {}", format_time(entry.effective_at()));
                 return Verdict::indeterminate(S::RevokedCaNoPoe, reason);
+            }
+        }
+        for authority in &authorities {
+            if let Standing::Revoked(entry) = authority
+                && entry.is_compromise()
+            {
+                warnings.push(format!(
+                    "an authority's key was in other hands from {}: who has it can also date a revocation list back",
+                    format_time(entry.effective_at())
+                ));
             }
         }
         let all = || std::iter::once(&leaf).chain(&authorities);
@@ -91,7 +107,7 @@ impl Verifier {
                 format!("an authority was revoked at {}, and no list from before is at hand", format_time(revoked_at));
             return Verdict::indeterminate(S::RevokedCaNoPoe, reason);
         }
-        if now <= not_after {
+        if in_time(now) {
             // 16
             for one in all() {
                 match one {
@@ -117,7 +133,7 @@ impl Verifier {
         let ended = format!("validity ended at {}", format_time(not_after));
         match trusted {
             // 17
-            Some(trusted) if trusted <= not_after && known => {
+            Some(trusted) if in_time(trusted) && known => {
                 warnings.push(format!("{ended}, after the record was proved to exist"));
                 Verdict::passed("existed while the certificate was valid, and it was not revoked by then")
             }
@@ -130,7 +146,7 @@ impl Verifier {
 }
 
 /// When every certificate of the path is in its validity.
-fn window(path: &CertificationPath) -> (DateTime<Utc>, DateTime<Utc>) {
+pub(super) fn window(path: &CertificationPath) -> (DateTime<Utc>, DateTime<Utc>) {
     let certificates = path.certificates();
     let not_before = certificates.iter().map(|one| one.not_before()).max().expect("a path is not empty");
     let not_after = certificates.iter().map(|one| one.not_after()).min().expect("a path is not empty");

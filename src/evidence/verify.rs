@@ -18,11 +18,12 @@ use super::revocation::{KnownCrl, Lists, Standing};
 use super::rows::{existed_by_row, ledger_row, recording_row, row, sentence, signed_by_row, unaltered_row};
 use super::signer::signer_chain;
 use super::time::{JudgedToken, TimeEvidence};
+use super::validity::window;
 use super::{Bundle, Record, RecordError, TrustPolicy};
 use crate::clock::format_time;
 use crate::crypto::{Sha256, Sha256Digest, SignatureError, sha256};
 use crate::jose::{Jws, JwsSignature};
-use crate::pki::{Budget, Certificate, CertificateError, PathOutcome, TrustAnchors, find_path};
+use crate::pki::{Budget, Certificate, CertificateError, CertificationPath, PathOutcome, TrustAnchors, find_path};
 use crate::tlog::Witnessing;
 use crate::vcon::{VconLimits, validate};
 
@@ -136,7 +137,7 @@ impl Verifier {
             .map(|(layer, jws, (position, signature))| self.signature(&context, layer, position, jws, signature))
             .unzip();
         let signers: Vec<_> = signers.iter().map(Option::as_deref).collect();
-        let completeness = Completeness::of(bundle, &time, &signers, &self.lists(&context));
+        let completeness = Completeness::of(self, &context, &signers);
         // Every signature counts: the worst verdict is the record's.
         let verdict = signatures.iter().map(|signature| &signature.verdict).max_by_key(|verdict| verdict.indication);
         let verdict = verdict.expect("a record has a signature").clone();
@@ -226,8 +227,8 @@ impl Verifier {
         let leaf = signer.as_ref().and_then(|signer| signer.leaf.as_ref().ok());
         let outcome = signer.as_ref().and_then(|signer| signer.outcome.as_ref());
         let path = outcome.and_then(PathOutcome::path);
-        let lists = self.lists(context);
         let shown_path = path.map_or_else(Vec::new, |path| {
+            let lists = self.lists(context, path);
             let certificates = path.certificates();
             let issuers = certificates[1..].iter().map(Some).chain([None]);
             certificates.iter().zip(issuers).map(|(one, issuer)| shown_under(one, issuer, &lists)).collect()
@@ -246,8 +247,15 @@ impl Verifier {
         (report, signer)
     }
 
-    pub(super) fn lists<'a>(&'a self, context: &Context<'a>) -> Lists<'a> {
-        Lists { crls: context.crls, policy: &self.policy, trusted: context.time.existed_by, now: context.now }
+    /// What is known of revocations along a path.
+    pub(super) fn lists<'a>(&'a self, context: &Context<'a>, path: &CertificationPath) -> Lists<'a> {
+        Lists {
+            crls: context.crls,
+            policy: &self.policy,
+            trusted: context.time.existed_by,
+            now: context.now,
+            path_ends: window(path).1,
+        }
     }
 
     fn signer(&self, bundle: &Bundle, chain: &[Vec<u8>], time: DateTime<Utc>) -> Arc<Signer> {
@@ -317,7 +325,7 @@ fn offered_anchor(bundle: &Bundle, signer: Option<&Signer>) -> Option<Certificat
 
 /// What every signature of a record is judged with.
 pub(super) struct Context<'a> {
-    bundle: &'a Bundle,
+    pub(super) bundle: &'a Bundle,
     pub(super) record: &'a Record,
     pub(super) time: &'a TimeEvidence,
     pub(super) crls: &'a [Arc<Option<KnownCrl>>],

@@ -140,15 +140,20 @@ pub struct RevokedEntry {
 }
 
 impl RevokedEntry {
+    /// Whether the key is in other hands.
+    #[must_use]
+    pub fn is_compromise(&self) -> bool {
+        matches!(
+            self.reason,
+            RevocationReason::KeyCompromise | RevocationReason::CaCompromise | RevocationReason::AaCompromise
+        )
+    }
+
     /// From when on the certificate is not to be trusted: for a compromised key the earlier of the two dates.
     #[must_use]
     pub fn effective_at(&self) -> DateTime<Utc> {
-        let compromised = matches!(
-            self.reason,
-            RevocationReason::KeyCompromise | RevocationReason::CaCompromise | RevocationReason::AaCompromise
-        );
         match self.invalidity_date {
-            Some(date) if compromised => date.min(self.revoked_at),
+            Some(date) if self.is_compromise() => date.min(self.revoked_at),
             _ => self.revoked_at,
         }
     }
