@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::progress;
 use crate::clock::{Clock as _, SystemClock, parse_time};
-use crate::evidence::{Bundle, BundleFiles, Indication, SuppliedRecording, TrustPolicy, verify};
+use crate::evidence::{Bundle, BundleFiles, Depth, Indication, SuppliedRecording, TrustPolicy, verify};
 use crate::server::{read_anchors, read_trust_policy};
 use crate::tlog::LogPolicy;
 use crate::vcon::VconLimits;
@@ -47,6 +47,22 @@ pub struct VerifyCommand {
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
+    /// How much of the report is printed as JSON.
+    #[arg(long, value_name = "DEPTH", value_enum, default_value = "detailed", requires = "json")]
+    depth: DepthName,
+    /// Write the report as a page to this file: whole in itself, one sheet when it is printed.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum DepthName {
+    /// Verdict, five rows, times.
+    Simple,
+    /// Everything that was judged.
+    Detailed,
+    /// And what it was judged from, taken apart.
+    Diagnostic,
 }
 
 impl VerifyCommand {
@@ -66,8 +82,20 @@ impl VerifyCommand {
             Some(time) => parse_time(time).with_context(|| format!("--at {time} is not an RFC 3339 time"))?,
             None => SystemClock::default().now(),
         };
-        let report = verify(&bundle, &self.trust_policy()?, now);
-        let text = if self.json { format!("{}\n", report.to_json()) } else { report.to_text() };
+        let policy = self.trust_policy()?;
+        let report = verify(&bundle, &policy, now);
+        if let Some(path) = &self.html {
+            std::fs::write(path, report.to_html()).with_context(|| format!("writing {}", path.display()))?;
+        }
+        let depth = match self.depth {
+            DepthName::Simple => Depth::Simple,
+            DepthName::Detailed => Depth::Detailed,
+            DepthName::Diagnostic => Depth::Diagnostic,
+        };
+        let text = match self.json {
+            true => format!("{}\n", report.to_json_at(depth, &bundle, &policy)),
+            false => report.to_text(),
+        };
         std::io::stdout().write_all(text.as_bytes())?;
         Ok(ExitCode::from(match report.verdict.indication {
             Indication::Passed => 0,

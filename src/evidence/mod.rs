@@ -6,6 +6,8 @@
 mod archive;
 mod bundle;
 pub mod completeness;
+mod depth;
+pub mod diagnostic;
 pub mod entry;
 pub mod html;
 mod judge;
@@ -16,6 +18,7 @@ pub mod report;
 mod revocation;
 mod rows;
 mod signer;
+mod sub_indication;
 mod sunset;
 mod text;
 mod time;
@@ -27,6 +30,7 @@ mod verify;
 
 pub use archive::{ArchiveError, BundleFiles};
 pub use bundle::{Bundle, SuppliedRecording};
+pub use depth::Depth;
 pub use entry::{Entry, EntryDraft, EntryError, Event};
 pub use record::{Record, RecordError, record_digest};
 pub use report::{Indication, SubIndication, ValidationReport};

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
 use super::completeness::Completeness;
+pub use super::sub_indication::SubIndication;
 use crate::clock::format_time;
 use crate::crypto::Sha256Digest;
 use crate::vcon::Finding;
@@ -31,80 +32,6 @@ impl Indication {
             Self::Indeterminate => "INDETERMINATE",
             Self::Failed => "TOTAL-FAILED",
         }
-    }
-}
-
-macro_rules! sub_indications {
-    ($($(#[$doc:meta])* $variant:ident, $name:literal, $next:literal;)*) => {
-        /// Why it is not passed (EN 319 102-1 §5.1.3).
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum SubIndication {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl SubIndication {
-            /// Every one.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// As the standard writes it.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name),* }
-            }
-
-            /// What whoever reads the report can do about it.
-            #[must_use]
-            pub fn next_step(self) -> &'static str {
-                match self { $(Self::$variant => $next),* }
-            }
-        }
-    };
-}
-
-sub_indications! {
-    /// The bytes are not a record that can be judged.
-    FormatFailure, "FORMAT_FAILURE", "Ask whoever gave you the record for the bytes as they were issued.";
-    /// There is no certificate to verify with.
-    NoSigningCertificateFound, "NO_SIGNING_CERTIFICATE_FOUND", "Ask the issuer for the signing certificate.";
-    /// The signature is wrong.
-    SigCryptoFailure, "SIG_CRYPTO_FAILURE", "Treat the record as altered; ask the ledger for the stored one.";
-    /// A recording is not the one that was signed.
-    HashFailure, "HASH_FAILURE", "Treat the recording as altered or mixed up; ask for the one that was signed.";
-    /// A recording that the policy requires was not supplied.
-    SignedDataNotFound, "SIGNED_DATA_NOT_FOUND", "Verify again with the recording.";
-    /// Header and certificate contradict each other.
-    SigConstraintsFailure, "SIG_CONSTRAINTS_FAILURE", "Ask the issuer how this record was made.";
-    /// No path to an anchor of the trust policy.
-    NoCertificateChainFound, "NO_CERTIFICATE_CHAIN_FOUND", "Decide whether you trust the offered anchor; if so, verify with it as --trust.";
-    /// A path that breaks rules.
-    ChainConstraintsFailure, "CHAIN_CONSTRAINTS_FAILURE", "The issuer needs certificates made for signing documents.";
-    /// A weak algorithm or key.
-    CryptoConstraintsFailure, "CRYPTO_CONSTRAINTS_FAILURE", "Do not rely on the signature alone: its algorithm or key is weak.";
-    /// A weak algorithm or key, and nothing proves that the signature was there while it was strong.
-    CryptoConstraintsFailureNoPoe, "CRYPTO_CONSTRAINTS_FAILURE_NO_POE", "Look for a timestamp from before the end of the algorithm.";
-    /// Signed before the certificate was valid.
-    NotYetValid, "NOT_YET_VALID", "Ask the issuer how this record was made.";
-    /// Signed after the revocation.
-    Revoked, "REVOKED", "Do not rely on the record: its key was revoked before it was signed.";
-    /// Signed after the end of validity.
-    Expired, "EXPIRED", "Do not rely on the record: its certificate had ended before it was signed.";
-    /// Revoked, and nothing proves that the signature was there before.
-    RevokedNoPoe, "REVOKED_NO_POE", "Look for a timestamp from before the revocation.";
-    /// An authority is revoked, and nothing proves that the signature was there before.
-    RevokedCaNoPoe, "REVOKED_CA_NO_POE", "Look for a timestamp from before the authority's revocation.";
-    /// Not to be said today.
-    TryLater, "TRY_LATER", "Verify again with a newer revocation list.";
-    /// Expired, not revoked, and nothing proves that the signature was there before.
-    OutOfBoundsNotRevoked, "OUT_OF_BOUNDS_NOT_REVOKED", "Look for a timestamp from before the certificate ended.";
-    /// Expired, and nothing is known.
-    OutOfBoundsNoPoe, "OUT_OF_BOUNDS_NO_POE", "Look for a timestamp and a revocation list from before the certificate ended.";
-    /// Timestamps contradict each other.
-    TimestampOrderFailure, "TIMESTAMP_ORDER_FAILURE", "Ask the authorities of the timestamps.";
-}
-
-impl Serialize for SubIndication {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
     }
 }
 
@@ -388,6 +315,9 @@ pub struct ValidationReport {
     /// What no report of this kind proves.
     pub not_proved: &'static [&'static str],
 }
+
+/// The shape of reports of every depth: JSON Schema, draft 2020-12.
+pub const REPORT_SCHEMA: &str = include_str!("report.schema.json");
 
 /// What is not proved, said every time.
 pub const NOT_PROVED: &[&str] = &[

@@ -17,6 +17,7 @@ mod run;
 mod state;
 mod tlog_routes;
 mod trust;
+mod verdicts;
 mod verify;
 
 pub use problem::Problem;

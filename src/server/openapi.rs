@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{Problem, admin, batches, certificates, events, operations, records, tlog_routes, trust, verify};
+use super::{Problem, admin, batches, certificates, events, operations, records, tlog_routes, trust, verdicts, verify};
 
 /// The document.
 #[derive(OpenApi)]
@@ -12,7 +12,7 @@ use super::{Problem, admin, batches, certificates, events, operations, records, 
     paths(
         verify::verify, records::submit, records::list, records::read, records::read_receipt, records::bundle,
         records::erase, events::add_event, events::list_events, batches::batches, tlog_routes::checkpoint, tlog_routes::tile, tlog_routes::policy,
-        trust::published,
+        trust::published, verdicts::every, verdicts::explained, verdicts::report_schema,
         certificates::list, certificates::root, certificates::chain, certificates::crl, certificates::authority,
         operations::healthz, operations::readyz, operations::metrics,
         admin::issuers, admin::add_issuer, admin::issue, admin::rotate, admin::revoke, admin::crls, admin::tokens,

@@ -16,7 +16,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::openapi::ApiDocument;
 use super::{AppState, Problem};
-use super::{admin, batches, certificates, events, operations, records, tlog_routes, trust, verify};
+use super::{admin, batches, certificates, events, operations, records, tlog_routes, trust, verdicts, verify};
 use crate::issuance::publish_events;
 
 /// Bytes of an admin request.
@@ -139,6 +139,9 @@ fn routes(config: &mut ServiceConfig) {
         .service(admin::tokens)
         .service(admin::create_token)
         .service(admin::revoke_token)
+        .service(verdicts::report_schema)
+        .service(verdicts::every)
+        .service(verdicts::explained)
         .service(web::redirect("/docs", "/docs/"))
         .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", ApiDocument::openapi()))
         .default_service(web::to(async || Err::<actix_web::HttpResponse, _>(Problem::not_found("resource"))));

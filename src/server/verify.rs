@@ -2,12 +2,14 @@
 
 use actix_multipart::Multipart;
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
-use actix_web::web::{Data, Payload};
+use actix_web::web::{Data, Payload, Query};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, post};
 use futures_util::StreamExt as _;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{AppState, Problem};
-use crate::evidence::{Bundle, BundleFiles, Record, SuppliedRecording, ValidationReport};
+use crate::evidence::{Bundle, BundleFiles, Depth, Record, SuppliedRecording, ValidationReport};
 use crate::vcon::ContentDigester;
 
 /// Recordings of one verification: a conference has some dozens.
@@ -15,18 +17,28 @@ const RECORDINGS_MAX: usize = 256;
 /// Characters of a file name that a report repeats.
 const NAME_CHARACTERS_MAX: usize = 200;
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VerifyQuery {
+    /// How much of the report is written as JSON: `simple`, `detailed` (default) or `diagnostic`.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    depth: Depth,
+}
+
 /// Verify a record: signature, certificate path, recordings, ledger and time together.
 ///
 /// Takes the signed vCon itself (JSON), an evidence bundle (zip), or a form with `record` (either of them) and any number
 /// of `recording` files, which are hashed as they stream by and not kept. Answers JSON, or HTML where `Accept` prefers it.
 /// A record that does not hold is an answer (200), not an error.
 #[utoipa::path(tag = "verification", request_body(content((Object = "application/vcon+json"), (Vec<u8> = "application/zip"),
-    (Object = "multipart/form-data"))), responses((status = 200, description = "The validation report"), (status = "4XX", body = Problem),
+    (Object = "multipart/form-data"))), params(VerifyQuery), responses((status = 200, description = "The validation report"), (status = "4XX", body = Problem),
     (status = 503, body = Problem)))]
 #[post("/v1/verify")]
 pub(super) async fn verify(
     state: Data<AppState>,
     request: HttpRequest,
+    query: Query<VerifyQuery>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let _place = state.verifications.try_acquire().map_err(|_| Problem::busy())?;
@@ -37,17 +49,25 @@ pub(super) async fn verify(
         (whole_body(&state, payload).await?, Vec::new())
     };
     let shared = state.clone();
-    let report = state.issuance.workers.run(move || report(&shared, record, recordings)).await??;
+    let (report, bundle) = state.issuance.workers.run(move || report(&shared, record, recordings)).await??;
     metrics::counter!("affiant_verifications_total", "indication" => report.verdict.indication.name()).increment(1);
     let html = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
     if html.is_some_and(|accept| accept.contains("text/html")) {
         return super::index::page(state.clone(), Some(report)).await;
     }
-    Ok(HttpResponse::Ok().content_type("application/json").body(report.to_json()))
+    Ok(HttpResponse::Ok().content_type("application/json").body(report.to_json_at(
+        query.depth,
+        &bundle,
+        state.issuance.verifier.policy(),
+    )))
 }
 
 /// Adds what our own ledger knows of the record, then verifies.
-fn report(state: &AppState, bytes: Vec<u8>, recordings: Vec<SuppliedRecording>) -> Result<ValidationReport, Problem> {
+fn report(
+    state: &AppState,
+    bytes: Vec<u8>,
+    recordings: Vec<SuppliedRecording>,
+) -> Result<(ValidationReport, Bundle), Problem> {
     let issuance = &state.issuance;
     let mut bundle =
         if bytes.starts_with(b"PK") { BundleFiles::from_zip(&bytes)?.to_bundle()? } else { Bundle::of_record(bytes) };
@@ -70,7 +90,7 @@ fn report(state: &AppState, bytes: Vec<u8>, recordings: Vec<SuppliedRecording>) 
             }
         }
     }
-    Ok(issuance.verifier.verify_parsed(&bundle, &record, state.clock.now()))
+    Ok((issuance.verifier.verify_parsed(&bundle, &record, state.clock.now()), bundle))
 }
 
 async fn whole_body(state: &AppState, mut payload: Payload) -> Result<Vec<u8>, Problem> {

@@ -1,0 +1,147 @@
+//! Reports: their shape against the published schema, what they say is missing, and that they print to one sheet.
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod case;
+mod minted;
+
+use std::process::Command;
+
+use affiant::clock::format_time;
+use affiant::evidence::completeness::Piece;
+use affiant::evidence::report::{REPORT_SCHEMA, SubIndication};
+use affiant::evidence::{Bundle, BundleFiles, Depth, ValidationReport, verify};
+use case::{By, Case, DAY, LISTED, RECORDING, SIGNED, at, leaf_list, plus, root_list};
+use serde_json::Value;
+
+/// A record with everything: stamped, in the ledger and witnessed, its lists made after its trusted time.
+fn whole() -> Case {
+    let mut case = Case::new().stamped(plus(SIGNED, 60)).entered(plus(SIGNED, 1)).cosigned(plus(SIGNED, 2));
+    case.checkpoint_stamped.push(plus(SIGNED, 3));
+    case.policy(|policy| policy.time_from_cosignatures = true).bundle(|bundle| {
+        bundle.certificates = certificates(bundle);
+        bundle.offered_anchors = vec![b"offered".to_vec()];
+        bundle.offered_log_policy = Some(b"offered".to_vec());
+    })
+}
+
+fn certificates(bundle: &Bundle) -> Vec<Vec<u8>> {
+    let record = affiant::evidence::Record::parse(&bundle.record, &affiant::vcon::VconLimits::default()).unwrap();
+    record.layers()[0].signatures()[0].header().certificates.clone()
+}
+
+/// What is missing, as what it is and whose.
+fn missing(report: &ValidationReport) -> Vec<(Piece, Option<&str>)> {
+    report.completeness.missing.iter().map(|one| (one.what, one.of.as_deref())).collect()
+}
+
+#[test]
+fn a_bundle_with_anything_removed_says_precisely_what_is_missing() {
+    let case = whole();
+    let report = case.report();
+    assert_eq!((report.verdict.code().as_str(), missing(&report)), ("TOTAL-PASSED", Vec::new()));
+    assert!(report.completeness.complete);
+    let files = BundleFiles::of(&case.bundled());
+    let without = |gone: &dyn Fn(&str) -> bool| {
+        let mut left = BundleFiles::default();
+        files.iter().filter(|(name, _)| !gone(name)).for_each(|(name, bytes)| left.add(name, bytes.to_vec()));
+        left.to_bundle().map(|bundle| verify(&bundle, &case.trust(), case.now))
+    };
+    for (name, expected, complete) in [
+        ("entry.json", vec![(Piece::LedgerEntry, None)], false),
+        ("record.tlog-proof", vec![(Piece::LedgerProof, None)], false),
+        ("crls/0.crl.pem", vec![(Piece::RevocationList, Some("CN=Authority"))], false),
+        ("crls/1.crl.pem", vec![(Piece::RevocationList, Some("CN=Root"))], false),
+        ("anchors.pem", vec![(Piece::OfferedAnchor, None)], true),
+        ("ledger.tlog-policy", vec![(Piece::OfferedLogPolicy, None)], true),
+        // There is another token, the chain stands in the record too, and the proof holds the checkpoint.
+        ("record.tsr", vec![], true),
+        ("checkpoint.tsr", vec![], true),
+        ("certificates.pem", vec![], true),
+        ("checkpoint.txt", vec![], true),
+    ] {
+        assert!(files.iter().any(|(file, _)| file == name), "{name}");
+        let report = without(&|file| file == name).unwrap();
+        assert_eq!((missing(&report), report.completeness.complete), (expected, complete), "{name}");
+    }
+    assert!(without(&|file| file == "record.vcon.json").unwrap_err().to_string().contains("record.vcon.json"));
+    // Every time in it gone, with the ledger that leads to it.
+    let report = without(&|file| file.ends_with(".tsr") || file == "record.tlog-proof").unwrap();
+    assert_eq!(missing(&report), [(Piece::LedgerProof, None), (Piece::Timestamp, None)]);
+}
+
+#[test]
+fn a_bundle_is_provisional_until_its_lists_are_of_its_time() {
+    let before = plus(LISTED, 1);
+    let case = || whole().lists(vec![(By::Authority, leaf_list(LISTED)), (By::Root, root_list(LISTED))]);
+    let mut later = case();
+    later.stamped = vec![before];
+    (later.checkpoint_stamped, later.cosigned) = (Vec::new(), Some(plus(LISTED, 2)));
+    let report = later.report();
+    assert_eq!(
+        missing(&report),
+        [(Piece::RevocationList, Some("CN=Authority")), (Piece::RevocationList, Some("CN=Root")),]
+    );
+    let next = report.completeness.missing[0].available_from.map(format_time);
+    assert_eq!(next, Some(format_time(plus(LISTED, 7 * DAY))));
+    assert!(!report.completeness.complete && report.verdict.code() == "TOTAL-PASSED");
+    // At that very second they say all that can be asked of them.
+    later.stamped = vec![at(LISTED)];
+    assert!(later.report().completeness.complete);
+}
+
+#[test]
+fn every_report_of_every_depth_has_the_published_shape() {
+    let schema: Value = serde_json::from_str(REPORT_SCHEMA).unwrap();
+    let schema = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let mut seen = 0;
+    for case in [
+        whole(),
+        Case::new(),
+        Case { recording: Some(RECORDING), ..whole() },
+        Case { recording: Some(b"another"), ..Case::new() },
+        whole().revoked(|entry| entry, plus(SIGNED, DAY)),
+        Case::new().bundle(|bundle| bundle.record = b"{}".to_vec()),
+        Case::new().bundle(|bundle| bundle.crls.clear()),
+        whole().bundle(|bundle| bundle.proof = Some(b"no proof".to_vec())),
+    ] {
+        let (bundle, trust) = (case.bundled(), case.trust());
+        let report = verify(&bundle, &trust, case.now);
+        for depth in [Depth::Simple, Depth::Detailed, Depth::Diagnostic] {
+            let mut value: Value = serde_json::from_str(&report.to_json_at(depth, &bundle, &trust)).unwrap();
+            let errors: Vec<_> = schema.iter_errors(&value).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{depth:?} {}: {errors:?}", report.verdict.code());
+            value["unforeseen"] = true.into();
+            assert!(!schema.is_valid(&value));
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 24);
+    let named = &serde_json::from_str::<Value>(REPORT_SCHEMA).unwrap()["$defs"]["sub_indication"]["enum"];
+    assert_eq!(*named, SubIndication::ALL.iter().map(|sub| sub.name()).collect::<Value>());
+}
+
+#[test]
+fn a_report_prints_to_one_sheet() {
+    let Some(browser) = ["chromium", "chromium-browser", "google-chrome"]
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()))
+    else {
+        println!("skipped: there is no Chromium to print with");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let report = Case { recording: Some(RECORDING), ..whole() }.report();
+    let (page, sheet) = (folder.path().join("report.html"), folder.path().join("report.pdf"));
+    std::fs::write(&page, report.to_html()).unwrap();
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"])
+        .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
+        .arg(format!("--print-to-pdf={}", sheet.display()))
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .unwrap();
+    let pdf = std::fs::read(&sheet).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let text = String::from_utf8_lossy(&pdf);
+    assert_eq!(text.matches("/Type /Page\n").count(), 1, "sheets of paper");
+}
