@@ -38,10 +38,24 @@ impl<K: Eq + Hash, V> Memo<K, V> {
 
     /// The same of what is made from so many `bytes`.
     pub(super) fn get_of(&self, key: K, bytes: usize, make: impl FnOnce() -> V) -> Arc<V> {
+        self.get_if(key, bytes, make, |_| true)
+    }
+
+    /// The same, kept only where that is wanted: what came of a spent budget is no property of the key.
+    pub(super) fn get_if(
+        &self,
+        key: K,
+        bytes: usize,
+        make: impl FnOnce() -> V,
+        keep: impl FnOnce(&V) -> bool,
+    ) -> Arc<V> {
         if let Some(value) = self.0.lock().expect("no holder of this lock panics").entries.get(&key) {
             return value.clone();
         }
         let value = Arc::new(make());
+        if !keep(&value) {
+            return value;
+        }
         let mut kept = self.0.lock().expect("no holder of this lock panics");
         if kept.entries.len() >= ENTRIES_MAX || kept.bytes + bytes > BYTES_MAX {
             kept.entries.clear();

@@ -11,6 +11,7 @@ pub mod diagnostic;
 pub mod entry;
 pub mod html;
 mod judge;
+mod lookalikes;
 mod memo;
 mod record;
 mod recordings;

@@ -1,5 +1,6 @@
 //! Step one: what is known of the time, and what the ledger says.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -12,7 +13,7 @@ use super::{Bundle, Entry, Record};
 use crate::clock::format_time;
 use crate::crypto::sha256;
 use crate::pki::timestamp::Timestamp;
-use crate::pki::{Budget, Certificate, PathOutcome, PathProfile, find_path};
+use crate::pki::{Budget, Certificate, NoPath, PathOutcome, PathProfile, TrustAnchors, find_path};
 use crate::tlog::merkle::leaf_hash;
 use crate::tlog::{LogPolicy, SignedCheckpoint, TlogProof, WitnessedAt, Witnessing};
 use crate::vcon::Vcon;
@@ -58,18 +59,26 @@ pub(super) struct JudgedToken {
     reason: String,
     /// How the token and its authority's path were signed.
     strengths: Vec<Strength>,
+    /// Whether it was given up as too expensive beside everything else.
+    budget_spent: bool,
 }
 
 impl Verifier {
-    pub(super) fn time_evidence(&self, bundle: &Bundle, record: &Record, now: DateTime<Utc>) -> TimeEvidence {
+    pub(super) fn time_evidence(
+        &self,
+        bundle: &Bundle,
+        record: &Record,
+        now: DateTime<Utc>,
+        budget: &RefCell<Budget>,
+    ) -> TimeEvidence {
         let (mut ledger, proof, witnessing) = self.ledger(bundle, record);
-        let mut stamps = self.tokens_over("record", &bundle.record_tokens, &bundle.record, true, now);
+        let mut stamps = self.tokens_over("record", &bundle.record_tokens, &bundle.record, true, now, budget);
         let bytes_existed_by = stamps.iter().filter_map(Stamp::bound).min();
         if let Some(proof) = &proof {
             let text = proof.checkpoint().note().text().as_bytes();
             // A token over the text needs no log key: the entry hashes to its root.
             let included = ledger.status != LedgerStatus::Inconsistent;
-            stamps.extend(self.tokens_over("checkpoint", &bundle.checkpoint_tokens, text, included, now));
+            stamps.extend(self.tokens_over("checkpoint", &bundle.checkpoint_tokens, text, included, now, budget));
         }
         if let Some(witnessing) = &witnessing {
             let included = ledger.status == LedgerStatus::Included;
@@ -129,9 +138,10 @@ impl Verifier {
         data: &[u8],
         about_record: bool,
         now: DateTime<Utc>,
+        budget: &RefCell<Budget>,
     ) -> Vec<Stamp> {
         let judge = |token: &Vec<u8>| {
-            let mut judged = (*self.judged_token(token, data)).clone();
+            let mut judged = (*self.judged_token(token, data, budget)).clone();
             if judged.counts && !about_record {
                 judged.counts = false;
                 "right, but the record is not proved to be under this checkpoint".clone_into(&mut judged.reason);
@@ -169,11 +179,12 @@ impl Verifier {
         Stamp { bound: time, report }
     }
 
-    fn judged_token(&self, token: &[u8], data: &[u8]) -> Arc<JudgedToken> {
-        self.tokens.get((sha256(token), sha256(data)), || self.judge_token(token, data))
+    fn judged_token(&self, token: &[u8], data: &[u8], budget: &RefCell<Budget>) -> Arc<JudgedToken> {
+        let judge = || self.judge_token(token, data, &mut budget.borrow_mut());
+        self.tokens.get_if((sha256(token), sha256(data)), 0, judge, |judged| !judged.budget_spent)
     }
 
-    fn judge_token(&self, token: &[u8], data: &[u8]) -> JudgedToken {
+    fn judge_token(&self, token: &[u8], data: &[u8], budget: &mut Budget) -> JudgedToken {
         let dropped = |reason: String| JudgedToken {
             time: None,
             bound: None,
@@ -181,6 +192,7 @@ impl Verifier {
             counts: false,
             reason,
             strengths: Vec::new(),
+            budget_spent: false,
         };
         let anchors = &self.policy().timestamp_anchors;
         let offered: Vec<Vec<u8>> = anchors.iter().map(|anchor| anchor.der().to_vec()).collect();
@@ -200,12 +212,16 @@ impl Verifier {
             counts: false,
             reason: String::new(),
             strengths: Vec::new(),
+            budget_spent: false,
         };
         let offered = timestamp.certificates().iter().filter_map(|der| Certificate::from_der(der).ok());
         let offered: Vec<_> = offered.take(10).map(Arc::new).collect();
         let profile = PathProfile { preferred_time: Some(time), ..self.policy().timestamp_profile() };
-        let path_to = |anchors| find_path(&signer, &offered, anchors, &profile, &mut Budget::default());
+        let mut path_to = |anchors: &TrustAnchors| find_path(&signer, &offered, anchors, &profile, budget);
         match path_to(&anchors.at(time)) {
+            PathOutcome::NoPath(NoPath::BudgetSpent) => {
+                JudgedToken { reason: NoPath::BudgetSpent.to_string(), budget_spent: true, ..shown }
+            }
             PathOutcome::NoPath(reason) => {
                 let reason = outside_window(Some(path_to(anchors)), anchors).unwrap_or_else(|| reason.to_string());
                 JudgedToken { reason, ..shown }

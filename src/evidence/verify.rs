@@ -3,11 +3,13 @@
 //! No I/O and no clock. It returns a report and never an error: what cannot be decided is a finding. The rows of the
 //! decision table in `docs/VERDICTS.md` are tried in their order, and the first that matches is the verdict.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::completeness::Completeness;
+use super::lookalikes::name_warnings;
 use super::memo::Memo;
 use super::recordings::recordings;
 use super::report::{
@@ -23,7 +25,9 @@ use super::{Bundle, Record, RecordError, TrustPolicy};
 use crate::clock::format_time;
 use crate::crypto::{Sha256, Sha256Digest, SignatureError, sha256};
 use crate::jose::{Jws, JwsSignature};
-use crate::pki::{Budget, Certificate, CertificateError, CertificationPath, PathOutcome, TrustAnchors, find_path};
+use crate::pki::{
+    Budget, Certificate, CertificateError, CertificationPath, NoPath, PathOutcome, TrustAnchors, find_path,
+};
 use crate::tlog::Witnessing;
 use crate::vcon::{VconLimits, validate};
 
@@ -53,6 +57,8 @@ pub(super) struct Signer {
     pub(super) outside_window: Option<String>,
     /// What else was at hand for a path.
     pub(super) offered: Vec<Arc<Certificate>>,
+    /// What is to be said of the names in the path, or of the signer's where there is none.
+    name_warnings: Vec<String>,
 }
 
 /// Verifies `bundle` under `policy`, as of `now`.
@@ -125,10 +131,12 @@ impl Verifier {
     }
 
     fn verify_record(&self, bundle: &Bundle, record: &Record, now: DateTime<Utc>) -> ValidationReport {
-        let time = self.time_evidence(bundle, record, now);
+        let budget = RefCell::new(Budget::default());
+        let time = self.time_evidence(bundle, record, now, &budget);
         let crls = self.parsed_crls(bundle);
         let recordings = recordings(bundle, record);
-        let context = Context { bundle, record, time: &time, crls: &crls, recordings: &recordings, now };
+        let context =
+            Context { bundle, record, time: &time, crls: &crls, recordings: &recordings, now, budget: &budget };
         let (signatures, signers): (Vec<SignatureReport>, Vec<Option<Arc<Signer>>>) = record
             .layers()
             .iter()
@@ -215,7 +223,7 @@ impl Verifier {
         // What an x5u points to, nobody here fetches: a caller puts it among the bundle's certificates.
         let chain = signer_chain(jws, signature, &context.bundle.certificates);
         let time = context.time.existed_by.unwrap_or(context.now);
-        let signer = (!chain.is_empty()).then(|| self.signer(context.bundle, &chain, time));
+        let signer = (!chain.is_empty()).then(|| self.signer(context, &chain, time));
         let mut warnings = Vec::new();
         let verdict = self.judge(context, (layer, jws), signature, signer.as_deref(), &mut warnings);
         if header.certificates.first().is_some_and(|first| chain.first() != Some(first)) {
@@ -225,6 +233,7 @@ impl Verifier {
             warnings.push(format!("not signed, and not looked at: {}", jws.other_members().join(", ")));
         }
         let leaf = signer.as_ref().and_then(|signer| signer.leaf.as_ref().ok());
+        warnings.extend(signer.iter().flat_map(|signer| signer.name_warnings.iter().cloned()));
         let outcome = signer.as_ref().and_then(|signer| signer.outcome.as_ref());
         let path = outcome.and_then(PathOutcome::path);
         let shown_path = path.map_or_else(Vec::new, |path| {
@@ -258,21 +267,24 @@ impl Verifier {
         }
     }
 
-    fn signer(&self, bundle: &Bundle, chain: &[Vec<u8>], time: DateTime<Utc>) -> Arc<Signer> {
+    fn signer(&self, context: &Context<'_>, chain: &[Vec<u8>], time: DateTime<Utc>) -> Arc<Signer> {
+        let more = &context.bundle.certificates;
         let mut key = Sha256::default();
         let mut bytes = 0;
         for anchor in self.policy.anchors.entries() {
             key.update(&[u8::from(anchor.is_trusted_at(time))]);
         }
-        for der in chain.iter().chain(&bundle.certificates) {
+        for der in chain.iter().chain(more) {
             key.update(&(der.len() as u64).to_be_bytes());
             key.update(der);
             bytes += der.len();
         }
-        self.signers.get_of(key.finish(), bytes, || self.find_signer(chain, &bundle.certificates, time))
+        let find = || self.find_signer(chain, more, time, &mut context.budget.borrow_mut());
+        let keep = |found: &Signer| !matches!(found.outcome, Some(PathOutcome::NoPath(NoPath::BudgetSpent)));
+        self.signers.get_if(key.finish(), bytes, find, keep)
     }
 
-    fn find_signer(&self, chain: &[Vec<u8>], more: &[Vec<u8>], time: DateTime<Utc>) -> Signer {
+    fn find_signer(&self, chain: &[Vec<u8>], more: &[Vec<u8>], time: DateTime<Utc>, budget: &mut Budget) -> Signer {
         let leaf = Certificate::from_der(&chain[0]).map(Arc::new);
         let mut offered: Vec<Arc<Certificate>> = Vec::new();
         for certificate in chain[1..].iter().chain(more).filter_map(|der| Certificate::from_der(der).ok()) {
@@ -282,15 +294,20 @@ impl Verifier {
         }
         offered.truncate(10);
         let profile = self.policy.signer_profile();
-        let path_to = |anchors: &TrustAnchors| {
-            leaf.as_ref().ok().map(|leaf| find_path(leaf, &offered, anchors, &profile, &mut Budget::default()))
+        let mut path_to = |anchors: &TrustAnchors| {
+            leaf.as_ref().ok().map(|leaf| find_path(leaf, &offered, anchors, &profile, budget))
         };
         let outcome = path_to(&self.policy.anchors.at(time));
         let outside_window = match outcome {
             Some(PathOutcome::NoPath(_)) => outside_window(path_to(&self.policy.anchors), &self.policy.anchors),
             _ => None,
         };
-        Signer { leaf, outcome, outside_window, offered }
+        let named = match outcome.as_ref().and_then(PathOutcome::path) {
+            Some(path) => path.certificates(),
+            None => leaf.as_ref().map_or(&[][..], std::slice::from_ref),
+        };
+        let name_warnings = name_warnings(named);
+        Signer { leaf, outcome, outside_window, offered, name_warnings }
     }
 
     fn parsed_crls(&self, bundle: &Bundle) -> Vec<Arc<Option<KnownCrl>>> {
@@ -331,6 +348,8 @@ pub(super) struct Context<'a> {
     pub(super) crls: &'a [Arc<Option<KnownCrl>>],
     pub(super) recordings: &'a [RecordingReport],
     pub(super) now: DateTime<Utc>,
+    /// What the searches for paths of all signatures and timestamps may cost together.
+    budget: &'a RefCell<Budget>,
 }
 
 fn shown(certificate: &Certificate) -> CertificateShown {

@@ -12,6 +12,7 @@ pub struct Name {
     // Invariant: each RDN is sorted, so that a set compares as a set.
     rdns: Vec<Vec<Attribute>>,
     display: String,
+    texts: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +41,7 @@ impl Name {
     pub(super) fn new(name: &RawName) -> der::Result<Self> {
         let mut rdns = Vec::new();
         let mut shown = Vec::new();
+        let mut texts = Vec::new();
         for rdn in name.iter_rdn() {
             let mut attributes = Vec::new();
             for attribute in rdn.iter() {
@@ -49,18 +51,25 @@ impl Name {
                     None => Value::Bytes(attribute.value.to_der()?),
                 };
                 shown.push(format!("{}={}", label(attribute.oid), display(text.as_deref())));
+                texts.extend(text);
                 attributes.push(Attribute { kind: attribute.oid, value });
             }
             attributes.sort();
             rdns.push(attributes);
         }
-        Ok(Self { der: name.to_der()?.into(), rdns, display: shown.join(", ") })
+        Ok(Self { der: name.to_der()?.into(), rdns, display: shown.join(", "), texts })
     }
 
     /// The name's DER encoding.
     #[must_use]
     pub fn der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// The values of its attributes that are text, as they are.
+    #[must_use]
+    pub fn texts(&self) -> &[String] {
+        &self.texts
     }
 
     /// Whether the name has no attributes at all.
@@ -118,10 +127,12 @@ fn prepare(text: &str) -> String {
     prepared
 }
 
-/// What a person sees: no control characters, which could rewrite a terminal or a line of a log.
+/// What a person sees: no control characters, which could rewrite a terminal or a line of a log; and with a sign before
+/// what would begin another attribute (RFC 4514 §2.4).
 fn display(text: Option<&str>) -> String {
     let Some(text) = text else { return "(binary)".to_owned() };
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    let shown = text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character });
+    shown.collect::<String>().replace('\\', "\\\\").replace(',', "\\,")
 }
 
 fn label(kind: ObjectIdentifier) -> String {
@@ -163,6 +174,13 @@ mod tests {
         assert!(name("CN=leaf,O=A,C=GB").is_within(&name("O=a,C=gb")));
         assert!(!name("CN=leaf,O=B,C=GB").is_within(&name("O=A,C=GB")));
         assert!(!name("C=GB").is_within(&name("O=A,C=GB")));
+    }
+
+    #[test]
+    fn a_value_does_not_look_like_another_attribute() {
+        let two = name("CN=Example,O=Bank").to_string();
+        let one = name(r"CN=Bank\, CN=Example").to_string();
+        assert_eq!((two.as_str(), one.as_str()), ("O=Bank, CN=Example", r"CN=Bank\, CN=Example"));
     }
 
     #[test]

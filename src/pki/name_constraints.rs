@@ -9,10 +9,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 use super::certificate::Certificate;
 use super::name::Name;
-
-/// How many pairs of name and subtree one path may cost. The largest honest chains have some hundreds of either; the
-/// number is the one that rustls-webpki settled on.
-pub(super) const COMPARISONS_MAX: usize = 250_000;
+use super::path::Budget;
 
 /// Why a certificate's names are not allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +36,7 @@ pub enum NameConstraintError {
         name: String,
     },
     /// The names and subtrees are too many.
-    #[error("more than {COMPARISONS_MAX} comparisons of names with subtrees")]
+    #[error("more comparisons of names with subtrees than {}", Budget::COMPARISONS)]
     TooMany,
 }
 
@@ -55,11 +52,16 @@ pub(super) fn check_names(
     let empty = Vec::new();
     let permitted = constraints.permitted_subtrees.as_ref().unwrap_or(&empty);
     let excluded = constraints.excluded_subtrees.as_ref().unwrap_or(&empty);
+    let mut spend = |cost: usize| {
+        *comparisons = comparisons.checked_sub(cost).ok_or(NameConstraintError::TooMany)?;
+        Ok(())
+    };
+    let alternative = certificate.extensions().subject_alternative_name.as_ref().map_or(0, |names| names.value.len());
+    spend(permitted.len() + excluded.len() + alternative)?;
     let permitted = permitted.iter().map(Subtree::new).collect::<Result<Vec<_>, _>>()?;
     let excluded = excluded.iter().map(Subtree::new).collect::<Result<Vec<_>, _>>()?;
     for name in names(certificate)? {
-        let cost = permitted.len() + excluded.len();
-        *comparisons = comparisons.checked_sub(cost).ok_or(NameConstraintError::TooMany)?;
+        spend(permitted.len() + excluded.len())?;
         let (mut constrained, mut is_permitted) = (false, false);
         for subtree in permitted.iter().filter(|subtree| subtree.form() == name.form()) {
             constrained = true;

@@ -27,6 +27,7 @@ const OFFERED_MAX: usize = 10;
 pub struct Budget {
     signatures: usize,
     steps: usize,
+    pub(super) comparisons: usize,
 }
 
 impl Budget {
@@ -34,6 +35,9 @@ impl Budget {
     pub const SIGNATURES: usize = 200;
     /// Certificates put on a path. Honest searches take tens; ten cross-signed ones could take a million.
     pub const STEPS: usize = 5_000;
+    /// Pairs of name and subtree, and each of them once for reading it. The largest honest chains have some hundreds of
+    /// either; the number is the one that rustls-webpki settled on.
+    pub const COMPARISONS: usize = 250_000;
 
     /// Spends one signature check.
     ///
@@ -44,15 +48,33 @@ impl Budget {
         Ok(())
     }
 
-    fn spend_step(&mut self) -> Result<(), NoPath> {
-        self.steps = self.steps.checked_sub(1).ok_or(NoPath::BudgetSpent)?;
+    fn spend_steps(&mut self, steps: usize) -> Result<(), NoPath> {
+        self.steps = self.steps.checked_sub(steps).ok_or(NoPath::BudgetSpent)?;
         Ok(())
+    }
+
+    /// Signature checks that were spent.
+    #[must_use]
+    pub fn signatures_spent(&self) -> usize {
+        Self::SIGNATURES - self.signatures
+    }
+
+    /// Certificates that were put on a path or held against the rules.
+    #[must_use]
+    pub fn steps_spent(&self) -> usize {
+        Self::STEPS - self.steps
+    }
+
+    /// Names that were read, and held against constraints.
+    #[must_use]
+    pub fn comparisons_spent(&self) -> usize {
+        Self::COMPARISONS - self.comparisons
     }
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { signatures: Self::SIGNATURES, steps: Self::STEPS }
+        Self { signatures: Self::SIGNATURES, steps: Self::STEPS, comparisons: Self::COMPARISONS }
     }
 }
 
@@ -216,10 +238,10 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn extend(&mut self, path: &mut Vec<Arc<Certificate>>) -> Result<Step, NoPath> {
-        self.budget.spend_step()?;
+        self.budget.spend_steps(1)?;
         let current = Arc::clone(path.last().expect("the search starts with the leaf"));
         if self.anchors.contains(&current) {
-            return Ok(self.found(path));
+            return self.found(path);
         }
         if path.len() == PathProfile::DEPTH_MAX {
             return Ok(Step::GoOn);
@@ -292,9 +314,10 @@ impl Search<'_> {
         Ok(link)
     }
 
-    fn found(&mut self, path: &[Arc<Certificate>]) -> Step {
+    fn found(&mut self, path: &[Arc<Certificate>]) -> Result<Step, NoPath> {
+        self.budget.spend_steps(path.len())?;
         let path = CertificationPath { certificates: path.to_vec() };
-        let violations = violations(&path.certificates, self.profile);
+        let violations = violations(&path.certificates, self.profile, &mut self.budget.comparisons);
         let in_window = self.profile.preferred_time.is_none_or(|time| path.check_validity_at(time).is_ok());
         let done = violations.is_empty() && in_window;
         let better = self
@@ -304,7 +327,7 @@ impl Search<'_> {
         if better {
             self.best = Some(Found { path, violations, in_window });
         }
-        if done { Step::Done } else { Step::GoOn }
+        Ok(if done { Step::Done } else { Step::GoOn })
     }
 }
 

@@ -10,7 +10,7 @@ use const_oid::ObjectIdentifier;
 use super::algorithm::CertificateSignature;
 use super::certificate::{Certificate, Version};
 use super::extensions::KeyUsage;
-use super::name_constraints::{COMPARISONS_MAX, NameConstraintError, check_names};
+use super::name_constraints::{NameConstraintError, check_names};
 use super::oid::ANY_EXTENDED_KEY_USAGE;
 use super::profile::{PathProfile, Strictness};
 use crate::crypto::KeyKind;
@@ -98,7 +98,11 @@ impl Rule {
 }
 
 /// Gives everything that a path breaks; its certificates run from the leaf to the anchor.
-pub(super) fn violations(certificates: &[Arc<Certificate>], profile: &PathProfile) -> Vec<Violation> {
+pub(super) fn violations(
+    certificates: &[Arc<Certificate>],
+    profile: &PathProfile,
+    comparisons: &mut usize,
+) -> Vec<Violation> {
     let mut rules = Vec::new();
     for (depth, certificate) in certificates.iter().enumerate() {
         let position = Position { depth, above: certificates.get(depth + 1).map(AsRef::as_ref) };
@@ -115,7 +119,7 @@ pub(super) fn violations(certificates: &[Arc<Certificate>], profile: &PathProfil
         rules.extend(broken.into_iter().map(|rule| (depth, rule)));
     }
     check_path_lengths(certificates, profile, &mut rules);
-    check_name_constraints(certificates, &mut rules);
+    check_name_constraints(certificates, comparisons, &mut rules);
     rules
         .into_iter()
         .map(|(depth, rule)| Violation { depth, subject: certificates[depth].subject().to_string(), rule })
@@ -310,15 +314,14 @@ fn check_path_lengths(certificates: &[Arc<Certificate>], profile: &PathProfile, 
 }
 
 /// RFC 5280 §6.1.3 (b) and (c): constraints hold for everything below, save self-issued authorities.
-fn check_name_constraints(certificates: &[Arc<Certificate>], rules: &mut Vec<(usize, Rule)>) {
-    let mut comparisons = COMPARISONS_MAX;
+fn check_name_constraints(certificates: &[Arc<Certificate>], comparisons: &mut usize, rules: &mut Vec<(usize, Rule)>) {
     for (above, authority) in certificates.iter().enumerate().skip(1) {
         let Some(constraints) = &authority.extensions().name_constraints else { continue };
         for (depth, certificate) in certificates[..above].iter().enumerate() {
             if depth > 0 && certificate.is_self_issued() {
                 continue;
             }
-            if let Err(reason) = check_names(certificate, &constraints.value, &mut comparisons) {
+            if let Err(reason) = check_names(certificate, &constraints.value, comparisons) {
                 let authority = authority.subject().to_string();
                 rules.push((depth, Rule::NameConstraints { authority, reason }));
             }
@@ -333,7 +336,7 @@ mod tests {
 
     fn broken(profile: &PathProfile) -> Vec<Rule> {
         let certificate = Arc::new(Certificate::from_pem_bundle(SELF_SIGNED, 1).unwrap().remove(0));
-        violations(&[certificate], profile).into_iter().map(|violation| violation.rule).collect()
+        violations(&[certificate], profile, &mut 1000).into_iter().map(|violation| violation.rule).collect()
     }
 
     #[test]
