@@ -165,6 +165,9 @@ pub(crate) fn authorities() -> Vec<Expected> {
         is(REVOKED_CA_NO_POE, "a second before the timestamp", revoked(-1)),
         is(REVOKED_CA_NO_POE, "at the timestamp", revoked(0)),
         is(REVOKED_CA_NO_POE, "without a timestamp", Case::new().authority_revoked(plain, at(LISTED))),
+        is(REVOKED_CA_NO_POE, "without a timestamp, and with the signer's list from before", {
+            Case::new().authority_revoked(plain, plus(LISTED, 1))
+        }),
         is(PASSED, "a second after the timestamp, with the signer's list from then", {
             let mut case = revoked(1);
             case.change_list(By::Authority, |_| leaf_list(SIGNED));

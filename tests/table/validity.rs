@@ -106,6 +106,11 @@ pub(crate) fn ended_but_known() -> Vec<Expected> {
         list
     };
     let newer = |list| ended(SIGNED, 1).list(By::Authority, list);
+    // A list from after the end, on which stay those that ended so many seconds after it or later.
+    let keeps_since = |seconds| {
+        let list = leaf_list_at(plus(ENDS, DAY)).keeps_expired_since(plus(ENDS, seconds));
+        ended(SIGNED, 1).lists(vec![(By::Authority, list), (By::Root, root_list(NOW))])
+    };
     vec![
         is(PASSED, "a list made after the timestamp", ended(SIGNED, 1)).says("validity ended at"),
         is(PASSED, "a list made at the timestamp", ended(SIGNED, 0)),
@@ -118,6 +123,8 @@ pub(crate) fn ended_but_known() -> Vec<Expected> {
             newer(forgetting(leaf_list_at(plus(ENDS, DAY)))),
         ),
         is(PASSED, "a newer list that keeps the ended", newer(leaf_list_at(plus(ENDS, DAY)))),
+        is(PASSED, "a list that keeps what ended when it did", keeps_since(0)),
+        is(NO_POE, "a list that keeps what ended a second later", keeps_since(1)),
         is(NO_POE, "a list that forgets the ended, and no other", {
             let forgets = forgetting(leaf_list_at(plus(ENDS, 1)));
             ended(SIGNED, 1).lists(vec![(By::Authority, forgets), (By::Root, root_list(NOW))])

@@ -1,0 +1,206 @@
+//! Timestamp tokens of every kind that the verifier takes, made by openssl, and what they do for a record.
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod case;
+mod minted;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use affiant::evidence::{Bundle, TrustPolicy, verify};
+use affiant::pki::timestamp::{MessageImprint, Timestamp, TimestampError, TimestampToken, TstInfo};
+use affiant::pki::timestamp_signing::sign_token;
+use affiant::pki::{Certificate, TrustAnchors};
+use case::{Case, KEYS, SIGNED, at, plus};
+use minted::{Mint, TIME_STAMPING};
+
+/// Runs openssl in a folder; false where it refuses.
+fn openssl(folder: &Path, arguments: &str) -> bool {
+    let mut command = Command::new("openssl");
+    command.args(arguments.split_whitespace()).current_dir(folder).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    if !output.status.success() {
+        println!("openssl {arguments}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    output.status.success()
+}
+
+fn has_openssl() -> bool {
+    let there = Command::new("openssl").arg("version").output().is_ok();
+    if !there {
+        println!("skipped: no openssl");
+    }
+    there
+}
+
+/// How an authority of openssl makes its tokens.
+struct Kind {
+    key: &'static str,
+    digest: &'static str,
+    signer_digest: &'static str,
+    ess: &'static str,
+    accuracy: &'static str,
+    ordering: &'static str,
+}
+
+const KIND: Kind = Kind {
+    key: "rsa:2048",
+    digest: "sha256",
+    signer_digest: "sha256",
+    ess: "sha256",
+    accuracy: "secs:1, millisecs:500, microsecs:100",
+    ordering: "no",
+};
+
+const P256: &str = "ec -pkeyopt ec_paramgen_curve:P-256";
+const P384: &str = "ec -pkeyopt ec_paramgen_curve:P-384";
+
+/// A root, below it an authority for timestamps, and its token over a file: `root.pem`, `reply`.
+fn stamp(folder: &Path, kind: &Kind, data: &[u8]) -> Vec<u8> {
+    let Kind { key, digest, signer_digest, ess, accuracy, ordering } = kind;
+    let config = format!(
+        "[tsa]\ndefault_tsa = it\n[it]\nserial = serial\ndefault_policy = 1.2.3.4.1\ndigests = sha1, sha256, sha384, sha512\n\
+         signer_digest = {signer_digest}\naccuracy = {accuracy}\nordering = {ordering}\ness_cert_id_alg = {ess}\n\
+         ess_cert_id_chain = yes\n\
+         [req]\ndistinguished_name = name\n[name]\n\
+         [ca]\nbasicConstraints = critical,CA:true\nkeyUsage = critical,keyCertSign,cRLSign\nsubjectKeyIdentifier = hash\n\
+         [time]\nbasicConstraints = critical,CA:false\nkeyUsage = critical,digitalSignature\n\
+         extendedKeyUsage = critical,timeStamping\nsubjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n"
+    );
+    std::fs::write(folder.join("tsa.cnf"), config).unwrap();
+    std::fs::write(folder.join("serial"), "80\n").unwrap();
+    std::fs::write(folder.join("data"), data).unwrap();
+    for step in [
+        format!(
+            "req -x509 -config tsa.cnf -extensions ca -subj /CN=Root -newkey {key} -nodes -keyout rk.pem -out root.pem -days 3650"
+        ),
+        format!("req -new -config tsa.cnf -subj /CN=Time -newkey {key} -nodes -keyout k.pem -out time.csr"),
+        "x509 -req -in time.csr -CA root.pem -CAkey rk.pem -extfile tsa.cnf -extensions time -days 3650 -out time.pem"
+            .into(),
+        format!("ts -query -data data -{digest} -cert -out query"),
+        "ts -reply -config tsa.cnf -queryfile query -signer time.pem -inkey k.pem -chain root.pem -out reply".into(),
+        // What is made here is what its own maker verifies.
+        "ts -verify -data data -in reply -CAfile root.pem".into(),
+    ] {
+        assert!(openssl(folder, &step), "{step}");
+    }
+    std::fs::read(folder.join("reply")).unwrap()
+}
+
+fn root(folder: &Path) -> TrustAnchors {
+    let pem = std::fs::read_to_string(folder.join("root.pem")).unwrap();
+    TrustAnchors::new(vec![Certificate::from_pem_bundle(&pem, 1).unwrap().remove(0).into()])
+}
+
+#[test]
+fn tokens_of_openssl_date_a_record_whatever_they_are_made_with() {
+    if !has_openssl() {
+        return;
+    }
+    let case = Case::new();
+    let record = case.record();
+    for kind in [
+        KIND,
+        Kind { digest: "sha384", ess: "sha384", signer_digest: "sha384", ..KIND },
+        Kind { digest: "sha512", ess: "sha512", signer_digest: "sha512", ordering: "yes", ..KIND },
+        // The first signing-certificate attribute, of RFC 2634, is by SHA-1 alone.
+        Kind { ess: "sha1", ..KIND },
+        Kind { key: P256, ..KIND },
+        Kind { key: P384, signer_digest: "sha384", ..KIND },
+        Kind { key: P384, signer_digest: "sha512", ess: "sha1", accuracy: "secs:60", ..KIND },
+    ] {
+        let name = format!("{} {} {} {}", kind.key, kind.digest, kind.signer_digest, kind.ess);
+        let folder = tempfile::tempdir().unwrap();
+        let token = stamp(folder.path(), &kind, &record);
+        let opened = Timestamp::open(&token, &record, &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let info = opened.info();
+        assert_eq!(info.ordering, kind.ordering == "yes", "{name}");
+        let accuracy =
+            if kind.accuracy == "secs:60" { Duration::from_secs(60) } else { Duration::from_micros(1_500_100) };
+        assert_eq!(info.accuracy, Some(accuracy), "{name}");
+
+        let policy = TrustPolicy { timestamp_anchors: root(folder.path()), timestamp_required: true, ..case.trust() };
+        let bundle = Bundle { record_tokens: vec![token.clone()], record: record.clone(), ..case.bundled() };
+        let report = verify(&bundle, &policy, info.gen_time);
+        assert_eq!(report.times.existed_by, Some(info.gen_time + accuracy), "{name}: {:?}", report.timestamps);
+        // Nothing of it dates another record, or is trusted through another root.
+        let other = Bundle { record: case.clone().claimed(plus(SIGNED, 1)).record(), ..bundle.clone() };
+        assert_eq!(verify(&other, &policy, info.gen_time).times.existed_by, None, "{name}");
+        let stranger = TrustPolicy { timestamp_anchors: case.trust().timestamp_anchors, ..policy };
+        assert_eq!(verify(&bundle, &stranger, info.gen_time).times.existed_by, None, "{name}");
+    }
+}
+
+#[test]
+fn an_imprint_by_sha_1_is_none() {
+    if !has_openssl() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let token = stamp(folder.path(), &Kind { digest: "sha1", ..KIND }, b"data");
+    assert!(matches!(Timestamp::open(&token, b"data", &[]), Err(TimestampError::UnsupportedImprint(_))));
+}
+
+/// A token over some data by a certificate of the key for time, which is not in it.
+fn bare_token(certificate: &[u8], data: &[u8]) -> Vec<u8> {
+    let info = TstInfo {
+        policy: "1.2.3.4.1".into(),
+        imprint: MessageImprint::of(affiant::crypto::Hash::Sha256, data),
+        serial: vec![1],
+        gen_time: at(SIGNED),
+        accuracy: None,
+        ordering: false,
+        nonce: None,
+    };
+    sign_token(&info, &[certificate.to_vec()], 0, KEYS.time.signer()).unwrap()
+}
+
+#[test]
+fn a_signer_is_the_one_that_the_signed_attribute_names() {
+    let time = Case::new().time;
+    let right = time.signed_by(&KEYS.time_root);
+    // The same name, number and key, with a longer life.
+    let other = Mint { not_after: plus(SIGNED, 1 << 30), ..time.clone() }.signed_by(&KEYS.time_root);
+    let token = bare_token(&right, b"data");
+    let open = |certificates: &[Vec<u8>]| Timestamp::open(&token, b"data", certificates);
+    assert_eq!(open(std::slice::from_ref(&right)).unwrap().signer(), right);
+    assert_eq!(open(&[other.clone(), right.clone()]).unwrap().signer(), right);
+    assert!(matches!(open(&[other]), Err(TimestampError::Cms(_))));
+    // And the name and number are held against it, too.
+    let renamed = Mint { serial: vec![7], ..time }.signed_by(&KEYS.time_root);
+    assert!(matches!(open(&[renamed]), Err(TimestampError::Cms(_))));
+    assert!(TimestampToken::parse(&token).is_ok());
+}
+
+#[test]
+fn the_path_of_an_authority_is_that_of_its_time() {
+    // Renewed with the same key, the root of then and the root of now vouch for it at their times.
+    let window = |from, until| (plus(SIGNED, from), plus(SIGNED, until));
+    let root = ("Time Root", &KEYS.time_root);
+    let (then, now) = (window(-100, 100), window(101, 300));
+    let anchors: Vec<_> =
+        [then, now].map(|window| case::anchor(&Mint::authority(root, root, window), &KEYS.time_root)).into();
+    let signer = Mint::leaf(("Time", &KEYS.time), root, window(-100, 300), TIME_STAMPING);
+    for (seconds, counts) in [(-101, false), (-100, true), (100, true), (101, true), (300, true), (301, false)] {
+        let mut case = Case::new().stamped(plus(SIGNED, seconds)).policy(|policy| {
+            policy.timestamp_anchors = TrustAnchors::new(anchors.clone());
+        });
+        case.time = signer.clone();
+        assert_eq!(case.report().times.existed_by.is_some(), counts, "{seconds}: {:?}", case.report().timestamps);
+    }
+}
+
+#[test]
+fn the_earliest_of_several_tokens_is_the_time() {
+    let case = Case::new().stamped(plus(SIGNED, 9)).stamped(plus(SIGNED, 5)).stamped(plus(SIGNED, 7));
+    let report = case.report();
+    assert_eq!(report.timestamps.len(), 3);
+    assert_eq!(report.times.existed_by, Some(plus(SIGNED, 5)));
+    // With its accuracy, which is what is certain.
+    let mut bundle = case.bundled();
+    let vague = Case { accuracy: Some(Duration::from_secs(3)), ..case.clone() };
+    bundle.record_tokens[1] = vague.token(&bundle.record, plus(SIGNED, 5));
+    assert_eq!(verify(&bundle, &case.trust(), case.now).times.existed_by, Some(plus(SIGNED, 7)));
+}
