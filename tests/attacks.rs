@@ -68,8 +68,8 @@ const ATTACKS: &[(&str, &[&str])] = &[
     (
         "gzip: a bomb, a second member, bytes behind it",
         &[
-            "src/vcon/form.rs a_bomb_is_stopped_by_ratio_and_by_size",
-            "src/vcon/form.rs opens_one_member_and_nothing_behind_it",
+            "src/vcon/gzip.rs a_bomb_is_stopped_by_ratio_and_by_size",
+            "src/vcon/gzip.rs opens_one_member_and_nothing_behind_it",
             "src/evidence/record.rs gzip_inside_gzip_is_one_bomb",
         ],
     ),
