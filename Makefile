@@ -1,6 +1,6 @@
 # make check is what a change has to pass; CI runs the same.
 
-.PHONY: check fmt clippy pure doc test deny advisories build image
+.PHONY: check fmt clippy pure doc test deny advisories build web browser image
 
 check: fmt clippy pure doc test deny
 
@@ -31,6 +31,15 @@ advisories:
 
 build:
 	cargo build --locked --release
+
+# The verifier for the browser, into web/dist: what the feature `browser` builds in.
+web:
+	@if command -v rustup >/dev/null; then rustup target add wasm32-unknown-unknown; fi
+	cargo run --locked --quiet --manifest-path web/build/Cargo.toml --target-dir target/web-build
+
+# The page in a headless Chromium.
+browser: web
+	cargo test --locked --features browser --test browser
 
 image:
 	docker build -t affiant .

@@ -5,7 +5,7 @@
 //! ```text
 //! 5  main -> cli -> server
 //! 4  ledger  authority  issuance  witness  client  sealed_key  durable  workers
-//! 3  scorecard
+//! 3  scorecard  browser
 //! 2  evidence
 //! 1  vcon   jose   pki   tlog
 //! 0  clock  crypto  json
@@ -25,6 +25,7 @@ pub mod vcon;
 
 pub mod evidence;
 
+pub mod browser;
 pub mod scorecard;
 
 #[cfg(feature = "server")]

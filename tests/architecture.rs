@@ -17,6 +17,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("tlog", 1),
     ("evidence", 2),
     ("scorecard", 3),
+    ("browser", 3),
     ("ledger", 4),
     ("authority", 4),
     ("issuance", 4),
