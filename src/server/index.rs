@@ -51,6 +51,11 @@ fn render(state: &AppState, report: Option<&ValidationReport>) -> Result<String,
             witnesses: witnesses.collect(),
         });
     }
+    #[cfg(feature = "browser")]
+    let local = Some(super::local::local_verifier(state));
+    #[cfg(not(feature = "browser"))]
+    let local = None;
+    page = page.local(local.as_ref());
     page = page.entries(entries).certificates(state.issuance.authority.certificates());
     if let Some(report) = report {
         page = page.report(report);

@@ -8,6 +8,8 @@ mod certificates;
 pub mod config;
 mod events;
 mod index;
+#[cfg(feature = "browser")]
+mod local;
 mod openapi;
 mod operations;
 pub mod page;

@@ -1,7 +1,7 @@
 //! The page at `/`: verify a record, see the ledger and its certificates. Plain HTML that works without script.
 //!
-//! Nothing is loaded from elsewhere, and what the page may do is said by [`content_security_policy`]: no script at all,
-//! and the style sheet by its digest.
+//! Nothing is loaded from elsewhere, and what the page may do is said by [`content_security_policy`]: the style sheet by
+//! its digest, and no script but the one that verifies on the reader's machine, where that was built in.
 
 use std::sync::LazyLock;
 
@@ -15,7 +15,13 @@ use crate::crypto::{Sha256Digest, sha256};
 use crate::evidence::{ValidationReport, html};
 
 /// The style sheet of the page: that of a report, and what only the page has.
-const STYLE: &str = concat!(include_str!("../evidence/style.css"), include_str!("page.css"));
+pub(super) const STYLE: &str = concat!(include_str!("../evidence/style.css"), include_str!("page.css"));
+/// The script of the page.
+pub(super) const SCRIPT: &str = include_str!("../../web/page.js");
+/// The picture in a browser's tab.
+pub(super) const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E\
+    %3Crect width='32' height='32' rx='7' fill='%231f5673'/%3E%3Cpath d='M9 17l5 5 9-12' fill='none' stroke='white' \
+    stroke-width='3.5' stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E";
 /// Characters of a record digest that are shown: `sha256-` and enough to find it by.
 const SHORT_DIGEST_CHARACTERS: usize = 7 + 12;
 
@@ -30,7 +36,25 @@ pub struct Page<'a> {
     certificates: Vec<CertificateSummary>,
     trouble: Option<&'a str>,
     report: Option<&'a ValidationReport>,
+    local: Option<&'a LocalVerifier>,
+    /// Whether the form has a server to go to.
+    has_server: bool,
     style: &'static str,
+}
+
+/// What a page needs to verify on the reader's machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalVerifier {
+    /// Where the server has the worker; `None` in a page that has it inside.
+    pub worker: Option<String>,
+    /// The trust policy that is offered, whole.
+    pub policy: String,
+    /// Its name.
+    pub name: String,
+    /// Its digest.
+    pub digest: Sha256Digest,
+    /// Whose it is, as a sentence for the reader.
+    pub source: String,
 }
 
 /// The newest checkpoint, as the page shows it.
@@ -71,6 +95,8 @@ impl<'a> Page<'a> {
             certificates: Vec::new(),
             trouble: None,
             report: None,
+            local: None,
+            has_server: true,
             style: STYLE,
         }
     }
@@ -110,6 +136,13 @@ impl<'a> Page<'a> {
         self
     }
 
+    /// Lets the page verify on the reader's machine.
+    #[must_use]
+    pub fn local(mut self, local: Option<&'a LocalVerifier>) -> Self {
+        self.local = local;
+        self
+    }
+
     /// The page as HTML.
     ///
     /// # Panics
@@ -134,20 +167,26 @@ impl<'a> Page<'a> {
     }
 }
 
-/// The `Content-Security-Policy` under which the page and a report are shown: no script, nothing from elsewhere, and
-/// the two style sheets by their digests (CSP 3 §2.3.1).
+/// The `Content-Security-Policy` under which the page and a report are shown: nothing from elsewhere, the style sheets
+/// and the script by their digests, a worker from this server, and no connection to anywhere (CSP 3 §2.3.1).
 #[must_use]
 pub fn content_security_policy() -> &'static str {
     static POLICY: LazyLock<String> = LazyLock::new(|| {
-        let digest = |style: &str| format!("'sha256-{}'", STANDARD.encode(sha256(style.as_bytes())));
+        let script = format!("script-src {}; worker-src 'self'; ", source(SCRIPT));
         format!(
-            "default-src 'none'; style-src {} {}; img-src 'self' data:; form-action 'self'; base-uri 'none'; \
+            "default-src 'none'; {}style-src {} {}; img-src 'self' data:; form-action 'self'; base-uri 'none'; \
              frame-ancestors 'none'",
-            digest(STYLE),
-            digest(html::STYLE)
+            if cfg!(feature = "browser") { &script } else { "" },
+            source(STYLE),
+            source(html::STYLE)
         )
     });
     &POLICY
+}
+
+/// What a policy calls a script or style sheet that stands in the page.
+pub(super) fn source(text: &str) -> String {
+    format!("'sha256-{}'", STANDARD.encode(sha256(text.as_bytes())))
 }
 
 #[cfg(test)]
@@ -204,7 +243,7 @@ mod tests {
     #[test]
     fn names_from_outside_are_escaped() {
         let html = full().trouble(Some("<i>disk</i>")).render();
-        for raw in ["<script", "<b>", "<i>disk"] {
+        for raw in ["<script>alert", "<b>", "<i>disk"] {
             assert!(!html.contains(raw), "{raw}");
         }
         assert!(html.contains("alert(1)") && html.contains("disk"));
@@ -226,7 +265,8 @@ mod tests {
             let style = page.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
             assert!(policy.contains(&STANDARD.encode(sha256(style.as_bytes()))));
         }
-        assert!(!policy.contains("unsafe") && !policy.contains("script-src"));
+        assert!(!policy.contains("unsafe") && !policy.contains("connect-src"));
+        assert_eq!(policy.contains("script-src"), cfg!(feature = "browser"));
     }
 
     #[test]

@@ -144,8 +144,18 @@ fn routes(config: &mut ServiceConfig) {
         .service(verdicts::explained)
         .service(web::redirect("/docs", "/docs/"))
         .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", ApiDocument::openapi()))
+        .configure(verifier_in_browser)
         .default_service(web::to(async || Err::<actix_web::HttpResponse, _>(Problem::not_found("resource"))));
 }
+
+#[cfg(feature = "browser")]
+fn verifier_in_browser(config: &mut ServiceConfig) {
+    config.service(super::local::worker_script).service(super::local::verify_page);
+}
+
+/// Without it the page asks the server.
+#[cfg(not(feature = "browser"))]
+fn verifier_in_browser(_: &mut ServiceConfig) {}
 
 fn admin_body(error: &JsonPayloadError) -> Problem {
     match error {
