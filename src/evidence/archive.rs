@@ -1,8 +1,9 @@
 //! The evidence bundle as files: `<uuid>.evidence.zip`, or the folder that it unpacks to (`docs/FORMATS.md`).
 
+use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _, Write as _};
 
-use super::Bundle;
+use super::{ArchiveTimestamp, Bundle};
 use crate::pki::{pem_blocks, to_pem};
 use crate::tlog::TlogProof;
 
@@ -63,6 +64,14 @@ impl BundleFiles {
         for (position, token) in bundle.record_tokens.iter().enumerate() {
             files.add(&numbered("record", position, "tsr"), token.clone());
         }
+        for (position, archive) in bundle.archives.iter().enumerate() {
+            let stem = format!("archive-{:02}", position + 1);
+            files.add(&format!("{stem}.txt"), archive.root.clone());
+            files.add(&format!("{stem}.proofs"), archive.proofs.clone());
+            for (position, token) in archive.tokens.iter().enumerate() {
+                files.add(&numbered(&stem, position, "tsr"), token.clone());
+            }
+        }
         let pem = |ders: &[Vec<u8>]| ders.iter().map(|der| to_pem("CERTIFICATE", der)).collect::<String>();
         if !bundle.certificates.is_empty() {
             files.add("certificates.pem", pem(&bundle.certificates).into_bytes());
@@ -96,6 +105,7 @@ impl BundleFiles {
     pub fn to_bundle(&self) -> Result<Bundle, ArchiveError> {
         let mut bundle = Bundle::default();
         let mut record = None;
+        let mut archives: BTreeMap<&str, ArchiveTimestamp> = BTreeMap::new();
         for (name, bytes) in self.iter() {
             let pem = |label| {
                 let text = std::str::from_utf8(bytes).map_err(|_| ArchiveError::Pem(name.to_owned()))?;
@@ -112,10 +122,19 @@ impl BundleFiles {
                     bundle.checkpoint_tokens.push(bytes.to_vec());
                 }
                 _ if name.starts_with("record") && name.ends_with(".tsr") => bundle.record_tokens.push(bytes.to_vec()),
+                _ if let Some((number, part)) = archive_part(name) => {
+                    let archive = archives.entry(number).or_default();
+                    match part {
+                        ArchivePart::Root => archive.root = bytes.to_vec(),
+                        ArchivePart::Proofs => archive.proofs = bytes.to_vec(),
+                        ArchivePart::Token => archive.tokens.push(bytes.to_vec()),
+                    }
+                }
                 _ if name.starts_with("crls/") => bundle.crls.extend(pem("X509 CRL")?),
                 _ => {}
             }
         }
+        bundle.archives = archives.into_values().collect();
         bundle.record = record.ok_or(ArchiveError::NoRecord)?;
         Ok(bundle)
     }
@@ -160,6 +179,25 @@ impl BundleFiles {
     }
 }
 
+/// What a file of an archive timestamp is.
+enum ArchivePart {
+    Root,
+    Proofs,
+    Token,
+}
+
+/// The number of an archive timestamp, two digits, and what the file of this name is of it.
+fn archive_part(name: &str) -> Option<(&str, ArchivePart)> {
+    let (number, rest) = name.strip_prefix("archive-")?.split_at_checked(2)?;
+    let part = match rest {
+        ".txt" => ArchivePart::Root,
+        ".proofs" => ArchivePart::Proofs,
+        _ if rest.ends_with(".tsr") => ArchivePart::Token,
+        _ => return None,
+    };
+    number.bytes().all(|byte| byte.is_ascii_digit()).then_some((number, part))
+}
+
 fn numbered(stem: &str, position: usize, ending: &str) -> String {
     if position == 0 { format!("{stem}.{ending}") } else { format!("{stem}-{}.{ending}", position + 1) }
 }
@@ -174,6 +212,9 @@ mod tests {
             record: b"{}".to_vec(),
             entry: Some(b"entry".to_vec()),
             checkpoint_tokens: vec![vec![1], vec![2]],
+            archives: (1..=12)
+                .map(|n| ArchiveTimestamp { root: vec![n], tokens: vec![vec![n], vec![n + 1]], proofs: vec![n] })
+                .collect(),
             certificates: vec![vec![0x30, 0], vec![0x30, 1]],
             crls: vec![vec![0x30, 2]],
             ..Bundle::default()
@@ -183,8 +224,13 @@ mod tests {
         assert_eq!(unpacked, BundleFiles::of(&bundle));
         let read = unpacked.to_bundle().unwrap();
         assert_eq!(
-            (read.checkpoint_tokens, read.certificates, read.crls),
-            (bundle.checkpoint_tokens.clone(), bundle.certificates.clone(), bundle.crls.clone())
+            (read.checkpoint_tokens, read.archives, read.certificates, read.crls),
+            (
+                bundle.checkpoint_tokens.clone(),
+                bundle.archives.clone(),
+                bundle.certificates.clone(),
+                bundle.crls.clone()
+            )
         );
         assert_eq!(packed, BundleFiles::of(&bundle).to_zip());
     }

@@ -1,5 +1,6 @@
 //! All that a verifier is given. Nothing in it is trusted; what it offers as anchors is only shown.
 
+use super::ArchiveTimestamp;
 use crate::vcon::ContentDigests;
 
 /// A record and what was collected about it.
@@ -17,6 +18,8 @@ pub struct Bundle {
     pub checkpoint_tokens: Vec<Vec<u8>>,
     /// Timestamp tokens over the record's bytes.
     pub record_tokens: Vec<Vec<u8>>,
+    /// Archive timestamps, the oldest first: each proves what is older than it.
+    pub archives: Vec<ArchiveTimestamp>,
     /// More certificates, DER: hints for a path.
     pub certificates: Vec<Vec<u8>>,
     /// Revocation lists, DER.

@@ -168,6 +168,8 @@ impl Verifier {
             } else {
                 carried.filter(|_| header.certificates.iter().any(|der| **der == *pair[0].der()))
             };
+            let archived = time.existence.by(pair[0].thumbprint());
+            let proved = proved.into_iter().chain(archived).min();
             Some((strength(&pair[0], &pair[1])?, proved))
         });
         let mut saved = Vec::new();

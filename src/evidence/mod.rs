@@ -4,11 +4,13 @@
 //! [`Verifier`] holds it against a [`TrustPolicy`] and gives a [`ValidationReport`].
 
 mod archive;
+mod archive_timestamp;
 mod bundle;
 pub mod completeness;
 mod depth;
 pub mod diagnostic;
 pub mod entry;
+mod existence;
 pub mod html;
 mod judge;
 mod lookalikes;
@@ -30,6 +32,7 @@ mod validity;
 mod verify;
 
 pub use archive::{ArchiveError, BundleFiles};
+pub use archive_timestamp::{ARCHIVES_MAX, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, ArchiveTree};
 pub use bundle::{Bundle, SuppliedRecording};
 pub use depth::Depth;
 pub use entry::{Entry, EntryDraft, EntryError, Event};

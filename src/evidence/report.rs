@@ -197,7 +197,7 @@ pub struct RecordingReport {
 /// One timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TimestampReport {
-    /// What it is over: `record`, `checkpoint`, or `cosignature`.
+    /// What it is over: `record`, `checkpoint`, `cosignature` (of a checkpoint), or `archive`.
     pub over: &'static str,
     /// The time that it states.
     #[serde(serialize_with = "optional_time")]

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::TrustPolicy;
+use super::existence::Existence;
 use super::judge::ended;
 use super::memo::Memo;
 use super::sunset::Strength;
+use crate::crypto::sha256;
 use crate::pki::{Certificate, CertificateSignature, Crl, RevocationReason, RevocationStatus, RevokedEntry};
 
 /// What the revocation lists at hand say of a certificate.
@@ -38,6 +40,7 @@ impl Standing {
 #[derive(Debug)]
 pub(super) struct KnownCrl {
     crl: Crl,
+    digest: [u8; 32],
     // By the thumbprint of the issuer's certificate.
     signed_by: Memo<[u8; 32], bool>,
 }
@@ -45,7 +48,7 @@ pub(super) struct KnownCrl {
 impl KnownCrl {
     /// Parses a list; `None` when it is none, so that it says nothing of anybody.
     pub(super) fn parse(der: &[u8]) -> Option<Self> {
-        Some(Self { crl: Crl::from_der(der).ok()?, signed_by: Memo::default() })
+        Some(Self { crl: Crl::from_der(der).ok()?, digest: sha256(der), signed_by: Memo::default() })
     }
 
     fn is_signed_by(&self, issuer: &Certificate) -> bool {
@@ -61,6 +64,8 @@ pub(super) struct Lists<'a> {
     /// period before it, so that a verdict does not decay when lists run out.
     pub(super) trusted: Option<DateTime<Utc>>,
     pub(super) now: DateTime<Utc>,
+    /// By when the lists were there.
+    pub(super) existence: &'a Existence,
     /// When the first certificate of the path ends: what comes after is no matter for a signature within.
     pub(super) path_ends: DateTime<Utc>,
 }
@@ -120,7 +125,11 @@ impl Lists<'_> {
             return Err("a revocation list is not rightly signed by the issuer".into());
         }
         if let (CertificateSignature::Supported(algorithm), Ok(key)) = (crl.signature_algorithm(), issuer.key())
-            && let Some(ended) = ended(self.policy, &[Strength { algorithm: *algorithm, key: key.kind() }], self.now)
+            && let Some(ended) = ended(
+                self.policy,
+                &[Strength { algorithm: *algorithm, key: key.kind() }],
+                self.existence.as_of(&known.digest),
+            )
         {
             return Err(format!("nothing proves that the revocation list is from before: {ended}"));
         }

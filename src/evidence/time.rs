@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::existence::Existence;
 use super::judge::{ended, strength};
 use super::report::{LedgerReport, LedgerStatus, TimestampReport};
 use super::sunset::Strength;
@@ -32,18 +33,20 @@ pub(super) struct TimeEvidence {
     /// The earliest that counts for every byte of the record, its unprotected header too.
     pub(super) bytes_existed_by: Option<DateTime<Utc>>,
     pub(super) signed_after: Option<DateTime<Utc>>,
+    /// By when pieces of evidence were there.
+    pub(super) existence: Existence,
     /// How the times contradict each other, where they do.
     pub(super) disorder: Option<String>,
 }
 
 /// A timestamp, and the time by which what it is over was there for certain.
-struct Stamp {
-    report: TimestampReport,
+pub(super) struct Stamp {
+    pub(super) report: TimestampReport,
     bound: Option<DateTime<Utc>>,
 }
 
 impl Stamp {
-    fn bound(&self) -> Option<DateTime<Utc>> {
+    pub(super) fn bound(&self) -> Option<DateTime<Utc>> {
         self.bound.filter(|_| self.report.counts)
     }
 }
@@ -72,13 +75,15 @@ impl Verifier {
         budget: &RefCell<Budget>,
     ) -> TimeEvidence {
         let (mut ledger, proof, witnessing) = self.ledger(bundle, record);
-        let mut stamps = self.tokens_over("record", &bundle.record_tokens, &bundle.record, true, now, budget);
+        let (existence, archives) = self.existence(bundle, now, budget);
+        let mut stamps = self.tokens_over("record", &bundle.record_tokens, &bundle.record, None, &existence, budget);
         let bytes_existed_by = stamps.iter().filter_map(Stamp::bound).min();
         if let Some(proof) = &proof {
             let text = proof.checkpoint().note().text().as_bytes();
             // A token over the text needs no log key: the entry hashes to its root.
-            let included = ledger.status != LedgerStatus::Inconsistent;
-            stamps.extend(self.tokens_over("checkpoint", &bundle.checkpoint_tokens, text, included, now, budget));
+            let inconsistent = ledger.status == LedgerStatus::Inconsistent;
+            let wrong = inconsistent.then(|| "the record is not proved to be under this checkpoint".to_owned());
+            stamps.extend(self.tokens_over("checkpoint", &bundle.checkpoint_tokens, text, wrong, &existence, budget));
         }
         if let Some(witnessing) = &witnessing {
             let included = ledger.status == LedgerStatus::Included;
@@ -92,7 +97,8 @@ impl Verifier {
             disorder: self.disorder(signed_after, existed_by.unwrap_or(now)),
             existed_by,
             bytes_existed_by,
-            timestamps: stamps.into_iter().map(|stamp| stamp.report).collect(),
+            timestamps: stamps.into_iter().chain(archives).map(|stamp| stamp.report).collect(),
+            existence,
             ledger,
             signed_after,
         }
@@ -130,27 +136,28 @@ impl Verifier {
         time > now + self.policy().clock_skew_max
     }
 
-    /// The tokens of one kind; `about_record` says whether what they are over is proved to hold the record.
-    fn tokens_over(
+    /// The tokens of one kind; `wrong` says why what they are over proves nothing of the record, where it does not.
+    pub(super) fn tokens_over(
         &self,
         over: &'static str,
         tokens: &[Vec<u8>],
         data: &[u8],
-        about_record: bool,
-        now: DateTime<Utc>,
+        wrong: Option<String>,
+        existence: &Existence,
         budget: &RefCell<Budget>,
     ) -> Vec<Stamp> {
         let judge = |token: &Vec<u8>| {
             let mut judged = (*self.judged_token(token, data, budget)).clone();
-            if judged.counts && !about_record {
+            if let Some(wrong) = wrong.as_ref().filter(|_| judged.counts) {
                 judged.counts = false;
-                "right, but the record is not proved to be under this checkpoint".clone_into(&mut judged.reason);
+                judged.reason = format!("right, but {wrong}");
             }
-            if judged.counts && judged.time.is_some_and(|time| self.is_to_come(time, now)) {
+            if judged.counts && judged.time.is_some_and(|time| self.is_to_come(time, existence.now())) {
                 judged.counts = false;
                 "right, but of later than this verification".clone_into(&mut judged.reason);
             }
-            if let Some(ended) = ended(self.policy(), &judged.strengths, now).filter(|_| judged.counts) {
+            let as_of = existence.as_of(&sha256(token));
+            if let Some(ended) = ended(self.policy(), &judged.strengths, as_of).filter(|_| judged.counts) {
                 judged.counts = false;
                 judged.reason = format!("nothing proves that the token itself is from before: {ended}");
             }

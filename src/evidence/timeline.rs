@@ -81,7 +81,11 @@ impl Timeline {
         add(report.ledger.entry_time, "Anchored, as the ledger says".into(), Ground::Stated);
         for timestamp in report.timestamps.iter().filter(|timestamp| timestamp.over != "cosignature") {
             let ground = if timestamp.counts { Ground::Proved } else { Ground::Stated };
-            add(timestamp.time, format!("Timestamp over the {}", timestamp.over), ground);
+            let what = match timestamp.over {
+                "archive" => "Renewed by an archive timestamp".to_owned(),
+                over => format!("Timestamp over the {over}"),
+            };
+            add(timestamp.time, what, ground);
         }
         // A dozen witnesses sign within a second: the first one that counts, else the first, stands for all.
         let mut cosignatures: Vec<_> =

@@ -263,6 +263,7 @@ impl Verifier {
             policy: &self.policy,
             trusted: context.time.existed_by,
             now: context.now,
+            existence: &context.time.existence,
             path_ends: window(path).1,
         }
     }
