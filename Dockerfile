@@ -22,9 +22,13 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock askama.toml ./
 COPY certs certs
 COPY src src
+COPY web web
+# The page verifies in the reader's browser: first the verifier as WebAssembly, then the server with it inside.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked && install -D target/release/affiant /out/affiant
+    rustup target add wasm32-unknown-unknown \
+    && cargo run --locked --quiet --manifest-path web/build/Cargo.toml --target-dir target/web-build \
+    && cargo build --release --locked --features browser && install -D target/release/affiant /out/affiant
 # Owned by the user of the image, so that a fresh volume is too.
 RUN install -d -m 0700 /out/data
 

@@ -102,13 +102,13 @@
     link.href = URL.createObjectURL(new Blob([text], { type }));
   }
 
-  function show(answer) {
+  function show(answer, names) {
     element("report-part").innerHTML = answer.part;
     element("json").textContent = answer.json;
     offerToSave("save-json", answer.json, "application/json");
     offerToSave("save-page", answer.page, "text/html");
     const made = element("made-here");
-    made.textContent = `Verified on this machine in ${answer.milliseconds.toFixed(1)} ms. Nothing was sent.`;
+    made.textContent = `Verified on this machine in ${answer.milliseconds.toFixed(1)} ms: ${names}. Nothing was sent.`;
     made.dataset.milliseconds = answer.milliseconds;
     element("after").hidden = false;
     element("report").hidden = false;
@@ -125,8 +125,9 @@
     const now = element("at").value.trim() || new Date().toISOString();
     say("");
     element("report").hidden = true;
-    showProgress({ name: files.map(({ name }) => name).join(", "), done: 0, total: 1 });
     const recordings = [...recording.files];
+    const names = [...record.files, ...recordings].map(({ name }) => name).join(", ");
+    showProgress({ name: names, done: 0, total: 1 });
     busy(true);
     element("cancel").focus();
     try {
@@ -134,7 +135,7 @@
       if (!worker) await ask({ open: trusted });
       const answer = await ask({ verify: { files, recordings, now } }, showProgress);
       busy(false);
-      show(answer);
+      show(answer, names);
     } catch (reason) {
       busy(false);
       say(inWords(reason));

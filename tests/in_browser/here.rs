@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::net::TcpListener;
 
+use affiant::crypto::Sha256Digest;
 use serde_json::json;
 
 use super::reader::{Reader, code};
@@ -21,6 +22,7 @@ async fn what_is_dropped_is_verified_and_what_was_altered_fails() {
     assert!(report.contains("HASH_MATCHES") && report.contains("\"file\": \"call.wav\""), "{report}");
     let shown = browser.text("#report").await;
     assert!(shown.contains("TOTAL-PASSED") && shown.contains("In the ledger") && shown.contains("does not prove"));
+    assert!(browser.text("#made-here").await.contains("call.evidence.zip, call.wav"));
     assert!(browser.run("return document.title", json!([])).await.as_str().unwrap().starts_with("TOTAL-PASSED"));
 
     let tampered = std::fs::read(reader.tampered()).unwrap();
@@ -130,4 +132,24 @@ async fn what_cannot_be_verified_is_said_in_words() {
     }
     browser.run("document.getElementById('at').value = ''", json!([])).await;
     assert_eq!(code(&browser.verdict().await), "TOTAL-FAILED (FORMAT_FAILURE)");
+}
+
+#[tokio::test]
+async fn neither_page_nor_worker_may_connect_to_anything() {
+    let reader = Reader::new().await;
+    let page = reader.client().get("/", "").await;
+    let policy = page.header("content-security-policy");
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'sha256-") && !policy.contains("connect-src"),
+        "{policy}"
+    );
+    let worker = page.text().split_once("data-worker=\"").unwrap().1.split_once('"').unwrap().0;
+    let answer = reader.client().get(worker, "").await;
+    assert_eq!(answer.header("content-security-policy"), "default-src 'none'; script-src 'wasm-unsafe-eval'");
+    assert!(answer.header("cache-control").contains("immutable"));
+    assert!(worker.contains(&Sha256Digest::of(&answer.body).to_string()));
+    reader.client().get("/verifier/sha256-x.js", "").await.problem(404, "not-found");
+    let saved = reader.client().get("/verify.html", "").await;
+    let policy = saved.header("content-security-policy");
+    assert!(policy.contains("form-action 'none'") && !policy.contains("'self'") && !policy.contains("connect-src"));
 }

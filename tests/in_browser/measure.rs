@@ -2,6 +2,8 @@
 //!
 //! `make web && cargo test --features browser --test browser -- --ignored --nocapture measure`
 
+use std::time::Instant;
+
 use serde_json::json;
 
 use super::reader::{Reader, code};
@@ -9,6 +11,8 @@ use crate::webdriver::Browser;
 
 /// Verifications of one bundle by one verifier.
 const ROUNDS: usize = 200;
+/// Bytes of a recording: an hour of uncompressed speech.
+const RECORDING_BYTES: u64 = 256 << 20;
 
 #[tokio::test]
 #[ignore = "figures, not facts"]
@@ -46,4 +50,12 @@ async fn measure_a_verification_in_the_browser() {
             all[all.len() - 1]
         );
     }
+    let long = reader.path("long.wav");
+    std::fs::File::create(&long).unwrap().set_len(RECORDING_BYTES).unwrap();
+    browser.choose("#recording", &[&long]).await;
+    let began = Instant::now();
+    browser.verdict().await;
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    let megabytes = RECORDING_BYTES as f64 / 1e6;
+    println!("a recording            {:6.0} MB a second", megabytes / began.elapsed().as_secs_f64());
 }

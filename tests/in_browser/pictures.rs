@@ -33,7 +33,8 @@ async fn pictures_of_the_page() {
             browser.verdict().await;
             browser.run("document.querySelector('.trust').open = true", json!([])).await;
             take("3-failed").await;
-            let work = "document.getElementById('progress').hidden = false; document.getElementById('bar').value = 0.4;
+            let work = "document.getElementById('progress').hidden = false; document.getElementById('bar').max = 3;
+                document.getElementById('bar').value = 1.2;
                 document.getElementById('progress-name').textContent = 'call.wav';
                 document.getElementById('progress-bytes').textContent = '120.0 of 300.0 MB'";
             browser.run(work, json!([])).await;
