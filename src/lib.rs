@@ -49,3 +49,7 @@ pub mod workers;
 pub mod cli;
 #[cfg(feature = "server")]
 pub mod server;
+
+#[cfg(test)]
+#[path = "../tests/conformance/mod.rs"]
+mod conformance;

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod conformance;
+
 use std::path::PathBuf;
 
 use affiant::crypto::{Hash, SignatureAlgorithm, VerifyingKey};
@@ -10,6 +12,7 @@ use affiant::jose::{HeaderError, Jwk, JwkError, Jws, JwsError, algorithm};
 use affiant::json::JsonLimits;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use conformance::Count;
 use serde_json::{Value, json};
 
 fn folder(name: &str) -> Option<PathBuf> {
@@ -121,9 +124,8 @@ fn divergence(jws: &Value, key: &Value) -> Option<Divergence> {
     (is_short(key) || is_roca(key)).then_some(Divergence::Accepted(weak))
 }
 
-/// Judges every case of a file of groups; gives how many agreed and how many diverged for a known reason.
-fn judge(name: &str, file: &Value, keys: fn(&Value) -> Vec<Value>) -> (usize, usize) {
-    let (mut agreed, mut diverged) = (0, 0);
+/// Judges every case of a file of groups.
+fn judge(count: &mut Count, name: &str, file: &Value, keys: fn(&Value) -> Vec<Value>) {
     for group in file["testGroups"].as_array().unwrap() {
         for case in group["tests"].as_array().unwrap() {
             let mut verified = false;
@@ -141,39 +143,40 @@ fn judge(name: &str, file: &Value, keys: fn(&Value) -> Vec<Value>) -> (usize, us
                 }
             }
             let (valid, what) = (case["result"] == "valid", format!("{name} {} {}", case["tcId"], case["comment"]));
+            let id = format!("{name} {}", case["tcId"]);
             if verified == valid {
-                agreed += 1;
+                count.passed(&id);
             } else {
                 let reason = reason.unwrap_or_else(|| panic!("{what}: verified {verified}, to be {valid}"));
                 println!("{what}: {reason}");
-                diverged += 1;
+                count.diverged(&id, reason);
             }
         }
     }
-    (agreed, diverged)
 }
 
 #[test]
 fn vectors_wycheproof_jws() {
+    let mut count = Count::new("Wycheproof JWS");
     for (name, file) in files("wycheproof", "json_web_signature") {
         let keys = |group: &Value| {
             vec![if group["public"].is_object() { &group["public"] } else { &group["private"] }.clone()]
         };
-        let (agreed, diverged) = judge(&name, &file, keys);
-        println!("{name}: {agreed} as expected, {diverged} known to differ");
-        assert!(agreed > 100 && diverged < agreed / 10);
+        judge(&mut count, &name, &file, keys);
+        assert!(count.has_passed() > 100 && count.has_diverged() < count.has_passed() / 10);
     }
+    count.finish();
 }
 
 #[test]
 fn vectors_wycheproof_jwk() {
+    let mut count = Count::new("Wycheproof JWK");
     for (name, file) in files("wycheproof", "json_web_key") {
         let keys = |group: &Value| {
             let set = if group["public"].is_object() { &group["public"] } else { &group["private"] };
             set["keys"].as_array().unwrap().clone()
         };
-        let (agreed, diverged) = judge(&name, &file, keys);
-        println!("{name}: {agreed} as expected, {diverged} known to differ");
+        judge(&mut count, &name, &file, keys);
         // Sets of symmetric keys have nothing to do here but to be refused.
         for group in file["testGroups"].as_array().unwrap() {
             for key in keys(group).iter().filter(|key| key["kty"] == "oct") {
@@ -181,6 +184,7 @@ fn vectors_wycheproof_jwk() {
             }
         }
     }
+    count.finish();
 }
 
 #[test]
@@ -188,6 +192,7 @@ fn vectors_wycheproof_rsa_signatures() {
     let bytes = |text: &str| -> Vec<u8> {
         (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
     };
+    let mut count = Count::new("Wycheproof RSA signatures");
     for (name, file) in files("wycheproof", "rsa_signature") {
         let (mut right, mut wrong) = (0, 0);
         for group in file["testGroups"].as_array().unwrap() {
@@ -205,12 +210,14 @@ fn vectors_wycheproof_rsa_signatures() {
                 let verified = key.check_signature(SignatureAlgorithm::RsaPkcs1(hash), &message, &signature).is_ok();
                 // «Acceptable» is what some accept though it is not what RFC 8017 §9.2 encodes: there is one encoding.
                 assert_eq!(verified, case["result"] == "valid", "{name} {} {}", case["tcId"], case["comment"]);
+                count.passed(&format!("{name} {}", case["tcId"]));
                 if verified { right += 1 } else { wrong += 1 }
             }
         }
         println!("{name}: {right} right, {wrong} wrong");
         assert!(right > 0 && wrong > 0);
     }
+    count.finish();
 }
 
 /// The signatures of an example in general JSON serialization, each with its key.
@@ -224,17 +231,19 @@ fn example_signatures(example: &Value) -> Vec<(Value, Value)> {
 
 #[test]
 fn vectors_rfc_7520_signatures() {
-    let mut verified = 0;
+    let mut count = Count::new("RFC 7520 §4");
     for (name, example) in files("jose-cookbook", "4_") {
         let content = text(&example["input"], "payload");
         // One example detaches its payload, which a vCon never does.
         let payload = URL_SAFE_NO_PAD.encode(content);
-        for (signature, key) in example_signatures(&example) {
+        for (position, (signature, key)) in example_signatures(&example).into_iter().enumerate() {
+            let id = format!("{name} {position}");
             let jws = json!({ "payload": payload, "signatures": [signature] });
             let parsed = Jws::parse(jws.to_string().as_bytes(), &JsonLimits::default());
             if key["kty"] == "oct" {
                 let refused = matches!(parsed, Err(JwsError::Header(0, HeaderError::ForbiddenAlgorithm(_))));
                 assert!(refused, "{name}: an HMAC is not refused");
+                count.diverged(&id, "an HMAC proves no origin: whoever can check it can make it");
                 continue;
             }
             let parsed = parsed.unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -243,6 +252,7 @@ fn vectors_rfc_7520_signatures() {
                 // No vCon needs the curve, and one of the backends lacks it.
                 assert_eq!(Jwk::of(&key).unwrap_err(), JwkError::Kind, "{name}");
                 assert_eq!(algorithm(&parsed.signatures()[0].header().algorithm), None, "{name}");
+                count.diverged(&id, "no vCon needs the curve, and one of the backends lacks it");
                 continue;
             }
             let key = Jwk::of(&key).unwrap();
@@ -252,14 +262,14 @@ fn vectors_rfc_7520_signatures() {
                 json!({ "payload": URL_SAFE_NO_PAD.encode(format!("{content}.")), "signatures": jws["signatures"] });
             let altered = Jws::parse(altered.to_string().as_bytes(), &JsonLimits::default()).unwrap();
             assert!(altered.check_signature(&altered.signatures()[0], key.key()).is_err(), "{name}");
-            verified += 1;
+            count.passed(&id);
         }
         // With an HMAC among its signatures the whole of it is refused: nobody is to take that one for a signature.
         let whole = Jws::parse(example["output"]["json"].to_string().as_bytes(), &JsonLimits::default());
         let symmetric = example_signatures(&example).iter().any(|(_, key)| key["kty"] == "oct");
         assert_eq!(whole.is_err(), symmetric, "{name}");
     }
-    println!("{verified} signatures of RFC 7520 verify");
+    count.finish();
 }
 
 /// The PKCS#8 of a private RSA, P-256 or P-384 key in JWK (RFC 7518 §6.2.2, §6.3.2); `None` of another.

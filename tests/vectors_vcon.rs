@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod conformance;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use affiant::evidence::verify;
 use affiant::evidence::{Bundle, Indication, Record, SubIndication, SuppliedRecording, TrustPolicy, ValidationReport};
 use affiant::pki::{Certificate, TrustAnchors};
 use affiant::vcon::{ContentDigests, Vcon, VconError, VconLimits, validate};
+use conformance::Count;
 
 fn folder(name: &str) -> Option<PathBuf> {
     let data = std::env::var_os("AFFIANT_VECTORS")
@@ -88,9 +91,9 @@ fn vectors_one_byte_of_the_recording_or_of_the_payload_changes_the_verdict() {
 
 #[test]
 fn vectors_every_example_is_read_without_loss() {
-    let mut read = 0;
     for name in ["vcon-core-03", "vcon-legacy"] {
         let Some(folder) = folder(name) else { continue };
+        let mut count = Count::new(name);
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if name.ends_with(".mp3") || name.contains("_signed") {
@@ -102,6 +105,7 @@ fn vectors_every_example_is_read_without_loss() {
             if ["parties", "dialog", "analysis", "attachments"].iter().all(|member| before.get(member).is_none()) {
                 // The draft's folder also holds a test of its own typesetting.
                 assert_eq!(parsed, Err(VconError::NotAVcon), "{name}");
+                count.not_applicable(&name, "not a vCon");
                 continue;
             }
             let vcon = parsed.unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -109,8 +113,8 @@ fn vectors_every_example_is_read_without_loss() {
             assert_eq!(before, after, "{name}");
             // Findings are for people; that they are made without a panic is what counts here.
             let _ = validate(&vcon);
-            read += 1;
+            count.passed(&name);
         }
+        count.finish();
     }
-    println!("read {read} documents");
 }

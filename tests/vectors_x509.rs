@@ -4,6 +4,8 @@
 //! with their reasons; a case that a predicate covers and that passes all the same is reported too.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod conformance;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use affiant::pki::{
     Rule, Strictness, TrustAnchors, Version, find_path, pem_blocks,
 };
 use chrono::{DateTime, Utc};
+use conformance::Count;
 use serde_json::Value;
 
 /// "Now" for the cases that name no time: all of them are made to be valid for centuries, or to have expired long ago.
@@ -39,19 +42,21 @@ fn strings(value: &Value) -> Vec<&str> {
 }
 
 /// What a suite's cases came to.
-#[derive(Default)]
 struct Tally {
-    passed: usize,
-    diverged: usize,
+    counted: Count,
     wrong: Vec<String>,
 }
 
 impl Tally {
+    fn new(suite: &'static str) -> Self {
+        Self { counted: Count::new(suite), wrong: Vec::new() }
+    }
+
     fn count(&mut self, id: &str, expected_valid: bool, result: &Result<(), String>, divergence: Option<&str>) {
         match (expected_valid == result.is_ok(), divergence) {
-            (true, None) => self.passed += 1,
+            (true, None) => self.counted.passed(id),
             (false, Some(reason)) => {
-                self.diverged += 1;
+                self.counted.diverged(id, reason);
                 println!("diverges: {id}: {reason}");
             }
             (true, Some(reason)) => self.wrong.push(format!("{id}: should diverge ({reason}) and does not")),
@@ -62,9 +67,9 @@ impl Tally {
         }
     }
 
-    fn finish(self, suite: &str) {
-        println!("{suite}: {} passed, {} divergences, {} wrong", self.passed, self.diverged, self.wrong.len());
+    fn finish(self) {
         assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));
+        self.counted.finish();
     }
 }
 
@@ -195,12 +200,12 @@ fn limbo_case(case: &Value) -> Result<Case, String> {
 fn x509_limbo_vectors() {
     let Some(directory) = vectors("x509-limbo") else { return };
     let suite: Value = serde_json::from_slice(&std::fs::read(directory.join("limbo.json")).unwrap()).unwrap();
-    let mut tally = Tally::default();
+    let mut tally = Tally::new("x509-limbo");
     for case in suite["testcases"].as_array().unwrap() {
         let result = limbo_case(case).and_then(|case| case.validate());
         tally.count(case["id"].as_str().unwrap(), case["expected_result"] == "SUCCESS", &result, None);
     }
-    tally.finish("x509-limbo");
+    tally.finish();
 }
 
 #[test]
@@ -212,7 +217,7 @@ fn pkits_vectors() {
         Arc::new(Certificate::from_der(&read("certs", name)).unwrap_or_else(|error| panic!("{name}: {error}")))
     };
     let anchor = certificate("TrustAnchorRootCertificate.crt");
-    let mut tally = Tally::default();
+    let mut tally = Tally::new("PKITS");
     for case in suite.as_array().unwrap() {
         let mut crls: Vec<Crl> = vec![Crl::from_der(&read("crls", "TrustAnchorRootCRL.crl")).unwrap()];
         crls.extend(strings(&case["crls"]).iter().map(|name| Crl::from_der(&read("crls", name)).unwrap()));
@@ -235,7 +240,7 @@ fn pkits_vectors() {
         let result = case_.validate();
         tally.count(case["name"].as_str().unwrap(), expected, &result, pkits_divergence(&case_, expected));
     }
-    tally.finish("PKITS");
+    tally.finish();
 }
 
 /// Where we refuse what PKITS lets pass.

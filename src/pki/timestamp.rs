@@ -400,7 +400,7 @@ pub(super) mod tests {
     }
 
     /// The tokens of a folder and the data that each is about, where it is known.
-    fn cases(folder: &std::path::Path) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    fn cases(folder: &std::path::Path) -> Vec<(String, Vec<u8>, Option<Vec<u8>>)> {
         // What rfc3161-client's own script stamps where there is no payload beside the token.
         let mut data = vec![b"hello".to_vec()];
         data.extend(std::fs::read(folder.join("payload")));
@@ -408,10 +408,11 @@ pub(super) mod tests {
         let tokens = paths.filter(|path| path.extension().is_some_and(|extension| extension == "tsr"));
         tokens
             .map(|path| {
-                let token = std::fs::read(path).unwrap();
+                let token = std::fs::read(&path).unwrap();
                 let imprint = TimestampToken::parse(&token).unwrap().info().imprint.clone();
                 let data = data.iter().find(|data| imprint.check(data).is_ok()).cloned();
-                (token, data)
+                let name = path.strip_prefix(folder.parent().unwrap()).unwrap().display().to_string();
+                (name, token, data)
             })
             .collect()
     }
@@ -419,11 +420,14 @@ pub(super) mod tests {
     #[test]
     fn rfc3161_vectors_open_with_their_data_and_with_nothing_changed() {
         let Some(folder) = crate::pki::vectors("rfc3161") else { return };
-        let mut opened_tokens = 0;
+        let mut count = crate::conformance::Count::new("rfc3161");
         for folder in std::fs::read_dir(folder).unwrap().map(|item| item.unwrap().path()) {
             let chain = pem_certificates(&folder.join("ts_chain.pem"));
-            for (token, data) in cases(&folder) {
-                let Some(data) = data else { continue };
+            for (name, token, data) in cases(&folder) {
+                let Some(data) = data else {
+                    count.not_applicable(&name, "the data that the token is about is not there");
+                    continue;
+                };
                 let opened = Timestamp::open(&token, &data, &chain).unwrap();
                 // Certificates injected around it change nothing: the signed attribute names the signer.
                 assert!(!opened.certificates().contains(&opened.signer));
@@ -431,11 +435,11 @@ pub(super) mod tests {
                 other[0] ^= 1;
                 assert_eq!(Timestamp::open(&token, &other, &chain).err(), Some(TimestampError::Imprint));
                 check_changed_bits(&token, &data, &chain, &opened);
-                opened_tokens += 1;
+                count.passed(&name);
             }
         }
-        println!("{opened_tokens} rfc3161 vectors opened");
-        assert!(opened_tokens > 0);
+        assert!(count.has_passed() > 0);
+        count.finish();
     }
 
     /// No bit of a token changes what it says: it is refused, or the bit is of something that nobody signs.

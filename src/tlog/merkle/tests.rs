@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 
 use super::*;
+use crate::conformance::Count;
 
 /// Every hash of a tree, kept in memory.
 #[derive(Default)]
@@ -166,23 +167,25 @@ fn proof_of(value: &serde_json::Value) -> Option<Vec<NodeHash>> {
     value["proof"].as_array().map_or(Some(Vec::new()), |hashes| hashes.iter().map(hash_of).collect())
 }
 
-fn check_vectors(kind: &str, holds: impl Fn(&serde_json::Value) -> Option<bool>) {
+fn check_vectors(kind: &'static str, holds: impl Fn(&serde_json::Value) -> Option<bool>) {
     let Some(folder) = vectors("merkle") else { return };
     let mut paths = Vec::new();
-    cases(&folder.join(kind), &mut paths);
+    cases(&folder.join(kind.trim_start_matches("merkle ")), &mut paths);
     let mut good_cases = 0;
+    let mut count = Count::new(kind);
     for path in &paths {
         let (case, good) = read(path);
         assert_eq!(holds(&case).unwrap_or(false), good, "{}", path.display());
         good_cases += usize::from(good);
+        count.passed(&path.strip_prefix(&folder).unwrap().display().to_string());
     }
-    println!("{} {kind} vectors, {good_cases} of them good", paths.len());
+    count.finish();
     assert!(good_cases > 0 && good_cases < paths.len());
 }
 
 #[test]
 fn inclusion_vectors_hold_as_they_should() {
-    check_vectors("inclusion", |case| {
+    check_vectors("merkle inclusion", |case| {
         let leaf = LeafHash(hash_of(&case["leafHash"])?.0);
         let (index, size) = (LeafIndex(case["leafIdx"].as_u64()?), TreeSize(case["treeSize"].as_u64()?));
         let root = RootHash(hash_of(&case["root"])?.0);
@@ -192,7 +195,7 @@ fn inclusion_vectors_hold_as_they_should() {
 
 #[test]
 fn consistency_vectors_hold_as_they_should() {
-    check_vectors("consistency", |case| {
+    check_vectors("merkle consistency", |case| {
         let (old, new) = (TreeSize(case["size1"].as_u64()?), TreeSize(case["size2"].as_u64()?));
         let (old_root, new_root) = (RootHash(hash_of(&case["root1"])?.0), RootHash(hash_of(&case["root2"])?.0));
         Some(check_consistency(old, new, &proof_of(case)?, old_root, new_root).is_ok())
