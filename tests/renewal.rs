@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 
 use affiant::crypto::{Hash, KeySize, Sha256Digest};
 use affiant::evidence::{
-    ArchiveTimestamp, ArchiveTree, Bundle, BundleFiles, Sunset, SunsetAlgorithm, TrustPolicy, ValidationReport, verify,
+    ArchiveTimestamp, ArchiveTree, Bundle, BundleFiles, Sunset, SunsetAlgorithm, TrustPolicy, ValidationReport,
+    archive_proofs, verify,
 };
 use affiant::pki::TrustAnchors;
 use affiant::pki::timestamp::{MessageImprint, TstInfo};
@@ -85,7 +86,8 @@ fn renew(bundle: &mut Bundle, authority: &Authority, time: DateTime<Utc>) {
     let tree = ArchiveTree::of(others.chain(wanted.iter().copied()).collect());
     let root = tree.root(ORIGIN).to_text().into_bytes();
     let tokens = vec![authority.token(&root, time)];
-    bundle.archives.push(ArchiveTimestamp { root, tokens, proofs: tree.proofs(&wanted).into_bytes() });
+    let Ok(proofs) = archive_proofs(&tree, &wanted);
+    bundle.archives.push(ArchiveTimestamp { root, tokens, proofs: proofs.into_bytes() });
 }
 
 fn case() -> Case {

@@ -5,10 +5,15 @@
 
 mod harness;
 
+use std::process::Command;
 use std::sync::Arc;
 
+use affiant::authority::Role;
 use affiant::clock::SystemClock;
+use affiant::evidence::{BundleFiles, EntryDraft, Event};
+use affiant::ledger::{Stage, Submission};
 use affiant::server::StartOptions;
+use chrono::TimeDelta;
 use harness::{Client, InProcess, Place, Process, WitnessPlace, affiant, call, openssl, unpack, uuid, verify_line};
 use serde_json::{Value, json};
 
@@ -182,4 +187,91 @@ async fn a_restored_backup_does_not_fork() {
     let refused = backup.try_spawn(&[], None).err().expect("a fork");
     assert_eq!(refused.status.code(), Some(3));
     drop(process);
+}
+
+#[tokio::test]
+async fn a_renewal_proves_everything_that_is_older_and_survives_a_restart() {
+    let (place, witness, process) = witnessed_place();
+    let token = place.issuer_token(0);
+    let (admin, auditor) = (place.token(Role::Admin, None, false), place.token(Role::Auditor, None, false));
+    let server = serve(&place).await;
+    let receipt = issue_witnessed(&server.client, &token, 1).await;
+    server.client.wait_for_health(all_answered(&receipt)).await;
+    let link = receipt["links"]["bundle"].as_str().unwrap();
+    let archived = |bundle: &[u8]| -> Vec<String> {
+        let files = BundleFiles::from_zip(bundle).unwrap();
+        files.iter().map(|(name, _)| name.to_owned()).filter(|name| name.starts_with("archive-")).collect()
+    };
+    assert_eq!(archived(&server.client.get(link, &token).await.body), [""; 0]);
+
+    server.client.post_json("/v1/admin/renewals", &auditor, &json!({})).await.problem(403, "forbidden");
+    let first = server.client.post_json("/v1/admin/renewals", &admin, &json!({})).await;
+    assert_eq!((first.status, &first.json()["archive"], &first.json()["tokens"]), (201, &json!(1), &json!(1)));
+    assert!(first.json()["runs_out"].is_string(), "{first:?}");
+    // A token, three lists, certificates of root, authority, signers.
+    assert!(first.json()["pieces"].as_u64().unwrap() >= 6, "{first:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_affiant"));
+    command.env("AFFIANT_TOKEN", &admin).args(["renew", "--server", &server.client.base]);
+    let run = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    assert_eq!(serde_json::from_slice::<Value>(&run.stdout).unwrap()["archive"], 2);
+    server.stop().await;
+
+    let server = serve(&place).await;
+    let bundle = server.client.get(link, &token).await.body;
+    let parts = ["txt", "proofs", "tsr"];
+    let names = [1, 2].into_iter().flat_map(|n| parts.map(|part| format!("archive-{n:02}.{part}")));
+    assert_eq!(archived(&bundle), names.collect::<Vec<_>>());
+    let report = server.client.verify(bundle.clone()).await;
+    assert_eq!(report["verdict"]["indication"], "TOTAL-PASSED");
+    let counted = report["timestamps"].as_array().unwrap().iter().filter(|one| one["over"] == "archive");
+    assert_eq!(counted.filter(|one| one["counts"] == true).count(), 2, "{report}");
+    // A record of after the renewal needs none of it.
+    let receipt = issue_witnessed(&server.client, &token, 2).await;
+    server.client.wait_for_health(all_answered(&receipt)).await;
+    let later = server.client.get(receipt["links"]["bundle"].as_str().unwrap(), &token).await.body;
+    assert_eq!(archived(&later), [""; 0]);
+    server.stop().await;
+    assert!(process.stop());
+
+    unpack(&bundle, folder.path());
+    std::fs::copy(witness.tsa_root(), folder.path().join("TSA.pem")).unwrap();
+    let line = "openssl ts -verify -data archive-02.txt -in archive-02.tsr -token_in -CAfile TSA.pem";
+    assert_ne!(openssl(folder.path(), line), Some(false));
+    // A tree that is gone is noticed before anything else is.
+    std::fs::remove_file(place.data().join("archives/000001.tree")).unwrap();
+    let refused = place.open_with(Arc::new(SystemClock::default()), StartOptions::default()).await;
+    assert!(format!("{:#}", refused.err().unwrap()).contains("000001.tree"));
+}
+
+#[tokio::test]
+async fn without_a_timestamp_authority_nothing_is_renewed() {
+    let place = Place::new();
+    let admin = place.token(Role::Admin, None, false);
+    let server = place.serve().await;
+    server.client.post_json("/v1/admin/renewals", &admin, &json!({})).await.problem(503, "no-timestamp");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn evidence_is_renewed_before_it_runs_out_and_not_again_at_once() {
+    let (place, _witness, process) = witnessed_place();
+    let state = place.open_with(Arc::new(SystemClock::default()), StartOptions::default()).await.unwrap();
+    let issuance = state.issuance.clone();
+    assert!(!issuance.renewal_due(TimeDelta::days(36_500)).unwrap(), "there is nothing to renew");
+    let draft = EntryDraft::new(Event::TrustChanged { policy: issuance.verifier.policy_digest() });
+    let appended = issuance.ledger.append(Submission { draft, body: None }, Stage::Included).unwrap();
+    appended.await.unwrap();
+    let checkpoint = issuance.ledger.begin_round().unwrap().unwrap();
+    assert!(state.witnessing.round(&checkpoint).await.unwrap());
+
+    let ends = issuance.runs_out().unwrap().unwrap();
+    let ahead = ends - issuance.clock.now();
+    assert!(!issuance.renewal_due(ahead - TimeDelta::hours(1)).unwrap());
+    assert!(issuance.renewal_due(ahead + TimeDelta::hours(1)).unwrap());
+    assert_eq!(issuance.renew(&state.witnessing).await.unwrap().archive, 1);
+    assert!(!issuance.renewal_due(ahead + TimeDelta::hours(1)).unwrap(), "it was renewed just now");
+    issuance.ledger.stop();
+    assert!(process.stop());
 }

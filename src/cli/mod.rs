@@ -9,6 +9,7 @@ mod output;
 mod passphrase;
 mod progress;
 mod remote;
+mod renew;
 mod serve;
 mod token;
 mod vcon;
@@ -19,6 +20,7 @@ pub use audit::AuditCommand;
 pub use certs::CertsCommand;
 pub use demo::DemoCommand;
 pub use issue_batch::IssueBatchCommand;
+pub use renew::RenewCommand;
 pub use serve::ServeCommand;
 pub use token::TokenCommand;
 pub use vcon::VconCommand;
@@ -47,6 +49,7 @@ enum Command {
     Serve(ServeCommand),
     IssueBatch(IssueBatchCommand),
     Audit(AuditCommand),
+    Renew(RenewCommand),
     /// Certificates: authorities, issuers, revocation lists.
     Certs(CertsCommand),
     /// API tokens.
@@ -69,6 +72,7 @@ impl Cli {
             Command::Vcon(command) => return command.run().await,
             Command::Audit(command) => return command.run().await,
             Command::IssueBatch(command) => return command.run().await,
+            Command::Renew(command) => return command.run().await,
             Command::Serve(command) => command.run().await,
             Command::Certs(command) => command.run().await,
             Command::Token(command) => command.run().await,

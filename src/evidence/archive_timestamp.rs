@@ -136,35 +136,77 @@ impl ArchiveTree {
         Self { leaves, levels }
     }
 
-    /// The digests, sorted.
-    #[must_use]
-    pub fn leaves(&self) -> &[Sha256Digest] {
-        &self.leaves
-    }
-
     /// What is to be timestamped.
     #[must_use]
     pub fn root(&self, origin: &str) -> ArchiveRoot {
-        let size = TreeSize(self.leaves.len() as u64);
+        let size = TreeSize(self.size());
         let Ok(root) = root_hash(size, self);
         ArchiveRoot { origin: origin.to_owned(), size, root }
     }
 
-    /// The proofs of those of the digests that are among the leaves, as a bundle has them.
+    /// The tree as a file: the digests, sorted, then the complete subtrees of each level above them, 32 bytes each. What
+    /// reads it is an [`ArchiveReader`].
     #[must_use]
-    pub fn proofs(&self, digests: &[Sha256Digest]) -> String {
-        let mut text = String::new();
-        let mut digests = digests.to_vec();
-        digests.sort_unstable_by_key(|digest| digest.0);
-        digests.dedup();
-        for digest in digests.iter().take(PROOFS_MAX) {
-            let Ok(index) = self.leaves.binary_search_by_key(&digest.0, |leaf| leaf.0) else { continue };
-            let size = TreeSize(self.leaves.len() as u64);
-            let Ok(hashes) = inclusion_proof(LeafIndex(index as u64), size, self);
-            let hashes = hashes.iter().map(|hash| format!(" {}", hash.to_base64())).collect::<String>();
-            writeln!(text, "{digest} {index}{hashes}").expect("a string takes every character");
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let leaves = self.leaves.iter().flat_map(|digest| digest.0);
+        leaves.chain(self.levels[1..].iter().flatten().flat_map(|node| *node.as_bytes())).collect()
+    }
+}
+
+/// Where the tree of an archive is read.
+pub trait ArchiveReader: HashReader {
+    /// How many digests there are.
+    fn size(&self) -> u64;
+
+    /// The digest at `index`, which is below [`size`](Self::size).
+    ///
+    /// # Errors
+    /// When it could not be read.
+    fn leaf(&self, index: u64) -> Result<Sha256Digest, Self::Error>;
+
+    /// Where a digest is; `None` when it is not among the leaves.
+    ///
+    /// # Errors
+    /// When the leaves could not be read.
+    fn position(&self, digest: &Sha256Digest) -> Result<Option<u64>, Self::Error> {
+        let (mut begin, mut end) = (0, self.size());
+        while begin < end {
+            let middle = begin.midpoint(end);
+            match self.leaf(middle)?.0.cmp(&digest.0) {
+                std::cmp::Ordering::Equal => return Ok(Some(middle)),
+                std::cmp::Ordering::Less => begin = middle + 1,
+                std::cmp::Ordering::Greater => end = middle,
+            }
         }
-        text
+        Ok(None)
+    }
+}
+
+/// The proofs of those of the digests that are among the leaves, as a bundle has them.
+///
+/// # Errors
+/// When the tree could not be read.
+pub fn archive_proofs<R: ArchiveReader>(tree: &R, digests: &[Sha256Digest]) -> Result<String, R::Error> {
+    let mut text = String::new();
+    let mut digests = digests.to_vec();
+    digests.sort_unstable_by_key(|digest| digest.0);
+    digests.dedup();
+    for digest in digests.iter().take(PROOFS_MAX) {
+        let Some(index) = tree.position(digest)? else { continue };
+        let hashes = inclusion_proof(LeafIndex(index), TreeSize(tree.size()), tree)?;
+        let hashes = hashes.iter().map(|hash| format!(" {}", hash.to_base64())).collect::<String>();
+        writeln!(text, "{digest} {index}{hashes}").expect("a string takes every character");
+    }
+    Ok(text)
+}
+
+impl ArchiveReader for ArchiveTree {
+    fn size(&self) -> u64 {
+        self.leaves.len() as u64
+    }
+
+    fn leaf(&self, index: u64) -> Result<Sha256Digest, Self::Error> {
+        Ok(self.leaves[usize::try_from(index).expect("a place in memory")])
     }
 }
 
@@ -189,11 +231,16 @@ mod tests {
         Sha256Digest::of(&seed.to_be_bytes())
     }
 
+    fn proofs_of(tree: &ArchiveTree, wanted: &[Sha256Digest]) -> Vec<u8> {
+        let Ok(proofs) = archive_proofs(tree, wanted);
+        proofs.into_bytes()
+    }
+
     fn archive(size: u32, wanted: &[u32]) -> ArchiveTimestamp {
         let tree = ArchiveTree::of((0..size).map(digest).collect());
         let wanted: Vec<_> = wanted.iter().map(|seed| digest(*seed)).collect();
         let root = tree.root("log.example/1").to_text().into_bytes();
-        ArchiveTimestamp { root, tokens: Vec::new(), proofs: tree.proofs(&wanted).into_bytes() }
+        ArchiveTimestamp { root, tokens: Vec::new(), proofs: proofs_of(&tree, &wanted) }
     }
 
     #[test]

@@ -32,7 +32,9 @@ mod validity;
 mod verify;
 
 pub use archive::{ArchiveError, BundleFiles};
-pub use archive_timestamp::{ARCHIVES_MAX, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, ArchiveTree};
+pub use archive_timestamp::{
+    ARCHIVES_MAX, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, ArchiveTree, archive_proofs,
+};
 pub use bundle::{Bundle, SuppliedRecording};
 pub use depth::Depth;
 pub use entry::{Entry, EntryDraft, EntryError, Event};

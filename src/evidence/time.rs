@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::existence::Existence;
 use super::judge::{ended, strength};
 use super::report::{LedgerReport, LedgerStatus, TimestampReport};
-use super::sunset::Strength;
+use super::sunset::{Strength, first_sunset};
 use super::verify::{Verifier, outside_window};
 use super::{Bundle, Entry, Record};
 use crate::clock::format_time;
@@ -62,11 +62,22 @@ pub(super) struct JudgedToken {
     reason: String,
     /// How the token and its authority's path were signed.
     strengths: Vec<Strength>,
+    /// When the first certificate of the authority's path ends.
+    ends: Option<DateTime<Utc>>,
     /// Whether it was given up as too expensive beside everything else.
     budget_spent: bool,
 }
 
 impl Verifier {
+    /// When a token over `data` has to be renewed by: the first of its certificates ends, or the trust in its keys and
+    /// algorithms. `None` when it does not count, or never runs out.
+    #[must_use]
+    pub fn runs_out(&self, token: &[u8], data: &[u8]) -> Option<DateTime<Utc>> {
+        let judged = self.judged_token(token, data, &RefCell::default());
+        let sunsets = judged.strengths.iter().filter_map(|strength| first_sunset(&self.policy().sunsets, *strength));
+        sunsets.filter_map(|sunset| sunset.until).chain(judged.ends).min()
+    }
+
     pub(super) fn time_evidence(
         &self,
         bundle: &Bundle,
@@ -199,6 +210,7 @@ impl Verifier {
             counts: false,
             reason,
             strengths: Vec::new(),
+            ends: None,
             budget_spent: false,
         };
         let anchors = &self.policy().timestamp_anchors;
@@ -219,6 +231,7 @@ impl Verifier {
             counts: false,
             reason: String::new(),
             strengths: Vec::new(),
+            ends: None,
             budget_spent: false,
         };
         let offered = timestamp.certificates().iter().filter_map(|der| Certificate::from_der(der).ok());
@@ -251,6 +264,7 @@ impl Verifier {
                     counts: true,
                     reason: "a token of a trusted timestamp authority".into(),
                     strengths: own.into_iter().chain(above).collect(),
+                    ends: path.certificates().iter().map(|one| one.not_after()).min(),
                     ..shown
                 }
             }

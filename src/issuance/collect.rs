@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::Issuance;
 use crate::authority::AuthorityError;
 use crate::clock::format_time;
-use crate::evidence::{Bundle, BundleFiles, ValidationReport};
+use crate::crypto::Sha256Digest;
+use crate::evidence::{Bundle, BundleFiles, Record, ValidationReport};
 use crate::ledger::ReadError;
 use crate::pki::timestamp::TimestampToken;
 
@@ -37,7 +38,8 @@ impl Issuance {
     pub fn collect(&self, index: u64) -> Result<Bundle, CollectError> {
         let stored = self.ledger.record(index)?;
         let (_, record) = stored.body.ok_or(CollectError::Erased)?;
-        let mut bundle = self.known_of(index)?;
+        let parsed = Record::parse(&record, &self.limits).ok();
+        let mut bundle = self.known_of(index, parsed.as_ref())?;
         bundle.record = record;
         bundle.entry = Some(stored.entry_bytes);
         bundle.offered_anchors = vec![self.authority.root().der().to_vec()];
@@ -45,11 +47,12 @@ impl Issuance {
         Ok(bundle)
     }
 
-    /// What the ledger and the certificate manager add to a record at `index` that a verifier has already.
+    /// What the ledger and the certificate manager add to a record at `index` that a verifier has already: the record,
+    /// where it can be read, names the certificates of which archives prove that they were there in time.
     ///
     /// # Errors
     /// When a store cannot be read.
-    pub fn known_of(&self, index: u64) -> Result<Bundle, CollectError> {
+    pub fn known_of(&self, index: u64, record: Option<&Record>) -> Result<Bundle, CollectError> {
         let mut bundle =
             Bundle { entry: Some(self.ledger.tiles().entry(index).map_err(ReadError::from)?), ..Bundle::default() };
         if let Some((proof, round)) = self.ledger.proof(index)? {
@@ -57,6 +60,15 @@ impl Issuance {
             bundle.checkpoint_tokens = round.map(|round| round.tokens).unwrap_or_default();
         }
         bundle.crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
+        let signatures = record.iter().flat_map(|record| record.layers()).flat_map(|layer| layer.signatures());
+        let certificates = signatures.flat_map(|signature| &signature.header().certificates);
+        let digests = |pieces: &mut dyn Iterator<Item = &Vec<u8>>| -> Vec<Sha256Digest> {
+            pieces.map(|piece| Sha256Digest::of(piece)).collect()
+        };
+        bundle.archives = self.ledger.archives_of(
+            &digests(&mut bundle.checkpoint_tokens.iter()),
+            &digests(&mut certificates.chain(&bundle.crls)),
+        )?;
         Ok(bundle)
     }
 
@@ -74,7 +86,7 @@ impl Issuance {
         if report.verdict.indication == crate::evidence::Indication::Failed {
             return Err(CollectError::Wrong(report.verdict.code()));
         }
-        let chain = crate::evidence::Record::parse(&bundle.record, &self.limits).ok();
+        let chain = Record::parse(&bundle.record, &self.limits).ok();
         let chain = chain.and_then(|record| {
             record.layers()[0].signatures().first().map(|signature| signature.header().certificates.clone())
         });

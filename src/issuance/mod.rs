@@ -7,6 +7,7 @@ mod batch;
 mod collect;
 mod outbox;
 mod receipt;
+mod renewal;
 mod submit;
 mod witnessing;
 
@@ -17,6 +18,7 @@ pub use batch::{BatchError, BatchLine, BatchResult, LineError, lines, run_batch}
 pub use collect::CollectError;
 pub use outbox::{OutboxError, announce, publish_events};
 pub use receipt::{Receipt, Wait};
+pub use renewal::{RenewalError, Renewed};
 pub use submit::{Caller, Prepared, SubmitError};
 pub use witnessing::{Party, PartyHealth, Standing, WitnessPlan, Witnessing, WitnessingError, ask_witnesses};
 

@@ -169,6 +169,18 @@ impl Witnessing {
         Ok(complete)
     }
 
+    /// Tokens over `data` of every timestamp authority that answers.
+    pub async fn timestamps(&self, data: &[u8]) -> Vec<Vec<u8>> {
+        let mut tokens = Vec::new();
+        for authority in &self.plan.authorities {
+            match authority.timestamp(data).await {
+                Ok((token, _)) => tokens.push(token),
+                Err(error) => tracing::warn!(party = authority.url(), %error, "does not answer"),
+            }
+        }
+        tokens
+    }
+
     /// Shows a checkpoint to a witness, from where the witness says that it is.
     async fn cosign(
         &self,

@@ -20,6 +20,10 @@ pub enum EvidenceKind {
     RecordToken,
     /// A CRL that was published; the key is its number.
     Crl,
+    /// The root of an archive; the key is the number of the archive, from 1.
+    ArchiveRoot,
+    /// A timestamp token over the root of an archive; the key is the number of the archive.
+    ArchiveToken,
 }
 
 impl EvidenceKind {
@@ -31,13 +35,23 @@ impl EvidenceKind {
             Self::CheckpointToken => 4,
             Self::RecordToken => 5,
             Self::Crl => 6,
+            Self::ArchiveRoot => 7,
+            Self::ArchiveToken => 8,
         }
     }
 
     fn of(code: u8) -> Option<Self> {
-        [Self::Checkpoint, Self::Round, Self::Cosignature, Self::CheckpointToken, Self::RecordToken, Self::Crl]
-            .into_iter()
-            .find(|kind| kind.code() == code)
+        let all = [
+            Self::Checkpoint,
+            Self::Round,
+            Self::Cosignature,
+            Self::CheckpointToken,
+            Self::RecordToken,
+            Self::Crl,
+            Self::ArchiveRoot,
+            Self::ArchiveToken,
+        ];
+        all.into_iter().find(|kind| kind.code() == code)
     }
 }
 

@@ -4,6 +4,7 @@
 //! hold what must never be lost (`docs/ARCHITECTURE.md` says how each is recovered): the vault, the journal, the evidence
 //! store, and beside them the tiles and the index, which are made from the first three.
 
+mod archives;
 mod audit;
 mod evidence_store;
 mod history;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
+pub use archives::KeptArchive;
 pub use audit::{AuditError, AuditSource, AuditSummary, DirectorySource, audit};
 pub use evidence_store::EvidenceKind;
 pub use history::{Operation, OperationError};
@@ -41,6 +43,7 @@ use crate::crypto::{SealingKey, Sha256Digest, Signer};
 use crate::evidence::{Entry, EntryDraft, Event};
 use crate::tlog::merkle::{consistency_proof, inclusion_proof};
 use crate::tlog::{LeafHash, LeafIndex, NodeHash, RightEdge, SignedCheckpoint, TlogProof, TreeSize};
+use archives::Archives;
 use evidence_store::EvidenceStore;
 use index::Index;
 use segment::SegmentReader;
@@ -86,6 +89,8 @@ pub(super) struct Shared {
     tiles: Tiles,
     evidence: Mutex<EvidenceStore>,
     pieces: SegmentReader,
+    archives: RwLock<Archives>,
+    archive_dir: PathBuf,
     closing: Closing,
     latest: RwLock<Option<Arc<SignedCheckpoint>>>,
     rounds: watch::Sender<u64>,
@@ -428,6 +433,10 @@ impl Layout<'_> {
 
     fn evidence(&self) -> PathBuf {
         self.0.join("evidence")
+    }
+
+    fn archives(&self) -> PathBuf {
+        self.0.join("archives")
     }
 
     fn index(&self) -> PathBuf {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use tokio::sync::watch;
 
+use super::archives::Archives;
 use super::evidence_store::{EvidenceKind, EvidenceStore};
 use super::index::{Index, IndexError, IndexedRecord};
 use super::journal::Batch;
@@ -92,6 +93,7 @@ pub struct Recovered {
     latest: Option<SignedCheckpoint>,
     last_round: u64,
     last_answered: u64,
+    archives: Archives,
 }
 
 impl Recovered {
@@ -112,6 +114,7 @@ impl Recovered {
         let mut signed: Option<SignedCheckpoint> = None;
         let (mut last_round, mut last_answered) = (0, 0);
         let mut rounds = Ok(());
+        let mut archives = Archives::default();
         let evidence = EvidenceStore::open(&layout.evidence(), |at, piece| match piece.kind {
             EvidenceKind::Checkpoint => signed = SignedCheckpoint::parse(&piece.bytes).ok().or(signed.take()),
             EvidenceKind::Round | EvidenceKind::Cosignature | EvidenceKind::CheckpointToken => {
@@ -123,8 +126,10 @@ impl Recovered {
                     rounds = Err(error);
                 }
             }
+            EvidenceKind::ArchiveRoot | EvidenceKind::ArchiveToken => archives.take(piece),
             EvidenceKind::RecordToken | EvidenceKind::Crl => {}
         })?;
+        archives.check_files(&layout.archives())?;
         rounds?;
 
         let (position, from) =
@@ -164,6 +169,7 @@ impl Recovered {
             latest: signed,
             last_round,
             last_answered,
+            archives,
             lock,
             options,
         };
@@ -223,6 +229,8 @@ impl Recovered {
             vault: self.vault.vault(),
             tiles: Tiles::new(&layout_tiles),
             pieces: self.evidence.reader(),
+            archives: RwLock::new(self.archives),
+            archive_dir: Layout(&self.options.dir).archives(),
             evidence: Mutex::new(self.evidence),
             closing: Closing(Mutex::new(self.position.edge.clone())),
             latest: RwLock::new(self.latest.map(Arc::new)),

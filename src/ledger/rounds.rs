@@ -106,7 +106,7 @@ impl Ledger {
                     }
                 }
                 EvidenceKind::CheckpointToken => tokens.push(piece.bytes),
-                EvidenceKind::Checkpoint | EvidenceKind::RecordToken | EvidenceKind::Crl => {}
+                _ => {}
             }
         }
         Ok(checkpoint.map(|checkpoint| Round { checkpoint, tokens }))

@@ -150,6 +150,16 @@ pub(super) async fn crls(state: Data<AppState>, who: Authenticated) -> Result<Ht
     Ok(HttpResponse::Created().json(made))
 }
 
+/// Renew now: put all evidence under a new archive timestamp.
+#[utoipa::path(tag = "admin", responses((status = 201, description = "The archive"), (status = "4XX", body = Problem),
+    (status = 503, body = Problem)), security(("token" = [])))]
+#[post("/v1/admin/renewals")]
+pub(super) async fn renew(state: Data<AppState>, who: Authenticated) -> Result<HttpResponse, Problem> {
+    who.check_admin()?;
+    let _one_at_a_time = state.renewals.lock().await;
+    Ok(HttpResponse::Created().json(state.issuance.renew(&state.witnessing).await?))
+}
+
 /// List the tokens, without their secrets.
 #[utoipa::path(tag = "admin", responses((status = 200, description = "Tokens"), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[get("/v1/admin/tokens")]

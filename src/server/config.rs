@@ -26,6 +26,8 @@ pub struct Config {
     pub scorecards: ScorecardsConfig,
     /// `[trust]`.
     pub trust: TrustConfig,
+    /// When evidence is renewed.
+    pub renewal: RenewalConfig,
     /// `[witnessing]`.
     pub witnessing: WitnessingConfig,
     /// `[log]`.
@@ -104,6 +106,14 @@ pub struct ScorecardsConfig {
 pub struct TrustConfig {
     /// The trust policy, whose anchors stand beside our own.
     pub policy: PathBuf,
+}
+
+/// `[renewal]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenewalConfig {
+    /// How long before its end evidence is renewed.
+    pub ahead_days: u32,
 }
 
 /// `[witnessing]`.

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::authority::{AuthorityError, TokenError};
 use crate::evidence::{ArchiveError, Indication, ValidationReport};
-use crate::issuance::{BatchError, CollectError, SubmitError};
+use crate::issuance::{BatchError, CollectError, RenewalError, SubmitError};
 use crate::ledger::{AppendError, OperationError, ReadError, TileReadError};
 use crate::vcon::VconError;
 use crate::workers::WorkError;
@@ -221,6 +221,21 @@ impl From<OperationError> for Problem {
             OperationError::Taken { .. } | OperationError::Gap { .. } => {
                 Self::new("number-conflict", "Not the record's next operation", StatusCode::CONFLICT, detail)
             }
+        }
+    }
+}
+
+impl From<RenewalError> for Problem {
+    fn from(error: RenewalError) -> Self {
+        match error {
+            RenewalError::Read(error) => error.into(),
+            RenewalError::Authority(error) => error.into(),
+            RenewalError::NoToken => Self::new(
+                "no-timestamp",
+                "No timestamp",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no timestamp authority is configured, or none answered",
+            ),
         }
     }
 }

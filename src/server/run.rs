@@ -11,6 +11,7 @@ use actix_web::middleware::{Compress, DefaultHeaders};
 use actix_web::web::{self, Data, JsonConfig, PathConfig, PayloadConfig, QueryConfig, ServiceConfig};
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
+use chrono::TimeDelta;
 use utoipa::OpenApi as _;
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -136,6 +137,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(admin::rotate)
         .service(admin::revoke)
         .service(admin::crls)
+        .service(admin::renew)
         .service(admin::tokens)
         .service(admin::create_token)
         .service(admin::revoke_token)
@@ -188,10 +190,25 @@ async fn keep_house(state: Data<AppState>) {
             Ok(Err(error)) => tracing::error!(%error, "certificates could not be kept up"),
             Err(error) => tracing::error!(%error, "certificates could not be kept up"),
         }
+        renew_when_due(&state).await;
         if let Err(error) = publish_events(&state.issuance.authority, &state.issuance.ledger).await {
             tracing::warn!(%error, "certificate events wait for the ledger");
         }
         tokio::time::sleep(HOUSEKEEPING_INTERVAL).await;
+    }
+}
+
+async fn renew_when_due(state: &AppState) {
+    let _one_at_a_time = state.renewals.lock().await;
+    let ahead = TimeDelta::days(state.config.renewal.ahead_days.into());
+    match state.issuance.renewal_due(ahead) {
+        Ok(false) => {}
+        Ok(true) => {
+            if let Err(error) = state.issuance.renew(&state.witnessing).await {
+                tracing::error!(%error, "evidence could not be renewed");
+            }
+        }
+        Err(error) => tracing::error!(%error, "it could not be told whether evidence runs out"),
     }
 }
 

@@ -51,6 +51,8 @@ pub struct AppState {
     pub config: Config,
     /// The metrics.
     pub metrics: Option<PrometheusHandle>,
+    /// Held by whoever renews.
+    pub renewals: tokio::sync::Mutex<()>,
     /// Verifications that may begin now.
     pub verifications: Semaphore,
     /// The log's key.
@@ -130,7 +132,8 @@ impl AppState {
                 .context("anchoring scorecards and trust")?;
         }
         let verifications = Semaphore::new(config.limits.verifications_max);
-        Ok(Self { issuance, witnessing, tokens, clock, config, metrics, verifications, log_key })
+        let renewals = tokio::sync::Mutex::default();
+        Ok(Self { issuance, witnessing, tokens, clock, config, metrics, renewals, verifications, log_key })
     }
 }
 

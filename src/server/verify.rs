@@ -76,11 +76,12 @@ fn report(
     if let Ok(record) = &record {
         match issuance.ledger.index_of_record(record.digest())? {
             Some(index) => {
-                let known = issuance.known_of(index)?;
+                let known = issuance.known_of(index, Some(record))?;
                 if bundle.proof.is_none() {
                     bundle.entry = known.entry;
                     bundle.proof = known.proof;
                     bundle.checkpoint_tokens = known.checkpoint_tokens;
+                    bundle.archives = known.archives;
                 }
                 bundle.crls.extend(known.crls);
             }

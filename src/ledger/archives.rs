@@ -1,0 +1,226 @@
+//! Archives: what has to last is put under a tree, whose root is timestamped (`evidence::archive_timestamp`).
+//!
+//! The tree of an archive is a file of its own, durable before its root is shown to anybody; root and tokens are pieces
+//! of the evidence store. A file without a root there is of a renewal that did not end, and is overwritten by the next.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use super::evidence_store::Piece;
+use super::segment::{FramePosition, StoreError};
+use super::{EvidenceKind, Ledger, ReadError};
+use crate::crypto::Sha256Digest;
+use crate::durable::{self, Access};
+use crate::evidence::{ARCHIVES_MAX, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTree, archive_proofs};
+use crate::tlog::merkle::{HashReader, leaf_hash};
+use crate::tlog::{LeafHash, NodeHash};
+
+/// Bytes of a digest or hash in the file of a tree.
+const HASH_BYTES: u64 = 32;
+
+/// An archive that was timestamped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptArchive {
+    /// Its root, as text.
+    pub root: Vec<u8>,
+    /// The tokens over the root.
+    pub tokens: Vec<Vec<u8>>,
+}
+
+/// Every archive, the oldest first, as the evidence store has them.
+#[derive(Debug, Default)]
+pub(super) struct Archives(Vec<KeptArchive>);
+
+impl Archives {
+    /// Takes in a piece of the evidence store.
+    pub(super) fn take(&mut self, piece: Piece) {
+        let known = self.0.len() as u64;
+        match piece.kind {
+            EvidenceKind::ArchiveRoot if piece.key == known + 1 => {
+                self.0.push(KeptArchive { root: piece.bytes, tokens: Vec::new() });
+            }
+            EvidenceKind::ArchiveToken if piece.key == known => {
+                self.0.last_mut().expect("the one of this number").tokens.push(piece.bytes);
+            }
+            _ => {}
+        }
+    }
+
+    /// Checks that every tree is there, as large as its root says.
+    pub(super) fn check_files(&self, dir: &Path) -> Result<(), StoreError> {
+        for (position, archive) in self.0.iter().enumerate() {
+            TreeFile::open(&tree_path(dir, position + 1), &archive.root)?;
+        }
+        Ok(())
+    }
+}
+
+impl Ledger {
+    /// Every archive, the oldest first.
+    ///
+    /// # Panics
+    /// Never: no holder of the lock panics.
+    #[must_use]
+    pub fn archives(&self) -> Vec<KeptArchive> {
+        self.shared.archives.read().expect("no holder of this lock panics").0.clone()
+    }
+
+    /// Begins an archive: puts every token and list of the evidence store, the archives before, and `more` under a tree,
+    /// and makes that durable. Gives its root as text, which is to be timestamped.
+    ///
+    /// Takes some hundred bytes of memory for each of them.
+    ///
+    /// # Errors
+    /// When the evidence store cannot be read, or the tree not be written.
+    pub fn begin_archive(&self, origin: &str, mut more: Vec<Sha256Digest>) -> Result<ArchiveRoot, ReadError> {
+        for frame in self.shared.pieces.scan(FramePosition::START) {
+            let (_, frame) = frame?;
+            let Some(piece) = Piece::parse(&frame) else { continue };
+            match piece.kind {
+                EvidenceKind::CheckpointToken
+                | EvidenceKind::RecordToken
+                | EvidenceKind::Crl
+                | EvidenceKind::ArchiveRoot
+                | EvidenceKind::ArchiveToken => more.push(Sha256Digest::of(&piece.bytes)),
+                EvidenceKind::Checkpoint | EvidenceKind::Round | EvidenceKind::Cosignature => {}
+            }
+        }
+        let tree = ArchiveTree::of(more);
+        let dir = &self.shared.archive_dir;
+        std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
+        let path = tree_path(dir, self.archives().len() + 1);
+        durable::write(&path, &tree.to_bytes(), Access::Secret).map_err(StoreError::io(&path))?;
+        Ok(tree.root(origin))
+    }
+
+    /// Keeps the archive that was begun last, with the tokens over its root.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    ///
+    /// # Panics
+    /// When there is no token: an archive without one proves nothing.
+    pub fn keep_archive(&self, root: &ArchiveRoot, tokens: &[Vec<u8>]) -> Result<u64, ReadError> {
+        assert!(!tokens.is_empty(), "an archive has a token");
+        let mut archives = self.shared.archives.write().expect("no holder of this lock panics");
+        let number = archives.0.len() as u64 + 1;
+        let root = root.to_text().into_bytes();
+        self.shared.keep(EvidenceKind::ArchiveRoot, number, &root)?;
+        archives.0.push(KeptArchive { root, tokens: Vec::new() });
+        for token in tokens {
+            self.shared.keep(EvidenceKind::ArchiveToken, number, token)?;
+            archives.0.last_mut().expect("just pushed").tokens.push(token.clone());
+        }
+        Ok(number)
+    }
+
+    /// The archives that prove `tokens`, which make the time of a record, and with them what there is of `others`: from
+    /// the first that has one of the tokens on. None when nothing was renewed since.
+    ///
+    /// # Errors
+    /// When a tree cannot be read.
+    pub fn archives_of(
+        &self,
+        tokens: &[Sha256Digest],
+        others: &[Sha256Digest],
+    ) -> Result<Vec<ArchiveTimestamp>, ReadError> {
+        let archives = self.archives();
+        let mut wanted = [tokens, others].concat();
+        let mut found: Vec<ArchiveTimestamp> = Vec::new();
+        for (position, kept) in archives.iter().enumerate() {
+            let path = tree_path(&self.shared.archive_dir, position + 1);
+            let tree = TreeFile::open(&path, &kept.root)?;
+            let holds = |digest: &Sha256Digest| Ok::<_, StoreError>(tree.position(digest)?.is_some());
+            if found.is_empty() && !tokens.iter().map(holds).collect::<Result<Vec<_>, _>>()?.contains(&true) {
+                continue;
+            }
+            let proofs = archive_proofs(&tree, &wanted)?.into_bytes();
+            wanted.extend(kept.tokens.iter().chain([&kept.root]).map(|piece| Sha256Digest::of(piece)));
+            found.push(ArchiveTimestamp { root: kept.root.clone(), tokens: kept.tokens.clone(), proofs });
+            if found.len() == ARCHIVES_MAX {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn tree_path(dir: &Path, number: usize) -> PathBuf {
+    dir.join(format!("{number:06}.tree"))
+}
+
+/// Bytes of the file of a tree of so many leaves.
+fn file_bytes(size: u64) -> u64 {
+    HASH_BYTES * (size + (1..64).map(|level| size >> level).sum::<u64>())
+}
+
+/// The tree of an archive on the disk: two reads a level for a proof.
+struct TreeFile<'a> {
+    file: File,
+    path: &'a Path,
+    size: u64,
+}
+
+impl<'a> TreeFile<'a> {
+    fn open(path: &'a Path, root: &[u8]) -> Result<Self, StoreError> {
+        let file = File::open(path).map_err(StoreError::io(path))?;
+        let bytes = file.metadata().map_err(StoreError::io(path))?.len();
+        match ArchiveRoot::parse(root) {
+            Ok(root) if file_bytes(root.size.0) == bytes => Ok(Self { file, path, size: root.size.0 }),
+            _ => Err(StoreError::Damaged { path: path.to_owned(), offset: bytes }),
+        }
+    }
+
+    fn hash_at(&self, position: u64) -> Result<[u8; 32], StoreError> {
+        let mut hash = [0; 32];
+        self.file.read_exact_at(&mut hash, position * HASH_BYTES).map_err(StoreError::io(self.path))?;
+        Ok(hash)
+    }
+}
+
+impl HashReader for TreeFile<'_> {
+    type Error = StoreError;
+
+    fn node(&self, level: u32, index: u64) -> Result<NodeHash, StoreError> {
+        if level == 0 {
+            return Ok(NodeHash::from(leaf_hash(&self.leaf(index)?.0)));
+        }
+        let before = self.size + (1..level).map(|below| self.size >> below).sum::<u64>();
+        Ok(NodeHash::from(LeafHash::new(self.hash_at(before + index)?)))
+    }
+}
+
+impl ArchiveReader for TreeFile<'_> {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn leaf(&self, index: u64) -> Result<Sha256Digest, StoreError> {
+        Ok(Sha256Digest(self.hash_at(index)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_on_the_disk_is_the_one_in_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        for size in [1_u32, 2, 3, 5, 8, 200, 257] {
+            let digests: Vec<_> = (0..size).map(|seed| Sha256Digest::of(&seed.to_be_bytes())).collect();
+            let tree = ArchiveTree::of(digests.clone());
+            let path = dir.path().join(size.to_string());
+            std::fs::write(&path, tree.to_bytes()).unwrap();
+            let root = tree.root("log.example/1").to_text();
+            let file = TreeFile::open(&path, root.as_bytes()).unwrap();
+            assert_eq!((file.size(), file_bytes(u64::from(size))), (u64::from(size), tree.to_bytes().len() as u64));
+            let Ok(expected) = archive_proofs(&tree, &digests[..2.min(digests.len())]);
+            assert_eq!(archive_proofs(&file, &digests[..2.min(digests.len())]).unwrap(), expected);
+            assert_eq!(file.position(&Sha256Digest::of(b"other")).unwrap(), None);
+            std::fs::write(&path, &tree.to_bytes()[1..]).unwrap();
+            assert!(matches!(TreeFile::open(&path, root.as_bytes()), Err(StoreError::Damaged { .. })));
+        }
+    }
+}
