@@ -382,6 +382,10 @@ fn extensions_and_purposes() {
         mint.extensions.push(again);
         mint
     };
+    let many = |mut mint: Mint| {
+        mint.extensions.extend((0..64).map(|n| Extension::new(&format!("1.3.6.1.4.1.32473.{n}"), false, vec![5, 0])));
+        mint
+    };
     let constrained = |critical| {
         move |mint: Mint| {
             mint.with(
@@ -401,6 +405,7 @@ fn extensions_and_purposes() {
         ("unknown, critical, root", new().root(unknown(true)), "is unknown"),
         ("unknown, leaf", new().leaf(unknown(false)), ""),
         ("twice", new().leaf(twice), "is there twice"),
+        ("more than any certificate has", new().leaf(many), "extensions, at most 64"),
         (
             "no purpose",
             new().leaf(|mint| mint.without(EXTENDED_KEY_USAGE)),
@@ -703,7 +708,21 @@ fn revocation_lists_that_break_a_rule() {
     // Of one certificate nothing is said twice.
     let twice = List::new(("Authority", &KEYS[1]), 1, window().0, window().1);
     let twice = twice.revokes(Revoked::of(&path.leaf, window().0)).revokes(Revoked::of(&path.leaf, window().1));
-    assert!(affiant::pki::Crl::from_der(&twice.signed_by(&KEYS[1])).is_err());
+    let twice = parsed_list(&twice.signed_by(&KEYS[1]));
+    assert_eq!(twice.revocation_of(&leaf), RevocationStatus::NotCovered(CrlRuleError::ListedTwice));
+
+    // Numbers that end alike are different numbers.
+    let alike = |first: u8| [vec![first], vec![9; 12]].concat();
+    let mint = |first| Mint { serial: alike(first), ..Path::new().leaf };
+    let one = list(|list| list.revokes(Revoked::of(&mint(1), window().0)).revokes(Revoked::of(&mint(2), window().1)));
+    for (first, at) in [(1, Some(window().0)), (2, Some(window().1)), (3, None)] {
+        let revoked_at = match one.revocation_of(&parsed(&mint(first).signed_by(&KEYS[1]))) {
+            RevocationStatus::Revoked(entry) => Some(entry.revoked_at),
+            status => (status != RevocationStatus::Good).then(|| panic!("{status:?}")),
+        };
+        assert_eq!(revoked_at, at);
+    }
+    assert_eq!(one.revoked_count(), 2);
 
     // Who may sign: the authority itself, where its key is for that.
     let authority = |change: fn(Mint) -> Mint| parsed(&change(Path::new().authority).signed_by(&KEYS[0]));

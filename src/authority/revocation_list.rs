@@ -39,7 +39,7 @@ pub(super) fn make(authority: &SigningAuthority, contents: &Contents) -> Result<
         crl.check_rules().map_err(|error| AuthorityError::Lint { what: error.to_string() })?;
         crl.check_signature(&authority.certificate)
             .map_err(|error| AuthorityError::Lint { what: error.to_string() })?;
-        if crl.entries().len() != contents.revoked.len() {
+        if crl.revoked_count() != contents.revoked.len() {
             return Err(AuthorityError::Lint { what: "revoked certificates".to_owned() });
         }
         Ok(crl)

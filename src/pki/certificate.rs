@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, NaiveDateTime, Timelike as _, Utc};
+use chrono::{DateTime, NaiveDate, Timelike as _, Utc};
 use const_oid::ObjectIdentifier;
 use der::asn1::{AnyRef, BitString, ContextSpecific};
 use der::{Decode as _, Reader, SliceReader, Tag, TagNumber, Tagged as _};
@@ -26,6 +26,9 @@ use crate::crypto::{KeyError, SignatureError, VerifyingKey, sha256};
 /// Largest certificate that is read. The largest in public use, with hundreds of names, are below 32 KiB.
 const CERTIFICATE_BYTES_MAX: usize = 64 * 1024;
 
+/// Extensions of a certificate: RFC 5280 §4.2 has seventeen, and each is compared with those before it.
+pub(super) const EXTENSIONS_MAX: usize = 64;
+
 /// Why bytes are not a certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
@@ -41,6 +44,12 @@ pub enum CertificateError {
     /// An extension is there twice (RFC 5280 §4.2).
     #[error("extension {0} is there twice")]
     DuplicateExtension(ObjectIdentifier),
+    /// More extensions than any certificate has.
+    #[error("{count} extensions, at most {EXTENSIONS_MAX} are read")]
+    TooManyExtensions {
+        /// What was seen.
+        count: usize,
+    },
     /// An extension's value is not what its type says.
     #[error("extension {0} is malformed")]
     MalformedExtension(ObjectIdentifier),
@@ -404,19 +413,25 @@ impl<'a> Tbs<'a> {
 }
 
 /// Reads a UTCTime or GeneralizedTime with seconds and `Z` (RFC 5280 §4.1.2.5). UTCTime spans 1950 to 2049.
-fn read_time<'r>(reader: &mut impl Reader<'r>) -> der::Result<DateTime<Utc>> {
+pub(super) fn read_time<'r>(reader: &mut impl Reader<'r>) -> der::Result<DateTime<Utc>> {
     let raw = AnyRef::decode(reader)?;
-    let text = std::str::from_utf8(raw.value()).map_err(|_| raw.tag().value_error())?;
-    let digits = text.strip_suffix('Z').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    let full = match (raw.tag(), digits) {
-        (Tag::UtcTime, Some(digits)) if digits.len() == 12 => {
-            format!("{}{digits}", if digits < "50" { "20" } else { "19" })
+    let malformed = || raw.tag().value_error();
+    let digits = raw.value().strip_suffix(b"Z").ok_or_else(malformed)?;
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return Err(malformed().into());
+    }
+    let number = |digits: &[u8]| digits.iter().fold(0_u16, |number, digit| number * 10 + u16::from(digit - b'0'));
+    let (year, rest) = match (raw.tag(), digits.len()) {
+        (Tag::UtcTime, 12) => {
+            let year = number(&digits[..2]);
+            (year + if year < 50 { 2000 } else { 1900 }, &digits[2..])
         }
-        (Tag::GeneralizedTime, Some(digits)) if digits.len() == 14 => digits.to_owned(),
-        (tag, _) => return Err(tag.value_error().into()),
+        (Tag::GeneralizedTime, 14) => (number(&digits[..4]), &digits[4..]),
+        _ => return Err(malformed().into()),
     };
-    let parsed = NaiveDateTime::parse_from_str(&full, "%Y%m%d%H%M%S").map_err(|_| raw.tag().value_error())?;
-    Ok(parsed.and_utc())
+    let part = |at: usize| u32::from(number(&rest[at..at + 2]));
+    let date = NaiveDate::from_ymd_opt(i32::from(year), part(0), part(2)).ok_or_else(malformed)?;
+    Ok(date.and_hms_opt(part(4), part(6), part(8)).ok_or_else(malformed)?.and_utc())
 }
 
 /// The time of a field that the `x509-cert` types have read.

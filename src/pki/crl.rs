@@ -3,26 +3,32 @@
 //! Delta lists, indirect lists and lists for some reasons only are recognised and never read as "not revoked": what such
 //! a list says of a revoked certificate is used, its silence is not. Whether a list is fresh enough is decided above.
 
+use std::ops::Range;
+
 use chrono::{DateTime, Utc};
 use const_oid::ObjectIdentifier;
-use der::Decode as _;
 use der::asn1::{GeneralizedTime, Uint};
-use x509_cert::crl::{CertificateList, RevokedCert};
+use der::{Decode as _, SliceReader};
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::crl::CrlReason;
 use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
+use x509_cert::spki::AlgorithmIdentifierOwned;
 
 use super::algorithm::CertificateSignature;
-use super::certificate::{Certificate, split_signed, time};
+use super::asn1::{self, Malformed, Value};
+use super::certificate::{Certificate, read_time, split_signed, time};
+use super::crl_lines::Lines;
 use super::extensions::{KeyUsage, full_names};
 use super::name::Name;
 use super::oid::EXPIRED_CERTS_ON_CRL;
 use super::pem::{PemError, pem_blocks};
-use super::revocation::{CrlRuleError, RevocationReason, RevocationStatus, RevokedEntry};
+use super::revocation::{CrlRuleError, RevocationReason, RevocationStatus};
 use crate::crypto::{Sha256Digest, SignatureError};
 
 /// Largest list that is read: some 400,000 entries. The largest public ones are about 8 MiB.
 const CRL_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Extensions of a list: RFC 5280 §5.2 has seven.
+const EXTENSIONS_MAX: usize = 64;
 
 /// Why bytes are not a revocation list.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +42,9 @@ pub enum CrlError {
     /// It is not DER, or not a revocation list of version 2.
     #[error("not a DER revocation list: {0}")]
     Malformed(#[from] der::Error),
+    /// It is DER, but not the structure of a revocation list of version 2.
+    #[error(transparent)]
+    Structure(#[from] Malformed),
     /// An extension is there twice.
     #[error("extension {0} is there twice")]
     DuplicateExtension(ObjectIdentifier),
@@ -45,11 +54,11 @@ pub enum CrlError {
     /// The algorithm inside the signed part and the one beside the signature differ.
     #[error("the signature algorithms inside and outside of the signed part differ")]
     AlgorithmsDiffer,
-    /// A certificate is revoked twice, with different facts.
-    #[error("serial number {serial} is listed twice")]
-    DuplicateEntry {
-        /// Its serial number, in hexadecimal.
-        serial: String,
+    /// More extensions than any list has.
+    #[error("{count} extensions, at most {EXTENSIONS_MAX} are read")]
+    TooManyExtensions {
+        /// What was seen.
+        count: usize,
     },
     /// The armour around it is broken, or holds no list.
     #[error(transparent)]
@@ -66,14 +75,15 @@ pub enum CrlError {
 #[derive(Debug)]
 pub struct Crl {
     der: Box<[u8]>,
-    signed: Box<[u8]>,
+    // Invariant: both lie within `der`.
+    signed: Range<usize>,
+    revoked: Range<usize>,
+    lines: Lines,
     signature: Box<[u8]>,
     algorithm: CertificateSignature,
     issuer: Name,
     this_update: DateTime<Utc>,
     next_update: Option<DateTime<Utc>>,
-    // Invariant: sorted by serial number, no two alike.
-    entries: Vec<RevokedEntry>,
     number: Option<Box<[u8]>>,
     number_is_critical: bool,
     authority_key_identifier: Option<Vec<u8>>,
@@ -104,44 +114,52 @@ impl Crl {
             return Err(CrlError::TooLarge { bytes: der.len() });
         }
         let parts = split_signed(der)?;
-        let parsed: CertificateList = CertificateList::from_der(der)?;
-        let tbs = parsed.tbs_cert_list;
-        if tbs.signature != parts.algorithm {
+        let mut fields = Value::only(parts.signed, asn1::SEQUENCE)?.values();
+        // RFC 5280 §5.1.2.1: version 2, which is written as 1.
+        if fields.expect(asn1::INTEGER)?.small()? != 1 {
+            return Err(Malformed.into());
+        }
+        if AlgorithmIdentifierOwned::from_der(fields.expect(asn1::SEQUENCE)?.whole())? != parts.algorithm {
             return Err(CrlError::AlgorithmsDiffer);
         }
-        if tbs.version != x509_cert::Version::V2 {
-            return Err(CrlError::Malformed(der::Tag::Integer.value_error().into()));
-        }
+        let issuer = Name::from_der(fields.expect(asn1::SEQUENCE)?.whole())?;
+        let mut time = |tags: &[u8]| -> Result<Option<DateTime<Utc>>, CrlError> {
+            let found = tags.iter().find_map(|tag| fields.optional(*tag).transpose());
+            let Some(value) = found.transpose()? else { return Ok(None) };
+            Ok(Some(read_time(&mut SliceReader::new(value.whole())?)?))
+        };
+        let times = [asn1::UTC_TIME, asn1::GENERALIZED_TIME];
+        let this_update = time(&times)?.ok_or(Malformed)?;
+        let next_update = time(&times)?;
+        let revoked = fields.optional(asn1::SEQUENCE)?.map(|value| value.content());
+        let extensions = match fields.optional(asn1::context(0))? {
+            Some(outer) => Vec::<Extension>::from_der(outer.content())?,
+            None => Vec::new(),
+        };
+        fields.finish()?;
         let mut list = Self {
+            signed: within(der, parts.signed),
+            revoked: revoked.map_or(0..0, |content| within(der, content)),
+            lines: revoked.map_or_else(|| Ok(Lines::default()), Lines::read)?,
+            signature: parts.signature.into(),
             algorithm: CertificateSignature::new(&parts.algorithm),
-            issuer: Name::new(&tbs.issuer)?,
-            this_update: time(tbs.this_update),
-            next_update: tbs.next_update.map(time),
-            entries: Vec::new(),
+            issuer,
+            this_update,
+            next_update,
             number: None,
             number_is_critical: false,
             authority_key_identifier: None,
             expired_certs_since: None,
             scope: Scope::default(),
             unknown_critical: None,
-            signed: parts.signed.into(),
-            signature: parts.signature.into(),
             der: der.into(),
         };
-        let extensions = tbs.crl_extensions.unwrap_or_default();
+        list.unknown_critical = list.lines.unknown_critical();
         check_unique(&extensions)?;
         for extension in &extensions {
             list.add_extension(extension).map_err(|_| CrlError::MalformedExtension(extension.extn_id))?;
         }
-        for revoked in tbs.revoked_certificates.unwrap_or_default() {
-            list.add_entry(&revoked)?;
-        }
-        list.entries.sort_unstable_by(|left, right| left.serial.cmp(&right.serial));
-        match list.entries.windows(2).find(|pair| pair[0].serial == pair[1].serial) {
-            // In an indirect list the same number may belong to two issuers; such a list is not read further anyway.
-            Some(pair) if !list.scope.indirect => Err(CrlError::DuplicateEntry { serial: hex(&pair[0].serial) }),
-            _ => Ok(list),
-        }
+        Ok(list)
     }
 
     /// Parses the one revocation list of a PEM text.
@@ -186,31 +204,6 @@ impl Crl {
             _ if extension.critical => self.unknown_critical = Some(extension.extn_id),
             _ => {}
         }
-        Ok(())
-    }
-
-    fn add_entry(&mut self, revoked: &RevokedCert) -> Result<(), CrlError> {
-        let mut entry = RevokedEntry {
-            serial: revoked.serial_number.as_bytes().into(),
-            revoked_at: time(revoked.revocation_date),
-            invalidity_date: None,
-            reason: RevocationReason::Unspecified,
-        };
-        let extensions = revoked.crl_entry_extensions.as_deref().unwrap_or_default();
-        check_unique(extensions)?;
-        for extension in extensions {
-            let malformed = |_| CrlError::MalformedExtension(extension.extn_id);
-            let bytes = extension.extn_value.as_bytes();
-            match extension.extn_id.to_string().as_str() {
-                "2.5.29.21" => {
-                    entry.reason = RevocationReason::new(CrlReason::from_der(bytes).map_err(malformed)?);
-                }
-                "2.5.29.24" => entry.invalidity_date = Some(generalized_time(bytes).map_err(malformed)?),
-                _ if extension.critical => self.unknown_critical = Some(extension.extn_id),
-                _ => {}
-            }
-        }
-        self.entries.push(entry);
         Ok(())
     }
 
@@ -277,10 +270,10 @@ impl Crl {
         self.expired_certs_since
     }
 
-    /// The revoked certificates, in the order of their serial numbers.
+    /// How many certificates are on the list.
     #[must_use]
-    pub fn entries(&self) -> &[RevokedEntry] {
-        &self.entries
+    pub fn revoked_count(&self) -> usize {
+        self.lines.len()
     }
 
     /// Checks what RFC 5280 asks of every list, whoever issued it.
@@ -316,7 +309,9 @@ impl Crl {
         }
         let key = issuer.key().map_err(|error| CrlRuleError::UnusableKey(error.to_string()))?;
         let checked = match self.algorithm {
-            CertificateSignature::Supported(algorithm) => key.check_signature(algorithm, &self.signed, &self.signature),
+            CertificateSignature::Supported(algorithm) => {
+                key.check_signature(algorithm, &self.der[self.signed.clone()], &self.signature)
+            }
             CertificateSignature::Weak(_) | CertificateSignature::Unknown(_) => Err(SignatureError::Unsupported),
         };
         checked.map_err(|error| CrlRuleError::Signature(error.to_string()))
@@ -337,11 +332,11 @@ impl Crl {
         if !self.scope.covers(certificate) {
             return RevocationStatus::NotCovered(CrlRuleError::OutOfScope);
         }
-        let found = self.entries.binary_search_by(|entry| entry.serial.as_ref().cmp(certificate.serial()));
-        match found {
-            Ok(position) if self.entries[position].reason != RevocationReason::RemoveFromCrl => {
-                RevocationStatus::Revoked(self.entries[position].clone())
-            }
+        let mut found = self.lines.find(&self.der[self.revoked.clone()], certificate.serial());
+        match (found.pop(), found.is_empty()) {
+            // A list that says two things of a certificate says nothing that could be relied on.
+            (Some(_), false) => RevocationStatus::NotCovered(CrlRuleError::ListedTwice),
+            (Some(entry), true) if entry.reason != RevocationReason::RemoveFromCrl => RevocationStatus::Revoked(entry),
             _ if self.scope.delta => RevocationStatus::NotCovered(CrlRuleError::Delta),
             _ if self.scope.some_reasons => RevocationStatus::NotCovered(CrlRuleError::SomeReasons),
             _ => RevocationStatus::Good,
@@ -369,6 +364,9 @@ impl Scope {
 }
 
 fn check_unique(extensions: &[Extension]) -> Result<(), CrlError> {
+    if extensions.len() > EXTENSIONS_MAX {
+        return Err(CrlError::TooManyExtensions { count: extensions.len() });
+    }
     for (position, extension) in extensions.iter().enumerate() {
         if extensions[..position].iter().any(|earlier| earlier.extn_id == extension.extn_id) {
             return Err(CrlError::DuplicateExtension(extension.extn_id));
@@ -377,10 +375,12 @@ fn check_unique(extensions: &[Extension]) -> Result<(), CrlError> {
     Ok(())
 }
 
-fn generalized_time(bytes: &[u8]) -> der::Result<DateTime<Utc>> {
+pub(super) fn generalized_time(bytes: &[u8]) -> der::Result<DateTime<Utc>> {
     Ok(time(x509_cert::time::Time::GeneralTime(GeneralizedTime::from_der(bytes)?)))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Where a part of `der` lies in it.
+fn within(der: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr() - der.as_ptr().addr();
+    start..start + part.len()
 }

@@ -9,7 +9,7 @@ use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName, GeneralName
 use x509_cert::ext::pkix::{self};
 use x509_cert::name::{Name as RawName, RdnSequence};
 
-use super::certificate::CertificateError;
+use super::certificate::{CertificateError, EXTENSIONS_MAX};
 
 /// One use of a key (RFC 5280 §4.2.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,6 +101,9 @@ pub(super) struct Extensions {
 impl Extensions {
     pub(super) fn new(raw: &[Extension], issuer: &[u8]) -> Result<Self, CertificateError> {
         let mut extensions = Self::default();
+        if raw.len() > EXTENSIONS_MAX {
+            return Err(CertificateError::TooManyExtensions { count: raw.len() });
+        }
         for (position, extension) in raw.iter().enumerate() {
             if raw[..position].iter().any(|earlier| earlier.extn_id == extension.extn_id) {
                 return Err(CertificateError::DuplicateExtension(extension.extn_id));

@@ -11,6 +11,7 @@ mod asn1;
 mod certificate;
 pub mod cms;
 mod crl;
+mod crl_lines;
 mod extensions;
 mod name;
 mod name_constraints;

@@ -42,6 +42,9 @@ pub enum CrlRuleError {
     /// Covers certificates of another kind, or of another distribution point.
     #[error("the certificate is outside of the list's scope")]
     OutOfScope,
+    /// Lists the certificate more than once.
+    #[error("the certificate is listed more than once")]
+    ListedTwice,
     /// Covers some reasons only, and does not list the certificate.
     #[error("the list covers some reasons only")]
     SomeReasons,
@@ -129,8 +132,6 @@ impl RevocationReason {
 /// One revoked certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevokedEntry {
-    /// Its serial number, as [`Certificate::serial`](super::Certificate::serial) gives it.
-    pub serial: Box<[u8]>,
     /// When the authority revoked it.
     pub revoked_at: DateTime<Utc>,
     /// When its key was first not to be trusted, where the authority says so.
@@ -178,8 +179,7 @@ mod tests {
     #[test]
     fn a_compromise_counts_from_the_earlier_date_and_nothing_else_does() {
         let (early, late) = (parse_time("2026-01-01T00:00:00Z").unwrap(), parse_time("2026-02-01T00:00:00Z").unwrap());
-        let entry =
-            |reason, invalidity_date| RevokedEntry { serial: Box::new([1]), revoked_at: late, invalidity_date, reason };
+        let entry = |reason, invalidity_date| RevokedEntry { revoked_at: late, invalidity_date, reason };
         assert_eq!(entry(RevocationReason::KeyCompromise, Some(early)).effective_at(), early);
         assert_eq!(entry(RevocationReason::KeyCompromise, None).effective_at(), late);
         assert_eq!(entry(RevocationReason::Superseded, Some(early)).effective_at(), late);
