@@ -723,6 +723,16 @@ fn revocation_lists_that_break_a_rule() {
         assert_eq!(revoked_at, at);
     }
     assert_eq!(one.revoked_count(), 2);
+    // Nor is a negative number the one of its bytes.
+    let numbers: [&[u8]; 4] = [&[0, 0x80, 1], &[0x80, 1], &[0x80], &[0, 0x80]];
+    for (revoked, number) in numbers.iter().enumerate() {
+        let mint = |number: &[u8]| Mint { serial: number.to_vec(), ..Path::new().leaf };
+        let one = list(|list| list.revokes(Revoked::of(&mint(number), window().0)));
+        for (asked, number) in numbers.iter().enumerate() {
+            let status = one.revocation_of(&parsed(&mint(number).signed_by(&KEYS[1])));
+            assert_eq!(matches!(status, RevocationStatus::Revoked(_)), asked == revoked, "{number:?}: {status:?}");
+        }
+    }
 
     // Who may sign: the authority itself, where its key is for that.
     let authority = |change: fn(Mint) -> Mint| parsed(&change(Path::new().authority).signed_by(&KEYS[0]));

@@ -38,10 +38,6 @@ impl Lines {
                 lines.unknown_critical = Some(oid);
             }
         }
-        // RFC 5280 §5.1.2.6: absent where there are none.
-        if lines.index.is_empty() {
-            return Err(asn1::Malformed.into());
-        }
         lines.index.sort_unstable();
         Ok(lines)
     }

@@ -51,6 +51,9 @@ pub(crate) fn statuses() -> Vec<Row> {
             witnessed(300),
         ),
         ("an entry a second more after its checkpoint's timestamp", Inconsistent, Some(true), witnessed(301)),
+        ("the earliest of what is over the checkpoint counts", Inconsistent, Some(false), {
+            Case { checkpoint_stamped: vec![plus(SIGNED, 3600), at(SIGNED)], ..Case::new().entered(plus(SIGNED, 301)) }
+        }),
         (
             "an entry as much before what is inside the record as clocks may differ",
             Included,

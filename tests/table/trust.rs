@@ -300,6 +300,7 @@ pub(crate) fn ended_keys() -> Vec<Expected> {
             authorities(stamped(0))
         })
         .says("nothing proves that the revocation list is from before"),
+        is(TRY_LATER, "the same, and a later timestamp beside", authorities(stamped(0).stamped(plus(LISTED, 60)))),
         is(PASSED, "the key of the timestamp, in its last second", time(at(NOW))),
         is(CONSTRAINTS, "the key of the timestamp, a second after", time(plus(NOW, -1)))
             .says("nothing proves that the token itself is from before"),
