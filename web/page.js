@@ -55,9 +55,9 @@
     });
   }
 
-  /** Opens the trust policy `text`, and shows which one it is. */
-  async function trust(text, source) {
-    const { name, digest } = await ask({ open: text });
+  /** Opens a trust policy, or the certificates of one, and shows what it comes to. */
+  async function trust(policy, source) {
+    const { name, digest, text } = await ask({ open: policy });
     trusted = text;
     element("policy-name").textContent = name;
     element("policy-digest").textContent = digest;

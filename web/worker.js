@@ -29,7 +29,7 @@
     const opened = wasm_bindgen.PageVerifier.open(policy);
     verifier?.free();
     verifier = opened;
-    return { name: verifier.policy_name(), digest: verifier.policy_digest() };
+    return { name: verifier.policy_name(), digest: verifier.policy_digest(), text: verifier.policy_text() };
   }
 
   async function digestsOf(recording, advance) {

@@ -4,16 +4,22 @@
 //! decided here: a [`PageVerifier`] holds a [`Verifier`], and what it gives is byte for byte what the command line and the
 //! server give for the same bundle, policy and time.
 
+use std::sync::Arc;
+
 use askama::Template;
 #[cfg(feature = "wasm")]
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::clock::parse_time;
 use crate::evidence::{Bundle, BundleFiles, SuppliedRecording, TrustPolicy, ValidationReport, Verifier};
+use crate::pki::Certificate;
 use crate::vcon::ContentDigester;
 
 /// Bytes of what is read into memory: a record or a packed bundle. More than the verifier takes of either.
 const GIVEN_BYTES_MAX: f64 = (128_u32 << 20) as f64;
+
+/// Certificates that a reader trusts: browsers trust some hundred and fifty.
+const ANCHORS_MAX: usize = 1000;
 
 /// A report as a part of a page: verdict, five rows, signatures, what is not proved.
 #[derive(Template)]
@@ -49,15 +55,22 @@ pub struct PageReport(ValidationReport);
 
 #[cfg_attr(feature = "wasm", wasm_bindgen)]
 impl PageVerifier {
-    /// Reads a trust policy in its self-contained form (`docs/TRUST.md`): a page has no files beside it.
+    /// Reads a trust policy in its self-contained form (`docs/TRUST.md`), because a page has no files beside it; or
+    /// certificates (PEM) as the anchors of signers, which trusts nobody for anything else.
     ///
     /// # Errors
     /// When it is none, in words for the reader.
     pub fn open(policy: &str) -> Result<PageVerifier, String> {
-        let policy = TrustPolicy::parse(policy, |_| {
-            Err("is not here; certificates and log policy have to be in the policy".to_owned())
-        });
-        let policy = policy.map_err(|error| error.to_string())?;
+        let policy = if policy.trim_start().starts_with("-----BEGIN") {
+            let anchors = Certificate::from_pem_bundle(policy, ANCHORS_MAX).map_err(|error| error.to_string())?;
+            let mut trusted =
+                TrustPolicy { name: "certificates of the reader's choice".into(), ..TrustPolicy::nobody() };
+            trusted.anchors.add(anchors.into_iter().map(Arc::new).collect());
+            trusted
+        } else {
+            let no_file = |_: &str| Err("is not here; certificates and log policy have to be in the policy".to_owned());
+            TrustPolicy::parse(policy, no_file).map_err(|error| error.to_string())?
+        };
         Ok(Self { verifier: Verifier::new(policy) })
     }
 
@@ -71,6 +84,12 @@ impl PageVerifier {
     #[must_use]
     pub fn policy_digest(&self) -> String {
         self.verifier.policy_digest().to_string()
+    }
+
+    /// The trust policy, whole: what its digest is of.
+    #[must_use]
+    pub fn policy_text(&self) -> String {
+        self.verifier.policy().to_toml()
     }
 
     /// Verifies what was given, as of a time (RFC 3339).
@@ -222,7 +241,13 @@ mod tests {
             ("none", TrustPolicy::nobody().digest().to_string())
         );
         let elsewhere = "version = 1\nname = \"x\"\n[[anchor]]\nname = \"y\"\nfile = \"root.pem\"\n";
-        for (text, said) in [("", "version"), ("version = 2\nname = \"x\"\n", "version 2"), (elsewhere, "root.pem")] {
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for (text, said) in [
+            ("", "version"),
+            ("version = 2\nname = \"x\"\n", "version 2"),
+            (elsewhere, "root.pem"),
+            (broken, "certificate"),
+        ] {
             let error = PageVerifier::open(text).expect_err(text);
             assert!(error.contains(said), "{error}");
         }

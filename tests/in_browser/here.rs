@@ -115,6 +115,21 @@ async fn without_script_the_server_verifies() {
 }
 
 #[tokio::test]
+async fn where_the_verifier_does_not_start_the_server_verifies() {
+    let Some(browser) = Browser::start().await else { return };
+    let reader = Reader::new().await;
+    let lose_it = "const There = Worker; window.Worker = function () { return new There('/verifier/lost.js') }";
+    browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": lose_it })).await;
+    browser.open(&reader.client().base).await;
+    assert_eq!(browser.wait("document.documentElement.dataset.verifies").await, "elsewhere");
+    assert!(browser.text("#note").await.starts_with("Files are sent to this server"));
+    browser.choose("#record", &[&reader.path("call.evidence.zip")]).await;
+    browser.click("#send").await;
+    browser.wait("location.pathname === '/v1/verify'").await;
+    assert!(browser.text("#report").await.contains("TOTAL-PASSED"));
+}
+
+#[tokio::test]
 async fn what_cannot_be_verified_is_said_in_words() {
     let Some(browser) = Browser::start().await else { return };
     let reader = Reader::new().await;
@@ -132,6 +147,12 @@ async fn what_cannot_be_verified_is_said_in_words() {
     }
     browser.run("document.getElementById('at').value = ''", json!([])).await;
     assert_eq!(code(&browser.verdict().await), "TOTAL-FAILED (FORMAT_FAILURE)");
+    let large = reader.file("large.zip", b"PK");
+    std::fs::File::options().write(true).open(&large).unwrap().set_len((128 << 20) + 1).unwrap();
+    browser.choose("#record", &[&large]).await;
+    browser.click("#send").await;
+    browser.wait("!document.getElementById('problem').hidden").await;
+    assert!(browser.text("#problem").await.contains("no record or bundle has more than"));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::reader::{Reader, code};
+use super::recordings::largest_page_process;
 use crate::webdriver::Browser;
 
 /// Verifications of one bundle by one verifier.
@@ -58,4 +59,7 @@ async fn measure_a_verification_in_the_browser() {
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let megabytes = RECORDING_BYTES as f64 / 1e6;
     println!("a recording            {:6.0} MB a second", megabytes / began.elapsed().as_secs_f64());
+    if let Some(kilobytes) = largest_page_process(browser.driver_id()) {
+        println!("the page's process     {:6} MB at most", kilobytes / 1000);
+    }
 }

@@ -13,8 +13,7 @@ use crate::webdriver::Browser;
 
 /// A server, what it issued, and a folder with the reader's files.
 pub(super) struct Reader {
-    /// Where the server's data is, for as long as it runs.
-    _place: Place,
+    pub(super) place: Place,
     pub(super) server: InProcess,
     folder: tempfile::TempDir,
     pub(super) bundle: Vec<u8>,
@@ -47,7 +46,7 @@ impl Reader {
             server.client.wait_for_health(all).await;
         }
         let bundle = server.client.get(receipt["links"]["bundle"].as_str().unwrap(), &token).await.body;
-        let reader = Self { _place: place, server, folder: tempfile::tempdir().unwrap(), bundle };
+        let reader = Self { place, server, folder: tempfile::tempdir().unwrap(), bundle };
         reader.file("call.evidence.zip", &reader.bundle);
         reader.file("call.wav", RECORDING);
         reader

@@ -72,7 +72,7 @@ async fn whoever_has_enough_cancels_and_goes_on() {
 }
 
 /// The most memory in kilobytes that a page of the browser under `driver` has ever had; `None` where Linux does not say.
-fn largest_page_process(driver: u32) -> Option<u64> {
+pub(super) fn largest_page_process(driver: u32) -> Option<u64> {
     let mut family = vec![driver];
     let mut most = None;
     while let Some(parent) = family.pop() {

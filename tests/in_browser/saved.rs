@@ -29,6 +29,16 @@ async fn a_saved_page_verifies_offline_under_the_readers_own_policy() {
     assert!(browser.text("#policy-source").await.contains("nobody.toml"));
     assert_eq!(code(&browser.verdict().await), "INDETERMINATE (NO_CERTIFICATE_CHAIN_FOUND)");
 
+    // Its root alone: trusted for signers, and for no time or ledger.
+    browser.choose("#policy", &[&reader.place.root()]).await;
+    browser.wait("document.getElementById('policy-name').textContent.startsWith('certificates')").await;
+    assert!(browser.text("#policy-text").await.contains("[[anchor]]"));
+    let report = browser.verdict().await;
+    assert_eq!(code(&report), "TOTAL-PASSED");
+    assert!(report.contains("\"status\": \"UNAVAILABLE\""), "{report}");
+    browser.choose("#policy", &[&nobody]).await;
+    browser.wait("document.getElementById('policy-name').textContent === 'none'").await;
+
     browser.choose("#policy", &[&tampered]).await;
     browser.wait("!document.getElementById('problem').hidden").await;
     assert!(browser.text("#problem").await.contains("is not used as trust policy"));
