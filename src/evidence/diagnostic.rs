@@ -168,7 +168,7 @@ fn revocation_list(der: &[u8]) -> Value {
         "this_update": format_time(list.this_update()),
         "next_update": list.next_update().map(format_time),
         "expired_certificates_since": list.expired_certs_since().map(format_time),
-        "entries": list.entries().len(),
+        "entries": list.revoked_count(),
         "signature_algorithm": signature_name(list.signature_algorithm()),
     })
 }
