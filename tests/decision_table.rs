@@ -102,6 +102,32 @@ fn row_l_the_ledger_has_a_row_of_its_own() {
     }
 }
 
+#[test]
+fn what_passed_once_with_all_its_evidence_passes_for_ever() {
+    use case::{By, DAY, ENDS, LISTED, NOW, SIGNED, at, leaf_list, leaf_list_at, plus, root_list, root_list_at};
+    let whole = || Case::new().stamped(at(SIGNED));
+    assert_eq!(whole().lists.len(), 2, "lists from after the timestamp");
+    for days in [0, 1, 7, 8, 213, 214, 215, 400, 3650, 6000, 7000, 10_000, 20_000] {
+        let now = plus(NOW, days * DAY);
+        assert_eq!(whole().now(now).code(), PASSED, "{days} days later");
+        // Whatever lists come later: that keep the ended, that forget them, and from before.
+        let forgetting = {
+            let mut list = leaf_list_at(now);
+            list.extensions.retain(|extension| extension.oid != minted::EXPIRED_CERTS);
+            list
+        };
+        let lists = vec![
+            (By::Authority, forgetting),
+            (By::Root, root_list_at(now)),
+            (By::Authority, leaf_list(LISTED)),
+            (By::Root, root_list(LISTED)),
+            (By::Authority, leaf_list(SIGNED)),
+        ];
+        assert_eq!(whole().now(now).lists(lists).code(), PASSED, "{days} days later, with other lists");
+    }
+    assert_ne!(Case::new().now(plus(ENDS, 1)).code(), PASSED, "without a timestamp it ends");
+}
+
 /// Number and verdict of each row of the table in the document.
 fn documented() -> Vec<(String, String)> {
     let text = include_str!("../docs/VERDICTS.md");

@@ -118,6 +118,17 @@ fn the_digest_sees_every_member_and_no_comment() {
     }
 }
 
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(at in 0..2000_usize, text in "[ -~\\n\"]{0,12}") {
+        let full = full();
+        let at = at.min(full.len());
+        if full.is_char_boundary(at) {
+            let _ = parse(&format!("{}{text}{}", &full[..at], &full[at..]));
+        }
+    }
+}
+
 #[test]
 fn what_is_no_policy_is_refused_by_what_is_wrong_with_it() {
     let refused = |text: &str, part: &str| {
