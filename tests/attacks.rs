@@ -78,6 +78,7 @@ const ATTACKS: &[(&str, &[&str])] = &[
         &[
             "tests/path_budget.rs cross_signed_authorities_end_with_the_budget",
             "tests/path_budget.rs names_against_constraints_end_with_the_budget",
+            "tests/attacks.rs certificates_without_end_are_not_looked_at",
             "tests/path_budget.rs no_more_certificates_are_looked_at_than_an_honest_chain_has",
         ],
     ),
@@ -219,6 +220,22 @@ fn an_hmac_made_with_the_public_key_is_no_signature() {
     let record =
         put_together(&protected.to_string(), &header, &payload, |input| URL_SAFE_NO_PAD.encode(hmac(&spki, input)));
     assert_eq!(code(&of_record(&case, record), &case), SIG_CRYPTO_FAILURE);
+}
+
+#[test]
+fn certificates_without_end_are_not_looked_at() {
+    let case = Case::new().header(|_, unprotected| unprotected["x5c"].as_array_mut().unwrap().truncate(1));
+    let record = case.record();
+    let authority = case.authority.signed_by(&KEYS.root);
+    // The same stranger over and over, then the one that is needed.
+    let with = |strangers: usize| {
+        let mut certificates = vec![case.time.signed_by(&KEYS.time_root); strangers];
+        certificates.push(authority.clone());
+        code(&Bundle { certificates, record: record.clone(), ..case.bundled() }, &case)
+    };
+    assert_eq!(with(0), PASSED);
+    assert_eq!(with(31), PASSED);
+    assert_eq!(with(32), NO_CHAIN);
 }
 
 #[test]

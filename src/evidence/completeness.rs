@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Bundle;
 use super::report::{LedgerReport, optional_time};
-use super::revocation::{Lists, Standing};
+use super::revocation::Standing;
 use super::verify::{Context, Signer, Verifier};
 use crate::clock::format_time;
 use crate::pki::{Certificate, CertificationPath, PathOutcome};
@@ -91,7 +91,7 @@ impl Completeness {
                 None => found.add(Piece::Certificate, None, "no certificate of a signer is at hand"),
                 Some(signer) => match &signer.outcome {
                     Some(PathOutcome::Valid(path) | PathOutcome::Broken { path, .. }) => {
-                        found.lists(path, &verifier.lists(context, path));
+                        found.lists(path, &verifier.standings(context, path), time.existed_by);
                     }
                     Some(PathOutcome::NoPath(_)) => found.chain(signer),
                     None => {}
@@ -155,20 +155,20 @@ impl Completeness {
         }
     }
 
-    fn lists(&mut self, path: &CertificationPath, lists: &Lists<'_>) {
-        for pair in path.certificates().windows(2) {
-            let (reason, available_from) = match lists.standing(&pair[0], &pair[1], None) {
-                Standing::Unknown(reason) => (reason, None),
-                Standing::Good { fresh: false, next_update, .. } => {
-                    ("the list at hand is too old".to_owned(), next_update)
+    fn lists(&mut self, path: &CertificationPath, standings: &[Standing], trusted: Option<DateTime<Utc>>) {
+        for (standing, issuer) in standings.iter().zip(&path.certificates()[1..]) {
+            let (reason, available_from) = match (standing, trusted) {
+                (Standing::Unknown(reason), _) => (reason.clone(), None),
+                (Standing::Good { fresh: false, next_update, .. }, _) => {
+                    ("the list at hand is too old".to_owned(), *next_update)
                 }
-                Standing::Good { known_not_revoked: false, next_update, .. } if lists.trusted.is_some() => {
-                    let time = lists.trusted.map(format_time).unwrap_or_default();
-                    (format!("the list at hand was made before the trusted time, {time}"), next_update)
+                (Standing::Good { known_not_revoked: false, next_update, .. }, Some(time)) => {
+                    let time = format_time(time);
+                    (format!("the list at hand was made before the trusted time, {time}"), *next_update)
                 }
-                Standing::Good { .. } | Standing::Revoked(_) => continue,
+                (Standing::Good { .. } | Standing::Revoked(_), _) => continue,
             };
-            let of = Some(pair[1].subject().to_string());
+            let of = Some(issuer.subject().to_string());
             self.push(Missing { what: Piece::RevocationList, of, needed: true, reason, available_from });
         }
     }

@@ -3,7 +3,9 @@
 //! No I/O and no clock. It returns a report and never an error: what cannot be decided is a finding. The rows of the
 //! decision table in `docs/VERDICTS.md` are tried in their order, and the first that matches is the verdict.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -35,6 +37,10 @@ use crate::vcon::{VconLimits, validate};
 const REPORT_VERSION: u32 = 1;
 /// Revocation lists that are looked at: a leaf's and each authority's, and some archived ones.
 const CRLS_MAX: usize = 32;
+/// Certificates beside those of the record that are looked at: a chain or two.
+const CERTIFICATES_MAX: usize = 32;
+/// Certificates of which a path is made, as many as a search looks at.
+const OFFERED_MAX: usize = 10;
 
 /// A trust policy with what was found out under it before.
 #[derive(Debug)]
@@ -118,7 +124,7 @@ impl Verifier {
     fn unreadable_verdict(&self, bundle: &Bundle, error: &RecordError) -> Verdict {
         let altered = Jws::parse(&bundle.record, &self.limits.json).is_ok_and(|jws| {
             jws.signatures().iter().any(|signature| {
-                let chain = signer_chain(&jws, signature, &bundle.certificates);
+                let chain = signer_chain(&jws, signature, supplied(bundle));
                 let leaf = chain.first().and_then(|der| Certificate::from_der(der).ok());
                 let key = leaf.as_ref().and_then(|leaf| leaf.key().ok());
                 key.is_some_and(|key| jws.check_signature(signature, key) == Err(SignatureError::Wrong))
@@ -135,8 +141,19 @@ impl Verifier {
         let time = self.time_evidence(bundle, record, now, &budget);
         let crls = self.parsed_crls(bundle);
         let recordings = recordings(bundle, record);
-        let context =
-            Context { bundle, record, time: &time, crls: &crls, recordings: &recordings, now, budget: &budget };
+        let context = Context {
+            bundle,
+            supplied: supplied(bundle),
+            supplied_digest: digest_of(supplied(bundle)),
+            supplied_parsed: OnceCell::new(),
+            record,
+            time: &time,
+            crls: &crls,
+            recordings: &recordings,
+            now,
+            budget: &budget,
+            standings: RefCell::default(),
+        };
         let (signatures, signers): (Vec<SignatureReport>, Vec<Option<Arc<Signer>>>) = record
             .layers()
             .iter()
@@ -221,7 +238,7 @@ impl Verifier {
     ) -> (SignatureReport, Option<Arc<Signer>>) {
         let header = signature.header();
         // What an x5u points to, nobody here fetches: a caller puts it among the bundle's certificates.
-        let chain = signer_chain(jws, signature, &context.bundle.certificates);
+        let chain = signer_chain(jws, signature, context.supplied);
         let time = context.time.existed_by.unwrap_or(context.now);
         let signer = (!chain.is_empty()).then(|| self.signer(context, &chain, time));
         let mut warnings = Vec::new();
@@ -237,10 +254,9 @@ impl Verifier {
         let outcome = signer.as_ref().and_then(|signer| signer.outcome.as_ref());
         let path = outcome.and_then(PathOutcome::path);
         let shown_path = path.map_or_else(Vec::new, |path| {
-            let lists = self.lists(context, path);
-            let certificates = path.certificates();
-            let issuers = certificates[1..].iter().map(Some).chain([None]);
-            certificates.iter().zip(issuers).map(|(one, issuer)| shown_under(one, issuer, &lists)).collect()
+            let standings = self.standings(context, path);
+            let standings = standings.iter().map(Some).chain([None]);
+            path.certificates().iter().zip(standings).map(|(one, standing)| shown_with(one, standing)).collect()
         });
         let report = SignatureReport {
             layer,
@@ -268,32 +284,43 @@ impl Verifier {
         }
     }
 
+    /// The standing of each certificate of a path but the anchor, the signer's first.
+    pub(super) fn standings(&self, context: &Context<'_>, path: &CertificationPath) -> Rc<[Standing]> {
+        let key: Vec<[u8; 32]> = path.certificates().iter().map(|one| *one.thumbprint()).collect();
+        if let Some(known) = context.standings.borrow().get(&key) {
+            return known.clone();
+        }
+        let lists = self.lists(context, path);
+        let found = path.certificates().windows(2).map(|pair| lists.standing(&pair[0], &pair[1], None));
+        let found: Rc<[Standing]> = found.collect();
+        context.standings.borrow_mut().insert(key, found.clone());
+        found
+    }
+
     fn signer(&self, context: &Context<'_>, chain: &[Vec<u8>], time: DateTime<Utc>) -> Arc<Signer> {
-        let more = &context.bundle.certificates;
         let mut key = Sha256::default();
-        let mut bytes = 0;
         for anchor in self.policy.anchors.entries() {
             key.update(&[u8::from(anchor.is_trusted_at(time))]);
         }
-        for der in chain.iter().chain(more) {
-            key.update(&(der.len() as u64).to_be_bytes());
-            key.update(der);
-            bytes += der.len();
-        }
-        let find = || self.find_signer(chain, more, time, &mut context.budget.borrow_mut());
+        key.update(&context.supplied_digest);
+        key.update(&digest_of(chain));
+        let bytes = chain.iter().chain(context.supplied).map(Vec::len).sum();
+        let find = || self.find_signer(context, chain, time);
         let keep = |found: &Signer| !matches!(found.outcome, Some(PathOutcome::NoPath(NoPath::BudgetSpent)));
         self.signers.get_if(key.finish(), bytes, find, keep)
     }
 
-    fn find_signer(&self, chain: &[Vec<u8>], more: &[Vec<u8>], time: DateTime<Utc>, budget: &mut Budget) -> Signer {
+    fn find_signer(&self, context: &Context<'_>, chain: &[Vec<u8>], time: DateTime<Utc>) -> Signer {
+        let budget = &mut context.budget.borrow_mut();
         let leaf = Certificate::from_der(&chain[0]).map(Arc::new);
+        let more = context.supplied_parsed.get_or_init(|| parsed(context.supplied));
         let mut offered: Vec<Arc<Certificate>> = Vec::new();
-        for certificate in chain[1..].iter().chain(more).filter_map(|der| Certificate::from_der(der).ok()) {
-            if offered.iter().all(|other| other.thumbprint() != certificate.thumbprint()) {
-                offered.push(Arc::new(certificate));
+        for certificate in parsed(&chain[1..]).iter().chain(more) {
+            let new = offered.iter().all(|other| other.thumbprint() != certificate.thumbprint());
+            if new && offered.len() < OFFERED_MAX {
+                offered.push(certificate.clone());
             }
         }
-        offered.truncate(10);
         let profile = self.policy.signer_profile();
         let mut path_to = |anchors: &TrustAnchors| {
             leaf.as_ref().ok().map(|leaf| find_path(leaf, &offered, anchors, &profile, budget))
@@ -321,6 +348,25 @@ impl Verifier {
     }
 }
 
+/// The bundle's certificates that are looked at.
+fn supplied(bundle: &Bundle) -> &[Vec<u8>] {
+    &bundle.certificates[..bundle.certificates.len().min(CERTIFICATES_MAX)]
+}
+
+/// What does not parse is as good as not offered.
+fn parsed(certificates: &[Vec<u8>]) -> Vec<Arc<Certificate>> {
+    certificates.iter().filter_map(|der| Certificate::from_der(der).ok()).map(Arc::new).collect()
+}
+
+fn digest_of(certificates: &[Vec<u8>]) -> [u8; 32] {
+    let mut digest = Sha256::default();
+    for der in certificates {
+        digest.update(&(der.len() as u64).to_be_bytes());
+        digest.update(der);
+    }
+    digest.finish()
+}
+
 /// Says which anchor the path would lead to if that were trusted at the time.
 pub(super) fn outside_window(outcome: Option<PathOutcome>, anchors: &TrustAnchors) -> Option<String> {
     let path = outcome.as_ref().and_then(PathOutcome::path)?;
@@ -344,6 +390,10 @@ fn offered_anchor(bundle: &Bundle, signer: Option<&Signer>) -> Option<Certificat
 /// What every signature of a record is judged with.
 pub(super) struct Context<'a> {
     pub(super) bundle: &'a Bundle,
+    /// The bundle's certificates, hashed once and parsed once at most, however many signatures there are.
+    supplied: &'a [Vec<u8>],
+    supplied_digest: [u8; 32],
+    supplied_parsed: OnceCell<Vec<Arc<Certificate>>>,
     pub(super) record: &'a Record,
     pub(super) time: &'a TimeEvidence,
     pub(super) crls: &'a [Arc<Option<KnownCrl>>],
@@ -351,6 +401,8 @@ pub(super) struct Context<'a> {
     pub(super) now: DateTime<Utc>,
     /// What the searches for paths of all signatures and timestamps may cost together.
     budget: &'a RefCell<Budget>,
+    /// By the thumbprints of a path: many signatures may have the same.
+    standings: RefCell<HashMap<Vec<[u8; 32]>, Rc<[Standing]>>>,
 }
 
 fn shown(certificate: &Certificate) -> CertificateShown {
@@ -364,12 +416,12 @@ fn shown(certificate: &Certificate) -> CertificateShown {
 }
 
 /// A certificate of a path, and that its issuer has revoked it, where it has.
-fn shown_under(certificate: &Certificate, issuer: Option<&Arc<Certificate>>, lists: &Lists<'_>) -> CertificateShown {
-    let revocation = issuer.and_then(|issuer| match lists.standing(certificate, issuer, None) {
-        Standing::Revoked(entry) => {
+fn shown_with(certificate: &Certificate, standing: Option<&Standing>) -> CertificateShown {
+    let revocation = match standing {
+        Some(Standing::Revoked(entry)) => {
             Some(RevocationShown { effective_at: entry.effective_at(), reason: entry.reason.name() })
         }
-        Standing::Good { .. } | Standing::Unknown(_) => None,
-    });
+        _ => None,
+    };
     CertificateShown { revocation, ..shown(certificate) }
 }

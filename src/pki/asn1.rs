@@ -3,7 +3,7 @@
 //! The formats here have implicit tags and sets whose order real signers get wrong, and are hashed as they came: so they
 //! are read value by value, in place, and never written again (X.690 §8 and §10).
 
-use der::{Decode as _, Reader as _};
+use der::Decode as _;
 
 use crate::crypto::Hash;
 
@@ -120,13 +120,21 @@ impl<'a> Values<'a> {
         self.0.is_empty()
     }
 
-    /// The next value, of any tag below 31.
+    /// The next value, of any tag below 31, its length in the fewest octets (X.690 §8.1.3 and §10.1).
     pub(super) fn next(&mut self) -> Result<Value<'a>, Malformed> {
-        let mut reader = der::SliceReader::new(self.0)?;
-        let whole = reader.tlv_bytes()?;
-        let content = der::asn1::AnyRef::from_der(whole)?.value();
-        self.0 = &self.0[whole.len()..];
-        Ok(Value { whole, content })
+        let (header, length) = match *self.0 {
+            [tag, ..] if tag & 0x1f == 0x1f => return Err(Malformed),
+            [_, length @ 0..=0x7f, ..] => (2, usize::from(length)),
+            [_, 0x81, length @ 0x80..=0xff, ..] => (3, usize::from(length)),
+            [_, 0x82, high @ 1..=0xff, low, ..] => (4, usize::from(u16::from_be_bytes([high, low]))),
+            [_, 0x83, high @ 1..=0xff, middle, low, ..] => (5, long(u32::from_be_bytes([0, high, middle, low]))),
+            [_, 0x84, high @ 1..=0xff, a, b, low, ..] => (6, long(u32::from_be_bytes([high, a, b, low]))),
+            _ => return Err(Malformed),
+        };
+        let end = length.checked_add(header).ok_or(Malformed)?;
+        let whole = self.0.get(..end).ok_or(Malformed)?;
+        self.0 = &self.0[end..];
+        Ok(Value { whole, content: &whole[header..] })
     }
 
     pub(super) fn expect(&mut self, tag: u8) -> Result<Value<'a>, Malformed> {
@@ -140,6 +148,11 @@ impl<'a> Values<'a> {
     pub(super) fn finish(self) -> Result<(), Malformed> {
         if self.is_finished() { Ok(()) } else { Err(Malformed) }
     }
+}
+
+/// A length of four octets, which every platform that this runs on can address.
+fn long(length: u32) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX)
 }
 
 /// Encodes a value with the given content.
@@ -222,7 +235,7 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes() {
-        for length in [0, 1, 127, 128, 255, 256, 70_000] {
+        for length in [0, 1, 127, 128, 255, 256, 65_535, 65_536, 70_000, (1 << 24) - 1, 1 << 24] {
             let content = vec![7; length];
             let encoded = encode(OCTET_STRING, &[&content]);
             let value = Value::only(&encoded, OCTET_STRING).unwrap();
@@ -238,7 +251,22 @@ mod tests {
 
     #[test]
     fn rejects_lengths_and_integers_that_are_not_minimal() {
-        for bytes in [&[4, 0x80, 0, 0][..], &[4, 0x81, 1, 0], &[4, 0x84, 0xff, 0xff, 0xff, 0xff], &[4], &[]] {
+        let long = |length: &[u8], bytes| [&[4], length, &vec![0; bytes][..]].concat();
+        for bytes in [
+            &[4, 0x80, 0, 0][..],
+            &[4, 0x81, 1, 0],
+            &long(&[0x81, 127], 127),
+            &long(&[0x82, 0, 200], 200),
+            &long(&[0x83, 0, 2, 0], 512),
+            &long(&[0x84, 0, 1, 0, 0], 65_536),
+            &[4, 0x84, 0xff, 0xff, 0xff, 0xff],
+            &[4, 0x85, 1, 0, 0, 0, 0],
+            &[4, 0x81],
+            &[4, 0x82, 1],
+            &[0x1f, 1, 0],
+            &[4],
+            &[],
+        ] {
             assert!(Value::only(bytes, OCTET_STRING).is_err(), "{bytes:x?}");
         }
         let integer = |bytes| Value::only(bytes, INTEGER).unwrap().integer().is_ok();
