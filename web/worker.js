@@ -6,7 +6,7 @@
   "use strict";
 
   /** Bytes that are read at once, and so the memory that a recording of any size takes. */
-  const SLICE_BYTES = 4 << 20;
+  const SLICE_BYTES = 1 << 20;
 
   let verifier;
 
