@@ -387,6 +387,9 @@ fn offered_anchor(bundle: &Bundle, signer: Option<&Signer>) -> Option<Certificat
     offered.map(|anchor| shown(&anchor)).or_else(|| signer.and_then(topmost))
 }
 
+/// The certificates of a path, the signer's first.
+type Thumbprints = Vec<[u8; 32]>;
+
 /// What every signature of a record is judged with.
 pub(super) struct Context<'a> {
     pub(super) bundle: &'a Bundle,
@@ -402,7 +405,7 @@ pub(super) struct Context<'a> {
     /// What the searches for paths of all signatures and timestamps may cost together.
     budget: &'a RefCell<Budget>,
     /// By the thumbprints of a path: many signatures may have the same.
-    standings: RefCell<HashMap<Vec<[u8; 32]>, Rc<[Standing]>>>,
+    standings: RefCell<HashMap<Thumbprints, Rc<[Standing]>>>,
 }
 
 fn shown(certificate: &Certificate) -> CertificateShown {
