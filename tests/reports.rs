@@ -11,7 +11,7 @@ use affiant::clock::format_time;
 use affiant::evidence::completeness::Piece;
 use affiant::evidence::report::{REPORT_SCHEMA, SubIndication};
 use affiant::evidence::{Bundle, BundleFiles, Depth, ValidationReport, verify};
-use case::{By, Case, DAY, LISTED, RECORDING, SIGNED, at, leaf_list, plus, root_list};
+use case::{BEGINS, By, Case, DAY, KEYS, LISTED, RECORDING, SIGNED, at, leaf_list, plus, root_list};
 use serde_json::Value;
 
 /// A record with everything: stamped, in the ledger and witnessed, its lists made after its trusted time.
@@ -88,6 +88,43 @@ fn a_bundle_is_provisional_until_its_lists_are_of_its_time() {
     // At that very second they say all that can be asked of them.
     later.stamped = vec![at(LISTED)];
     assert!(later.report().completeness.complete);
+}
+
+#[test]
+fn a_provisional_bundle_is_completed_by_the_next_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let mut case = whole();
+    case.lists = vec![(By::Authority, leaf_list(BEGINS)), (By::Root, root_list(LISTED))];
+    let old = case.bundled();
+    std::fs::write(file("old.zip"), BundleFiles::of(&old).to_zip()).unwrap();
+    let pem = |label, der: &[u8]| affiant::pki::to_pem(label, der);
+    std::fs::write(file("root.pem"), pem("CERTIFICATE", &case.root.signed_by(&KEYS.root))).unwrap();
+    std::fs::write(file("time.pem"), pem("CERTIFICATE", &case.time_root.signed_by(&KEYS.time_root))).unwrap();
+    std::fs::write(file("early.crl"), leaf_list(SIGNED).signed_by(&KEYS.authority)).unwrap();
+    std::fs::write(file("late.crl"), leaf_list(LISTED).signed_by(&KEYS.authority)).unwrap();
+    let complete = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_affiant"));
+        command.current_dir(folder.path()).arg("complete").args(arguments);
+        let output = command.args(["--trust", "root.pem", "--trust-time", "time.pem"]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = complete(&["old.zip", "--output", "new.zip", "--crl", "early.crl"]);
+    assert!(
+        code == Some(2) && said.contains("a revocation list of CN=Authority: the list at hand was made before"),
+        "{said}"
+    );
+    let (code, said) = complete(&["new.zip", "--output", "new.zip", "--crl", "late.crl"]);
+    assert_eq!((code, said.as_str()), (Some(0), "TOTAL-PASSED\n"));
+    let files = BundleFiles::from_zip(&std::fs::read(file("new.zip")).unwrap()).unwrap();
+    assert_eq!(files.iter().filter(|(name, _)| name.starts_with("crls/")).count(), 4);
+    assert!(files.to_bundle().unwrap().record == old.record);
+    // What is not a bundle, or not there, is refused and nothing is written.
+    std::fs::write(file("no.zip"), b"PK no").unwrap();
+    for bad in ["no.zip", "none.zip"] {
+        assert_eq!(complete(&[bad, "--output", "x.zip"]).0, Some(3), "{bad}");
+        assert!(!file("x.zip").exists());
+    }
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 mod audit;
 mod certs;
+mod complete;
 mod demo;
+mod given;
 mod issue_batch;
 mod logging;
 mod output;
@@ -12,12 +14,14 @@ mod remote;
 mod renew;
 mod serve;
 mod token;
+mod trust;
 mod vcon;
 mod verify;
 mod witness;
 
 pub use audit::AuditCommand;
 pub use certs::CertsCommand;
+pub use complete::CompleteCommand;
 pub use demo::DemoCommand;
 pub use issue_batch::IssueBatchCommand;
 pub use renew::RenewCommand;
@@ -46,6 +50,7 @@ pub struct Cli {
 enum Command {
     Demo(DemoCommand),
     Verify(VerifyCommand),
+    Complete(CompleteCommand),
     Serve(ServeCommand),
     IssueBatch(IssueBatchCommand),
     Audit(AuditCommand),
@@ -69,6 +74,7 @@ impl Cli {
         match self.command {
             Command::Demo(command) => return command.run().await,
             Command::Verify(command) => return command.run(),
+            Command::Complete(command) => return command.run().await,
             Command::Vcon(command) => return command.run().await,
             Command::Audit(command) => return command.run().await,
             Command::IssueBatch(command) => return command.run().await,

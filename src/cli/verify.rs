@@ -1,19 +1,16 @@
 //! `affiant verify`: a record or a bundle, offline.
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
 
-use super::progress;
+use super::given::{read_crl, read_files, read_recording};
+use super::trust::{TrustArgs, on_command_line};
 use crate::clock::{Clock as _, SystemClock, parse_time};
-use crate::evidence::{Bundle, BundleFiles, Depth, Indication, SuppliedRecording, TrustPolicy, verify};
-use crate::server::{read_anchors, read_trust_policy};
-use crate::tlog::LogPolicy;
-use crate::vcon::VconLimits;
+use crate::evidence::{Depth, Indication, verify};
 
 /// Verify a record or an evidence bundle, offline. Exit code 0: passed, 1: failed, 2: indeterminate, 3: could not run.
 #[derive(Debug, Args)]
@@ -23,18 +20,8 @@ pub struct VerifyCommand {
     /// A recording to hold against the record; may be given again.
     #[arg(long = "recording", value_name = "FILE")]
     recordings: Vec<PathBuf>,
-    /// The trust policy (TOML): whom you trust, for what, and since when. The options below add to it.
-    #[arg(long, value_name = "FILE")]
-    trust_policy: Option<PathBuf>,
-    /// PEM file of anchors that you trust for signers; may be given again. Without one the answer is indeterminate.
-    #[arg(long, value_name = "PEM")]
-    trust: Vec<PathBuf>,
-    /// PEM file of anchors that you trust for timestamps; may be given again.
-    #[arg(long, value_name = "PEM")]
-    trust_time: Vec<PathBuf>,
-    /// The log policy (C2SP tlog-policy) that you trust.
-    #[arg(long, value_name = "FILE")]
-    log_policy: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Revocation list, PEM or DER; may be given again.
     #[arg(long = "crl", value_name = "FILE")]
     crls: Vec<PathBuf>,
@@ -71,7 +58,8 @@ impl VerifyCommand {
     /// # Errors
     /// When a file cannot be read.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let mut bundle = read_bundle(&self.file)?;
+        let mut bundle =
+            read_files(&self.file)?.to_bundle().with_context(|| format!("bundle {}", self.file.display()))?;
         for path in &self.recordings {
             bundle.recordings.push(read_recording(path)?);
         }
@@ -82,7 +70,11 @@ impl VerifyCommand {
             Some(time) => parse_time(time).with_context(|| format!("--at {time} is not an RFC 3339 time"))?,
             None => SystemClock::default().now(),
         };
-        let policy = self.trust_policy()?;
+        let mut policy = self.trust.policy()?;
+        if self.require_recordings {
+            policy.recordings_required = true;
+            policy.name = on_command_line(&policy);
+        }
         let report = verify(&bundle, &policy, now);
         if let Some(path) = &self.html {
             std::fs::write(path, report.to_html()).with_context(|| format!("writing {}", path.display()))?;
@@ -103,89 +95,4 @@ impl VerifyCommand {
             Indication::Indeterminate => 2,
         }))
     }
-
-    /// What the policy file says, and over it what the options say.
-    fn trust_policy(&self) -> anyhow::Result<TrustPolicy> {
-        let mut policy = match &self.trust_policy {
-            Some(path) => read_trust_policy(path)?,
-            None => TrustPolicy::nobody(),
-        };
-        let options = !self.trust.is_empty() || !self.trust_time.is_empty() || self.log_policy.is_some();
-        if options || self.require_recordings {
-            policy.name = match &self.trust_policy {
-                Some(_) => format!("{}, and the command line", policy.name),
-                None => "the command line".into(),
-            };
-        }
-        for path in &self.trust {
-            policy.anchors.add(read_anchors(path)?);
-        }
-        for path in &self.trust_time {
-            policy.timestamp_anchors.add(read_anchors(path)?);
-        }
-        if let Some(path) = &self.log_policy {
-            let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-            let log_policy = LogPolicy::parse(&bytes).with_context(|| format!("log policy {}", path.display()))?;
-            anyhow::ensure!(policy.log_policy.is_none(), "the trust policy has a log policy of its own");
-            policy.log_policy = Some(log_policy);
-        }
-        policy.recordings_required |= self.require_recordings;
-        Ok(policy)
-    }
-}
-
-fn read_bundle(path: &Path) -> anyhow::Result<Bundle> {
-    if path.is_dir() {
-        return read_folder(path);
-    }
-    let bytes_max = VconLimits::default().json.bytes_max as u64;
-    let mut bytes = Vec::new();
-    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-    // A bundle is compressed, and its own limits hold when it is unpacked.
-    file.take(4 * bytes_max).read_to_end(&mut bytes).with_context(|| format!("reading {}", path.display()))?;
-    if bytes.starts_with(b"PK") {
-        let files = BundleFiles::from_zip(&bytes).with_context(|| format!("bundle {}", path.display()))?;
-        return Ok(files.to_bundle()?);
-    }
-    Ok(Bundle::of_record(bytes))
-}
-
-fn read_folder(folder: &Path) -> anyhow::Result<Bundle> {
-    let mut files = BundleFiles::default();
-    for (dir, prefix) in [(folder.to_owned(), ""), (folder.join("crls"), "crls/")] {
-        if !dir.is_dir() {
-            continue;
-        }
-        let mut names: Vec<_> = std::fs::read_dir(&dir)?.collect::<Result<_, _>>()?;
-        names.sort_by_key(std::fs::DirEntry::file_name);
-        for entry in names {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.file_type()?.is_file() && is_bundle_file(&name, prefix) {
-                files.add(&format!("{prefix}{name}"), std::fs::read(entry.path())?);
-            }
-        }
-    }
-    files.to_bundle().with_context(|| format!("bundle {}", folder.display()))
-}
-
-/// Beside the bundle there may be recordings of any size: they are not read into memory.
-fn is_bundle_file(name: &str, prefix: &str) -> bool {
-    let endings = [".json", ".tlog-proof", ".tlog-policy", ".txt", ".tsr", ".pem"];
-    !prefix.is_empty() || endings.iter().any(|ending| name.ends_with(ending))
-}
-
-fn read_recording(path: &Path) -> anyhow::Result<SuppliedRecording> {
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    Ok(SuppliedRecording { name, digests: progress::digests_of(path)?.0 })
-}
-
-/// Reads a revocation list, PEM or DER.
-pub(super) fn read_crl(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    if !bytes.starts_with(b"-----BEGIN") {
-        return Ok(bytes);
-    }
-    let text = std::str::from_utf8(&bytes).with_context(|| format!("{} is not PEM", path.display()))?;
-    let crl = crate::pki::Crl::from_pem(text).with_context(|| format!("revocation list {}", path.display()))?;
-    Ok(crl.der().to_vec())
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::document::Input;
 use super::keys::{read_certificates, read_public_key};
 use super::signatures::{JudgedSignature, judge, of_all};
-use crate::cli::verify::read_crl;
+use crate::cli::given::read_crl;
 use crate::clock::{Clock as _, SystemClock};
 use crate::evidence::report::Answer;
 use crate::evidence::{Bundle, Indication, Record, RecordError, TrustPolicy, verify};

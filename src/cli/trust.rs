@@ -1,0 +1,63 @@
+//! Whom a command trusts: a policy file, and options that add to it.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use crate::evidence::TrustPolicy;
+use crate::server::{read_anchors, read_trust_policy};
+use crate::tlog::LogPolicy;
+
+/// The trust policy and what is added to it.
+#[derive(Debug, Args)]
+pub(super) struct TrustArgs {
+    /// The trust policy (TOML): whom you trust, for what, and since when. The options below add to it.
+    #[arg(long, value_name = "FILE")]
+    trust_policy: Option<PathBuf>,
+    /// PEM file of anchors that you trust for signers; may be given again. Without one the answer is indeterminate.
+    #[arg(long, value_name = "PEM")]
+    trust: Vec<PathBuf>,
+    /// PEM file of anchors that you trust for timestamps; may be given again.
+    #[arg(long, value_name = "PEM")]
+    trust_time: Vec<PathBuf>,
+    /// The log policy (C2SP tlog-policy) that you trust.
+    #[arg(long, value_name = "FILE")]
+    log_policy: Option<PathBuf>,
+}
+
+impl TrustArgs {
+    /// What the policy file says, and over it what the options say.
+    pub(super) fn policy(&self) -> anyhow::Result<TrustPolicy> {
+        let mut policy = match &self.trust_policy {
+            Some(path) => read_trust_policy(path)?,
+            None => TrustPolicy::nobody(),
+        };
+        if !self.trust.is_empty() || !self.trust_time.is_empty() || self.log_policy.is_some() {
+            policy.name = on_command_line(&policy);
+        }
+        for path in &self.trust {
+            policy.anchors.add(read_anchors(path)?);
+        }
+        for path in &self.trust_time {
+            policy.timestamp_anchors.add(read_anchors(path)?);
+        }
+        if let Some(path) = &self.log_policy {
+            let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+            let log_policy = LogPolicy::parse(&bytes).with_context(|| format!("log policy {}", path.display()))?;
+            anyhow::ensure!(policy.log_policy.is_none(), "the trust policy has a log policy of its own");
+            policy.log_policy = Some(log_policy);
+        }
+        Ok(policy)
+    }
+}
+
+/// The name of a policy to which the command line adds.
+pub(super) fn on_command_line(policy: &TrustPolicy) -> String {
+    const COMMAND_LINE: &str = "the command line";
+    match policy.name.as_str() {
+        "none" | COMMAND_LINE => COMMAND_LINE.into(),
+        name if name.ends_with(COMMAND_LINE) => name.to_owned(),
+        name => format!("{name}, and {COMMAND_LINE}"),
+    }
+}
