@@ -8,6 +8,8 @@ mod given;
 mod issue_batch;
 mod logging;
 mod output;
+#[cfg(feature = "browser")]
+mod page;
 mod passphrase;
 mod progress;
 mod remote;
@@ -52,6 +54,8 @@ enum Command {
     Verify(VerifyCommand),
     Complete(CompleteCommand),
     Serve(ServeCommand),
+    #[cfg(feature = "browser")]
+    Page(page::PageCommand),
     IssueBatch(IssueBatchCommand),
     Audit(AuditCommand),
     Renew(RenewCommand),
@@ -80,6 +84,8 @@ impl Cli {
             Command::IssueBatch(command) => return command.run().await,
             Command::Renew(command) => return command.run().await,
             Command::Serve(command) => command.run().await,
+            #[cfg(feature = "browser")]
+            Command::Page(command) => command.run(),
             Command::Certs(command) => command.run().await,
             Command::Token(command) => command.run().await,
             Command::Witness(command) => command.run().await,

@@ -54,7 +54,7 @@ pub(super) fn local_verifier(state: &AppState) -> LocalVerifier {
 }
 
 /// A page to be saved, which offers `policy`; `source` says to the reader whose it is.
-fn saved_page(policy: &TrustPolicy, source: String) -> String {
+pub(crate) fn saved_page(policy: &TrustPolicy, source: String) -> String {
     let local = offer(policy, None, source);
     let page = SavedPage { local: Some(&local), report: None, has_server: false };
     page.render().expect("memory takes every byte")

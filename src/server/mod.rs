@@ -22,6 +22,8 @@ mod trust;
 mod verdicts;
 mod verify;
 
+#[cfg(feature = "browser")]
+pub(crate) use local::saved_page;
 pub use problem::Problem;
 pub use run::{Running, run};
 pub use state::{AppState, StartOptions, log_key};

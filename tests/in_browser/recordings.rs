@@ -74,6 +74,22 @@ async fn whoever_has_enough_cancels_and_goes_on() {
     assert_eq!(code(&browser.verdict().await), "TOTAL-FAILED (HASH_FAILURE)", "under the policy of before");
 }
 
+#[tokio::test]
+async fn a_verifier_that_stops_is_said_and_started_again() {
+    let Some(browser) = Browser::start().await else { return };
+    let reader = reader().await;
+    let keep_it = "const There = Worker; window.Worker = function (url) { return (window.kept = new There(url)) }";
+    browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": keep_it })).await;
+    browser.visit(&reader.client().base).await;
+    browser.give(&reader.path("call.evidence.zip"), &[&reader.path("other.wav")]).await;
+    browser.click("#send").await;
+    browser.wait("document.getElementById('bar').position > 0").await;
+    browser.run("kept.dispatchEvent(new ErrorEvent('error', { message: 'unreachable' }))", json!([])).await;
+    browser.wait("!document.getElementById('problem').hidden").await;
+    assert!(browser.text("#problem").await.contains("The verifier stopped (unreachable)"));
+    assert_eq!(code(&browser.verdict().await), "TOTAL-FAILED (HASH_FAILURE)");
+}
+
 /// The most memory in kilobytes that a page of the browser under `driver` has ever had; `None` where Linux does not say.
 pub(super) fn largest_page_process(driver: u32) -> Option<u64> {
     let mut family = vec![driver];

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::reader::{Reader, code};
+use crate::harness::affiant;
 use crate::webdriver::Browser;
 
 #[tokio::test]
@@ -57,4 +58,25 @@ async fn a_saved_page_verifies_offline_under_the_readers_own_policy() {
     assert_eq!(browser.requests().await, [""; 0]);
     let complaints = browser.complaints().await;
     assert!(complaints.is_empty(), "{complaints:?}");
+}
+
+#[tokio::test]
+async fn a_page_is_made_without_a_server() {
+    let Some(browser) = Browser::start().await else { return };
+    let reader = Reader::new().await;
+    reader.file("policy.toml", &reader.trust_policy().await.body);
+    reader.file("root.pem", &std::fs::read(reader.place.root()).unwrap());
+    for (options, expected) in [
+        (&[][..], "INDETERMINATE (NO_CERTIFICATE_CHAIN_FOUND)"),
+        (&["--trust", "root.pem"], "TOTAL-PASSED"),
+        (&["--trust-policy", "policy.toml"], "TOTAL-PASSED"),
+    ] {
+        let run = affiant(reader.folder(), &[&["page", "--output", "page.html"], options].concat());
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        browser.visit(&format!("file://{}", reader.path("page.html").display())).await;
+        browser.choose("#record", &[&reader.path("call.evidence.zip")]).await;
+        assert_eq!(code(&browser.verdict().await), expected, "{options:?}");
+    }
+    let policy = std::fs::read_to_string(reader.path("policy.toml")).unwrap();
+    assert_eq!(browser.text("#policy-text").await, policy, "it is in the page whole");
 }
