@@ -91,7 +91,7 @@ impl Completeness {
                 None => found.add(Piece::Certificate, None, "no certificate of a signer is at hand"),
                 Some(signer) => match &signer.outcome {
                     Some(PathOutcome::Valid(path) | PathOutcome::Broken { path, .. }) => {
-                        found.lists(path, &verifier.standings(context, path), time.existed_by);
+                        found.lists(path, &verifier.standings(context, path, &signer.offered), time.existed_by);
                     }
                     Some(PathOutcome::NoPath(_)) => found.chain(signer),
                     None => {}

@@ -102,7 +102,7 @@ impl Verifier {
         if let Some(verdict) = self.outlived(context, layer, signature, path, warnings) {
             return verdict;
         }
-        self.judge_time(context, path, warnings)
+        self.judge_time(context, path, &signer.offered, warnings)
     }
 
     /// Row 6: header, certificate and payload contradict each other.

@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 
 use super::TrustPolicy;
 use super::existence::Existence;
-use super::judge::ended;
+use super::judge::{ended, strength};
 use super::memo::Memo;
 use super::sunset::Strength;
 use crate::crypto::sha256;
-use crate::pki::{Certificate, CertificateSignature, Crl, RevocationReason, RevocationStatus, RevokedEntry};
+use crate::pki::{Certificate, CertificateSignature, Crl, KeyUsage, RevocationReason, RevocationStatus, RevokedEntry};
 
 /// What the revocation lists at hand say of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,19 +68,22 @@ pub(super) struct Lists<'a> {
     pub(super) existence: &'a Existence,
     /// When the first certificate of the path ends: what comes after is no matter for a signature within.
     pub(super) path_ends: DateTime<Utc>,
+    /// Certificates beside those of the path: of other keys of an authority, with which it signs its lists.
+    pub(super) offered: &'a [Arc<Certificate>],
+}
+
+/// The authority that issued a certificate: its certificate in the path, and the one above.
+#[derive(Clone, Copy)]
+pub(super) struct Issuer<'a> {
+    pub(super) certificate: &'a Certificate,
+    pub(super) above: Option<&'a Certificate>,
+    /// When it, or one above it, was revoked, where one was: the silence of a list made later proves nothing.
+    pub(super) untrusted_from: Option<DateTime<Utc>>,
 }
 
 impl Lists<'_> {
-    /// Tells the standing of `certificate`, whose issuer is `issuer`.
-    ///
-    /// `untrusted_from` is when the issuer, or one above it, was revoked, where one was: the silence of a list made later
-    /// proves nothing.
-    pub(super) fn standing(
-        &self,
-        certificate: &Certificate,
-        issuer: &Certificate,
-        untrusted_from: Option<DateTime<Utc>>,
-    ) -> Standing {
+    /// Tells the standing of `certificate`, which `issuer` issued.
+    pub(super) fn standing(&self, certificate: &Certificate, issuer: Issuer<'_>) -> Standing {
         let mut revoked: Option<(&Crl, RevokedEntry)> = None;
         let mut silent: Option<&Crl> = None;
         let mut reason = "no revocation list of the issuer is at hand".to_owned();
@@ -89,7 +92,8 @@ impl Lists<'_> {
             if crl.issuer() != certificate.issuer() || crl.this_update() > self.now {
                 continue;
             }
-            match self.status(known, certificate, issuer, untrusted_from) {
+            let status = self.signer(known, issuer).and_then(|signer| self.status(known, certificate, issuer, signer));
+            match status {
                 Ok(Some(entry)) => {
                     if revoked.as_ref().is_none_or(|(other, old)| rank(crl, &entry) > rank(other, old)) {
                         revoked = Some((crl, entry));
@@ -111,32 +115,87 @@ impl Lists<'_> {
         }
     }
 
-    /// What one list says: an entry, that there is none, or why it says nothing.
+    /// The certificate of the key that made a list: the issuer's, or that of another key of the same authority.
+    ///
+    /// Another key is the authority's where the one above says so, or the authority's key in the path does, and where a
+    /// list made without yet another key says that it is not revoked (RFC 5280 §6.3.3 (f)).
+    fn signer<'s>(&'s self, known: &KnownCrl, issuer: Issuer<'s>) -> Result<&'s Certificate, String> {
+        known.crl.check_rules().map_err(|error| error.to_string())?;
+        if known.is_signed_by(issuer.certificate) {
+            return Ok(issuer.certificate);
+        }
+        let made = known.crl.this_update();
+        let others = self.offered.iter().map(AsRef::as_ref).filter(|other| {
+            other.subject() == issuer.certificate.subject()
+                && other.key_usage().is_some_and(|usage| usage.contains(KeyUsage::CrlSign))
+                && other.unknown_critical_extensions().is_empty()
+                && other.check_validity_at(made).is_ok()
+        });
+        for other in others {
+            let by = |certificate: &&Certificate| {
+                other.issuer() == certificate.subject()
+                    && certificate.key().is_ok_and(|key| other.check_signature(key).is_ok())
+            };
+            let Some(above) = [issuer.above, Some(issuer.certificate)].into_iter().flatten().find(by) else { continue };
+            let of_key =
+                ended(self.policy, strength(other, above).as_slice(), self.existence.as_of(other.thumbprint()));
+            let of_list = self.strength(&known.crl, other);
+            let of_list = ended(self.policy, of_list.as_slice(), self.existence.as_of(&known.digest));
+            // The list last: it may be long, and strangers' certificates are many.
+            let trusted = of_key.is_none() && of_list.is_none();
+            if trusted && known.is_signed_by(other) && self.is_cleared(other, above, issuer) {
+                return Ok(other);
+            }
+        }
+        Err("a revocation list is not rightly signed by the issuer".into())
+    }
+
+    /// Whether a list by the key above, or by its own where the authority vouches for its own next key, says that a signer
+    /// of lists is not revoked, and none that it is.
+    fn is_cleared(&self, other: &Certificate, above: &Certificate, issuer: Issuer<'_>) -> bool {
+        let keys = [Some(above), other.is_self_issued().then_some(other)];
+        let mut cleared = false;
+        for known in self.crls.iter().filter_map(|known| known.as_ref().as_ref()) {
+            let Some(signer) = keys.into_iter().flatten().find(|key| known.is_signed_by(key)) else { continue };
+            if known.crl.check_rules().is_err() || known.crl.this_update() > self.now {
+                continue;
+            }
+            match self.status(known, other, issuer, signer) {
+                Ok(Some(_)) => return false,
+                Ok(None) => cleared = true,
+                Err(_) => {}
+            }
+        }
+        cleared
+    }
+
+    fn strength(&self, crl: &Crl, signer: &Certificate) -> Option<Strength> {
+        match (crl.signature_algorithm(), signer.key()) {
+            (CertificateSignature::Supported(algorithm), Ok(key)) => {
+                Some(Strength { algorithm: *algorithm, key: key.kind() })
+            }
+            _ => None,
+        }
+    }
+
+    /// What one list says, which `signer` made: an entry, that there is none, or why it says nothing.
     fn status(
         &self,
         known: &KnownCrl,
         certificate: &Certificate,
-        issuer: &Certificate,
-        untrusted_from: Option<DateTime<Utc>>,
+        issuer: Issuer<'_>,
+        signer: &Certificate,
     ) -> Result<Option<RevokedEntry>, String> {
         let crl = &known.crl;
-        crl.check_rules().map_err(|error| error.to_string())?;
-        if !known.is_signed_by(issuer) {
-            return Err("a revocation list is not rightly signed by the issuer".into());
-        }
-        if let (CertificateSignature::Supported(algorithm), Ok(key)) = (crl.signature_algorithm(), issuer.key())
-            && let Some(ended) = ended(
-                self.policy,
-                &[Strength { algorithm: *algorithm, key: key.kind() }],
-                self.existence.as_of(&known.digest),
-            )
+        if let Some(strength) = self.strength(crl, signer)
+            && let Some(ended) = ended(self.policy, &[strength], self.existence.as_of(&known.digest))
         {
             return Err(format!("nothing proves that the revocation list is from before: {ended}"));
         }
         match crl.revocation_of(certificate) {
             RevocationStatus::NotCovered(error) => Err(error.to_string()),
             RevocationStatus::Revoked(entry) => Ok(Some(entry)),
-            RevocationStatus::Good if untrusted_from.is_some_and(|from| crl.this_update() >= from) => {
+            RevocationStatus::Good if issuer.untrusted_from.is_some_and(|from| crl.this_update() >= from) => {
                 Err("the revocation list was made after its authority was revoked".into())
             }
             // A list made after the certificate ended speaks of it only if expired ones stay on it.

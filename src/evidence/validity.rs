@@ -1,12 +1,14 @@
 //! Rows 10 to 20 of the decision table: validity and revocation, at the time that is proved.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Timelike as _, Utc};
 
 use super::report::{SubIndication, Verdict};
-use super::revocation::Standing;
+use super::revocation::{Issuer, Standing};
 use super::verify::{Context, Verifier};
 use crate::clock::format_time;
-use crate::pki::CertificationPath;
+use crate::pki::{Certificate, CertificationPath};
 
 impl Verifier {
     /// Rows 10 to 20: validity and revocation at the trusted time.
@@ -14,6 +16,7 @@ impl Verifier {
         &self,
         context: &Context<'_>,
         path: &CertificationPath,
+        offered: &[Arc<Certificate>],
         warnings: &mut Vec<String>,
     ) -> Verdict {
         use SubIndication as S;
@@ -27,9 +30,10 @@ impl Verifier {
         let mut authorities: Vec<Standing> = Vec::new();
         let mut untrusted_from: Option<DateTime<Utc>> = None;
         let mut leaf = Standing::Good { fresh: true, known_not_revoked: true, next_update: None };
-        let lists = self.lists(context, path);
+        let lists = self.lists(context, path, offered);
         for (depth, pair) in path.certificates().windows(2).enumerate().rev() {
-            let found = lists.standing(&pair[0], &pair[1], untrusted_from);
+            let above = path.certificates().get(depth + 2).map(AsRef::as_ref);
+            let found = lists.standing(&pair[0], Issuer { certificate: &pair[1], above, untrusted_from });
             if depth == 0 {
                 leaf = found;
                 break;

@@ -18,7 +18,7 @@ use super::report::{
     Answer, CertificateShown, LedgerReport, NOT_PROVED, RecordingReport, RevocationShown, SignatureReport,
     SubIndication, Times, ValidationReport, Verdict,
 };
-use super::revocation::{KnownCrl, Lists, Standing};
+use super::revocation::{Issuer, KnownCrl, Lists, Standing};
 use super::rows::{existed_by_row, ledger_row, recording_row, row, sentence, signed_by_row, unaltered_row};
 use super::signer::signer_chain;
 use super::time::{JudgedToken, TimeEvidence};
@@ -61,7 +61,7 @@ pub(super) struct Signer {
     pub(super) outcome: Option<PathOutcome>,
     /// Where there is no path, but would be one at another time: which anchor is not trusted now.
     pub(super) outside_window: Option<String>,
-    /// What else was at hand for a path.
+    /// The certificates that came with the signer's.
     pub(super) offered: Vec<Arc<Certificate>>,
     /// What is to be said of the names in the path, or of the signer's where there is none.
     name_warnings: Vec<String>,
@@ -254,7 +254,7 @@ impl Verifier {
         let outcome = signer.as_ref().and_then(|signer| signer.outcome.as_ref());
         let path = outcome.and_then(PathOutcome::path);
         let shown_path = path.map_or_else(Vec::new, |path| {
-            let standings = self.standings(context, path);
+            let standings = self.standings(context, path, &signer.as_ref().expect("a path has a signer").offered);
             let standings = standings.iter().map(Some).chain([None]);
             path.certificates().iter().zip(standings).map(|(one, standing)| shown_with(one, standing)).collect()
         });
@@ -273,7 +273,12 @@ impl Verifier {
     }
 
     /// What is known of revocations along a path.
-    pub(super) fn lists<'a>(&'a self, context: &Context<'a>, path: &CertificationPath) -> Lists<'a> {
+    pub(super) fn lists<'a>(
+        &'a self,
+        context: &Context<'a>,
+        path: &CertificationPath,
+        offered: &'a [Arc<Certificate>],
+    ) -> Lists<'a> {
         Lists {
             crls: context.crls,
             policy: &self.policy,
@@ -281,17 +286,28 @@ impl Verifier {
             now: context.now,
             existence: &context.time.existence,
             path_ends: window(path).1,
+            offered,
         }
     }
 
     /// The standing of each certificate of a path but the anchor, the signer's first.
-    pub(super) fn standings(&self, context: &Context<'_>, path: &CertificationPath) -> Rc<[Standing]> {
+    pub(super) fn standings(
+        &self,
+        context: &Context<'_>,
+        path: &CertificationPath,
+        offered: &[Arc<Certificate>],
+    ) -> Rc<[Standing]> {
         let key: Vec<[u8; 32]> = path.certificates().iter().map(|one| *one.thumbprint()).collect();
         if let Some(known) = context.standings.borrow().get(&key) {
             return known.clone();
         }
-        let lists = self.lists(context, path);
-        let found = path.certificates().windows(2).map(|pair| lists.standing(&pair[0], &pair[1], None));
+        let lists = self.lists(context, path, offered);
+        let issuers = path.certificates().iter().enumerate().skip(1).map(|(depth, issuer)| Issuer {
+            certificate: issuer,
+            above: path.certificates().get(depth + 1).map(AsRef::as_ref),
+            untrusted_from: None,
+        });
+        let found = path.certificates().iter().zip(issuers).map(|(one, issuer)| lists.standing(one, issuer));
         let found: Rc<[Standing]> = found.collect();
         context.standings.borrow_mut().insert(key, found.clone());
         found

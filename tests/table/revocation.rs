@@ -1,12 +1,12 @@
 //! Rows 11 to 16: revocation of the signer and of those above.
 
-use affiant::evidence::TrustPolicy;
+use affiant::evidence::{Bundle, TrustPolicy};
 use chrono::TimeDelta;
 
 use crate::case::{
-    By, Case, DAY, ENDS, LISTED, NOW, SIGNED, at, leaf_list, leaf_list_at, plus, root_list, root_list_at,
+    By, Case, DAY, ENDS, KEYS, LISTED, NOW, SIGNED, at, leaf_list, leaf_list_at, plus, root_list, root_list_at,
 };
-use crate::minted::Revoked;
+use crate::minted::{AUTHORITY_KEY_IDENTIFIER, BASIC_CONSTRAINTS, KEY_USAGE, Key, Mint, Revoked, SEQUENCE, tlv};
 use crate::{Expected, PASSED, is};
 
 const REVOKED: &str = "TOTAL-FAILED (REVOKED)";
@@ -198,6 +198,71 @@ pub(crate) fn authorities_later() -> Vec<Expected> {
         }),
         is(PASSED, "a lost key: who has it may date a list back, which is said", revoked(KEY_COMPROMISE, -1))
             .says("date a revocation list back"),
+    ]
+}
+
+/// The authority's next key, as the root certified it.
+fn next_key() -> Mint {
+    let window = (at("2020-01-01T00:00:00Z"), at("2045-01-01T00:00:00Z"));
+    let mint = Mint::authority(("Authority", &KEYS.other), ("Root", &KEYS.root), window);
+    Mint { serial: vec![2], ..mint }
+}
+
+/// Lists of the authority by its next key, whose certificate comes with the record.
+pub(crate) fn other_keys() -> Vec<Expected> {
+    let listed = |bundle: fn(&mut Bundle)| {
+        let lists = vec![(By::Other, leaf_list(LISTED)), (By::Root, root_list(LISTED))];
+        Case::new().lists(lists).bundle(bundle)
+    };
+    fn with(bundle: &mut Bundle, mint: Mint, key: &Key) {
+        bundle.certificates.push(mint.signed_by(key));
+    }
+    vec![
+        is(PASSED, "certified by the root", listed(|bundle| with(bundle, next_key(), &KEYS.root))),
+        is(TRY_LATER, "not handed in", listed(|_| ())),
+        is(TRY_LATER, "certified by a stranger under the root's name", {
+            listed(|bundle| with(bundle, next_key(), &KEYS.time_root))
+        }),
+        is(TRY_LATER, "under another name", {
+            listed(|bundle| with(bundle, Mint { subject: crate::minted::name("Other"), ..next_key() }, &KEYS.root))
+        }),
+        is(TRY_LATER, "not for lists", {
+            listed(|bundle| with(bundle, next_key().with(KEY_USAGE, true, vec![3, 2, 2, 4]), &KEYS.root))
+        }),
+        is(TRY_LATER, "for nothing in particular", {
+            listed(|bundle| with(bundle, next_key().without(KEY_USAGE), &KEYS.root))
+        }),
+        is(TRY_LATER, "with a critical extension that nobody knows", {
+            listed(|bundle| with(bundle, next_key().with("1.2.3.4", true, vec![5, 0]), &KEYS.root))
+        }),
+        is(PASSED, "from the second in which the list was made", {
+            listed(|bundle| with(bundle, Mint { not_before: at(LISTED), ..next_key() }, &KEYS.root))
+        }),
+        is(TRY_LATER, "from a second after the list was made", {
+            listed(|bundle| with(bundle, Mint { not_before: plus(LISTED, 1), ..next_key() }, &KEYS.root))
+        }),
+        is(TRY_LATER, "revoked by the root", {
+            let mut case = listed(|bundle| with(bundle, next_key(), &KEYS.root));
+            case.change_list(By::Root, |list| list.revokes(Revoked::of(&next_key(), at(SIGNED))));
+            case
+        }),
+        is(PASSED, "certified by the authority's own key, for lists alone", {
+            listed(|bundle| {
+                let identifier = tlv(SEQUENCE, &[&tlv(0x80, &[&KEYS.authority.identifier()])]);
+                let mint = Mint { issuer: crate::minted::name("Authority"), ..next_key() };
+                let mint = mint.with(AUTHORITY_KEY_IDENTIFIER, false, identifier).without(BASIC_CONSTRAINTS);
+                with(bundle, mint.with(KEY_USAGE, true, vec![3, 2, 1, 2]), &KEYS.authority);
+            })
+        }),
+        is(TRY_LATER, "certified by itself", {
+            listed(|bundle| with(bundle, Mint { issuer: crate::minted::name("Authority"), ..next_key() }, &KEYS.other))
+        }),
+        is(REVOKED_NO_POE, "what such a list says counts like any other", {
+            let mut case = listed(|bundle| with(bundle, next_key(), &KEYS.root));
+            let entry = Revoked::of(&case.leaf, at(SIGNED));
+            case.change_list(By::Other, |list| list.revokes(entry));
+            case
+        }),
     ]
 }
 
