@@ -11,7 +11,7 @@ use affiant::clock::format_time;
 use affiant::evidence::completeness::Piece;
 use affiant::evidence::report::{REPORT_SCHEMA, SubIndication};
 use affiant::evidence::{Bundle, BundleFiles, Depth, ValidationReport, verify};
-use case::{BEGINS, By, Case, DAY, KEYS, LISTED, RECORDING, SIGNED, at, leaf_list, plus, root_list};
+use case::{BEGINS, By, Case, DAY, KEYS, LISTED, RECORDING, SIGNED, UUID, at, leaf_list, plus, root_list};
 use serde_json::Value;
 
 /// A record with everything: stamped, in the ledger and witnessed, its lists made after its trusted time.
@@ -124,6 +124,41 @@ fn a_provisional_bundle_is_completed_by_the_next_lists() {
     for bad in ["no.zip", "none.zip"] {
         assert_eq!(complete(&[bad, "--output", "x.zip"]).0, Some(3), "{bad}");
         assert!(!file("x.zip").exists());
+    }
+}
+
+#[test]
+fn a_form_for_court_is_filled_from_what_was_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let case = Case { recording: Some(RECORDING), ..whole() };
+    std::fs::write(file("call.zip"), BundleFiles::of(&case.bundled()).to_zip()).unwrap();
+    let pem = |der: &[u8]| affiant::pki::to_pem("CERTIFICATE", der);
+    std::fs::write(file("root.pem"), pem(&case.root.signed_by(&KEYS.root))).unwrap();
+    std::fs::write(file("time.pem"), pem(&case.time_root.signed_by(&KEYS.time_root))).unwrap();
+    std::fs::write(file("1.wav"), RECORDING).unwrap();
+    std::fs::write(file("2.wav"), b"another").unwrap();
+    let certificate = |arguments: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_affiant"));
+        command.current_dir(folder.path()).arg("certificate").args(arguments.split(' '));
+        let output = command.args(["--trust-time", "time.pem", "--output", "form.html"]).output().unwrap();
+        let page = std::fs::read_to_string(file("form.html")).unwrap_or_default();
+        let _ = std::fs::remove_file(file("form.html"));
+        (output.status.code().unwrap(), page + &String::from_utf8(output.stderr).unwrap())
+    };
+    for rule in ["902-13", "902-14"] {
+        let (code, page) = certificate(&format!("{rule} call.zip --recording 1.wav --trust root.pem"));
+        let hash = affiant::vcon::ContentHash::of(RECORDING).to_string();
+        assert!(code == 0 && page.contains(&hash) && page.contains("CN=Signer") && page.contains(UUID), "{page}");
+        let named = format!("{})", rule.replace('-', "("));
+        assert!(page.contains(&named), "{named}");
+        let wrong = certificate(&format!("{rule} call.zip --recording 2.wav --trust root.pem"));
+        assert!(
+            wrong.0 == 3 && wrong.1.contains("TOTAL-FAILED (HASH_FAILURE)") && !wrong.1.contains("<html"),
+            "{wrong:?}"
+        );
+        let untrusted = certificate(&format!("{rule} call.zip --recording 1.wav"));
+        assert!(untrusted.0 == 3 && untrusted.1.contains("NO_CERTIFICATE_CHAIN_FOUND"), "{untrusted:?}");
     }
 }
 

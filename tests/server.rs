@@ -5,6 +5,7 @@
 mod harness;
 
 use std::path::Path;
+use std::process::Command;
 
 use affiant::authority::Role;
 use base64::Engine as _;
@@ -249,6 +250,7 @@ async fn an_admin_adds_rotates_revokes_and_erases_while_the_server_runs() {
     let record = first["links"]["record"].as_str().unwrap();
     assert_eq!(client.delete(record, &admin).await.status, 204);
     client.get(record, &admin).await.problem(410, "erased");
+    disposal_is_certified(client, &admin, &other, record).await;
     client.get(&format!("{record}/bundle"), &admin).await.problem(410, "erased");
     client.get(&format!("/v1/records/{}", uuid(1)), token).await.problem(404, "not-found");
 
@@ -261,7 +263,7 @@ async fn an_admin_adds_rotates_revokes_and_erases_while_the_server_runs() {
 
     server.stop().await;
     let kinds = place.audit().await.unwrap().kinds;
-    assert_eq!((kinds["vcon.issued"], kinds["vcon.erased"], kinds["certificate.revoked"]), (4, 1, 1));
+    assert_eq!((kinds["vcon.issued"], kinds["vcon.erased"], kinds["certificate.revoked"]), (5, 1, 1));
 }
 
 #[tokio::test]
@@ -555,4 +557,29 @@ async fn affiant_while_served(folder: &Path, arguments: &[&str]) -> Option<i32> 
     let (folder, arguments) = (folder.to_owned(), arguments.iter().map(ToString::to_string).collect::<Vec<_>>());
     let run = move || affiant(&folder, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
     tokio::task::spawn_blocking(run).await.unwrap().status.code()
+}
+
+/// A form that states the erasure, proved under the log that is trusted, and of no record that is still there.
+async fn disposal_is_certified(client: &Client, token: &str, issuer: &str, record: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = client.get("/v1/ledger/policy", token).await.body;
+    std::fs::write(folder.path().join("log"), &policy).unwrap();
+    let other = String::from_utf8(policy).unwrap().replacen("log ", "log x", 1);
+    std::fs::write(folder.path().join("other"), other).unwrap();
+    let certificate = async |digest: &str, policy: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_affiant"));
+        command.current_dir(folder.path()).env("AFFIANT_TOKEN", token);
+        command.args(["certificate", "disposal", digest, "--server", &client.base, "--log-policy", policy]);
+        command.args(["--output", "form.html"]);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let digest = record.rsplit('/').next().unwrap();
+    assert_eq!(certificate(digest, "log").await, (0, String::new()));
+    let page = std::fs::read_to_string(folder.path().join("form.html")).unwrap();
+    assert!(page.contains(digest) && page.contains("states that the body of a record was erased"), "{page}");
+    assert_eq!(certificate(digest, "other").await.0, 3);
+    let there = client.issue(issuer, call(7)).await;
+    let (code, said) = certificate(there["record"].as_str().unwrap(), "log").await;
+    assert!(code == 3 && said.contains("states no erasure"), "{said}");
 }

@@ -1,6 +1,7 @@
 //! The command line: one subcommand, one file.
 
 mod audit;
+mod certificate;
 mod certs;
 mod complete;
 mod demo;
@@ -22,6 +23,7 @@ mod verify;
 mod witness;
 
 pub use audit::AuditCommand;
+pub use certificate::CertificateCommand;
 pub use certs::CertsCommand;
 pub use complete::CompleteCommand;
 pub use demo::DemoCommand;
@@ -53,6 +55,7 @@ enum Command {
     Demo(DemoCommand),
     Verify(VerifyCommand),
     Complete(CompleteCommand),
+    Certificate(CertificateCommand),
     Serve(ServeCommand),
     #[cfg(feature = "browser")]
     Page(page::PageCommand),
@@ -79,6 +82,7 @@ impl Cli {
             Command::Demo(command) => return command.run().await,
             Command::Verify(command) => return command.run(),
             Command::Complete(command) => return command.run().await,
+            Command::Certificate(command) => return command.run().await,
             Command::Vcon(command) => return command.run().await,
             Command::Audit(command) => return command.run().await,
             Command::IssueBatch(command) => return command.run().await,

@@ -7,6 +7,7 @@ mod archive;
 mod archive_timestamp;
 mod bundle;
 pub mod completeness;
+pub mod court;
 mod depth;
 pub mod diagnostic;
 pub mod entry;

@@ -122,6 +122,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(tlog_routes::checkpoint)
         .service(tlog_routes::tile)
         .service(tlog_routes::policy)
+        .service(tlog_routes::proof)
         .service(trust::published)
         .service(certificates::root)
         .service(certificates::chain)

@@ -50,6 +50,18 @@ pub(super) async fn tile(state: Data<AppState>, path: Path<String>) -> Result<Ht
         .body(bytes))
 }
 
+/// The proof that an entry is in the ledger, under the smallest checkpoint that was witnessed and covers it, else the
+/// newest (C2SP tlog-proof). The entry itself is in the tiles.
+#[utoipa::path(tag = "ledger", params(("index" = u64, Path, description = "place of the entry")),
+    responses((status = 200, description = "The proof", content_type = "text/plain"), (status = 404, body = Problem)))]
+#[get("/v1/ledger/proofs/{index}")]
+pub(super) async fn proof(state: Data<AppState>, index: Path<u64>) -> Result<HttpResponse, Problem> {
+    let ledger = state.issuance.ledger.clone();
+    let proof = web::block(move || ledger.proof(*index)).await??;
+    let (proof, _) = proof.ok_or_else(|| Problem::not_found("entry under a checkpoint"))?;
+    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(proof.to_string()))
+}
+
 /// The log policy that bundles offer (C2SP tlog-policy).
 #[utoipa::path(tag = "ledger", responses((status = 200, description = "The policy", content_type = "text/plain")))]
 #[get("/v1/ledger/policy")]
