@@ -98,6 +98,11 @@ fn row_16_lists_by_another_key_of_the_authority() {
 }
 
 #[test]
+fn row_16_lists_for_some_reasons_each() {
+    table::revocation::some_reasons().iter().for_each(Expected::check);
+}
+
+#[test]
 fn row_l_the_ledger_has_a_row_of_its_own() {
     for (name, status, quorum, case) in table::ledger::statuses() {
         let report = case.report();

@@ -657,7 +657,14 @@ fn revocation_lists_and_what_they_are_about() {
     assert_eq!((attributes.revocation_of(&leaf), attributes.revocation_of(&below)), (out.clone(), out.clone()));
     assert_eq!(point(&[flag(4)]).revocation_of(&leaf), RevocationStatus::NotCovered(CrlRuleError::Indirect));
     let some = point(&[tlv(0x83, &[&[5, 0x20]])]);
-    assert_eq!(some.revocation_of(&leaf), RevocationStatus::NotCovered(CrlRuleError::SomeReasons));
+    let RevocationStatus::GoodFor(some) = some.revocation_of(&leaf) else { panic!("for some reasons") };
+    assert!(!some.are_all());
+    // The bits from keyCompromise to aACompromise; the first is not used.
+    let every = point(&[tlv(0x83, &[&[7, 0x7f, 0x80]])]);
+    assert_eq!(every.revocation_of(&leaf), good);
+    let rest = point(&[tlv(0x83, &[&[7, 0x5f, 0x80]])]);
+    let RevocationStatus::GoodFor(rest) = rest.revocation_of(&leaf) else { panic!("for the other reasons") };
+    assert!(!rest.are_all() && rest.and(some).are_all());
 
     // A list of one distribution point is about the certificates that name it.
     let place = |name: &str| tlv(0xa0, &[&tlv(0xa0, &[&uri(name)])]);

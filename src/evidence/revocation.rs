@@ -10,7 +10,9 @@ use super::judge::{ended, strength};
 use super::memo::Memo;
 use super::sunset::Strength;
 use crate::crypto::sha256;
-use crate::pki::{Certificate, CertificateSignature, Crl, KeyUsage, RevocationReason, RevocationStatus, RevokedEntry};
+use crate::pki::{
+    Certificate, CertificateSignature, Crl, KeyUsage, Reasons, RevocationReason, RevocationStatus, RevokedEntry,
+};
 
 /// What the revocation lists at hand say of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +58,14 @@ impl KnownCrl {
     }
 }
 
+/// What one list says of a certificate.
+enum Said {
+    Listed(RevokedEntry),
+    NotListed,
+    /// Of a list for some reasons.
+    NotListedFor(Reasons),
+}
+
 /// The revocation lists at hand, and the time that they are held against.
 pub(super) struct Lists<'a> {
     pub(super) crls: &'a [Arc<Option<KnownCrl>>],
@@ -86,6 +96,7 @@ impl Lists<'_> {
     pub(super) fn standing(&self, certificate: &Certificate, issuer: Issuer<'_>) -> Standing {
         let mut revoked: Option<(&Crl, RevokedEntry)> = None;
         let mut silent: Option<&Crl> = None;
+        let mut partly: Vec<(&Crl, Reasons)> = Vec::new();
         let mut reason = "no revocation list of the issuer is at hand".to_owned();
         for known in self.crls.iter().filter_map(|known| known.as_ref().as_ref()) {
             let crl = &known.crl;
@@ -94,16 +105,17 @@ impl Lists<'_> {
             }
             let status = self.signer(known, issuer).and_then(|signer| self.status(known, certificate, issuer, signer));
             match status {
-                Ok(Some(entry)) => {
+                Ok(Said::Listed(entry)) => {
                     if revoked.as_ref().is_none_or(|(other, old)| rank(crl, &entry) > rank(other, old)) {
                         revoked = Some((crl, entry));
                     }
                 }
-                Ok(None) => silent = Some(silent.filter(|other| order(other) >= order(crl)).unwrap_or(crl)),
+                Ok(Said::NotListedFor(reasons)) => partly.push((crl, reasons)),
+                Ok(Said::NotListed) => silent = Some(silent.filter(|other| order(other) >= order(crl)).unwrap_or(crl)),
                 Err(why) => reason = why,
             }
         }
-        match (revoked, silent) {
+        match (revoked, silent.or_else(|| whole(partly))) {
             (Some((list, entry)), Some(silent))
                 if entry.reason == RevocationReason::CertificateHold && order(silent) > order(list) =>
             {
@@ -161,9 +173,9 @@ impl Lists<'_> {
                 continue;
             }
             match self.status(known, other, issuer, signer) {
-                Ok(Some(_)) => return false,
-                Ok(None) => cleared = true,
-                Err(_) => {}
+                Ok(Said::Listed(_)) => return false,
+                Ok(Said::NotListed) => cleared = true,
+                Ok(Said::NotListedFor(_)) | Err(_) => {}
             }
         }
         cleared
@@ -185,7 +197,7 @@ impl Lists<'_> {
         certificate: &Certificate,
         issuer: Issuer<'_>,
         signer: &Certificate,
-    ) -> Result<Option<RevokedEntry>, String> {
+    ) -> Result<Said, String> {
         let crl = &known.crl;
         if let Some(strength) = self.strength(crl, signer)
             && let Some(ended) = ended(self.policy, &[strength], self.existence.as_of(&known.digest))
@@ -194,19 +206,22 @@ impl Lists<'_> {
         }
         match crl.revocation_of(certificate) {
             RevocationStatus::NotCovered(error) => Err(error.to_string()),
-            RevocationStatus::Revoked(entry) => Ok(Some(entry)),
-            RevocationStatus::Good if issuer.untrusted_from.is_some_and(|from| crl.this_update() >= from) => {
+            RevocationStatus::Revoked(entry) => Ok(Said::Listed(entry)),
+            RevocationStatus::Good | RevocationStatus::GoodFor(_)
+                if issuer.untrusted_from.is_some_and(|from| crl.this_update() >= from) =>
+            {
                 Err("the revocation list was made after its authority was revoked".into())
             }
             // A list made after the certificate ended speaks of it only if expired ones stay on it.
-            RevocationStatus::Good
+            RevocationStatus::Good | RevocationStatus::GoodFor(_)
                 if crl.this_update() > certificate.not_after()
                     && crl.expired_certs_since().is_none_or(|since| since > certificate.not_after()) =>
             {
                 Err("the revocation list was made after the certificate ended, and expired ones do not stay on it"
                     .into())
             }
-            RevocationStatus::Good => Ok(None),
+            RevocationStatus::Good => Ok(Said::NotListed),
+            RevocationStatus::GoodFor(reasons) => Ok(Said::NotListedFor(reasons)),
         }
     }
 
@@ -219,6 +234,21 @@ impl Lists<'_> {
         let since = self.trusted.unwrap_or(self.now).min(self.path_ends);
         Standing::Good { fresh, known_not_revoked: crl.this_update() >= since, next_update: crl.next_update() }
     }
+}
+
+/// Of lists for some reasons, the newest for each, where they add up to all reasons: then the oldest of these says from
+/// when that is known.
+fn whole(mut partly: Vec<(&Crl, Reasons)>) -> Option<&Crl> {
+    partly.sort_by(|(left, _), (right, _)| order(right).cmp(&order(left)));
+    let mut covered = Reasons::default();
+    let mut used: Option<&Crl> = None;
+    for (crl, reasons) in partly {
+        if covered.and(reasons) != covered {
+            covered = covered.and(reasons);
+            used = Some(used.filter(|other| other.this_update() <= crl.this_update()).unwrap_or(crl));
+        }
+    }
+    used.filter(|_| covered.are_all())
 }
 
 /// Which entry counts: a suspension may end, any other revocation stays, whatever a list without it says.

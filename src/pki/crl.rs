@@ -1,7 +1,8 @@
 //! Certificate revocation lists (RFC 5280 §5), full and direct ones.
 //!
-//! Delta lists, indirect lists and lists for some reasons only are recognised and never read as "not revoked": what such
-//! a list says of a revoked certificate is used, its silence is not. Whether a list is fresh enough is decided above.
+//! Delta lists and indirect lists are recognised and never read as "not revoked": what such a list says of a revoked
+//! certificate is used, its silence is not. Whether a list is fresh enough, and whether lists for some reasons add up to
+//! all of them, is decided above.
 
 use std::ops::Range;
 
@@ -21,7 +22,7 @@ use super::extensions::{KeyUsage, full_names};
 use super::name::Name;
 use super::oid::EXPIRED_CERTS_ON_CRL;
 use super::pem::{PemError, pem_blocks};
-use super::revocation::{CrlRuleError, RevocationReason, RevocationStatus};
+use super::revocation::{CrlRuleError, Reasons, RevocationReason, RevocationStatus};
 use crate::crypto::{Sha256Digest, SignatureError};
 
 /// Largest list that is read: some 400,000 entries. The largest public ones are about 8 MiB.
@@ -99,7 +100,8 @@ struct Scope {
     only_users: bool,
     only_authorities: bool,
     only_attributes: bool,
-    some_reasons: bool,
+    /// The reasons that it is for; `None` for all.
+    reasons: Option<Reasons>,
     indirect: bool,
     delta: bool,
 }
@@ -195,7 +197,7 @@ impl Crl {
                 self.scope.only_users = parsed.only_contains_user_certs;
                 self.scope.only_authorities = parsed.only_contains_ca_certs;
                 self.scope.only_attributes = parsed.only_contains_attribute_certs;
-                self.scope.some_reasons = parsed.only_some_reasons.is_some();
+                self.scope.reasons = parsed.only_some_reasons.map(|reasons| Reasons::new(reasons.bits()));
                 self.scope.indirect = parsed.indirect_crl;
             }
             _ if extension.extn_id == EXPIRED_CERTS_ON_CRL => {
@@ -338,8 +340,10 @@ impl Crl {
             (Some(_), false) => RevocationStatus::NotCovered(CrlRuleError::ListedTwice),
             (Some(entry), true) if entry.reason != RevocationReason::RemoveFromCrl => RevocationStatus::Revoked(entry),
             _ if self.scope.delta => RevocationStatus::NotCovered(CrlRuleError::Delta),
-            _ if self.scope.some_reasons => RevocationStatus::NotCovered(CrlRuleError::SomeReasons),
-            _ => RevocationStatus::Good,
+            _ => match self.scope.reasons {
+                Some(reasons) if !reasons.are_all() => RevocationStatus::GoodFor(reasons),
+                _ => RevocationStatus::Good,
+            },
         }
     }
 

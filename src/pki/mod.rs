@@ -36,7 +36,7 @@ pub use name_constraints::NameConstraintError;
 pub use path::{Budget, CertificationPath, NoPath, PathOutcome, find_path};
 pub use pem::{PemError, pem_blocks, to_pem};
 pub use profile::{PathProfile, Strictness};
-pub use revocation::{CrlRuleError, RevocationReason, RevocationStatus, RevokedEntry};
+pub use revocation::{CrlRuleError, Reasons, RevocationReason, RevocationStatus, RevokedEntry};
 pub use rules::{Rule, Violation};
 
 /// Object identifiers that more than one module names.

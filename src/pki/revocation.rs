@@ -45,9 +45,6 @@ pub enum CrlRuleError {
     /// Lists the certificate more than once.
     #[error("the certificate is listed more than once")]
     ListedTwice,
-    /// Covers some reasons only, and does not list the certificate.
-    #[error("the list covers some reasons only")]
-    SomeReasons,
 }
 
 /// Why a certificate was revoked (RFC 5280 §5.3.1).
@@ -129,6 +126,31 @@ impl RevocationReason {
     }
 }
 
+/// Reasons that a list covers (RFC 5280 §4.2.1.13, ReasonFlags).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reasons(u16);
+
+impl Reasons {
+    /// keyCompromise (1) to aACompromise (8).
+    const ALL: u16 = 0x1fe;
+
+    pub(super) fn new(bits: u16) -> Self {
+        Self(bits & Self::ALL)
+    }
+
+    /// The reasons of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether there is no reason that is not among them.
+    #[must_use]
+    pub fn are_all(self) -> bool {
+        self.0 == Self::ALL
+    }
+}
+
 /// One revoked certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevokedEntry {
@@ -165,6 +187,8 @@ impl RevokedEntry {
 pub enum RevocationStatus {
     /// In the list's scope, and not on it.
     Good,
+    /// The same of a list that is for some reasons only.
+    GoodFor(Reasons),
     /// On the list.
     Revoked(RevokedEntry),
     /// The list cannot tell.

@@ -6,7 +6,9 @@ use chrono::TimeDelta;
 use crate::case::{
     By, Case, DAY, ENDS, KEYS, LISTED, NOW, SIGNED, at, leaf_list, leaf_list_at, plus, root_list, root_list_at,
 };
-use crate::minted::{AUTHORITY_KEY_IDENTIFIER, BASIC_CONSTRAINTS, KEY_USAGE, Key, Mint, Revoked, SEQUENCE, tlv};
+use crate::minted::{
+    AUTHORITY_KEY_IDENTIFIER, BASIC_CONSTRAINTS, ISSUING_POINT, KEY_USAGE, Key, List, Mint, Revoked, SEQUENCE, tlv,
+};
 use crate::{Expected, PASSED, is};
 
 const REVOKED: &str = "TOTAL-FAILED (REVOKED)";
@@ -263,6 +265,41 @@ pub(crate) fn other_keys() -> Vec<Expected> {
             case.change_list(By::Other, |list| list.revokes(entry));
             case
         }),
+    ]
+}
+
+/// Lists for some reasons each.
+pub(crate) fn some_reasons() -> Vec<Expected> {
+    // superseded, and everything else.
+    const SOME: &[u8] = &[3, 0x08];
+    const OTHERS: &[u8] = &[7, 0x77, 0x80];
+    let partial = |made: i64, reasons: &[u8]| {
+        let value = tlv(SEQUENCE, &[&tlv(0x83, &[reasons])]);
+        (By::Authority, leaf_list_at(plus(LISTED, made)).with(ISSUING_POINT, true, value))
+    };
+    let lists = |partial: Vec<(By, List)>| Case::new().lists([partial, vec![(By::Root, root_list(LISTED))]].concat());
+    let week = 7 * DAY;
+    vec![
+        is(PASSED, "lists that add up to all reasons", lists(vec![partial(0, SOME), partial(1, OTHERS)])),
+        is(TRY_LATER, "a list for some", lists(vec![partial(0, SOME)])),
+        is(TRY_LATER, "a list for the others", lists(vec![partial(0, OTHERS)])),
+        is(TRY_LATER, "twice for the same", lists(vec![partial(0, SOME), partial(1, SOME)])),
+        is(PASSED, "the older of two, in its last second", {
+            lists(vec![partial(0, SOME), partial(DAY, OTHERS)]).now(plus(LISTED, week))
+        }),
+        is(TRY_LATER, "the older of two, a second later", {
+            lists(vec![partial(0, SOME), partial(DAY, OTHERS)]).now(plus(LISTED, week + 1))
+        }),
+        is(PASSED, "the newest for each reason", {
+            lists(vec![partial(0, SOME), partial(DAY, SOME), partial(DAY, OTHERS)]).now(plus(LISTED, week + 1))
+        }),
+        is(REVOKED_NO_POE, "on one of them", {
+            let mut case = lists(vec![partial(0, SOME), partial(0, OTHERS)]);
+            let entry = Revoked::of(&case.leaf, at(SIGNED)).because(SUPERSEDED);
+            case.change_list(By::Authority, |list| list.revokes(entry));
+            case
+        }),
+        is(PASSED, "beside a list for all", lists(vec![partial(0, SOME), (By::Authority, leaf_list(LISTED))])),
     ]
 }
 
