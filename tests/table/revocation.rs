@@ -248,6 +248,11 @@ pub(crate) fn other_keys() -> Vec<Expected> {
             case.change_list(By::Root, |list| list.revokes(Revoked::of(&next_key(), at(SIGNED))));
             case
         }),
+        is(TRY_LATER, "revoked by the root, and not yet on an older list", {
+            let mut case = listed(|bundle| with(bundle, next_key(), &KEYS.root));
+            case.change_list(By::Root, |list| list.revokes(Revoked::of(&next_key(), at(SIGNED))));
+            case.list(By::Root, root_list_at(plus(LISTED, -1)))
+        }),
         is(PASSED, "certified by the authority's own key, for lists alone", {
             listed(|bundle| {
                 let identifier = tlv(SEQUENCE, &[&tlv(0x80, &[&KEYS.authority.identifier()])]);
