@@ -2,6 +2,8 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod vectors;
+
 use std::collections::HashSet;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -11,6 +13,7 @@ use std::process::{Command, Output, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use vectors::folder;
 
 struct Place(tempfile::TempDir);
 
@@ -56,17 +59,6 @@ impl Place {
         assert!(output.stdout.is_empty(), "{arguments:?} wrote something before it refused");
         String::from_utf8(output.stderr).unwrap()
     }
-}
-
-fn data(name: &str) -> Option<PathBuf> {
-    let data = std::env::var_os("AFFIANT_VECTORS")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")), PathBuf::from);
-    let folder = data.join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: no vectors at {}", folder.display());
-    None
 }
 
 fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
@@ -283,7 +275,7 @@ fn what_cannot_be_done_is_refused_before_anything_is_written() {
 #[test]
 fn vectors_every_example_is_shown_and_every_older_one_migrated() {
     let place = Place::new();
-    for path in data("vcon-core-03").iter().chain(&data("vcon-legacy")).flat_map(|folder| files(folder)) {
+    for path in folder("vcon-core-03").iter().chain(&folder("vcon-legacy")).flat_map(|folder| files(folder)) {
         let bytes = std::fs::read(&path).unwrap();
         let value: Value = serde_json::from_slice(&bytes).unwrap();
         if affiant::vcon::Form::of(&value).is_none() {

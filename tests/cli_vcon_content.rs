@@ -3,9 +3,11 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod vectors;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -499,18 +501,6 @@ fn a_transcript_is_added_shown_and_written_as_captions() {
     assert!(vcon_args(&["transcript", "add", "--body", file], CALL).refusal().contains("segments"));
 }
 
-/// The draft's examples, where they are.
-fn examples() -> Option<PathBuf> {
-    let data = std::env::var_os("AFFIANT_VECTORS")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")), PathBuf::from);
-    let folder = data.join("vcon-core-03");
-    if !folder.is_dir() {
-        println!("skipped: no vectors at {}", folder.display());
-        return None;
-    }
-    Some(folder)
-}
-
 fn example(folder: &Path, name: &str) -> (String, Value) {
     let text = std::fs::read_to_string(folder.join(name)).unwrap();
     let value = serde_json::from_str(&text).unwrap();
@@ -519,7 +509,7 @@ fn example(folder: &Path, name: &str) -> (String, Value) {
 
 #[test]
 fn vectors_the_recording_of_the_draft_goes_in_and_out() {
-    let Some(folder) = examples() else { return };
+    let Some(folder) = vectors::folder("vcon-core-03") else { return };
     let recording = std::fs::read(folder.join("ab_call.mp3")).unwrap();
     let (inline, with_body) = example(&folder, "ab_call_int_rec.vcon");
     let (external, with_url) = example(&folder, "ab_call_ext_rec.vcon");
@@ -545,7 +535,7 @@ fn vectors_the_recording_of_the_draft_goes_in_and_out() {
 
 #[test]
 fn vectors_the_instance_versions_of_the_draft_are_made() {
-    let Some(folder) = examples() else { return };
+    let Some(folder) = vectors::folder("vcon-core-03") else { return };
     let (whole, _) = example(&folder, "ab_call_ext_rec.vcon");
     let (_, mut expected) = example(&folder, "ab_call_ext_rec_amended.vcon");
     let mut amended = vcon("amend --domain example.com", &whole).json();

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod vectors;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,13 +19,7 @@ fn verify(arguments: &[&Path]) -> (i32, String) {
 }
 
 fn example() -> Option<(PathBuf, PathBuf)> {
-    let data = std::env::var_os("AFFIANT_VECTORS")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")), PathBuf::from);
-    let folder = data.join("vcon-core-03");
-    if !folder.is_dir() {
-        println!("skipped: no vectors at {}", folder.display());
-        return None;
-    }
+    let folder = vectors::folder("vcon-core-03")?;
     Some((folder.join("ab_call_ext_rec_signed.vcon"), folder.join("ab_call.mp3")))
 }
 

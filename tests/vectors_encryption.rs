@@ -3,7 +3,7 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::path::PathBuf;
+mod vectors;
 
 use affiant::crypto::{ContentAlgorithm, ContentKey, DecryptingKey, OaepHash, SealedContent, unwrap_key, wrap_key};
 use serde_json::Value;
@@ -16,9 +16,8 @@ fn bytes(value: &Value, name: &str) -> Vec<u8> {
 
 /// Holds what `open` says of each case of a file against what is expected; `None` for a case that is not of ours.
 fn judge(file: &str, open: fn(&Value, &Value) -> Option<Option<Vec<u8>>>) {
-    let data = std::env::var_os("AFFIANT_VECTORS")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")), PathBuf::from);
-    let path = data.join("wycheproof").join(file);
+    let Some(folder) = vectors::folder("wycheproof") else { return };
+    let path = folder.join(file);
     let Ok(text) = std::fs::read(&path) else {
         println!("skipped: no vectors at {}", path.display());
         return;

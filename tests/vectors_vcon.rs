@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod conformance;
+mod vectors;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use affiant::clock::parse_time;
@@ -14,17 +14,7 @@ use affiant::evidence::{Bundle, Indication, Record, SubIndication, SuppliedRecor
 use affiant::pki::{Certificate, TrustAnchors};
 use affiant::vcon::{ContentDigests, Vcon, VconError, VconLimits, validate};
 use conformance::Count;
-
-fn folder(name: &str) -> Option<PathBuf> {
-    let data = std::env::var_os("AFFIANT_VECTORS")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")), PathBuf::from);
-    let folder = data.join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: no vectors at {}", folder.display());
-    None
-}
+use vectors::folder;
 
 struct Example {
     record: Vec<u8>,

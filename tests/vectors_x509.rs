@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod conformance;
+mod vectors;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use affiant::clock::parse_time;
@@ -19,23 +19,13 @@ use affiant::pki::{
 use chrono::{DateTime, Utc};
 use conformance::Count;
 use serde_json::Value;
+use vectors::folder;
 
 /// "Now" for the cases that name no time: all of them are made to be valid for centuries, or to have expired long ago.
 const NOW: &str = "2026-07-01T00:00:00Z";
 
 /// How many keys of the same authority may vouch for one another in a row.
 const SIGNERS_MAX: usize = 2;
-
-fn vectors(suite: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("AFFIANT_VECTORS")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
-    let directory = root.join(suite);
-    if directory.is_dir() {
-        return Some(directory);
-    }
-    println!("skipped: no {suite} in {}", root.display());
-    None
-}
 
 fn strings(value: &Value) -> Vec<&str> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
@@ -201,7 +191,7 @@ fn limbo_case(case: &Value) -> Result<Case, String> {
 
 #[test]
 fn x509_limbo_vectors() {
-    let Some(directory) = vectors("x509-limbo") else { return };
+    let Some(directory) = folder("x509-limbo") else { return };
     let suite: Value = serde_json::from_slice(&std::fs::read(directory.join("limbo.json")).unwrap()).unwrap();
     let mut tally = Tally::new("x509-limbo");
     for case in suite["testcases"].as_array().unwrap() {
@@ -213,7 +203,7 @@ fn x509_limbo_vectors() {
 
 #[test]
 fn pkits_vectors() {
-    let Some(directory) = vectors("pkits") else { return };
+    let Some(directory) = folder("pkits") else { return };
     let suite: Value = serde_json::from_slice(&std::fs::read(directory.join("pkits.json")).unwrap()).unwrap();
     let read = |folder: &str, name: &str| std::fs::read(directory.join(folder).join(name)).unwrap();
     let certificate = |name: &str| {
@@ -265,7 +255,7 @@ fn pkits_divergence(case: &Case, expected_valid: bool) -> Option<&'static str> {
 #[test]
 fn vcon_draft_chain_vectors() {
     use base64::Engine as _;
-    let Some(directory) = vectors("vcon-core-03") else { return };
+    let Some(directory) = folder("vcon-core-03") else { return };
     let text = std::fs::read(directory.join("ab_call_ext_rec_signed.vcon")).unwrap();
     let record: Value = serde_json::from_slice(&text).unwrap();
     let chain: Vec<Arc<Certificate>> = strings(&record["signatures"][0]["header"]["x5c"])
