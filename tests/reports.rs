@@ -150,6 +150,8 @@ fn a_form_for_court_is_filled_from_what_was_verified() {
         let (code, page) = certificate(&format!("{rule} call.zip --recording 1.wav --trust root.pem"));
         let hash = affiant::vcon::ContentHash::of(RECORDING).to_string();
         assert!(code == 0 && page.contains(&hash) && page.contains("CN=Signer") && page.contains(UUID), "{page}");
+        let compared = page.contains("those of the copies were compared with them and are the same");
+        assert_eq!(compared, rule == "902-14");
         let named = format!("{})", rule.replace('-', "("));
         assert!(page.contains(&named), "{named}");
         let wrong = certificate(&format!("{rule} call.zip --recording 2.wav --trust root.pem"));

@@ -5,8 +5,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -21,6 +19,7 @@ use crate::evidence::court::{CertifiedFile, Rule, court_certificate, disposal_ce
 use crate::evidence::{Entry, verify};
 use crate::json::to_canonical;
 use crate::tlog::TlogProof;
+use crate::vcon::ContentHash;
 
 /// Between a question and its answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -108,8 +107,8 @@ fn certified(path: &Path) -> anyhow::Result<CertifiedFile> {
     Ok(CertifiedFile {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         bytes,
-        sha256: format!("sha256-{}", URL_SAFE_NO_PAD.encode(digests.sha256)),
-        sha512: format!("sha512-{}", URL_SAFE_NO_PAD.encode(digests.sha512)),
+        sha256: digests.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha512: ContentHash::from_sha512(digests.sha512).to_string(),
     })
 }
 

@@ -7,7 +7,7 @@
 use askama::Template;
 
 use super::html::STYLE;
-use super::report::{Indication, LedgerStatus, ValidationReport};
+use super::report::{Answer, Indication, LedgerStatus, ValidationReport};
 use super::{Entry, Event};
 use crate::clock::format_time;
 use crate::crypto::Sha256Digest;
@@ -49,9 +49,9 @@ pub struct CertifiedFile {
     pub name: String,
     /// Its length.
     pub bytes: u64,
-    /// `sha256-…`.
+    /// SHA-256 in hexadecimal, as tools that anybody has print it.
     pub sha256: String,
-    /// `sha512-…`.
+    /// SHA-512 as a record has it: `sha512-…`.
     pub sha512: String,
 }
 
@@ -79,6 +79,7 @@ struct CourtPage<'a> {
     report: &'a ValidationReport,
     files: &'a [CertifiedFile],
     included: bool,
+    compared: bool,
     version: &'static str,
     style: &'static str,
 }
@@ -98,7 +99,8 @@ pub fn court_certificate(rule: Rule, report: &ValidationReport, files: &[Certifi
         return Err(CourtError::NoFile);
     }
     let included = report.ledger.status == LedgerStatus::Included;
-    let page = CourtPage { rule, report, files, included, version: env!("CARGO_PKG_VERSION"), style: STYLE };
+    let compared = report.recordings.iter().any(|recording| recording.answer == Answer::Yes);
+    let page = CourtPage { rule, report, files, included, compared, version: env!("CARGO_PKG_VERSION"), style: STYLE };
     Ok(page.render().expect("memory takes every byte"))
 }
 
@@ -149,7 +151,7 @@ mod tests {
     use crate::evidence::report::{Verdict, example};
 
     fn file() -> CertifiedFile {
-        CertifiedFile { name: "<b>call</b>.wav".into(), bytes: 7, sha256: "sha256-x".into(), sha512: "sha512-y".into() }
+        CertifiedFile { name: "<b>call</b>.wav".into(), bytes: 7, sha256: "00ff".into(), sha512: "sha512-y".into() }
     }
 
     fn passed() -> ValidationReport {
