@@ -237,6 +237,12 @@ async fn a_renewal_proves_everything_that_is_older_and_survives_a_restart() {
 
     unpack(&bundle, folder.path());
     std::fs::copy(witness.tsa_root(), folder.path().join("TSA.pem")).unwrap();
+    let (root, tsa) = (place.root(), witness.tsa_root());
+    let trust = ["--trust", root.to_str().unwrap(), "--trust-time", tsa.to_str().unwrap(), "--json"];
+    let run = affiant(folder.path(), &[&["verify", "."], &trust[..]].concat());
+    let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let archives = report["timestamps"].as_array().unwrap().iter().filter(|one| one["over"] == "archive");
+    assert_eq!(archives.filter(|one| one["counts"] == true).count(), 2, "{report}");
     let line = "openssl ts -verify -data archive-02.txt -in archive-02.tsr -token_in -CAfile TSA.pem";
     assert_ne!(openssl(folder.path(), line), Some(false));
     // A tree that is gone is noticed before anything else is.
