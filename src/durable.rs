@@ -23,7 +23,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8], access: Access) -> io::Result<()>
     write_with(path, access, |file| file.write_all(bytes))
 }
 
-/// Puts what `content` writes at `path`, as [`write`] does; if `content` says that it went wrong, the old file stays.
+/// Puts what `content` writes at `path`, as [`write()`] does; if `content` says that it went wrong, the old file stays.
 pub(crate) fn write_with<E: From<io::Error>>(
     path: &Path,
     access: Access,
