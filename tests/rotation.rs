@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use affiant::authority::Role;
 use affiant::clock::SystemClock;
+use affiant::evidence::Record;
 use affiant::evidence::report::LedgerStatus;
 use affiant::server::StartOptions;
+use affiant::vcon::VconLimits;
 use futures_util::{StreamExt as _, stream};
 use harness::{InProcess, Place, call};
 use serde_json::Value;
@@ -101,4 +103,44 @@ async fn a_rotation_in_the_middle_of_a_batch_loses_and_delays_no_record() {
     let summary = place.audit().await.unwrap();
     assert_eq!(summary.issuers[place.issuer(0).as_str()], calls);
     assert!(summary.kinds["certificate.issued"] > ROTATIONS);
+}
+
+#[tokio::test]
+async fn a_record_is_signed_again_with_the_next_key_and_stays_as_it_was() {
+    let place = Place::new();
+    let (token, other) = (place.issuer_token(0), place.issuer_token(1));
+    let admin = place.token(Role::Admin, None, false);
+    let server = place.serve().await;
+    let client = &server.client;
+    let first = client.issue(&token, call(1)).await;
+    let link = first["links"]["record"].as_str().unwrap();
+    let renewals = format!("{link}/renewals");
+    // With the key that signed it there is nothing to do.
+    let same = client.post(&renewals, &token, "").await;
+    assert_eq!((same.status, &same.json()["record"]), (200, &first["record"]));
+
+    assert_eq!(client.post(&format!("/v1/admin/issuers/{}/rotate", place.issuer(0)), &admin, "").await.status, 201);
+    client.post(&renewals, &other, "").await.problem(404, "not-found");
+    let again = client.post(&renewals, &token, "").await;
+    assert_eq!((again.status, &again.json()["kind"]), (201, &serde_json::json!("vcon.renewed")), "{again:?}");
+    assert_eq!(again.json()["seq"], 2);
+    let renewed = again.json()["links"]["record"].as_str().unwrap().to_owned();
+    assert_eq!(client.post(&format!("{renewed}/renewals"), &token, "").await.status, 200);
+
+    let old = client.get(link, &token).await.body;
+    let new = client.get(&renewed, &token).await.body;
+    let report = client.verify(client.get(&format!("{renewed}/bundle"), &token).await.body).await;
+    assert_eq!(report["verdict"]["indication"], "TOTAL-PASSED", "{report}");
+    let signers: BTreeSet<_> =
+        report["signatures"].as_array().unwrap().iter().map(|one| one["signer"]["thumbprint"].to_string()).collect();
+    assert_eq!(signers.len(), 2, "the old key and the new one");
+    let record = |bytes: &[u8]| Record::parse(bytes, &VconLimits::default()).unwrap();
+    assert!(record(&new).layers()[0].payload() == old && record(&new).layers().len() == 2);
+    let events = client.get(&format!("{link}/events"), &token).await.json();
+    assert_eq!(
+        (&events["events"][0]["kind"], &events["events"][0]["of"]),
+        (&serde_json::json!("vcon.renewed"), &first["record"])
+    );
+    server.stop().await;
+    assert_eq!(place.audit().await.unwrap().kinds["vcon.renewed"], 1);
 }

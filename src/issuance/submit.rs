@@ -12,7 +12,7 @@ use crate::clock::format_time;
 use crate::crypto::{Sha256Digest, SigningError};
 use crate::evidence::entry::RecordEvent;
 use crate::evidence::report::Indication;
-use crate::evidence::{Bundle, EntryDraft, Event, Record, RecordError, ValidationReport};
+use crate::evidence::{Bundle, EntryDraft, Event, Record, RecordError, ValidationReport, record_digest};
 use crate::jose::{Jws, NewSignature};
 use crate::json;
 use crate::ledger::{AppendError, Particulars, ReadError, SealedBody, Stage, Submission};
@@ -58,6 +58,12 @@ pub enum SubmitError {
     /// The signed record does not hold.
     #[error("the record does not hold: {}", .0.verdict.reason)]
     TotalFailed(Box<ValidationReport>),
+    /// Its body is gone.
+    #[error("the body of the record was erased")]
+    Erased,
+    /// Signed again it would not pass: its certificate has ended, and only its own bundle says what was before.
+    #[error("it is too late to sign this record again: {0}")]
+    TooLate(String),
     /// Not signed under a certificate of this issuer, who may not anchor others'.
     #[error("the record is not signed under a certificate of this issuer, which may not anchor foreign records")]
     ForeignRecord,
@@ -223,6 +229,44 @@ impl Issuance {
         Ok(self.prepared(event, record, &record_bytes, issuer, uuid, submitted, &report))
     }
 
+    /// Signs the record at `index` again, all of it, with the key that its issuer signs with now (draft §5.2, "Long Term
+    /// Archiving of Signed vCons"). A record that is signed with that key already is as it should be: its receipt is given.
+    ///
+    /// # Errors
+    /// When it was erased, would not pass any more, or the ledger does not take it.
+    pub async fn sign_again(self: &Arc<Self>, index: u64, wait: Wait) -> Result<Receipt, SubmitError> {
+        let issuance = Arc::clone(self);
+        let prepared = self.workers.run(move || issuance.signed_again(index)).await??;
+        self.commit(prepared, wait).await
+    }
+
+    fn signed_again(&self, index: u64) -> Result<Prepared, SubmitError> {
+        let now = self.clock.now();
+        let stored = self.ledger.record(index)?;
+        let (particulars, old) = stored.body.ok_or(SubmitError::Erased)?;
+        let known = stored.entry.event.record().expect("an entry with a body is of a record");
+        let issuer = self.authority.issuers().into_iter().find(|one| one.id.as_str() == known.issuer);
+        let issuer = issuer.expect("a record's issuer is never removed").id;
+        let credential = self.authority.signer(&issuer)?;
+        let signer = Sha256Digest(*credential.certificate.thumbprint());
+        if known.signer == Some(signer) {
+            return Ok(Prepared(PreparedKind::Repeated(index)));
+        }
+        let (chain, uuid) = (&credential.chain_der, particulars.uuid);
+        let renewed = NewSignature { signer: &*credential.signer, chain, issued_at: now, uuid: &uuid }.sign(&old)?;
+        let report = self.verdict_on(&renewed, &Record::parse(&renewed, &self.limits), now)?;
+        match report.verdict.indication {
+            Indication::Passed => {}
+            Indication::Indeterminate => return Err(SubmitError::TooLate(report.verdict.code())),
+            Indication::Failed => return Err(SubmitError::OwnRecordWrong(Box::new(report))),
+        }
+        let record = report.record.expect("a report on a record that passed names it");
+        let (issuer, of) = (known.issuer.clone(), Some(known.record));
+        let event = RecordEvent { issuer: issuer.clone(), seq: 0, record, signer: Some(signer), of };
+        let submitted = Sha256Digest::of(&renewed);
+        Ok(self.prepared(Event::VconRenewed(event), record, &renewed, &issuer, uuid, submitted, &report))
+    }
+
     fn anchor(
         &self,
         caller: &Caller,
@@ -250,8 +294,10 @@ impl Issuance {
             return Err(SubmitError::ForeignRecord);
         }
         let record = parsed.digest();
-        let of = self.amended(issuer, parsed.vcon())?;
-        let event = Event::VconAnchored(RecordEvent { issuer: issuer.to_owned(), seq: 0, record, signer, of });
+        let before = self.renewed(issuer, parsed)?;
+        let of = before.map_or_else(|| self.amended(issuer, parsed.vcon()), |before| Ok(Some(before)))?;
+        let event = RecordEvent { issuer: issuer.to_owned(), seq: 0, record, signer, of };
+        let event = if before.is_some() { Event::VconRenewed(event) } else { Event::VconAnchored(event) };
         Ok(self.prepared(event, record, bytes, issuer, uuid, submitted, &report))
     }
 
@@ -283,6 +329,14 @@ impl Issuance {
         let mut bundle = Bundle::of_record(bytes.to_vec());
         bundle.crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
         Ok(self.verifier.verify_parsed(&bundle, record, now))
+    }
+
+    /// The record that `record` holds as a whole and signs again, if this issuer has it.
+    fn renewed(&self, issuer: &str, record: &Record) -> Result<Option<Sha256Digest>, ReadError> {
+        let Some(before) = record.layers().get(1).map(record_digest) else { return Ok(None) };
+        let Some(index) = self.ledger.index_of_record(before)? else { return Ok(None) };
+        let (entry, _) = self.ledger.entry(index)?;
+        Ok(entry.event.stream().filter(|(owner, _)| *owner == issuer).map(|_| before))
     }
 
     /// The record that `vcon` amends, if this issuer has it.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Authenticated;
-use super::records::{PAGE_MAX, find, page};
+use super::records::{PAGE_MAX, find, find_one, page};
 use super::{AppState, Problem};
 use crate::clock::format_time;
 use crate::crypto::Sha256Digest;
@@ -61,10 +61,7 @@ pub(super) async fn add_event(
     let operation =
         operation.ok_or_else(|| Problem::bad_request("operation is not one of draft-howe-vcon-lifecycle"))?;
     let ledger = &state.issuance.ledger;
-    if id.parse::<Sha256Digest>().is_err() && who.reads().is_none() && ledger.is_uuid_shared(&id)? {
-        return Err(Problem::uuid_shared());
-    }
-    let (entry, _) = ledger.entry(find(&state, &who, &id)?)?;
+    let (entry, _) = ledger.entry(find_one(&state, &who, &id)?)?;
     let record = entry.event.record().ok_or_else(|| Problem::not_found("record"))?.record;
     let found = ledger.append_operation(record, &operation.word(), event.number).await?;
     let mut response = if found.repeated { HttpResponse::Ok() } else { HttpResponse::Created() };

@@ -10,7 +10,7 @@ use super::{Problem, admin, batches, certificates, events, operations, records, 
 #[openapi(
     info(title = "Affiant", description = "An evidence-chain ledger and verification server for vCons."),
     paths(
-        verify::verify, records::submit, records::list, records::read, records::read_receipt, records::bundle,
+        verify::verify, records::submit, records::list, records::read, records::read_receipt, records::bundle, records::renew,
         records::erase, events::add_event, events::list_events, batches::batches, tlog_routes::checkpoint, tlog_routes::tile, tlog_routes::policy, tlog_routes::proof,
         trust::published, verdicts::every, verdicts::explained, verdicts::report_schema,
         certificates::list, certificates::root, certificates::chain, certificates::crl, certificates::authority,

@@ -118,6 +118,8 @@ impl From<SubmitError> for Problem {
             SubmitError::NoUuid => Self::new("no-uuid", "No uuid", UNPROCESSABLE, detail),
             SubmitError::NotCovered => Self::new("not-covered", "Not covered by a scorecard", UNPROCESSABLE, detail),
             SubmitError::Authority(error) => error.into(),
+            SubmitError::Erased => CollectError::Erased.into(),
+            SubmitError::TooLate(_) => Self::new("too-late", "Too late to sign again", UNPROCESSABLE, detail),
             SubmitError::Signing(error) => Self::internal(&error),
             SubmitError::TotalFailed(report) => Self {
                 report: Some(report),

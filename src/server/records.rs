@@ -48,6 +48,15 @@ pub(super) async fn submit(
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+pub(super) struct WaitQuery {
+    /// What to wait for: `accepted`, `included` (default) or `witnessed`.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    wait: Wait,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     /// The count of the first record to list, from 1.
     #[serde(default = "first")]
@@ -179,6 +188,26 @@ fn file_stem(uuid: &str) -> String {
     uuid.chars().map(|one| if one.is_ascii_alphanumeric() || one == '-' { one } else { '_' }).collect()
 }
 
+/// Sign a record again, all of it, with the key that its issuer signs with now: before its certificate or algorithm ends.
+///
+/// The record as it was stays. One that is signed with that key already is not signed again (200).
+#[utoipa::path(tag = "records", params(WaitQuery, ("id" = String, Path, description = "record digest or uuid")),
+    responses((status = 201, description = "The receipt of the new record"), (status = 200, description = "The receipt of the record as it is"),
+        (status = "4XX", body = Problem), (status = 503, body = Problem)), security(("token" = [])))]
+#[post("/v1/records/{id}/renewals")]
+pub(super) async fn renew(
+    state: Data<AppState>,
+    who: Authenticated,
+    id: Path<String>,
+    query: Query<WaitQuery>,
+) -> Result<HttpResponse, Problem> {
+    who.check_writer()?;
+    let index = find_one(&state, &who, &id)?;
+    let receipt = state.issuance.sign_again(index, query.wait).await?;
+    let mut response = if receipt.repeated { HttpResponse::Ok() } else { HttpResponse::Created() };
+    Ok(response.insert_header(("Location", receipt.links.record.as_str())).json(receipt))
+}
+
 /// Erase a record's body, for an admin: its key is overwritten, its entry and every proof stay.
 ///
 /// A uuid that several records have is refused: the digest says which one.
@@ -191,12 +220,19 @@ pub(super) async fn erase(
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     who.check_admin()?;
-    if id.parse::<Sha256Digest>().is_err() && state.issuance.ledger.is_uuid_shared(&id)? {
-        return Err(Problem::uuid_shared());
-    }
-    let index = find(&state, &who, &id)?;
+    let index = find_one(&state, &who, &id)?;
     state.issuance.ledger.erase(index).await??;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// The entry of a record that the caller may read, where something is done to it: a uuid that several records have does
+/// not say to which, unless they are versions of the caller's own.
+pub(super) fn find_one(state: &AppState, who: &Authenticated, id: &str) -> Result<u64, Problem> {
+    let by_uuid = id.parse::<Sha256Digest>().is_err();
+    if by_uuid && who.reads().is_none() && state.issuance.ledger.is_uuid_shared(id)? {
+        return Err(Problem::uuid_shared());
+    }
+    find(state, who, id)
 }
 
 /// The entry of a record that the caller may read. Another issuer's is as if it were not there.

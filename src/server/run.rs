@@ -114,6 +114,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(records::list)
         .service(records::read_receipt)
         .service(records::bundle)
+        .service(records::renew)
         .service(records::read)
         .service(records::erase)
         .service(events::add_event)
