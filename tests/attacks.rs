@@ -18,7 +18,10 @@ use affiant::tlog::{LeafIndex, RootHash, TlogProof, TreeSize};
 use affiant::vcon::ContentHash;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use case::{By, Case, KEYS, LISTED, NOW, RECORDING, SIGNED, UUID, anchor, at, checkpoint, leaf_list, plus, sign_leaf};
+use case::{
+    By, Case, KEYS, LISTED, NOW, RECORDING, SIGNED, UUID, anchor, at, checkpoint, leaf_list, leaf_list_at, plus,
+    sign_leaf,
+};
 use minted::{DOCUMENT_SIGNING, Mint, Revoked, name};
 use serde_json::{Value, json};
 
@@ -83,6 +86,10 @@ const ATTACKS: &[(&str, &[&str])] = &[
         ],
     ),
     ("revocation lists: an older one again", &["tests/attacks.rs an_older_list_does_not_bring_a_certificate_back"]),
+    (
+        "revocation lists: so many that the verifier's own is not reached",
+        &["tests/attacks.rs no_list_takes_the_place_of_ones_own"],
+    ),
     ("revocation lists: one that never runs out", &["tests/decision_table.rs row_16_not_known_or_stale"]),
     (
         "revocation lists: by a revoked authority",
@@ -581,4 +588,24 @@ async fn a_server_asks_no_address_that_a_record_names() {
     let asked = listener.accept().err().map(|error| error.kind());
     assert_eq!(asked, Some(std::io::ErrorKind::WouldBlock));
     server.stop().await;
+}
+
+#[test]
+fn no_list_takes_the_place_of_ones_own() {
+    let case = Case::new();
+    let revoked = leaf_list(LISTED).revokes(Revoked::of(&case.leaf, plus(SIGNED, -60))).signed_by(&KEYS.authority);
+    let mut bundle = case.bundled();
+    bundle.own_crls = vec![revoked];
+    for padding in [0, 40] {
+        // Right lists of the authority, older each, and none of them names the certificate.
+        let older = (1..=padding).map(|hours| leaf_list_at(plus(LISTED, -3600 * hours)).signed_by(&KEYS.authority));
+        bundle.crls.extend(older);
+        bundle.crls.extend(vec![b"no".to_vec(); 200]);
+        let code = verify(&bundle, &case.trust(), case.now).verdict.code();
+        assert_eq!(code, "INDETERMINATE (REVOKED_NO_POE)", "{padding}");
+    }
+    // What is no list takes nobody's place either.
+    let mut junk = case.bundled();
+    junk.crls.splice(0..0, (0..100_u8).map(|n| vec![n]));
+    assert_eq!(verify(&junk, &case.trust(), case.now).verdict.code(), "TOTAL-PASSED");
 }

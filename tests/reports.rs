@@ -11,8 +11,12 @@ use affiant::clock::format_time;
 use affiant::evidence::completeness::Piece;
 use affiant::evidence::report::{REPORT_SCHEMA, SubIndication};
 use affiant::evidence::{Bundle, BundleFiles, Depth, ValidationReport, verify};
-use case::{BEGINS, By, Case, DAY, KEYS, LISTED, RECORDING, SIGNED, UUID, at, leaf_list, plus, root_list};
-use serde_json::Value;
+use affiant::pki::TrustAnchors;
+use case::{
+    BEGINS, By, Case, DAY, KEYS, LISTED, RECORDING, SIGNED, UUID, at, leaf_list, leaf_list_at, plus, root_list,
+};
+use minted::Revoked;
+use serde_json::{Value, json};
 
 /// A record with everything: stamped, in the ledger and witnessed, its lists made after its trusted time.
 fn whole() -> Case {
@@ -91,13 +95,44 @@ fn a_bundle_is_provisional_until_its_lists_are_of_its_time() {
 }
 
 #[test]
+fn what_could_still_change_is_not_said_to_be_complete() {
+    let nobody = |case: &Case| verify(&case.bundled(), &affiant::evidence::TrustPolicy::nobody(), case.now);
+    let untrusted_time = |case: &Case| {
+        let trust = affiant::evidence::TrustPolicy { timestamp_anchors: TrustAnchors::default(), ..case.trust() };
+        verify(&case.bundled(), &affiant::evidence::TrustPolicy { time_from_cosignatures: false, ..trust }, case.now)
+    };
+    let hold = whole().revoked(|entry| entry.because(6), plus(SIGNED, 1));
+    let junk_proof = whole().bundle(|bundle| bundle.proof = Some(b"junk".to_vec()));
+    let junk_entry = whole().bundle(|bundle| bundle.entry = Some(b"junk".to_vec()));
+    let junk_signer = whole().header(|_, header| header["x5c"] = json!(["AAAA"]));
+    for (report, piece, of) in [
+        (nobody(&whole()), Piece::Certificate, Some("CN=Root")),
+        (untrusted_time(&whole()), Piece::Timestamp, None),
+        (hold.report(), Piece::RevocationList, Some("CN=Authority")),
+        (junk_proof.report(), Piece::LedgerProof, None),
+        (junk_entry.report(), Piece::LedgerProof, None),
+        (junk_signer.report(), Piece::Certificate, None),
+    ] {
+        assert!(!report.completeness.complete, "{}", report.to_text());
+        let found = report
+            .completeness
+            .missing
+            .iter()
+            .any(|one| one.what == piece && (of.is_none() || one.of.as_deref() == of));
+        assert!(found, "{piece:?} {of:?}: {}", report.to_text());
+    }
+}
+
+#[test]
 fn a_provisional_bundle_is_completed_by_the_next_lists() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let mut case = whole();
     case.lists = vec![(By::Authority, leaf_list(BEGINS)), (By::Root, root_list(LISTED))];
     let old = case.bundled();
-    std::fs::write(file("old.zip"), BundleFiles::of(&old).to_zip()).unwrap();
+    let mut files = BundleFiles::of(&old);
+    files.add("notes/of-the-reader.txt", b"mine".to_vec());
+    std::fs::write(file("old.zip"), files.to_zip()).unwrap();
     let pem = |label, der: &[u8]| affiant::pki::to_pem(label, der);
     std::fs::write(file("root.pem"), pem("CERTIFICATE", &case.root.signed_by(&KEYS.root))).unwrap();
     std::fs::write(file("time.pem"), pem("CERTIFICATE", &case.time_root.signed_by(&KEYS.time_root))).unwrap();
@@ -119,6 +154,18 @@ fn a_provisional_bundle_is_completed_by_the_next_lists() {
     let files = BundleFiles::from_zip(&std::fs::read(file("new.zip")).unwrap()).unwrap();
     assert_eq!(files.iter().filter(|(name, _)| name.starts_with("crls/")).count(), 4);
     assert!(files.to_bundle().unwrap().record == old.record);
+    assert!(files.iter().any(|(name, bytes)| (name, bytes) == ("notes/of-the-reader.txt", b"mine")));
+    let instructions = files.iter().find(|(name, _)| *name == "VERIFY.txt").unwrap().1;
+    assert!(String::from_utf8_lossy(instructions).contains("crls/3.crl.pem"));
+    // What would undo a verdict, or is no list, is refused, and what is there stays.
+    let revoked = leaf_list_at(plus(LISTED, 60)).revokes(Revoked::of(&case.leaf, plus(SIGNED, -60)));
+    std::fs::write(file("root.der"), case.root.signed_by(&KEYS.root)).unwrap();
+    std::fs::write(file("revoked.crl"), revoked.signed_by(&KEYS.authority)).unwrap();
+    for (list, why) in [("revoked.crl", "REVOKED_NO_POE"), ("root.der", "not a revocation list")] {
+        let (code, said) = complete(&["new.zip", "--output", "new.zip", "--crl", list]);
+        assert!(code == Some(3) && said.contains(why), "{said}");
+        assert!(std::fs::read(file("new.zip")).unwrap() == files.to_zip());
+    }
     // What is not a bundle, or not there, is refused and nothing is written.
     std::fs::write(file("no.zip"), b"PK no").unwrap();
     for bad in ["no.zip", "none.zip"] {

@@ -254,6 +254,14 @@ impl Authority {
         issuing.iter().find(|authority| authority.name == name).map(|authority| Arc::clone(&authority.certificate))
     }
 
+    /// The certificates of all authorities, the root's first.
+    #[must_use]
+    pub fn authority_certificates(&self) -> Vec<Arc<Certificate>> {
+        let issuing = self.issuing.read().expect(NO_PANIC);
+        let issuing = issuing.iter().map(|authority| Arc::clone(&authority.certificate));
+        std::iter::once(Arc::clone(&self.root)).chain(issuing).collect()
+    }
+
     /// Every certificate, in the order of issue.
     #[must_use]
     pub fn certificates(&self) -> Vec<CertificateSummary> {

@@ -1,5 +1,6 @@
 //! Revocation: certificates revoked at once, lists that renew themselves, and what takes the root's key.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -199,6 +200,21 @@ impl Authority {
         let records: Vec<CrlRecord> =
             self.lock_state().crls.iter().filter(|crl| crl.this_update >= time).cloned().collect();
         records.iter().map(|record| self.read_crl(record)).collect()
+    }
+
+    /// The first list of each authority that was made at or after `time`: enough to show what was not revoked then.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn first_crls_since(&self, time: DateTime<Utc>) -> Result<Vec<PublishedCrl>, AuthorityError> {
+        let mut first: BTreeMap<String, CrlRecord> = BTreeMap::new();
+        for crl in self.lock_state().crls.iter().filter(|crl| crl.this_update >= time) {
+            let known = first.entry(crl.authority.clone()).or_insert_with(|| crl.clone());
+            if crl.number < known.number {
+                *known = crl.clone();
+            }
+        }
+        first.values().map(|record| self.read_crl(record)).collect()
     }
 
     fn renew_crls(&self, is_due: impl Fn(Option<&CrlRecord>) -> bool) -> Result<Vec<PublishedCrl>, AuthorityError> {

@@ -14,8 +14,8 @@ use super::trust::TrustArgs;
 use crate::client::HttpClient;
 use crate::clock::{Clock as _, SystemClock};
 use crate::durable::{self, Access};
-use crate::evidence::{Bundle, BundleFiles, Record, verify};
-use crate::pki::Certificate;
+use crate::evidence::{Bundle, BundleFiles, Indication, Record, ValidationReport, instructions, verify};
+use crate::pki::{Certificate, Crl};
 use crate::vcon::VconLimits;
 
 /// Between a question and its answer.
@@ -56,25 +56,58 @@ impl CompleteCommand {
         let files = read_files(&self.bundle)?;
         let mut bundle = files.to_bundle().with_context(|| format!("bundle {}", self.bundle.display()))?;
         let policy = self.trust.policy()?;
+        let now = SystemClock::default().now();
+        let before = verify(&bundle, &policy, now);
         if let Some(server) = &self.server {
             ask(&mut bundle, server.trim_end_matches('/')).await?;
         }
         for path in &self.crls {
-            add_list(&mut bundle, read_crl(path)?);
+            add_list(&mut bundle, read_crl(path)?).with_context(|| path.display().to_string())?;
         }
-        let report = verify(&bundle, &policy, SystemClock::default().now());
+        let report = verify(&bundle, &policy, now);
+        let passed = |report: &ValidationReport| report.verdict.indication == Indication::Passed;
+        ensure!(
+            passed(&report) || !passed(&before),
+            "with what was added it is {}, and was {}: nothing is written",
+            report.verdict.code(),
+            before.verdict.code()
+        );
         let mut completed = BundleFiles::of(&bundle);
         completed.add("report.json", report.to_json().into_bytes());
         completed.add("report.html", report.to_html().into_bytes());
-        for (name, bytes) in files.iter().filter(|(name, _)| *name == "VERIFY.txt") {
+        completed.add("VERIFY.txt", instructions(&bundle, &report).into_bytes());
+        for (name, bytes) in files.iter().filter(|(name, _)| !is_evidence(name)) {
             completed.add(name, bytes.to_vec());
         }
         durable::write(&self.output, &completed.to_zip(), Access::Secret)
             .with_context(|| format!("writing {}", self.output.display()))?;
         println!("{}", report.verdict.code());
         report.completeness.missing.iter().for_each(|missing| println!("missing: {}", missing.to_line()));
-        Ok(if report.completeness.complete { ExitCode::SUCCESS } else { ExitCode::from(2) })
+        let is_complete = report.completeness.complete && passed(&report);
+        Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::from(2) })
     }
+}
+
+/// Whether a file of this name is one that is written anew.
+fn is_evidence(name: &str) -> bool {
+    let named = [
+        "record.vcon.json",
+        "entry.json",
+        "record.tlog-proof",
+        "certificates.pem",
+        "anchors.pem",
+        "ledger.tlog-policy",
+        "report.json",
+        "report.html",
+        "VERIFY.txt",
+        "checkpoint.txt",
+    ];
+    let tokens = ["checkpoint", "record", "archive-"].iter().any(|stem| name.starts_with(stem));
+    named.contains(&name) || name.starts_with("crls/") || (tokens && (name.ends_with(".tsr") || is_archive(name)))
+}
+
+fn is_archive(name: &str) -> bool {
+    name.starts_with("archive-") && (name.ends_with(".txt") || name.ends_with(".proofs"))
 }
 
 /// Asks the server for all that it has of the record, or else for the lists that its certificates name.
@@ -87,8 +120,7 @@ async fn ask(bundle: &mut Bundle, server: &str) -> anyhow::Result<()> {
         ensure!(answer.status == 200, "{url} answered with status {}", answer.status);
         let theirs = BundleFiles::from_zip(&answer.body)?.to_bundle()?;
         ensure!(theirs.record == bundle.record, "the server has other bytes for this record");
-        let old_lists = std::mem::replace(bundle, theirs).crls;
-        old_lists.into_iter().for_each(|list| add_list(bundle, list));
+        merge(bundle, theirs);
         return Ok(());
     }
     let signatures = record.layers().iter().flat_map(|layer| layer.signatures());
@@ -101,13 +133,38 @@ async fn ask(bundle: &mut Bundle, server: &str) -> anyhow::Result<()> {
     for url in urls {
         let answer = http.get(url, LIST_BYTES_MAX).await?;
         ensure!(answer.status == 200, "{url} answered with status {}", answer.status);
-        add_list(bundle, answer.body);
+        add_list(bundle, answer.body).with_context(|| url.clone())?;
     }
     Ok(())
 }
 
-fn add_list(bundle: &mut Bundle, list: Vec<u8>) {
+/// Takes over what the server has, and loses nothing that was there: only what belongs together is replaced together.
+fn merge(bundle: &mut Bundle, theirs: Bundle) {
+    let union = |ours: &mut Vec<Vec<u8>>, theirs: Vec<Vec<u8>>| {
+        let new: Vec<_> = theirs.into_iter().filter(|one| !ours.contains(one)).collect();
+        ours.extend(new);
+    };
+    // Tokens are over the checkpoint of the proof.
+    if theirs.proof.is_some() && theirs.proof != bundle.proof {
+        (bundle.entry, bundle.proof) = (theirs.entry, theirs.proof);
+        bundle.checkpoint_tokens = theirs.checkpoint_tokens;
+    } else {
+        union(&mut bundle.checkpoint_tokens, theirs.checkpoint_tokens);
+    }
+    if theirs.archives.len() >= bundle.archives.len() {
+        bundle.archives = theirs.archives;
+    }
+    union(&mut bundle.record_tokens, theirs.record_tokens);
+    union(&mut bundle.certificates, theirs.certificates);
+    union(&mut bundle.crls, theirs.crls);
+    union(&mut bundle.offered_anchors, theirs.offered_anchors);
+    bundle.offered_log_policy = theirs.offered_log_policy.or(bundle.offered_log_policy.take());
+}
+
+fn add_list(bundle: &mut Bundle, list: Vec<u8>) -> anyhow::Result<()> {
+    Crl::from_der(&list).context("not a revocation list")?;
     if !bundle.crls.contains(&list) {
         bundle.crls.push(list);
     }
+    Ok(())
 }

@@ -64,7 +64,7 @@ impl VerifyCommand {
             bundle.recordings.push(read_recording(path)?);
         }
         for path in &self.crls {
-            bundle.crls.push(read_crl(path)?);
+            bundle.own_crls.push(read_crl(path)?);
         }
         let now = match &self.at {
             Some(time) => parse_time(time).with_context(|| format!("--at {time} is not an RFC 3339 time"))?,

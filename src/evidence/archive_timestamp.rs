@@ -6,6 +6,7 @@
 //! what is strong then. The next archive has the tokens of this one among its leaves, and so on: each is trusted because
 //! the one after it proves that it was there while it could be trusted. The formats are in `docs/FORMATS.md`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::crypto::Sha256Digest;
@@ -182,17 +183,21 @@ pub trait ArchiveReader: HashReader {
     }
 }
 
-/// The proofs of those of the digests that are among the leaves, as a bundle has them.
+/// The proofs of those of the digests that are among the leaves, as a bundle has them: of the first of them, where a
+/// bundle may not have as many.
 ///
 /// # Errors
 /// When the tree could not be read.
 pub fn archive_proofs<R: ArchiveReader>(tree: &R, digests: &[Sha256Digest]) -> Result<String, R::Error> {
+    let mut found = BTreeMap::new();
+    for digest in digests {
+        if found.len() == PROOFS_MAX {
+            break;
+        }
+        found.extend(tree.position(digest)?.map(|index| (index, digest)));
+    }
     let mut text = String::new();
-    let mut digests = digests.to_vec();
-    digests.sort_unstable_by_key(|digest| digest.0);
-    digests.dedup();
-    for digest in digests.iter().take(PROOFS_MAX) {
-        let Some(index) = tree.position(digest)? else { continue };
+    for (index, digest) in found {
         let hashes = inclusion_proof(LeafIndex(index), TreeSize(tree.size()), tree)?;
         let hashes = hashes.iter().map(|hash| format!(" {}", hash.to_base64())).collect::<String>();
         writeln!(text, "{digest} {index}{hashes}").expect("a string takes every character");

@@ -24,6 +24,8 @@ pub struct Bundle {
     pub certificates: Vec<Vec<u8>>,
     /// Revocation lists, DER.
     pub crls: Vec<Vec<u8>>,
+    /// Revocation lists from the verifier's own side, DER: no list of the bundle takes their place.
+    pub own_crls: Vec<Vec<u8>>,
     /// Anchors that the bundle would like to be trusted, DER.
     pub offered_anchors: Vec<Vec<u8>>,
     /// The log policy that the bundle would like to be used.

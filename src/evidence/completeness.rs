@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Bundle;
-use super::report::{LedgerReport, optional_time};
+use super::report::{LedgerReport, LedgerStatus, optional_time};
 use super::revocation::Standing;
 use super::verify::{Context, Signer, Verifier};
 use crate::clock::format_time;
@@ -83,8 +83,10 @@ impl Completeness {
         let (bundle, time) = (context.bundle, context.time);
         let mut found = Self::default();
         found.ledger(bundle, &time.ledger);
-        if time.timestamps.is_empty() {
-            found.add(Piece::Timestamp, None, "nothing in the bundle states a time");
+        match (time.existed_by, time.timestamps.is_empty()) {
+            (Some(_), _) => {}
+            (None, true) => found.add(Piece::Timestamp, None, "nothing in the bundle states a time"),
+            (None, false) => found.add(Piece::Timestamp, None, "none that is at hand counts under the trust policy"),
         }
         for signer in signers {
             match signer {
@@ -94,7 +96,7 @@ impl Completeness {
                         found.lists(path, &verifier.standings(context, path, &signer.offered), time.existed_by);
                     }
                     Some(PathOutcome::NoPath(_)) => found.chain(signer),
-                    None => {}
+                    None => found.add(Piece::Certificate, None, "the certificate of a signer cannot be read"),
                 },
             }
         }
@@ -131,6 +133,9 @@ impl Completeness {
         if bundle.proof.is_none() {
             self.add(Piece::LedgerProof, None, "the bundle has no record.tlog-proof");
         }
+        if ledger.status == LedgerStatus::Inconsistent {
+            self.add(Piece::LedgerProof, ledger.origin.clone(), format!("what is there is wrong: {}", ledger.reason));
+        }
         if ledger.quorum == Some(false) {
             self.add(Piece::Cosignatures, ledger.origin.clone(), "not yet cosigned by enough witnesses");
         }
@@ -145,7 +150,8 @@ impl Completeness {
             let Some(certificate) = issuer else { return };
             // At a root the bundle has the whole chain: what is missing is the trust in it.
             if certificate.is_self_issued() {
-                return;
+                let reason = "no anchor of the trust policy vouches for it".to_owned();
+                return self.add(Piece::Certificate, Some(certificate.subject().to_string()), reason);
             }
             issuer = by_name(certificate.issuer());
             if issuer.is_none() {
@@ -166,6 +172,7 @@ impl Completeness {
                     let time = format_time(time);
                     (format!("the list at hand was made before the trusted time, {time}"), *next_update)
                 }
+                (held, _) if held.is_hold() => ("it is suspended: a newer list says how that ended".to_owned(), None),
                 (Standing::Good { .. } | Standing::Revoked(_), _) => continue,
             };
             let of = Some(issuer.subject().to_string());

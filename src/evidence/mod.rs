@@ -13,7 +13,9 @@ pub mod diagnostic;
 pub mod entry;
 mod existence;
 pub mod html;
+mod instructions;
 mod judge;
+mod lasting;
 mod lookalikes;
 mod memo;
 mod record;
@@ -39,6 +41,7 @@ pub use archive_timestamp::{
 pub use bundle::{Bundle, SuppliedRecording};
 pub use depth::Depth;
 pub use entry::{Entry, EntryDraft, EntryError, Event};
+pub use instructions::instructions;
 pub use record::{Record, RecordError, record_digest};
 pub use report::{Indication, SubIndication, ValidationReport};
 pub use signer::signer_chain;

@@ -4,7 +4,7 @@
 //! decision table in `docs/VERDICTS.md` are tried in their order, and the first that matches is the verdict.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ use crate::vcon::{VconLimits, validate};
 
 /// The version of the report's shape.
 const REPORT_VERSION: u32 = 1;
-/// Revocation lists that are looked at: a leaf's and each authority's, and some archived ones.
+/// Revocation lists of a bundle that are looked at: a leaf's and each authority's, and some archived ones.
 const CRLS_MAX: usize = 32;
 /// Certificates beside those of the record that are looked at: a chain or two.
 const CERTIFICATES_MAX: usize = 32;
@@ -354,13 +354,17 @@ impl Verifier {
         Signer { leaf, outcome, outside_window, offered, name_warnings }
     }
 
+    /// The lists at hand, each once: the verifier's own, then as many of the bundle's as are lists at all.
     fn parsed_crls(&self, bundle: &Bundle) -> Vec<Arc<Option<KnownCrl>>> {
-        bundle
-            .crls
-            .iter()
-            .take(CRLS_MAX)
-            .map(|der| self.crls.get_of(sha256(der), der.len(), || KnownCrl::parse(der)))
-            .collect()
+        let mut seen = HashSet::new();
+        let mut parsed = |ders: &[Vec<u8>], most: usize| -> Vec<Arc<Option<KnownCrl>>> {
+            let ders = ders.iter().map(|der| (sha256(der), der)).filter(|(digest, _)| seen.insert(*digest));
+            let lists = ders.map(|(digest, der)| self.crls.get_of(digest, der.len(), || KnownCrl::parse(der)));
+            lists.filter(|list| list.is_some()).take(most).collect()
+        };
+        let mut lists = parsed(&bundle.own_crls, usize::MAX);
+        lists.extend(parsed(&bundle.crls, CRLS_MAX));
+        lists
     }
 }
 

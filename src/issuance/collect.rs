@@ -1,12 +1,9 @@
 //! The evidence of a record, collected into a bundle.
 
-use std::fmt::Write as _;
-
 use super::Issuance;
 use crate::authority::AuthorityError;
-use crate::clock::format_time;
 use crate::crypto::Sha256Digest;
-use crate::evidence::{Bundle, BundleFiles, Record, ValidationReport};
+use crate::evidence::{Bundle, BundleFiles, Record, instructions};
 use crate::ledger::ReadError;
 use crate::pki::timestamp::TimestampToken;
 
@@ -60,6 +57,15 @@ impl Issuance {
             bundle.checkpoint_tokens = round.map(|round| round.tokens).unwrap_or_default();
         }
         bundle.crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
+        // Today's lists tell what was revoked since; those of its time outlive their algorithm, under an archive.
+        let stamped = bundle.checkpoint_tokens.iter().filter_map(|token| TimestampToken::parse(token).ok());
+        if let Some(time) = stamped.map(|token| token.info().gen_time).min() {
+            for list in self.authority.first_crls_since(time)? {
+                if !bundle.crls.contains(&list.der) {
+                    bundle.crls.push(list.der);
+                }
+            }
+        }
         let signatures = record.iter().flat_map(|record| record.layers()).flat_map(|layer| layer.signatures());
         let certificates = signatures.flat_map(|signature| &signature.header().certificates);
         let digests = |pieces: &mut dyn Iterator<Item = &Vec<u8>>| -> Vec<Sha256Digest> {
@@ -97,41 +103,4 @@ impl Issuance {
         files.add("VERIFY.txt", instructions(&bundle, &report).into_bytes());
         Ok(files)
     }
-}
-
-/// Commands that check the bundle with openssl and with `affiant`, at the times that matter.
-fn instructions(bundle: &Bundle, report: &ValidationReport) -> String {
-    let mut text = String::from(
-        "How to verify this bundle.\n\n\
-         Nothing in it has to be believed: decide first whom you trust. anchors.pem holds the root that the issuer\n\
-         offers; compare its thumbprint with one that you got another way. TSA.pem below is the root of the timestamp\n\
-         authority, which you get from the authority.\n\n\
-         Everything, with affiant:\n\n    affiant verify . --trust anchors.pem --log-policy ledger.tlog-policy\n",
-    );
-    let at = bundle.checkpoint_tokens.first().and_then(|token| TimestampToken::parse(token).ok());
-    let time = at.as_ref().map_or(report.verified_at, |token| token.info().gen_time).timestamp();
-    if let Some(token) = &at {
-        let _ = write!(
-            text,
-            "\nThe time (the checkpoint existed by {}), with openssl:\n\n    \
-             openssl ts -verify -data checkpoint.txt -in checkpoint.tsr -token_in -CAfile TSA.pem -attime {time}\n",
-            format_time(token.info().gen_time),
-        );
-    }
-    let lists: String = (0..bundle.crls.len()).fold(String::new(), |mut lists, position| {
-        let _ = write!(lists, " -CRLfile crls/{position}.crl.pem");
-        lists
-    });
-    let today = report.verified_at.timestamp();
-    let _ = write!(
-        text,
-        "\nThe signing certificate (the first in certificates.pem), with openssl:\n\n    \
-         openssl verify -crl_check_all -x509_strict -CAfile anchors.pem -untrusted certificates.pem{lists} \
-         -attime {today} certificates.pem\n",
-    );
-    text.push_str(
-        "\nA signature proves what was signed and by whom, a timestamp that it existed by then, the ledger that it was\n\
-         not taken out. None of it proves that a call was lawful or that consent was given.\n",
-    );
-    text
 }

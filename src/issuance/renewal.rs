@@ -11,7 +11,7 @@ use crate::ledger::ReadError;
 use crate::pki::timestamp::TimestampToken;
 
 /// Between two renewals by themselves: an authority that is to be replaced is not asked more often.
-const AGAIN_AFTER: TimeDelta = TimeDelta::days(7);
+const AGAIN_AFTER: TimeDelta = TimeDelta::days(30);
 
 /// Why nothing was renewed.
 #[derive(Debug, thiserror::Error)]
@@ -22,8 +22,8 @@ pub enum RenewalError {
     /// The certificate manager.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
-    /// No timestamp authority is configured, or none answered.
-    #[error("no timestamp authority made a token")]
+    /// No timestamp authority is configured, none answered, or none whose token would count here.
+    #[error("no timestamp authority made a token that counts")]
     NoToken,
 }
 
@@ -41,13 +41,19 @@ pub struct Renewed {
 }
 
 impl Issuance {
-    /// When a token has to be renewed by, of those that everything else rests on: the first and the last that were made,
-    /// and those of the newest archive. `None` when there is none, or none runs out.
+    /// When evidence has to be renewed by: the tokens of the newest archive, or where there is none of the first round;
+    /// those of the last round, where no archive has them; and what the keys of our own authorities signed. `None` when
+    /// there is nothing, or nothing runs out.
+    ///
+    /// Rounds between the newest archive and the last are not looked at one by one: they are of the same authorities.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn runs_out(&self) -> Result<Option<DateTime<Utc>>, ReadError> {
-        let mut ends = Vec::new();
+        let now = self.clock.now();
+        let authorities = self.authority.authority_certificates();
+        let keys = authorities.iter().filter_map(|certificate| self.verifier.key_runs_out(certificate));
+        let mut ends: Vec<_> = keys.filter(|end| *end > now).collect();
         // Of several tokens over one thing the last to end is enough.
         let mut add = |tokens: &[Vec<u8>], data: &[u8]| {
             ends.extend(tokens.iter().filter_map(|token| self.verifier.runs_out(token, data)).max());
@@ -61,7 +67,10 @@ impl Issuance {
             }
         }
         if let Some(round) = self.ledger.last_answered_round()? {
-            add(&round.tokens, round.checkpoint.note().text().as_bytes());
+            let tokens: Vec<_> = round.tokens.iter().map(|token| Sha256Digest::of(token)).collect();
+            if self.ledger.archives_of(&tokens, &[])?.is_empty() {
+                add(&round.tokens, round.checkpoint.note().text().as_bytes());
+            }
         }
         Ok(ends.into_iter().min())
     }
@@ -90,7 +99,7 @@ impl Issuance {
         let root = begun.await.map_err(|_| ReadError::from(crate::ledger::StoreError::Poisoned))??;
         let text = root.to_text().into_bytes();
         let tokens = witnessing.timestamps(&text).await;
-        if tokens.is_empty() {
+        if !tokens.iter().any(|token| self.verifier.counts(token, &text, self.clock.now())) {
             return Err(RenewalError::NoToken);
         }
         let runs_out = tokens.iter().filter_map(|token| self.verifier.runs_out(token, &text)).max();

@@ -327,7 +327,7 @@ impl Issuance {
         now: DateTime<Utc>,
     ) -> Result<ValidationReport, SubmitError> {
         let mut bundle = Bundle::of_record(bytes.to_vec());
-        bundle.crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
+        bundle.own_crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
         Ok(self.verifier.verify_parsed(&bundle, record, now))
     }
 

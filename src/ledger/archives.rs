@@ -13,7 +13,7 @@ use super::{EvidenceKind, Ledger, ReadError};
 use crate::crypto::Sha256Digest;
 use crate::durable::{self, Access};
 use crate::evidence::{ARCHIVES_MAX, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTree, archive_proofs};
-use crate::tlog::merkle::{HashReader, leaf_hash};
+use crate::tlog::merkle::{HashReader, leaf_hash, root_hash};
 use crate::tlog::{LeafHash, NodeHash};
 
 /// Bytes of a digest or hash in the file of a tree.
@@ -33,18 +33,19 @@ pub struct KeptArchive {
 pub(super) struct Archives(Vec<KeptArchive>);
 
 impl Archives {
-    /// Takes in a piece of the evidence store.
+    /// Takes in a piece of the evidence store. An archive that no token followed was broken off: the next has its number.
     pub(super) fn take(&mut self, piece: Piece) {
-        let known = self.0.len() as u64;
-        match piece.kind {
-            EvidenceKind::ArchiveRoot if piece.key == known + 1 => {
-                self.0.push(KeptArchive { root: piece.bytes, tokens: Vec::new() });
-            }
-            EvidenceKind::ArchiveToken if piece.key == known => {
-                self.0.last_mut().expect("the one of this number").tokens.push(piece.bytes);
-            }
+        match (piece.kind, self.0.last_mut()) {
+            (EvidenceKind::ArchiveRoot, Some(last)) if last.tokens.is_empty() => last.root = piece.bytes,
+            (EvidenceKind::ArchiveRoot, _) => self.0.push(KeptArchive { root: piece.bytes, tokens: Vec::new() }),
+            (EvidenceKind::ArchiveToken, Some(last)) => last.tokens.push(piece.bytes),
             _ => {}
         }
+    }
+
+    /// Forgets an archive that was broken off.
+    pub(super) fn finish(&mut self) {
+        self.0.pop_if(|last| last.tokens.is_empty());
     }
 
     /// Checks that every tree is there, as large as its root says.
@@ -88,7 +89,7 @@ impl Ledger {
         }
         let tree = ArchiveTree::of(more);
         let dir = &self.shared.archive_dir;
-        std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
+        durable::create_directory(dir).map_err(StoreError::io(dir))?;
         let path = tree_path(dir, self.archives().len() + 1);
         durable::write(&path, &tree.to_bytes(), Access::Secret).map_err(StoreError::io(&path))?;
         Ok(tree.root(origin))
@@ -97,26 +98,31 @@ impl Ledger {
     /// Keeps the archive that was begun last, with the tokens over its root.
     ///
     /// # Errors
-    /// When it cannot be kept.
+    /// When it cannot be kept, or another was begun since.
     ///
     /// # Panics
     /// When there is no token: an archive without one proves nothing.
     pub fn keep_archive(&self, root: &ArchiveRoot, tokens: &[Vec<u8>]) -> Result<u64, ReadError> {
         assert!(!tokens.is_empty(), "an archive has a token");
         let mut archives = self.shared.archives.write().expect("no holder of this lock panics");
-        let number = archives.0.len() as u64 + 1;
-        let root = root.to_text().into_bytes();
-        self.shared.keep(EvidenceKind::ArchiveRoot, number, &root)?;
-        archives.0.push(KeptArchive { root, tokens: Vec::new() });
-        for token in tokens {
-            self.shared.keep(EvidenceKind::ArchiveToken, number, token)?;
-            archives.0.last_mut().expect("just pushed").tokens.push(token.clone());
+        let number = archives.0.len() + 1;
+        let path = tree_path(&self.shared.archive_dir, number);
+        let text = root.to_text().into_bytes();
+        let tree = TreeFile::open(&path, &text)?;
+        if root_hash(root.size, &tree)? != root.root {
+            return Err(StoreError::Damaged { path: path.clone(), offset: 0 }.into());
         }
-        Ok(number)
+        self.shared.keep(EvidenceKind::ArchiveRoot, number as u64, &text)?;
+        for token in tokens {
+            self.shared.keep(EvidenceKind::ArchiveToken, number as u64, token)?;
+        }
+        archives.0.push(KeptArchive { root: text, tokens: tokens.to_vec() });
+        Ok(number as u64)
     }
 
     /// The archives that prove `tokens`, which make the time of a record, and with them what there is of `others`: from
-    /// the first that has one of the tokens on. None when nothing was renewed since.
+    /// the first that has one of the tokens (of the others, where there is no token) to the newest. Where that is more than
+    /// a bundle may have, evenly spread: each has all that is older. None when nothing was renewed since.
     ///
     /// # Errors
     /// When a tree cannot be read.
@@ -126,24 +132,37 @@ impl Ledger {
         others: &[Sha256Digest],
     ) -> Result<Vec<ArchiveTimestamp>, ReadError> {
         let archives = self.archives();
-        let mut wanted = [tokens, others].concat();
-        let mut found: Vec<ArchiveTimestamp> = Vec::new();
+        let path = |position: usize| tree_path(&self.shared.archive_dir, position + 1);
+        let deciding = if tokens.is_empty() { others } else { tokens };
+        let mut first = None;
         for (position, kept) in archives.iter().enumerate() {
-            let path = tree_path(&self.shared.archive_dir, position + 1);
+            let path = path(position);
             let tree = TreeFile::open(&path, &kept.root)?;
-            let holds = |digest: &Sha256Digest| Ok::<_, StoreError>(tree.position(digest)?.is_some());
-            if found.is_empty() && !tokens.iter().map(holds).collect::<Result<Vec<_>, _>>()?.contains(&true) {
-                continue;
-            }
-            let proofs = archive_proofs(&tree, &wanted)?.into_bytes();
-            wanted.extend(kept.tokens.iter().chain([&kept.root]).map(|piece| Sha256Digest::of(piece)));
-            found.push(ArchiveTimestamp { root: kept.root.clone(), tokens: kept.tokens.clone(), proofs });
-            if found.len() == ARCHIVES_MAX {
+            let found = deciding.iter().map(|digest| tree.position(digest)).collect::<Result<Vec<_>, _>>()?;
+            if found.iter().any(Option::is_some) {
+                first = Some(position);
                 break;
             }
         }
-        Ok(found)
+        let Some(first) = first else { return Ok(Vec::new()) };
+        let mut wanted = [tokens, others].concat();
+        let mut given = Vec::new();
+        for position in spread(first, archives.len() - 1) {
+            let (path, kept) = (path(position), &archives[position]);
+            let proofs = archive_proofs(&TreeFile::open(&path, &kept.root)?, &wanted)?.into_bytes();
+            // What the next has to prove first.
+            let pieces = kept.tokens.iter().chain([&kept.root]).map(|piece| Sha256Digest::of(piece));
+            wanted.splice(0..0, pieces);
+            given.push(ArchiveTimestamp { root: kept.root.clone(), tokens: kept.tokens.clone(), proofs });
+        }
+        Ok(given)
     }
+}
+
+/// At most as many positions as a bundle may have archives, from `first` to `last`, both among them.
+fn spread(first: usize, last: usize) -> Vec<usize> {
+    let (between, steps) = (last - first, ARCHIVES_MAX - 1);
+    if between <= steps { (first..=last).collect() } else { (0..=steps).map(|n| first + between * n / steps).collect() }
 }
 
 fn tree_path(dir: &Path, number: usize) -> PathBuf {
@@ -204,6 +223,29 @@ impl ArchiveReader for TreeFile<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn archives_that_are_too_many_are_spread_from_the_first_to_the_newest() {
+        assert_eq!(spread(3, 3), [3]);
+        assert_eq!(spread(0, 15), (0..16).collect::<Vec<_>>());
+        for last in [16, 17, 100, 1000] {
+            let given = spread(1, last);
+            assert_eq!((given.len(), given[0], given[15]), (ARCHIVES_MAX, 1, last));
+            assert!(given.is_sorted_by(|one, other| one < other && other - one <= last / 15 + 1), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn an_archive_without_a_token_was_broken_off() {
+        let piece = |kind, key, bytes: &[u8]| Piece { kind, key, bytes: bytes.to_vec() };
+        let mut archives = Archives::default();
+        archives.take(piece(EvidenceKind::ArchiveRoot, 1, b"broken off"));
+        archives.take(piece(EvidenceKind::ArchiveRoot, 1, b"one"));
+        archives.take(piece(EvidenceKind::ArchiveToken, 1, b"token"));
+        archives.take(piece(EvidenceKind::ArchiveRoot, 2, b"broken off too"));
+        archives.finish();
+        assert_eq!(archives.0, [KeptArchive { root: b"one".to_vec(), tokens: vec![b"token".to_vec()] }]);
+    }
 
     #[test]
     fn the_tree_on_the_disk_is_the_one_in_memory() {

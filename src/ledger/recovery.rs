@@ -129,6 +129,7 @@ impl Recovered {
             EvidenceKind::ArchiveRoot | EvidenceKind::ArchiveToken => archives.take(piece),
             EvidenceKind::RecordToken | EvidenceKind::Crl => {}
         })?;
+        archives.finish();
         archives.check_files(&layout.archives())?;
         rounds?;
 

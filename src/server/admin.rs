@@ -156,8 +156,7 @@ pub(super) async fn crls(state: Data<AppState>, who: Authenticated) -> Result<Ht
 #[post("/v1/admin/renewals")]
 pub(super) async fn renew(state: Data<AppState>, who: Authenticated) -> Result<HttpResponse, Problem> {
     who.check_admin()?;
-    let _one_at_a_time = state.renewals.lock().await;
-    Ok(HttpResponse::Created().json(state.issuance.renew(&state.witnessing).await?))
+    Ok(HttpResponse::Created().json(state.renew().await?))
 }
 
 /// List the tokens, without their secrets.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use actix_web::error::JsonPayloadError;
@@ -24,6 +24,10 @@ use crate::issuance::publish_events;
 const ADMIN_BYTES_MAX: usize = 64 << 10;
 /// Between two looks at what rotation and revocation lists are due.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(60);
+/// Between two looks at what runs out: it is known a year ahead.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// After a renewal, or one that failed.
+const RENEWAL_RETRY: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// A server that runs.
 pub struct Running {
@@ -176,6 +180,7 @@ async fn witness(state: Data<AppState>) {
 
 /// Rotates certificates and renews revocation lists when they are due, and tells the ledger.
 async fn keep_house(state: Data<AppState>) {
+    let mut renew_at = Instant::now();
     loop {
         let issuance = state.issuance.clone();
         let now = state.clock.now();
@@ -192,7 +197,9 @@ async fn keep_house(state: Data<AppState>) {
             Ok(Err(error)) => tracing::error!(%error, "certificates could not be kept up"),
             Err(error) => tracing::error!(%error, "certificates could not be kept up"),
         }
-        renew_when_due(&state).await;
+        if Instant::now() >= renew_at && state.issuance.ledger.trouble().is_none() {
+            renew_at = renew_when_due(&state).await;
+        }
         if let Err(error) = publish_events(&state.issuance.authority, &state.issuance.ledger).await {
             tracing::warn!(%error, "certificate events wait for the ledger");
         }
@@ -200,18 +207,19 @@ async fn keep_house(state: Data<AppState>) {
     }
 }
 
-async fn renew_when_due(state: &AppState) {
-    let _one_at_a_time = state.renewals.lock().await;
+/// Renews evidence when it is due, and gives when to look again: a renewal reads all evidence, whether it succeeds or not.
+async fn renew_when_due(state: &AppState) -> Instant {
     let ahead = TimeDelta::days(state.config.renewal.ahead_days.into());
     match state.issuance.renewal_due(ahead) {
-        Ok(false) => {}
+        Ok(false) => return Instant::now() + RENEWAL_INTERVAL,
         Ok(true) => {
-            if let Err(error) = state.issuance.renew(&state.witnessing).await {
+            if let Err(error) = state.renew().await {
                 tracing::error!(%error, "evidence could not be renewed");
             }
         }
         Err(error) => tracing::error!(%error, "it could not be told whether evidence runs out"),
     }
+    Instant::now() + RENEWAL_RETRY
 }
 
 fn tls(certificate: &Path, key: &Path) -> anyhow::Result<Option<rustls::ServerConfig>> {

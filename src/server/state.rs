@@ -21,7 +21,8 @@ use crate::clock::Clock;
 use crate::crypto::{SealingKey, Signer, SigningKey, random};
 use crate::evidence::Verifier;
 use crate::issuance::{
-    Issuance, LogPolicyFile, Standing, WitnessPlan, Witnessing, announce, ask_witnesses, publish_events,
+    Issuance, LogPolicyFile, RenewalError, Renewed, Standing, WitnessPlan, Witnessing, announce, ask_witnesses,
+    publish_events,
 };
 use crate::ledger::{LedgerOptions, Recovered};
 use crate::scorecard::Scorecard;
@@ -52,7 +53,7 @@ pub struct AppState {
     /// The metrics.
     pub metrics: Option<PrometheusHandle>,
     /// Held by whoever renews.
-    pub renewals: tokio::sync::Mutex<()>,
+    renewals: Arc<tokio::sync::Mutex<()>>,
     /// Verifications that may begin now.
     pub verifications: Semaphore,
     /// The log's key.
@@ -132,8 +133,24 @@ impl AppState {
                 .context("anchoring scorecards and trust")?;
         }
         let verifications = Semaphore::new(config.limits.verifications_max);
-        let renewals = tokio::sync::Mutex::default();
+        let renewals = Arc::default();
         Ok(Self { issuance, witnessing, tokens, clock, config, metrics, renewals, verifications, log_key })
+    }
+}
+
+impl AppState {
+    /// Renews the evidence, one renewal at a time, to its end even when whoever asked goes away.
+    ///
+    /// # Errors
+    /// As [`Issuance::renew`].
+    pub async fn renew(&self) -> Result<Renewed, RenewalError> {
+        let held = Arc::clone(&self.renewals).lock_owned().await;
+        let (issuance, witnessing) = (self.issuance.clone(), self.witnessing.clone());
+        let renewing = tokio::spawn(async move {
+            let _one_at_a_time = held;
+            issuance.renew(&witnessing).await
+        });
+        renewing.await.unwrap_or(Err(RenewalError::NoToken))
     }
 }
 

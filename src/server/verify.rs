@@ -49,17 +49,20 @@ pub(super) async fn verify(
         (whole_body(&state, payload).await?, Vec::new())
     };
     let shared = state.clone();
-    let (report, bundle) = state.issuance.workers.run(move || report(&shared, record, recordings)).await??;
-    metrics::counter!("affiant_verifications_total", "indication" => report.verdict.indication.name()).increment(1);
     let html = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
-    if html.is_some_and(|accept| accept.contains("text/html")) {
-        return super::index::page(state.clone(), Some(report)).await;
+    let html = html.is_some_and(|accept| accept.contains("text/html"));
+    let depth = query.depth;
+    let verified = state.issuance.workers.run(move || {
+        let (report, bundle) = report(&shared, record, recordings)?;
+        let json = (!html).then(|| report.to_json_at(depth, &bundle, shared.issuance.verifier.policy()));
+        Ok::<_, Problem>((report, json))
+    });
+    let (report, json) = verified.await??;
+    metrics::counter!("affiant_verifications_total", "indication" => report.verdict.indication.name()).increment(1);
+    match json {
+        Some(json) => Ok(HttpResponse::Ok().content_type("application/json").body(json)),
+        None => super::index::page(state.clone(), Some(report)).await,
     }
-    Ok(HttpResponse::Ok().content_type("application/json").body(report.to_json_at(
-        query.depth,
-        &bundle,
-        state.issuance.verifier.policy(),
-    )))
 }
 
 /// Adds what our own ledger knows of the record, then verifies.
@@ -83,11 +86,11 @@ fn report(
                     bundle.checkpoint_tokens = known.checkpoint_tokens;
                     bundle.archives = known.archives;
                 }
-                bundle.crls.extend(known.crls);
+                bundle.own_crls = known.crls;
             }
             None => {
                 bundle.ledger_denies = bundle.proof.is_none();
-                bundle.crls.extend(issuance.authority.current_crls()?.iter().map(|crl| crl.der.clone()));
+                bundle.own_crls = issuance.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
             }
         }
     }

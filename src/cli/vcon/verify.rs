@@ -73,13 +73,13 @@ impl VerifyCommand {
         for path in &self.trust {
             anchors.extend(read_anchors(path)?);
         }
-        let crls = self.crls.iter().map(|path| read_crl(path)).collect::<anyhow::Result<_>>()?;
+        let own_crls = self.crls.iter().map(|path| read_crl(path)).collect::<anyhow::Result<_>>()?;
         let policy = TrustPolicy {
             name: "the command line".into(),
             anchors: TrustAnchors::new(anchors),
             ..TrustPolicy::nobody()
         };
-        let bundle = Bundle { certificates, crls, ..Bundle::of_record(bytes) };
+        let bundle = Bundle { certificates, own_crls, ..Bundle::of_record(bytes) };
         let report = verify(&bundle, &policy, SystemClock::default().now());
         let text = if self.json { format!("{}\n", report.to_json()) } else { report.to_text() };
         let code = match report.verdict.indication {
