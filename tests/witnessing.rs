@@ -245,6 +245,16 @@ async fn a_renewal_proves_everything_that_is_older_and_survives_a_restart() {
     assert_eq!(archives.filter(|one| one["counts"] == true).count(), 2, "{report}");
     let line = "openssl ts -verify -data archive-02.txt -in archive-02.tsr -token_in -CAfile TSA.pem";
     assert_ne!(openssl(folder.path(), line), Some(false));
+    assert!(place.audit().await.is_ok());
+    let tree = place.data().join("archives/000002.tree");
+    let whole = std::fs::read(&tree).unwrap();
+    for at in [0, 33, whole.len() - 1] {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        std::fs::write(&tree, flipped).unwrap();
+        assert_eq!(place.audit().await.unwrap_err().to_string().split(':').next(), Some("archive 2"), "byte {at}");
+    }
+    std::fs::write(&tree, whole).unwrap();
     // A tree that is gone is noticed before anything else is.
     std::fs::remove_file(place.data().join("archives/000001.tree")).unwrap();
     let refused = place.open_with(Arc::new(SystemClock::default()), StartOptions::default()).await;

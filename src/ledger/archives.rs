@@ -48,6 +48,19 @@ impl Archives {
         self.0.pop_if(|last| last.tokens.is_empty());
     }
 
+    /// Gives the number of an archive whose tree is not the one that was timestamped: every hash is made again.
+    pub(super) fn first_wrong(&self, dir: &Path) -> Option<usize> {
+        let is_right = |position: usize, archive: &KeptArchive| -> Option<bool> {
+            let root = ArchiveRoot::parse(&archive.root).ok()?;
+            let bytes = std::fs::read(tree_path(dir, position + 1)).ok()?;
+            let (digests, _) = bytes.as_chunks::<32>();
+            let digests = digests.get(..usize::try_from(root.size.0).ok()?)?;
+            let tree = ArchiveTree::of(digests.iter().map(|digest| Sha256Digest(*digest)).collect());
+            Some(tree.root(&root.origin) == root && tree.to_bytes() == bytes)
+        };
+        self.0.iter().enumerate().find(|(position, one)| is_right(*position, one) != Some(true)).map(|(at, _)| at + 1)
+    }
+
     /// Checks that every tree is there, as large as its root says.
     pub(super) fn check_files(&self, dir: &Path) -> Result<(), StoreError> {
         for (position, archive) in self.0.iter().enumerate() {

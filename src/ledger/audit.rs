@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Layout;
+use super::archives::Archives;
 use super::evidence_store::{EvidenceKind, Piece};
 use super::segment::{FramePosition, SegmentReader, StoreError};
 use super::tiles::{TileReadError, Tiles};
@@ -56,6 +57,9 @@ pub enum AuditError {
     /// An entry is older than the one before it.
     #[error("entry {0} is older than the one before it")]
     Time(u64),
+    /// The tree of an archive is gone, or is not the one that was timestamped.
+    #[error("archive {0}: its tree is gone, or is not the one that was timestamped")]
+    Archive(usize),
     /// A count is missing.
     #[error("entry {index} counts {seen} for issuer {issuer}, where {expected} is due")]
     Sequence {
@@ -284,6 +288,7 @@ pub struct DirectorySource {
     dir: PathBuf,
     tiles: Tiles,
     checkpoints: Vec<SignedCheckpoint>,
+    archives: Archives,
 }
 
 impl DirectorySource {
@@ -297,12 +302,16 @@ impl DirectorySource {
         let mut checkpoints = Vec::new();
         let mut scan = reader.scan(FramePosition::START);
         // A frame that is being written right now looks torn; everything before it counts.
+        let mut archives = Archives::default();
         while let Some(Ok((_, frame))) = scan.next() {
-            if let Some(piece) = Piece::parse(&frame).filter(|piece| piece.kind == EvidenceKind::Checkpoint) {
-                checkpoints.push(SignedCheckpoint::parse(&piece.bytes)?);
+            let Some(piece) = Piece::parse(&frame) else { continue };
+            match piece.kind {
+                EvidenceKind::Checkpoint => checkpoints.push(SignedCheckpoint::parse(&piece.bytes)?),
+                _ => archives.take(piece),
             }
         }
-        Ok(Self { dir: dir.to_owned(), tiles: Tiles::new(&layout.tiles()), checkpoints })
+        archives.finish();
+        Ok(Self { dir: dir.to_owned(), tiles: Tiles::new(&layout.tiles()), checkpoints, archives })
     }
 
     /// Sizes of every checkpoint that was signed here: an audit has to come by their roots.
@@ -336,6 +345,9 @@ impl AuditSource for DirectorySource {
     }
 
     fn check_stores(&self, walked: &Walked, key: &VerifierKey) -> Result<(), AuditError> {
+        if let Some(number) = self.archives.first_wrong(&Layout(&self.dir).archives()) {
+            return Err(AuditError::Archive(number));
+        }
         for signed in &self.checkpoints {
             signed.check_log(key)?;
             let size = signed.checkpoint().size().0;

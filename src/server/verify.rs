@@ -80,7 +80,8 @@ fn report(
         match issuance.ledger.index_of_record(record.digest())? {
             Some(index) => {
                 let known = issuance.known_of(index, Some(record))?;
-                if bundle.proof.is_none() {
+                // An old bundle lacks what was renewed since; tokens go with the checkpoint of the proof.
+                if bundle.proof.is_none() || known.archives.len() > bundle.archives.len() {
                     bundle.entry = known.entry;
                     bundle.proof = known.proof;
                     bundle.checkpoint_tokens = known.checkpoint_tokens;
