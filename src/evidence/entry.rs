@@ -236,6 +236,12 @@ impl Event {
         }
     }
 
+    /// Whether it is a lifecycle operation on a record.
+    #[must_use]
+    pub fn is_operation(&self) -> bool {
+        matches!(self, Self::VconEvent { .. })
+    }
+
     fn members(&self) -> Value {
         match self {
             Self::LedgerOpened { origin, keys, predecessor } => json!({

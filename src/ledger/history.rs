@@ -1,11 +1,10 @@
 //! What happened to a record after it came in: the entries that tell of it.
 
+use std::sync::Arc;
+
 use super::{AppendError, Ledger, ReadError};
 use crate::crypto::Sha256Digest;
 use crate::evidence::{Entry, Event};
-
-/// Entries that are looked at together.
-const PAGE_ENTRIES: usize = 256;
 
 /// Why an operation is not in the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -67,32 +66,29 @@ impl Ledger {
         operation: &str,
         number: Option<u64>,
     ) -> Result<Operation, OperationError> {
-        // Between counting and appending no other operation comes in.
-        let _one_at_a_time = self.operations.lock().await;
-        let (mut count, mut from) = (0, 0);
-        loop {
-            let page = self.history(record, from, PAGE_ENTRIES)?;
-            for entry in &page {
-                let Event::VconEvent { operation: found, .. } = &entry.event else { continue };
-                count += 1;
-                if number != Some(count) {
-                    continue;
+        // Between counting and appending no other operation comes in, even when whoever asked goes away.
+        let held = Arc::clone(&self.operations).lock_owned().await;
+        let known = self.shared.index.operations(record).map_err(ReadError::from)?;
+        let earlier = number.and_then(|number| usize::try_from(number).ok()?.checked_sub(1));
+        if let (Some(number), Some(index)) = (number, earlier.and_then(|position| known.get(position))) {
+            let entry = self.shared.entry(*index).map_err(ReadError::from)?;
+            return match &entry.event {
+                Event::VconEvent { operation: found, .. } if found != operation => {
+                    Err(OperationError::Taken { number, found: found.clone() })
                 }
-                if found != operation {
-                    return Err(OperationError::Taken { number: count, found: found.clone() });
-                }
-                return Ok(Operation { number: count, entry: entry.clone(), repeated: true });
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE_ENTRIES => from = last.index + 1,
-                _ => break,
-            }
+                _ => Ok(Operation { number, entry, repeated: true }),
+            };
         }
-        let next = count + 1;
+        let next = known.len() as u64 + 1;
         if let Some(number) = number.filter(|number| *number != next) {
             return Err(OperationError::Gap { number, next });
         }
-        let receipt = self.append_event(Event::VconEvent { of: record, operation: operation.into() }).await?;
+        let (ledger, operation) = (self.clone(), operation.to_owned());
+        let appended = tokio::spawn(async move {
+            let _one_at_a_time = held;
+            ledger.append_event(Event::VconEvent { of: record, operation }).await
+        });
+        let receipt = appended.await.unwrap_or(Err(AppendError::Stopped))?;
         Ok(Operation { number: next, entry: receipt.entry, repeated: false })
     }
 }

@@ -104,10 +104,17 @@ impl Index {
         Ok(())
     }
 
-    /// Notes that the entry at `index` tells of an earlier record.
-    pub(super) fn insert_event(&self, about: Sha256Digest, index: u64) -> Result<(), IndexError> {
-        self.histories.insert([about.0.as_slice(), &index.to_be_bytes()].concat(), &[])?;
+    /// Notes that the entry at `index` tells of an earlier record, and whether it is an operation on it.
+    pub(super) fn insert_event(&self, about: Sha256Digest, index: u64, operation: bool) -> Result<(), IndexError> {
+        self.histories.insert([about.0.as_slice(), &index.to_be_bytes()].concat(), &[u8::from(operation)])?;
         Ok(())
+    }
+
+    /// Indices of the operations on `record`, in their order.
+    pub(super) fn operations(&self, record: Sha256Digest) -> Result<Vec<u64>, IndexError> {
+        let found = self.histories.scan_prefix(record.0).collect::<Result<Vec<_>, _>>()?;
+        let operations = found.iter().filter(|(_, operation)| operation.first() == Some(&1));
+        Ok(operations.filter_map(|(key, _)| number(key.last_chunk::<8>()?)).collect())
     }
 
     /// Indices of the entries that tell of `record`, from `first` on, at most `most`.
@@ -265,10 +272,11 @@ mod tests {
         let index = Index::open(dir.path()).unwrap();
         let [one, other] = [b"one", b"two"].map(|text| Sha256Digest::of(text));
         for (about, at) in [(one, 300), (other, 7), (one, 2)] {
-            index.insert_event(about, at).unwrap();
+            index.insert_event(about, at, at != 2).unwrap();
         }
         assert_eq!(index.history(one, 0, 10).unwrap(), [2, 300]);
         assert_eq!((index.history(one, 3, 10).unwrap(), index.history(one, 0, 1).unwrap()), (vec![300], vec![2]));
+        assert_eq!(index.operations(one).unwrap(), [300]);
         index.clear().unwrap();
         assert_eq!(index.history(other, 0, 10).unwrap(), [0_u64; 0]);
     }

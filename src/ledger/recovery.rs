@@ -441,7 +441,7 @@ fn check_entries(index: &Index, tiles: &Tiles, first: u64, found: &[bool]) -> Re
                 return Err(RecoveryError::BodyGone(at));
             }
             if let Some(about) = entry.event.about() {
-                index.insert_event(about, at)?;
+                index.insert_event(about, at, entry.event.is_operation())?;
             }
         }
     }

@@ -323,7 +323,7 @@ impl Sequencer {
         self.shared.set_size(self.size());
         for Placed { entry, body, .. } in &placed {
             if let Some(about) = entry.event.about() {
-                self.shared.index.insert_event(about, entry.index)?;
+                self.shared.index.insert_event(about, entry.index, entry.event.is_operation())?;
             }
             if let (Some((body, at)), Some(record)) = (body, entry.event.record()) {
                 self.shared.index.insert(&IndexedRecord {
