@@ -90,6 +90,10 @@ const ATTACKS: &[(&str, &[&str])] = &[
         "revocation lists: so many that the verifier's own is not reached",
         &["tests/attacks.rs no_list_takes_the_place_of_ones_own"],
     ),
+    (
+        "revocation lists: many by strangers, and certificates that might be of who made them",
+        &["tests/attacks.rs lists_and_keys_of_strangers_cost_no_more_than_the_budget"],
+    ),
     ("revocation lists: one that never runs out", &["tests/decision_table.rs row_16_not_known_or_stale"]),
     (
         "revocation lists: by a revoked authority",
@@ -427,6 +431,55 @@ fn an_older_list_does_not_bring_a_certificate_back() {
     }
     // A number cannot be made up: it is signed. And a list that is kept for long is stale.
     assert_eq!(alone.now(plus(SIGNED, 7 * case::DAY + 1)).code(), "INDETERMINATE (TRY_LATER)");
+}
+
+/// Certificates that call themselves the authority, each of another number, certified by nobody.
+fn feigned_keys(from: u16, count: u16) -> Vec<String> {
+    let window = (at("2020-01-01T00:00:00Z"), at("2045-01-01T00:00:00Z"));
+    let mint = Mint::authority(("Authority", &KEYS.other), ("Root", &KEYS.other), window);
+    let numbered =
+        |n: u16| Mint { serial: [&[1], &n.to_be_bytes()[..]].concat(), ..mint.clone() }.signed_by(&KEYS.other);
+    (from..from + count).map(|n| STANDARD.encode(numbered(n))).collect()
+}
+
+#[test]
+fn lists_and_keys_of_strangers_cost_no_more_than_the_budget() {
+    let mut case = Case::new();
+    for n in 0..30 {
+        let list = case::leaf_list_at(plus(LISTED, -n));
+        case = case.list(By::Other, list);
+    }
+    // Two layers of sixteen signatures, each of which has every list held against its path, and so many keys.
+    let (protected, header, payload) = parts(&case);
+    let layer = |payload: &str, keys: &dyn Fn(u16) -> Vec<String>| {
+        let mut record: Value =
+            serde_json::from_slice(&put_together(&protected.to_string(), &header, payload, sign_leaf)).unwrap();
+        let signature = record["signatures"][0].clone();
+        let signature = |n| {
+            let mut signature = signature.clone();
+            let chain = signature["header"]["x5c"].as_array_mut().unwrap();
+            chain.extend(keys(n).into_iter().map(Value::from));
+            signature
+        };
+        record["signatures"] = (0..16).map(signature).collect();
+        record.to_string()
+    };
+    let signed_with = |keys: &dyn Fn(u16) -> Vec<String>| {
+        let record = layer(&layer(&payload, keys), &|n| keys(n + 16));
+        verify(&of_record(&case, record.into_bytes()), &case.trust(), case.now)
+    };
+    // The same for all: what was found out once is known, and costs but once.
+    let keys = feigned_keys(0, 8);
+    let report = signed_with(&|_| keys.clone());
+    assert_eq!(report.verdict.code(), PASSED, "{}", report.verdict.reason);
+    // Others for each: those that are not looked at prove nothing, for or against.
+    let report = signed_with(&|n| feigned_keys(n * 8, 8));
+    let seen: Vec<_> = report.signatures.iter().map(|one| one.verdict.code()).collect();
+    let spent = seen.iter().position(|code| code != PASSED).unwrap();
+    let verdict = &report.signatures[spent].verdict;
+    assert_eq!(verdict.code(), "INDETERMINATE (TRY_LATER)", "{}", verdict.reason);
+    assert!(spent > 0 && verdict.reason.contains("more signature checks than allowed"), "{}", verdict.reason);
+    assert!(seen[spent..].iter().all(|code| code != PASSED), "{seen:?}");
 }
 
 /// A record with one recording of these hashes, and what the report says of the recording when it is supplied.

@@ -1,5 +1,7 @@
 //! Whether a certificate was revoked, and how well that is known.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -11,7 +13,7 @@ use super::memo::Memo;
 use super::sunset::Strength;
 use crate::crypto::sha256;
 use crate::pki::{
-    Certificate, CertificateSignature, Crl, KeyUsage, Reasons, RevocationReason, RevocationStatus, RevokedEntry,
+    Budget, Certificate, CertificateSignature, Crl, KeyUsage, Reasons, RevocationReason, RevocationStatus, RevokedEntry,
 };
 
 /// What the revocation lists at hand say of a certificate.
@@ -43,8 +45,8 @@ impl Standing {
 pub(super) struct KnownCrl {
     crl: Crl,
     digest: [u8; 32],
-    // By the thumbprint of the issuer's certificate.
-    signed_by: Memo<[u8; 32], bool>,
+    // By the thumbprint of the issuer's certificate; `None` is not kept.
+    signed_by: Memo<[u8; 32], Option<bool>>,
 }
 
 impl KnownCrl {
@@ -53,8 +55,36 @@ impl KnownCrl {
         Some(Self { crl: Crl::from_der(der).ok()?, digest: sha256(der), signed_by: Memo::default() })
     }
 
-    fn is_signed_by(&self, issuer: &Certificate) -> bool {
-        *self.signed_by.get(*issuer.thumbprint(), || self.crl.check_signature(issuer).is_ok())
+    /// `None` when the budget does not pay for the check.
+    fn is_signed_by(&self, issuer: &Certificate, budget: &RefCell<Budget>) -> Option<bool> {
+        let check = || {
+            budget.borrow_mut().spend_signature().ok()?;
+            Some(self.crl.check_signature(issuer).is_ok())
+        };
+        *self.signed_by.get_if(*issuer.thumbprint(), 0, check, Option::is_some)
+    }
+}
+
+/// Which certificates were signed with which keys, by the thumbprints of both: what was checked of one signature of a
+/// record is known of the next.
+pub(super) type Vouched = HashMap<([u8; 32], [u8; 32]), bool>;
+
+/// Why a list says nothing.
+enum Nothing {
+    Because(String),
+    /// It is not known what it says, and so not what the others say without it.
+    BudgetSpent,
+}
+
+impl From<String> for Nothing {
+    fn from(reason: String) -> Self {
+        Self::Because(reason)
+    }
+}
+
+impl From<&str> for Nothing {
+    fn from(reason: &str) -> Self {
+        Self::Because(reason.to_owned())
     }
 }
 
@@ -80,6 +110,9 @@ pub(super) struct Lists<'a> {
     pub(super) path_ends: DateTime<Utc>,
     /// Certificates beside those of the path: of other keys of an authority, with which it signs its lists.
     pub(super) offered: &'a [Arc<Certificate>],
+    /// What all of one verification may cost.
+    pub(super) budget: &'a RefCell<Budget>,
+    pub(super) vouched: &'a RefCell<Vouched>,
 }
 
 /// The authority that issued a certificate: its certificate in the path, and the one above.
@@ -98,6 +131,7 @@ impl Lists<'_> {
         let mut silent: Option<&Crl> = None;
         let mut partly: Vec<(&Crl, Reasons)> = Vec::new();
         let mut reason = "no revocation list of the issuer is at hand".to_owned();
+        let mut spent = false;
         for known in self.crls.iter().filter_map(|known| known.as_ref().as_ref()) {
             let crl = &known.crl;
             if crl.issuer() != certificate.issuer() || crl.this_update() > self.now {
@@ -112,10 +146,16 @@ impl Lists<'_> {
                 }
                 Ok(Said::NotListedFor(reasons)) => partly.push((crl, reasons)),
                 Ok(Said::NotListed) => silent = Some(silent.filter(|other| order(other) >= order(crl)).unwrap_or(crl)),
-                Err(why) => reason = why,
+                Err(Nothing::Because(why)) => reason = why,
+                Err(Nothing::BudgetSpent) => spent = true,
             }
         }
-        match (revoked, silent.or_else(|| whole(partly))) {
+        // A list that was not looked at may hold an entry: the silence of the others proves nothing.
+        let silent = silent.or_else(|| whole(partly)).filter(|_| !spent);
+        if spent {
+            "finding out who made the revocation lists took more signature checks than allowed".clone_into(&mut reason);
+        }
+        match (revoked, silent) {
             (Some((list, entry)), Some(silent))
                 if entry.reason == RevocationReason::CertificateHold && order(silent) > order(list) =>
             {
@@ -131,9 +171,9 @@ impl Lists<'_> {
     ///
     /// Another key is the authority's where the one above says so, or the authority's key in the path does, and where a
     /// list made without yet another key says that it is not revoked (RFC 5280 §6.3.3 (f)).
-    fn signer<'s>(&'s self, known: &KnownCrl, issuer: Issuer<'s>) -> Result<&'s Certificate, String> {
+    fn signer<'s>(&'s self, known: &KnownCrl, issuer: Issuer<'s>) -> Result<&'s Certificate, Nothing> {
         known.crl.check_rules().map_err(|error| error.to_string())?;
-        if known.is_signed_by(issuer.certificate) {
+        if self.made(known, issuer.certificate)? {
             return Ok(issuer.certificate);
         }
         let made = known.crl.this_update();
@@ -144,41 +184,66 @@ impl Lists<'_> {
                 && other.check_validity_at(made).is_ok()
         });
         for other in others {
-            let by = |certificate: &&Certificate| {
-                other.issuer() == certificate.subject()
-                    && certificate.key().is_ok_and(|key| other.check_signature(key).is_ok())
-            };
-            let Some(above) = [issuer.above, Some(issuer.certificate)].into_iter().flatten().find(by) else { continue };
+            let mut above = None;
+            for certificate in [issuer.above, Some(issuer.certificate)].into_iter().flatten() {
+                if above.is_none() && self.vouches(certificate, other)? {
+                    above = Some(certificate);
+                }
+            }
+            let Some(above) = above else { continue };
             let of_key =
                 ended(self.policy, strength(other, above).as_slice(), self.existence.as_of(other.thumbprint()));
             let of_list = self.strength(&known.crl, other);
             let of_list = ended(self.policy, of_list.as_slice(), self.existence.as_of(&known.digest));
             // The list last: it may be long, and strangers' certificates are many.
             let trusted = of_key.is_none() && of_list.is_none();
-            if trusted && known.is_signed_by(other) && self.is_cleared(other, above, issuer) {
+            if trusted && self.made(known, other)? && self.is_cleared(other, above, issuer)? {
                 return Ok(other);
             }
         }
         Err("a revocation list is not rightly signed by the issuer".into())
     }
 
+    fn made(&self, known: &KnownCrl, signer: &Certificate) -> Result<bool, Nothing> {
+        known.is_signed_by(signer, self.budget).ok_or(Nothing::BudgetSpent)
+    }
+
+    /// Whether `above` signed the certificate of another key.
+    fn vouches(&self, above: &Certificate, other: &Certificate) -> Result<bool, Nothing> {
+        let Some(key) = above.key().ok().filter(|_| other.issuer() == above.subject()) else { return Ok(false) };
+        let pair = (*above.thumbprint(), *other.thumbprint());
+        if let Some(known) = self.vouched.borrow().get(&pair) {
+            return Ok(*known);
+        }
+        self.budget.borrow_mut().spend_signature().map_err(|_| Nothing::BudgetSpent)?;
+        let right = other.check_signature(key).is_ok();
+        self.vouched.borrow_mut().insert(pair, right);
+        Ok(right)
+    }
+
     /// Whether a list by the key above, or by its own where the authority vouches for its own next key, says that a signer
     /// of lists is not revoked, and none that it is.
-    fn is_cleared(&self, other: &Certificate, above: &Certificate, issuer: Issuer<'_>) -> bool {
+    fn is_cleared(&self, other: &Certificate, above: &Certificate, issuer: Issuer<'_>) -> Result<bool, Nothing> {
         let keys = [Some(above), other.is_self_issued().then_some(other)];
         let mut cleared = false;
         for known in self.crls.iter().filter_map(|known| known.as_ref().as_ref()) {
-            let Some(signer) = keys.into_iter().flatten().find(|key| known.is_signed_by(key)) else { continue };
             if known.crl.check_rules().is_err() || known.crl.this_update() > self.now {
                 continue;
             }
+            let mut signer = None;
+            for key in keys.into_iter().flatten().filter(|key| key.subject() == known.crl.issuer()) {
+                if signer.is_none() && self.made(known, key)? {
+                    signer = Some(key);
+                }
+            }
+            let Some(signer) = signer else { continue };
             match self.status(known, other, issuer, signer) {
-                Ok(Said::Listed(_)) => return false,
+                Ok(Said::Listed(_)) => return Ok(false),
                 Ok(Said::NotListed) => cleared = true,
                 Ok(Said::NotListedFor(_)) | Err(_) => {}
             }
         }
-        cleared
+        Ok(cleared)
     }
 
     fn strength(&self, crl: &Crl, signer: &Certificate) -> Option<Strength> {
@@ -197,15 +262,15 @@ impl Lists<'_> {
         certificate: &Certificate,
         issuer: Issuer<'_>,
         signer: &Certificate,
-    ) -> Result<Said, String> {
+    ) -> Result<Said, Nothing> {
         let crl = &known.crl;
         if let Some(strength) = self.strength(crl, signer)
             && let Some(ended) = ended(self.policy, &[strength], self.existence.as_of(&known.digest))
         {
-            return Err(format!("nothing proves that the revocation list is from before: {ended}"));
+            return Err(format!("nothing proves that the revocation list is from before: {ended}").into());
         }
         match crl.revocation_of(certificate) {
-            RevocationStatus::NotCovered(error) => Err(error.to_string()),
+            RevocationStatus::NotCovered(error) => Err(error.to_string().into()),
             RevocationStatus::Revoked(entry) => Ok(Said::Listed(entry)),
             RevocationStatus::Good | RevocationStatus::GoodFor(_)
                 if issuer.untrusted_from.is_some_and(|from| crl.this_update() >= from) =>

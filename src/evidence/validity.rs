@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Timelike as _, Utc};
 
 use super::report::{SubIndication, Verdict};
-use super::revocation::{Issuer, Standing};
+use super::revocation::Standing;
 use super::verify::{Context, Verifier};
 use crate::clock::format_time;
 use crate::pki::{Certificate, CertificationPath};
@@ -25,24 +25,15 @@ impl Verifier {
         let (not_before, not_after) = window(path);
         // RFC 5280 §4.1.2.5: validity is counted in seconds, and the last one belongs to it.
         let in_time = |time: DateTime<Utc>| time.with_nanosecond(0).unwrap_or(time) <= not_after;
-        // From the anchor down: what an authority says after it was revoked, anybody may have said. An anchor that signs
-        // for itself is revoked by taking it out of the trust policy.
-        let mut authorities: Vec<Standing> = Vec::new();
-        let mut untrusted_from: Option<DateTime<Utc>> = None;
-        let mut leaf = Standing::Good { fresh: true, known_not_revoked: true, next_update: None };
-        let lists = self.lists(context, path, offered);
-        for (depth, pair) in path.certificates().windows(2).enumerate().rev() {
-            let above = path.certificates().get(depth + 2).map(AsRef::as_ref);
-            let found = lists.standing(&pair[0], Issuer { certificate: &pair[1], above, untrusted_from });
-            if depth == 0 {
-                leaf = found;
-                break;
-            }
-            if let Standing::Revoked(entry) = &found {
-                untrusted_from = untrusted_from.into_iter().chain([entry.effective_at()]).min();
-            }
-            authorities.push(found);
-        }
+        // An anchor that signs for itself is revoked by taking it out of the trust policy.
+        let standings = self.standings(context, path, offered);
+        let good = Standing::Good { fresh: true, known_not_revoked: true, next_update: None };
+        let (leaf, authorities) = standings.split_first().unwrap_or((&good, &[]));
+        let revoked_at = |one: &Standing| match one {
+            Standing::Revoked(entry) => Some(entry.effective_at()),
+            _ => None,
+        };
+        let untrusted_from = authorities.iter().filter_map(revoked_at).min();
         // 10
         if time < not_before {
             let reason =
@@ -51,7 +42,7 @@ impl Verifier {
         }
         // 11
         if let Some(lower) = lower {
-            if let Standing::Revoked(entry) = &leaf
+            if let Standing::Revoked(entry) = leaf
                 && lower >= entry.effective_at()
                 && !leaf.is_hold()
             {
@@ -63,7 +54,7 @@ impl Verifier {
             }
         }
         // 12, 14, 13
-        if let Standing::Revoked(entry) = &leaf {
+        if let Standing::Revoked(entry) = leaf {
             let revoked_at = entry.effective_at();
             match trusted {
                 Some(trusted) if revoked_at > trusted && in_time(trusted) => {
@@ -83,7 +74,7 @@ impl Verifier {
             }
         }
         // 15
-        for authority in &authorities {
+        for authority in authorities {
             if let Standing::Revoked(entry) = authority
                 && trusted.is_none_or(|trusted| entry.effective_at() <= trusted)
             {
@@ -94,7 +85,7 @@ impl Verifier {
                 return Verdict::indeterminate(S::RevokedCaNoPoe, reason);
             }
         }
-        for authority in &authorities {
+        for authority in authorities {
             if let Standing::Revoked(entry) = authority
                 && entry.is_compromise()
             {
@@ -104,7 +95,7 @@ impl Verifier {
                 ));
             }
         }
-        let all = || std::iter::once(&leaf).chain(&authorities);
+        let all = || std::iter::once(leaf).chain(authorities);
         let unproved = |one: &Standing| matches!(one, Standing::Unknown(_) | Standing::Good { fresh: false, .. });
         if let Some(revoked_at) = untrusted_from.filter(|_| all().any(unproved)) {
             let reason =

@@ -18,7 +18,7 @@ use super::report::{
     Answer, CertificateShown, LedgerReport, NOT_PROVED, RecordingReport, RevocationShown, SignatureReport,
     SubIndication, Times, ValidationReport, Verdict,
 };
-use super::revocation::{Issuer, KnownCrl, Lists, Standing};
+use super::revocation::{Issuer, KnownCrl, Lists, Standing, Vouched};
 use super::rows::{existed_by_row, ledger_row, recording_row, row, sentence, signed_by_row, unaltered_row};
 use super::signer::signer_chain;
 use super::time::{JudgedToken, TimeEvidence};
@@ -153,6 +153,7 @@ impl Verifier {
             now,
             budget: &budget,
             standings: RefCell::default(),
+            vouched: RefCell::default(),
         };
         let (signatures, signers): (Vec<SignatureReport>, Vec<Option<Arc<Signer>>>) = record
             .layers()
@@ -273,9 +274,9 @@ impl Verifier {
     }
 
     /// What is known of revocations along a path.
-    pub(super) fn lists<'a>(
+    fn lists<'a>(
         &'a self,
-        context: &Context<'a>,
+        context: &'a Context<'a>,
         path: &CertificationPath,
         offered: &'a [Arc<Certificate>],
     ) -> Lists<'a> {
@@ -287,6 +288,8 @@ impl Verifier {
             existence: &context.time.existence,
             path_ends: window(path).1,
             offered,
+            budget: context.budget,
+            vouched: &context.vouched,
         }
     }
 
@@ -297,18 +300,26 @@ impl Verifier {
         path: &CertificationPath,
         offered: &[Arc<Certificate>],
     ) -> Rc<[Standing]> {
-        let key: Vec<[u8; 32]> = path.certificates().iter().map(|one| *one.thumbprint()).collect();
+        let thumbprints =
+            |certificates: &[Arc<Certificate>]| certificates.iter().map(|one| *one.thumbprint()).collect();
+        let key: OfPath = (thumbprints(path.certificates()), thumbprints(offered));
         if let Some(known) = context.standings.borrow().get(&key) {
             return known.clone();
         }
         let lists = self.lists(context, path, offered);
-        let issuers = path.certificates().iter().enumerate().skip(1).map(|(depth, issuer)| Issuer {
-            certificate: issuer,
-            above: path.certificates().get(depth + 1).map(AsRef::as_ref),
-            untrusted_from: None,
-        });
-        let found = path.certificates().iter().zip(issuers).map(|(one, issuer)| lists.standing(one, issuer));
-        let found: Rc<[Standing]> = found.collect();
+        let mut found = Vec::new();
+        // From the anchor down: what an authority says after it was revoked, anybody may have said.
+        let mut untrusted_from: Option<DateTime<Utc>> = None;
+        for (depth, pair) in path.certificates().windows(2).enumerate().rev() {
+            let above = path.certificates().get(depth + 2).map(AsRef::as_ref);
+            let standing = lists.standing(&pair[0], Issuer { certificate: &pair[1], above, untrusted_from });
+            if let Standing::Revoked(entry) = &standing {
+                untrusted_from = untrusted_from.into_iter().chain([entry.effective_at()]).min();
+            }
+            found.push(standing);
+        }
+        found.reverse();
+        let found: Rc<[Standing]> = found.into();
         context.standings.borrow_mut().insert(key, found.clone());
         found
     }
@@ -407,8 +418,10 @@ fn offered_anchor(bundle: &Bundle, signer: Option<&Signer>) -> Option<Certificat
     offered.map(|anchor| shown(&anchor)).or_else(|| signer.and_then(topmost))
 }
 
-/// The certificates of a path, the signer's first.
+/// Certificates, in their order.
 type Thumbprints = Vec<[u8; 32]>;
+/// A path, and the certificates that came with it.
+type OfPath = (Thumbprints, Thumbprints);
 
 /// What every signature of a record is judged with.
 pub(super) struct Context<'a> {
@@ -422,10 +435,11 @@ pub(super) struct Context<'a> {
     pub(super) crls: &'a [Arc<Option<KnownCrl>>],
     pub(super) recordings: &'a [RecordingReport],
     pub(super) now: DateTime<Utc>,
-    /// What the searches for paths of all signatures and timestamps may cost together.
+    /// What the searches for paths and list signers of all signatures and timestamps may cost together.
     budget: &'a RefCell<Budget>,
-    /// By the thumbprints of a path: many signatures may have the same.
-    standings: RefCell<HashMap<Thumbprints, Rc<[Standing]>>>,
+    /// Many signatures may have the same. Lists and times are the same for all.
+    standings: RefCell<HashMap<OfPath, Rc<[Standing]>>>,
+    vouched: RefCell<Vouched>,
 }
 
 fn shown(certificate: &Certificate) -> CertificateShown {
