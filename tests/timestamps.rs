@@ -204,3 +204,26 @@ fn the_earliest_of_several_tokens_is_the_time() {
     bundle.record_tokens[1] = vague.token(&bundle.record, plus(SIGNED, 5));
     assert_eq!(verify(&bundle, &case.trust(), case.now).times.existed_by, Some(plus(SIGNED, 7)));
 }
+
+#[test]
+fn names_of_strangers_are_cut_short_wherever_they_are_shown() {
+    let long = minted::name(&"ü".repeat(20_000));
+    let mut case = Case::new().stamped(plus(SIGNED, 5)).leaf(|mint| Mint { subject: long.clone(), ..mint });
+    case.time.subject = long;
+    let report = case.report();
+    assert_eq!((report.verdict.code().as_str(), report.timestamps[0].counts), ("TOTAL-PASSED", true));
+    let signature = &report.signatures[0];
+    let shown =
+        [&report.timestamps[0].authority, &signature.path[0].subject, &signature.signer.as_ref().unwrap().subject];
+    for name in shown {
+        assert_eq!((name.chars().count(), name.chars().last()), (200, Some('…')), "{name}");
+    }
+    // And where the reason names them.
+    case.policy.timestamp_anchors = TrustAnchors::new(vec![case::anchor(&case.root, &KEYS.root)]);
+    case.time_root.subject = minted::name(&"y".repeat(20_000));
+    case.time.issuer.clone_from(&case.time_root.subject);
+    let report = case.report();
+    assert!(report.timestamps[0].reason.chars().count() <= 600, "{}", report.timestamps[0].reason.len());
+    assert!(report.timestamps[0].reason.contains("yyy") && !report.timestamps[0].counts);
+    assert!(serde_json::to_string(&report).unwrap().len() < 20_000);
+}

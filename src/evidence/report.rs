@@ -9,6 +9,24 @@ use crate::clock::format_time;
 use crate::crypto::Sha256Digest;
 use crate::vcon::Finding;
 
+/// Characters of a name that are shown: the upper bounds of RFC 5280 appendix A.1 are 64 for most attributes, and names
+/// have three or four. What identifies is the thumbprint.
+pub(super) const NAME_MAX: usize = 200;
+/// Characters of a reason that are shown: a sentence with two names in it.
+pub(super) const REASON_MAX: usize = 600;
+
+/// What is shown of a text by a stranger: so many characters, the last an ellipsis where there were more.
+pub(super) fn cut(mut text: String, max: usize) -> String {
+    // A character is a byte at least.
+    if text.len() > max && text.chars().nth(max).is_some() {
+        let end = text.char_indices().nth(max - 1).map_or(0, |(end, _)| end);
+        text.truncate(end);
+        text.push('…');
+    }
+    text.shrink_to_fit();
+    text
+}
+
 /// The main answer (EN 319 102-1 §5.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Indication {
@@ -52,11 +70,13 @@ impl Verdict {
     }
 
     pub(super) fn failed(sub: SubIndication, reason: impl Into<String>) -> Self {
-        Self { indication: Indication::Failed, sub_indication: Some(sub), reason: reason.into() }
+        let reason = cut(reason.into(), REASON_MAX);
+        Self { indication: Indication::Failed, sub_indication: Some(sub), reason }
     }
 
     pub(super) fn indeterminate(sub: SubIndication, reason: impl Into<String>) -> Self {
-        Self { indication: Indication::Indeterminate, sub_indication: Some(sub), reason: reason.into() }
+        let reason = cut(reason.into(), REASON_MAX);
+        Self { indication: Indication::Indeterminate, sub_indication: Some(sub), reason }
     }
 
     /// What to answer of a signature that does not verify, or could not be verified; `None` of one that does.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::existence::Existence;
 use super::judge::{ended, strength};
-use super::report::{LedgerReport, LedgerStatus, TimestampReport};
+use super::report::{LedgerReport, LedgerStatus, NAME_MAX, REASON_MAX, TimestampReport, cut};
 use super::sunset::{Strength, first_sunset};
 use super::verify::{Verifier, outside_window};
 use super::{Bundle, Entry, Record};
@@ -16,7 +16,7 @@ use crate::crypto::sha256;
 use crate::pki::timestamp::Timestamp;
 use crate::pki::{Budget, Certificate, NoPath, PathOutcome, PathProfile, TrustAnchors, find_path};
 use crate::tlog::merkle::leaf_hash;
-use crate::tlog::{LogPolicy, SignedCheckpoint, TlogProof, WitnessedAt, Witnessing};
+use crate::tlog::{LogPolicy, PolicyError, SignedCheckpoint, TlogProof, WitnessedAt, Witnessing};
 use crate::vcon::Vcon;
 
 /// Tokens of each kind that are looked at: a few authorities and renewals; each costs signatures.
@@ -198,8 +198,14 @@ impl Verifier {
     }
 
     fn judged_token(&self, token: &[u8], data: &[u8], budget: &RefCell<Budget>) -> Arc<JudgedToken> {
-        let judge = || self.judge_token(token, data, &mut budget.borrow_mut());
-        self.tokens.get_if((sha256(token), sha256(data)), 0, judge, |judged| !judged.budget_spent)
+        let judge = || {
+            let judged = self.judge_token(token, data, &mut budget.borrow_mut());
+            // Both are kept, and are strangers' words.
+            let (authority, reason) = (cut(judged.authority, NAME_MAX), cut(judged.reason, REASON_MAX));
+            JudgedToken { authority, reason, ..judged }
+        };
+        // What is kept is made of the token, and never more than it.
+        self.tokens.get_if((sha256(token), sha256(data)), token.len(), judge, |judged| !judged.budget_spent)
     }
 
     fn judge_token(&self, token: &[u8], data: &[u8], budget: &mut Budget) -> JudgedToken {
@@ -282,7 +288,7 @@ impl Verifier {
         let (Some(entry), Some(proof)) = (&bundle.entry, &bundle.proof) else { return (report, None, None) };
         let inconsistent = |mut report: LedgerReport, reason: String| {
             report.status = LedgerStatus::Inconsistent;
-            report.reason = reason;
+            report.reason = cut(reason, REASON_MAX);
             (report, None, None)
         };
         let proof = match TlogProof::parse(proof) {
@@ -334,7 +340,8 @@ impl Verifier {
     /// Who signed and cosigned a checkpoint: the same for every record under it.
     fn witnessing(&self, policy: &LogPolicy, checkpoint: &SignedCheckpoint) -> Arc<Result<Witnessing, String>> {
         let key = sha256(checkpoint.note().to_string().as_bytes());
-        self.witnessings.get(key, || policy.witnessing(checkpoint).map_err(|error| error.to_string()))
+        let wrong = |error: PolicyError| cut(error.to_string(), REASON_MAX);
+        self.witnessings.get(key, || policy.witnessing(checkpoint).map_err(wrong))
     }
 
     /// The newest witnessed checkpoint inside the signed payload: the record was signed after it.
@@ -365,6 +372,18 @@ mod tests {
     use crate::evidence::TrustPolicy;
     use crate::tlog::{Checkpoint, RootHash, TreeSize, VerifierKey};
     use crate::vcon::VconLimits;
+
+    #[test]
+    fn tokens_are_not_kept_for_ever() {
+        let verifier = Verifier::new(TrustPolicy::nobody());
+        let keep = |byte: u8| verifier.judged_token(&vec![byte; 1 << 20], b"", &RefCell::default());
+        for byte in 0..32 {
+            keep(byte);
+        }
+        assert_eq!(verifier.tokens.len(), 32);
+        keep(32);
+        assert_eq!(verifier.tokens.len(), 1);
+    }
 
     #[test]
     fn no_more_checkpoints_are_looked_at_than_an_issuer_has_reason_for() {

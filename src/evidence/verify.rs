@@ -15,8 +15,8 @@ use super::lookalikes::name_warnings;
 use super::memo::Memo;
 use super::recordings::recordings;
 use super::report::{
-    Answer, CertificateShown, LedgerReport, NOT_PROVED, RecordingReport, RevocationShown, SignatureReport,
-    SubIndication, Times, ValidationReport, Verdict,
+    Answer, CertificateShown, LedgerReport, NAME_MAX, NOT_PROVED, RecordingReport, RevocationShown, SignatureReport,
+    SubIndication, Times, ValidationReport, Verdict, cut,
 };
 use super::revocation::{Issuer, KnownCrl, Lists, Standing, Vouched};
 use super::rows::{existed_by_row, ledger_row, recording_row, row, sentence, signed_by_row, unaltered_row};
@@ -444,7 +444,7 @@ pub(super) struct Context<'a> {
 
 fn shown(certificate: &Certificate) -> CertificateShown {
     CertificateShown {
-        subject: certificate.subject().to_string(),
+        subject: cut(certificate.subject().to_string(), NAME_MAX),
         thumbprint: certificate.thumbprint_url(),
         not_before: certificate.not_before(),
         not_after: certificate.not_after(),
