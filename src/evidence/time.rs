@@ -12,7 +12,7 @@ use super::sunset::{Strength, first_sunset};
 use super::verify::{Verifier, outside_window};
 use super::{Bundle, Entry, Record};
 use crate::clock::format_time;
-use crate::crypto::sha256;
+use crate::crypto::{KeyKind, SignatureAlgorithm, sha256};
 use crate::pki::timestamp::Timestamp;
 use crate::pki::{Budget, Certificate, NoPath, PathOutcome, PathProfile, TrustAnchors, find_path};
 use crate::tlog::merkle::leaf_hash;
@@ -85,7 +85,7 @@ impl Verifier {
         now: DateTime<Utc>,
         budget: &RefCell<Budget>,
     ) -> TimeEvidence {
-        let (mut ledger, proof, witnessing) = self.ledger(bundle, record);
+        let (mut ledger, proof, witnessing) = self.ledger(bundle, record, now);
         let (existence, archives) = self.existence(bundle, now, budget);
         let mut stamps = self.tokens_over("record", &bundle.record_tokens, &bundle.record, None, &existence, budget);
         let bytes_existed_by = stamps.iter().filter_map(Stamp::bound).min();
@@ -100,7 +100,7 @@ impl Verifier {
             let included = ledger.status == LedgerStatus::Included;
             stamps.extend(witnessing.cosignatures().iter().map(|one| self.cosignature(one, included, now)));
         }
-        let signed_after = self.lower_bound(record.vcon());
+        let signed_after = self.lower_bound(record.vcon(), now);
         let existed_by = stamps.iter().filter_map(Stamp::bound).min();
         let checkpoint_by = stamps.iter().filter(|one| one.report.over != "record").filter_map(Stamp::bound).min();
         self.hold_ledger_to_its_time(&mut ledger, signed_after, checkpoint_by);
@@ -183,18 +183,28 @@ impl Verifier {
         let own = self.policy().own_witnesses.contains(&authority);
         let time = i64::try_from(cosignature.time).ok().and_then(|time| DateTime::from_timestamp(time, 0));
         let to_come = time.is_none_or(|time| self.is_to_come(time, now));
-        let counts = included && self.policy().time_from_cosignatures && !own && !to_come;
+        let ended = self.cosignatures_ended(now);
+        let counts = included && self.policy().time_from_cosignatures && !own && !to_come && ended.is_none();
         let reason = if own {
-            "a witness of the log's own operator: shown, not counted"
+            "a witness of the log's own operator: shown, not counted".to_owned()
+        } else if let Some(ended) = ended {
+            format!("nothing proves that the cosignature is from before: {ended}")
         } else if counts {
-            "a cosignature of a trusted witness"
+            "a cosignature of a trusted witness".to_owned()
         } else if to_come {
-            "right, but of later than this verification"
+            "right, but of later than this verification".to_owned()
         } else {
-            "the trust policy takes no time from cosignatures"
+            "the trust policy takes no time from cosignatures".to_owned()
         };
-        let report = TimestampReport { over: "cosignature", time, authority, counts, reason: reason.into() };
-        Stamp { bound: time, report }
+        let reason = cut(reason, REASON_MAX);
+        Stamp { bound: time, report: TimestampReport { over: "cosignature", time, authority, counts, reason } }
+    }
+
+    /// The sunset of the witnesses' algorithm, where it is past: no archive covers a cosignature, so it is judged as of now.
+    fn cosignatures_ended(&self, now: DateTime<Utc>) -> Option<String> {
+        // Of the kinds of cosignatures that there are, this one is verified here (c2sp.org/tlog-cosignature).
+        let strength = Strength { algorithm: SignatureAlgorithm::Ed25519, key: KeyKind::Ed25519 };
+        ended(self.policy(), &[strength], now)
     }
 
     fn judged_token(&self, token: &[u8], data: &[u8], budget: &RefCell<Budget>) -> Arc<JudgedToken> {
@@ -278,7 +288,12 @@ impl Verifier {
     }
 
     /// The ledger row, the proof where it leads to its checkpoint, and who witnessed that.
-    fn ledger(&self, bundle: &Bundle, record: &Record) -> (LedgerReport, Option<TlogProof>, Option<Witnessing>) {
+    fn ledger(
+        &self,
+        bundle: &Bundle,
+        record: &Record,
+        now: DateTime<Utc>,
+    ) -> (LedgerReport, Option<TlogProof>, Option<Witnessing>) {
         let mut report = LedgerReport::unavailable("no proof was given");
         if bundle.ledger_denies {
             report.status = LedgerStatus::NotIncluded;
@@ -327,9 +342,13 @@ impl Verifier {
                 report.status = LedgerStatus::Included;
                 report.witnesses =
                     witnessing.cosignatures().iter().map(|one| one.witness.key().name().to_owned()).collect();
-                report.quorum = policy.asks_for_witnesses().then(|| witnessing.quorum());
-                report.reason = match report.quorum {
-                    Some(false) => "in the log, but not yet cosigned by enough witnesses".into(),
+                let ended = self.cosignatures_ended(now);
+                report.quorum = policy.asks_for_witnesses().then(|| witnessing.quorum() && ended.is_none());
+                report.reason = match (report.quorum, ended) {
+                    (Some(false), Some(ended)) => {
+                        cut(format!("in the log, but its cosignatures count no more: {ended}"), REASON_MAX)
+                    }
+                    (Some(false), None) => "in the log, but not yet cosigned by enough witnesses".into(),
                     _ => format!("entry {} of the log, under its checkpoint of {}", parsed.index, checkpoint.size()),
                 };
                 (report, Some(proof), Some(witnessing.clone()))
@@ -345,8 +364,8 @@ impl Verifier {
     }
 
     /// The newest witnessed checkpoint inside the signed payload: the record was signed after it.
-    fn lower_bound(&self, vcon: &Vcon) -> Option<DateTime<Utc>> {
-        let policy = self.policy().log_policy.as_ref()?;
+    fn lower_bound(&self, vcon: &Vcon, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let policy = self.policy().log_policy.as_ref().filter(|_| self.cosignatures_ended(now).is_none())?;
         vcon.attachments()
             .filter(|attachment| attachment.purpose() == Some("ledger-checkpoint"))
             .take(CHECKPOINTS_MAX)
@@ -398,7 +417,7 @@ mod tests {
         });
         let vcon = serde_json::json!({ "attachments": attachments.collect::<Vec<_>>() }).to_string();
         let vcon = Vcon::parse(vcon.as_bytes(), &VconLimits::default()).unwrap();
-        assert_eq!(verifier.lower_bound(&vcon), None);
+        assert_eq!(verifier.lower_bound(&vcon, DateTime::UNIX_EPOCH), None);
         assert_eq!(verifier.witnessings.len(), CHECKPOINTS_MAX);
     }
 }

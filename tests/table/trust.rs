@@ -140,6 +140,12 @@ pub(crate) fn requirements() -> Vec<Expected> {
     let cosigned = || Case::new().cosigned(at(SIGNED));
     let entered = || Case::new().entered(at(SIGNED));
     let (included, witnessed) = (LedgerRequirement::Included, LedgerRequirement::Witnessed);
+    let ends = |until, case: Case| {
+        case.policy(|policy| {
+            policy.time_from_cosignatures = true;
+            policy.sunsets = vec![sunset(SunsetAlgorithm::Ed25519, None, until)];
+        })
+    };
     vec![
         is(PASSED, "a timestamp is required, and there", timestamp(Case::new().stamped(at(SIGNED)))),
         is(CONSTRAINTS, "a timestamp is required, and not there", timestamp(Case::new())).says("none was given"),
@@ -151,6 +157,15 @@ pub(crate) fn requirements() -> Vec<Expected> {
         is(PASSED, "and one where it does", {
             timestamp(cosigned()).policy(|policy| policy.time_from_cosignatures = true)
         }),
+        is(PASSED, "a cosignature in the last second of its algorithm", ends(Some(at(NOW)), timestamp(cosigned()))),
+        is(CONSTRAINTS, "a cosignature a second after", ends(Some(plus(NOW, -1)), timestamp(cosigned())))
+            .says("nothing proves that the cosignature is from before"),
+        is(CONSTRAINTS, "a cosignature of an algorithm that is never trusted", ends(None, timestamp(cosigned()))),
+        is(PASSED, "a witnessed ledger, in the last second of its algorithm", {
+            ends(Some(at(NOW)), ledger(witnessed, cosigned()))
+        }),
+        is(CONSTRAINTS, "a witnessed ledger a second after", ends(Some(plus(NOW, -1)), ledger(witnessed, cosigned())))
+            .says("cosignatures count no more"),
         is(PASSED, "the ledger is not required, and not there", Case::new()),
         is(
             PASSED,
@@ -272,6 +287,9 @@ pub(crate) fn weak_keys() -> Vec<Expected> {
         is(CRYPTO, "no timestamp saves it", never(SunsetAlgorithm::Ecdsa, None, Case::new().stamped(at(SIGNED)))),
         is(CRYPTO, "signed a second after its end", lower(1)),
         is(CRYPTO_NO_POE, "at its end: nobody knows on which side", lower(0)),
+        is(CRYPTO_NO_POE, "a second after its end, by witnesses whose own algorithm is never trusted", {
+            lower(1).policy(|policy| policy.sunsets.push(sunset(SunsetAlgorithm::Ed25519, None, None)))
+        }),
     ]
 }
 
