@@ -8,12 +8,16 @@ mod minted;
 use std::process::Command;
 
 use affiant::clock::format_time;
+use affiant::crypto::Sha256Digest;
 use affiant::evidence::completeness::Piece;
 use affiant::evidence::report::{REPORT_SCHEMA, SubIndication};
-use affiant::evidence::{Bundle, BundleFiles, Depth, ValidationReport, verify};
+use affiant::evidence::{
+    ArchiveTimestamp, ArchiveTree, Bundle, BundleFiles, Depth, ValidationReport, archive_proofs, verify,
+};
 use affiant::pki::TrustAnchors;
 use case::{
-    BEGINS, By, Case, DAY, KEYS, LISTED, RECORDING, SIGNED, UUID, at, leaf_list, leaf_list_at, plus, root_list,
+    BEGINS, By, Case, DAY, KEYS, LISTED, ORIGIN, RECORDING, SIGNED, UUID, WITNESS, at, leaf_list, leaf_list_at, plus,
+    root_list,
 };
 use minted::Revoked;
 use serde_json::{Value, json};
@@ -27,6 +31,47 @@ fn whole() -> Case {
         bundle.offered_anchors = vec![b"offered".to_vec()];
         bundle.offered_log_policy = Some(b"offered".to_vec());
     })
+}
+
+/// Puts the bundle's pieces under an archive that is stamped.
+fn archived(bundle: &mut Bundle) {
+    let pieces = bundle.checkpoint_tokens.iter().chain(&bundle.crls).chain(&bundle.certificates);
+    let pieces: Vec<_> = pieces.map(|piece| Sha256Digest::of(piece)).collect();
+    let tree = ArchiveTree::of(pieces.clone());
+    let root = tree.root(ORIGIN).to_text().into_bytes();
+    let tokens = vec![Case::new().token(&root, plus(SIGNED, DAY / 4))];
+    let Ok(proofs) = archive_proofs(&tree, &pieces);
+    bundle.archives.push(ArchiveTimestamp { root, tokens, proofs: proofs.into_bytes() });
+}
+
+#[test]
+fn a_diagnosis_takes_archives_and_trust_apart() {
+    let case = whole().bundle(|bundle| {
+        archived(bundle);
+        let unreadable = ArchiveTimestamp { root: b"no".to_vec(), tokens: vec![vec![1]], proofs: b"no".to_vec() };
+        bundle.archives.push(unreadable);
+    });
+    let (bundle, mut trust) = (case.bundled(), case.trust());
+    trust.own_witnesses.insert(WITNESS.into());
+    trust.own_timestamp_anchors.insert(*trust.timestamp_anchors.entries()[0].certificate.thumbprint());
+    let mut anchor = trust.anchors.entries()[0].clone();
+    anchor.not_after = Some(at(LISTED));
+    trust.anchors = TrustAnchors::of(vec![anchor]);
+    let report = verify(&bundle, &trust, case.now);
+    let value: Value = serde_json::from_str(&report.to_json_at(Depth::Diagnostic, &bundle, &trust)).unwrap();
+    let [readable, unreadable] = value["diagnostic"]["archives"].as_array().unwrap().as_slice() else { panic!() };
+    let pieces = bundle.checkpoint_tokens.len() + bundle.crls.len();
+    assert_eq!((readable["root"]["size"].clone(), readable["proofs"]["count"].clone()), (pieces.into(), pieces.into()));
+    assert_eq!(readable["proofs"]["proved"].as_array().unwrap().len(), pieces);
+    assert_eq!(readable["timestamps"][0]["time"], format_time(plus(SIGNED, DAY / 4)));
+    for part in [&unreadable["root"], &unreadable["proofs"], &unreadable["timestamps"][0]] {
+        assert!(part["unreadable"].is_string(), "{part}");
+    }
+    let shown = &value["diagnostic"]["trust"];
+    assert_eq!(shown["anchors"][0]["not_after"], format_time(at(LISTED)));
+    assert_eq!((&shown["timestamp_anchors"][0]["own"], &shown["own_witnesses"][0]), (&true.into(), &WITNESS.into()));
+    assert_eq!(shown["sunsets"].as_array().unwrap().len(), trust.sunsets.len());
+    assert_eq!((&shown["sunsets"][0]["algorithm"], &shown["sunsets"][0]["bits_below"]), (&"RSA".into(), &2048.into()));
 }
 
 fn certificates(bundle: &Bundle) -> Vec<Vec<u8>> {
@@ -225,6 +270,7 @@ fn every_report_of_every_depth_has_the_published_shape() {
         Case::new().bundle(|bundle| bundle.record = b"{}".to_vec()),
         Case::new().bundle(|bundle| bundle.crls.clear()),
         whole().bundle(|bundle| bundle.proof = Some(b"no proof".to_vec())),
+        whole().bundle(archived),
     ] {
         let (bundle, trust) = (case.bundled(), case.trust());
         let report = verify(&bundle, &trust, case.now);
@@ -237,7 +283,7 @@ fn every_report_of_every_depth_has_the_published_shape() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 24);
+    assert_eq!(seen, 27);
     let named = &serde_json::from_str::<Value>(REPORT_SCHEMA).unwrap()["$defs"]["sub_indication"]["enum"];
     assert_eq!(*named, SubIndication::ALL.iter().map(|sub| sub.name()).collect::<Value>());
 }

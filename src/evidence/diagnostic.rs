@@ -2,17 +2,16 @@
 //!
 //! Nothing here is judged. What cannot be read says so in its place; what is personal (the payload) is not repeated.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Bundle, Entry, Record, TrustPolicy};
+use super::report::{NAME_MAX, cut};
+use super::{ArchiveRoot, ArchiveTimestamp, Bundle, Entry, Record, Sunset, TrustPolicy};
 use crate::clock::format_time;
 use crate::crypto::{KeyKind, Sha256Digest};
 use crate::jose::Jws;
 use crate::pki::timestamp::TimestampToken;
-use crate::pki::{Certificate, CertificateSignature, Crl, KeyUsage, KeyUsages};
+use crate::pki::{Certificate, CertificateSignature, Crl, KeyUsage, KeyUsages, TrustAnchor};
 use crate::tlog::{SignedCheckpoint, TlogProof};
 use crate::vcon::VconLimits;
 
@@ -28,8 +27,10 @@ pub struct Diagnostic {
     pub certificates: Vec<Value>,
     /// The revocation lists.
     pub revocation_lists: Vec<Value>,
-    /// The timestamp tokens.
+    /// The timestamp tokens over the record and the checkpoint.
     pub timestamps: Vec<Value>,
+    /// The archive timestamps, the oldest first, each with its tokens.
+    pub archives: Vec<Value>,
     /// The ledger entry.
     pub entry: Value,
     /// The proof that leads from the entry to a checkpoint.
@@ -67,6 +68,7 @@ impl Diagnostic {
             certificates: ders.into_iter().map(certificate).collect(),
             revocation_lists: bundle.crls.iter().take(OBJECTS_MAX).map(|der| revocation_list(der)).collect(),
             timestamps: timestamps.concat(),
+            archives: bundle.archives.iter().take(OBJECTS_MAX).map(archive).collect(),
             entry: bundle.entry.as_ref().map_or(Value::Null, |bytes| match Entry::parse(bytes) {
                 Ok(entry) => entry.to_json(),
                 Err(error) => unreadable(bytes, error),
@@ -113,8 +115,8 @@ fn certificate(der: &[u8]) -> Value {
     let oids = |oids: &[crate::pki::oid::ObjectIdentifier]| oids.iter().map(ToString::to_string).collect::<Vec<_>>();
     json!({
         "thumbprint": certificate.thumbprint_url(),
-        "subject": certificate.subject().to_string(),
-        "issuer": certificate.issuer().to_string(),
+        "subject": cut(certificate.subject().to_string(), NAME_MAX),
+        "issuer": cut(certificate.issuer().to_string(), NAME_MAX),
         "serial": certificate.serial_hex(),
         "not_before": format_time(certificate.not_before()),
         "not_after": format_time(certificate.not_after()),
@@ -163,7 +165,7 @@ fn revocation_list(der: &[u8]) -> Value {
     };
     json!({
         "digest": list.digest_url(),
-        "issuer": list.issuer().to_string(),
+        "issuer": cut(list.issuer().to_string(), NAME_MAX),
         "number": list.number().map(hexadecimal),
         "this_update": format_time(list.this_update()),
         "next_update": list.next_update().map(format_time),
@@ -192,6 +194,20 @@ fn timestamp(over: &str, token: &[u8]) -> Value {
     })
 }
 
+fn archive(archive: &ArchiveTimestamp) -> Value {
+    json!({
+        "root": match ArchiveRoot::parse(&archive.root) {
+            Ok(root) => json!({ "origin": root.origin, "size": root.size.0, "root": root.root.to_base64() }),
+            Err(error) => unreadable(&archive.root, error),
+        },
+        "proofs": match archive.proved() {
+            Ok(proved) => json!({ "count": proved.len(), "proved": proved }),
+            Err(error) => unreadable(&archive.proofs, error),
+        },
+        "timestamps": archive.tokens.iter().take(OBJECTS_MAX).map(|token| timestamp("archive", token)).collect::<Vec<_>>(),
+    })
+}
+
 fn checkpoint(signed: &SignedCheckpoint) -> Value {
     let (checkpoint, note) = (signed.checkpoint(), signed.note());
     let signatures =
@@ -205,16 +221,42 @@ fn checkpoint(signed: &SignedCheckpoint) -> Value {
 }
 
 fn trust(policy: &TrustPolicy) -> Value {
-    let shown = |anchor: &Arc<Certificate>| json!({ "subject": anchor.subject().to_string(), "thumbprint": anchor.thumbprint_url() });
+    let shown = |anchor: &TrustAnchor| {
+        json!({
+            "name": anchor.name,
+            "subject": anchor.certificate.subject().to_string(),
+            "thumbprint": anchor.certificate.thumbprint_url(),
+            "not_before": anchor.not_before.map(format_time),
+            "not_after": anchor.not_after.map(format_time),
+        })
+    };
+    let of_time = |anchor: &TrustAnchor| {
+        let mut value = shown(anchor);
+        value["own"] = policy.own_timestamp_anchors.contains(anchor.certificate.thumbprint()).into();
+        value
+    };
+    let sunset = |sunset: &Sunset| {
+        json!({
+            "algorithm": sunset.algorithm.name(),
+            "bits_below": sunset.bits_below,
+            "until": sunset.until.map(format_time),
+            "reason": sunset.reason,
+        })
+    };
+    let mut own_witnesses: Vec<_> = policy.own_witnesses.iter().collect();
+    own_witnesses.sort();
     let keys =
         |keys: &[crate::tlog::policy::PolicyKey]| keys.iter().map(|one| one.key().to_string()).collect::<Vec<_>>();
     json!({
         "name": policy.name,
         "digest": policy.digest(),
-        "anchors": policy.anchors.iter().map(shown).collect::<Vec<_>>(),
-        "timestamp_anchors": policy.timestamp_anchors.iter().map(shown).collect::<Vec<_>>(),
+        "anchors": policy.anchors.entries().iter().map(shown).collect::<Vec<_>>(),
+        "timestamp_anchors": policy.timestamp_anchors.entries().iter().map(of_time).collect::<Vec<_>>(),
         "logs": policy.log_policy.as_ref().map(|log| keys(log.logs())),
         "witnesses": policy.log_policy.as_ref().map(|log| keys(log.witnesses())),
+        "own_witnesses": own_witnesses,
+        "time_from_cosignatures": policy.time_from_cosignatures,
+        "sunsets": policy.sunsets.iter().map(sunset).collect::<Vec<_>>(),
     })
 }
 
