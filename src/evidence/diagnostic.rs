@@ -25,7 +25,7 @@ pub struct Diagnostic {
     pub record: Value,
     /// The certificates of the headers and of the bundle, in their order, each once.
     pub certificates: Vec<Value>,
-    /// The revocation lists.
+    /// The revocation lists, the verifier's own first.
     pub revocation_lists: Vec<Value>,
     /// The timestamp tokens over the record and the checkpoint.
     pub timestamps: Vec<Value>,
@@ -66,7 +66,13 @@ impl Diagnostic {
                 Err(error) => unreadable(&bundle.record, error),
             },
             certificates: ders.into_iter().map(certificate).collect(),
-            revocation_lists: bundle.crls.iter().take(OBJECTS_MAX).map(|der| revocation_list(der)).collect(),
+            revocation_lists: bundle
+                .own_crls
+                .iter()
+                .chain(&bundle.crls)
+                .take(OBJECTS_MAX)
+                .map(|der| revocation_list(der))
+                .collect(),
             timestamps: timestamps.concat(),
             archives: bundle.archives.iter().take(OBJECTS_MAX).map(archive).collect(),
             entry: bundle.entry.as_ref().map_or(Value::Null, |bytes| match Entry::parse(bytes) {
