@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use affiant::authority::Role;
-use affiant::clock::SystemClock;
+use affiant::clock::{Clock as _, ManualClock, SystemClock};
 use affiant::evidence::Record;
 use affiant::evidence::report::LedgerStatus;
 use affiant::server::StartOptions;
@@ -110,7 +110,9 @@ async fn a_record_is_signed_again_with_the_next_key_and_stays_as_it_was() {
     let place = Place::new();
     let (token, other) = (place.issuer_token(0), place.issuer_token(1));
     let admin = place.token(Role::Admin, None, false);
-    let server = place.serve().await;
+    let clock = Arc::new(ManualClock::new(SystemClock::default().now()));
+    let state = place.open_with(clock.clone(), StartOptions::default()).await.unwrap();
+    let server = InProcess::of(affiant::server::run(state).unwrap());
     let client = &server.client;
     let first = client.issue(&token, call(1)).await;
     let link = first["links"]["record"].as_str().unwrap();
@@ -126,6 +128,12 @@ async fn a_record_is_signed_again_with_the_next_key_and_stays_as_it_was() {
     assert_eq!(again.json()["seq"], 2);
     let renewed = again.json()["links"]["record"].as_str().unwrap().to_owned();
     assert_eq!(client.post(&format!("{renewed}/renewals"), &token, "").await.status, 200);
+    // Asked again for the old one, later and by many at once: another time would be another signature.
+    clock.advance(Duration::from_secs(2));
+    let retries = (0..30).map(|_| client.post(&renewals, &token, ""));
+    for retry in futures_util::future::join_all(retries).await {
+        assert_eq!((retry.status, &retry.json()["record"]), (200, &again.json()["record"]));
+    }
 
     let old = client.get(link, &token).await.body;
     let new = client.get(&renewed, &token).await.body;

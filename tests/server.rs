@@ -291,12 +291,18 @@ async fn what_happens_to_a_record_goes_into_the_ledger_and_says_no_more() {
         [client.post_json(&events, &token, &third).await, client.post_json(&events, &token, &third).await];
     assert_eq!((first.status, again.status), (201, 200));
     assert_eq!((&again.json()["index"], &again.json()["repeated"]), (&first.json()["index"], &json!(true)));
-    let [taken, gap] = [2, 5].map(|number| json!({ "operation": "vcon_deleted", "number": number }));
+    // By many at once it is one, and the others are told of that one.
+    let fourth = json!({ "operation": "vcon_received", "number": 4 });
+    let at_once = (0..50).map(|_| client.post_json(&events, &token, &fourth));
+    let answers = futures_util::future::join_all(at_once).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+    assert!(answers.iter().all(|answer| answer.json()["index"] == answers[0].json()["index"]));
+    let [taken, gap] = [2, 6].map(|number| json!({ "operation": "vcon_deleted", "number": number }));
     client.post_json(&events, &token, &taken).await.problem(409, "number-conflict");
     client.post_json(&events, &token, &gap).await.problem(409, "number-conflict");
     let listed = client.get(&events, &token).await.json();
     let told: Vec<_> = listed["events"].as_array().unwrap().iter().map(|event| event["operation"].clone()).collect();
-    assert_eq!(told, ["consent-revoked", "sent", "sent"]);
+    assert_eq!(told, ["consent-revoked", "sent", "sent", "received"]);
     let one = client.get(&format!("{events}?limit=1"), &auditor).await.json();
     assert_eq!((&one["events"][0], &one["next"]), (&listed["events"][0], &json!(event["index"].as_u64().unwrap() + 1)));
     client.get(&events, &other).await.problem(404, "not-found");
@@ -311,7 +317,7 @@ async fn what_happens_to_a_record_goes_into_the_ledger_and_says_no_more() {
     client.post_json(&events, &token, &with_more).await.problem(400, "bad-request");
 
     server.stop().await;
-    assert_eq!(place.audit().await.unwrap().kinds["vcon.event"], 3);
+    assert_eq!(place.audit().await.unwrap().kinds["vcon.event"], 4);
 }
 
 #[tokio::test]

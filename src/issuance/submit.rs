@@ -230,14 +230,27 @@ impl Issuance {
     }
 
     /// Signs the record at `index` again, all of it, with the key that its issuer signs with now (draft §5.2, "Long Term
-    /// Archiving of Signed vCons"). A record that is signed with that key already is as it should be: its receipt is given.
+    /// Archiving of Signed vCons"). What is signed with that key already is as it should be: its receipt is given. However
+    /// little the caller waits for, the new record is under a checkpoint.
     ///
     /// # Errors
     /// When it was erased, would not pass any more, or the ledger does not take it.
     pub async fn sign_again(self: &Arc<Self>, index: u64, wait: Wait) -> Result<Receipt, SubmitError> {
+        // Each signature is another record: between looking and appending nobody else signs, even when whoever asked goes
+        // away.
+        let held = self.ledger.one_at_a_time().await;
         let issuance = Arc::clone(self);
-        let prepared = self.workers.run(move || issuance.signed_again(index)).await??;
-        self.commit(prepared, wait).await
+        let appended = tokio::spawn(async move {
+            let _one_at_a_time = held;
+            let signing = Arc::clone(&issuance);
+            let prepared = issuance.workers.run(move || signing.signed_again(index)).await??;
+            issuance.commit(prepared, Wait::Included).await
+        });
+        let mut receipt = appended.await.map_err(|_| AppendError::Stopped)??;
+        if wait == Wait::Witnessed {
+            self.await_witnesses(&mut receipt).await?;
+        }
+        Ok(receipt)
     }
 
     fn signed_again(&self, index: u64) -> Result<Prepared, SubmitError> {
@@ -251,6 +264,9 @@ impl Issuance {
         let signer = Sha256Digest(*credential.certificate.thumbprint());
         if known.signer == Some(signer) {
             return Ok(Prepared(PreparedKind::Repeated(index)));
+        }
+        if let Some(again) = self.ledger.renewal_of(known.record, signer)? {
+            return Ok(Prepared(PreparedKind::Repeated(again)));
         }
         let (chain, uuid) = (&credential.chain_der, particulars.uuid);
         let renewed = NewSignature { signer: &*credential.signer, chain, issued_at: now, uuid: &uuid }.sign(&old)?;

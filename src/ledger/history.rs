@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedMutexGuard;
+
 use super::{AppendError, Ledger, ReadError};
 use crate::crypto::Sha256Digest;
 use crate::evidence::{Entry, Event};
@@ -55,6 +57,25 @@ impl Ledger {
         indices.into_iter().map(|index| Ok(self.shared.entry(index)?)).collect()
     }
 
+    /// The index of the record that holds `record` as a whole, signed with the certificate `signer`.
+    ///
+    /// # Errors
+    /// When the index or an entry cannot be read.
+    pub fn renewal_of(&self, record: Sha256Digest, signer: Sha256Digest) -> Result<Option<u64>, ReadError> {
+        for index in self.shared.index.history(record, 0, usize::MAX)? {
+            let entry = self.shared.entry(index)?;
+            if matches!(&entry.event, Event::VconRenewed(renewed) if renewed.signer == Some(signer)) {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Held by whoever looks what was done to a record before doing more.
+    pub(crate) async fn one_at_a_time(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.operations).lock_owned().await
+    }
+
     /// Puts an operation on `record` into the ledger and waits until it is durable. With a `number`, which counts the
     /// record's operations from 1, twice is once: who got no answer asks again.
     ///
@@ -67,7 +88,7 @@ impl Ledger {
         number: Option<u64>,
     ) -> Result<Operation, OperationError> {
         // Between counting and appending no other operation comes in, even when whoever asked goes away.
-        let held = Arc::clone(&self.operations).lock_owned().await;
+        let held = self.one_at_a_time().await;
         let known = self.shared.index.operations(record).map_err(ReadError::from)?;
         let earlier = number.and_then(|number| usize::try_from(number).ok()?.checked_sub(1));
         if let (Some(number), Some(index)) = (number, earlier.and_then(|position| known.get(position))) {
