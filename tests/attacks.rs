@@ -548,10 +548,10 @@ fn a_timestamp_over_another_checkpoint_dates_nothing() {
     // A token of another checkpoint of the same log, from before.
     let mut bundle = dated.bundled();
     let other = checkpoint(TreeSize(9), RootHash::new([9; 32]), None);
-    bundle.checkpoint_tokens = vec![dated.token(other.note().text().as_bytes(), plus(SIGNED, -60))];
+    bundle.evidence.checkpoint_tokens = vec![dated.token(other.note().text().as_bytes(), plus(SIGNED, -60))];
     assert_eq!(code(&bundle, &dated), "INDETERMINATE (SIG_CONSTRAINTS_FAILURE)");
     // And that checkpoint with it: the entry is not under it.
-    bundle.proof = Some(TlogProof::new(LeafIndex(0), Vec::new(), other).to_string().into_bytes());
+    bundle.evidence.proof = Some(TlogProof::new(LeafIndex(0), Vec::new(), other).to_string().into_bytes());
     let report = verify(&bundle, &dated.trust(), dated.now);
     assert_eq!(report.verdict.code(), "INDETERMINATE (SIG_CONSTRAINTS_FAILURE)");
     assert!(report.timestamps.iter().all(|one| !one.counts));
@@ -562,7 +562,7 @@ fn a_fork_that_no_witness_saw_is_not_witnessed() {
     // The log signs a tree for one reader; the witness has cosigned another of the same size.
     let case = Case::new().cosigned(at(SIGNED));
     let bundle = case.bundled();
-    let proof = TlogProof::parse(bundle.proof.as_ref().unwrap()).unwrap();
+    let proof = TlogProof::parse(bundle.evidence.proof.as_ref().unwrap()).unwrap();
     let seen = checkpoint(TreeSize(1), RootHash::new([3; 32]), Some(at(SIGNED)));
     let cosignature = seen.note().signatures().last().unwrap().clone();
     let mut fork = checkpoint(TreeSize(1), proof.checkpoint().checkpoint().root(), None);
@@ -572,7 +572,8 @@ fn a_fork_that_no_witness_saw_is_not_witnessed() {
     let strict = case.policy(|policy| policy.ledger_required = LedgerRequirement::Witnessed);
     assert_eq!(code(&bundle, &strict), PASSED);
     for proof in [unseen, feigned] {
-        let forked = Bundle { proof: Some(proof), ..bundle.clone() };
+        let mut forked = bundle.clone();
+        forked.evidence.proof = Some(proof);
         let report = verify(&forked, &strict.trust(), strict.now);
         assert_eq!(report.verdict.code(), "INDETERMINATE (SIG_CONSTRAINTS_FAILURE)");
         assert_ne!(report.ledger.quorum, Some(true));

@@ -75,7 +75,8 @@ impl Authority {
 /// What has to last: every piece of a bundle but the record, which the ledger's tree binds.
 fn pieces(bundle: &Bundle) -> Vec<Sha256Digest> {
     let archives = bundle.archives.iter().flat_map(|archive| archive.tokens.iter().chain([&archive.root]));
-    let pieces = bundle.checkpoint_tokens.iter().chain(&bundle.crls).chain(&bundle.certificates).chain(archives);
+    let pieces =
+        bundle.evidence.checkpoint_tokens.iter().chain(&bundle.crls).chain(&bundle.certificates).chain(archives);
     pieces.map(|piece| Sha256Digest::of(piece)).collect()
 }
 

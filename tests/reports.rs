@@ -35,7 +35,7 @@ fn whole() -> Case {
 
 /// Puts the bundle's pieces under an archive that is stamped.
 fn archived(bundle: &mut Bundle) {
-    let pieces = bundle.checkpoint_tokens.iter().chain(&bundle.crls).chain(&bundle.certificates);
+    let pieces = bundle.evidence.checkpoint_tokens.iter().chain(&bundle.crls).chain(&bundle.certificates);
     let pieces: Vec<_> = pieces.map(|piece| Sha256Digest::of(piece)).collect();
     let tree = ArchiveTree::of(pieces.clone());
     let root = tree.root(ORIGIN).to_text().into_bytes();
@@ -60,7 +60,7 @@ fn a_diagnosis_takes_archives_and_trust_apart() {
     let report = verify(&bundle, &trust, case.now);
     let value: Value = serde_json::from_str(&report.to_json_at(Depth::Diagnostic, &bundle, &trust)).unwrap();
     let [readable, unreadable] = value["diagnostic"]["archives"].as_array().unwrap().as_slice() else { panic!() };
-    let pieces = bundle.checkpoint_tokens.len() + bundle.crls.len();
+    let pieces = bundle.evidence.checkpoint_tokens.len() + bundle.crls.len();
     assert_eq!((readable["root"]["size"].clone(), readable["proofs"]["count"].clone()), (pieces.into(), pieces.into()));
     assert_eq!(readable["proofs"]["proved"].as_array().unwrap().len(), pieces);
     assert_eq!(readable["timestamps"][0]["time"], format_time(plus(SIGNED, DAY / 4)));
@@ -147,8 +147,8 @@ fn what_could_still_change_is_not_said_to_be_complete() {
         verify(&case.bundled(), &affiant::evidence::TrustPolicy { time_from_cosignatures: false, ..trust }, case.now)
     };
     let hold = whole().revoked(|entry| entry.because(6), plus(SIGNED, 1));
-    let junk_proof = whole().bundle(|bundle| bundle.proof = Some(b"junk".to_vec()));
-    let junk_entry = whole().bundle(|bundle| bundle.entry = Some(b"junk".to_vec()));
+    let junk_proof = whole().bundle(|bundle| bundle.evidence.proof = Some(b"junk".to_vec()));
+    let junk_entry = whole().bundle(|bundle| bundle.evidence.entry = Some(b"junk".to_vec()));
     let junk_signer = whole().header(|_, header| header["x5c"] = json!(["AAAA"]));
     for (report, piece, of) in [
         (nobody(&whole()), Piece::Certificate, Some("CN=Root")),
@@ -269,7 +269,7 @@ fn every_report_of_every_depth_has_the_published_shape() {
         whole().revoked(|entry| entry, plus(SIGNED, DAY)),
         Case::new().bundle(|bundle| bundle.record = b"{}".to_vec()),
         Case::new().bundle(|bundle| bundle.crls.clear()),
-        whole().bundle(|bundle| bundle.proof = Some(b"no proof".to_vec())),
+        whole().bundle(|bundle| bundle.evidence.proof = Some(b"no proof".to_vec())),
         whole().bundle(archived),
     ] {
         let (bundle, trust) = (case.bundled(), case.trust());

@@ -122,7 +122,8 @@ fn tokens_of_openssl_date_a_record_whatever_they_are_made_with() {
         assert_eq!(info.accuracy, Some(accuracy), "{name}");
 
         let policy = TrustPolicy { timestamp_anchors: root(folder.path()), timestamp_required: true, ..case.trust() };
-        let bundle = Bundle { record_tokens: vec![token.clone()], record: record.clone(), ..case.bundled() };
+        let mut bundle = Bundle { record: record.clone(), ..case.bundled() };
+        bundle.evidence.record_tokens = vec![token.clone()];
         let report = verify(&bundle, &policy, info.gen_time);
         assert_eq!(report.times.existed_by, Some(info.gen_time + accuracy), "{name}: {:?}", report.timestamps);
         // Nothing of it dates another record, or is trusted through another root.
@@ -201,7 +202,7 @@ fn the_earliest_of_several_tokens_is_the_time() {
     // With its accuracy, which is what is certain.
     let mut bundle = case.bundled();
     let vague = Case { accuracy: Some(Duration::from_secs(3)), ..case.clone() };
-    bundle.record_tokens[1] = vague.token(&bundle.record, plus(SIGNED, 5));
+    bundle.evidence.record_tokens[1] = vague.token(&bundle.record, plus(SIGNED, 5));
     assert_eq!(verify(&bundle, &case.trust(), case.now).times.existed_by, Some(plus(SIGNED, 7)));
 }
 

@@ -14,7 +14,7 @@ use super::trust::TrustArgs;
 use crate::client::HttpClient;
 use crate::clock::{Clock as _, SystemClock};
 use crate::durable::{self, Access};
-use crate::evidence::{Bundle, BundleFiles, Indication, Record, ValidationReport, instructions, verify};
+use crate::evidence::{Bundle, BundleFiles, FormEvidence, Indication, Record, ValidationReport, instructions, verify};
 use crate::pki::{Certificate, Crl};
 use crate::vcon::VconLimits;
 
@@ -76,7 +76,7 @@ impl CompleteCommand {
         completed.add("report.json", report.to_json().into_bytes());
         completed.add("report.html", report.to_html().into_bytes());
         completed.add("VERIFY.txt", instructions(&bundle, &report).into_bytes());
-        for (name, bytes) in files.iter().filter(|(name, _)| !is_evidence(name)) {
+        for (name, bytes) in files.iter().filter(|(name, _)| !BundleFiles::is_own(name)) {
             completed.add(name, bytes.to_vec());
         }
         durable::write(&self.output, &completed.to_zip(), Access::Secret)
@@ -86,28 +86,6 @@ impl CompleteCommand {
         let is_complete = report.completeness.complete && passed(&report);
         Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::from(2) })
     }
-}
-
-/// Whether a file of this name is one that is written anew.
-fn is_evidence(name: &str) -> bool {
-    let named = [
-        "record.vcon.json",
-        "entry.json",
-        "record.tlog-proof",
-        "certificates.pem",
-        "anchors.pem",
-        "ledger.tlog-policy",
-        "report.json",
-        "report.html",
-        "VERIFY.txt",
-        "checkpoint.txt",
-    ];
-    let tokens = ["checkpoint", "record", "archive-"].iter().any(|stem| name.starts_with(stem));
-    named.contains(&name) || name.starts_with("crls/") || (tokens && (name.ends_with(".tsr") || is_archive(name)))
-}
-
-fn is_archive(name: &str) -> bool {
-    name.starts_with("archive-") && (name.ends_with(".txt") || name.ends_with(".proofs"))
 }
 
 /// Asks the server for all that it has of the record, or else for the lists that its certificates name.
@@ -140,25 +118,37 @@ async fn ask(bundle: &mut Bundle, server: &str) -> anyhow::Result<()> {
 
 /// Takes over what the server has, and loses nothing that was there: only what belongs together is replaced together.
 fn merge(bundle: &mut Bundle, theirs: Bundle) {
-    let union = |ours: &mut Vec<Vec<u8>>, theirs: Vec<Vec<u8>>| {
-        let new: Vec<_> = theirs.into_iter().filter(|one| !ours.contains(one)).collect();
-        ours.extend(new);
-    };
-    // Tokens are over the checkpoint of the proof.
-    if theirs.proof.is_some() && theirs.proof != bundle.proof {
-        (bundle.entry, bundle.proof) = (theirs.entry, theirs.proof);
-        bundle.checkpoint_tokens = theirs.checkpoint_tokens;
-    } else {
-        union(&mut bundle.checkpoint_tokens, theirs.checkpoint_tokens);
+    merge_form(&mut bundle.evidence, theirs.evidence);
+    for (position, form) in theirs.earlier.into_iter().enumerate() {
+        match bundle.earlier.get_mut(position) {
+            Some(ours) => merge_form(ours, form),
+            None => bundle.earlier.push(form),
+        }
     }
     if theirs.archives.len() >= bundle.archives.len() {
         bundle.archives = theirs.archives;
     }
-    union(&mut bundle.record_tokens, theirs.record_tokens);
     union(&mut bundle.certificates, theirs.certificates);
     union(&mut bundle.crls, theirs.crls);
     union(&mut bundle.offered_anchors, theirs.offered_anchors);
     bundle.offered_log_policy = theirs.offered_log_policy.or(bundle.offered_log_policy.take());
+}
+
+/// The same for one form of the record.
+fn merge_form(ours: &mut FormEvidence, theirs: FormEvidence) {
+    // Tokens are over the checkpoint of the proof.
+    if theirs.proof.is_some() && theirs.proof != ours.proof {
+        (ours.entry, ours.proof) = (theirs.entry, theirs.proof);
+        ours.checkpoint_tokens = theirs.checkpoint_tokens;
+    } else {
+        union(&mut ours.checkpoint_tokens, theirs.checkpoint_tokens);
+    }
+    union(&mut ours.record_tokens, theirs.record_tokens);
+}
+
+fn union(ours: &mut Vec<Vec<u8>>, theirs: Vec<Vec<u8>>) {
+    let new: Vec<_> = theirs.into_iter().filter(|one| !ours.contains(one)).collect();
+    ours.extend(new);
 }
 
 fn add_list(bundle: &mut Bundle, list: Vec<u8>) -> anyhow::Result<()> {

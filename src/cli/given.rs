@@ -28,7 +28,8 @@ pub(super) fn read_files(path: &Path) -> anyhow::Result<BundleFiles> {
 
 fn read_folder(folder: &Path) -> anyhow::Result<BundleFiles> {
     let mut files = BundleFiles::default();
-    for (dir, prefix) in [(folder.to_owned(), ""), (folder.join("crls"), "crls/")] {
+    for prefix in BundleFiles::folders() {
+        let dir = folder.join(&prefix);
         if !dir.is_dir() {
             continue;
         }
@@ -36,7 +37,7 @@ fn read_folder(folder: &Path) -> anyhow::Result<BundleFiles> {
         names.sort_by_key(std::fs::DirEntry::file_name);
         for entry in names {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.file_type()?.is_file() && is_bundle_file(&name, prefix) {
+            if entry.file_type()?.is_file() && is_bundle_file(&name, &prefix) {
                 files.add(&format!("{prefix}{name}"), std::fs::read(entry.path())?);
             }
         }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _, Write as _};
 
-use super::{ArchiveTimestamp, Bundle};
+use super::record::RENEWALS_MAX;
+use super::{ArchiveTimestamp, Bundle, FormEvidence};
 use crate::pki::{pem_blocks, to_pem};
 use crate::tlog::TlogProof;
 
@@ -11,6 +12,8 @@ use crate::tlog::TlogProof;
 const FILES_MAX: usize = 256;
 /// Bytes of all files together: a record of the largest size and its evidence.
 const BYTES_MAX: u64 = 128 << 20;
+/// The folder of evidence of earlier forms: in it a folder for each layer inside the outermost.
+const EARLIER: &str = "earlier/";
 /// Certificates in one PEM file.
 const CERTIFICATES_MAX: usize = 64;
 
@@ -49,20 +52,9 @@ impl BundleFiles {
     pub fn of(bundle: &Bundle) -> Self {
         let mut files = Self::default();
         files.add("record.vcon.json", bundle.record.clone());
-        if let Some(entry) = &bundle.entry {
-            files.add("entry.json", entry.clone());
-        }
-        if let Some(proof) = &bundle.proof {
-            files.add("record.tlog-proof", proof.clone());
-            if let Ok(proof) = TlogProof::parse(proof) {
-                files.add("checkpoint.txt", proof.checkpoint().note().text().as_bytes().to_vec());
-            }
-        }
-        for (position, token) in bundle.checkpoint_tokens.iter().enumerate() {
-            files.add(&numbered("checkpoint", position, "tsr"), token.clone());
-        }
-        for (position, token) in bundle.record_tokens.iter().enumerate() {
-            files.add(&numbered("record", position, "tsr"), token.clone());
+        files.add_form("", &bundle.evidence);
+        for (position, form) in bundle.earlier.iter().enumerate() {
+            files.add_form(&format!("{EARLIER}{:02}/", position + 1), form);
         }
         for (position, archive) in bundle.archives.iter().enumerate() {
             let stem = format!("archive-{:02}", position + 1);
@@ -88,9 +80,54 @@ impl BundleFiles {
         files
     }
 
+    /// Whether a file of this name is one that a bundle consists of, so that it is written anew when the bundle is.
+    #[must_use]
+    pub fn is_own(name: &str) -> bool {
+        let named = [
+            "record.vcon.json",
+            "entry.json",
+            "record.tlog-proof",
+            "certificates.pem",
+            "anchors.pem",
+            "ledger.tlog-policy",
+            "report.json",
+            "report.html",
+            "VERIFY.txt",
+            "checkpoint.txt",
+        ];
+        let is_token = ["checkpoint", "record"].iter().any(|stem| name.starts_with(stem)) && name.ends_with(".tsr");
+        let is_in_folder = name.starts_with("crls/") || name.starts_with(EARLIER);
+        named.contains(&name) || is_token || is_in_folder || archive_part(name).is_some()
+    }
+
+    /// The folders that files of a bundle may be in: that of the bundle itself, empty, and those in it, each with `/`.
+    pub fn folders() -> impl Iterator<Item = String> {
+        let earlier = (1..RENEWALS_MAX).map(|layer| format!("{EARLIER}{layer:02}/"));
+        ["".to_owned(), "crls/".to_owned()].into_iter().chain(earlier)
+    }
+
     /// Adds a file.
     pub fn add(&mut self, name: &str, bytes: Vec<u8>) {
         self.0.push((name.to_owned(), bytes));
+    }
+
+    fn add_form(&mut self, folder: &str, form: &FormEvidence) {
+        if let Some(entry) = &form.entry {
+            self.add(&format!("{folder}entry.json"), entry.clone());
+        }
+        if let Some(proof) = &form.proof {
+            self.add(&format!("{folder}record.tlog-proof"), proof.clone());
+            if let Ok(proof) = TlogProof::parse(proof) {
+                let text = proof.checkpoint().note().text().as_bytes().to_vec();
+                self.add(&format!("{folder}checkpoint.txt"), text);
+            }
+        }
+        for (position, token) in form.checkpoint_tokens.iter().enumerate() {
+            self.add(&numbered(&format!("{folder}checkpoint"), position, "tsr"), token.clone());
+        }
+        for (position, token) in form.record_tokens.iter().enumerate() {
+            self.add(&numbered(&format!("{folder}record"), position, "tsr"), token.clone());
+        }
     }
 
     /// The files, in their order.
@@ -113,15 +150,9 @@ impl BundleFiles {
             };
             match name {
                 "record.vcon.json" => record = Some(bytes.to_vec()),
-                "entry.json" => bundle.entry = Some(bytes.to_vec()),
-                "record.tlog-proof" => bundle.proof = Some(bytes.to_vec()),
                 "certificates.pem" => bundle.certificates = pem("CERTIFICATE")?,
                 "anchors.pem" => bundle.offered_anchors = pem("CERTIFICATE")?,
                 "ledger.tlog-policy" => bundle.offered_log_policy = Some(bytes.to_vec()),
-                _ if name.starts_with("checkpoint") && name.ends_with(".tsr") => {
-                    bundle.checkpoint_tokens.push(bytes.to_vec());
-                }
-                _ if name.starts_with("record") && name.ends_with(".tsr") => bundle.record_tokens.push(bytes.to_vec()),
                 _ if let Some((number, part)) = archive_part(name) => {
                     let archive = archives.entry(number).or_default();
                     match part {
@@ -131,7 +162,13 @@ impl BundleFiles {
                     }
                 }
                 _ if name.starts_with("crls/") => bundle.crls.extend(pem("X509 CRL")?),
-                _ => {}
+                _ if let Some((layer, file)) = earlier_part(name) => {
+                    if bundle.earlier.len() < layer {
+                        bundle.earlier.resize_with(layer, FormEvidence::default);
+                    }
+                    bundle.earlier[layer - 1].take(file, bytes);
+                }
+                _ => bundle.evidence.take(name, bytes),
             }
         }
         bundle.archives = archives.into_values().collect();
@@ -179,6 +216,28 @@ impl BundleFiles {
     }
 }
 
+impl FormEvidence {
+    /// Takes over a file, if it is one of a form's evidence.
+    fn take(&mut self, name: &str, bytes: &[u8]) {
+        match name {
+            "entry.json" => self.entry = Some(bytes.to_vec()),
+            "record.tlog-proof" => self.proof = Some(bytes.to_vec()),
+            _ if name.starts_with("checkpoint") && name.ends_with(".tsr") => {
+                self.checkpoint_tokens.push(bytes.to_vec());
+            }
+            _ if name.starts_with("record") && name.ends_with(".tsr") => self.record_tokens.push(bytes.to_vec()),
+            _ => {}
+        }
+    }
+}
+
+/// Which layer inside the outermost a file is about, from 1, and its name in that folder.
+fn earlier_part(name: &str) -> Option<(usize, &str)> {
+    let (number, file) = name.strip_prefix(EARLIER)?.split_once('/')?;
+    let layer = number.parse().ok().filter(|layer| (1..RENEWALS_MAX).contains(layer))?;
+    Some((layer, file))
+}
+
 /// What a file of an archive timestamp is.
 enum ArchivePart {
     Root,
@@ -210,8 +269,15 @@ mod tests {
     fn a_bundle_packs_and_unpacks() {
         let bundle = Bundle {
             record: b"{}".to_vec(),
-            entry: Some(b"entry".to_vec()),
-            checkpoint_tokens: vec![vec![1], vec![2]],
+            evidence: FormEvidence {
+                entry: Some(b"entry".to_vec()),
+                checkpoint_tokens: vec![vec![1], vec![2]],
+                ..FormEvidence::default()
+            },
+            earlier: vec![
+                FormEvidence::default(),
+                FormEvidence { record_tokens: vec![vec![3], vec![4]], ..FormEvidence::default() },
+            ],
             archives: (1..=12)
                 .map(|n| ArchiveTimestamp { root: vec![n], tokens: vec![vec![n], vec![n + 1]], proofs: vec![n] })
                 .collect(),
@@ -219,14 +285,16 @@ mod tests {
             crls: vec![vec![0x30, 2]],
             ..Bundle::default()
         };
+        assert!(BundleFiles::of(&bundle).iter().all(|(name, _)| BundleFiles::is_own(name)));
         let packed = BundleFiles::of(&bundle).to_zip();
         let unpacked = BundleFiles::from_zip(&packed).unwrap();
         assert_eq!(unpacked, BundleFiles::of(&bundle));
         let read = unpacked.to_bundle().unwrap();
         assert_eq!(
-            (read.checkpoint_tokens, read.archives, read.certificates, read.crls),
+            (read.evidence, read.earlier, read.archives, read.certificates, read.crls),
             (
-                bundle.checkpoint_tokens.clone(),
+                bundle.evidence.clone(),
+                bundle.earlier.clone(),
                 bundle.archives.clone(),
                 bundle.certificates.clone(),
                 bundle.crls.clone()

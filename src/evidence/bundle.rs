@@ -10,14 +10,10 @@ pub struct Bundle {
     pub record: Vec<u8>,
     /// Recordings, of which the digests were made as they streamed by.
     pub recordings: Vec<SuppliedRecording>,
-    /// The ledger entry.
-    pub entry: Option<Vec<u8>>,
-    /// The proof that the entry is in the ledger (C2SP tlog-proof).
-    pub proof: Option<Vec<u8>>,
-    /// Timestamp tokens over the text of the proof's checkpoint.
-    pub checkpoint_tokens: Vec<Vec<u8>>,
-    /// Timestamp tokens over the record's bytes.
-    pub record_tokens: Vec<Vec<u8>>,
+    /// What the ledger and others say of it.
+    pub evidence: FormEvidence,
+    /// The same of what it was before it was signed again: of each layer inside the outermost, from the outside in.
+    pub earlier: Vec<FormEvidence>,
     /// Archive timestamps, the oldest first: each proves what is older than it.
     pub archives: Vec<ArchiveTimestamp>,
     /// More certificates, DER: hints for a path.
@@ -34,6 +30,27 @@ pub struct Bundle {
     pub ledger_denies: bool,
 }
 
+/// What the ledger and others say of one form of a record: as it is, or as it was before it was signed again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FormEvidence {
+    /// The ledger entry.
+    pub entry: Option<Vec<u8>>,
+    /// The proof that the entry is in the ledger (C2SP tlog-proof).
+    pub proof: Option<Vec<u8>>,
+    /// Timestamp tokens over the text of the proof's checkpoint.
+    pub checkpoint_tokens: Vec<Vec<u8>>,
+    /// Timestamp tokens over the bytes of the record in this form.
+    pub record_tokens: Vec<Vec<u8>>,
+}
+
+impl FormEvidence {
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A recording that was handed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SuppliedRecording {
@@ -48,5 +65,10 @@ impl Bundle {
     #[must_use]
     pub fn of_record(record: Vec<u8>) -> Self {
         Self { record, ..Self::default() }
+    }
+
+    /// The evidence of each form of the record, the outermost first.
+    pub fn forms(&self) -> impl Iterator<Item = &FormEvidence> {
+        std::iter::once(&self.evidence).chain(&self.earlier)
     }
 }

@@ -6,10 +6,10 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::Bundle;
-use super::report::{LedgerReport, LedgerStatus, optional_time};
+use super::report::{EarlierReport, Indication, LedgerReport, LedgerStatus, SignatureReport, optional_time};
 use super::revocation::Standing;
 use super::verify::{Context, Signer, Verifier};
+use super::{Entry, Event, FormEvidence};
 use crate::clock::format_time;
 use crate::pki::{Certificate, CertificationPath, PathOutcome};
 
@@ -78,22 +78,34 @@ pub struct Completeness {
 }
 
 impl Completeness {
-    /// Of what a bundle holds, as the verifier found it.
-    pub(super) fn of(verifier: &Verifier, context: &Context<'_>, signers: &[Option<&Signer>]) -> Self {
-        let (bundle, time) = (context.bundle, context.time);
+    /// Of what a bundle holds, as the verifier found it: the contexts of its layers, and its signatures with their signers.
+    pub(super) fn of(
+        verifier: &Verifier,
+        contexts: &[Context<'_>],
+        signatures: &[SignatureReport],
+        signers: &[Option<&Signer>],
+    ) -> Self {
+        let (bundle, time, form) = (contexts[0].bundle, contexts[0].time, contexts[0].form);
         let mut found = Self::default();
-        found.ledger(bundle, &time.ledger);
-        match (time.existed_by, time.timestamps.is_empty()) {
+        found.ledger(&bundle.evidence, &time.ledger);
+        match (form.existed_by, time.timestamps.is_empty()) {
             (Some(_), _) => {}
             (None, true) => found.add(Piece::Timestamp, None, "nothing in the bundle states a time"),
             (None, false) => found.add(Piece::Timestamp, None, "none that is at hand counts under the trust policy"),
         }
-        for signer in signers {
+        for (form, around) in time.earlier.iter().zip(bundle.forms()) {
+            let passed =
+                |one: &SignatureReport| one.layer != form.layer || one.verdict.indication == Indication::Passed;
+            found.earlier(form, around, bundle.earlier.get(form.layer - 1), !signatures.iter().all(passed));
+        }
+        for (signature, signer) in signatures.iter().zip(signers) {
+            let context = &contexts[signature.layer];
             match signer {
                 None => found.add(Piece::Certificate, None, "no certificate of a signer is at hand"),
                 Some(signer) => match &signer.outcome {
                     Some(PathOutcome::Valid(path) | PathOutcome::Broken { path, .. }) => {
-                        found.lists(path, &verifier.standings(context, path, &signer.offered), time.existed_by);
+                        let standings = verifier.standings(context, path, &signer.offered);
+                        found.lists(path, &standings, context.form.existed_by);
                     }
                     Some(PathOutcome::NoPath(_)) => found.chain(signer),
                     None => found.add(Piece::Certificate, None, "the certificate of a signer cannot be read"),
@@ -126,18 +138,42 @@ impl Completeness {
         }
     }
 
-    fn ledger(&mut self, bundle: &Bundle, ledger: &LedgerReport) {
-        if bundle.entry.is_none() {
+    /// What a ledger had of the record before it was signed again; `needed` where the time of the new form is not enough.
+    fn earlier(&mut self, form: &EarlierReport, around: &FormEvidence, own: Option<&FormEvidence>, needed: bool) {
+        let entry = around.entry.as_ref().and_then(|entry| Entry::parse(entry).ok());
+        if !entry.is_some_and(|entry| matches!(entry.event, Event::VconRenewed(_))) {
+            return;
+        }
+        let has = |what: fn(&FormEvidence) -> bool| own.is_some_and(what);
+        let pieces = [
+            (Piece::LedgerEntry, has(|own| own.entry.is_some())),
+            (Piece::LedgerProof, has(|own| own.proof.is_some())),
+            (Piece::Timestamp, has(|own| !own.checkpoint_tokens.is_empty() || !own.record_tokens.is_empty())),
+        ];
+        for (what, _) in pieces.into_iter().filter(|(_, there)| !there) {
+            let of = Some(format!("what was signed before, layer {}", form.layer));
+            let reason = format!("the bundle has none of {}", form.record);
+            self.push(Missing { what, of, needed, reason, available_from: None });
+        }
+        if form.ledger.status == LedgerStatus::Inconsistent {
+            let reason = format!("what is there of layer {} is wrong: {}", form.layer, form.ledger.reason);
+            let of = form.ledger.origin.clone();
+            self.push(Missing { what: Piece::LedgerProof, of, needed, reason, available_from: None });
+        }
+    }
+
+    fn ledger(&mut self, evidence: &FormEvidence, ledger: &LedgerReport) {
+        if evidence.entry.is_none() {
             self.add(Piece::LedgerEntry, None, "the bundle has no entry.json");
         }
-        if bundle.proof.is_none() {
+        if evidence.proof.is_none() {
             self.add(Piece::LedgerProof, None, "the bundle has no record.tlog-proof");
         }
         if ledger.status == LedgerStatus::Inconsistent {
             self.add(Piece::LedgerProof, ledger.origin.clone(), format!("what is there is wrong: {}", ledger.reason));
         }
         if ledger.quorum == Some(false) {
-            self.add(Piece::Cosignatures, ledger.origin.clone(), "not yet cosigned by enough witnesses");
+            self.add(Piece::Cosignatures, ledger.origin.clone(), ledger.reason.clone());
         }
     }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::report::{NAME_MAX, cut};
-use super::{ArchiveRoot, ArchiveTimestamp, Bundle, Entry, Record, Sunset, TrustPolicy};
+use super::{ArchiveRoot, ArchiveTimestamp, Bundle, Entry, FormEvidence, Record, Sunset, TrustPolicy};
 use crate::clock::format_time;
 use crate::crypto::{KeyKind, Sha256Digest};
 use crate::jose::Jws;
@@ -27,14 +27,12 @@ pub struct Diagnostic {
     pub certificates: Vec<Value>,
     /// The revocation lists, the verifier's own first.
     pub revocation_lists: Vec<Value>,
-    /// The timestamp tokens over the record and the checkpoint.
-    pub timestamps: Vec<Value>,
+    /// The ledger entry, the proof that leads from it to a checkpoint, and the timestamp tokens over that and the record.
+    pub evidence: Value,
+    /// The same of what was signed before, from the outside in.
+    pub earlier: Vec<Value>,
     /// The archive timestamps, the oldest first, each with its tokens.
     pub archives: Vec<Value>,
-    /// The ledger entry.
-    pub entry: Value,
-    /// The proof that leads from the entry to a checkpoint.
-    pub proof: Value,
     /// Whom the verifier trusts.
     pub trust: Value,
 }
@@ -52,10 +50,6 @@ impl Diagnostic {
                 ders.push(der);
             }
         }
-        let tokens = |over: &'static str, tokens: &[Vec<u8>]| -> Vec<Value> {
-            tokens.iter().take(OBJECTS_MAX).map(|token| timestamp(over, token)).collect()
-        };
-        let timestamps = [tokens("record", &bundle.record_tokens), tokens("checkpoint", &bundle.checkpoint_tokens)];
         Self {
             record: match &record {
                 Ok(record) => json!({
@@ -73,23 +67,35 @@ impl Diagnostic {
                 .take(OBJECTS_MAX)
                 .map(|der| revocation_list(der))
                 .collect(),
-            timestamps: timestamps.concat(),
+            evidence: evidence(&bundle.evidence),
+            earlier: bundle.earlier.iter().take(OBJECTS_MAX).map(evidence).collect(),
             archives: bundle.archives.iter().take(OBJECTS_MAX).map(archive).collect(),
-            entry: bundle.entry.as_ref().map_or(Value::Null, |bytes| match Entry::parse(bytes) {
-                Ok(entry) => entry.to_json(),
-                Err(error) => unreadable(bytes, error),
-            }),
-            proof: bundle.proof.as_ref().map_or(Value::Null, |bytes| match TlogProof::parse(bytes) {
-                Ok(proof) => json!({
-                    "index": proof.index().0,
-                    "hashes": proof.hashes().iter().map(|hash| hash.to_base64()).collect::<Vec<_>>(),
-                    "checkpoint": checkpoint(proof.checkpoint()),
-                }),
-                Err(error) => unreadable(bytes, error),
-            }),
             trust: trust(policy),
         }
     }
+}
+
+/// The entry, the proof that leads from it to a checkpoint, and the tokens over that and over the record.
+fn evidence(form: &FormEvidence) -> Value {
+    let tokens = |over: &'static str, tokens: &[Vec<u8>]| -> Vec<Value> {
+        tokens.iter().take(OBJECTS_MAX).map(|token| timestamp(over, token)).collect()
+    };
+    let timestamps = [tokens("record", &form.record_tokens), tokens("checkpoint", &form.checkpoint_tokens)].concat();
+    json!({
+        "entry": form.entry.as_ref().map_or(Value::Null, |bytes| match Entry::parse(bytes) {
+            Ok(entry) => entry.to_json(),
+            Err(error) => unreadable(bytes, error),
+        }),
+        "proof": form.proof.as_ref().map_or(Value::Null, |bytes| match TlogProof::parse(bytes) {
+            Ok(proof) => json!({
+                "index": proof.index().0,
+                "hashes": proof.hashes().iter().map(|hash| hash.to_base64()).collect::<Vec<_>>(),
+                "checkpoint": checkpoint(proof.checkpoint()),
+            }),
+            Err(error) => unreadable(bytes, error),
+        }),
+        "timestamps": timestamps,
+    })
 }
 
 fn unreadable(bytes: &[u8], error: impl std::fmt::Display) -> Value {
@@ -278,16 +284,21 @@ mod tests {
     fn what_cannot_be_read_says_so_in_its_place() {
         let bundle = Bundle {
             record: b"{}".to_vec(),
-            entry: Some(b"no".to_vec()),
-            proof: Some(Vec::new()),
+            evidence: FormEvidence {
+                entry: Some(b"no".to_vec()),
+                proof: Some(Vec::new()),
+                record_tokens: vec![vec![2]],
+                ..FormEvidence::default()
+            },
             crls: vec![vec![0x30]],
             certificates: vec![vec![1], vec![1]],
-            record_tokens: vec![vec![2]],
             ..Bundle::default()
         };
         let diagnostic = Diagnostic::of(&bundle, &TrustPolicy::nobody());
-        let objects = [&diagnostic.record, &diagnostic.entry, &diagnostic.proof, &diagnostic.certificates[0]];
-        for object in objects.into_iter().chain(&diagnostic.revocation_lists).chain(&diagnostic.timestamps) {
+        let form = &diagnostic.evidence;
+        let of_form = [&form["entry"], &form["proof"], &form["timestamps"][0]];
+        let objects = [&diagnostic.record, &diagnostic.certificates[0]];
+        for object in objects.into_iter().chain(of_form).chain(&diagnostic.revocation_lists) {
             assert!(object["unreadable"].is_string(), "{object}");
         }
         assert_eq!(diagnostic.certificates.len(), 1);

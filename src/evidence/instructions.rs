@@ -16,7 +16,7 @@ pub fn instructions(bundle: &Bundle, report: &ValidationReport) -> String {
          authority, which you get from the authority.\n\n\
          Everything, with affiant:\n\n    affiant verify . --trust anchors.pem --trust-time TSA.pem --log-policy ledger.tlog-policy\n",
     );
-    let at = bundle.checkpoint_tokens.first().and_then(|token| TimestampToken::parse(token).ok());
+    let at = bundle.evidence.checkpoint_tokens.first().and_then(|token| TimestampToken::parse(token).ok());
     let time = at.as_ref().map_or(report.verified_at, |token| token.info().gen_time).timestamp();
     if let Some(token) = &at {
         let _ = write!(
@@ -42,6 +42,12 @@ pub fn instructions(bundle: &Bundle, report: &ValidationReport) -> String {
          openssl verify -crl_check_all -x509_strict -CAfile anchors.pem -untrusted certificates.pem{lists} \
          {when} certificates.pem\n",
     );
+    if !bundle.earlier.is_empty() {
+        text.push_str(
+            "\nThe record was signed again: its payload is the record as it was before. earlier/01 holds the evidence of\n\
+             that, in files of the same names, and earlier/02 that of what it holds in turn.\n",
+        );
+    }
     text.push_str(
         "\nA signature proves what was signed and by whom, a timestamp that it existed by then, the ledger that it was\n\
          not taken out. None of it proves that a call was lawful or that consent was given.\n",

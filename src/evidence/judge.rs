@@ -17,7 +17,7 @@ impl Verifier {
     pub(super) fn judge(
         &self,
         context: &Context<'_>,
-        (layer, jws): (usize, &Jws),
+        jws: &Jws,
         signature: &JwsSignature,
         signer: Option<&Signer>,
         warnings: &mut Vec<String>,
@@ -64,7 +64,7 @@ impl Verifier {
             return Verdict::failed(S::HashFailure, wrong.reason.clone());
         }
         // T2, after what is altered whenever it was, and before all that asks when.
-        if let Some(disorder) = &context.time.disorder {
+        if let Some(disorder) = &context.form.disorder {
             return Verdict::indeterminate(S::TimestampOrderFailure, disorder.clone());
         }
         // 5
@@ -99,7 +99,7 @@ impl Verifier {
             }
             PathOutcome::Valid(path) => path,
         };
-        if let Some(verdict) = self.outlived(context, layer, signature, path, warnings) {
+        if let Some(verdict) = self.outlived(context, signature, path, warnings) {
             return verdict;
         }
         self.judge_time(context, path, &signer.offered, warnings)
@@ -118,7 +118,7 @@ impl Verifier {
             return Some("the uuid in the header is not the one in the payload".into());
         }
         let claimed = header.issued_at.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-        let latest = context.time.existed_by.unwrap_or(context.now) + self.policy().clock_skew_max;
+        let latest = context.form.existed_by.unwrap_or(context.now) + self.policy().clock_skew_max;
         claimed
             .filter(|claimed| *claimed > latest)
             .map(|claimed| format!("claims to be signed at {}, after it is known to exist", format_time(claimed)))
@@ -127,7 +127,7 @@ impl Verifier {
     /// What the trust policy requires and the record does not have.
     fn missing_requirement(&self, context: &Context<'_>) -> Option<String> {
         let policy = self.policy();
-        if policy.timestamp_required && context.time.existed_by.is_none() {
+        if policy.timestamp_required && context.form.existed_by.is_none() {
             let first = context.time.timestamps.first();
             let reason = first.map_or("none was given", |first| &first.reason);
             return Some(format!("the trust policy requires a timestamp: {reason}"));
@@ -149,26 +149,23 @@ impl Verifier {
     fn outlived(
         &self,
         context: &Context<'_>,
-        layer: usize,
         signature: &JwsSignature,
         path: &CertificationPath,
         warnings: &mut Vec<String>,
     ) -> Option<Verdict> {
         use SubIndication as S;
         let header = signature.header();
-        // A token over the record covers its unprotected header; a renewal covers all of the record inside of it.
-        let time = context.time;
-        let carried = if layer > 0 { time.existed_by } else { time.bytes_existed_by };
+        let form = context.form;
         let certificates = path.certificates();
         let own = algorithm(&header.algorithm).zip(certificates[0].key().ok());
-        let own = own.map(|(algorithm, key)| (Strength { algorithm, key: key.kind() }, time.existed_by));
+        let own = own.map(|(algorithm, key)| (Strength { algorithm, key: key.kind() }, form.existed_by));
         let above = certificates.windows(2).enumerate().filter_map(|(depth, pair)| {
             let proved = if depth == 0 && header.certificate_protected {
-                time.existed_by
+                form.existed_by
             } else {
-                carried.filter(|_| header.certificates.iter().any(|der| **der == *pair[0].der()))
+                form.bytes_existed_by.filter(|_| header.certificates.iter().any(|der| **der == *pair[0].der()))
             };
-            let archived = time.existence.by(pair[0].thumbprint());
+            let archived = context.time.existence.by(pair[0].thumbprint());
             let proved = proved.into_iter().chain(archived).min();
             Some((strength(&pair[0], &pair[1])?, proved))
         });
@@ -186,7 +183,7 @@ impl Verifier {
                 continue;
             }
             // Whoever signs after the end of an algorithm is not saved by any proof.
-            let late = time.signed_after.is_some_and(|after| after > until);
+            let late = context.time.signed_after.is_some_and(|after| after > until);
             let sub = if late { S::CryptoConstraintsFailure } else { S::CryptoConstraintsFailureNoPoe };
             return Some(Verdict::indeterminate(sub, sunset.describe()));
         }

@@ -38,7 +38,7 @@ pub use archive::{ArchiveError, BundleFiles};
 pub use archive_timestamp::{
     ARCHIVES_MAX, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, ArchiveTree, archive_proofs,
 };
-pub use bundle::{Bundle, SuppliedRecording};
+pub use bundle::{Bundle, FormEvidence, SuppliedRecording};
 pub use depth::Depth;
 pub use entry::{Entry, EntryDraft, EntryError, Event};
 pub use instructions::instructions;

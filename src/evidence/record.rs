@@ -6,7 +6,7 @@ use crate::json;
 use crate::vcon::{Form, GzipError, Vcon, VconError, VconLimits, inflate};
 
 /// JWS inside JWS: an archive renewed every few years for a century (draft-ietf-vcon-vcon-core-03 §5).
-const RENEWALS_MAX: usize = 16;
+pub(super) const RENEWALS_MAX: usize = 16;
 /// Documents of the largest size that all layers together may inflate to: what layers without gzip come to, each of
 /// which is three quarters of the one around it (base64).
 const INFLATED_DOCUMENTS_MAX: usize = 4;
@@ -88,6 +88,16 @@ impl Record {
     #[must_use]
     pub fn layers(&self) -> &[Jws] {
         &self.layers
+    }
+
+    /// The bytes of the record as it was before it was signed again: those of `layer`, of which the outermost is 0.
+    ///
+    /// `None` for the outermost, whose bytes the caller has, and where there is no such layer.
+    #[must_use]
+    pub fn bytes_of_layer(&self, layer: usize, limits: &VconLimits) -> Option<Vec<u8>> {
+        self.layers.get(layer)?;
+        let around = self.layers.get(layer.checked_sub(1)?)?;
+        inflate(around.payload(), limits).ok().map(|bytes| bytes.into_owned())
     }
 
     /// What is signed.

@@ -219,6 +219,8 @@ pub struct RecordingReport {
 pub struct TimestampReport {
     /// What it is over: `record`, `checkpoint`, `cosignature` (of a checkpoint), or `archive`.
     pub over: &'static str,
+    /// Of which layer of the record: 0 is the outermost; of an archive always 0.
+    pub layer: usize,
     /// The time that it states.
     #[serde(serialize_with = "optional_time")]
     pub time: Option<DateTime<Utc>>,
@@ -228,6 +230,20 @@ pub struct TimestampReport {
     pub counts: bool,
     /// Why not, or how.
     pub reason: String,
+}
+
+/// A form that the record had before it was signed again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EarlierReport {
+    /// Which layer: 1 is the one inside the outermost.
+    pub layer: usize,
+    /// Its record digest.
+    pub record: Sha256Digest,
+    /// The earliest trusted time by which it was there: its own, or that of a form around it.
+    #[serde(serialize_with = "optional_time")]
+    pub existed_by: Option<DateTime<Utc>>,
+    /// Whether the ledger has it.
+    pub ledger: LedgerReport,
 }
 
 /// Whether the ledger has it.
@@ -321,6 +337,8 @@ pub struct ValidationReport {
     pub times: Times,
     /// The ledger.
     pub ledger: LedgerReport,
+    /// The forms that the record had before it was signed again, the newest first.
+    pub earlier: Vec<EarlierReport>,
     /// Whether the bundle holds all that is needed, and what is missing.
     pub completeness: Completeness,
     /// What the rules of the vCon draft say of the payload. Never part of the verdict.
@@ -436,6 +454,7 @@ pub(crate) fn example(subject: &str) -> ValidationReport {
         timestamps: vec![
             TimestampReport {
                 over: "checkpoint",
+                layer: 0,
                 time: Some(at("2026-07-01T12:00:04Z")),
                 authority: "CN=Example Timestamping".into(),
                 counts: true,
@@ -443,6 +462,7 @@ pub(crate) fn example(subject: &str) -> ValidationReport {
             },
             TimestampReport {
                 over: "cosignature",
+                layer: 0,
                 time: Some(at("2026-07-01T12:00:05Z")),
                 authority: "witness.example/w1".into(),
                 counts: false,
@@ -464,6 +484,12 @@ pub(crate) fn example(subject: &str) -> ValidationReport {
             witnesses: vec!["witness.example/w1".into()],
             quorum: Some(false),
         },
+        earlier: vec![EarlierReport {
+            layer: 1,
+            record: Sha256Digest::of(b"earlier"),
+            existed_by: Some(at("2026-06-01T12:00:05Z")),
+            ledger: LedgerReport::unavailable("no proof was given"),
+        }],
         completeness: Completeness {
             complete: false,
             missing: vec![Missing {

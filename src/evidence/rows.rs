@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::Record;
 use super::report::{
-    Answer, Indication, LedgerReport, LedgerStatus, RecordingReport, Row, SignatureReport, SubIndication, Times,
-    Verdict,
+    Answer, EarlierReport, Indication, LedgerReport, LedgerStatus, RecordingReport, Row, SignatureReport,
+    SubIndication, Times, Verdict,
 };
 use super::time::TimeEvidence;
 use crate::clock::format_time;
@@ -80,8 +80,14 @@ fn signers(
 pub(super) fn existed_by_row(time: &TimeEvidence) -> Row {
     let title = "Existed by";
     let counted = |time: &DateTime<Utc>| format!("proved to exist by {}", format_time(*time));
-    match (&time.existed_by, time.timestamps.first()) {
-        (Some(time), _) => row(title, Answer::Yes, "TRUSTED_TIME", &counted(time), None),
+    match (&time.forms[0].existed_by, time.timestamps.first()) {
+        (Some(by), _) => {
+            let reason = match first_form(&time.earlier).filter(|first| first < by) {
+                Some(first) => format!("{}; as it was first signed, by {}", counted(by), format_time(first)),
+                None => counted(by),
+            };
+            row(title, Answer::Yes, "TRUSTED_TIME", &reason, None)
+        }
         (None, Some(first)) => {
             let next = "Verify with a trust policy that names the timestamp authority or the witnesses.";
             let shown =
@@ -134,10 +140,21 @@ pub(super) fn ledger_row(ledger: &LedgerReport) -> Row {
     row(title, answer, code, &ledger.reason, next)
 }
 
-pub(super) fn sentence(verdict: &Verdict, signatures: &[SignatureReport], times: &Times) -> String {
+/// By when the record was there as it was first signed.
+fn first_form(earlier: &[EarlierReport]) -> Option<DateTime<Utc>> {
+    earlier.last().and_then(|first| first.existed_by)
+}
+
+pub(super) fn sentence(
+    verdict: &Verdict,
+    signatures: &[SignatureReport],
+    times: &Times,
+    earlier: &[EarlierReport],
+) -> String {
     let signer = signers(signatures, |_, name| name.to_owned(), " and by ");
     match verdict.indication {
-        Indication::Passed => match times.existed_by {
+        // A form is there no later than the one around it.
+        Indication::Passed => match first_form(earlier).or(times.existed_by) {
             Some(time) => format!("Signed by {signer}, unaltered, and in existence by {}.", format_time(time)),
             None => format!("Signed by {signer} and unaltered; no trusted time says since when it exists."),
         },
@@ -202,7 +219,7 @@ mod tests {
         let signatures = [signature(0, Some("CN=Archive"), passed()), signature(1, Some("CN=Caller"), passed())];
         let row = signed_by_row(&passed(), &signatures);
         assert_eq!(row.reason, "CN=Caller, vouched for by CN=Root; CN=Archive, vouched for by CN=Root");
-        let sentence = sentence(&passed(), &signatures, &Times::default());
+        let sentence = sentence(&passed(), &signatures, &Times::default(), &[]);
         assert!(sentence.starts_with("Signed by CN=Caller and by CN=Archive and unaltered"), "{sentence}");
     }
 }

@@ -27,6 +27,9 @@ impl ValidationReport {
             lines.extend(signature.warnings.iter().map(|warning| format!("note: {}", printable(warning))));
         }
         lines.extend(self.record.map(|digest| format!("{digest}  the record")));
+        lines.extend(
+            self.earlier.iter().map(|form| format!("{}  what was signed before, layer {}", form.record, form.layer)),
+        );
         let policy = printable(&self.trust_policy);
         lines.push(format!("{}  the trust policy {policy:?}", self.trust_policy_digest));
         lines.extend(self.findings.iter().map(|finding| {

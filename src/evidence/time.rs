@@ -1,18 +1,20 @@
 //! Step one: what is known of the time, and what the ledger says.
 
 use std::cell::RefCell;
+use std::iter::repeat;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::existence::Existence;
 use super::judge::{ended, strength};
-use super::report::{LedgerReport, LedgerStatus, NAME_MAX, REASON_MAX, TimestampReport, cut};
+use super::record::record_digest;
+use super::report::{EarlierReport, LedgerReport, LedgerStatus, NAME_MAX, REASON_MAX, TimestampReport, cut};
 use super::sunset::{Strength, first_sunset};
 use super::verify::{Verifier, outside_window};
-use super::{Bundle, Entry, Record};
+use super::{Bundle, Entry, Event, FormEvidence, Record};
 use crate::clock::format_time;
-use crate::crypto::{KeyKind, SignatureAlgorithm, sha256};
+use crate::crypto::{KeyKind, Sha256Digest, SignatureAlgorithm, sha256};
 use crate::pki::timestamp::Timestamp;
 use crate::pki::{Budget, Certificate, NoPath, PathOutcome, PathProfile, TrustAnchors, find_path};
 use crate::tlog::merkle::leaf_hash;
@@ -24,19 +26,43 @@ const TOKENS_MAX: usize = 8;
 /// Checkpoints inside a payload that are looked at: an issuer puts one there, and each may carry a hundred signatures.
 const CHECKPOINTS_MAX: usize = 8;
 
+/// What a form has of which nothing is known.
+static NOTHING: FormEvidence =
+    FormEvidence { entry: None, proof: None, checkpoint_tokens: Vec::new(), record_tokens: Vec::new() };
+
 /// What the timestamps and the ledger say together.
 pub(super) struct TimeEvidence {
     pub(super) timestamps: Vec<TimestampReport>,
+    /// Of the outermost form.
     pub(super) ledger: LedgerReport,
-    /// The earliest time that counts, its accuracy added.
-    pub(super) existed_by: Option<DateTime<Utc>>,
-    /// The earliest that counts for every byte of the record, its unprotected header too.
-    pub(super) bytes_existed_by: Option<DateTime<Utc>>,
     pub(super) signed_after: Option<DateTime<Utc>>,
     /// By when pieces of evidence were there.
     pub(super) existence: Existence,
+    /// Of each layer of the record, the outermost first.
+    pub(super) forms: Vec<FormTime>,
+    /// What is to be said of the layers inside the outermost.
+    pub(super) earlier: Vec<EarlierReport>,
+}
+
+/// When a form of the record was there.
+pub(super) struct FormTime {
+    /// The earliest time that counts, its accuracy added. What is around it is evidence of it too.
+    pub(super) existed_by: Option<DateTime<Utc>>,
+    /// The earliest that counts for every byte of this form, its unprotected header too: a token over the record covers
+    /// them, and whoever signs it again.
+    pub(super) bytes_existed_by: Option<DateTime<Utc>>,
     /// How the times contradict each other, where they do.
     pub(super) disorder: Option<String>,
+}
+
+/// A form of the record: as it is (layer 0), or as it was before it was signed again.
+struct Form<'a> {
+    digest: Sha256Digest,
+    /// The form inside, where there is one.
+    inside: Option<Sha256Digest>,
+    evidence: &'a FormEvidence,
+    /// Whether the ledger that was asked says that it does not have it.
+    denied: bool,
 }
 
 /// A timestamp, and the time by which what it is over was there for certain.
@@ -85,33 +111,55 @@ impl Verifier {
         now: DateTime<Utc>,
         budget: &RefCell<Budget>,
     ) -> TimeEvidence {
-        let (mut ledger, proof, witnessing) = self.ledger(bundle, record, now);
         let (existence, archives) = self.existence(bundle, now, budget);
-        let mut stamps = self.tokens_over("record", &bundle.record_tokens, &bundle.record, None, &existence, budget);
-        let bytes_existed_by = stamps.iter().filter_map(Stamp::bound).min();
-        if let Some(proof) = &proof {
-            let text = proof.checkpoint().note().text().as_bytes();
-            // A token over the text needs no log key: the entry hashes to its root.
-            let inconsistent = ledger.status == LedgerStatus::Inconsistent;
-            let wrong = inconsistent.then(|| "the record is not proved to be under this checkpoint".to_owned());
-            stamps.extend(self.tokens_over("checkpoint", &bundle.checkpoint_tokens, text, wrong, &existence, budget));
-        }
-        if let Some(witnessing) = &witnessing {
-            let included = ledger.status == LedgerStatus::Included;
-            stamps.extend(witnessing.cosignatures().iter().map(|one| self.cosignature(one, included, now)));
-        }
         let signed_after = self.lower_bound(record.vcon(), now);
-        let existed_by = stamps.iter().filter_map(Stamp::bound).min();
-        let checkpoint_by = stamps.iter().filter(|one| one.report.over != "record").filter_map(Stamp::bound).min();
-        self.hold_ledger_to_its_time(&mut ledger, signed_after, checkpoint_by);
+        let outer = record.digest();
+        let inner = record.layers()[1..].iter().map(record_digest);
+        let digests: Vec<_> = std::iter::once(outer).chain(inner).collect();
+        let (mut forms, mut timestamps, mut ledgers) = (Vec::<FormTime>::new(), Vec::new(), Vec::new());
+        for ((layer, digest), evidence) in digests.iter().enumerate().zip(bundle.forms().chain(repeat(&NOTHING))) {
+            let inside = digests.get(layer + 1).copied();
+            let form = Form { digest: *digest, inside, evidence, denied: layer == 0 && bundle.ledger_denies };
+            let (mut ledger, proof, witnessing) = self.ledger(&form, now);
+            let inflated = (!evidence.record_tokens.is_empty()).then(|| record.bytes_of_layer(layer, self.limits()));
+            let bytes = inflated.flatten();
+            let bytes = bytes.as_deref().unwrap_or(&bundle.record);
+            let mut stamps = self.tokens_over("record", &evidence.record_tokens, bytes, None, &existence, budget);
+            let own_bytes = stamps.iter().filter_map(Stamp::bound).min();
+            if let Some(proof) = &proof {
+                let text = proof.checkpoint().note().text().as_bytes();
+                // A token over the text needs no log key: the entry hashes to its root.
+                let inconsistent = ledger.status == LedgerStatus::Inconsistent;
+                let wrong = inconsistent.then(|| "the record is not proved to be under this checkpoint".to_owned());
+                let tokens = &evidence.checkpoint_tokens;
+                stamps.extend(self.tokens_over("checkpoint", tokens, text, wrong, &existence, budget));
+            }
+            if let Some(witnessing) = &witnessing {
+                let included = ledger.status == LedgerStatus::Included;
+                stamps.extend(witnessing.cosignatures().iter().map(|one| self.cosignature(one, included, now)));
+            }
+            let own = stamps.iter().filter_map(Stamp::bound).min();
+            let checkpoint_by = stamps.iter().filter(|one| one.report.over != "record").filter_map(Stamp::bound).min();
+            self.hold_ledger_to_its_time(&mut ledger, signed_after, checkpoint_by);
+            // Whoever signs again signs every byte of what is inside, so that was there no later.
+            let around = forms.last().and_then(|form| form.existed_by);
+            let existed_by = own.into_iter().chain(around).min();
+            forms.push(FormTime {
+                existed_by,
+                bytes_existed_by: own_bytes.into_iter().chain(around).min(),
+                disorder: self.disorder(signed_after, existed_by.unwrap_or(now)),
+            });
+            timestamps.extend(stamps.into_iter().map(|stamp| TimestampReport { layer, ..stamp.report }));
+            ledgers.push(EarlierReport { layer, record: *digest, existed_by, ledger });
+        }
+        let earlier = ledgers.split_off(1);
         TimeEvidence {
-            disorder: self.disorder(signed_after, existed_by.unwrap_or(now)),
-            existed_by,
-            bytes_existed_by,
-            timestamps: stamps.into_iter().chain(archives).map(|stamp| stamp.report).collect(),
-            existence,
-            ledger,
+            timestamps: timestamps.into_iter().chain(archives.into_iter().map(|stamp| stamp.report)).collect(),
+            ledger: ledgers.remove(0).ledger,
             signed_after,
+            existence,
+            forms,
+            earlier,
         }
     }
 
@@ -173,7 +221,7 @@ impl Verifier {
                 judged.reason = format!("nothing proves that the token itself is from before: {ended}");
             }
             let JudgedToken { time, bound, authority, counts, reason, .. } = judged;
-            Stamp { bound, report: TimestampReport { over, time, authority, counts, reason } }
+            Stamp { bound, report: TimestampReport { over, layer: 0, time, authority, counts, reason } }
         };
         tokens.iter().take(TOKENS_MAX).map(judge).collect()
     }
@@ -197,7 +245,10 @@ impl Verifier {
             "the trust policy takes no time from cosignatures".to_owned()
         };
         let reason = cut(reason, REASON_MAX);
-        Stamp { bound: time, report: TimestampReport { over: "cosignature", time, authority, counts, reason } }
+        Stamp {
+            bound: time,
+            report: TimestampReport { over: "cosignature", layer: 0, time, authority, counts, reason },
+        }
     }
 
     /// The sunset of the witnesses' algorithm, where it is past: no archive covers a cosignature, so it is judged as of now.
@@ -288,19 +339,16 @@ impl Verifier {
     }
 
     /// The ledger row, the proof where it leads to its checkpoint, and who witnessed that.
-    fn ledger(
-        &self,
-        bundle: &Bundle,
-        record: &Record,
-        now: DateTime<Utc>,
-    ) -> (LedgerReport, Option<TlogProof>, Option<Witnessing>) {
+    fn ledger(&self, form: &Form<'_>, now: DateTime<Utc>) -> (LedgerReport, Option<TlogProof>, Option<Witnessing>) {
         let mut report = LedgerReport::unavailable("no proof was given");
-        if bundle.ledger_denies {
+        if form.denied {
             report.status = LedgerStatus::NotIncluded;
             "the ledger that was asked does not have this record".clone_into(&mut report.reason);
             return (report, None, None);
         }
-        let (Some(entry), Some(proof)) = (&bundle.entry, &bundle.proof) else { return (report, None, None) };
+        let (Some(entry), Some(proof)) = (&form.evidence.entry, &form.evidence.proof) else {
+            return (report, None, None);
+        };
         let inconsistent = |mut report: LedgerReport, reason: String| {
             report.status = LedgerStatus::Inconsistent;
             report.reason = cut(reason, REASON_MAX);
@@ -322,8 +370,11 @@ impl Verifier {
         if parsed.index != proof.index().0 {
             return inconsistent(report, "entry and proof are of different places".into());
         }
-        if parsed.event.record().is_none_or(|event| event.record != record.digest()) {
+        if parsed.event.record().is_none_or(|event| event.record != form.digest) {
             return inconsistent(report, "the entry is of another record".into());
+        }
+        if matches!(&parsed.event, Event::VconRenewed(event) if event.of != form.inside) {
+            return inconsistent(report, "the entry says that another record was signed again".into());
         }
         let leaf = leaf_hash(entry);
         if let Err(error) = proof.check_inclusion(leaf) {

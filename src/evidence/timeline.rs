@@ -107,7 +107,10 @@ impl Timeline {
             add(signature.claimed_time, format!("{what}, as the signer says"), Kind::Stated);
             add_signer(signature, &mut add);
         }
-        add(report.ledger.entry_time, "Anchored, as the ledger says".into(), Kind::Stated);
+        let ledgers = std::iter::once(&report.ledger).chain(report.earlier.iter().map(|form| &form.ledger));
+        for ledger in ledgers {
+            add(ledger.entry_time, "Anchored, as the ledger says".into(), Kind::Stated);
+        }
         for timestamp in report.timestamps.iter().filter(|timestamp| timestamp.over != "cosignature") {
             let ground = if timestamp.counts { Ground::Proved } else { Ground::Stated };
             let what = match timestamp.over {
@@ -116,11 +119,12 @@ impl Timeline {
             };
             add(timestamp.time, what, Kind::of(ground));
         }
-        // A dozen witnesses sign within a second: the first one that counts, else the first, stands for all.
+        // A dozen witnesses sign within a second: the first one that counts, else the first, stands for all of a form.
         let mut cosignatures: Vec<_> =
             report.timestamps.iter().filter(|timestamp| timestamp.over == "cosignature").collect();
-        cosignatures.sort_by_key(|one| (!one.counts, one.time));
-        if let Some(first) = cosignatures.first() {
+        cosignatures.sort_by_key(|one| (one.layer, !one.counts, one.time));
+        for cosignatures in cosignatures.chunk_by(|one, other| one.layer == other.layer) {
+            let first = cosignatures[0];
             let ground = if first.counts { Ground::Proved } else { Ground::Stated };
             let what = match cosignatures.len() {
                 1 => "Witnessed".to_owned(),

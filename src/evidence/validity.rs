@@ -20,7 +20,7 @@ impl Verifier {
         warnings: &mut Vec<String>,
     ) -> Verdict {
         use SubIndication as S;
-        let (trusted, lower, now) = (context.time.existed_by, context.time.signed_after, context.now);
+        let (trusted, lower, now) = (context.form.existed_by, context.time.signed_after, context.now);
         let time = trusted.unwrap_or(now);
         let (not_before, not_after) = window(path);
         // RFC 5280 §4.1.2.5: validity is counted in seconds, and the last one belongs to it.

@@ -21,7 +21,7 @@ use super::report::{
 use super::revocation::{Issuer, KnownCrl, Lists, Standing, Vouched};
 use super::rows::{existed_by_row, ledger_row, recording_row, row, sentence, signed_by_row, unaltered_row};
 use super::signer::signer_chain;
-use super::time::{JudgedToken, TimeEvidence};
+use super::time::{FormTime, JudgedToken, TimeEvidence};
 use super::validity::window;
 use super::{Bundle, Record, RecordError, TrustPolicy};
 use crate::clock::format_time;
@@ -94,6 +94,11 @@ impl Verifier {
         &self.policy
     }
 
+    /// What a vCon may be.
+    pub(super) fn limits(&self) -> &VconLimits {
+        &self.limits
+    }
+
     /// The trust policy's digest, as reports have it.
     #[must_use]
     pub fn policy_digest(&self) -> Sha256Digest {
@@ -141,13 +146,15 @@ impl Verifier {
         let time = self.time_evidence(bundle, record, now, &budget);
         let crls = self.parsed_crls(bundle);
         let recordings = recordings(bundle, record);
-        let context = Context {
+        let (supplied_digest, supplied_parsed) = (digest_of(supplied(bundle)), OnceCell::new());
+        let context = |form| Context {
             bundle,
             supplied: supplied(bundle),
-            supplied_digest: digest_of(supplied(bundle)),
-            supplied_parsed: OnceCell::new(),
+            supplied_digest,
+            supplied_parsed: &supplied_parsed,
             record,
             time: &time,
+            form,
             crls: &crls,
             recordings: &recordings,
             now,
@@ -155,20 +162,23 @@ impl Verifier {
             standings: RefCell::default(),
             vouched: RefCell::default(),
         };
+        let contexts: Vec<_> = time.forms.iter().map(context).collect();
         let (signatures, signers): (Vec<SignatureReport>, Vec<Option<Arc<Signer>>>) = record
             .layers()
             .iter()
             .enumerate()
             .flat_map(|(layer, jws)| jws.signatures().iter().enumerate().map(move |at| (layer, jws, at)))
-            .map(|(layer, jws, (position, signature))| self.signature(&context, layer, position, jws, signature))
+            .map(|(layer, jws, (position, signature))| {
+                self.signature(&contexts[layer], layer, position, jws, signature)
+            })
             .unzip();
         let signers: Vec<_> = signers.iter().map(Option::as_deref).collect();
-        let completeness = Completeness::of(self, &context, &signers);
+        let completeness = Completeness::of(self, &contexts, &signatures, &signers);
         // Every signature counts: the worst verdict is the record's.
         let verdict = signatures.iter().map(|signature| &signature.verdict).max_by_key(|verdict| verdict.indication);
         let verdict = verdict.expect("a record has a signature").clone();
         let claimed = signatures.iter().find_map(|signature| signature.claimed_time);
-        let times = Times { existed_by: time.existed_by, signed_after: time.signed_after, claimed };
+        let times = Times { existed_by: time.forms[0].existed_by, signed_after: time.signed_after, claimed };
         let rows = vec![
             unaltered_row(&signatures),
             signed_by_row(&verdict, &signatures),
@@ -178,7 +188,7 @@ impl Verifier {
         ];
         ValidationReport {
             version: REPORT_VERSION,
-            sentence: sentence(&verdict, &signatures, &times),
+            sentence: sentence(&verdict, &signatures, &times, &time.earlier),
             verdict,
             rows,
             record: Some(record.digest()),
@@ -188,6 +198,7 @@ impl Verifier {
             timestamps: time.timestamps,
             times,
             ledger: time.ledger,
+            earlier: time.earlier,
             completeness,
             findings: validate(record.vcon()),
             trust_policy: self.policy.name.clone(),
@@ -204,7 +215,7 @@ impl Verifier {
         let unknown = |title| row(title, Answer::Unknown, sub.name(), "there is no record that could be read", None);
         ValidationReport {
             version: REPORT_VERSION,
-            sentence: sentence(&verdict, &[], &Times::default()),
+            sentence: sentence(&verdict, &[], &Times::default(), &[]),
             rows: vec![
                 row("Unaltered", Answer::No, sub.name(), &verdict.reason, Some(sub.next_step())),
                 unknown("Signed by"),
@@ -220,6 +231,7 @@ impl Verifier {
             timestamps: Vec::new(),
             times: Times::default(),
             ledger: LedgerReport::unavailable("there is no record"),
+            earlier: Vec::new(),
             completeness: Completeness::default(),
             findings: Vec::new(),
             trust_policy: self.policy.name.clone(),
@@ -240,10 +252,10 @@ impl Verifier {
         let header = signature.header();
         // What an x5u points to, nobody here fetches: a caller puts it among the bundle's certificates.
         let chain = signer_chain(jws, signature, context.supplied);
-        let time = context.time.existed_by.unwrap_or(context.now);
+        let time = context.form.existed_by.unwrap_or(context.now);
         let signer = (!chain.is_empty()).then(|| self.signer(context, &chain, time));
         let mut warnings = Vec::new();
-        let verdict = self.judge(context, (layer, jws), signature, signer.as_deref(), &mut warnings);
+        let verdict = self.judge(context, jws, signature, signer.as_deref(), &mut warnings);
         if header.certificates.first().is_some_and(|first| chain.first() != Some(first)) {
             warnings.push("x5c, which is not signed, begins with another certificate than x5t#S256 names".into());
         }
@@ -283,7 +295,7 @@ impl Verifier {
         Lists {
             crls: context.crls,
             policy: &self.policy,
-            trusted: context.time.existed_by,
+            trusted: context.form.existed_by,
             now: context.now,
             existence: &context.time.existence,
             path_ends: window(path).1,
@@ -423,15 +435,17 @@ type Thumbprints = Vec<[u8; 32]>;
 /// A path, and the certificates that came with it.
 type OfPath = (Thumbprints, Thumbprints);
 
-/// What every signature of a record is judged with.
+/// What every signature of one layer of a record is judged with.
 pub(super) struct Context<'a> {
     pub(super) bundle: &'a Bundle,
     /// The bundle's certificates, hashed once and parsed once at most, however many signatures there are.
     supplied: &'a [Vec<u8>],
     supplied_digest: [u8; 32],
-    supplied_parsed: OnceCell<Vec<Arc<Certificate>>>,
+    supplied_parsed: &'a OnceCell<Vec<Arc<Certificate>>>,
     pub(super) record: &'a Record,
     pub(super) time: &'a TimeEvidence,
+    /// When this layer was there.
+    pub(super) form: &'a FormTime,
     pub(super) crls: &'a [Arc<Option<KnownCrl>>],
     pub(super) recordings: &'a [RecordingReport],
     pub(super) now: DateTime<Utc>,

@@ -3,7 +3,7 @@
 use super::Issuance;
 use crate::authority::AuthorityError;
 use crate::crypto::Sha256Digest;
-use crate::evidence::{Bundle, BundleFiles, Record, instructions};
+use crate::evidence::{Bundle, BundleFiles, FormEvidence, Record, instructions, record_digest};
 use crate::ledger::ReadError;
 use crate::pki::timestamp::TimestampToken;
 
@@ -36,34 +36,39 @@ impl Issuance {
         let stored = self.ledger.record(index)?;
         let (_, record) = stored.body.ok_or(CollectError::Erased)?;
         let parsed = Record::parse(&record, &self.limits).ok();
-        let mut bundle = self.known_of(index, parsed.as_ref())?;
+        let mut bundle = self.known_of(Some(index), parsed.as_ref())?;
         bundle.record = record;
-        bundle.entry = Some(stored.entry_bytes);
         bundle.offered_anchors = vec![self.authority.root().der().to_vec()];
         bundle.offered_log_policy = Some(self.log_policy.bytes.clone());
         Ok(bundle)
     }
 
-    /// What the ledger and the certificate manager add to a record at `index` that a verifier has already: the record,
-    /// where it can be read, names the certificates of which archives prove that they were there in time.
+    /// What the ledger and the certificate manager add to a record that a verifier has already, at `index` or not in the
+    /// ledger yet: the record, where it can be read, names what it was before it was signed again, and the certificates
+    /// of which archives prove that they were there in time.
     ///
     /// # Errors
     /// When a store cannot be read.
-    pub fn known_of(&self, index: u64, record: Option<&Record>) -> Result<Bundle, CollectError> {
-        let mut bundle =
-            Bundle { entry: Some(self.ledger.tiles().entry(index).map_err(ReadError::from)?), ..Bundle::default() };
-        if let Some((proof, round)) = self.ledger.proof(index)? {
-            bundle.proof = Some(proof.to_string().into_bytes());
-            bundle.checkpoint_tokens = round.map(|round| round.tokens).unwrap_or_default();
+    pub fn known_of(&self, index: Option<u64>, record: Option<&Record>) -> Result<Bundle, CollectError> {
+        let form = |index: Option<u64>| index.map_or_else(|| Ok(FormEvidence::default()), |index| self.form(index));
+        let mut bundle = Bundle { evidence: form(index)?, ..Bundle::default() };
+        for layer in record.iter().flat_map(|record| &record.layers()[1..]) {
+            let earlier = form(self.ledger.index_of_record(record_digest(layer))?)?;
+            bundle.earlier.push(earlier);
         }
+        while bundle.earlier.pop_if(|last| last.is_empty()).is_some() {}
         bundle.crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
         // Today's lists tell what was revoked since; those of its time outlive their algorithm, under an archive.
-        let stamped = bundle.checkpoint_tokens.iter().filter_map(|token| TimestampToken::parse(token).ok());
-        if let Some(time) = stamped.map(|token| token.info().gen_time).min() {
-            for list in self.authority.first_crls_since(time)? {
-                if !bundle.crls.contains(&list.der) {
-                    bundle.crls.push(list.der);
-                }
+        let mut dated = Vec::new();
+        for form in bundle.forms() {
+            let stamped = form.checkpoint_tokens.iter().filter_map(|token| TimestampToken::parse(token).ok());
+            if let Some(time) = stamped.map(|token| token.info().gen_time).min() {
+                dated.extend(self.authority.first_crls_since(time)?);
+            }
+        }
+        for list in dated {
+            if !bundle.crls.contains(&list.der) {
+                bundle.crls.push(list.der);
             }
         }
         let signatures = record.iter().flat_map(|record| record.layers()).flat_map(|layer| layer.signatures());
@@ -71,11 +76,19 @@ impl Issuance {
         let digests = |pieces: &mut dyn Iterator<Item = &Vec<u8>>| -> Vec<Sha256Digest> {
             pieces.map(|piece| Sha256Digest::of(piece)).collect()
         };
-        bundle.archives = self.ledger.archives_of(
-            &digests(&mut bundle.checkpoint_tokens.iter()),
-            &digests(&mut certificates.chain(&bundle.crls)),
-        )?;
+        let tokens = digests(&mut bundle.forms().flat_map(|form| &form.checkpoint_tokens));
+        bundle.archives = self.ledger.archives_of(&tokens, &digests(&mut certificates.chain(&bundle.crls)))?;
         Ok(bundle)
+    }
+
+    /// What the ledger has of the record at `index` in the form that it was put there.
+    fn form(&self, index: u64) -> Result<FormEvidence, ReadError> {
+        let mut form = FormEvidence { entry: Some(self.ledger.tiles().entry(index)?), ..FormEvidence::default() };
+        if let Some((proof, round)) = self.ledger.proof(index)? {
+            form.proof = Some(proof.to_string().into_bytes());
+            form.checkpoint_tokens = round.map(|round| round.tokens).unwrap_or_default();
+        }
+        Ok(form)
     }
 
     /// The bundle of the record at `index` as files, verified under our own trust policy before it is given out.
@@ -84,7 +97,7 @@ impl Issuance {
     /// When it was erased, is not included yet, or does not verify.
     pub fn bundle_files(&self, index: u64) -> Result<BundleFiles, CollectError> {
         let mut bundle = self.collect(index)?;
-        if bundle.proof.is_none() {
+        if bundle.evidence.proof.is_none() {
             return Err(CollectError::NotYetIncluded);
         }
         let now = self.clock.now();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
+use super::collect::CollectError;
 use super::receipt::Links;
 use super::{Issuance, Receipt, Wait};
 use crate::authority::{AuthorityError, IssuerId};
@@ -58,10 +59,10 @@ pub enum SubmitError {
     /// The signed record does not hold.
     #[error("the record does not hold: {}", .0.verdict.reason)]
     TotalFailed(Box<ValidationReport>),
-    /// Its body is gone.
-    #[error("the body of the record was erased")]
-    Erased,
-    /// Signed again it would not pass: its certificate has ended, and only its own bundle says what was before.
+    /// What is known of a record could not be collected.
+    #[error(transparent)]
+    Collect(#[from] CollectError),
+    /// Signed again it would not pass: its certificate has ended, and no trusted time says that it was there before.
     #[error("it is too late to sign this record again: {0}")]
     TooLate(String),
     /// Not signed under a certificate of this issuer, who may not anchor others'.
@@ -256,7 +257,7 @@ impl Issuance {
     fn signed_again(&self, index: u64) -> Result<Prepared, SubmitError> {
         let now = self.clock.now();
         let stored = self.ledger.record(index)?;
-        let (particulars, old) = stored.body.ok_or(SubmitError::Erased)?;
+        let (particulars, old) = stored.body.ok_or(CollectError::Erased)?;
         let known = stored.entry.event.record().expect("an entry with a body is of a record");
         let issuer = self.authority.issuers().into_iter().find(|one| one.id.as_str() == known.issuer);
         let issuer = issuer.expect("a record's issuer is never removed").id;
@@ -270,7 +271,10 @@ impl Issuance {
         }
         let (chain, uuid) = (&credential.chain_der, particulars.uuid);
         let renewed = NewSignature { signer: &*credential.signer, chain, issued_at: now, uuid: &uuid }.sign(&old)?;
-        let report = self.verdict_on(&renewed, &Record::parse(&renewed, &self.limits), now)?;
+        let parsed = Record::parse(&renewed, &self.limits);
+        // What was signed before is judged by when it was there: its certificate may have ended since.
+        let bundle = Bundle { record: renewed.clone(), ..self.known_of(None, parsed.as_ref().ok())? };
+        let report = self.verifier.verify_parsed(&bundle, &parsed, now);
         match report.verdict.indication {
             Indication::Passed => {}
             Indication::Indeterminate => return Err(SubmitError::TooLate(report.verdict.code())),

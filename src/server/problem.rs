@@ -118,7 +118,7 @@ impl From<SubmitError> for Problem {
             SubmitError::NoUuid => Self::new("no-uuid", "No uuid", UNPROCESSABLE, detail),
             SubmitError::NotCovered => Self::new("not-covered", "Not covered by a scorecard", UNPROCESSABLE, detail),
             SubmitError::Authority(error) => error.into(),
-            SubmitError::Erased => CollectError::Erased.into(),
+            SubmitError::Collect(error) => error.into(),
             SubmitError::TooLate(_) => Self::new("too-late", "Too late to sign again", UNPROCESSABLE, detail),
             SubmitError::Signing(error) => Self::internal(&error),
             SubmitError::TotalFailed(report) => Self {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{AppState, Problem};
-use crate::evidence::{Bundle, BundleFiles, Depth, Record, SuppliedRecording, ValidationReport};
+use crate::evidence::{Bundle, BundleFiles, Depth, FormEvidence, Record, SuppliedRecording, ValidationReport};
 use crate::vcon::ContentDigester;
 
 /// Recordings of one verification: a conference has some dozens.
@@ -79,18 +79,18 @@ fn report(
     if let Ok(record) = &record {
         match issuance.ledger.index_of_record(record.digest())? {
             Some(index) => {
-                let known = issuance.known_of(index, Some(record))?;
+                let known = issuance.known_of(Some(index), Some(record))?;
                 // An old bundle lacks what was renewed since; tokens go with the checkpoint of the proof.
-                if bundle.proof.is_none() || known.archives.len() > bundle.archives.len() {
-                    bundle.entry = known.entry;
-                    bundle.proof = known.proof;
-                    bundle.checkpoint_tokens = known.checkpoint_tokens;
+                if bundle.evidence.proof.is_none() || known.archives.len() > bundle.archives.len() {
+                    let FormEvidence { entry, proof, checkpoint_tokens, .. } = known.evidence;
+                    bundle.evidence = FormEvidence { entry, proof, checkpoint_tokens, ..bundle.evidence };
+                    bundle.earlier = known.earlier;
                     bundle.archives = known.archives;
                 }
                 bundle.own_crls = known.crls;
             }
             None => {
-                bundle.ledger_denies = bundle.proof.is_none();
+                bundle.ledger_denies = bundle.evidence.proof.is_none();
                 bundle.own_crls = issuance.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::{Hash, KeySize, SignatureAlgorithm, Signer as _, SigningKey, sha256};
 use affiant::evidence::{
-    Bundle, EntryDraft, Event, Record, SuppliedRecording, TrustPolicy, ValidationReport, entry, verify,
+    Bundle, EntryDraft, Event, FormEvidence, Record, SuppliedRecording, TrustPolicy, ValidationReport, entry, verify,
 };
 use affiant::pki::TrustAnchors;
 use affiant::pki::timestamp::{MessageImprint, TstInfo};
@@ -271,7 +271,10 @@ impl Case {
         let record = self.record();
         let data = self.stamped_data.unwrap_or(&record);
         let mut bundle = Bundle {
-            record_tokens: self.stamped.iter().map(|at| self.token(data, *at)).collect(),
+            evidence: FormEvidence {
+                record_tokens: self.stamped.iter().map(|at| self.token(data, *at)).collect(),
+                ..FormEvidence::default()
+            },
             crls: self.lists.iter().map(|(by, list)| list.signed_by(by.key())).collect(),
             ..Bundle::default()
         };
@@ -297,9 +300,9 @@ impl Case {
         tree.append(leaf_hash(&bytes));
         let checkpoint = checkpoint(TreeSize(1), tree.root(), self.cosigned);
         let text = checkpoint.note().text().as_bytes();
-        bundle.checkpoint_tokens = self.checkpoint_stamped.iter().map(|at| self.token(text, *at)).collect();
-        bundle.proof = Some(TlogProof::new(LeafIndex(0), Vec::new(), checkpoint).to_string().into_bytes());
-        bundle.entry = Some(bytes);
+        bundle.evidence.checkpoint_tokens = self.checkpoint_stamped.iter().map(|at| self.token(text, *at)).collect();
+        bundle.evidence.proof = Some(TlogProof::new(LeafIndex(0), Vec::new(), checkpoint).to_string().into_bytes());
+        bundle.evidence.entry = Some(bytes);
     }
 
     /// The policy, with the anchors and the log that the case is made of.

@@ -29,19 +29,29 @@ pub(crate) fn statuses() -> Vec<Row> {
             let policy = LogPolicy::parse(b"quorum none\n").unwrap();
             entered().policy(|trust| trust.log_policy = Some(policy))
         }),
-        ("a proof without its entry", Unavailable, None, entered().bundle(|bundle| bundle.entry = None)),
-        ("a proof that is none", Inconsistent, None, entered().bundle(|bundle| bundle.proof = Some(b"proof".to_vec()))),
-        ("an entry that is none", Inconsistent, None, entered().bundle(|bundle| bundle.entry = Some(b"{}".to_vec()))),
+        ("a proof without its entry", Unavailable, None, entered().bundle(|bundle| bundle.evidence.entry = None)),
+        (
+            "a proof that is none",
+            Inconsistent,
+            None,
+            entered().bundle(|bundle| bundle.evidence.proof = Some(b"proof".to_vec())),
+        ),
+        (
+            "an entry that is none",
+            Inconsistent,
+            None,
+            entered().bundle(|bundle| bundle.evidence.entry = Some(b"{}".to_vec())),
+        ),
         ("an entry with other bytes", Inconsistent, None, {
             entered().bundle(|bundle| {
-                let entry = String::from_utf8(bundle.entry.take().unwrap()).unwrap();
-                bundle.entry = Some(entry.replace("\"i1\"", "\"i2\"").into_bytes());
+                let entry = String::from_utf8(bundle.evidence.entry.take().unwrap()).unwrap();
+                bundle.evidence.entry = Some(entry.replace("\"i1\"", "\"i2\"").into_bytes());
             })
         }),
         ("the entry of another record", Inconsistent, None, {
             entered().bundle(|bundle| {
                 let other = Case::new().entered(at(SIGNED)).claimed(plus(SIGNED, 1)).bundled();
-                (bundle.entry, bundle.proof) = (other.entry, other.proof);
+                (bundle.evidence.entry, bundle.evidence.proof) = (other.evidence.entry, other.evidence.proof);
             })
         }),
         (

@@ -82,13 +82,13 @@ pub(crate) fn dropped_tokens() -> Vec<Expected> {
         }),
         is(PASSED, "a wrong one does not spoil a right one", {
             stamped().bundle(|bundle| {
-                let mut wrong = bundle.record_tokens[0].clone();
+                let mut wrong = bundle.evidence.record_tokens[0].clone();
                 *wrong.last_mut().unwrap() ^= 1;
-                bundle.record_tokens.insert(0, wrong);
+                bundle.evidence.record_tokens.insert(0, wrong);
             })
         }),
         is(NOT_REVOKED, "a flipped bit", {
-            stamped().bundle(|bundle| *bundle.record_tokens[0].last_mut().unwrap() ^= 1)
+            stamped().bundle(|bundle| *bundle.evidence.record_tokens[0].last_mut().unwrap() ^= 1)
         }),
         is(PASSED, "of as much later than the verification as clocks may be", {
             Case::new().stamped(plus(NOW, 300)).policy(|policy| policy.timestamp_required = true)
@@ -178,8 +178,8 @@ pub(crate) fn requirements() -> Vec<Expected> {
         is(PASSED, "a witnessed ledger is required, and there", ledger(witnessed, cosigned())),
         is(CONSTRAINTS, "the proof is of another record", {
             ledger(included, entered()).bundle(|bundle| {
-                let entry = String::from_utf8(bundle.entry.take().unwrap()).unwrap();
-                bundle.entry = Some(entry.replace("\"i1\"", "\"i2\"").into_bytes());
+                let entry = String::from_utf8(bundle.evidence.entry.take().unwrap()).unwrap();
+                bundle.evidence.entry = Some(entry.replace("\"i1\"", "\"i2\"").into_bytes());
             })
         }),
     ]
