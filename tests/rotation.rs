@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use affiant::authority::Role;
 use affiant::clock::{Clock as _, ManualClock, SystemClock};
-use affiant::evidence::Record;
 use affiant::evidence::report::LedgerStatus;
+use affiant::evidence::{Event, Record};
 use affiant::server::StartOptions;
 use affiant::vcon::VconLimits;
 use futures_util::{StreamExt as _, stream};
@@ -149,6 +149,18 @@ async fn a_record_is_signed_again_with_the_next_key_and_stays_as_it_was() {
         (&events["events"][0]["kind"], &events["events"][0]["of"]),
         (&serde_json::json!("vcon.renewed"), &first["record"])
     );
+    // Erasing one form erases them all: the new one holds the old.
+    for (erased, kinds) in [(link, 2), (renewed.as_str(), 2)] {
+        assert_eq!(client.delete(erased, &admin).await.status, 204);
+        for form in [link, renewed.as_str()] {
+            client.get(form, &token).await.problem(410, "erased");
+        }
+        let state = server.state().issuance.ledger.clone();
+        let entries = (0..state.size()).map(|index| state.entry(index).unwrap().0);
+        assert_eq!(entries.filter(|entry| matches!(entry.event, Event::VconErased { .. })).count(), kinds);
+    }
+    client.post(&renewals, &token, "").await.problem(410, "erased");
     server.stop().await;
-    assert_eq!(place.audit().await.unwrap().kinds["vcon.renewed"], 1);
+    let summary = place.audit().await.unwrap();
+    assert_eq!((summary.kinds["vcon.renewed"], summary.kinds["vcon.erased"]), (1, 2));
 }

@@ -7,15 +7,19 @@ mod harness;
 
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use affiant::authority::Role;
-use affiant::clock::SystemClock;
+use affiant::clock::{Clock as _, ManualClock, SystemClock};
 use affiant::evidence::{BundleFiles, EntryDraft, Event};
 use affiant::ledger::{Stage, Submission};
 use affiant::server::StartOptions;
 use chrono::TimeDelta;
-use harness::{Client, InProcess, Place, Process, WitnessPlace, affiant, call, openssl, unpack, uuid, verify_line};
+use harness::{
+    Client, InProcess, PASSPHRASE, Place, Process, WitnessPlace, affiant, call, openssl, unpack, uuid, verify_line,
+};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 /// A place whose server asks a witness that runs.
 fn witnessed_place() -> (Place, WitnessPlace, Process) {
@@ -259,6 +263,52 @@ async fn a_renewal_proves_everything_that_is_older_and_survives_a_restart() {
     std::fs::remove_file(place.data().join("archives/000001.tree")).unwrap();
     let refused = place.open_with(Arc::new(SystemClock::default()), StartOptions::default()).await;
     assert!(format!("{:#}", refused.err().unwrap()).contains("000001.tree"));
+}
+
+#[tokio::test]
+async fn a_record_whose_certificate_has_ended_is_signed_again_on_its_own_evidence() {
+    // Longer than a signing certificate is valid.
+    const LATER: Duration = Duration::from_secs(470 * 24 * 60 * 60);
+    let (witnessed, _witness, process) = witnessed_place();
+    for (place, stamped) in [(witnessed, true), (Place::new(), false)] {
+        let (token, admin) = (place.issuer_token(0), place.token(Role::Admin, None, false));
+        let clock = Arc::new(ManualClock::new(SystemClock::default().now()));
+        let state = place.open_with(clock.clone(), StartOptions::default()).await.unwrap();
+        let server = InProcess::of(affiant::server::run(state).unwrap());
+        let client = &server.client;
+        let receipt = client.issue(&token, call(1)).await;
+        if stamped {
+            client.wait_for_health(all_answered(&receipt)).await;
+        }
+        clock.advance(LATER);
+        let authority = &server.state().issuance.authority;
+        let passphrase = Zeroizing::new(PASSPHRASE.to_owned());
+        authority.renew_root_crl(&place.path().join("root-key.pem"), &passphrase).unwrap();
+        authority.renew_crls_now().unwrap();
+        let rotated = client.post(&format!("/v1/admin/issuers/{}/rotate", place.issuer(0)), &admin, "").await;
+        assert_eq!(rotated.status, 201, "{rotated:?}");
+        let renewals = format!("{}/renewals", receipt["links"]["record"].as_str().unwrap());
+        let again = client.post(&renewals, &token, "").await;
+        if stamped {
+            assert_eq!((again.status, &again.json()["kind"]), (201, &json!("vcon.renewed")), "{again:?}");
+            let bundle = client.get(again.json()["links"]["bundle"].as_str().unwrap(), &token).await.body;
+            let files = BundleFiles::from_zip(&bundle).unwrap();
+            let earlier: Vec<_> =
+                files.iter().map(|(name, _)| name).filter(|name| name.starts_with("earlier/")).collect();
+            let kinds = ["entry.json", "record.tlog-proof", "checkpoint.txt", "checkpoint.tsr"];
+            assert_eq!(earlier, kinds.map(|kind| format!("earlier/01/{kind}")));
+            let report = client.verify(bundle).await;
+            assert_eq!(report["verdict"]["indication"], "TOTAL-PASSED", "{report}");
+            assert_eq!(report["earlier"][0]["record"], receipt["record"]);
+            // The server knows what was before of a record that comes alone, too.
+            let record = client.get(again.json()["links"]["record"].as_str().unwrap(), &token).await.body;
+            assert_eq!(client.verify(record).await["verdict"]["indication"], "TOTAL-PASSED");
+        } else {
+            again.problem(422, "too-late");
+        }
+        server.stop().await;
+    }
+    assert!(process.stop());
 }
 
 #[tokio::test]

@@ -88,10 +88,11 @@ impl Completeness {
         let (bundle, time, form) = (contexts[0].bundle, contexts[0].time, contexts[0].form);
         let mut found = Self::default();
         found.ledger(&bundle.evidence, &time.ledger);
-        match (form.existed_by, time.timestamps.is_empty()) {
+        let is_stamped = time.timestamps.iter().any(|one| one.layer == 0);
+        match (form.existed_by, is_stamped) {
             (Some(_), _) => {}
-            (None, true) => found.add(Piece::Timestamp, None, "nothing in the bundle states a time"),
-            (None, false) => found.add(Piece::Timestamp, None, "none that is at hand counts under the trust policy"),
+            (None, false) => found.add(Piece::Timestamp, None, "nothing in the bundle states a time"),
+            (None, true) => found.add(Piece::Timestamp, None, "none that is at hand counts under the trust policy"),
         }
         for (form, around) in time.earlier.iter().zip(bundle.forms()) {
             let passed =

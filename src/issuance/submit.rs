@@ -254,6 +254,27 @@ impl Issuance {
         Ok(receipt)
     }
 
+    /// Erases the record at `index` in all its forms: what signed it again holds all of it. To its end even when whoever
+    /// asked goes away; forms that were erased before stay as they are.
+    ///
+    /// # Errors
+    /// When a store cannot be read, or the ledger does not take it.
+    pub async fn erase(&self, index: u64) -> Result<(), SubmitError> {
+        // Meanwhile nobody signs again what is being erased.
+        let held = self.ledger.one_at_a_time().await;
+        let ledger = self.ledger.clone();
+        let erased = tokio::spawn(async move {
+            let _one_at_a_time = held;
+            for form in ledger.forms(index)? {
+                if ledger.record(form)?.body.is_some() {
+                    ledger.erase(form).await??;
+                }
+            }
+            Ok::<_, SubmitError>(())
+        });
+        erased.await.map_err(|_| AppendError::Stopped)?
+    }
+
     fn signed_again(&self, index: u64) -> Result<Prepared, SubmitError> {
         let now = self.clock.now();
         let stored = self.ledger.record(index)?;

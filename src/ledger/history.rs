@@ -71,6 +71,33 @@ impl Ledger {
         Ok(None)
     }
 
+    /// The indices of all forms of the record at `index`, the outermost first: what signed it again as a whole, and what it
+    /// signed again. In the ledger each is a record of its own.
+    ///
+    /// # Errors
+    /// When the index or an entry cannot be read.
+    pub fn forms(&self, index: u64) -> Result<Vec<u64>, ReadError> {
+        let mut inmost = index;
+        while let Event::VconRenewed(renewed) = self.shared.entry(inmost)?.event {
+            let Some(inside) = renewed.of.map(|of| self.index_of_record(of)).transpose()?.flatten() else { break };
+            inmost = inside;
+        }
+        let mut forms = vec![inmost];
+        let mut at = 0;
+        while let Some(index) = forms.get(at) {
+            if let Some(record) = self.shared.entry(*index)?.event.record() {
+                for entry in self.history(record.record, 0, usize::MAX)? {
+                    if matches!(entry.event, Event::VconRenewed(_)) {
+                        forms.push(entry.index);
+                    }
+                }
+            }
+            at += 1;
+        }
+        forms.reverse();
+        Ok(forms)
+    }
+
     /// Held by whoever looks what was done to a record before doing more.
     pub(crate) async fn one_at_a_time(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.operations).lock_owned().await

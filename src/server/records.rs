@@ -208,7 +208,8 @@ pub(super) async fn renew(
     Ok(response.insert_header(("Location", receipt.links.record.as_str())).json(receipt))
 }
 
-/// Erase a record's body, for an admin: its key is overwritten, its entry and every proof stay.
+/// Erase a record's body, for an admin: its key is overwritten, its entry and every proof stay. So are all forms that it
+/// has because it was signed again.
 ///
 /// A uuid that several records have is refused: the digest says which one.
 #[utoipa::path(tag = "admin", params(("id" = String, Path, description = "record digest or uuid")),
@@ -221,7 +222,7 @@ pub(super) async fn erase(
 ) -> Result<HttpResponse, Problem> {
     who.check_admin()?;
     let index = find_one(&state, &who, &id)?;
-    state.issuance.ledger.erase(index).await??;
+    state.issuance.erase(index).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

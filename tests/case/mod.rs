@@ -7,7 +7,8 @@ use std::time::Duration;
 use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::{Hash, KeySize, SignatureAlgorithm, Signer as _, SigningKey, sha256};
 use affiant::evidence::{
-    Bundle, EntryDraft, Event, FormEvidence, Record, SuppliedRecording, TrustPolicy, ValidationReport, entry, verify,
+    Bundle, EntryDraft, Event, FormEvidence, Record, SuppliedRecording, TrustPolicy, ValidationReport, entry,
+    record_digest, verify,
 };
 use affiant::pki::TrustAnchors;
 use affiant::pki::timestamp::{MessageImprint, TstInfo};
@@ -106,6 +107,8 @@ pub(crate) struct Case {
     /// What the tokens over the record are about, where it is not the record.
     pub(crate) stamped_data: Option<&'static [u8]>,
     pub(crate) recording: Option<&'static [u8]>,
+    /// What is signed in place of a vCon: a record, signed again.
+    pub(crate) around: Option<Vec<u8>>,
     /// Changes the protected and the unprotected header before they are signed.
     pub(crate) header: fn(&mut Value, &mut Value),
     pub(crate) policy: TrustPolicy,
@@ -137,6 +140,7 @@ impl Case {
             accuracy: None,
             stamped_data: None,
             recording: None,
+            around: None,
             header: |_, _| (),
             policy: TrustPolicy::nobody(),
             bundle: |_| (),
@@ -259,7 +263,8 @@ impl Case {
         });
         let mut unprotected = json!({ "x5c": chain.map(|der| STANDARD.encode(der)), "uuid": UUID });
         (self.header)(&mut protected, &mut unprotected);
-        let payload = URL_SAFE_NO_PAD.encode(self.payload().to_string());
+        let payload = self.around.clone().unwrap_or_else(|| self.payload().to_string().into_bytes());
+        let payload = URL_SAFE_NO_PAD.encode(payload);
         let protected = URL_SAFE_NO_PAD.encode(protected.to_string());
         let signature = sign_leaf(format!("{protected}.{payload}").as_bytes());
         let signatures = json!([{ "protected": protected, "header": unprotected, "signature": signature }]);
@@ -292,10 +297,12 @@ impl Case {
 
     /// A log of one entry, which is the record's.
     fn add_ledger(&self, bundle: &mut Bundle, record: &[u8]) {
-        let record = Record::parse(record, &VconLimits::default()).unwrap().digest();
-        let event = entry::RecordEvent { issuer: "i1".into(), seq: 1, record, signer: None, of: None };
+        let record = Record::parse(record, &VconLimits::default()).unwrap();
+        let of = record.layers().get(1).map(record_digest);
+        let event = entry::RecordEvent { issuer: "i1".into(), seq: 1, record: record.digest(), signer: None, of };
+        let event = if of.is_some() { Event::VconRenewed(event) } else { Event::VconAnchored(event) };
         let entered = self.entered.unwrap_or(at(SIGNED));
-        let (_, bytes) = EntryDraft::new(Event::VconAnchored(event)).place(0, entry::first_prev(), entered, 1);
+        let (_, bytes) = EntryDraft::new(event).place(0, entry::first_prev(), entered, 1);
         let mut tree = RightEdge::new(TreeSize(0), Vec::new()).unwrap();
         tree.append(leaf_hash(&bytes));
         let checkpoint = checkpoint(TreeSize(1), tree.root(), self.cosigned);
