@@ -2,43 +2,83 @@
 //!
 //! What grows is in `ledger::segment`; here is what is replaced whole: keys, states, snapshots, lists.
 
-use std::fs::{self, File, Permissions};
-use std::io::{self, Read as _, Write as _};
+use std::fs::{self, Permissions};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Who may read a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// The owner alone: keys, token hashes.
-    Secret,
-    /// Anyone: certificates, lists.
-    Public,
-}
+pub(crate) use crate::disk::Access;
+use crate::disk::{Disk, DiskFile, Opening, SystemDisk};
 
 /// Puts `bytes` at `path`: after a crash there is the old file or the new one, whole.
 ///
 /// After an error it is not known which of the two is there.
 pub(crate) fn write(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
-    write_with(path, access, |file| file.write_all(bytes))
+    write_on(&SystemDisk, path, bytes, access)
+}
+
+/// As [`write()`], on another disk.
+pub(crate) fn write_on(disk: &dyn Disk, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+    replace(disk, path, access, |file| file.write_all(bytes))
 }
 
 /// Puts what `content` writes at `path`, as [`write()`] does; if `content` says that it went wrong, the old file stays.
 pub(crate) fn write_with<E: From<io::Error>>(
     path: &Path,
     access: Access,
-    content: impl FnOnce(&mut File) -> Result<(), E>,
+    content: impl FnOnce(&mut NewFile) -> Result<(), E>,
 ) -> Result<(), E> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Made for its owner alone, so nobody else ever sees a key half-written.
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
-    content(file.as_file_mut())?;
-    if access == Access::Public {
-        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
+    replace(&SystemDisk, path, access, content)
+}
+
+/// A file that is not in its place yet; what is written goes to its end.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    file: Arc<dyn DiskFile>,
+    length: u64,
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write_all_at(bytes, self.length)?;
+        self.length += bytes.len() as u64;
+        Ok(bytes.len())
     }
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(sync_directory(directory)?)
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn replace<E: From<io::Error>>(
+    disk: &dyn Disk,
+    path: &Path,
+    access: Access,
+    content: impl FnOnce(&mut NewFile) -> Result<(), E>,
+) -> Result<(), E> {
+    /// Two threads may write the same file at once, and a crash may have left one of an earlier process.
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (beside, file) = loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let beside = directory.join(format!(".new-{}-{count}", std::process::id()));
+        match disk.open(&beside, Opening::New(access)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            file => break (beside, file?),
+        }
+    };
+    let mut file = NewFile { file, length: 0 };
+    let placed = content(&mut file).and_then(|()| {
+        file.file.sync()?;
+        Ok(disk.rename(&beside, path)?)
+    });
+    if placed.is_err() {
+        let _ = disk.remove(&beside);
+    }
+    placed?;
+    Ok(disk.sync_directory(directory)?)
 }
 
 /// Removes a file for good, having overwritten it; a file that is gone already is no error.
@@ -54,29 +94,51 @@ pub(crate) fn destroy(path: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     }
     fs::remove_file(path)?;
-    path.parent().map_or(Ok(()), sync_directory)
+    path.parent().map_or(Ok(()), |directory| SystemDisk.sync_directory(directory))
 }
 
-/// Reads a file of at most `bytes_max`.
+/// Reads a file of at most `bytes_max`, which may be a pipe.
 pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max) {
-        return Ok(bytes);
+    fs::File::open(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 <= bytes_max { Ok(bytes) } else { Err(too_large(bytes_max)) }
+}
+
+/// As [`read`], a file of another disk.
+pub(crate) fn read_on(disk: &dyn Disk, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let file = disk.open(path, Opening::Read)?;
+    let length = file.length()?;
+    if length > bytes_max {
+        return Err(too_large(bytes_max));
     }
-    Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {bytes_max} bytes")))
+    let mut bytes = vec![0; usize::try_from(length).map_err(|_| too_large(bytes_max))?];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+fn too_large(bytes_max: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {bytes_max} bytes"))
 }
 
 /// Makes a directory that only its owner can enter.
 pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)?;
-    fs::set_permissions(path, Permissions::from_mode(0o700))?;
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_directory)
+    create_directory_on(&SystemDisk, path, Access::Secret)?;
+    fs::set_permissions(path, Permissions::from_mode(0o700))
 }
 
-/// Makes the names in a directory durable.
-pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+/// Makes a directory, and those above it, durable.
+pub(crate) fn create_directory_on(disk: &dyn Disk, path: &Path, access: Access) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match disk.make_directory(path, access) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && parent.is_some() => {
+            parent.map_or(Ok(()), |parent| create_directory_on(disk, parent, access))?;
+            disk.make_directory(path, access)?;
+        }
+        // Whoever made it may have been killed before its name was durable.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made?,
+    }
+    parent.map_or(Ok(()), |parent| disk.sync_directory(parent))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 5  main -> cli -> server
-//! 4  ledger  authority  issuance  witness  client  sealed_key  durable  workers
+//! 4  ledger  authority  issuance  witness  client  sealed_key  durable  disk  workers
 //! 3  scorecard  browser
 //! 2  evidence
 //! 1  vcon   jose   pki   tlog
@@ -32,6 +32,8 @@ pub mod scorecard;
 pub mod authority;
 #[cfg(feature = "server")]
 pub mod client;
+#[cfg(feature = "server")]
+pub mod disk;
 #[cfg(feature = "server")]
 pub mod durable;
 #[cfg(feature = "server")]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use affiant::clock::{ManualClock, parse_time};
 use affiant::crypto::Signer as _;
 use affiant::crypto::{SealingKey, Sha256Digest, SigningKey};
+use affiant::disk::SystemDisk;
 use affiant::evidence::entry::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::issuance::announce;
@@ -41,6 +42,7 @@ impl Bench {
 
     fn recover(&self) -> Result<Recovered, RecoveryError> {
         Recovered::open(LedgerOptions {
+            disk: Arc::new(SystemDisk),
             dir: self.path().to_owned(),
             origin: "log.example/1".into(),
             signer: self.signer.clone(),

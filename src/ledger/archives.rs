@@ -3,15 +3,15 @@
 //! The tree of an archive is a file of its own, durable before its root is shown to anybody; root and tokens are pieces
 //! of the evidence store. A file without a root there is of a renewal that did not end, and is overwritten by the next.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::evidence_store::Piece;
-use super::segment::{FramePosition, StoreError};
+use super::segment::{FramePosition, StoreError, create_directory};
 use super::{EvidenceKind, Ledger, ReadError};
 use crate::crypto::Sha256Digest;
-use crate::durable::{self, Access};
+use crate::disk::{Access, Disk, DiskFile, Opening};
+use crate::durable;
 use crate::evidence::{ARCHIVES_MAX, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTree, archive_proofs};
 use crate::tlog::merkle::{HashReader, leaf_hash, root_hash};
 use crate::tlog::{LeafHash, NodeHash};
@@ -49,10 +49,10 @@ impl Archives {
     }
 
     /// Gives the number of an archive whose tree is not the one that was timestamped: every hash is made again.
-    pub(super) fn first_wrong(&self, dir: &Path) -> Option<usize> {
+    pub(super) fn first_wrong(&self, disk: &dyn Disk, dir: &Path) -> Option<usize> {
         let is_right = |position: usize, archive: &KeptArchive| -> Option<bool> {
             let root = ArchiveRoot::parse(&archive.root).ok()?;
-            let bytes = std::fs::read(tree_path(dir, position + 1)).ok()?;
+            let bytes = durable::read_on(disk, &tree_path(dir, position + 1), file_bytes(root.size.0)).ok()?;
             let (digests, _) = bytes.as_chunks::<32>();
             let digests = digests.get(..usize::try_from(root.size.0).ok()?)?;
             let tree = ArchiveTree::of(digests.iter().map(|digest| Sha256Digest(*digest)).collect());
@@ -62,9 +62,9 @@ impl Archives {
     }
 
     /// Checks that every tree is there, as large as its root says.
-    pub(super) fn check_files(&self, dir: &Path) -> Result<(), StoreError> {
+    pub(super) fn check_files(&self, disk: &dyn Disk, dir: &Path) -> Result<(), StoreError> {
         for (position, archive) in self.0.iter().enumerate() {
-            TreeFile::open(&tree_path(dir, position + 1), &archive.root)?;
+            TreeFile::open(disk, &tree_path(dir, position + 1), &archive.root)?;
         }
         Ok(())
     }
@@ -101,10 +101,10 @@ impl Ledger {
             }
         }
         let tree = ArchiveTree::of(more);
-        let dir = &self.shared.archive_dir;
-        durable::create_directory(dir).map_err(StoreError::io(dir))?;
+        let (disk, dir) = (&self.shared.disk, &self.shared.archive_dir);
+        create_directory(disk, dir)?;
         let path = tree_path(dir, self.archives().len() + 1);
-        durable::write(&path, &tree.to_bytes(), Access::Secret).map_err(StoreError::io(&path))?;
+        durable::write_on(&**disk, &path, &tree.to_bytes(), Access::Secret).map_err(StoreError::io(&path))?;
         Ok(tree.root(origin))
     }
 
@@ -121,7 +121,7 @@ impl Ledger {
         let number = archives.0.len() + 1;
         let path = tree_path(&self.shared.archive_dir, number);
         let text = root.to_text().into_bytes();
-        let tree = TreeFile::open(&path, &text)?;
+        let tree = TreeFile::open(&*self.shared.disk, &path, &text)?;
         if root_hash(root.size, &tree)? != root.root {
             return Err(StoreError::Damaged { path: path.clone(), offset: 0 }.into());
         }
@@ -150,7 +150,7 @@ impl Ledger {
         let mut first = None;
         for (position, kept) in archives.iter().enumerate() {
             let path = path(position);
-            let tree = TreeFile::open(&path, &kept.root)?;
+            let tree = TreeFile::open(&*self.shared.disk, &path, &kept.root)?;
             let found = deciding.iter().map(|digest| tree.position(digest)).collect::<Result<Vec<_>, _>>()?;
             if found.iter().any(Option::is_some) {
                 first = Some(position);
@@ -162,7 +162,7 @@ impl Ledger {
         let mut given = Vec::new();
         for position in spread(first, archives.len() - 1) {
             let (path, kept) = (path(position), &archives[position]);
-            let proofs = archive_proofs(&TreeFile::open(&path, &kept.root)?, &wanted)?.into_bytes();
+            let proofs = archive_proofs(&TreeFile::open(&*self.shared.disk, &path, &kept.root)?, &wanted)?.into_bytes();
             // What the next has to prove first.
             let pieces = kept.tokens.iter().chain([&kept.root]).map(|piece| Sha256Digest::of(piece));
             wanted.splice(0..0, pieces);
@@ -189,15 +189,15 @@ fn file_bytes(size: u64) -> u64 {
 
 /// The tree of an archive on the disk: two reads a level for a proof.
 struct TreeFile<'a> {
-    file: File,
+    file: Arc<dyn DiskFile>,
     path: &'a Path,
     size: u64,
 }
 
 impl<'a> TreeFile<'a> {
-    fn open(path: &'a Path, root: &[u8]) -> Result<Self, StoreError> {
-        let file = File::open(path).map_err(StoreError::io(path))?;
-        let bytes = file.metadata().map_err(StoreError::io(path))?.len();
+    fn open(disk: &dyn Disk, path: &'a Path, root: &[u8]) -> Result<Self, StoreError> {
+        let file = disk.open(path, Opening::Read).map_err(StoreError::io(path))?;
+        let bytes = file.length().map_err(StoreError::io(path))?;
         match ArchiveRoot::parse(root) {
             Ok(root) if file_bytes(root.size.0) == bytes => Ok(Self { file, path, size: root.size.0 }),
             _ => Err(StoreError::Damaged { path: path.to_owned(), offset: bytes }),
@@ -236,6 +236,7 @@ impl ArchiveReader for TreeFile<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::SystemDisk;
 
     #[test]
     fn archives_that_are_too_many_are_spread_from_the_first_to_the_newest() {
@@ -269,13 +270,13 @@ mod tests {
             let path = dir.path().join(size.to_string());
             std::fs::write(&path, tree.to_bytes()).unwrap();
             let root = tree.root("log.example/1").to_text();
-            let file = TreeFile::open(&path, root.as_bytes()).unwrap();
+            let file = TreeFile::open(&SystemDisk, &path, root.as_bytes()).unwrap();
             assert_eq!((file.size(), file_bytes(u64::from(size))), (u64::from(size), tree.to_bytes().len() as u64));
             let Ok(expected) = archive_proofs(&tree, &digests[..2.min(digests.len())]);
             assert_eq!(archive_proofs(&file, &digests[..2.min(digests.len())]).unwrap(), expected);
             assert_eq!(file.position(&Sha256Digest::of(b"other")).unwrap(), None);
             std::fs::write(&path, &tree.to_bytes()[1..]).unwrap();
-            assert!(matches!(TreeFile::open(&path, root.as_bytes()), Err(StoreError::Damaged { .. })));
+            assert!(matches!(TreeFile::open(&SystemDisk, &path, root.as_bytes()), Err(StoreError::Damaged { .. })));
         }
     }
 }

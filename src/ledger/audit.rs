@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -18,6 +19,8 @@ use super::segment::{FramePosition, SegmentReader, StoreError};
 use super::tiles::{TileReadError, Tiles};
 use super::vault::FrameHead;
 use crate::crypto::Sha256Digest;
+use crate::disk::{Disk, SystemDisk};
+use crate::durable;
 use crate::evidence::entry::first_prev;
 use crate::evidence::{Entry, EntryError, Event};
 use crate::tlog::merkle::leaf_hash;
@@ -285,6 +288,7 @@ impl Walk {
 /// A data directory, read without its lock.
 #[derive(Debug)]
 pub struct DirectorySource {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     tiles: Tiles,
     checkpoints: Vec<SignedCheckpoint>,
@@ -297,8 +301,16 @@ impl DirectorySource {
     /// # Errors
     /// When its evidence store cannot be read.
     pub fn open(dir: &Path) -> Result<Self, AuditError> {
+        Self::open_on(Arc::new(SystemDisk), dir)
+    }
+
+    /// As [`open`](Self::open), on another disk.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, AuditError> {
         let layout = Layout(dir);
-        let reader = SegmentReader::new(&layout.evidence());
+        let reader = SegmentReader::new(&disk, &layout.evidence());
         let mut checkpoints = Vec::new();
         let mut scan = reader.scan(FramePosition::START);
         // A frame that is being written right now looks torn; everything before it counts.
@@ -311,7 +323,7 @@ impl DirectorySource {
             }
         }
         archives.finish();
-        Ok(Self { dir: dir.to_owned(), tiles: Tiles::new(&layout.tiles()), checkpoints, archives })
+        Ok(Self { dir: dir.to_owned(), tiles: Tiles::new(&disk, &layout.tiles()), disk, checkpoints, archives })
     }
 
     /// Sizes of every checkpoint that was signed here: an audit has to come by their roots.
@@ -345,7 +357,7 @@ impl AuditSource for DirectorySource {
     }
 
     fn check_stores(&self, walked: &Walked, key: &VerifierKey) -> Result<(), AuditError> {
-        if let Some(number) = self.archives.first_wrong(&Layout(&self.dir).archives()) {
+        if let Some(number) = self.archives.first_wrong(&*self.disk, &Layout(&self.dir).archives()) {
             return Err(AuditError::Archive(number));
         }
         for signed in &self.checkpoints {
@@ -355,8 +367,8 @@ impl AuditSource for DirectorySource {
                 return Err(AuditError::Root(size));
             }
         }
-        let reader = SegmentReader::new(&Layout(&self.dir).vault());
-        let keys = std::fs::read(Layout(&self.dir).vault().join("keys")).unwrap_or_default();
+        let reader = SegmentReader::new(&self.disk, &Layout(&self.dir).vault());
+        let keys = durable::read_on(&*self.disk, &Layout(&self.dir).vault().join("keys"), u64::MAX).unwrap_or_default();
         let mut there = HashSet::new();
         let mut scan = reader.scan(FramePosition::START);
         while let Some(Ok((_, frame))) = scan.next() {

@@ -2,8 +2,11 @@
 //!
 //! A frame is `kind u8 ‖ key u64 ‖ bytes`: the key is a tree size, or an entry's index, or a CRL number.
 
-use super::segment::{FramePosition, SegmentReader, SegmentWriter, StoreError};
 use std::path::Path;
+use std::sync::Arc;
+
+use super::segment::{FramePosition, SegmentReader, SegmentWriter, StoreError, create_directory};
+use crate::disk::Disk;
 
 /// What a frame of the evidence store holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +83,13 @@ pub(super) struct EvidenceStore {
 impl EvidenceStore {
     /// Opens the store and hands every piece in it to `take`, in order. A torn end, of a write that was never answered,
     /// is cut off.
-    pub(super) fn open(dir: &Path, mut take: impl FnMut(FramePosition, Piece)) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
-        let reader = SegmentReader::new(dir);
+    pub(super) fn open(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        mut take: impl FnMut(FramePosition, Piece),
+    ) -> Result<Self, StoreError> {
+        create_directory(disk, dir)?;
+        let reader = SegmentReader::new(disk, dir);
         let mut scan = reader.scan(FramePosition::START);
         while let Some(Ok((position, frame))) = scan.next() {
             if let Some(piece) = Piece::parse(&frame) {
@@ -95,7 +102,7 @@ impl EvidenceStore {
         if last.is_some_and(|last| last > end.segment) || (last.is_some() && reader.has_frame_behind(end)?) {
             return Err(StoreError::Damaged { path: reader.path(end.segment), offset: end.offset });
         }
-        Ok(Self { writer: SegmentWriter::open(dir, end)? })
+        Ok(Self { writer: SegmentWriter::open(disk, dir, end)? })
     }
 
     pub(super) fn append(&mut self, kind: EvidenceKind, key: u64, bytes: &[u8]) -> Result<FramePosition, StoreError> {
@@ -112,25 +119,31 @@ impl EvidenceStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::SystemDisk;
+
+    fn open(dir: &Path, take: impl FnMut(FramePosition, Piece)) -> Result<EvidenceStore, StoreError> {
+        let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
+        EvidenceStore::open(&disk, dir, take)
+    }
 
     #[test]
     fn pieces_read_back_in_order_and_a_torn_end_is_cut() {
         let dir = tempfile::tempdir().unwrap();
-        let mut store = EvidenceStore::open(dir.path(), |_, _| panic!("a new store is empty")).unwrap();
+        let mut store = open(dir.path(), |_, _| panic!("a new store is empty")).unwrap();
         store.append(EvidenceKind::Checkpoint, 7, b"note").unwrap();
         store.append(EvidenceKind::Crl, 2, b"crl").unwrap();
         let path = dir.path().join("0000000000000000.seg");
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
         let mut pieces = Vec::new();
-        EvidenceStore::open(dir.path(), |_, piece| pieces.push(piece)).unwrap();
+        open(dir.path(), |_, piece| pieces.push(piece)).unwrap();
         assert_eq!(pieces, [Piece { kind: EvidenceKind::Checkpoint, key: 7, bytes: b"note".to_vec() }]);
     }
 
     #[test]
     fn damage_before_a_whole_piece_is_no_torn_end() {
         let dir = tempfile::tempdir().unwrap();
-        let mut store = EvidenceStore::open(dir.path(), |_, _| ()).unwrap();
+        let mut store = open(dir.path(), |_, _| ()).unwrap();
         store.append(EvidenceKind::Checkpoint, 7, b"note").unwrap();
         store.append(EvidenceKind::Crl, 2, b"crl").unwrap();
         let path = dir.path().join("0000000000000000.seg");
@@ -139,7 +152,7 @@ mod tests {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
             std::fs::write(&path, &damaged).unwrap();
-            assert!(matches!(EvidenceStore::open(dir.path(), |_, _| ()), Err(StoreError::Damaged { .. })), "byte {at}");
+            assert!(matches!(open(dir.path(), |_, _| ()), Err(StoreError::Damaged { .. })), "byte {at}");
         }
     }
 }

@@ -15,6 +15,7 @@ mod rounds;
 mod segment;
 mod sequencer;
 mod snapshot;
+mod submission;
 mod tiles;
 mod vault;
 
@@ -34,12 +35,14 @@ pub use index::IndexError;
 pub use recovery::{Recovered, RecoveryError};
 pub use rounds::Round;
 pub use segment::StoreError;
-pub use sequencer::{AppendError, Receipt, Submission};
+pub use sequencer::{Sequencer, SequencerFault, Turn};
+pub use submission::{AppendError, Receipt, Submission};
 pub use tiles::{TileReadError, Tiles};
 pub use vault::{Particulars, SealedBody, VaultError};
 
 use crate::clock::Clock;
 use crate::crypto::{SealingKey, Sha256Digest, Signer};
+use crate::disk::{Disk, Lock};
 use crate::evidence::{Entry, EntryDraft, Event};
 use crate::tlog::merkle::{consistency_proof, inclusion_proof};
 use crate::tlog::{LeafHash, LeafIndex, NodeHash, RightEdge, SignedCheckpoint, TlogProof, TreeSize};
@@ -47,7 +50,7 @@ use archives::Archives;
 use evidence_store::EvidenceStore;
 use index::Index;
 use segment::SegmentReader;
-use sequencer::Message;
+use submission::Message;
 use vault::Vault;
 
 /// Submissions that may wait: a second's worth. What comes on top is told to come again.
@@ -66,6 +69,8 @@ pub enum Stage {
 
 /// How a ledger is opened.
 pub struct LedgerOptions {
+    /// Where they are.
+    pub disk: Arc<dyn Disk>,
     /// The folder of all its stores.
     pub dir: PathBuf,
     /// Its name: the origin of its checkpoints.
@@ -90,6 +95,7 @@ pub(super) struct Shared {
     evidence: Mutex<EvidenceStore>,
     pieces: SegmentReader,
     archives: RwLock<Archives>,
+    disk: Arc<dyn Disk>,
     archive_dir: PathBuf,
     closing: Closing,
     latest: RwLock<Option<Arc<SignedCheckpoint>>>,
@@ -198,7 +204,7 @@ pub struct Ledger {
     thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
     operations: Arc<tokio::sync::Mutex<()>>,
     // Held as long as the ledger is: one writer.
-    _lock: Arc<std::fs::File>,
+    _lock: Arc<Lock>,
 }
 
 impl Ledger {

@@ -1,7 +1,6 @@
 //! Opening a ledger: what a crash, a torn write or a restored backup may have left, put right or refused.
 
 use std::collections::HashSet;
-use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, RwLock};
@@ -12,13 +11,14 @@ use super::archives::Archives;
 use super::evidence_store::{EvidenceKind, EvidenceStore};
 use super::index::{Index, IndexError, IndexedRecord};
 use super::journal::Batch;
-use super::segment::{FramePosition, SegmentReader, SegmentWriter, StoreError};
+use super::segment::{FramePosition, SegmentReader, SegmentWriter, StoreError, create_directory};
 use super::sequencer::{Sequencer, State};
 use super::snapshot::{self, Position};
 use super::tiles::{TileReadError, TileWriter, Tiles};
 use super::vault::{FrameHead, Vault, VaultError, VaultWriter};
 use super::{Closing, Layout, Ledger, LedgerOptions, QUEUE_ENTRIES_MAX, Shared, Stage, Submission};
 use crate::crypto::Sha256Digest;
+use crate::disk::Lock;
 use crate::evidence::entry::first_prev;
 use crate::evidence::{Entry, EntryDraft, Event};
 use crate::tlog::merkle::{consistency_proof, leaf_hash};
@@ -83,7 +83,7 @@ pub enum RecoveryError {
 /// Whoever starts it asks the witnesses first: a restored backup must not fork.
 pub struct Recovered {
     options: LedgerOptions,
-    lock: std::fs::File,
+    lock: Lock,
     position: Position,
     journal: SegmentWriter,
     vault: VaultWriter,
@@ -104,18 +104,18 @@ impl Recovered {
     pub fn open(options: LedgerOptions) -> Result<Self, RecoveryError> {
         let dir = options.dir.clone();
         let layout = Layout(&dir);
-        std::fs::create_dir_all(&dir).map_err(StoreError::io(&dir))?;
+        let disk = &options.disk;
+        create_directory(disk, &dir)?;
         let path = layout.lock();
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let lock = lock.map_err(StoreError::io(&path))?;
-        lock.try_lock().map_err(|_| RecoveryError::Locked(dir.clone()))?;
+        let lock = disk.lock(&path).map_err(StoreError::io(&path))?;
+        let lock = lock.ok_or_else(|| RecoveryError::Locked(dir.clone()))?;
 
-        let index = Index::open(&layout.index())?;
+        let index = Index::open(&**disk, &layout.index())?;
         let mut signed: Option<SignedCheckpoint> = None;
         let (mut last_round, mut last_answered) = (0, 0);
         let mut rounds = Ok(());
         let mut archives = Archives::default();
-        let evidence = EvidenceStore::open(&layout.evidence(), |at, piece| match piece.kind {
+        let evidence = EvidenceStore::open(disk, &layout.evidence(), |at, piece| match piece.kind {
             EvidenceKind::Checkpoint => signed = SignedCheckpoint::parse(&piece.bytes).ok().or(signed.take()),
             EvidenceKind::Round | EvidenceKind::Cosignature | EvidenceKind::CheckpointToken => {
                 last_round = last_round.max(piece.key);
@@ -130,14 +130,14 @@ impl Recovered {
             EvidenceKind::RecordToken | EvidenceKind::Crl => {}
         })?;
         archives.finish();
-        archives.check_files(&layout.archives())?;
+        archives.check_files(&**disk, &layout.archives())?;
         rounds?;
 
         let (position, from) =
-            snapshot::read(&layout.snapshot())?.unwrap_or_else(|| (Position::empty(), FramePosition::START));
-        let tiles = TileWriter::open(&layout.tiles(), position.edge.size())?;
+            snapshot::read(&**disk, &layout.snapshot())?.unwrap_or_else(|| (Position::empty(), FramePosition::START));
+        let tiles = TileWriter::open(disk, &layout.tiles(), position.edge.size())?;
         let mut replay = Replay { position, tiles, last_frame: None, erased: HashSet::new() };
-        let reader = SegmentReader::new(&layout.journal());
+        let reader = SegmentReader::new(disk, &layout.journal());
         reader.check_reaches(from)?;
         let end = replay.journal(&reader, from, signed.as_ref())?;
         let Replay { position, mut tiles, last_frame, erased } = replay;
@@ -148,11 +148,11 @@ impl Recovered {
             }
         }
         tiles.write()?;
-        let (vault, vault_end) = Vault::open(&layout.vault(), options.master.clone())?;
-        catch_up(&index, &vault, vault_end, &Tiles::new(&layout.tiles()), &position)?;
+        let (vault, vault_end) = Vault::open(disk, &layout.vault(), options.master.clone())?;
+        catch_up(&index, &vault, vault_end, &Tiles::new(disk, &layout.tiles()), &position)?;
         // Until here nothing was cut off: what is refused is left as it was found.
         let vault = vault.write(vault_end)?;
-        let mut journal = SegmentWriter::open(&layout.journal(), end)?;
+        let mut journal = SegmentWriter::open(disk, &layout.journal(), end)?;
         if let Some(last) = last_frame {
             journal.rewrite_last(last)?;
         }
@@ -213,7 +213,7 @@ impl Recovered {
     /// # Errors
     /// When a tile cannot be read.
     pub fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Vec<NodeHash>, TileReadError> {
-        let tiles = Tiles::new(&Layout(&self.options.dir).tiles());
+        let tiles = Tiles::new(&self.options.disk, &Layout(&self.options.dir).tiles());
         consistency_proof(old, new, &TileHashes::new(&tiles, new))
     }
 
@@ -222,13 +222,25 @@ impl Recovered {
     /// # Errors
     /// When the thread cannot be started.
     pub fn start(self, read_only: bool) -> Result<Ledger, RecoveryError> {
+        let (ledger, sequencer) = self.by_hand(read_only)?;
+        let thread = std::thread::Builder::new().name("sequencer".into()).spawn(move || sequencer.run());
+        *ledger.thread.lock().expect("no holder of this lock panics") = Some(thread.map_err(RecoveryError::Thread)?);
+        Ok(ledger)
+    }
+
+    /// As [`start`](Self::start), without a thread: whoever has the sequencer drives it, step by step.
+    ///
+    /// # Errors
+    /// When origin and key do not name a log.
+    pub fn by_hand(self, read_only: bool) -> Result<(Ledger, Sequencer), RecoveryError> {
         let (queue, receiver) = crossbeam_channel::bounded(QUEUE_ENTRIES_MAX);
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let size = self.size();
         let layout_tiles = Layout(&self.options.dir).tiles();
         let shared = Arc::new(Shared {
             vault: self.vault.vault(),
-            tiles: Tiles::new(&layout_tiles),
+            tiles: Tiles::new(&self.options.disk, &layout_tiles),
+            disk: self.options.disk,
             pieces: self.evidence.reader(),
             archives: RwLock::new(self.archives),
             archive_dir: Layout(&self.options.dir).archives(),
@@ -261,13 +273,11 @@ impl Recovered {
             state: State::at(size),
             origin: self.options.origin.clone(),
         };
-        let thread = std::thread::Builder::new().name("sequencer".into()).spawn(move || sequencer.run());
-        let thread = thread.map_err(RecoveryError::Thread)?;
         let ledger = Ledger {
             shared,
             queue,
             queued_bytes,
-            thread: Arc::new(Mutex::new(Some(thread))),
+            thread: Arc::default(),
             operations: Arc::default(),
             _lock: Arc::new(self.lock),
         };
@@ -278,7 +288,7 @@ impl Recovered {
             let submission = Submission { draft: EntryDraft::new(opened), body: None };
             drop(ledger.append(submission, Stage::Accepted));
         }
-        Ok(ledger)
+        Ok((ledger, sequencer))
     }
 }
 

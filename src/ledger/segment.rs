@@ -4,12 +4,11 @@
 //! of segments, numbered from 0; only the last one grows.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use crate::disk::{Access, Disk, DiskFile, Opening};
 use crate::durable;
 
 /// Bytes after which a new segment begins: large enough to be few, small enough to copy.
@@ -77,13 +76,18 @@ impl FramePosition {
 /// The reading side: shared, and open while the writer appends.
 #[derive(Clone, Debug)]
 pub(super) struct SegmentReader {
+    disk: Arc<dyn Disk>,
     dir: Arc<Path>,
-    open: Arc<Mutex<HashMap<u64, Arc<File>>>>,
+    open: Arc<Mutex<HashMap<u64, Arc<dyn DiskFile>>>>,
 }
 
 impl SegmentReader {
-    pub(super) fn new(dir: &Path) -> Self {
-        Self { dir: dir.into(), open: Arc::default() }
+    pub(super) fn new(disk: &Arc<dyn Disk>, dir: &Path) -> Self {
+        Self { disk: disk.clone(), dir: dir.into(), open: Arc::default() }
+    }
+
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -93,8 +97,8 @@ impl SegmentReader {
     /// Checks that what is on the disk reaches as far as `position`, which was durable once.
     pub(super) fn check_reaches(&self, position: FramePosition) -> Result<(), StoreError> {
         let path = self.path(position.segment);
-        let length = match std::fs::metadata(&path) {
-            Ok(metadata) => metadata.len(),
+        let length = match self.disk.open(&path, Opening::Read).and_then(|file| file.length()) {
+            Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(source) => return Err(StoreError::Io { path, source }),
         };
@@ -105,13 +109,13 @@ impl SegmentReader {
         self.dir.join(format!("{segment:016}.seg"))
     }
 
-    fn file(&self, segment: u64) -> Result<Arc<File>, StoreError> {
+    fn file(&self, segment: u64) -> Result<Arc<dyn DiskFile>, StoreError> {
         let mut open = self.open.lock().expect("no holder of this lock panics");
         if let Some(file) = open.get(&segment) {
             return Ok(file.clone());
         }
         let path = self.path(segment);
-        let file = Arc::new(File::open(&path).map_err(StoreError::io(&path))?);
+        let file = self.disk.open(&path, Opening::Read).map_err(StoreError::io(&path))?;
         // A handful of segments is read at a time; the rest would only hold descriptors.
         if open.len() >= 64 {
             open.clear();
@@ -124,7 +128,7 @@ impl SegmentReader {
     pub(super) fn read(&self, position: FramePosition) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.path(position.segment);
         let file = self.file(position.segment)?;
-        let length = file.metadata().map_err(StoreError::io(&path))?.len();
+        let length = file.length().map_err(StoreError::io(&path))?;
         if position.offset == length {
             return Ok(None);
         }
@@ -148,7 +152,7 @@ impl SegmentReader {
     /// Whether any whole frame begins behind `position` in its segment: then what is damaged there is not a torn end.
     pub(super) fn has_frame_behind(&self, position: FramePosition) -> Result<bool, StoreError> {
         let path = self.path(position.segment);
-        let bytes = std::fs::read(&path).map_err(StoreError::io(&path))?;
+        let bytes = durable::read_on(&*self.disk, &path, u64::MAX).map_err(StoreError::io(&path))?;
         let from = usize::try_from(position.offset).unwrap_or(usize::MAX);
         let rest = bytes.get(from..).unwrap_or_default();
         Ok((1..rest.len()).any(|at| {
@@ -188,10 +192,8 @@ impl SegmentReader {
     /// Numbers of the segments, in order.
     pub(super) fn segments(&self) -> Result<Vec<u64>, StoreError> {
         let mut numbers = Vec::new();
-        for entry in std::fs::read_dir(&self.dir).map_err(StoreError::io(&self.dir))? {
-            let name = entry.map_err(StoreError::io(&self.dir))?.file_name();
-            let number: Option<u64> =
-                name.to_str().and_then(|name| name.strip_suffix(".seg")).and_then(|name| name.parse().ok());
+        for name in self.disk.list(&self.dir).map_err(StoreError::io(&self.dir))? {
+            let number: Option<u64> = name.strip_suffix(".seg").and_then(|name| name.parse().ok());
             numbers.extend(number);
         }
         numbers.sort_unstable();
@@ -226,10 +228,15 @@ impl Iterator for Scan<'_> {
                 }
                 Ok(None) => {
                     let following = FramePosition { segment: self.next.segment + 1, offset: 0 };
-                    if self.reader.path(following.segment).exists() {
-                        self.next = following;
-                    } else {
-                        self.ended = true;
+                    match self.reader.file(following.segment) {
+                        Ok(_) => self.next = following,
+                        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                            self.ended = true;
+                        }
+                        Err(error) => {
+                            self.ended = true;
+                            return Some(Err(error));
+                        }
                     }
                 }
                 Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => self.ended = true,
@@ -247,7 +254,7 @@ impl Iterator for Scan<'_> {
 #[derive(Debug)]
 pub(super) struct SegmentWriter {
     reader: SegmentReader,
-    file: File,
+    file: Arc<dyn DiskFile>,
     end: FramePosition,
     pending: Vec<u8>,
     poisoned: bool,
@@ -255,29 +262,28 @@ pub(super) struct SegmentWriter {
 
 impl SegmentWriter {
     /// Opens the store in `dir`, which is made if it is not there, to append at `end`: what lies behind is cut off.
-    pub(super) fn open(dir: &Path, end: FramePosition) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
-        let reader = SegmentReader::new(dir);
+    pub(super) fn open(disk: &Arc<dyn Disk>, dir: &Path, end: FramePosition) -> Result<Self, StoreError> {
+        create_directory(disk, dir)?;
+        let reader = SegmentReader::new(disk, dir);
         for segment in reader.segments()?.into_iter().filter(|segment| *segment > end.segment) {
             let path = reader.path(segment);
-            std::fs::remove_file(&path).map_err(StoreError::io(&path))?;
+            disk.remove(&path).map_err(StoreError::io(&path))?;
         }
         let file = Self::open_segment(&reader, end.segment)?;
         let path = reader.path(end.segment);
-        let length = file.metadata().map_err(StoreError::io(&path))?.len();
+        let length = file.length().map_err(StoreError::io(&path))?;
         assert!(length >= end.offset, "the end of a store lies within its last segment");
         if length > end.offset {
-            file.set_len(end.offset).map_err(StoreError::io(&path))?;
+            file.set_length(end.offset).map_err(StoreError::io(&path))?;
         }
-        file.sync_all().map_err(StoreError::io(&path))?;
+        file.sync().map_err(StoreError::io(&path))?;
         Ok(Self { reader, file, end, pending: Vec::new(), poisoned: false })
     }
 
-    fn open_segment(reader: &SegmentReader, segment: u64) -> Result<File, StoreError> {
+    fn open_segment(reader: &SegmentReader, segment: u64) -> Result<Arc<dyn DiskFile>, StoreError> {
         let path = reader.path(segment);
-        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
-        let file = file.map_err(StoreError::io(&path))?;
-        sync_dir(&reader.dir)?;
+        let file = reader.disk.open(&path, Opening::Write).map_err(StoreError::io(&path))?;
+        sync_dir(&reader.disk, &reader.dir)?;
         Ok(file)
     }
 
@@ -324,14 +330,14 @@ impl SegmentWriter {
         let path = self.reader.path(self.end.segment);
         if let Err(error) = self.file.write_all_at(&self.pending, self.end.offset) {
             self.pending.clear();
-            let restored = self.file.set_len(self.end.offset).and_then(|()| self.file.sync_data());
+            let restored = self.file.set_length(self.end.offset).and_then(|()| self.file.sync());
             if restored.is_ok() && is_full(&error) {
                 return Err(StoreError::Full(error));
             }
             self.poisoned = true;
             return Err(StoreError::Io { path, source: error });
         }
-        if let Err(source) = self.file.sync_data() {
+        if let Err(source) = self.file.sync() {
             self.poisoned = true;
             return Err(StoreError::Io { path, source });
         }
@@ -367,7 +373,7 @@ impl SegmentWriter {
         let rewritten = copy.push(&[&payload]);
         copy.commit()?;
         let path = self.reader.path(self.end.segment);
-        self.file.set_len(position.offset).and_then(|()| self.file.sync_all()).map_err(StoreError::io(&path))?;
+        self.file.set_length(position.offset).and_then(|()| self.file.sync()).map_err(StoreError::io(&path))?;
         *self = copy;
         Ok(rewritten)
     }
@@ -379,20 +385,34 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 }
 
 /// Makes the names in a folder durable.
-pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
-    durable::sync_directory(dir).map_err(StoreError::io(dir))
+pub(super) fn sync_dir(disk: &Arc<dyn Disk>, dir: &Path) -> Result<(), StoreError> {
+    disk.sync_directory(dir).map_err(StoreError::io(dir))
+}
+
+/// Makes the folder of a store, durable.
+pub(super) fn create_directory(disk: &Arc<dyn Disk>, dir: &Path) -> Result<(), StoreError> {
+    durable::create_directory_on(&**disk, dir, Access::Public).map_err(StoreError::io(dir))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::SystemDisk;
+
+    fn disk() -> Arc<dyn Disk> {
+        Arc::new(SystemDisk)
+    }
 
     fn frames(dir: &Path) -> Vec<Vec<u8>> {
-        SegmentReader::new(dir).scan(FramePosition::START).map_while(Result::ok).map(|(_, frame)| frame).collect()
+        SegmentReader::new(&disk(), dir)
+            .scan(FramePosition::START)
+            .map_while(Result::ok)
+            .map(|(_, frame)| frame)
+            .collect()
     }
 
     fn written(dir: &Path) -> SegmentWriter {
-        let mut writer = SegmentWriter::open(dir, FramePosition::START).unwrap();
+        let mut writer = SegmentWriter::open(&disk(), dir, FramePosition::START).unwrap();
         for frame in [b"one".as_slice(), b"two", b"three"] {
             writer.push(&[frame]);
         }
@@ -422,7 +442,8 @@ mod tests {
             std::fs::write(&path, &flipped).unwrap();
             let intact = [(0, 11), (11, 22), (22, 35)].iter().take_while(|(_, end)| at >= *end).count();
             assert_eq!(frames(dir.path()).len(), intact, "bit in byte {at}");
-            let damaged = SegmentReader::new(dir.path()).scan(FramePosition::START).any(|frame| frame.is_err());
+            let damaged =
+                SegmentReader::new(&disk(), dir.path()).scan(FramePosition::START).any(|frame| frame.is_err());
             assert!(damaged, "bit in byte {at}");
         }
         for end in 0..whole.len() {
@@ -435,7 +456,7 @@ mod tests {
     fn reopening_cuts_what_lies_behind_the_end() {
         let dir = tempfile::tempdir().unwrap();
         let end = written(dir.path()).end();
-        let mut writer = SegmentWriter::open(dir.path(), FramePosition { segment: 0, offset: 22 }).unwrap();
+        let mut writer = SegmentWriter::open(&disk(), dir.path(), FramePosition { segment: 0, offset: 22 }).unwrap();
         assert_eq!(frames(dir.path()).len(), 2);
         writer.push(&[b"THREE"]);
         writer.commit().unwrap();

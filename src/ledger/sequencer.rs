@@ -8,26 +8,26 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use crossbeam_channel::{Receiver, RecvTimeoutError};
-use tokio::sync::oneshot;
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use super::evidence_store::EvidenceKind;
 use super::index::{IndexError, IndexedRecord};
 use super::journal::Batch;
 use super::segment::{FramePosition, SegmentWriter, StoreError};
 use super::snapshot::{self, Position};
+use super::submission::{AppendError, Message, Receipt, Reply, Submission};
 use super::tiles::{TileReadError, TileWriter};
 use super::vault::{SealedBody, VaultWriter};
 use super::{Shared, Stage};
 use crate::clock::Clock;
 use crate::crypto::{Sha256Digest, Signer};
+use crate::evidence::Entry;
 use crate::evidence::entry::first_prev;
-use crate::evidence::{Entry, EntryDraft};
 use crate::tlog::merkle::leaf_hash;
-use crate::tlog::{Checkpoint, CheckpointError, SignedCheckpoint};
+use crate::tlog::{Checkpoint, CheckpointError};
 
 /// Entries of one batch: where a sync is paid for by enough of them (measured: 256 reach nine tenths of the best).
 const BATCH_ENTRIES_MAX: usize = 512;
@@ -40,69 +40,19 @@ const SNAPSHOT_ENTRIES: u64 = 8192;
 /// How far the clock may be ahead of the last entry and the time that passed since, or behind it.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(60);
 
-/// An event to be put into the ledger, with the body of the record if it is one.
-#[derive(Debug)]
-pub struct Submission {
-    /// The event.
-    pub draft: EntryDraft,
-    /// The body, sealed.
-    pub body: Option<SealedBody>,
-}
-
-impl Submission {
-    pub(super) fn bytes(&self) -> usize {
-        self.body.as_ref().map_or(0, SealedBody::bytes) + 1024
-    }
-}
-
-/// What an entry's submitter gets.
-#[derive(Clone, Debug)]
-pub struct Receipt {
-    /// The entry.
-    pub entry: Entry,
-    /// A checkpoint that covers it, where one was waited for.
-    pub checkpoint: Option<Arc<SignedCheckpoint>>,
-    /// Whether the same submission was there before: this is its receipt.
-    pub repeated: bool,
-}
-
-/// Why an event is not in the ledger.
-#[derive(Debug, thiserror::Error)]
-pub enum AppendError {
-    /// The queue is full; later there is room.
-    #[error("the queue of the sequencer is full")]
-    Busy,
-    /// The disk is full; nothing was written.
-    #[error("the disk takes no more")]
-    Full,
-    /// The sequencer has stopped. What was in flight may or may not be in the ledger; asking again tells.
-    #[error("the sequencer has stopped")]
+/// Whether a sequencer goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It does.
+    GoOn,
+    /// It was told to stop, and has.
     Stopped,
-    /// Signing is not allowed: nobody could say whether this ledger is a restored backup.
-    #[error("the ledger is read-only: no witness has confirmed that it is the newest")]
-    ReadOnly,
-    /// The issuer has another record with this uuid.
-    #[error("the issuer has another record with this uuid, entry {0}")]
-    UuidTaken(u64),
-    /// The record was anchored by another issuer.
-    #[error("another issuer has anchored this record")]
-    RecordTaken,
-    /// The clock cannot be believed.
-    #[error("the clock shows {now}, {ahead} s ahead of what the last entry and the elapsed time allow")]
-    Clock {
-        /// What it shows.
-        now: DateTime<Utc>,
-        /// How far ahead; negative when it went back.
-        ahead: i64,
-    },
 }
 
-pub(super) enum Message {
-    Append { submission: Box<Submission>, stage: Stage, reply: Reply },
-    Stop,
-}
-
-type Reply = oneshot::Sender<Result<Receipt, AppendError>>;
+/// Why the sequencer has stopped for good; a restart finishes what was begun.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct SequencerFault(Fault);
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
@@ -116,7 +66,8 @@ pub(super) enum Fault {
     Checkpoint(#[from] CheckpointError),
 }
 
-pub(super) struct Sequencer {
+/// Gives every entry its place. [`start`](super::Recovered::start) has a thread for it; without one it is driven by hand.
+pub struct Sequencer {
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) signer: Arc<dyn Signer>,
@@ -137,7 +88,8 @@ pub(super) struct Sequencer {
 /// What the thread remembers between two turns.
 pub(super) struct State {
     waiting: Vec<(u64, Receipt, Reply)>,
-    last_checkpoint: Option<Instant>,
+    // Monotonic time.
+    last_checkpoint: Option<Duration>,
     last_snapshot: u64,
     // Wall clock and monotonic time of the last batch.
     believed: Option<(DateTime<Utc>, Duration)>,
@@ -167,9 +119,7 @@ impl Sequencer {
         match self.turns() {
             Ok(()) => tracing::info!(tree_size = self.size(), "sequencer stopped"),
             Err(fault) => {
-                tracing::error!(%fault, "sequencer stopped by a fault");
-                self.shared.fail(&fault);
-                self.state.waiting.clear();
+                self.fail(&fault);
                 // A queue keeps what is in it, and whoever waits for that, until it is taken out.
                 while let Ok(Message::Append { submission, reply, .. }) = self.queue.recv() {
                     self.queued_bytes.fetch_sub(submission.bytes(), Ordering::Relaxed);
@@ -188,6 +138,25 @@ impl Sequencer {
         self.position.edge.size().0
     }
 
+    /// Does what waits now, and signs a checkpoint when one is due, as the thread does in one turn.
+    ///
+    /// # Errors
+    /// When the sequencer has to stop for good; nobody is answered any more, and it is not to be driven again.
+    pub fn step(&mut self) -> Result<Turn, SequencerFault> {
+        let turn = match self.queue.try_recv() {
+            Ok(first) => self.turn(first),
+            Err(TryRecvError::Disconnected) => self.turn(Message::Stop),
+            Err(TryRecvError::Empty) if self.checkpoint_due_in() == Some(Duration::ZERO) => {
+                self.checkpoint().map(|()| Turn::GoOn)
+            }
+            Err(TryRecvError::Empty) => Ok(Turn::GoOn),
+        };
+        turn.map_err(|fault| {
+            self.fail(&fault);
+            SequencerFault(fault)
+        })
+    }
+
     fn turns(&mut self) -> Result<(), Fault> {
         loop {
             let first = match self.checkpoint_due_in() {
@@ -202,20 +171,30 @@ impl Sequencer {
                 },
             };
             self.linger(&first);
-            let (batch, stop) = self.gather(first);
-            if !batch.is_empty() {
-                self.commit(batch)?;
-            }
-            if self.checkpoint_due_in() == Some(Duration::ZERO) || stop {
-                self.checkpoint()?;
-            }
-            if stop || self.size() - self.state.last_snapshot >= SNAPSHOT_ENTRIES {
-                self.snapshot()?;
-            }
-            if stop {
+            if self.turn(first)? == Turn::Stopped {
                 return Ok(());
             }
         }
+    }
+
+    fn turn(&mut self, first: Message) -> Result<Turn, Fault> {
+        let (batch, stop) = self.gather(first);
+        if !batch.is_empty() {
+            self.commit(batch)?;
+        }
+        if self.checkpoint_due_in() == Some(Duration::ZERO) || stop {
+            self.checkpoint()?;
+        }
+        if stop || self.size() - self.state.last_snapshot >= SNAPSHOT_ENTRIES {
+            self.snapshot()?;
+        }
+        Ok(if stop { Turn::Stopped } else { Turn::GoOn })
+    }
+
+    fn fail(&mut self, fault: &Fault) {
+        tracing::error!(%fault, "sequencer stopped by a fault");
+        self.shared.fail(fault);
+        self.state.waiting.clear();
     }
 
     /// Lets more submissions come before a batch is closed, so that they share its syncs.
@@ -249,7 +228,7 @@ impl Sequencer {
     }
 
     fn commit(&mut self, batch: Vec<(Submission, Stage, Reply)>) -> Result<(), Fault> {
-        let started = Instant::now();
+        let started = self.clock.monotonic();
         if let Some(error) = self.refusal() {
             for (_, _, reply) in batch {
                 let _ = reply.send(Err(error()));
@@ -301,13 +280,9 @@ impl Sequencer {
         let entries = placed.len();
         self.after_commit(placed)?;
         self.answer_repeats(repeats)?;
-        tracing::debug!(
-            tree_size = self.size(),
-            entries,
-            elapsed_us = started.elapsed().as_micros(),
-            "batch committed"
-        );
-        self.shared.note_batch(entries, started.elapsed());
+        let elapsed = self.clock.monotonic().saturating_sub(started);
+        tracing::debug!(tree_size = self.size(), entries, elapsed_us = elapsed.as_micros(), "batch committed");
+        self.shared.note_batch(entries, elapsed);
         Ok(())
     }
 
@@ -456,7 +431,7 @@ impl Sequencer {
         if self.shared.is_read_only() {
             return Some(|| AppendError::ReadOnly);
         }
-        let free = rustix::fs::statvfs(&self.dir).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        let free = self.shared.disk.free_bytes(&self.dir);
         if free.is_ok_and(|free| free < self.free_bytes_min) {
             tracing::warn!(free_bytes_min = self.free_bytes_min, "too little room on the disk, batch refused");
             self.shared.note_full(true);
@@ -489,8 +464,9 @@ impl Sequencer {
     /// How long until a checkpoint may be signed; `None` when none is owed.
     fn checkpoint_due_in(&self) -> Option<Duration> {
         let owed = !self.state.waiting.is_empty() || self.shared.published_size() != Some(self.size());
-        let since = self.state.last_checkpoint.map(|last| last.elapsed());
-        owed.then(|| since.map_or(Duration::ZERO, |since| self.checkpoint_interval.saturating_sub(since)))
+        let last = self.state.last_checkpoint;
+        let since = last.map_or(Duration::MAX, |last| self.clock.monotonic().saturating_sub(last));
+        owed.then(|| self.checkpoint_interval.saturating_sub(since))
     }
 
     /// Signs a checkpoint, keeps it, publishes it, and answers whoever waited for it.
@@ -502,7 +478,7 @@ impl Sequencer {
             self.shared.keep(EvidenceKind::Checkpoint, self.size(), signed.note().to_string().as_bytes())?;
             self.shared.publish(signed);
         }
-        self.state.last_checkpoint = Some(Instant::now());
+        self.state.last_checkpoint = Some(self.clock.monotonic());
         let checkpoint = self.shared.latest();
         for (index, mut receipt, reply) in self.state.waiting.drain(..) {
             receipt.checkpoint = checkpoint.clone().filter(|signed| signed.checkpoint().size().0 > index);
@@ -514,7 +490,7 @@ impl Sequencer {
     fn snapshot(&mut self) -> Result<(), Fault> {
         self.tiles.sync()?;
         self.shared.index.flush()?;
-        snapshot::write(&self.snapshot_path, &self.position, self.journal.end())?;
+        snapshot::write(&*self.shared.disk, &self.snapshot_path, &self.position, self.journal.end())?;
         self.state.last_snapshot = self.size();
         Ok(())
     }

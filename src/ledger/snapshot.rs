@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::segment::{FramePosition, StoreError};
 use crate::clock::{format_time, parse_time};
 use crate::crypto::Sha256Digest;
-use crate::durable::{self, Access};
+use crate::disk::{Access, Disk};
+use crate::durable;
 use crate::tlog::{LeafHash, NodeHash, RightEdge, TreeSize};
 
 /// Bytes of a snapshot: some hundred for each issuer, and two million issuers.
@@ -43,7 +44,12 @@ struct File {
 }
 
 /// Writes a snapshot of `position`, at which the journal ends at `journal`.
-pub(super) fn write(path: &Path, position: &Position, journal: FramePosition) -> Result<(), StoreError> {
+pub(super) fn write(
+    disk: &dyn Disk,
+    path: &Path,
+    position: &Position,
+    journal: FramePosition,
+) -> Result<(), StoreError> {
     let file = File {
         size: position.edge.size().0,
         edge: position.edge.hashes().iter().map(|hash| Sha256Digest(*hash.as_bytes())).collect(),
@@ -55,12 +61,12 @@ pub(super) fn write(path: &Path, position: &Position, journal: FramePosition) ->
     let body = serde_json::to_vec(&file).expect("a snapshot is JSON");
     let mut bytes = format!("{}\n", Sha256Digest::of(&body)).into_bytes();
     bytes.extend_from_slice(&body);
-    durable::write(path, &bytes, Access::Secret).map_err(StoreError::io(path))
+    durable::write_on(disk, path, &bytes, Access::Secret).map_err(StoreError::io(path))
 }
 
 /// Reads the snapshot at `path`. One that is missing or damaged is `None`: the journal has everything.
-pub(super) fn read(path: &Path) -> Result<Option<(Position, FramePosition)>, StoreError> {
-    match durable::read(path, SNAPSHOT_BYTES_MAX) {
+pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Option<(Position, FramePosition)>, StoreError> {
+    match durable::read_on(disk, path, SNAPSHOT_BYTES_MAX) {
         Ok(bytes) => Ok(parse(&bytes)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge) => Ok(None),
         Err(source) => Err(StoreError::Io { path: path.to_owned(), source }),
@@ -87,13 +93,14 @@ fn parse(bytes: &[u8]) -> Option<(Position, FramePosition)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::SystemDisk;
     use crate::tlog::merkle::leaf_hash;
 
     #[test]
     fn reads_back_and_a_damaged_one_does_not_count() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("snapshot");
-        assert_eq!(read(&path).unwrap(), None);
+        assert_eq!(read(&SystemDisk, &path).unwrap(), None);
         let mut position = Position::empty();
         for n in 0..5u8 {
             position.edge.append(leaf_hash(&[n]));
@@ -102,13 +109,13 @@ mod tests {
         position.last_time = Some(parse_time("2026-07-01T12:00:00.001Z").unwrap());
         position.sequences.insert("iss_1".into(), 4);
         let end = FramePosition { segment: 2, offset: 99 };
-        write(&path, &position, end).unwrap();
-        assert_eq!(read(&path).unwrap(), Some((position, end)));
+        write(&SystemDisk, &path, &position, end).unwrap();
+        assert_eq!(read(&SystemDisk, &path).unwrap(), Some((position, end)));
         let mut bytes = std::fs::read(&path).unwrap();
         for at in 0..bytes.len() {
             bytes[at] ^= 1;
             std::fs::write(&path, &bytes).unwrap();
-            assert_eq!(read(&path).unwrap(), None, "byte {at}");
+            assert_eq!(read(&SystemDisk, &path).unwrap(), None, "byte {at}");
             bytes[at] ^= 1;
         }
     }

@@ -4,13 +4,13 @@
 //! never written again; what lies behind it is written from the journal, by the same code after a crash as before it.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::segment::{StoreError, sync_dir};
+use super::segment::{StoreError, create_directory, sync_dir};
+use crate::disk::{Disk, DiskFile, Opening};
+use crate::durable;
 use crate::tlog::merkle::{HashReader, node_hash};
 use crate::tlog::tile::{TILE_HEIGHT, TILE_WIDTH, append_to_bundle, bundle_entries};
 use crate::tlog::{NodeHash, TileError, TileHashes, TileKind, TilePath, TileReader, TreeSize};
@@ -18,12 +18,16 @@ use crate::tlog::{NodeHash, TileError, TileHashes, TileKind, TilePath, TileReade
 /// Tiles that are kept in memory: some 20 MiB of entry bundles, and of hashes what every proof needs.
 const CACHED_TILES_MAX: usize = 256;
 
+/// Bytes of a tile: a bundle of 256 entries of the largest size that their length can say.
+const TILE_BYTES_MAX: u64 = 256 * (2 + 0xffff);
+
 /// Hashes of inner nodes that are kept: 6 MiB, those of some 250 tiles.
 const COMPUTED_HASHES_MAX: usize = 1 << 16;
 
 /// Reads tiles.
 #[derive(Clone, Debug)]
 pub struct Tiles {
+    disk: Arc<dyn Disk>,
     dir: Arc<Path>,
     // What was read before, exactly as wide as it was asked for: behind that a tile may still be written.
     read: Arc<Mutex<HashMap<(TileKind, u64), CachedTile>>>,
@@ -48,8 +52,8 @@ pub enum TileReadError {
 }
 
 impl Tiles {
-    pub(super) fn new(dir: &Path) -> Self {
-        Self { dir: dir.into(), read: Arc::default(), computed: Arc::default() }
+    pub(super) fn new(disk: &Arc<dyn Disk>, dir: &Path) -> Self {
+        Self { disk: disk.clone(), dir: dir.into(), read: Arc::default(), computed: Arc::default() }
     }
 
     /// The hashes of the tree of `size` leaves, for proofs.
@@ -80,7 +84,7 @@ impl Tiles {
             return Ok((bytes, length));
         }
         let file_path = self.path(path.kind(), path.index());
-        let bytes = std::fs::read(&file_path).map_err(StoreError::io(&file_path))?;
+        let bytes = durable::read_on(&*self.disk, &file_path, TILE_BYTES_MAX).map_err(StoreError::io(&file_path))?;
         let length = length_of(path, &bytes)?;
         let bytes: Arc<[u8]> = bytes[..length].into();
         let mut read = self.read.lock().expect("no holder of this lock panics");
@@ -176,7 +180,7 @@ pub(super) struct TileWriter {
 #[derive(Debug, Default)]
 struct Growing {
     index: u64,
-    file: Option<File>,
+    file: Option<Arc<dyn DiskFile>>,
     // Invariant: `pending` follows `written` bytes that are in the file.
     written: u64,
     pending: Vec<u8>,
@@ -184,9 +188,9 @@ struct Growing {
 
 impl TileWriter {
     /// Goes on behind the tree of `size` leaves, whose tiles are on disk.
-    pub(super) fn open(dir: &Path, size: TreeSize) -> Result<Self, TileReadError> {
-        let tiles = Tiles::new(dir);
-        std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
+    pub(super) fn open(disk: &Arc<dyn Disk>, dir: &Path, size: TreeSize) -> Result<Self, TileReadError> {
+        let tiles = Tiles::new(disk, dir);
+        create_directory(disk, dir)?;
         let width = u64::from(TILE_WIDTH);
         let mut bundle = Growing { index: size.0 / width, ..Growing::default() };
         let partial = u16::try_from(size.0 % width).expect("below 256");
@@ -233,7 +237,7 @@ impl TileWriter {
         self.each(|tiles, kind, growing| {
             write(tiles, kind, growing)?;
             let path = tiles.path(kind, growing.index);
-            growing.file.as_ref().map_or(Ok(()), |file| file.sync_data().map_err(StoreError::io(&path)))
+            growing.file.as_ref().map_or(Ok(()), |file| file.sync().map_err(StoreError::io(&path)))
         })
     }
 
@@ -256,7 +260,7 @@ fn write(tiles: &Tiles, kind: TileKind, growing: &mut Growing) -> Result<(), Sto
     let path = tiles.path(kind, growing.index);
     let file = match &mut growing.file {
         Some(file) => file,
-        none => none.insert(open(&path)?),
+        none => none.insert(open(&tiles.disk, &path)?),
     };
     file.write_all_at(&growing.pending, growing.written).map_err(StoreError::io(&path))?;
     growing.written += growing.pending.len() as u64;
@@ -269,20 +273,19 @@ fn finish(tiles: &Tiles, kind: TileKind, growing: &mut Growing) -> Result<(), St
     let path = tiles.path(kind, growing.index);
     if let Some(file) = growing.file.take() {
         // What an unfinished run of an earlier size may have left behind the end.
-        file.set_len(growing.written).and_then(|()| file.sync_all()).map_err(StoreError::io(&path))?;
+        file.set_length(growing.written).and_then(|()| file.sync()).map_err(StoreError::io(&path))?;
     }
     *growing = Growing { index: growing.index + 1, ..Growing::default() };
     Ok(())
 }
 
-fn open(path: &Path) -> Result<File, StoreError> {
-    let options = || OpenOptions::new().create(true).truncate(false).write(true).open(path);
-    match options() {
+fn open(disk: &Arc<dyn Disk>, path: &Path) -> Result<Arc<dyn DiskFile>, StoreError> {
+    match disk.open(path, Opening::Write) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let dir = path.parent().expect("a tile is in a folder");
-            std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
-            let file = options().map_err(StoreError::io(path))?;
-            sync_dir(dir)?;
+            create_directory(disk, dir)?;
+            let file = disk.open(path, Opening::Write).map_err(StoreError::io(path))?;
+            sync_dir(disk, dir)?;
             Ok(file)
         }
         other => other.map_err(StoreError::io(path)),
@@ -292,8 +295,13 @@ fn open(path: &Path) -> Result<File, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::SystemDisk;
     use crate::tlog::merkle::{leaf_hash, root_hash};
     use crate::tlog::{RightEdge, TileHashes};
+
+    fn disk() -> Arc<dyn Disk> {
+        Arc::new(SystemDisk)
+    }
 
     fn entry(index: u64) -> Vec<u8> {
         format!("entry {index}").into_bytes()
@@ -312,10 +320,10 @@ mod tests {
     fn tiles_give_back_entries_and_the_root_at_every_size() {
         let dir = tempfile::tempdir().unwrap();
         let mut edge = RightEdge::default();
-        let mut writer = TileWriter::open(dir.path(), TreeSize(0)).unwrap();
+        let mut writer = TileWriter::open(&disk(), dir.path(), TreeSize(0)).unwrap();
         for to in [1, 2, 255, 256, 257, 700, 66_000] {
             grow(&mut writer, &mut edge, to);
-            let tiles = Tiles::new(dir.path());
+            let tiles = Tiles::new(&disk(), dir.path());
             let hashes = TileHashes::new(&tiles, edge.size());
             assert_eq!(root_hash(edge.size(), &hashes).unwrap(), edge.root(), "{to}");
             for index in [0, to / 2, to - 1] {
@@ -328,14 +336,14 @@ mod tests {
     fn writing_again_from_an_earlier_size_gives_the_same_tiles() {
         let dir = tempfile::tempdir().unwrap();
         let mut edge = RightEdge::default();
-        let mut writer = TileWriter::open(dir.path(), TreeSize(0)).unwrap();
+        let mut writer = TileWriter::open(&disk(), dir.path(), TreeSize(0)).unwrap();
         grow(&mut writer, &mut edge, 300);
         let earlier = edge.clone();
         grow(&mut writer, &mut edge, 600);
         let mut again = earlier.clone();
-        let mut writer = TileWriter::open(dir.path(), earlier.size()).unwrap();
+        let mut writer = TileWriter::open(&disk(), dir.path(), earlier.size()).unwrap();
         grow(&mut writer, &mut again, 600);
-        let tiles = Tiles::new(dir.path());
+        let tiles = Tiles::new(&disk(), dir.path());
         assert_eq!(root_hash(TreeSize(600), &TileHashes::new(&tiles, TreeSize(600))).unwrap(), edge.root());
         assert_eq!(tiles.entry(599).unwrap(), entry(599));
     }

@@ -5,16 +5,15 @@
 //! `index u64 ‖ slot u64 ‖ record digest ‖ sealed(length u32 ‖ particulars ‖ body)`.
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::segment::{FramePosition, SegmentReader, SegmentWriter, StoreError, is_full, sync_dir};
+use super::segment::{FramePosition, SegmentReader, SegmentWriter, StoreError, create_directory, is_full, sync_dir};
 use crate::crypto::{SealingKey, Sha256Digest, random};
+use crate::disk::{Disk, DiskFile, Opening};
 
 /// Bytes of a slot: a sealed 32-byte key, rounded up so that a slot never crosses a sector.
 const SLOT_BYTES: u64 = 64;
@@ -98,7 +97,7 @@ pub enum VaultError {
 #[derive(Clone, Debug)]
 pub(super) struct Vault {
     bodies: SegmentReader,
-    keys: Arc<File>,
+    keys: Arc<dyn DiskFile>,
     keys_path: Arc<Path>,
     master: Arc<SealingKey>,
 }
@@ -134,24 +133,27 @@ impl FrameHead {
 
 impl Vault {
     /// Opens the vault in `dir` for reading, and gives where its last whole frame ends.
-    pub(super) fn open(dir: &Path, master: Arc<SealingKey>) -> Result<(Self, FramePosition), StoreError> {
-        std::fs::create_dir_all(dir).map_err(StoreError::io(dir))?;
-        let bodies = SegmentReader::new(dir);
+    pub(super) fn open(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        master: Arc<SealingKey>,
+    ) -> Result<(Self, FramePosition), StoreError> {
+        create_directory(disk, dir)?;
+        let bodies = SegmentReader::new(disk, dir);
         let last = bodies.segments()?.last().copied().unwrap_or(0);
         let mut scan = bodies.scan(FramePosition { segment: last, offset: 0 });
         while scan.next().is_some_and(|frame| frame.is_ok()) {}
         let end = scan.position();
         let keys_path: PathBuf = dir.join("keys");
-        let keys = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&keys_path);
-        let keys = keys.map_err(StoreError::io(&keys_path))?;
-        sync_dir(dir)?;
-        Ok((Self { bodies, keys: Arc::new(keys), keys_path: keys_path.into(), master }, end))
+        let keys = disk.open(&keys_path, Opening::Write).map_err(StoreError::io(&keys_path))?;
+        sync_dir(disk, dir)?;
+        Ok((Self { bodies, keys, keys_path: keys_path.into(), master }, end))
     }
 
     /// Goes on to write at `end`; frames behind it, which nothing refers to, are cut off.
     pub(super) fn write(self, end: FramePosition) -> Result<VaultWriter, StoreError> {
-        let bodies = SegmentWriter::open(self.bodies.dir(), end)?;
-        let slots = self.keys.metadata().map_err(StoreError::io(&self.keys_path))?.len().div_ceil(SLOT_BYTES);
+        let bodies = SegmentWriter::open(self.bodies.disk(), self.bodies.dir(), end)?;
+        let slots = self.keys.length().map_err(StoreError::io(&self.keys_path))?.div_ceil(SLOT_BYTES);
         let vault = Self { bodies: bodies.reader(), ..self };
         Ok(VaultWriter { vault, bodies, slots, pending_keys: Vec::new(), poisoned: false })
     }
@@ -197,7 +199,7 @@ impl Vault {
                 written.map_err(StoreError::io(&self.keys_path))?;
             }
         }
-        self.keys.sync_data().map_err(StoreError::io(&self.keys_path))
+        self.keys.sync().map_err(StoreError::io(&self.keys_path))
     }
 }
 
@@ -244,7 +246,7 @@ impl VaultWriter {
             self.poisoned = true;
             return Err(StoreError::Io { path: self.vault.keys_path.to_path_buf(), source: error });
         }
-        if let Err(source) = self.vault.keys.sync_data() {
+        if let Err(source) = self.vault.keys.sync() {
             self.poisoned = true;
             return Err(StoreError::Io { path: self.vault.keys_path.to_path_buf(), source });
         }
@@ -261,6 +263,7 @@ impl VaultWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::SystemDisk;
 
     fn particulars() -> Particulars {
         Particulars {
@@ -276,7 +279,7 @@ mod tests {
     }
 
     fn open(dir: &Path, master: Arc<SealingKey>) -> VaultWriter {
-        let (vault, end) = Vault::open(dir, master).unwrap();
+        let (vault, end) = Vault::open(&(Arc::new(SystemDisk) as Arc<dyn Disk>), dir, master).unwrap();
         vault.write(end).unwrap()
     }
 

@@ -19,6 +19,7 @@ use crate::authority::{Authority, KeyProtection, ScryptCost, TokenStore, read_ke
 use crate::client::HttpClient;
 use crate::clock::Clock;
 use crate::crypto::{SealingKey, Signer, SigningKey, random};
+use crate::disk::SystemDisk;
 use crate::evidence::Verifier;
 use crate::issuance::{
     Issuance, LogPolicyFile, RenewalError, Renewed, Standing, WitnessPlan, Witnessing, announce, ask_witnesses,
@@ -99,6 +100,7 @@ impl AppState {
         let log_policy = log_policy(&config, &log_key)?;
         let trust = trust_policy(&config, &authority, &log_policy.policy)?;
         let recovered = Recovered::open(LedgerOptions {
+            disk: Arc::new(SystemDisk),
             dir: config.data.dir.clone(),
             origin,
             signer: log_signer,

@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use serde_json::json;
 
 use crate::crypto::Sha512;
-use crate::durable::{self, Access};
+use crate::durable::{self, Access, NewFile};
 use crate::evidence::Record;
 use crate::vcon::{ContentHash, Form, Vcon, VconError, VconLimits, inflate};
 
@@ -140,7 +140,7 @@ impl Output {
             Some(path) => {
                 // What people said is nobody else's to read.
                 let mut digests = None;
-                let write = |file: &mut File| -> anyhow::Result<()> {
+                let write = |file: &mut NewFile| -> anyhow::Result<()> {
                     let mut out = BufWriter::with_capacity(BUFFER_BYTES, Digesting::new(file));
                     content(&mut out)?;
                     digests = Some(out.into_inner().map_err(std::io::IntoInnerError::into_error)?.finish());

@@ -1,0 +1,77 @@
+//! What is put into the ledger, and what whoever put it gets.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::oneshot;
+
+use super::Stage;
+use super::vault::SealedBody;
+use crate::evidence::{Entry, EntryDraft};
+use crate::tlog::SignedCheckpoint;
+
+/// An event to be put into the ledger, with the body of the record if it is one.
+#[derive(Debug)]
+pub struct Submission {
+    /// The event.
+    pub draft: EntryDraft,
+    /// The body, sealed.
+    pub body: Option<SealedBody>,
+}
+
+impl Submission {
+    pub(super) fn bytes(&self) -> usize {
+        self.body.as_ref().map_or(0, SealedBody::bytes) + 1024
+    }
+}
+
+/// What an entry's submitter gets.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// The entry.
+    pub entry: Entry,
+    /// A checkpoint that covers it, where one was waited for.
+    pub checkpoint: Option<Arc<SignedCheckpoint>>,
+    /// Whether the same submission was there before: this is its receipt.
+    pub repeated: bool,
+}
+
+/// Why an event is not in the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The queue is full; later there is room.
+    #[error("the queue of the sequencer is full")]
+    Busy,
+    /// The disk is full; nothing was written.
+    #[error("the disk takes no more")]
+    Full,
+    /// The sequencer has stopped. What was in flight may or may not be in the ledger; asking again tells.
+    #[error("the sequencer has stopped")]
+    Stopped,
+    /// Signing is not allowed: nobody could say whether this ledger is a restored backup.
+    #[error("the ledger is read-only: no witness has confirmed that it is the newest")]
+    ReadOnly,
+    /// The issuer has another record with this uuid.
+    #[error("the issuer has another record with this uuid, entry {0}")]
+    UuidTaken(u64),
+    /// The record was anchored by another issuer.
+    #[error("another issuer has anchored this record")]
+    RecordTaken,
+    /// The clock cannot be believed.
+    #[error("the clock shows {now}, {ahead} s ahead of what the last entry and the elapsed time allow")]
+    Clock {
+        /// What it shows.
+        now: DateTime<Utc>,
+        /// How far ahead; negative when it went back.
+        ahead: i64,
+    },
+}
+
+/// What the sequencer is told.
+pub(super) enum Message {
+    Append { submission: Box<Submission>, stage: Stage, reply: Reply },
+    Stop,
+}
+
+/// Where the answer goes.
+pub(super) type Reply = oneshot::Sender<Result<Receipt, AppendError>>;
