@@ -6,6 +6,7 @@ mod batches;
 mod body;
 mod certificates;
 pub mod config;
+mod cors;
 mod events;
 mod index;
 #[cfg(feature = "browser")]
@@ -15,6 +16,7 @@ mod operations;
 pub mod page;
 mod problem;
 mod records;
+mod representation;
 mod run;
 mod state;
 mod tlog_routes;

@@ -42,6 +42,11 @@ impl Problem {
         Self::new("not-found", "Not found", StatusCode::NOT_FOUND, format!("there is no such {what}"))
     }
 
+    pub(super) fn method_not_allowed(allowed: &str) -> Self {
+        let detail = format!("what is here takes {allowed} alone");
+        Self::new("method-not-allowed", "Method not allowed", StatusCode::METHOD_NOT_ALLOWED, detail)
+    }
+
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new("bad-request", "Bad request", StatusCode::BAD_REQUEST, detail)
     }

@@ -55,14 +55,14 @@ pub fn run(state: AppState) -> anyhow::Result<Running> {
             .app_data(JsonConfig::default().limit(ADMIN_BYTES_MAX).error_handler(|error, _| admin_body(&error).into()))
             .app_data(QueryConfig::default().error_handler(|error, _| Problem::bad_request(error.to_string()).into()))
             .app_data(PathConfig::default().error_handler(|_, _| Problem::not_found("resource").into()))
-            .wrap(Compress::default())
             .wrap(
                 DefaultHeaders::new()
                     .add(("X-Content-Type-Options", "nosniff"))
                     .add(("Referrer-Policy", "no-referrer"))
                     .add(("X-Frame-Options", "DENY")),
             )
-            .configure(routes)
+            .configure(tlog_routes::routes)
+            .service(web::scope("").wrap(Compress::default()).configure(routes))
     })
     .shutdown_timeout(config.stop_seconds)
     .disable_signals();
@@ -124,10 +124,6 @@ fn routes(config: &mut ServiceConfig) {
         .service(events::add_event)
         .service(events::list_events)
         .service(batches::batches)
-        .service(tlog_routes::checkpoint)
-        .service(tlog_routes::tile)
-        .service(tlog_routes::policy)
-        .service(tlog_routes::proof)
         .service(trust::published)
         .service(certificates::root)
         .service(certificates::chain)

@@ -1,70 +1,114 @@
 //! The log's public bytes (C2SP tlog-tiles): checkpoint, tiles, entry bundles. And its policy, for verifiers.
+//!
+//! A partial tile stays answerable when the full one is there, in every width: it is the beginning of the same file.
+//! Entry bundles are text and go gzipped to whoever takes that; hashes do not become shorter by it.
 
-use actix_web::http::header::{CACHE_CONTROL, ETAG};
-use actix_web::web::{Data, Path};
-use actix_web::{HttpResponse, get, web};
+use actix_web::dev::HttpServiceFactory;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
+use actix_web::middleware::from_fn;
+use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, ResponseError as _, web};
 
-use super::{AppState, Problem};
+use super::representation::{Representation, Wish};
+use super::{AppState, Problem, cors};
+use crate::ledger::TileReadError;
 use crate::tlog::tile::hashes_at;
 use crate::tlog::{TileKind, TilePath};
 
+const TEXT: &str = "text/plain; charset=utf-8";
+const BYTES: &str = "application/octet-stream";
+/// The checkpoint changes: nobody keeps it for more than a second.
+const CHANGES: &str = "public, max-age=1";
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+/// What is not there yet may be there a moment later.
+const NOT_YET: &str = "no-store";
+
+/// Adds the routes of the log. They compress for themselves.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(read("/checkpoint", checkpoint))
+        .service(read("/tile/{path:.*}", tile))
+        .service(read("/v1/ledger/proofs/{index}", proof))
+        .service(read("/v1/ledger/policy", policy));
+}
+
+/// A resource that is read, from any origin that may, and on which nothing else can be done.
+fn read<H, A>(path: &'static str, handler: H) -> impl HttpServiceFactory + use<H, A>
+where
+    H: Handler<A> + Clone,
+    A: FromRequest + 'static,
+    H::Output: Responder + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+        .default_service(web::to(async || {
+            let mut response = Problem::method_not_allowed("GET and HEAD").error_response();
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            response
+        }))
+        .wrap(from_fn(cors::readers))
+}
 
 /// The newest signed checkpoint, with the cosignatures of its round if it was one.
-#[utoipa::path(tag = "ledger", responses((status = 200, description = "A signed note", content_type = "text/plain"),
-    (status = 404, body = Problem)))]
-#[get("/checkpoint")]
-pub(super) async fn checkpoint(state: Data<AppState>) -> Result<HttpResponse, Problem> {
+#[utoipa::path(get, path = "/checkpoint", tag = "ledger", responses(
+    (status = 200, description = "A signed note", content_type = "text/plain"), (status = 404, body = Problem)))]
+pub(super) async fn checkpoint(state: Data<AppState>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let latest = state.issuance.ledger.latest().ok_or_else(|| Problem::not_found("checkpoint"))?;
-    let note = latest.note().to_string();
-    let size = latest.checkpoint().size();
-    Ok(HttpResponse::Ok()
-        .content_type("text/plain; charset=utf-8")
-        .insert_header((CACHE_CONTROL, "public, max-age=1"))
-        .insert_header((ETAG, format!("\"{size}\"")))
-        .body(note))
+    let bytes = latest.note().to_string().into();
+    let signed = Representation { content_type: TEXT, cache_control: CHANGES, compressible: false, bytes };
+    Ok(signed.select(&Wish::of(&request)).into())
 }
 
 /// A tile or an entry bundle.
-#[utoipa::path(tag = "ledger", params(("path" = String, Path, description = "as C2SP tlog-tiles has it, such as 0/x001/067 or entries/000.p/5")),
+#[utoipa::path(get, path = "/tile/{path}", tag = "ledger",
+    params(("path" = String, Path, description = "as C2SP tlog-tiles has it, such as 0/x001/067 or entries/000.p/5")),
     responses((status = 200, description = "The tile", content_type = "application/octet-stream"), (status = 404, body = Problem)))]
-#[get("/tile/{path:.*}")]
-pub(super) async fn tile(state: Data<AppState>, path: Path<String>) -> Result<HttpResponse, Problem> {
-    let tile: TilePath = format!("tile/{path}").parse().map_err(|_| Problem::not_found("tile"))?;
+pub(super) async fn tile(state: Data<AppState>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let Some(tile) = published(&state, request.path()) else {
+        let mut absent = Problem::not_found("tile").error_response();
+        absent.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(NOT_YET));
+        return Ok(absent);
+    };
+    let wish = Wish::of(&request);
     let ledger = state.issuance.ledger.clone();
-    // What no checkpoint covers is not public yet.
-    let size = ledger.latest().map(|latest| latest.checkpoint().size()).unwrap_or_default();
+    let selected = web::block(move || {
+        let bytes = ledger.tiles().read(tile)?.into();
+        let compressible = tile.kind() == TileKind::Entries;
+        let whole = Representation { content_type: BYTES, cache_control: IMMUTABLE, compressible, bytes };
+        Ok(whole.select(&wish))
+    });
+    let selected = selected.await?.map_err(|error: TileReadError| Problem::internal(&error))?;
+    Ok(selected.into())
+}
+
+/// The tile that `path` names, where a checkpoint covers it: what none covers is not public yet.
+fn published(state: &AppState, path: &str) -> Option<TilePath> {
+    let tile: TilePath = path.strip_prefix('/')?.parse().ok()?;
+    let size = state.issuance.ledger.latest()?.checkpoint().size();
     let level = match tile.kind() {
         TileKind::Hashes { level } => level,
         TileKind::Entries => 0,
     };
-    let end = tile.index().checked_mul(256).and_then(|first| first.checked_add(u64::from(tile.width())));
-    if end.is_none_or(|end| end > hashes_at(size, level)) {
-        return Err(Problem::not_found("tile"));
-    }
-    let bytes = web::block(move || ledger.tiles().read(tile)).await?;
-    let bytes = bytes.map_err(|error| Problem::internal(&error))?;
-    Ok(HttpResponse::Ok()
-        .content_type("application/octet-stream")
-        .insert_header((CACHE_CONTROL, IMMUTABLE))
-        .body(bytes))
+    let end = tile.index().checked_mul(256)?.checked_add(u64::from(tile.width()))?;
+    (end <= hashes_at(size, level)).then_some(tile)
 }
 
 /// The proof that an entry is in the ledger, under the smallest checkpoint that was witnessed and covers it, else the
 /// newest (C2SP tlog-proof). The entry itself is in the tiles.
-#[utoipa::path(tag = "ledger", params(("index" = u64, Path, description = "place of the entry")),
+#[utoipa::path(get, path = "/v1/ledger/proofs/{index}", tag = "ledger",
+    params(("index" = u64, Path, description = "place of the entry")),
     responses((status = 200, description = "The proof", content_type = "text/plain"), (status = 404, body = Problem)))]
-#[get("/v1/ledger/proofs/{index}")]
 pub(super) async fn proof(state: Data<AppState>, index: Path<u64>) -> Result<HttpResponse, Problem> {
     let ledger = state.issuance.ledger.clone();
     let proof = web::block(move || ledger.proof(*index)).await??;
     let (proof, _) = proof.ok_or_else(|| Problem::not_found("entry under a checkpoint"))?;
-    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(proof.to_string()))
+    Ok(HttpResponse::Ok().content_type(TEXT).body(proof.to_string()))
 }
 
 /// The log policy that bundles offer (C2SP tlog-policy).
-#[utoipa::path(tag = "ledger", responses((status = 200, description = "The policy", content_type = "text/plain")))]
-#[get("/v1/ledger/policy")]
+#[utoipa::path(get, path = "/v1/ledger/policy", tag = "ledger",
+    responses((status = 200, description = "The policy", content_type = "text/plain")))]
 pub(super) async fn policy(state: Data<AppState>) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(state.issuance.log_policy.bytes.clone())
+    HttpResponse::Ok().content_type(TEXT).body(state.issuance.log_policy.bytes.clone())
 }
