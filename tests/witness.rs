@@ -190,6 +190,10 @@ async fn every_refusal_has_its_status() {
     changed.proof.pop();
     assert_eq!(status(changed.to_string()).await, 422);
     assert_eq!(status("x".repeat(300 << 10)).await, 413);
+    let hash = format!("{}\n", NodeHash::new([0; 32]));
+    assert_eq!(status(right.replacen("old 0\n", &format!("old 5\n{}", hash.repeat(64)), 1)).await, 400);
+    assert_eq!(status(right.replacen("old 0\n", &format!("old 5\n{}", hash.repeat(63)), 1)).await, 422);
+    assert_eq!(status(String::new()).await, 400);
 
     let get = async |path: &str| http().get(&format!("{}/{path}", served.url), 1 << 20).await.unwrap();
     assert_eq!(get("add-checkpoint").await.status, 405);
@@ -204,6 +208,39 @@ async fn every_refusal_has_its_status() {
     init(directory.path(), &stranger);
     let served = serve(directory.path(), &[]);
     assert_eq!(served.add(format!("old 0\n\n{empty}")).await.status, 422);
+}
+
+#[tokio::test]
+async fn several_logs_and_several_keys_of_one_are_followed_each_for_itself() {
+    let (directory, log, renewed, other) = (tempfile::tempdir().unwrap(), Log::new(), Log::new(), Log::new());
+    init(directory.path(), &log);
+    let other_key = VerifierKey::ed25519("example.com/other", other.0.verifying_key()).unwrap();
+    for key in [&renewed.key(), &other_key] {
+        let added = affiant(&["witness", "add-log", "--dir", directory.path().to_str().unwrap(), &key.to_string()]);
+        assert!({ added }.status().unwrap().success());
+    }
+    let served = serve(directory.path(), &[]);
+    let tree = Tree("one");
+    assert_eq!(served.add(log.request(&tree, 0, 5)).await.status, 200);
+    // The other key of the same log goes on where the first was; the other log has a state of its own.
+    assert_eq!(served.add(renewed.request(&tree, 0, 9)).await.status, 409);
+    assert_eq!(served.add(renewed.request(&tree, 5, 9)).await.status, 200);
+    let root = RightEdge::read(TreeSize(3), &Tree("two")).unwrap().root();
+    let elsewhere = Checkpoint::new("example.com/other", TreeSize(3), root).unwrap().sign(&other.0).unwrap();
+    assert_eq!(served.add(format!("old 0\n\n{elsewhere}")).await.status, 200);
+    // Signed by both keys of a log, and by a stranger: what is kept are the two.
+    let mut both = log.request(&tree, 9, 12);
+    for more in [&renewed, &other] {
+        both.checkpoint.add(more.checkpoint(&tree, 12).note().signatures()[0].clone()).unwrap();
+    }
+    assert_eq!(served.add(&both).await.status, 200);
+    let latest = served.client().latest(&renewed.key()).await.unwrap().unwrap();
+    assert_eq!((latest.checkpoint().size(), latest.note().signatures().len()), (TreeSize(12), 3));
+    // One of two known keys is wrong: the note is malformed.
+    let mut forged = log.request(&tree, 12, 13);
+    forged.checkpoint.add(renewed.checkpoint(&tree, 12).note().signatures()[0].clone()).unwrap();
+    assert_eq!(served.add(&forged).await.status, 403);
+    assert_eq!(served.client().latest(&other_key).await.unwrap().unwrap().checkpoint().size(), TreeSize(3));
 }
 
 #[tokio::test]

@@ -182,12 +182,16 @@ impl Witness {
     }
 
     /// The checkpoint cosigned last of the log whose origin has this hash: `None` when there is none.
-    #[must_use]
-    pub fn latest(&self, origin_hash: &str) -> Option<SignedCheckpoint> {
-        let state = self.logs.get(origin_hash)?.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    ///
+    /// # Errors
+    /// When it is not known which one that is: a log that starts from a backup must not be told that there is none.
+    pub fn latest(&self, origin_hash: &str) -> Result<Option<SignedCheckpoint>, Refusal> {
+        let Some(followed) = self.logs.get(origin_hash) else { return Ok(None) };
+        let state = followed.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match &*state {
-            State::Latest(latest) => Some((**latest).clone()),
-            State::Nothing | State::InDoubt => None,
+            State::Latest(latest) => Ok(Some((**latest).clone())),
+            State::Nothing => Ok(None),
+            State::InDoubt => Err(Refusal::Storage(None)),
         }
     }
 }
@@ -286,7 +290,7 @@ mod tests {
         let tree = Tree("one");
         let hash = origin_hash(LOG);
         let witness = world.witness().unwrap();
-        assert_eq!(witness.latest(&hash), None);
+        assert_eq!(witness.latest(&hash).unwrap(), None);
         for (old, size) in [(0, 0), (0, 5), (5, 5), (5, 9), (9, 300)] {
             let request = world.request(&tree, old, size);
             let cosignature = witness.add_checkpoint(request.to_string().as_bytes()).unwrap();
@@ -294,11 +298,11 @@ mod tests {
             cosigned.add(cosignature).unwrap();
             let times = cosigned.cosignatures(&[witness.key()]).unwrap();
             assert_eq!(times[0].time(), Some(1_782_907_200));
-            assert_eq!(witness.latest(&hash), Some(cosigned));
+            assert_eq!(witness.latest(&hash).unwrap(), Some(cosigned));
         }
         drop(witness);
         let witness = world.witness().unwrap();
-        assert_eq!(witness.latest(&hash).unwrap().checkpoint().size(), TreeSize(300));
+        assert_eq!(witness.latest(&hash).unwrap().unwrap().checkpoint().size(), TreeSize(300));
         let stale = world.request(&tree, 0, 5).to_string();
         assert!(matches!(witness.add_checkpoint(stale.as_bytes()), Err(Refusal::Conflict { size: TreeSize(300) })));
     }
@@ -325,7 +329,7 @@ mod tests {
         changed.proof.clear();
         assert!(matches!(ask(&changed), Err(Refusal::Inconsistent(_))));
         assert!(matches!(witness.add_checkpoint(b"old 5\n"), Err(Refusal::Malformed(_))));
-        assert_eq!(witness.latest(&origin_hash(LOG)).unwrap().checkpoint().size(), TreeSize(5));
+        assert_eq!(witness.latest(&origin_hash(LOG)).unwrap().unwrap().checkpoint().size(), TreeSize(5));
         ask(&world.request(&tree, 5, 9)).unwrap();
     }
 
@@ -345,7 +349,7 @@ mod tests {
         let mut both = world.request(&tree, 0, 5);
         both.checkpoint.add(stranger.request(&tree, 0, 5).checkpoint.note().signatures()[0].clone()).unwrap();
         ask(&both.to_string()).unwrap();
-        assert_eq!(witness.latest(&origin_hash(LOG)).unwrap().note().signatures().len(), 2);
+        assert_eq!(witness.latest(&origin_hash(LOG)).unwrap().unwrap().note().signatures().len(), 2);
     }
 
     #[test]
@@ -364,6 +368,8 @@ mod tests {
         assert!(matches!(witness.add_checkpoint(request.as_bytes()), Err(Refusal::Storage(Some(_)))));
         std::fs::remove_dir(&file).unwrap();
         assert!(matches!(witness.add_checkpoint(request.as_bytes()), Err(Refusal::Storage(None))));
+        // Not "none": a log that starts from a backup would go on from there.
+        assert!(matches!(witness.latest(&origin_hash(LOG)), Err(Refusal::Storage(None))));
         world.witness().unwrap().add_checkpoint(request.as_bytes()).unwrap();
     }
 }

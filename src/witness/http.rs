@@ -3,7 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `POST /add-checkpoint` | a cosignature line; else 400, 403, 404, 409 with the size, 422, 500 |
-//! | `GET /<hex sha256 of the origin>/checkpoint` | the checkpoint cosigned last, else 404 |
+//! | `GET /<hex sha256 of the origin>/checkpoint` | the checkpoint cosigned last; else 404, or 500 where that is in doubt |
 //! | `POST /tsa` | a timestamp reply, with the reason in it where there is no token; 415 for another media type |
 //!
 //! Put them under a prefix with `web::scope(prefix).configure(routes)`.
@@ -75,13 +75,14 @@ fn refused(refusal: &Refusal) -> HttpResponse {
 }
 
 async fn latest(service: Data<WitnessService>, origin_hash: web::Path<String>) -> HttpResponse {
+    // A log that starts from a backup asks here: it must not be told something old.
+    let uncached = (CACHE_CONTROL, "no-store");
     match service.witness.latest(&origin_hash) {
-        Some(checkpoint) => HttpResponse::Ok()
-            .content_type(TEXT)
-            // A log that starts from a backup asks here: it must not be told something old.
-            .insert_header((CACHE_CONTROL, "no-store"))
-            .body(checkpoint.to_string()),
-        None => HttpResponse::NotFound().finish(),
+        Ok(Some(checkpoint)) => {
+            HttpResponse::Ok().content_type(TEXT).insert_header(uncached).body(checkpoint.to_string())
+        }
+        Ok(None) => HttpResponse::NotFound().insert_header(uncached).finish(),
+        Err(refusal) => refused(&refusal),
     }
 }
 
