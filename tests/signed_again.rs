@@ -5,8 +5,8 @@
 mod case;
 mod minted;
 
-use affiant::evidence::report::LedgerStatus;
-use affiant::evidence::{Bundle, BundleFiles, FormEvidence, ValidationReport, verify};
+use affiant::evidence::report::{LedgerStatus, REPORT_SCHEMA};
+use affiant::evidence::{Bundle, BundleFiles, Depth, FormEvidence, ValidationReport, verify};
 use case::{By, Case, DAY, ENDS, SIGNED, at, leaf_list_at, plus, root_list_at};
 use chrono::{DateTime, TimeDelta, Utc};
 use minted::Revoked;
@@ -58,7 +58,10 @@ fn what_was_signed_before_is_judged_by_its_own_time() {
     assert_eq!((found.times.existed_by, found.earlier[0].existed_by), (None, Some(plus(SIGNED, 60))));
     assert!(found.sentence.ends_with("in existence by 2026-06-01T12:01:00.000Z."), "{}", found.sentence);
 
+    let schema = jsonschema::validator_for(&serde_json::from_str(REPORT_SCHEMA).unwrap()).unwrap();
     let (outer, bundle) = whole;
+    let written = found.to_json_at(Depth::Diagnostic, &bundle, &outer.trust());
+    assert!(schema.is_valid(&serde_json::from_str(&written).unwrap()), "{written}");
     let found = report(&(outer, Bundle { earlier: Vec::new(), ..bundle }));
     assert_eq!(found.verdict.code(), "INDETERMINATE (OUT_OF_BOUNDS_NOT_REVOKED)");
     assert_eq!(found.signatures[0].verdict.code(), PASSED);
