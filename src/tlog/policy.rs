@@ -464,11 +464,18 @@ mod tests {
             }
         }
 
+        /// The example of the specification, with keys where it has none.
+        const EXAMPLE: &str = "log <vkey>\n\nwitness X1 <vkey>\nwitness X2 <vkey>\nwitness X3 <vkey>\n\
+            group X-witnesses 2 X1 X2 X3\n\nwitness Y1 <vkey>\nwitness Y2 <vkey>\nwitness Y3 <vkey>\n\
+            group Y-witnesses any Y1 Y2 Y3\n\ngroup X-and-Y all X-witnesses Y-witnesses\nquorum X-and-Y\n";
+
         #[test]
         fn a_quorum_holds_when_its_groups_do() {
             let world = World::new(6);
-            let groups = "group x 2 w0 w1 w2\n group y any w3 w4 w5\ngroup both all x y\n";
-            let policy = world.policy(&format!("{groups}quorum both\n"));
+            let given = world.policy("quorum none\n").text();
+            let keys = given.lines().filter_map(|line| line.split(' ').find(|item| item.contains('+')));
+            let policy = keys.fold(EXAMPLE.to_owned(), |text, key| text.replacen("<vkey>", key, 1));
+            let policy = LogPolicy::parse(policy.as_bytes()).unwrap();
             for (by, holds) in [
                 (&[][..], false),
                 (&[0, 1], false),

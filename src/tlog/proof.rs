@@ -175,6 +175,12 @@ mod tests {
             "index 0\n".to_owned(),
             "extra \nindex 0\n".to_owned(),
             format!("extra YWdl\nindex 18446744073709551615\n{HASH}\n{HASH}\n"),
+            // The head of the specification's example; its signatures are not published.
+            "extra YWdlLXYxLjIuMS1kYXJ3aW4tYXJtNjQudGFyLmd6kYXJ3aW4tYXJ\nindex 73894\n\
+             gSKyXoYZUgZ6jduWYrkDOARinOMGJveXjgMkBTcdPlQ=\nB95lDa8R83lS8n0eG+o0buTxRKQTYFi//1U8anccXmA=\n\
+             EKNzoDWG8LGC0Yp9o+sv3qllpMP9uHQ9B20KNL+Q1zs=\nRoopEkOdqkYqMB4MJXrbt/hMjOxsVn0IrWjpz1ZMMes=\n\
+             AHCioX9nLjsrse6YhjRRmk1WUEirVOLLRoOQ6vfO5vk=\n"
+                .to_owned(),
         ] {
             let text = format!("c2sp.org/tlog-proof@v1\n{head}\n{CHECKPOINT}");
             assert_eq!(TlogProof::parse(text.as_bytes()).unwrap().to_string(), text);
