@@ -39,7 +39,6 @@ pub(super) struct Index {
 
 // Another layout of the keys has another number here: an index of the old one counts as empty, and is rebuilt.
 const WATERMARK: &[u8] = b"watermark/4";
-const VAULT_END: &[u8] = b"vault-end";
 
 impl Index {
     /// Opens the index in `dir`; one that is damaged is deleted, to be rebuilt.
@@ -59,22 +58,27 @@ impl Index {
 
     /// The number of entries that the index knows, and where the vault ended then.
     pub(super) fn watermark(&self) -> Result<(u64, FramePosition), IndexError> {
-        let size = self.reached.get(WATERMARK)?.and_then(|bytes| number(&bytes)).unwrap_or(0);
-        let end = self.reached.get(VAULT_END)?.and_then(|bytes| FramePosition::from_bytes(&bytes));
-        Ok((size, end.unwrap_or(FramePosition::START)))
+        let watermark = self.reached.get(WATERMARK)?;
+        let parts = watermark.as_deref().and_then(|bytes| {
+            let (size, end) = bytes.split_first_chunk::<8>()?;
+            Some((u64::from_be_bytes(*size), FramePosition::from_bytes(end)?))
+        });
+        Ok(parts.unwrap_or((0, FramePosition::START)))
     }
 
+    /// One value: what is put in last is forgotten first, and half a watermark would say that bodies are gone.
     pub(super) fn set_watermark(&self, size: u64, vault_end: FramePosition) -> Result<(), IndexError> {
-        self.reached.insert(VAULT_END, &vault_end.to_bytes())?;
-        self.reached.insert(WATERMARK, &size.to_be_bytes())?;
-        Ok(())
+        let watermark = [size.to_be_bytes().as_slice(), &vault_end.to_bytes()].concat();
+        Ok(self.reached.insert(WATERMARK, &watermark)?)
     }
 
     pub(super) fn clear(&self) -> Result<(), IndexError> {
-        for tree in [&self.records, &self.uuids, &self.submissions, &self.sequences, &self.histories] {
-            tree.clear()?;
+        // First, so that a crash half-way does not leave an index that says it knows what it has forgotten.
+        self.set_watermark(0, FramePosition::START)?;
+        for space in [&self.records, &self.uuids, &self.submissions, &self.sequences, &self.histories] {
+            space.clear()?;
         }
-        self.set_watermark(0, FramePosition::START)
+        Ok(())
     }
 
     pub(super) fn flush(&self) -> Result<(), IndexError> {
