@@ -33,6 +33,7 @@ mod trust;
 mod trust_file;
 mod validity;
 mod verify;
+mod walk;
 
 pub use archive::{ArchiveError, BundleFiles};
 pub use archive_timestamp::{
@@ -49,3 +50,4 @@ pub use sunset::{Sunset, SunsetAlgorithm};
 pub use trust::{LedgerRequirement, TrustPolicy};
 pub use trust_file::TrustPolicyError;
 pub use verify::{Verifier, verify};
+pub use walk::{Walk, WalkError};

@@ -21,13 +21,9 @@ use super::vault::FrameHead;
 use crate::crypto::Sha256Digest;
 use crate::disk::{Disk, SystemDisk};
 use crate::durable;
-use crate::evidence::entry::first_prev;
-use crate::evidence::{Entry, EntryError, Event};
-use crate::tlog::merkle::leaf_hash;
-use crate::tlog::tile::{TILE_WIDTH, bundle_entries, hashes_at, width_in};
-use crate::tlog::{
-    CheckpointError, RightEdge, RootHash, SignedCheckpoint, TileError, TileKind, TilePath, TreeSize, VerifierKey,
-};
+use crate::evidence::{Entry, Event, Walk, WalkError};
+use crate::tlog::tile::{GrowingTiles, TILE_WIDTH, bundle_entries, width_in};
+use crate::tlog::{CheckpointError, RootHash, SignedCheckpoint, TileError, TileKind, TilePath, VerifierKey};
 
 /// Why a ledger does not pass.
 #[derive(Debug, thiserror::Error)]
@@ -46,35 +42,12 @@ pub enum AuditError {
         /// What is wrong.
         error: TileError,
     },
-    /// An entry is not one.
-    #[error("entry {index}: {error}")]
-    Entry {
-        /// Which one.
-        index: u64,
-        /// What is wrong.
-        error: EntryError,
-    },
-    /// An entry is not where it says, or does not name the one before it.
-    #[error("entry {0} does not follow the one before it")]
-    Chain(u64),
-    /// An entry is older than the one before it.
-    #[error("entry {0} is older than the one before it")]
-    Time(u64),
+    /// An entry does not follow.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
     /// The tree of an archive is gone, or is not the one that was timestamped.
     #[error("archive {0}: its tree is gone, or is not the one that was timestamped")]
     Archive(usize),
-    /// A count is missing.
-    #[error("entry {index} counts {seen} for issuer {issuer}, where {expected} is due")]
-    Sequence {
-        /// Which entry.
-        index: u64,
-        /// Whose count.
-        issuer: String,
-        /// What it says.
-        seen: u64,
-        /// What would be without a gap.
-        expected: u64,
-    },
     /// The tile does not hold the hashes of the entries.
     #[error("{0} does not hold the hashes of the entries")]
     Hashes(String),
@@ -153,7 +126,8 @@ pub async fn audit(
 ) -> Result<AuditSummary, AuditError> {
     let signed = SignedCheckpoint::open(&source.checkpoint().await?, key)?;
     let (size, root) = (signed.checkpoint().size(), signed.checkpoint().root());
-    let mut walk = Walk::new(size);
+    let (mut walk, mut tiles, mut walked) = (Walk::default(), GrowingTiles::default(), Walked::default());
+    let (mut kinds, mut first_time) = (BTreeMap::new(), None);
     for index in 0..size.0.div_ceil(u64::from(TILE_WIDTH)) {
         let width = width_in(size, 0, index).expect("below the end");
         let path = TilePath::new(TileKind::Entries, index, width).expect("a width within its limits");
@@ -161,128 +135,51 @@ pub async fn audit(
         let entries =
             bundle_entries(&bundle, width).map_err(|error| AuditError::Tile { path: path.to_string(), error })?;
         for bytes in entries {
-            walk.entry(bytes, wanted_roots)?;
+            let (entry, closed) = walk.entry(bytes)?;
+            first_time = first_time.or(Some(entry.time));
+            *kinds.entry(entry.event.kind()).or_default() += 1;
+            walked.entry(&entry);
+            let reached = walk.edge().size().0;
+            if wanted_roots.contains(&reached) {
+                walked.roots.insert(reached, walk.edge().root());
+            }
+            for (path, expected) in tiles.push(&closed) {
+                check_tile(&source.tile(path).await?, path, &expected)?;
+            }
         }
-        for tile in walk.full_tiles() {
-            walk.check_tile(&source.tile(tile).await?, tile)?;
-        }
-        progress(walk.edge.size().0, size.0);
+        progress(walk.edge().size().0, size.0);
     }
-    for tile in walk.partial_tiles() {
-        walk.check_tile(&source.tile(tile).await?, tile)?;
+    for (path, expected) in tiles.partial() {
+        check_tile(&source.tile(path).await?, path, expected)?;
     }
-    if walk.edge.root() != root {
+    if walk.edge().root() != root {
         return Err(AuditError::Root(size.0));
     }
-    source.check_stores(&walk.walked, key)?;
+    source.check_stores(&walked, key)?;
     Ok(AuditSummary {
         origin: signed.checkpoint().origin().to_owned(),
         size: size.0,
         root: root.to_base64(),
-        times: walk.first_time.zip(walk.last_time),
-        kinds: walk.kinds,
-        issuers: walk.sequences,
+        times: first_time.zip(walk.last_time()),
+        kinds,
+        issuers: walk.sequences().clone(),
     })
 }
 
-struct Walk {
-    size: TreeSize,
-    edge: RightEdge,
-    prev: Sha256Digest,
-    first_time: Option<DateTime<Utc>>,
-    last_time: Option<DateTime<Utc>>,
-    kinds: BTreeMap<&'static str, u64>,
-    sequences: BTreeMap<String, u64>,
-    // Hashes of the tile that is being filled, at each level.
-    levels: Vec<Vec<u8>>,
-    full: Vec<(TilePath, Vec<u8>)>,
-    walked: Walked,
-}
-
-impl Walk {
-    fn new(size: TreeSize) -> Self {
-        Self {
-            size,
-            edge: RightEdge::default(),
-            prev: first_prev(),
-            first_time: None,
-            last_time: None,
-            kinds: BTreeMap::new(),
-            sequences: BTreeMap::new(),
-            levels: vec![Vec::new(); 8],
-            full: Vec::new(),
-            walked: Walked { size: size.0, ..Walked::default() },
-        }
-    }
-
-    fn entry(&mut self, bytes: &[u8], wanted_roots: &HashSet<u64>) -> Result<(), AuditError> {
-        let index = self.edge.size().0;
-        let entry = Entry::parse(bytes).map_err(|error| AuditError::Entry { index, error })?;
-        if entry.index != index || entry.prev != self.prev {
-            return Err(AuditError::Chain(index));
-        }
-        if self.last_time.is_some_and(|last| entry.time < last) {
-            return Err(AuditError::Time(index));
-        }
-        if let Some((issuer, seen)) = entry.event.stream() {
-            let count = self.sequences.entry(issuer.to_owned()).or_default();
-            *count += 1;
-            if seen != *count {
-                let (issuer, expected) = (issuer.to_owned(), *count);
-                return Err(AuditError::Sequence { index, issuer, seen, expected });
-            }
-        }
+impl Walked {
+    fn entry(&mut self, entry: &Entry) {
+        self.size = entry.index + 1;
         if let Some(record) = entry.event.record() {
-            self.walked.records.insert(index, record.record);
+            self.records.insert(entry.index, record.record);
         }
         if let Event::VconErased { of } = entry.event {
-            self.walked.erased.insert(of);
+            self.erased.insert(of);
         }
-        let leaf = leaf_hash(bytes);
-        self.prev = Sha256Digest(*leaf.as_bytes());
-        self.first_time = self.first_time.or(Some(entry.time));
-        self.last_time = Some(entry.time);
-        *self.kinds.entry(entry.event.kind()).or_default() += 1;
-        let closed = self.edge.append(leaf);
-        for (level, hashes) in self.levels.iter_mut().enumerate() {
-            let Some(hash) = closed.get(level * 8) else { break };
-            hashes.extend_from_slice(hash.as_bytes());
-            if hashes.len() == usize::from(TILE_WIDTH) * 32 {
-                let level = u8::try_from(level).expect("8 levels");
-                let tile = hashes_at(self.edge.size(), level) / u64::from(TILE_WIDTH) - 1;
-                let path = TilePath::new(TileKind::Hashes { level }, tile, TILE_WIDTH).expect("within its limits");
-                self.full.push((path, std::mem::take(hashes)));
-            }
-        }
-        let size = self.edge.size().0;
-        if wanted_roots.contains(&size) {
-            self.walked.roots.insert(size, self.edge.root());
-        }
-        Ok(())
     }
+}
 
-    fn full_tiles(&self) -> Vec<TilePath> {
-        self.full.iter().map(|(path, _)| *path).collect()
-    }
-
-    fn partial_tiles(&mut self) -> Vec<TilePath> {
-        for (level, hashes) in (0_u8..).zip(&mut self.levels) {
-            if let Ok(width) = u16::try_from(hashes.len() / 32)
-                && width > 0
-            {
-                let tile = hashes_at(self.size, level) / u64::from(TILE_WIDTH);
-                let path = TilePath::new(TileKind::Hashes { level }, tile, width).expect("within its limits");
-                self.full.push((path, std::mem::take(hashes)));
-            }
-        }
-        self.full_tiles()
-    }
-
-    fn check_tile(&mut self, bytes: &[u8], path: TilePath) -> Result<(), AuditError> {
-        let (expected_path, expected) = self.full.remove(0);
-        assert_eq!(expected_path, path, "tiles are checked in the order in which they were filled");
-        if expected == bytes { Ok(()) } else { Err(AuditError::Hashes(path.to_string())) }
-    }
+fn check_tile(bytes: &[u8], path: TilePath, expected: &[u8]) -> Result<(), AuditError> {
+    if bytes == expected { Ok(()) } else { Err(AuditError::Hashes(path.to_string())) }
 }
 
 /// A data directory, read without its lock.
