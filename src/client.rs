@@ -4,8 +4,10 @@
 //! ends. What came back is for the caller to judge: nothing of a body is ever in an error or a log.
 
 mod content;
+mod log;
 
 pub use content::{ContentClient, FetchError, Network};
+pub use log::LogClient;
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 5  main -> cli -> server
-//! 4  ledger  authority  issuance  witness  client  sealed_key  durable  disk  workers
+//! 4  ledger  authority  issuance  witness  monitor  client  sealed_key  durable  disk  workers
 //! 3  scorecard  browser
 //! 2  evidence
 //! 1  vcon   jose   pki   tlog
@@ -40,6 +40,8 @@ pub mod durable;
 pub mod issuance;
 #[cfg(feature = "server")]
 pub mod ledger;
+#[cfg(feature = "server")]
+pub mod monitor;
 #[cfg(feature = "server")]
 pub mod sealed_key;
 #[cfg(feature = "server")]

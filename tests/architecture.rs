@@ -22,6 +22,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("authority", 4),
     ("issuance", 4),
     ("witness", 4),
+    ("monitor", 4),
     ("client", 4),
     ("sealed_key", 4),
     ("workers", 4),

@@ -4,22 +4,14 @@ use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::client::HttpClient;
-use crate::ledger::{AuditError, AuditSource, AuditSummary, DirectorySource, audit};
-use crate::tlog::{LogPolicy, TilePath, VerifierKey};
-
-/// Between a question and its answer.
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of a full entry bundle of the largest entries.
-const TILE_BYTES_MAX: usize = 256 * (4096 + 2);
-/// Bytes of a checkpoint with many signatures.
-const CHECKPOINT_BYTES_MAX: usize = 64 << 10;
+use crate::client::LogClient;
+use crate::ledger::{AuditError, AuditSummary, DirectorySource, audit};
+use crate::tlog::VerifierKey;
 
 /// Verify a whole ledger again: chain, tree, signatures, counts. Exit code 0: all is right, 1: it is not, 3: could not run.
 #[derive(Debug, Args)]
@@ -32,31 +24,6 @@ pub struct AuditCommand {
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// A ledger behind an address.
-struct HttpSource {
-    http: HttpClient,
-    url: String,
-}
-
-impl HttpSource {
-    async fn get(&self, path: &str, bytes_max: usize) -> Result<Vec<u8>, AuditError> {
-        let url = format!("{}/{path}", self.url);
-        let unreachable = |cause: String| AuditError::Unreachable { path: path.to_owned(), cause };
-        let answer = self.http.get(&url, bytes_max).await.map_err(|error| unreachable(error.to_string()))?;
-        if answer.status == 200 { Ok(answer.body) } else { Err(unreachable(format!("status {}", answer.status))) }
-    }
-}
-
-impl AuditSource for HttpSource {
-    async fn checkpoint(&self) -> Result<Vec<u8>, AuditError> {
-        self.get("checkpoint", CHECKPOINT_BYTES_MAX).await
-    }
-
-    async fn tile(&self, path: TilePath) -> Result<Vec<u8>, AuditError> {
-        self.get(&path.to_string(), TILE_BYTES_MAX).await
-    }
 }
 
 impl AuditCommand {
@@ -72,11 +39,10 @@ impl AuditCommand {
             bar.set_position(done);
         };
         let (key, result) = if self.ledger.starts_with("http://") || self.ledger.starts_with("https://") {
-            let url = self.ledger.trim_end_matches('/').to_owned();
-            let source = HttpSource { http: HttpClient::new(TIMEOUT)?, url };
+            let source = LogClient::new(&self.ledger)?;
             let key = match &self.key {
                 Some(key) => key.clone(),
-                None => offered_key(&source).await?,
+                None => source.offered_key().await?,
             };
             let result = audit(&source, &key, &HashSet::new(), progress).await;
             (key, result)
@@ -123,11 +89,4 @@ impl AuditCommand {
         }
         Ok(())
     }
-}
-
-/// The key that the ledger's policy offers.
-async fn offered_key(source: &HttpSource) -> anyhow::Result<VerifierKey> {
-    let policy = source.get("v1/ledger/policy", CHECKPOINT_BYTES_MAX).await?;
-    let policy = LogPolicy::parse(&policy).context("the ledger's policy")?;
-    Ok(policy.logs().first().context("the ledger's policy names no log")?.key().clone())
 }

@@ -8,6 +8,7 @@ mod demo;
 mod given;
 mod issue_batch;
 mod logging;
+mod monitor;
 mod output;
 #[cfg(feature = "browser")]
 mod page;
@@ -28,6 +29,7 @@ pub use certs::CertsCommand;
 pub use complete::CompleteCommand;
 pub use demo::DemoCommand;
 pub use issue_batch::IssueBatchCommand;
+pub use monitor::MonitorCommand;
 pub use renew::RenewCommand;
 pub use serve::ServeCommand;
 pub use token::TokenCommand;
@@ -61,6 +63,7 @@ enum Command {
     Page(page::PageCommand),
     IssueBatch(IssueBatchCommand),
     Audit(AuditCommand),
+    Monitor(MonitorCommand),
     Renew(RenewCommand),
     /// Certificates: authorities, issuers, revocation lists.
     Certs(CertsCommand),
@@ -85,6 +88,7 @@ impl Cli {
             Command::Certificate(command) => return command.run().await,
             Command::Vcon(command) => return command.run().await,
             Command::Audit(command) => return command.run().await,
+            Command::Monitor(command) => return command.run().await,
             Command::IssueBatch(command) => return command.run().await,
             Command::Renew(command) => return command.run().await,
             Command::Serve(command) => command.run().await,

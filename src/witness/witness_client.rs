@@ -239,7 +239,7 @@ mod tests {
         let (world, stranger) = (World::new(), World::new());
         let (ours, theirs) = (world.cosignature(), stranger.cosignature());
         let taken = world.add(200, "text/plain", &format!("{theirs}\n{ours}\n{theirs}\n")).await.unwrap();
-        assert_eq!(taken, [ours.clone()]);
+        assert_eq!(taken, std::slice::from_ref(&ours));
         let nobody = world.add(200, "text/plain", &format!("{theirs}\n")).await;
         assert!(matches!(nobody, Err(WitnessError::Checkpoint(CheckpointError::Note(NoteError::NoKnownSignature)))));
         let elsewhere = Checkpoint::new(LOG, TreeSize(10), RootHash::new([7; 32])).unwrap();

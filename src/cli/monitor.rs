@@ -1,0 +1,212 @@
+//! `affiant monitor`: follows a log, and says when it lies or stands still.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde::Serialize;
+
+use crate::client::{HttpClient, LogClient};
+use crate::clock::{Clock, SystemClock, format_time};
+use crate::durable::{self, Access};
+use crate::monitor::{Finding, FindingKind, Look, Monitor, MonitorSettings};
+use crate::tlog::VerifierKey;
+use crate::witness::WitnessClient;
+
+/// Between a question to a witness or a webhook and its answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a webhook is tried before a lasting alert is given up.
+const WEBHOOK_TRIES: u32 = 3;
+/// What of a webhook's answer is read: its status is enough.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// Follow a log, and say when it lies: a fork, a rollback, a gap in an issuer's count, a checkpoint that stands still.
+///
+/// What was verified is kept in a file, and the next run goes on there. Ends with 1 at what the log cannot make good, and
+/// with --once at anything that is wrong; 3: with --once, it could not be reached. What passes is told when it begins and
+/// when it is over.
+#[derive(Debug, Args)]
+pub struct MonitorCommand {
+    /// The log's address.
+    url: String,
+    /// The log's verifier key, from where you trust it.
+    #[arg(long, value_name = "VKEY")]
+    key: VerifierKey,
+    /// Where what was verified is kept.
+    #[arg(long, value_name = "FILE")]
+    state: PathBuf,
+    /// A witness to ask what it has seen: its verifier key and address; may be given again.
+    #[arg(long, value_name = "VKEY=URL", value_parser = parse_witness)]
+    witness: Vec<(VerifierKey, String)>,
+    /// Seconds between two looks.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    interval: u64,
+    /// Alert when the log has not grown for so many seconds; 0 for never.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    stale_after: u64,
+    /// An address to which each alert is posted as JSON.
+    #[arg(long, value_name = "URL")]
+    webhook: Option<String>,
+    /// A file for Prometheus's textfile collector, written anew at each look.
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+    /// Look once.
+    #[arg(long)]
+    once: bool,
+}
+
+/// A verifier key and an address. A key is base64 at its end, and an address begins with a scheme.
+fn parse_witness(text: &str) -> Result<(VerifierKey, String), String> {
+    let split = text.find("=http").ok_or("write VKEY=URL")?;
+    let key = text[..split].parse().map_err(|error| format!("{error}"))?;
+    Ok((key, text[split + 1..].to_owned()))
+}
+
+/// What is posted to a webhook, and printed.
+#[derive(Serialize)]
+struct Alert<'a> {
+    /// `begun` or `over`.
+    state: &'static str,
+    log: &'a str,
+    time: String,
+    /// Entries that were verified.
+    size: u64,
+    /// Whether the log cannot make it good.
+    lasting: bool,
+    #[serde(flatten)]
+    finding: &'a Finding,
+}
+
+impl MonitorCommand {
+    /// Follows the log until something lasting is found.
+    ///
+    /// # Errors
+    /// When what was verified cannot be kept, or is of another log.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let http = HttpClient::new(TIMEOUT)?;
+        let witness = |(key, url): &(VerifierKey, String)| WitnessClient::new(http.clone(), url, key.clone());
+        let settings = MonitorSettings {
+            key: self.key.clone(),
+            witnesses: self.witness.iter().map(witness).collect(),
+            stale_after: (self.stale_after > 0).then(|| Duration::from_secs(self.stale_after)),
+            file: self.state.clone(),
+            clock: clock.clone(),
+        };
+        let _lock = lock(&self.state)?;
+        let monitor = Monitor::open(LogClient::new(&self.url)?, settings);
+        let mut monitor = monitor.with_context(|| format!("reading {}", self.state.display()))?;
+        let mut known: Vec<Finding> = Vec::new();
+        loop {
+            let look = monitor.look().await.with_context(|| format!("writing {}", self.state.display()))?;
+            if let Some(path) = &self.metrics {
+                let text = metrics(self.key.name(), &look, clock.now().timestamp());
+                let written = durable::write(path, text.as_bytes(), Access::Public);
+                written.with_context(|| format!("writing {}", path.display()))?;
+            }
+            let kinds = |findings: &[Finding]| findings.iter().map(|one| one.kind).collect::<BTreeSet<_>>();
+            let (before, now) = (kinds(&known), kinds(&look.findings));
+            let begun = look.findings.iter().filter(|finding| !before.contains(&finding.kind));
+            let over = known.iter().filter(|finding| !now.contains(&finding.kind));
+            for (state, finding) in begun.map(|finding| ("begun", finding)).chain(over.map(|one| ("over", one))) {
+                let time = format_time(clock.now());
+                let lasting = finding.kind.is_lasting();
+                let alert = Alert { state, log: self.key.name(), time, size: look.size.0, lasting, finding };
+                self.tell(&http, &alert).await?;
+            }
+            if look.new > 0 || self.once {
+                writeln!(std::io::stdout(), "{}: {} entries verified, {} new", self.key.name(), look.size, look.new)?;
+            }
+            let lasting = look.findings.iter().any(|finding| finding.kind.is_lasting());
+            let unreachable = now.iter().all(|kind| *kind == FindingKind::Unreachable);
+            match (self.once, now.is_empty()) {
+                _ if lasting => return Ok(ExitCode::from(1)),
+                (true, true) => return Ok(ExitCode::SUCCESS),
+                (true, false) if unreachable => return Ok(ExitCode::from(super::COULD_NOT_RUN)),
+                (true, false) => return Ok(ExitCode::from(1)),
+                (false, _) => {}
+            }
+            known = look.findings;
+            tokio::time::sleep(Duration::from_secs(self.interval)).await;
+        }
+    }
+
+    async fn tell(&self, http: &HttpClient, alert: &Alert<'_>) -> anyhow::Result<()> {
+        let line = serde_json::to_string(alert)?;
+        writeln!(std::io::stdout(), "{line}")?;
+        let Some(url) = &self.webhook else { return Ok(()) };
+        for attempt in 1..=WEBHOOK_TRIES {
+            let answer = http.post(url, "application/json", line.clone().into_bytes(), ANSWER_BYTES_MAX).await;
+            match answer {
+                Ok(answer) if (200..300).contains(&answer.status) => return Ok(()),
+                Ok(answer) => eprintln!("the webhook answered with status {}", answer.status),
+                Err(error) => eprintln!("the webhook: {error}"),
+            }
+            if attempt < WEBHOOK_TRIES {
+                tokio::time::sleep(Duration::from_secs(attempt.into())).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Two monitors with one file would each undo what the other has seen.
+fn lock(state: &Path) -> anyhow::Result<std::fs::File> {
+    let mut path = state.as_os_str().to_owned();
+    path.push(".lock");
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.with_context(|| format!("opening {}", Path::new(&path).display()))?;
+    if file.try_lock().is_err() {
+        bail!("another monitor keeps {}", state.display());
+    }
+    Ok(file)
+}
+
+/// The look in the text format of Prometheus.
+fn metrics(log: &str, look: &Look, time: i64) -> String {
+    // A key's name has no space, no plus sign and no control character; what a label has to escape is left.
+    let log = log.replace('\\', "\\\\").replace('"', "\\\"");
+    let mut text = format!(
+        "# TYPE affiant_monitor_entries gauge\naffiant_monitor_entries{{log=\"{log}\"}} {}\n\
+         # TYPE affiant_monitor_look_timestamp_seconds gauge\n\
+         affiant_monitor_look_timestamp_seconds{{log=\"{log}\"}} {time}\n\
+         # TYPE affiant_monitor_finding gauge\n",
+        look.size
+    );
+    for kind in FindingKind::ALL {
+        let there = u8::from(look.findings.iter().any(|finding| finding.kind == kind));
+        text.push_str(&format!("affiant_monitor_finding{{log=\"{log}\",kind=\"{}\"}} {there}\n", kind.name()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tlog::TreeSize;
+
+    #[test]
+    fn a_witness_is_a_key_and_an_address() {
+        let key = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+        let (parsed, url) = parse_witness(&format!("{key}=https://w.example/x=1")).unwrap();
+        assert_eq!((parsed.to_string().as_str(), url.as_str()), (key, "https://w.example/x=1"));
+        for wrong in [key, "=https://w.example", "https://w.example"] {
+            assert!(parse_witness(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn metrics_name_every_kind_and_what_is_found() {
+        let finding = Finding { kind: FindingKind::Stale, detail: String::new(), evidence: Vec::new() };
+        let look = Look { size: TreeSize(7), new: 0, findings: vec![finding] };
+        let text = metrics("log.example/\"1", &look, 5);
+        assert!(text.contains("affiant_monitor_entries{log=\"log.example/\\\"1\"} 7\n"));
+        assert_eq!(text.matches("affiant_monitor_finding{").count(), FindingKind::ALL.len());
+        assert_eq!(text.lines().filter(|line| line.ends_with("} 1")).count(), 1);
+    }
+}

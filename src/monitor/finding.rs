@@ -1,0 +1,106 @@
+//! What a monitor has to say of a log.
+
+use serde::Serialize;
+
+use crate::ledger::AuditError;
+use crate::tlog::SignedCheckpoint;
+
+/// A kind of finding, as alerts and metrics name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// The log signed two trees of which neither continues the other.
+    Fork,
+    /// It serves a smaller tree than it has signed.
+    Rollback,
+    /// It signed a tree in which an issuer's count has a gap.
+    Gap,
+    /// It signed a tree in which an entry does not follow the one before it, or is none.
+    Chain,
+    /// What it serves is not what it signed.
+    Damaged,
+    /// What it serves as its checkpoint is not signed by it.
+    Unsigned,
+    /// A witness has seen more than the log serves.
+    Withheld,
+    /// It has not grown for too long.
+    Stale,
+    /// Its newest entry is of later than now.
+    Clock,
+    /// It does not answer.
+    Unreachable,
+}
+
+impl FindingKind {
+    /// All of them, the gravest first.
+    pub const ALL: [Self; 10] = [
+        Self::Fork,
+        Self::Rollback,
+        Self::Gap,
+        Self::Chain,
+        Self::Damaged,
+        Self::Unsigned,
+        Self::Withheld,
+        Self::Stale,
+        Self::Clock,
+        Self::Unreachable,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fork => "fork",
+            Self::Rollback => "rollback",
+            Self::Gap => "gap",
+            Self::Chain => "chain",
+            Self::Damaged => "damaged",
+            Self::Unsigned => "unsigned",
+            Self::Withheld => "withheld",
+            Self::Stale => "stale",
+            Self::Clock => "clock",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
+    /// Whether the log cannot make it good: it is in what it has signed.
+    #[must_use]
+    pub fn is_lasting(self) -> bool {
+        matches!(self, Self::Fork | Self::Rollback | Self::Gap | Self::Chain)
+    }
+}
+
+/// Something that is wrong with a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What kind of thing.
+    pub kind: FindingKind,
+    /// What was seen, for people.
+    pub detail: String,
+    /// The signed checkpoints that show it.
+    pub evidence: Vec<String>,
+}
+
+impl Finding {
+    pub(super) fn new(kind: FindingKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), evidence: Vec::new() }
+    }
+
+    pub(super) fn shown_by(mut self, checkpoints: &[&SignedCheckpoint]) -> Self {
+        self.evidence = checkpoints.iter().map(|signed| signed.note().to_string()).collect();
+        self
+    }
+}
+
+impl From<AuditError> for Finding {
+    fn from(error: AuditError) -> Self {
+        let kind = match error {
+            AuditError::Unreachable { .. } | AuditError::NoCheckpoint | AuditError::Store(_) => {
+                FindingKind::Unreachable
+            }
+            AuditError::Checkpoint(_) => FindingKind::Unsigned,
+            _ => FindingKind::Damaged,
+        };
+        Self::new(kind, error.to_string())
+    }
+}

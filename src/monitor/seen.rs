@@ -1,0 +1,126 @@
+//! What a monitor has verified of a log, and keeps from one look to the next.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{format_time, parse_time};
+use crate::crypto::Sha256Digest;
+use crate::durable::{self, Access};
+use crate::evidence::Walk;
+use crate::tlog::tile::GrowingTiles;
+use crate::tlog::{NodeHash, RightEdge, SignedCheckpoint, TreeSize, VerifierKey};
+
+/// Bytes of the file: some sixty for each issuer, and two million issuers.
+const FILE_BYTES_MAX: u64 = 128 << 20;
+
+/// What was seen of a log: everything in it is under a checkpoint that the log signed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub(super) walk: Walk,
+    pub(super) tiles: GrowingTiles,
+    /// The newest checkpoint that was signed. The walk may not have come as far yet.
+    pub(super) newest: Option<SignedCheckpoint>,
+    /// When it was first seen.
+    pub(super) grown_at: Option<DateTime<Utc>>,
+}
+
+/// Why a file is not what a monitor kept.
+#[derive(Debug, thiserror::Error)]
+pub enum SeenError {
+    /// The operating system said no.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It was not written by a monitor, or was changed.
+    #[error("not what a monitor keeps: {0}")]
+    Malformed(String),
+    /// It is of another log.
+    #[error("it is of another log, {0}")]
+    OtherLog(String),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    log: String,
+    size: u64,
+    edge: Vec<Sha256Digest>,
+    last_leaf: Option<Sha256Digest>,
+    last_time: Option<String>,
+    sequences: BTreeMap<String, u64>,
+    tiles: Vec<String>,
+    checkpoint: Option<String>,
+    grown_at: Option<String>,
+}
+
+impl Seen {
+    /// How many entries were verified.
+    #[must_use]
+    pub fn size(&self) -> TreeSize {
+        self.walk.edge().size()
+    }
+
+    /// Reads what was kept of the log of `key`; nothing was where there is no file.
+    ///
+    /// # Errors
+    /// When it cannot be read, was not written by a monitor, or is of another log.
+    pub fn read(path: &Path, key: &VerifierKey) -> Result<Self, SeenError> {
+        let bytes = match durable::read(path, FILE_BYTES_MAX) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(error.into()),
+        };
+        let malformed = |error: &dyn std::fmt::Display| SeenError::Malformed(error.to_string());
+        let file: File = serde_json::from_slice(&bytes).map_err(|error| malformed(&error))?;
+        if file.log != key.to_string() {
+            return Err(SeenError::OtherLog(file.log));
+        }
+        let time = |text: Option<String>| text.map(|text| parse_time(&text)).transpose();
+        let size = TreeSize(file.size);
+        let edge = file.edge.iter().map(|digest| NodeHash::new(digest.0)).collect();
+        let edge = RightEdge::new(size, edge).map_err(|error| malformed(&error))?;
+        let levels = file.tiles.iter().map(|text| STANDARD.decode(text)).collect::<Result<_, _>>();
+        let levels = levels.map_err(|error| malformed(&error))?;
+        let walk = match file.last_leaf {
+            Some(leaf) => {
+                Walk::resume(edge, leaf, time(file.last_time).map_err(|error| malformed(&error))?, file.sequences)
+            }
+            None => Walk::default(),
+        };
+        let newest = file.checkpoint.map(|note| SignedCheckpoint::open(note.as_bytes(), key)).transpose();
+        Ok(Self {
+            tiles: GrowingTiles::resume(size, levels).map_err(|error| malformed(&error))?,
+            newest: newest.map_err(|error| malformed(&error))?,
+            grown_at: time(file.grown_at).map_err(|error| malformed(&error))?,
+            walk,
+        })
+    }
+
+    /// Keeps it: after a crash there is the old file or the new one, whole.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    ///
+    /// # Panics
+    /// Never: it is JSON.
+    pub fn write(&self, path: &Path, key: &VerifierKey) -> io::Result<()> {
+        let size = self.size();
+        let file = File {
+            log: key.to_string(),
+            size: size.0,
+            edge: self.walk.edge().hashes().iter().map(|hash| Sha256Digest(*hash.as_bytes())).collect(),
+            last_leaf: self.walk.prev().filter(|_| size.0 > 0),
+            last_time: self.walk.last_time().map(format_time),
+            sequences: self.walk.sequences().clone(),
+            tiles: self.tiles.levels().iter().map(|hashes| STANDARD.encode(hashes)).collect(),
+            checkpoint: self.newest.as_ref().map(|signed| signed.note().to_string()),
+            grown_at: self.grown_at.map(format_time),
+        };
+        durable::write(path, &serde_json::to_vec(&file).expect("it is JSON"), Access::Public)
+    }
+}
