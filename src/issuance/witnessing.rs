@@ -260,26 +260,37 @@ pub enum Standing {
     },
 }
 
+impl Standing {
+    /// What follows from the answers of all who were asked, by name: what each has seen last, if it answered.
+    pub fn of(
+        recovered: &Recovered,
+        answers: impl IntoIterator<Item = (String, Option<Option<SignedCheckpoint>>)>,
+    ) -> Self {
+        let mut standing = Self::NobodyToAsk;
+        for (witness, answer) in answers {
+            match answer {
+                Some(Some(seen)) if !continues(recovered, &seen) => {
+                    return Self::Behind { witness, seen: seen.checkpoint().size().0, here: recovered.size() };
+                }
+                Some(_) => standing = Self::Confirmed,
+                None if standing == Self::NobodyToAsk => standing = Self::NobodyAnswered,
+                None => {}
+            }
+        }
+        standing
+    }
+}
+
 /// Asks every witness what it saw last of this log.
 pub async fn ask_witnesses(recovered: &Recovered, plan: &WitnessPlan, log: &VerifierKey) -> Standing {
-    let mut standing = if plan.witnesses.is_empty() { Standing::NobodyToAsk } else { Standing::NobodyAnswered };
+    let mut answers = Vec::new();
     for witness in &plan.witnesses {
-        match witness.latest(log).await {
-            Ok(None) => standing = Standing::Confirmed,
-            Ok(Some(seen)) => {
-                if !continues(recovered, &seen) {
-                    return Standing::Behind {
-                        witness: witness.key().name().to_owned(),
-                        seen: seen.checkpoint().size().0,
-                        here: recovered.size(),
-                    };
-                }
-                standing = Standing::Confirmed;
-            }
-            Err(error) => tracing::warn!(witness = witness.key().name(), %error, "could not be asked at the start"),
-        }
+        let answer = witness.latest(log).await.inspect_err(|error| {
+            tracing::warn!(witness = witness.key().name(), %error, "could not be asked at the start");
+        });
+        answers.push((witness.key().name().to_owned(), answer.ok()));
     }
-    standing
+    Standing::of(recovered, answers)
 }
 
 /// Whether what is here continues what a witness has seen.

@@ -209,16 +209,16 @@ impl DirectorySource {
         let layout = Layout(dir);
         let reader = SegmentReader::new(&disk, &layout.evidence());
         let mut checkpoints = Vec::new();
-        let mut scan = reader.scan(FramePosition::START);
-        // A frame that is being written right now looks torn; everything before it counts.
         let mut archives = Archives::default();
-        while let Some(Ok((_, frame))) = scan.next() {
-            let Some(piece) = Piece::parse(&frame) else { continue };
-            match piece.kind {
-                EvidenceKind::Checkpoint => checkpoints.push(SignedCheckpoint::parse(&piece.bytes)?),
-                _ => archives.take(piece),
+        // A frame that is being written right now looks torn; everything before it counts.
+        reader.whole(FramePosition::START, |_, frame| match Piece::parse(&frame) {
+            Some(piece) if piece.kind == EvidenceKind::Checkpoint => {
+                checkpoints.push(SignedCheckpoint::parse(&piece.bytes));
             }
-        }
+            Some(piece) => archives.take(piece),
+            None => {}
+        })?;
+        let checkpoints = checkpoints.into_iter().collect::<Result<Vec<_>, _>>()?;
         archives.finish();
         Ok(Self { dir: dir.to_owned(), tiles: Tiles::new(&disk, &layout.tiles()), disk, checkpoints, archives })
     }
@@ -267,9 +267,8 @@ impl AuditSource for DirectorySource {
         let reader = SegmentReader::new(&self.disk, &Layout(&self.dir).vault());
         let keys = durable::read_on(&*self.disk, &Layout(&self.dir).vault().join("keys"), u64::MAX).unwrap_or_default();
         let mut there = HashSet::new();
-        let mut scan = reader.scan(FramePosition::START);
-        while let Some(Ok((_, frame))) = scan.next() {
-            let Some((head, _)) = FrameHead::parse(&frame) else { continue };
+        reader.whole(FramePosition::START, |_, frame| {
+            let Some((head, _)) = FrameHead::parse(&frame) else { return };
             if head.index < walked.size && walked.records.get(&head.index) == Some(&head.record) {
                 let has_key = usize::try_from(head.slot * 64).ok().and_then(|at| keys.get(at..at + 32));
                 let has_key = has_key.is_some_and(|key| key.iter().any(|byte| *byte != 0));
@@ -277,7 +276,7 @@ impl AuditSource for DirectorySource {
                     there.insert(head.index);
                 }
             }
-        }
+        })?;
         match walked.records.keys().filter(|index| !there.contains(index)).min() {
             None => Ok(()),
             Some(index) => Err(AuditError::Body(*index)),

@@ -90,13 +90,11 @@ impl EvidenceStore {
     ) -> Result<Self, StoreError> {
         create_directory(disk, dir)?;
         let reader = SegmentReader::new(disk, dir);
-        let mut scan = reader.scan(FramePosition::START);
-        while let Some(Ok((position, frame))) = scan.next() {
+        let end = reader.whole(FramePosition::START, |position, frame| {
             if let Some(piece) = Piece::parse(&frame) {
                 take(position, piece);
             }
-        }
-        let end = scan.position();
+        })?;
         // Damage in the middle is not a torn end: whatever follows it was acknowledged.
         let last = reader.segments()?.last().copied();
         if last.is_some_and(|last| last > end.segment) || (last.is_some() && reader.has_frame_behind(end)?) {

@@ -164,29 +164,57 @@ impl SegmentReader {
         }))
     }
 
-    /// Gives the place and the first bytes of every frame, unchecked, to look for something in them.
-    pub(super) fn beginnings(&self, bytes: usize) -> impl Iterator<Item = (FramePosition, Vec<u8>)> + '_ {
-        let segments = self.segments().unwrap_or_default();
-        segments.into_iter().flat_map(move |segment| {
+    /// Hands the first bytes of every frame to `take`, unchecked, to look for something in them.
+    pub(super) fn beginnings(
+        &self,
+        bytes: usize,
+        mut take: impl FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        for segment in self.segments()? {
+            let (path, file) = (self.path(segment), self.file(segment)?);
             let mut offset = 0;
-            std::iter::from_fn(move || {
-                let file = self.file(segment).ok()?;
-                let mut header = [0; HEADER_BYTES];
-                file.read_exact_at(&mut header, offset).ok()?;
+            // Only the end of the file ends it: whoever looks has to come by every frame.
+            let read = |bytes: &mut [u8], offset: u64| match file.read_exact_at(bytes, offset) {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+                read => read.map(|()| true).map_err(StoreError::io(&path)),
+            };
+            let mut header = [0; HEADER_BYTES];
+            while read(&mut header, offset)? {
                 let [a, b, c, d, ..] = header;
                 let length = u32::from_le_bytes([a, b, c, d]);
                 let mut beginning = vec![0; bytes.min(length as usize)];
-                file.read_exact_at(&mut beginning, offset + HEADER_BYTES as u64).ok()?;
-                let position = FramePosition { segment, offset };
+                if !read(&mut beginning, offset + HEADER_BYTES as u64)? {
+                    break;
+                }
+                take(&beginning)?;
                 offset += HEADER_BYTES as u64 + u64::from(length);
-                Some((position, beginning))
-            })
-        })
+            }
+        }
+        Ok(())
     }
 
     /// Reads every frame from `from` on, in order. Stops behind the first damaged one.
     pub(super) fn scan(&self, from: FramePosition) -> Scan<'_> {
         Scan { reader: self, next: from, ended: false }
+    }
+
+    /// Hands every whole frame from `from` on to `take`, and gives where the first that is not begins, or the end.
+    ///
+    /// # Errors
+    /// When a frame cannot be read: that says nothing of what it is.
+    pub(super) fn whole(
+        &self,
+        from: FramePosition,
+        mut take: impl FnMut(FramePosition, Vec<u8>),
+    ) -> Result<FramePosition, StoreError> {
+        let mut scan = self.scan(from);
+        loop {
+            match scan.next() {
+                Some(Ok((position, frame))) => take(position, frame),
+                None | Some(Err(StoreError::Damaged { .. })) => return Ok(scan.position()),
+                Some(Err(error)) => return Err(error),
+            }
+        }
     }
 
     /// Numbers of the segments, in order.

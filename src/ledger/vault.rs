@@ -141,9 +141,7 @@ impl Vault {
         create_directory(disk, dir)?;
         let bodies = SegmentReader::new(disk, dir);
         let last = bodies.segments()?.last().copied().unwrap_or(0);
-        let mut scan = bodies.scan(FramePosition { segment: last, offset: 0 });
-        while scan.next().is_some_and(|frame| frame.is_ok()) {}
-        let end = scan.position();
+        let end = bodies.whole(FramePosition { segment: last, offset: 0 }, |_, _| ())?;
         let keys_path: PathBuf = dir.join("keys");
         let keys = disk.open(&keys_path, Opening::Write).map_err(StoreError::io(&keys_path))?;
         sync_dir(disk, dir)?;
@@ -192,13 +190,13 @@ impl Vault {
     /// A record may be there more than once: its first batch found the disk full behind the bodies, and it came again.
     pub(super) fn erase(&self, records: &HashSet<Sha256Digest>) -> Result<(), StoreError> {
         let zeros = [0; SEALED_KEY_BYTES];
-        for (_, beginning) in self.bodies.beginnings(FRAME_HEAD_BYTES) {
-            let Some((head, _)) = FrameHead::parse(&beginning) else { continue };
-            if records.contains(&head.record) {
+        self.bodies.beginnings(FRAME_HEAD_BYTES, |beginning| match FrameHead::parse(beginning) {
+            Some((head, _)) if records.contains(&head.record) => {
                 let written = self.keys.write_all_at(&zeros, head.slot * SLOT_BYTES);
-                written.map_err(StoreError::io(&self.keys_path))?;
+                written.map_err(StoreError::io(&self.keys_path))
             }
-        }
+            _ => Ok(()),
+        })?;
         self.keys.sync().map_err(StoreError::io(&self.keys_path))
     }
 }
