@@ -148,8 +148,8 @@ impl Recovered {
             }
         }
         tiles.write()?;
-        let (vault, vault_end) = Vault::open(disk, &layout.vault(), options.master.clone())?;
-        catch_up(&index, &vault, vault_end, &Tiles::new(disk, &layout.tiles()), &position)?;
+        let vault = Vault::open(disk, &layout.vault(), options.master.clone())?;
+        let vault_end = catch_up(&index, &vault, &Tiles::new(disk, &layout.tiles()), &position)?;
         // Until here nothing was cut off: what is refused is left as it was found.
         let vault = vault.write(vault_end)?;
         let mut journal = SegmentWriter::open(disk, &layout.journal(), end)?;
@@ -374,33 +374,29 @@ impl Replay {
     }
 }
 
-/// Brings the index up to the journal from the vault, whose last whole frame ends at `end`.
-fn catch_up(
-    index: &Index,
-    vault: &Vault,
-    end: FramePosition,
-    tiles: &Tiles,
-    position: &Position,
-) -> Result<(), RecoveryError> {
+/// Brings the index up to the journal from the vault; gives where the last body ends that an entry refers to.
+fn catch_up(index: &Index, vault: &Vault, tiles: &Tiles, position: &Position) -> Result<FramePosition, RecoveryError> {
     let size = position.edge.size().0;
     let (mut known, mut from) = index.watermark()?;
-    if from > end {
-        // The index never knows of a body that was not durable.
-        return Err(StoreError::Damaged { path: vault.bodies().path(end.segment), offset: end.offset }.into());
-    }
+    // The index never knows of a body that was not durable.
+    vault.bodies().check_reaches(from)?;
     if known > size {
         index.clear()?;
         (known, from) = (0, FramePosition::START);
     }
     if known == size {
-        return Ok(());
+        return Ok(from);
     }
     let mut found = vec![false; usize::try_from(size - known).expect("the entries of one disk")];
     let mut indexed = 0_u64;
     let mut scan = vault.bodies().scan(from);
-    while scan.position() < end {
-        let Some(frame) = scan.next() else { break };
-        let (at, frame) = frame?;
+    let mut end = from;
+    while let Some(frame) = scan.next() {
+        let (at, frame) = match frame {
+            // Whether a body that was committed is missed is seen below.
+            Err(StoreError::Damaged { .. }) => break,
+            frame => frame?,
+        };
         let Some((head, _)) = FrameHead::parse(&frame) else { continue };
         // Bodies of a batch that never reached its commit point belong to nobody.
         if !(known..size).contains(&head.index) {
@@ -424,13 +420,14 @@ fn catch_up(
             body: at,
         })?;
         indexed += 1;
+        end = scan.position();
         found[usize::try_from(head.index - known).expect("below the size")] = true;
     }
     check_entries(index, tiles, known, &found)?;
     index.set_watermark(size, end)?;
     index.flush()?;
     tracing::info!(from = known, tree_size = size, records = indexed, "index rebuilt");
-    Ok(())
+    Ok(end)
 }
 
 /// Checks that every record from entry `first` on has its body, `found` saying which entries have one, and indexes what

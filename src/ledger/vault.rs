@@ -132,23 +132,20 @@ impl FrameHead {
 }
 
 impl Vault {
-    /// Opens the vault in `dir` for reading, and gives where its last whole frame ends.
-    pub(super) fn open(
-        disk: &Arc<dyn Disk>,
-        dir: &Path,
-        master: Arc<SealingKey>,
-    ) -> Result<(Self, FramePosition), StoreError> {
+    /// Opens the vault in `dir` for reading.
+    pub(super) fn open(disk: &Arc<dyn Disk>, dir: &Path, master: Arc<SealingKey>) -> Result<Self, StoreError> {
         create_directory(disk, dir)?;
         let bodies = SegmentReader::new(disk, dir);
-        let last = bodies.segments()?.last().copied().unwrap_or(0);
-        let end = bodies.whole(FramePosition { segment: last, offset: 0 }, |_, _| ())?;
         let keys_path: PathBuf = dir.join("keys");
         let keys = disk.open(&keys_path, Opening::Write).map_err(StoreError::io(&keys_path))?;
         sync_dir(disk, dir)?;
-        Ok((Self { bodies, keys, keys_path: keys_path.into(), master }, end))
+        Ok(Self { bodies, keys, keys_path: keys_path.into(), master })
     }
 
-    /// Goes on to write at `end`; frames behind it, which nothing refers to, are cut off.
+    /// Goes on to write at `end`, behind the last body that an entry refers to; what is behind it is cut off.
+    ///
+    /// Those are bodies of batches that never reached the journal, perhaps because a sync failed: then they may be in
+    /// the page cache alone, and a power cut would leave a hole before whatever is written behind them.
     pub(super) fn write(self, end: FramePosition) -> Result<VaultWriter, StoreError> {
         let bodies = SegmentWriter::open(self.bodies.disk(), self.bodies.dir(), end)?;
         let slots = self.keys.length().map_err(StoreError::io(&self.keys_path))?.div_ceil(SLOT_BYTES);
@@ -277,7 +274,8 @@ mod tests {
     }
 
     fn open(dir: &Path, master: Arc<SealingKey>) -> VaultWriter {
-        let (vault, end) = Vault::open(&(Arc::new(SystemDisk) as Arc<dyn Disk>), dir, master).unwrap();
+        let vault = Vault::open(&(Arc::new(SystemDisk) as Arc<dyn Disk>), dir, master).unwrap();
+        let end = vault.bodies().whole(FramePosition::START, |_, _| ()).unwrap();
         vault.write(end).unwrap()
     }
 
