@@ -90,17 +90,23 @@ impl EvidenceStore {
     ) -> Result<Self, StoreError> {
         create_directory(disk, dir)?;
         let reader = SegmentReader::new(disk, dir);
+        let mut last = None;
         let end = reader.whole(FramePosition::START, |position, frame| {
+            last = Some(position);
             if let Some(piece) = Piece::parse(&frame) {
                 take(position, piece);
             }
         })?;
         // Damage in the middle is not a torn end: whatever follows it was acknowledged.
-        let last = reader.segments()?.last().copied();
-        if last.is_some_and(|last| last > end.segment) || (last.is_some() && reader.has_frame_behind(end)?) {
+        let newest = reader.segments()?.last().copied();
+        if newest.is_some_and(|newest| newest > end.segment) || (newest.is_some() && reader.has_frame_behind(end)?) {
             return Err(StoreError::Damaged { path: reader.path(end.segment), offset: end.offset });
         }
-        Ok(Self { writer: SegmentWriter::open(disk, dir, end)? })
+        let mut writer = SegmentWriter::open(disk, dir, end)?;
+        if let Some(last) = last {
+            writer.rewrite_last(last)?;
+        }
+        Ok(Self { writer })
     }
 
     pub(super) fn append(&mut self, kind: EvidenceKind, key: u64, bytes: &[u8]) -> Result<FramePosition, StoreError> {

@@ -314,12 +314,8 @@ impl Replay {
             match frame {
                 Ok((at, frame)) => {
                     let size = self.position.edge.size().0;
-                    let batch = Batch::parse(&frame).ok_or(RecoveryError::Chain(size))?;
-                    // A frame that was being moved when the power went is there twice.
-                    if batch.first + batch.entries.len() as u64 > size {
-                        self.batch(&batch)?;
-                        self.last_frame = Some(at);
-                    }
+                    self.batch(&Batch::parse(&frame).ok_or(RecoveryError::Chain(size))?)?;
+                    self.last_frame = Some(at);
                     let checkpoint = signed.map(SignedCheckpoint::checkpoint);
                     if let Some(checkpoint) = checkpoint.filter(|c| c.size() == self.position.edge.size())
                         && checkpoint.root() != self.position.edge.root()
