@@ -236,8 +236,7 @@ impl TileWriter {
     pub(super) fn sync(&mut self) -> Result<(), StoreError> {
         self.each(|tiles, kind, growing| {
             write(tiles, kind, growing)?;
-            let path = tiles.path(kind, growing.index);
-            growing.file.as_ref().map_or(Ok(()), |file| file.sync().map_err(StoreError::io(&path)))
+            growing.file.as_ref().map_or(Ok(()), |file| sync(&tiles.disk, &tiles.path(kind, growing.index), &**file))
         })
     }
 
@@ -273,20 +272,28 @@ fn finish(tiles: &Tiles, kind: TileKind, growing: &mut Growing) -> Result<(), St
     let path = tiles.path(kind, growing.index);
     if let Some(file) = growing.file.take() {
         // What an unfinished run of an earlier size may have left behind the end.
-        file.set_length(growing.written).and_then(|()| file.sync()).map_err(StoreError::io(&path))?;
+        file.set_length(growing.written).map_err(StoreError::io(&path))?;
+        sync(&tiles.disk, &path, &*file)?;
     }
     *growing = Growing { index: growing.index + 1, ..Growing::default() };
     Ok(())
 }
 
+/// Makes a tile durable, and its name, which may be new.
+fn sync(disk: &Arc<dyn Disk>, path: &Path, file: &dyn DiskFile) -> Result<(), StoreError> {
+    file.sync().map_err(StoreError::io(path))?;
+    sync_dir(disk, folder(path))
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().expect("a tile is in a folder")
+}
+
 fn open(disk: &Arc<dyn Disk>, path: &Path) -> Result<Arc<dyn DiskFile>, StoreError> {
     match disk.open(path, Opening::Write) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let dir = path.parent().expect("a tile is in a folder");
-            create_directory(disk, dir)?;
-            let file = disk.open(path, Opening::Write).map_err(StoreError::io(path))?;
-            sync_dir(disk, dir)?;
-            Ok(file)
+            create_directory(disk, folder(path))?;
+            disk.open(path, Opening::Write).map_err(StoreError::io(path))
         }
         other => other.map_err(StoreError::io(path)),
     }
