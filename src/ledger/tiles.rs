@@ -3,8 +3,7 @@
 //! A partial tile is the beginning of the full one, so every width is served from one file. What a checkpoint covers is
 //! never written again; what lies behind it is written from the journal, by the same code after a crash as before it.
 
-use std::collections::HashMap;
-use std::io;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -32,6 +31,8 @@ pub struct Tiles {
     // What was read before, exactly as wide as it was asked for: behind that a tile may still be written.
     read: Arc<Mutex<HashMap<(TileKind, u64), CachedTile>>>,
     computed: Arc<Mutex<HashMap<(u32, u64), NodeHash>>>,
+    // Folders in which tiles were made since the start: a thousand tiles are in each.
+    folders: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 /// Bytes of a tile, and how wide it is.
@@ -53,7 +54,13 @@ pub enum TileReadError {
 
 impl Tiles {
     pub(super) fn new(disk: &Arc<dyn Disk>, dir: &Path) -> Self {
-        Self { disk: disk.clone(), dir: dir.into(), read: Arc::default(), computed: Arc::default() }
+        Self {
+            disk: disk.clone(),
+            dir: dir.into(),
+            read: Arc::default(),
+            computed: Arc::default(),
+            folders: Arc::default(),
+        }
     }
 
     /// The hashes of the tree of `size` leaves, for proofs.
@@ -259,7 +266,7 @@ fn write(tiles: &Tiles, kind: TileKind, growing: &mut Growing) -> Result<(), Sto
     let path = tiles.path(kind, growing.index);
     let file = match &mut growing.file {
         Some(file) => file,
-        none => none.insert(open(&tiles.disk, &path)?),
+        none => none.insert(open(tiles, &path)?),
     };
     file.write_all_at(&growing.pending, growing.written).map_err(StoreError::io(&path))?;
     growing.written += growing.pending.len() as u64;
@@ -289,14 +296,17 @@ fn folder(path: &Path) -> &Path {
     path.parent().expect("a tile is in a folder")
 }
 
-fn open(disk: &Arc<dyn Disk>, path: &Path) -> Result<Arc<dyn DiskFile>, StoreError> {
-    match disk.open(path, Opening::Write) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            create_directory(disk, folder(path))?;
-            disk.open(path, Opening::Write).map_err(StoreError::io(path))
-        }
-        other => other.map_err(StoreError::io(path)),
+/// Opens a tile to be written, in a folder whose name is durable, and so are those above it.
+fn open(tiles: &Tiles, path: &Path) -> Result<Arc<dyn DiskFile>, StoreError> {
+    let mut folders = tiles.folders.lock().expect("no holder of this lock panics");
+    if !folders.contains(folder(path)) {
+        // Whoever made one of them may have been stopped before its name was durable.
+        let mut above: Vec<_> = folder(path).ancestors().take_while(|above| **above != *tiles.dir).collect();
+        above.reverse();
+        above.into_iter().try_for_each(|above| create_directory(&tiles.disk, above))?;
+        folders.insert(folder(path).to_owned());
     }
+    tiles.disk.open(path, Opening::Write).map_err(StoreError::io(path))
 }
 
 #[cfg(test)]

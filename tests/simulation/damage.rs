@@ -1,0 +1,59 @@
+//! What no ledger survives unnoticed: an older copy of itself, and bits that fall over in what was durable.
+
+use affiant::issuance::Standing;
+use affiant::ledger::{AppendError, Ledger, Recovered, Stage};
+
+use crate::history::History;
+
+/// Folders in which a bit may fall over.
+const PLACES: [&str; 6] = ["/tiles/tile/", "/tiles/tile/entries", "/ledger/", "/evidence/", "/vault/", "/archives/"];
+
+impl History {
+    /// A backup that is older than what the witness saw is not let go on, and without an answer signs nothing.
+    pub(crate) fn check_restored(&mut self) {
+        let Some((backup, size)) = self.backup.take() else { return };
+        if self.witness.size().0 <= size {
+            return;
+        }
+        self.say(|| format!("  a backup of {size} is restored"));
+        let newest = self.disk.restore(backup);
+        let recovered = Recovered::open(self.options()).expect("a backup opens");
+        let seen = Some(self.witness.latest());
+        let standing = Standing::of(&recovered, [("w".to_owned(), seen)]);
+        assert!(matches!(standing, Standing::Behind { .. }), "a restored backup is found: {standing:?}");
+        assert_eq!(Standing::of(&recovered, [("w".to_owned(), None)]), Standing::NobodyAnswered);
+        let mut life = self.live(recovered, true);
+        let wish = self.model.wish(&mut self.chance);
+        let mut answer = Box::pin(life.ledger.append(wish.submission(), Stage::Included).unwrap());
+        self.step(&mut life);
+        assert!(matches!(Self::poll(&mut answer), Some(Err(AppendError::ReadOnly))));
+        self.clock.advance(crate::history::INTERVAL);
+        self.step(&mut life);
+        assert!(self.pen.signed.lock().unwrap().is_empty(), "a backup that nobody confirmed signs nothing");
+        drop((life, answer));
+        self.disk.restore(newest);
+    }
+
+    /// A bit that fell over is found, put right, or changes nothing; it is never served as good.
+    pub(crate) fn check_rot(&mut self) {
+        let place = PLACES[self.chance.index(PLACES.len())];
+        let Some((path, at, bit)) = self.disk.rot(place, &mut self.chance) else { return };
+        self.say(|| format!("  bit {bit} of byte {at} of {} falls over", path.display()));
+        let Ok(recovered) = Recovered::open(self.options()) else { return };
+        let life = self.live(recovered, true);
+        let all_right = self.model.is_right(&life.ledger);
+        let proofs_right = are_proofs_right(&life.ledger);
+        drop(life);
+        if self.audit().is_ok() {
+            assert!(all_right && proofs_right, "what the audit passes is right");
+        }
+    }
+}
+
+/// Whether every proof that the ledger gives of an entry that it serves is right.
+fn are_proofs_right(ledger: &Ledger) -> bool {
+    (0..ledger.size()).all(|index| {
+        let (Ok((_, bytes)), Ok(Some((proof, _)))) = (ledger.entry(index), ledger.proof(index)) else { return true };
+        proof.check_inclusion(affiant::tlog::merkle::leaf_hash(&bytes)).is_ok()
+    })
+}

@@ -1,0 +1,561 @@
+//! A disk that does what POSIX allows, at its worst, and what a seed decides.
+//!
+//! Every operation may fail, having done nothing, part or all of it. The process may be killed at any of them: from then
+//! on nothing that it does reaches the disk. When the power goes, names and bytes that were not synced are kept or lost.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use affiant::disk::{Access, Disk, DiskFile, KeyValue, Lock, Opening};
+
+use crate::chance::Chance;
+use crate::file::{Done, File};
+use crate::key_value::Store;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Node {
+    Directory,
+    File(usize),
+}
+
+/// A change of names that no sync of its directory has made durable.
+#[derive(Clone, Debug)]
+enum Renaming {
+    Made(PathBuf, Node),
+    Removed(PathBuf),
+    Renamed(PathBuf, PathBuf),
+}
+
+impl Renaming {
+    fn is_in(&self, directory: &Path) -> bool {
+        let (Self::Made(path, _) | Self::Removed(path) | Self::Renamed(_, path)) = self;
+        path.parent() == Some(directory)
+    }
+
+    fn apply(&self, names: &mut BTreeMap<PathBuf, Node>) {
+        match self {
+            Self::Made(path, node) => {
+                names.insert(path.clone(), *node);
+            }
+            Self::Removed(path) => {
+                names.remove(path);
+            }
+            Self::Renamed(from, to) => {
+                if let Some(node) = names.remove(from) {
+                    names.insert(to.clone(), node);
+                }
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Content {
+    files: Vec<File>,
+    names: BTreeMap<PathBuf, Node>,
+    durable_names: BTreeMap<PathBuf, Node>,
+    owed: Vec<Renaming>,
+    store: Store,
+}
+
+#[derive(Debug)]
+struct State {
+    content: Content,
+    chance: Chance,
+    // Which process a handle belongs to; those of one that is gone reach nothing.
+    process: u64,
+    alive: bool,
+    locked: bool,
+    full: bool,
+    // Operations until the process is killed.
+    left: Option<u64>,
+    // Of so many operations one fails; never when 0.
+    fails_one_in: u64,
+    failures: u64,
+    trace: bool,
+    lies_about_syncs: bool,
+}
+
+/// What becomes of an operation.
+enum Way {
+    Done,
+    // It is done, or half done, and fails all the same.
+    Failing(Done, io::Error),
+}
+
+/// A copy of all that is on a disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Image(Content);
+
+#[derive(Clone, Debug)]
+pub(crate) struct SimulatedDisk(Arc<Mutex<State>>);
+
+fn dead() -> io::Error {
+    io::Error::other("the process is gone")
+}
+
+fn input_output() -> io::Error {
+    // EIO.
+    io::Error::from_raw_os_error(5)
+}
+
+fn not_found() -> io::Error {
+    io::ErrorKind::NotFound.into()
+}
+
+impl State {
+    /// Decides what becomes of the next operation of `process`.
+    fn enter(&mut self, process: u64, what: &str, path: &Path) -> io::Result<Way> {
+        if !self.alive || process != self.process {
+            return Err(dead());
+        }
+        if self.trace {
+            eprintln!("    {what} {}", path.display());
+        }
+        if let Some(left) = &mut self.left {
+            if *left == 0 {
+                self.alive = false;
+                if self.trace {
+                    eprintln!("    killed there");
+                }
+                return self.failing(dead());
+            }
+            *left -= 1;
+        }
+        if self.fails_one_in > 0 && self.chance.one_in(self.fails_one_in) {
+            self.failures += 1;
+            let full = matches!(what, "write" | "open" | "make" | "resize" | "rename") && self.chance.one_in(2);
+            let error = if full { io::ErrorKind::StorageFull.into() } else { input_output() };
+            if self.trace {
+                eprintln!("    failed there: {error}");
+            }
+            return self.failing(error);
+        }
+        Ok(Way::Done)
+    }
+
+    fn failing(&mut self, error: io::Error) -> io::Result<Way> {
+        let done = [Done::Nothing, Done::Some, Done::All][self.chance.index(3)];
+        Ok(Way::Failing(done, error))
+    }
+
+    fn has_directory(&self, path: &Path) -> bool {
+        path.parent() == Some(Path::new("/")) || self.content.names.get(path) == Some(&Node::Directory)
+    }
+
+    fn rename(&mut self, renaming: Renaming) {
+        renaming.apply(&mut self.content.names);
+        self.content.owed.push(renaming);
+    }
+}
+
+/// Does `all` unless the operation failed before; what fails having done it fails behind it.
+fn behind(way: Way, all: impl FnOnce()) -> io::Result<()> {
+    match way {
+        Way::Done => all(),
+        // A name is there or not: half is nothing.
+        Way::Failing(Done::All, error) => {
+            all();
+            return Err(error);
+        }
+        Way::Failing(_, error) => return Err(error),
+    }
+    Ok(())
+}
+
+impl SimulatedDisk {
+    pub(crate) fn new(chance: &mut Chance, trace: bool) -> Self {
+        let content = Content {
+            files: Vec::new(),
+            names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
+            owed: Vec::new(),
+            store: Store::default(),
+        };
+        Self(Arc::new(Mutex::new(State {
+            content,
+            chance: chance.fork(),
+            process: 0,
+            alive: true,
+            locked: false,
+            full: false,
+            left: None,
+            fails_one_in: 0,
+            failures: 0,
+            trace,
+            lies_about_syncs: false,
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    /// The process is killed at the operation that comes after `left` others.
+    pub(crate) fn kill_after(&self, left: u64) {
+        self.state().left = Some(left);
+    }
+
+    /// Of `times` operations one fails; none, when 0.
+    pub(crate) fn fail_one_in(&self, times: u64) {
+        self.state().fails_one_in = times;
+    }
+
+    pub(crate) fn set_full(&self, full: bool) {
+        self.state().full = full;
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.state().full
+    }
+
+    /// Syncs do nothing from now on, and say that they did.
+    pub(crate) fn lie_about_syncs(&self) {
+        self.state().lies_about_syncs = true;
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        self.state().failures
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.state().alive
+    }
+
+    /// Another process begins, with what the kernel has; what the one before did not hand to it is gone.
+    pub(crate) fn restart(&self) {
+        let mut state = self.state();
+        let State { content, chance, .. } = &mut *state;
+        content.store.forget(chance, false);
+        if chance.one_in(4) {
+            content.files.iter_mut().for_each(File::evict);
+        }
+        state.begin_process();
+    }
+
+    /// The power goes, and comes again.
+    pub(crate) fn power_cut(&self) {
+        let mut state = self.state();
+        let State { content, chance, .. } = &mut *state;
+        for renaming in std::mem::take(&mut content.owed) {
+            if chance.one_in(2) {
+                renaming.apply(&mut content.durable_names);
+            }
+        }
+        // What is in a directory that is gone is gone with it.
+        let names = content.durable_names.clone();
+        let has = |path: &Path| path.parent() == Some(Path::new("/")) || names.contains_key(path);
+        content
+            .durable_names
+            .retain(|path, _| path.ancestors().skip(1).all(|above| above.parent().is_none() || has(above)));
+        content.names = content.durable_names.clone();
+        for file in &mut content.files {
+            file.power_cut(chance);
+        }
+        content.store.forget(chance, true);
+        state.begin_process();
+    }
+
+    /// What a backup of the whole directory has.
+    pub(crate) fn image(&self) -> Image {
+        Image(self.state().content.clone())
+    }
+
+    /// Puts a backup in the place of what is there, and gives what was there.
+    pub(crate) fn restore(&self, image: Image) -> Image {
+        let mut state = self.state();
+        let before = std::mem::replace(&mut state.content, image.0);
+        state.begin_process();
+        Image(before)
+    }
+
+    /// Flips a bit of a file whose path has `part` in it; gives which, and the way back.
+    pub(crate) fn rot(&self, part: &str, chance: &mut Chance) -> Option<(PathBuf, usize, u8)> {
+        let mut state = self.state();
+        let content = &mut state.content;
+        let files = content.names.iter().filter_map(|(path, node)| match node {
+            Node::File(number) if path.to_string_lossy().contains(part) => Some((path.clone(), *number)),
+            _ => None,
+        });
+        let files: Vec<_> = files.filter(|(_, number)| !content.files[*number].seen.is_empty()).collect();
+        if files.is_empty() {
+            return None;
+        }
+        let (path, number) = files[chance.index(files.len())].clone();
+        let (at, bit) = (chance.index(content.files[number].seen.len()), 1 << chance.below(8));
+        content.files[number].seen[at] ^= bit;
+        content.files[number].durable = content.files[number].seen.clone();
+        Some((path, at, bit))
+    }
+
+    fn handle(&self, state: &State, file: usize, path: &Path) -> Arc<dyn DiskFile> {
+        Arc::new(Handle { disk: self.clone(), process: state.process, file, path: path.to_owned() })
+    }
+}
+
+impl State {
+    fn begin_process(&mut self) {
+        self.process += 1;
+        self.alive = true;
+        self.locked = false;
+        self.left = None;
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn open(&self, path: &Path, opening: Opening) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.state();
+        let process = state.process;
+        let way = state.enter(process, "open", path)?;
+        let known = match state.content.names.get(path) {
+            Some(Node::File(number)) => Some(*number),
+            Some(Node::Directory) => return Err(io::ErrorKind::IsADirectory.into()),
+            None => None,
+        };
+        let number = match (known, opening) {
+            (Some(_), Opening::New(_)) => return Err(io::ErrorKind::AlreadyExists.into()),
+            (Some(number), _) => number,
+            (None, Opening::Read) => return Err(not_found()),
+            (None, _) if path.parent().is_some_and(|parent| state.has_directory(parent)) => {
+                if state.full {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                let number = state.content.files.len();
+                state.content.files.push(File::default());
+                if !matches!(way, Way::Failing(Done::Some | Done::Nothing, _)) {
+                    state.rename(Renaming::Made(path.to_owned(), Node::File(number)));
+                }
+                number
+            }
+            (None, _) => return Err(not_found()),
+        };
+        match way {
+            Way::Done => Ok(self.handle(&state, number, path)),
+            Way::Failing(_, error) => Err(error),
+        }
+    }
+
+    fn make_directory(&self, path: &Path, _access: Access) -> io::Result<()> {
+        let mut state = self.state();
+        let process = state.process;
+        let way = state.enter(process, "make", path)?;
+        if state.content.names.contains_key(path) || path.parent().is_none() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let parent = path.parent().unwrap();
+        if parent != Path::new("/") && !state.has_directory(parent) {
+            return Err(not_found());
+        }
+        if state.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        behind(way, || state.rename(Renaming::Made(path.to_owned(), Node::Directory)))
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let process = state.process;
+        let way = state.enter(process, "sync names", path)?;
+        if state.lies_about_syncs {
+            return Ok(());
+        }
+        behind(way, || {
+            let content = &mut state.content;
+            for renaming in content.owed.extract_if(.., |one| one.is_in(path)) {
+                renaming.apply(&mut content.durable_names);
+            }
+        })
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let process = state.process;
+        let way = state.enter(process, "rename", to)?;
+        if !state.content.names.contains_key(from) {
+            return Err(not_found());
+        }
+        behind(way, || state.rename(Renaming::Renamed(from.to_owned(), to.to_owned())))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let process = state.process;
+        let way = state.enter(process, "remove", path)?;
+        if !state.content.names.contains_key(path) {
+            return Err(not_found());
+        }
+        behind(way, || state.rename(Renaming::Removed(path.to_owned())))
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let mut state = self.state();
+        let process = state.process;
+        match state.enter(process, "list", path)? {
+            Way::Done if !state.has_directory(path) => Err(not_found()),
+            Way::Done => {
+                let names = state.content.names.keys().filter(|name| name.parent() == Some(path));
+                Ok(names.map(|name| name.file_name().unwrap().to_str().unwrap().to_owned()).collect())
+            }
+            Way::Failing(_, error) => Err(error),
+        }
+    }
+
+    fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
+        let mut state = self.state();
+        // Another may have taken the room since.
+        let says = state.full && state.chance.one_in(2);
+        Ok(if says { 0 } else { u64::MAX })
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
+        let mut state = self.state();
+        let process = state.process;
+        if let Way::Failing(_, error) = state.enter(process, "lock", path)? {
+            return Err(error);
+        }
+        if state.locked {
+            return Ok(None);
+        }
+        state.locked = true;
+        Ok(Some(Box::new(Held { disk: self.clone(), process })))
+    }
+
+    fn key_value(&self, path: &Path) -> io::Result<Arc<dyn KeyValue>> {
+        let mut state = self.state();
+        let process = state.process;
+        match state.enter(process, "open store", path)? {
+            Way::Done => Ok(Arc::new(StoreHandle { disk: self.clone(), process })),
+            Way::Failing(_, error) => Err(error),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Held {
+    disk: SimulatedDisk,
+    process: u64,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut state = self.disk.state();
+        if state.process == self.process {
+            state.locked = false;
+        }
+    }
+}
+
+/// The key-value store as one process has it open.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreHandle {
+    disk: SimulatedDisk,
+    process: u64,
+}
+
+impl StoreHandle {
+    /// Lets `operation` at the store, unless it fails: then it may have been done all the same.
+    pub(crate) fn with<T>(&self, what: &str, operation: impl FnOnce(&mut Store) -> T) -> io::Result<T> {
+        let mut state = self.disk.state();
+        let way = state.enter(self.process, what, Path::new("index"))?;
+        match way {
+            Way::Done => Ok(operation(&mut state.content.store)),
+            Way::Failing(done, error) => {
+                if done == Done::All {
+                    operation(&mut state.content.store);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Handle {
+    disk: SimulatedDisk,
+    process: u64,
+    file: usize,
+    path: PathBuf,
+}
+
+impl Handle {
+    fn with<T>(&self, what: &str, operation: impl FnOnce(&mut State, Way) -> io::Result<T>) -> io::Result<T> {
+        let mut state = self.disk.state();
+        let way = state.enter(self.process, what, &self.path)?;
+        operation(&mut state, way)
+    }
+}
+
+impl DiskFile for Handle {
+    fn length(&self) -> io::Result<u64> {
+        self.with("length", |state, way| match way {
+            Way::Done => Ok(state.content.files[self.file].seen.len() as u64),
+            Way::Failing(_, error) => Err(error),
+        })
+    }
+
+    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.with("read", |state, way| {
+            if let Way::Failing(_, error) = way {
+                return Err(error);
+            }
+            let from = usize::try_from(offset).unwrap();
+            let seen = &state.content.files[self.file].seen;
+            let read = from.checked_add(bytes.len()).and_then(|end| seen.get(from..end));
+            bytes.copy_from_slice(read.ok_or(io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        })
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.with("write", |state, way| {
+            let offset = usize::try_from(offset).unwrap();
+            let part = state.chance.index(bytes.len() + 1);
+            let (written, failed) = match way {
+                Way::Done if state.full && offset + bytes.len() > state.content.files[self.file].seen.len() => {
+                    (part, Some(io::ErrorKind::StorageFull.into()))
+                }
+                Way::Done => (bytes.len(), None),
+                Way::Failing(Done::All, error) => (bytes.len(), Some(error)),
+                Way::Failing(Done::Some, error) => (part, Some(error)),
+                Way::Failing(Done::Nothing, error) => (0, Some(error)),
+            };
+            let State { content, chance, .. } = state;
+            let file = &mut content.files[self.file];
+            file.write(&bytes[..written], offset);
+            if chance.one_in(4) {
+                file.write_some_back(chance);
+            }
+            failed.map_or(Ok(()), Err)
+        })
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.with("resize", |state, way| {
+            let file = &mut state.content.files[self.file];
+            behind(way, || file.set_length(usize::try_from(length).unwrap()))
+        })
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.with("sync", |state, way| {
+            if state.lies_about_syncs {
+                return Ok(());
+            }
+            let State { content, chance, alive, .. } = state;
+            let file = &mut content.files[self.file];
+            match way {
+                Way::Done => file.sync(),
+                // Killed there, the process hears nothing, and the kernel still owes what it owed.
+                Way::Failing(done, error) => {
+                    if *alive || done == Done::All {
+                        file.fail_sync(done, chance);
+                    }
+                    return Err(error);
+                }
+            }
+            Ok(())
+        })
+    }
+}

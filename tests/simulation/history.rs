@@ -1,0 +1,432 @@
+//! One history: lives of a ledger on a disk that fails, one after the other, as a seed decides.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use affiant::clock::{Clock as _, ManualClock, parse_time};
+use affiant::crypto::{SealingKey, Sha256Digest, Signer as _, SigningKey};
+use affiant::issuance::Standing;
+use affiant::ledger::{
+    AppendError, DirectorySource, KeptArchive, Ledger, LedgerOptions, Receipt, Recovered, RecoveryError, Sequencer,
+    Stage, Turn, audit,
+};
+use affiant::tlog::{NoteSignature, VerifierKey};
+use chrono::TimeDelta;
+
+use crate::chance::Chance;
+use crate::disk::{Image, SimulatedDisk};
+use crate::model::{Model, Pen, Wish};
+use crate::witness::Witness;
+
+pub(crate) const ORIGIN: &str = "log.example/1";
+const DIR: &str = "/data";
+pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
+
+/// How a history is to be broken beyond what a disk may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Lie {
+    #[default]
+    None,
+    /// The disk says that it synced, and did not.
+    Syncs,
+}
+
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Receipt, AppendError>>>>;
+
+/// A ledger that runs.
+pub(crate) struct Life {
+    pub(crate) ledger: Ledger,
+    // None when it has stopped by a fault.
+    sequencer: Option<Sequencer>,
+    waiting: Vec<(Wish, Stage, Answer)>,
+}
+
+pub(crate) struct History {
+    pub(crate) chance: Chance,
+    pub(crate) disk: SimulatedDisk,
+    pub(crate) clock: Arc<ManualClock>,
+    // The clock was set to what it cannot show.
+    jumped: bool,
+    pub(crate) pen: Arc<Pen>,
+    pub(crate) model: Model,
+    pub(crate) witness: Witness,
+    // Answers that are still on their way.
+    delayed: Vec<(u64, NoteSignature)>,
+    pub(crate) backup: Option<(Image, u64)>,
+    trace: bool,
+}
+
+fn key() -> &'static Arc<SigningKey> {
+    static KEY: OnceLock<Arc<SigningKey>> = OnceLock::new();
+    KEY.get_or_init(|| Arc::new(SigningKey::generate_ed25519().0))
+}
+
+thread_local! {
+    static RUNTIME: RefCell<tokio::runtime::Runtime> =
+        RefCell::new(tokio::runtime::Builder::new_current_thread().build().unwrap());
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    RUNTIME.with(|runtime| runtime.borrow().block_on(future))
+}
+
+pub(crate) fn run(seed: u64, lie: Lie, trace: bool) {
+    let mut chance = Chance::new(seed);
+    let disk = SimulatedDisk::new(&mut chance, trace);
+    if lie == Lie::Syncs {
+        disk.lie_about_syncs();
+    }
+    let mut history = History {
+        disk,
+        clock: Arc::new(ManualClock::new(parse_time("2026-07-01T12:00:00Z").unwrap())),
+        jumped: false,
+        pen: Arc::new(Pen::new(key().clone())),
+        model: Model::default(),
+        witness: Witness::new(key().clone()),
+        delayed: Vec::new(),
+        backup: None,
+        trace,
+        chance,
+    };
+    for _ in 0..1 + history.chance.below(4) {
+        history.life();
+        history.end_process();
+    }
+    history.last_life();
+}
+
+impl History {
+    pub(crate) fn say(&self, text: impl FnOnce() -> String) {
+        if self.trace {
+            eprintln!("{}", text());
+        }
+    }
+
+    pub(crate) fn options(&self) -> LedgerOptions {
+        LedgerOptions {
+            disk: Arc::new(self.disk.clone()),
+            dir: PathBuf::from(DIR),
+            origin: ORIGIN.into(),
+            signer: self.pen.clone(),
+            master: Arc::new(SealingKey::new(&[9; 32])),
+            clock: self.clock.clone(),
+            checkpoint_interval: INTERVAL,
+            free_bytes_min: 1,
+        }
+    }
+
+    fn log_key() -> VerifierKey {
+        VerifierKey::ed25519(ORIGIN, key().verifying_key()).unwrap()
+    }
+
+    /// The process is gone, by one way or the other; perhaps with the power.
+    fn end_process(&mut self) {
+        if self.chance.one_in(2) {
+            self.say(|| "  power cut".into());
+            self.disk.power_cut();
+        } else {
+            self.say(|| "  process killed".into());
+            self.disk.restart();
+        }
+    }
+
+    /// Opens the ledger, if need be again and again: what fails while it is opened is no excuse when it does not fail.
+    fn open(&mut self) -> Recovered {
+        for attempt in 0_u64.. {
+            if attempt < 3 && self.chance.one_in(3) {
+                self.disk.kill_after(self.chance.below(60));
+            }
+            if attempt < 3 && self.chance.one_in(4) {
+                self.disk.fail_one_in(5 + self.chance.below(60));
+            } else if attempt >= 3 {
+                self.disk.set_full(false);
+            }
+            let failures = self.disk.failures();
+            self.say(|| "  open".into());
+            let opened = Recovered::open(self.options());
+            self.disk.fail_one_in(0);
+            match opened {
+                Ok(recovered) if self.disk.is_alive() => return recovered,
+                Ok(_) => self.end_process(),
+                Err(error) => {
+                    self.say(|| format!("  refused: {error}"));
+                    let excused = !self.disk.is_alive() || self.disk.failures() > failures || self.disk.is_full();
+                    assert!(excused, "a ledger that nothing damaged is refused: {error}");
+                    self.end_process();
+                }
+            }
+        }
+        unreachable!("the loop ends by returning")
+    }
+
+    /// Starts it as a server does: only if a witness says that nothing newer was seen.
+    fn start(&mut self, recovered: Recovered) -> Life {
+        let answer = if self.chance.one_in(8) { None } else { Some(self.witness.latest()) };
+        let standing = Standing::of(&recovered, [("w".to_owned(), answer)]);
+        let read_only = match standing {
+            Standing::Confirmed => false,
+            Standing::NobodyAnswered => recovered.size() > 0,
+            other => panic!("the newest state is not let go on: {other:?}"),
+        };
+        self.say(|| format!("  start at {}{}", recovered.size(), if read_only { ", read-only" } else { "" }));
+        self.live(recovered, read_only)
+    }
+
+    pub(crate) fn live(&self, recovered: Recovered, read_only: bool) -> Life {
+        let (ledger, sequencer) = recovered.by_hand(read_only).unwrap();
+        Life { ledger, sequencer: Some(sequencer), waiting: Vec::new() }
+    }
+
+    fn life(&mut self) {
+        let recovered = self.open();
+        let mut life = self.start(recovered);
+        if self.chance.one_in(3) {
+            self.disk.kill_after(self.chance.below(150));
+        }
+        if self.chance.one_in(2) {
+            self.disk.fail_one_in(10 + self.chance.below(200));
+        }
+        for _ in 0..3 + self.chance.below(12) {
+            self.act(&mut life);
+            if !self.disk.is_alive() {
+                break;
+            }
+        }
+        if self.disk.is_alive() && self.chance.one_in(4) {
+            self.say(|| "  stop".into());
+            life.ledger.stop();
+            while life.sequencer.is_some() {
+                self.step(&mut life);
+            }
+        }
+        self.disk.fail_one_in(0);
+    }
+
+    fn act(&mut self, life: &mut Life) {
+        self.clock.advance(Duration::from_millis(self.chance.below(120)));
+        match self.chance.below(20) {
+            0..8 => {
+                for _ in 0..1 + self.chance.below(3) {
+                    self.submit(life);
+                }
+                self.step(life);
+            }
+            8..12 => self.step(life),
+            12 | 13 => self.round(life),
+            14 => self.erase(life),
+            15 => self.operate(life),
+            16 => self.archive(life),
+            17 => self.jump(),
+            18 => self.disk.set_full(self.chance.one_in(2)),
+            _ => self.second_process(),
+        }
+    }
+
+    fn submit(&mut self, life: &mut Life) {
+        let wish = self.model.wish(&mut self.chance);
+        let stage = if self.chance.one_in(2) { Stage::Accepted } else { Stage::Included };
+        self.say(|| format!("  submit {} {} as {} for {}", wish.record(), wish.uuid, wish.submitted, wish.issuer));
+        match life.ledger.append(wish.submission(), stage) {
+            Ok(answer) => life.waiting.push((wish, stage, Box::pin(answer))),
+            Err(error) => assert!(matches!(error, AppendError::Stopped)),
+        }
+    }
+
+    pub(crate) fn step(&mut self, life: &mut Life) {
+        if let Some(sequencer) = &mut life.sequencer {
+            match sequencer.step() {
+                Ok(Turn::GoOn) => {}
+                Ok(Turn::Stopped) => life.sequencer = None,
+                Err(fault) => {
+                    self.say(|| format!("  fault: {fault}"));
+                    life.sequencer = None;
+                }
+            }
+        }
+        for (wish, stage, mut answer) in std::mem::take(&mut life.waiting) {
+            match Self::poll(&mut answer) {
+                None => life.waiting.push((wish, stage, answer)),
+                Some(answer) => self.take_answer(wish, stage, answer),
+            }
+        }
+    }
+
+    pub(crate) fn poll<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+        match Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(ready) => Some(ready),
+            Poll::Pending => None,
+        }
+    }
+
+    fn take_answer(&mut self, wish: Wish, stage: Stage, answer: Result<Receipt, AppendError>) {
+        match answer {
+            Ok(receipt) => {
+                self.say(|| format!("  answer {} at {}, {stage:?}", wish.record(), receipt.entry.index));
+                assert!(stage == Stage::Accepted || receipt.checkpoint.is_some());
+                self.model.note(wish, &receipt);
+            }
+            Err(error) => {
+                self.say(|| format!("  answer {}: {error}", wish.record()));
+                assert!(self.jumped || !matches!(error, AppendError::Clock { .. }), "{error}");
+            }
+        }
+    }
+
+    /// Lets a future that asks the sequencer for one thing go to its end.
+    fn drive<T>(&mut self, life: &mut Life, future: impl Future<Output = T>) -> T {
+        let mut future = Box::pin(future);
+        let ready = block_on(async {
+            for _ in 0..4 {
+                if let Poll::Ready(ready) =
+                    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
+                {
+                    return Some(ready);
+                }
+                tokio::task::yield_now().await;
+            }
+            None
+        });
+        if let Some(ready) = ready {
+            return ready;
+        }
+        self.step(life);
+        block_on(future)
+    }
+
+    fn round(&mut self, life: &mut Life) {
+        for (size, cosignature) in std::mem::take(&mut self.delayed) {
+            self.keep_cosignature(life, size, &cosignature);
+        }
+        let Ok(Some(checkpoint)) = life.ledger.begin_round() else { return };
+        let size = checkpoint.checkpoint().size();
+        self.say(|| format!("  round of {size}"));
+        if self.chance.one_in(3) {
+            let token = format!("token {}", self.chance.below(1 << 32)).into_bytes();
+            if life.ledger.keep_checkpoint_token(size.0, &token).is_ok() {
+                self.model.note_piece(size.0, token);
+            }
+        }
+        // The request is lost.
+        if self.chance.one_in(4) {
+            return;
+        }
+        let seen = self.witness.size();
+        if seen > size {
+            return;
+        }
+        let Ok(proof) = life.ledger.consistency(seen, size) else { return };
+        let cosignature = self.witness.add_checkpoint(seen, &proof, &checkpoint, self.clock.now());
+        match self.chance.below(4) {
+            // The answer is lost, or late.
+            0 => {}
+            1 => self.delayed.push((size.0, cosignature)),
+            _ => self.keep_cosignature(life, size.0, &cosignature),
+        }
+    }
+
+    fn keep_cosignature(&mut self, life: &Life, size: u64, cosignature: &NoteSignature) {
+        if life.ledger.keep_cosignature(size, cosignature).is_ok() {
+            self.model.note_piece(size, cosignature.to_string().into_bytes());
+        }
+    }
+
+    fn erase(&mut self, life: &mut Life) {
+        let Some((index, record)) = self.model.any_record(&mut self.chance) else { return };
+        self.say(|| format!("  erase {record} at {index}"));
+        self.model.begin_erasing(record);
+        let ledger = life.ledger.clone();
+        match self.drive(life, async move { ledger.erase(index).await }) {
+            Ok(Ok(receipt)) => {
+                self.model.note_event(receipt.entry);
+                self.model.note_erased(record);
+            }
+            other => self.say(|| format!("  not erased: {other:?}")),
+        }
+    }
+
+    fn operate(&mut self, life: &mut Life) {
+        let Some((_, record)) = self.model.any_record(&mut self.chance) else { return };
+        let ledger = life.ledger.clone();
+        if let Ok(done) = self.drive(life, async move { ledger.append_operation(record, "sent", None).await }) {
+            self.model.note_event(done.entry);
+        }
+    }
+
+    fn archive(&mut self, life: &mut Life) {
+        let more = vec![Sha256Digest::of(&self.chance.below(1 << 32).to_be_bytes())];
+        let Ok(root) = life.ledger.begin_archive(ORIGIN, more) else { return };
+        if self.chance.one_in(3) {
+            return;
+        }
+        let tokens = vec![b"token over an archive".to_vec()];
+        if life.ledger.keep_archive(&root, &tokens).is_ok() {
+            self.model.note_archive(KeptArchive { root: root.to_text().into_bytes(), tokens });
+        }
+    }
+
+    fn jump(&mut self) {
+        let seconds = [-3600, -59, -5, 5, 59, 3600][self.chance.index(6)];
+        self.say(|| format!("  the clock jumps by {seconds} s"));
+        self.jumped = true;
+        self.clock.jump_to(self.clock.now() + TimeDelta::seconds(seconds));
+    }
+
+    fn second_process(&mut self) {
+        let failures = self.disk.failures();
+        let second = Recovered::open(self.options());
+        let excused = !self.disk.is_alive() || self.disk.failures() > failures;
+        assert!(excused || matches!(second, Err(RecoveryError::Locked(_))), "one writer");
+        assert!(second.is_err());
+    }
+
+    /// Nothing fails any more: whatever was said before is held against what is there.
+    fn last_life(&mut self) {
+        self.disk.set_full(false);
+        self.check_opened();
+        self.check_restored();
+        self.check_rot();
+    }
+
+    fn check_opened(&mut self) {
+        self.say(|| "  the last life".into());
+        let recovered = Recovered::open(self.options()).expect("a ledger that nothing damaged opens");
+        let mut life = self.live(recovered, false);
+        self.model.check(&life.ledger, &self.pen);
+        // The clock is right again, whatever it showed.
+        let last = life.ledger.size().checked_sub(1).map(|last| life.ledger.entry(last).unwrap().0.time);
+        self.clock.jump_to(self.clock.now().max(last.unwrap_or_default()) + TimeDelta::seconds(1));
+        self.backup = Some((self.disk.image(), life.ledger.size()));
+        for _ in 0..2 {
+            self.submit(&mut life);
+        }
+        while !life.waiting.is_empty() {
+            self.clock.advance(INTERVAL);
+            self.step(&mut life);
+        }
+        life.ledger.stop();
+        while life.sequencer.is_some() {
+            self.step(&mut life);
+        }
+        self.model.check(&life.ledger, &self.pen);
+        let size = life.ledger.size();
+        self.show_newest(&life.ledger);
+        drop(life);
+        assert_eq!(self.audit().expect("a ledger that nothing damaged passes the audit"), size);
+    }
+
+    /// The witness sees what is there in the end.
+    fn show_newest(&mut self, ledger: &Ledger) {
+        let (newest, seen) = (ledger.latest().unwrap(), self.witness.size());
+        let proof = ledger.consistency(seen, newest.checkpoint().size()).unwrap();
+        self.witness.add_checkpoint(seen, &proof, &newest, self.clock.now());
+    }
+
+    pub(crate) fn audit(&self) -> Result<u64, affiant::ledger::AuditError> {
+        let source = DirectorySource::open_on(Arc::new(self.disk.clone()), Path::new(DIR))?;
+        Ok(block_on(audit(&source, &Self::log_key(), &source.signed_sizes(), |_, _| ()))?.size)
+    }
+}

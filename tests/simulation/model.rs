@@ -1,0 +1,274 @@
+//! What the ledger has said, and so must keep to: nothing that it does not know of itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use affiant::crypto::{Sha256Digest, SignatureAlgorithm, Signer, SigningError, SigningKey, VerifyingKey};
+use affiant::evidence::entry::RecordEvent;
+use affiant::evidence::{Entry, EntryDraft, Event};
+use affiant::ledger::{KeptArchive, Ledger, Particulars, Receipt, SealedBody, Submission};
+use affiant::tlog::merkle::leaf_hash;
+use affiant::tlog::{Checkpoint, RightEdge, RootHash};
+
+use crate::chance::Chance;
+
+const ISSUERS: [&str; 3] = ["iss_a", "iss_b", "iss_c"];
+
+/// Something to submit, as often as one likes.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) issuer: &'static str,
+    pub(crate) uuid: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) submitted: Sha256Digest,
+    pub(crate) of: Option<Sha256Digest>,
+}
+
+impl Wish {
+    pub(crate) fn record(&self) -> Sha256Digest {
+        Sha256Digest::of(&self.body)
+    }
+
+    pub(crate) fn submission(&self) -> Submission {
+        let (issuer, record) = (self.issuer.to_owned(), self.record());
+        let particulars = Particulars {
+            issuer: issuer.clone(),
+            uuid: self.uuid.clone(),
+            submitted: self.submitted,
+            verdict: "TOTAL-PASSED".into(),
+        };
+        let event = RecordEvent { issuer, seq: 0, record, signer: None, of: self.of };
+        Submission {
+            draft: EntryDraft::new(Event::VconIssued(event)),
+            body: Some(SealedBody::seal(record, particulars, &self.body)),
+        }
+    }
+}
+
+/// A key that remembers every checkpoint that it signed.
+pub(crate) struct Pen {
+    key: Arc<SigningKey>,
+    pub(crate) signed: Mutex<Vec<(u64, RootHash)>>,
+}
+
+impl Pen {
+    pub(crate) fn new(key: Arc<SigningKey>) -> Self {
+        Self { key, signed: Mutex::default() }
+    }
+}
+
+impl Signer for Pen {
+    fn verifying_key(&self) -> &VerifyingKey {
+        self.key.verifying_key()
+    }
+
+    fn sign(&self, algorithm: SignatureAlgorithm, message: &[u8]) -> Result<Vec<u8>, SigningError> {
+        let checkpoint = Checkpoint::parse(std::str::from_utf8(message).unwrap()).unwrap();
+        self.signed.lock().unwrap().push((checkpoint.size().0, checkpoint.root()));
+        self.key.sign(algorithm, message)
+    }
+}
+
+/// What was answered for a record.
+#[derive(Clone, Debug)]
+struct Acknowledged {
+    wish: Wish,
+    entry: Entry,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    wishes: Vec<Wish>,
+    acknowledged: BTreeMap<Sha256Digest, Acknowledged>,
+    // Records of which somebody was told that they were not there before.
+    firsts: BTreeSet<Sha256Digest>,
+    // Entries without a body.
+    events: Vec<Entry>,
+    erased: BTreeSet<Sha256Digest>,
+    // Erasures that were asked for, and of which nobody knows what became.
+    erasing: BTreeSet<Sha256Digest>,
+    // Size of the largest checkpoint that was handed out, and every size that one was.
+    pub(crate) included: u64,
+    // Pieces of rounds that were kept: cosignatures and tokens.
+    pieces: BTreeSet<(u64, Vec<u8>)>,
+    archives: Vec<KeptArchive>,
+    // Bytes of the entries that a checkpoint covered.
+    covered: Vec<Vec<u8>>,
+}
+
+impl Model {
+    /// Something new, or something that was there before, as it was or nearly.
+    pub(crate) fn wish(&mut self, chance: &mut Chance) -> Wish {
+        let number = self.wishes.len() as u64;
+        let issuer = ISSUERS[chance.index(ISSUERS.len())];
+        let new = |body: String| Wish {
+            issuer,
+            uuid: format!("uuid-{number}"),
+            submitted: Sha256Digest::of(format!("{body}!").as_bytes()),
+            body: body.into_bytes(),
+            of: None,
+        };
+        let length = [10, 300, 2000][chance.index(3)];
+        let body = format!("body {number} {}", "x".repeat(chance.index(length)));
+        let wish = if self.wishes.is_empty() || chance.one_in(2) {
+            new(body)
+        } else {
+            let old = self.wishes[chance.index(self.wishes.len())].clone();
+            match chance.below(6) {
+                // In other bytes: white space, say.
+                0 => Wish { submitted: Sha256Digest::of(body.as_bytes()), ..old },
+                1 => Wish { issuer, ..old },
+                2 => Wish { uuid: old.uuid.clone(), issuer: old.issuer, ..new(body) },
+                3 => Wish { uuid: old.uuid.clone(), issuer: old.issuer, of: Some(old.record()), ..new(body) },
+                _ => old,
+            }
+        };
+        self.wishes.push(wish.clone());
+        wish
+    }
+
+    /// A record that was acknowledged, and that nobody asked to erase.
+    pub(crate) fn any_record(&self, chance: &mut Chance) -> Option<(u64, Sha256Digest)> {
+        let left = self.acknowledged.iter().filter(|(record, _)| !self.is_erasable(record));
+        let left: Vec<_> = left.map(|(record, known)| (known.entry.index, *record)).collect();
+        if left.is_empty() { None } else { Some(left[chance.index(left.len())]) }
+    }
+
+    fn is_erasable(&self, record: &Sha256Digest) -> bool {
+        self.erased.contains(record) || self.erasing.contains(record)
+    }
+
+    pub(crate) fn note(&mut self, wish: Wish, receipt: &Receipt) {
+        let record = wish.record();
+        let said = receipt.entry.event.record().expect("a record's receipt");
+        assert_eq!((said.record, &*said.issuer), (record, wish.issuer), "a receipt is of what was submitted");
+        match self.acknowledged.get(&record) {
+            Some(known) => {
+                assert_eq!(known.entry, receipt.entry, "twice is once");
+            }
+            None => {
+                self.acknowledged.insert(record, Acknowledged { wish, entry: receipt.entry.clone() });
+            }
+        }
+        if !receipt.repeated {
+            assert!(self.firsts.insert(record), "a repeated submission is said to be one");
+        }
+        if let Some(checkpoint) = &receipt.checkpoint {
+            assert!(checkpoint.checkpoint().size().0 > receipt.entry.index);
+            self.included = self.included.max(checkpoint.checkpoint().size().0);
+        }
+    }
+
+    pub(crate) fn note_event(&mut self, entry: Entry) {
+        self.events.push(entry);
+    }
+
+    pub(crate) fn begin_erasing(&mut self, record: Sha256Digest) {
+        self.erasing.insert(record);
+    }
+
+    pub(crate) fn note_erased(&mut self, record: Sha256Digest) {
+        self.erased.insert(record);
+    }
+
+    pub(crate) fn note_piece(&mut self, size: u64, bytes: Vec<u8>) {
+        self.pieces.insert((size, bytes));
+    }
+
+    pub(crate) fn note_archive(&mut self, archive: KeptArchive) {
+        self.archives.push(archive);
+    }
+
+    /// Holds what the ledger says now against all that it ever said.
+    pub(crate) fn check(&mut self, ledger: &Ledger, pen: &Pen) {
+        let entries: Vec<(Entry, Vec<u8>)> = (0..ledger.size()).map(|index| ledger.entry(index).unwrap()).collect();
+        self.check_checkpoints(ledger, pen, &entries);
+        let is_there = |entry: &Entry| entries.get(usize::try_from(entry.index).unwrap()).map(|(there, _)| there);
+        for (record, known) in &self.acknowledged {
+            assert_eq!(is_there(&known.entry), Some(&known.entry), "an acknowledged record is in its place");
+            self.check_body(ledger, record, known);
+        }
+        for entry in &self.events {
+            assert_eq!(is_there(entry), Some(entry), "an acknowledged event is in its place");
+        }
+        let mut records = BTreeSet::new();
+        for (entry, _) in &entries {
+            if let Some(record) = entry.event.record() {
+                assert!(records.insert(record.record), "no record is there twice");
+                assert_eq!(
+                    ledger.index_of_record(record.record).unwrap(),
+                    Some(entry.index),
+                    "the index knows every record"
+                );
+                assert_eq!(ledger.record(entry.index).unwrap().entry, *entry);
+            }
+        }
+        for (size, bytes) in &self.pieces {
+            let round = ledger.round_at_least(*size).unwrap().expect("a round that was answered");
+            assert_eq!(round.checkpoint.checkpoint().size().0, *size);
+            let signatures = round.checkpoint.note().signatures().iter().map(|line| line.to_string().into_bytes());
+            assert!(signatures.chain(round.tokens).any(|piece| piece == *bytes), "an answer that was kept is there");
+        }
+        // Others may be between them, of which nobody was told.
+        let mut archives = ledger.archives().into_iter();
+        let is_there = self.archives.iter().all(|kept| archives.any(|archive| archive == *kept));
+        assert!(is_there, "an archive that was kept is there");
+    }
+
+    /// Whether everything that was acknowledged is there, after a bit fell over: nothing that is read is wrong.
+    pub(crate) fn is_right(&self, ledger: &Ledger) -> bool {
+        self.acknowledged.iter().all(|(record, known)| {
+            if let Ok(stored) = ledger.record(known.entry.index) {
+                match stored.body {
+                    Some((_, bytes)) => {
+                        assert_eq!(bytes, known.wish.body, "a body that opens is the one that was sealed")
+                    }
+                    None => assert!(self.is_erasable(record)),
+                }
+            }
+            ledger.entry(known.entry.index).is_ok_and(|(entry, _)| entry == known.entry)
+        })
+    }
+
+    fn check_body(&self, ledger: &Ledger, record: &Sha256Digest, known: &Acknowledged) {
+        let (index, wish) = (known.entry.index, &known.wish);
+        let body = ledger.record(index).unwrap().body;
+        match body {
+            Some((particulars, bytes)) => {
+                assert!(!self.erased.contains(record), "what was erased stays erased");
+                assert_eq!((&bytes, &*particulars.issuer), (&wish.body, wish.issuer));
+                let found = ledger.index_of_submission(wish.issuer, particulars.submitted).unwrap();
+                assert_eq!(found, Some(index), "the index knows every submission");
+                let newest = ledger.index_of_uuid(Some(wish.issuer), &particulars.uuid).unwrap();
+                assert!(newest.is_some_and(|newest| newest >= index), "the index knows every uuid");
+            }
+            None => assert!(self.is_erasable(record), "nobody asked to erase this body"),
+        }
+    }
+
+    fn check_checkpoints(&mut self, ledger: &Ledger, pen: &Pen, entries: &[(Entry, Vec<u8>)]) {
+        let mut edge = RightEdge::default();
+        let mut roots = vec![edge.root()];
+        for (_, bytes) in entries {
+            edge.append(leaf_hash(bytes));
+            roots.push(edge.root());
+        }
+        let signed = std::mem::take(&mut *pen.signed.lock().unwrap());
+        let latest = ledger.latest().map_or(0, |latest| latest.checkpoint().size().0);
+        for (size, root) in &signed {
+            let here = roots.get(usize::try_from(*size).unwrap());
+            assert_eq!(here, Some(root), "no two signed checkpoints disagree: that of size {size}");
+        }
+        assert!(latest >= self.included, "a checkpoint that was handed out is not taken back");
+        for (index, bytes) in self.covered.iter().enumerate() {
+            assert_eq!(entries.get(index).map(|(_, there)| there), Some(bytes), "entry {index} was signed");
+        }
+        let signed_size = signed.iter().map(|(size, _)| *size).max().unwrap_or(0).max(latest);
+        for (_, bytes) in &entries[self.covered.len()..usize::try_from(signed_size).unwrap().max(self.covered.len())] {
+            self.covered.push(bytes.clone());
+        }
+        for window in entries.windows(2) {
+            assert!(window[0].0.time <= window[1].0.time, "time does not go back");
+        }
+    }
+}
