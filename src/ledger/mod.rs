@@ -19,7 +19,7 @@ mod submission;
 mod tiles;
 mod vault;
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -103,6 +103,8 @@ pub(super) struct Shared {
     // Size of the newest round that was answered; 0 before there is one.
     answered: AtomicU64,
     size: AtomicU64,
+    // Records of which an entry says that they are erased, and whose keys may not be overwritten yet.
+    erasing: Mutex<BTreeSet<Sha256Digest>>,
     read_only: AtomicBool,
     full: AtomicBool,
     fault: Mutex<Option<String>>,
@@ -132,6 +134,18 @@ impl Shared {
 
     fn keep(&self, kind: EvidenceKind, key: u64, bytes: &[u8]) -> Result<(), StoreError> {
         self.evidence.lock().expect("no holder of this lock panics").append(kind, key, bytes).map(drop)
+    }
+
+    fn note_erasing(&self, record: Sha256Digest) {
+        self.erasing.lock().expect("no holder of this lock panics").insert(record);
+    }
+
+    fn note_erased(&self, record: Sha256Digest) {
+        self.erasing.lock().expect("no holder of this lock panics").remove(&record);
+    }
+
+    fn erasing(&self) -> BTreeSet<Sha256Digest> {
+        self.erasing.lock().expect("no holder of this lock panics").clone()
     }
 
     fn set_size(&self, size: u64) {
@@ -326,11 +340,16 @@ impl Ledger {
         let (issuer, seq) = entry.event.stream().ok_or(TileReadError::NoEntry(index))?;
         let at = self.shared.index.body(issuer, seq)?.ok_or(TileReadError::NoEntry(index))?;
         let body = match self.shared.vault.read(at) {
-            Ok((head, particulars, body)) => {
-                assert_eq!(head.index, index, "the index and the vault agree");
-                Some((particulars, body))
-            }
+            // A damaged entry may name another's place.
+            Ok((head, ..)) if head.index != index => return Err(TileReadError::NoEntry(index).into()),
+            Ok((_, particulars, body)) => Some((particulars, body)),
             Err(VaultError::Erased) => None,
+            // Its key is half overwritten, and will be as a whole.
+            Err(VaultError::Sealed)
+                if entry.event.record().is_some_and(|record| self.shared.erasing().contains(&record.record)) =>
+            {
+                None
+            }
             Err(error) => return Err(error.into()),
         };
         Ok(StoredRecord { entry, entry_bytes, body })
@@ -347,13 +366,17 @@ impl Ledger {
             Ok(receipt) => receipt,
             Err(error) => return Ok(Err(error)),
         };
-        let (vault, records) = (self.shared.vault.clone(), HashSet::from([record.record]));
-        // All of the vault is looked through; whoever else is served here does not wait for that.
-        let erased = tokio::task::spawn_blocking(move || vault.erase(&records)).await;
-        erased.map_err(|_| StoreError::Poisoned)??;
-        if let Some((particulars, _)) = stored.body {
-            self.shared.index.forget(index, &record.issuer, &particulars.uuid, particulars.submitted)?;
-        }
+        let shared = self.shared.clone();
+        let erased = tokio::task::spawn_blocking(move || -> Result<(), ReadError> {
+            let at = shared.index.body(&record.issuer, record.seq)?.ok_or(TileReadError::NoEntry(index))?;
+            shared.vault.erase(at, record.record)?;
+            if let Some((particulars, _)) = stored.body {
+                shared.index.forget(index, &record.issuer, &particulars.uuid, particulars.submitted)?;
+            }
+            shared.note_erased(record.record);
+            Ok(())
+        });
+        erased.await.map_err(|_| StoreError::Poisoned)??;
         Ok(Ok(receipt))
     }
 

@@ -1,6 +1,6 @@
 //! Opening a ledger: what a crash, a torn write or a restored backup may have left, put right or refused.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, RwLock};
@@ -13,7 +13,7 @@ use super::index::{Index, IndexError, IndexedRecord};
 use super::journal::Batch;
 use super::segment::{FramePosition, SegmentReader, SegmentWriter, StoreError, create_directory};
 use super::sequencer::{Sequencer, State};
-use super::snapshot::{self, Position};
+use super::snapshot::{Position, Snapshot};
 use super::tiles::{TileReadError, TileWriter, Tiles};
 use super::vault::{FrameHead, Vault, VaultError, VaultWriter};
 use super::{Closing, Layout, Ledger, LedgerOptions, QUEUE_ENTRIES_MAX, Shared, Stage, Submission};
@@ -133,10 +133,14 @@ impl Recovered {
         archives.check_files(&**disk, &layout.archives())?;
         rounds?;
 
-        let (position, from) =
-            snapshot::read(&**disk, &layout.snapshot())?.unwrap_or_else(|| (Position::empty(), FramePosition::START));
+        let Snapshot { position, erasing, journal: from } = Snapshot::read(&**disk, &layout.snapshot())?
+            .unwrap_or_else(|| Snapshot {
+                position: Position::empty(),
+                erasing: BTreeSet::new(),
+                journal: FramePosition::START,
+            });
         let tiles = TileWriter::open(disk, &layout.tiles(), position.edge.size())?;
-        let mut replay = Replay { position, tiles, last_frame: None, erased: HashSet::new() };
+        let mut replay = Replay { position, tiles, last_frame: None, erased: erasing };
         let reader = SegmentReader::new(disk, &layout.journal());
         reader.check_reaches(from)?;
         let end = replay.journal(&reader, from, signed.as_ref())?;
@@ -149,7 +153,8 @@ impl Recovered {
         }
         tiles.write()?;
         let vault = Vault::open(disk, &layout.vault(), options.master.clone())?;
-        let vault_end = catch_up(&index, &vault, &Tiles::new(disk, &layout.tiles()), &position)?;
+        let readable = Tiles::new(disk, &layout.tiles());
+        let vault_end = catch_up(&index, &vault, &readable, &position, &erased)?;
         // Until here nothing was cut off: what is refused is left as it was found.
         let vault = vault.write(vault_end)?;
         let mut journal = SegmentWriter::open(disk, &layout.journal(), end)?;
@@ -157,9 +162,7 @@ impl Recovered {
             journal.rewrite_last(last)?;
         }
         tiles.sync()?;
-        if !erased.is_empty() {
-            vault.vault().erase(&erased)?;
-        }
+        erased.into_iter().try_for_each(|record| erase_again(record, &index, &vault.vault(), &readable))?;
         let recovered = Self {
             position,
             journal,
@@ -250,6 +253,7 @@ impl Recovered {
             rounds: watch::Sender::new(self.last_round),
             answered: AtomicU64::new(self.last_answered),
             size: AtomicU64::new(size),
+            erasing: Mutex::default(),
             read_only: AtomicBool::new(read_only),
             full: AtomicBool::new(false),
             fault: Mutex::new(None),
@@ -297,7 +301,7 @@ struct Replay {
     position: Position,
     tiles: TileWriter,
     last_frame: Option<FramePosition>,
-    erased: HashSet<Sha256Digest>,
+    erased: BTreeSet<Sha256Digest>,
 }
 
 impl Replay {
@@ -371,7 +375,13 @@ impl Replay {
 }
 
 /// Brings the index up to the journal from the vault; gives where the last body ends that an entry refers to.
-fn catch_up(index: &Index, vault: &Vault, tiles: &Tiles, position: &Position) -> Result<FramePosition, RecoveryError> {
+fn catch_up(
+    index: &Index,
+    vault: &Vault,
+    tiles: &Tiles,
+    position: &Position,
+    erased: &BTreeSet<Sha256Digest>,
+) -> Result<FramePosition, RecoveryError> {
     let size = position.edge.size().0;
     let (mut known, mut from) = index.watermark()?;
     // The index never knows of a body that was not durable.
@@ -405,6 +415,8 @@ fn catch_up(index: &Index, vault: &Vault, tiles: &Tiles, position: &Position) ->
             Ok((_, particulars, _)) => Some((particulars.uuid, particulars.submitted)),
             Err(VaultError::Erased) => None,
             Err(VaultError::Store(error)) => return Err(error.into()),
+            // Its key may be half overwritten.
+            Err(VaultError::Sealed) if erased.contains(&record.record) => None,
             Err(VaultError::Sealed) => return Err(RecoveryError::MasterKey),
         };
         index.insert(&IndexedRecord {
@@ -424,6 +436,19 @@ fn catch_up(index: &Index, vault: &Vault, tiles: &Tiles, position: &Position) ->
     index.flush()?;
     tracing::info!(from = known, tree_size = size, records = indexed, "index rebuilt");
     Ok(end)
+}
+
+/// Overwrites the key of a record that an entry says is erased; whoever did it may have been stopped half-way.
+fn erase_again(record: Sha256Digest, index: &Index, vault: &Vault, tiles: &Tiles) -> Result<(), RecoveryError> {
+    // An entry may tell of a record that is not here.
+    let Some(at) = index.by_record(record)? else { return Ok(()) };
+    let entry = Entry::parse(&tiles.entry(at)?).map_err(|_| RecoveryError::Chain(at))?;
+    let (issuer, seq) = entry.event.stream().ok_or(RecoveryError::Chain(at))?;
+    let body = index.body(issuer, seq)?.ok_or(RecoveryError::BodyGone(at))?;
+    if let Ok((_, particulars, _)) = vault.read(body) {
+        index.forget(at, issuer, &particulars.uuid, particulars.submitted)?;
+    }
+    Ok(vault.erase(body, record)?)
 }
 
 /// Checks that every record from entry `first` on has its body, `found` saying which entries have one, and indexes what

@@ -164,33 +164,12 @@ impl SegmentReader {
         }))
     }
 
-    /// Hands the first bytes of every frame to `take`, unchecked, to look for something in them.
-    pub(super) fn beginnings(
-        &self,
-        bytes: usize,
-        mut take: impl FnMut(&[u8]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        for segment in self.segments()? {
-            let (path, file) = (self.path(segment), self.file(segment)?);
-            let mut offset = 0;
-            // Only the end of the file ends it: whoever looks has to come by every frame.
-            let read = |bytes: &mut [u8], offset: u64| match file.read_exact_at(bytes, offset) {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-                read => read.map(|()| true).map_err(StoreError::io(&path)),
-            };
-            let mut header = [0; HEADER_BYTES];
-            while read(&mut header, offset)? {
-                let [a, b, c, d, ..] = header;
-                let length = u32::from_le_bytes([a, b, c, d]);
-                let mut beginning = vec![0; bytes.min(length as usize)];
-                if !read(&mut beginning, offset + HEADER_BYTES as u64)? {
-                    break;
-                }
-                take(&beginning)?;
-                offset += HEADER_BYTES as u64 + u64::from(length);
-            }
-        }
-        Ok(())
+    /// Reads the first bytes of the frame at `position`, unchecked.
+    pub(super) fn beginning<const N: usize>(&self, position: FramePosition) -> Result<[u8; N], StoreError> {
+        let mut beginning = [0; N];
+        let read = self.file(position.segment)?.read_exact_at(&mut beginning, position.offset + HEADER_BYTES as u64);
+        read.map_err(StoreError::io(&self.path(position.segment)))?;
+        Ok(beginning)
     }
 
     /// Reads every frame from `from` on, in order. Stops behind the first damaged one.
@@ -335,6 +314,21 @@ impl SegmentWriter {
     /// Forgets what was pushed and not committed.
     pub(super) fn abandon(&mut self) {
         self.pending.clear();
+    }
+
+    /// Takes back what was committed behind `end`, where the store ended before.
+    pub(super) fn take_back(&mut self, end: FramePosition) -> Result<(), StoreError> {
+        self.pending.clear();
+        if self.poisoned || end == self.end {
+            return Ok(());
+        }
+        let path = self.reader.path(end.segment);
+        self.poisoned = true;
+        self.file = self.reader.disk.open(&path, Opening::Write).map_err(StoreError::io(&path))?;
+        self.file.set_length(end.offset).and_then(|()| self.file.sync()).map_err(StoreError::io(&path))?;
+        self.end = end;
+        self.poisoned = false;
+        Ok(())
     }
 
     /// Writes what was pushed and makes it durable.

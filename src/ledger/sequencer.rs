@@ -17,15 +17,15 @@ use super::evidence_store::EvidenceKind;
 use super::index::{IndexError, IndexedRecord};
 use super::journal::Batch;
 use super::segment::{FramePosition, SegmentWriter, StoreError};
-use super::snapshot::{self, Position};
+use super::snapshot::{Position, Snapshot};
 use super::submission::{AppendError, Message, Receipt, Reply, Submission};
 use super::tiles::{TileReadError, TileWriter};
 use super::vault::{SealedBody, VaultWriter};
 use super::{Shared, Stage};
 use crate::clock::Clock;
 use crate::crypto::{Sha256Digest, Signer};
-use crate::evidence::Entry;
 use crate::evidence::entry::first_prev;
+use crate::evidence::{Entry, Event};
 use crate::tlog::merkle::leaf_hash;
 use crate::tlog::{Checkpoint, CheckpointError};
 
@@ -244,7 +244,7 @@ impl Sequencer {
                 return Ok(());
             }
         };
-        let mut next = self.position.clone();
+        let (mut next, vault_end) = (self.position.clone(), self.vault.end());
         let (placed, repeats) = self.place(batch, time, &mut next)?;
         if placed.is_empty() {
             return self.answer_repeats(repeats);
@@ -261,7 +261,7 @@ impl Sequencer {
             Ok(()) => {}
             Err(StoreError::Full(cause)) => {
                 tracing::warn!(%cause, entries = placed.len(), "disk full, batch refused");
-                self.vault.abandon();
+                self.vault.take_back(vault_end)?;
                 self.journal.abandon();
                 self.shared.note_full(true);
                 // Those that repeat a refused one are refused with it.
@@ -291,6 +291,9 @@ impl Sequencer {
     /// In this order, so that what the index or a receipt names can be read.
     fn after_commit(&mut self, placed: Vec<Placed>) -> Result<(), Fault> {
         for placed in &placed {
+            if let Event::VconErased { of } = placed.entry.event {
+                self.shared.note_erasing(of);
+            }
             let closed = self.shared.closing.append(leaf_hash(&placed.bytes));
             self.tiles.push(&placed.bytes, &closed)?;
         }
@@ -490,7 +493,9 @@ impl Sequencer {
     fn snapshot(&mut self) -> Result<(), Fault> {
         self.tiles.sync()?;
         self.shared.index.flush()?;
-        snapshot::write(&*self.shared.disk, &self.snapshot_path, &self.position, self.journal.end())?;
+        let snapshot =
+            Snapshot { position: self.position.clone(), erasing: self.shared.erasing(), journal: self.journal.end() };
+        snapshot.write(&*self.shared.disk, &self.snapshot_path)?;
         self.state.last_snapshot = self.size();
         Ok(())
     }

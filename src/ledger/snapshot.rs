@@ -1,6 +1,6 @@
 //! A snapshot: where the sequencer stood, so that a start need not read the whole journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
@@ -33,6 +33,16 @@ impl Position {
     }
 }
 
+/// A position, and what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Snapshot {
+    pub(super) position: Position,
+    /// Records of which an entry says that they are erased, and whose keys may not be overwritten yet.
+    pub(super) erasing: BTreeSet<Sha256Digest>,
+    /// Where the journal ended.
+    pub(super) journal: FramePosition,
+}
+
 #[derive(Serialize, Deserialize)]
 struct File {
     size: u64,
@@ -40,54 +50,55 @@ struct File {
     last_leaf: Option<Sha256Digest>,
     last_time: Option<String>,
     sequences: BTreeMap<String, u64>,
+    erasing: BTreeSet<Sha256Digest>,
     journal: (u64, u64),
 }
 
-/// Writes a snapshot of `position`, at which the journal ends at `journal`.
-pub(super) fn write(
-    disk: &dyn Disk,
-    path: &Path,
-    position: &Position,
-    journal: FramePosition,
-) -> Result<(), StoreError> {
-    let file = File {
-        size: position.edge.size().0,
-        edge: position.edge.hashes().iter().map(|hash| Sha256Digest(*hash.as_bytes())).collect(),
-        last_leaf: position.last_leaf.map(|leaf| Sha256Digest(*leaf.as_bytes())),
-        last_time: position.last_time.map(format_time),
-        sequences: position.sequences.clone(),
-        journal: (journal.segment, journal.offset),
-    };
-    let body = serde_json::to_vec(&file).expect("a snapshot is JSON");
-    let mut bytes = format!("{}\n", Sha256Digest::of(&body)).into_bytes();
-    bytes.extend_from_slice(&body);
-    durable::write_on(disk, path, &bytes, Access::Secret).map_err(StoreError::io(path))
-}
-
-/// Reads the snapshot at `path`. One that is missing or damaged is `None`: the journal has everything.
-pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Option<(Position, FramePosition)>, StoreError> {
-    match durable::read_on(disk, path, SNAPSHOT_BYTES_MAX) {
-        Ok(bytes) => Ok(parse(&bytes)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge) => Ok(None),
-        Err(source) => Err(StoreError::Io { path: path.to_owned(), source }),
+impl Snapshot {
+    /// Puts it at `path`.
+    pub(super) fn write(self, disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
+        let Self { position, erasing, journal } = self;
+        let file = File {
+            size: position.edge.size().0,
+            edge: position.edge.hashes().iter().map(|hash| Sha256Digest(*hash.as_bytes())).collect(),
+            last_leaf: position.last_leaf.map(|leaf| Sha256Digest(*leaf.as_bytes())),
+            last_time: position.last_time.map(format_time),
+            sequences: position.sequences,
+            erasing,
+            journal: (journal.segment, journal.offset),
+        };
+        let body = serde_json::to_vec(&file).expect("a snapshot is JSON");
+        let mut bytes = format!("{}\n", Sha256Digest::of(&body)).into_bytes();
+        bytes.extend_from_slice(&body);
+        durable::write_on(disk, path, &bytes, Access::Secret).map_err(StoreError::io(path))
     }
-}
 
-fn parse(bytes: &[u8]) -> Option<(Position, FramePosition)> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let (digest, body) = text.split_once('\n')?;
-    if digest.parse::<Sha256Digest>().ok()? != Sha256Digest::of(body.as_bytes()) {
-        return None;
+    /// Reads the one at `path`. One that is missing or damaged is `None`: the journal has everything.
+    pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Self>, StoreError> {
+        match durable::read_on(disk, path, SNAPSHOT_BYTES_MAX) {
+            Ok(bytes) => Ok(Self::parse(&bytes)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge) => Ok(None),
+            Err(source) => Err(StoreError::Io { path: path.to_owned(), source }),
+        }
     }
-    let file: File = serde_json::from_str(body).ok()?;
-    let edge = file.edge.iter().map(|hash| NodeHash::new(hash.0)).collect();
-    let position = Position {
-        edge: RightEdge::new(TreeSize(file.size), edge).ok()?,
-        last_leaf: file.last_leaf.map(|leaf| LeafHash::new(leaf.0)),
-        last_time: file.last_time.map(|time| parse_time(&time)).transpose().ok()?,
-        sequences: file.sequences,
-    };
-    Some((position, FramePosition { segment: file.journal.0, offset: file.journal.1 }))
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let (digest, body) = text.split_once('\n')?;
+        if digest.parse::<Sha256Digest>().ok()? != Sha256Digest::of(body.as_bytes()) {
+            return None;
+        }
+        let file: File = serde_json::from_str(body).ok()?;
+        let edge = file.edge.iter().map(|hash| NodeHash::new(hash.0)).collect();
+        let position = Position {
+            edge: RightEdge::new(TreeSize(file.size), edge).ok()?,
+            last_leaf: file.last_leaf.map(|leaf| LeafHash::new(leaf.0)),
+            last_time: file.last_time.map(|time| parse_time(&time)).transpose().ok()?,
+            sequences: file.sequences,
+        };
+        let journal = FramePosition { segment: file.journal.0, offset: file.journal.1 };
+        Some(Self { position, erasing: file.erasing, journal })
+    }
 }
 
 #[cfg(test)]
@@ -100,7 +111,7 @@ mod tests {
     fn reads_back_and_a_damaged_one_does_not_count() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("snapshot");
-        assert_eq!(read(&SystemDisk, &path).unwrap(), None);
+        assert_eq!(Snapshot::read(&SystemDisk, &path).unwrap(), None);
         let mut position = Position::empty();
         for n in 0..5u8 {
             position.edge.append(leaf_hash(&[n]));
@@ -108,14 +119,15 @@ mod tests {
         position.last_leaf = Some(leaf_hash(&[4]));
         position.last_time = Some(parse_time("2026-07-01T12:00:00.001Z").unwrap());
         position.sequences.insert("iss_1".into(), 4);
-        let end = FramePosition { segment: 2, offset: 99 };
-        write(&SystemDisk, &path, &position, end).unwrap();
-        assert_eq!(read(&SystemDisk, &path).unwrap(), Some((position, end)));
+        let erasing = BTreeSet::from([Sha256Digest::of(b"erased")]);
+        let snapshot = Snapshot { position, erasing, journal: FramePosition { segment: 2, offset: 99 } };
+        snapshot.clone().write(&SystemDisk, &path).unwrap();
+        assert_eq!(Snapshot::read(&SystemDisk, &path).unwrap(), Some(snapshot));
         let mut bytes = std::fs::read(&path).unwrap();
         for at in 0..bytes.len() {
             bytes[at] ^= 1;
             std::fs::write(&path, &bytes).unwrap();
-            assert_eq!(read(&SystemDisk, &path).unwrap(), None, "byte {at}");
+            assert_eq!(Snapshot::read(&SystemDisk, &path).unwrap(), None, "byte {at}");
             bytes[at] ^= 1;
         }
     }

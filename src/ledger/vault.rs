@@ -4,9 +4,8 @@
 //! are one file, `keys`, rewritten in place; the bodies are append-only segments. A frame of a body is
 //! `index u64 ‖ slot u64 ‖ record digest ‖ sealed(length u32 ‖ particulars ‖ body)`.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -97,9 +96,44 @@ pub enum VaultError {
 #[derive(Clone, Debug)]
 pub(super) struct Vault {
     bodies: SegmentReader,
-    keys: Arc<dyn DiskFile>,
-    keys_path: Arc<Path>,
+    keys: Arc<Keys>,
     master: Arc<SealingKey>,
+}
+
+/// The file of the slots.
+#[derive(Debug)]
+struct Keys {
+    file: Arc<dyn DiskFile>,
+    path: Box<Path>,
+    // Held while it is written and synced: of two who wait for a sync that fails only one is told. True when one has.
+    failed: Mutex<bool>,
+}
+
+impl Keys {
+    fn read(&self, slot: u64) -> Result<[u8; SEALED_KEY_BYTES], StoreError> {
+        let mut sealed = [0; SEALED_KEY_BYTES];
+        self.file.read_exact_at(&mut sealed, slot * SLOT_BYTES).map_err(StoreError::io(&self.path))?;
+        Ok(sealed)
+    }
+
+    /// Writes from `slot` on and makes that durable.
+    fn write(&self, bytes: &[u8], slot: u64) -> Result<(), StoreError> {
+        let mut failed = self.failed.lock().expect("no holder of this lock panics");
+        if *failed {
+            return Err(StoreError::Poisoned);
+        }
+        *failed = true;
+        match self.file.write_all_at(bytes, slot * SLOT_BYTES) {
+            Ok(()) => self.file.sync().map_err(StoreError::io(&self.path))?,
+            Err(error) if is_full(&error) => {
+                *failed = false;
+                return Err(StoreError::Full(error));
+            }
+            Err(error) => return Err(StoreError::io(&self.path)(error)),
+        }
+        *failed = false;
+        Ok(())
+    }
 }
 
 /// The side that appends.
@@ -109,7 +143,6 @@ pub(super) struct VaultWriter {
     bodies: SegmentWriter,
     slots: u64,
     pending_keys: Vec<u8>,
-    poisoned: bool,
 }
 
 /// The clear part of a frame.
@@ -136,10 +169,11 @@ impl Vault {
     pub(super) fn open(disk: &Arc<dyn Disk>, dir: &Path, master: Arc<SealingKey>) -> Result<Self, StoreError> {
         create_directory(disk, dir)?;
         let bodies = SegmentReader::new(disk, dir);
-        let keys_path: PathBuf = dir.join("keys");
-        let keys = disk.open(&keys_path, Opening::Write).map_err(StoreError::io(&keys_path))?;
+        let path = dir.join("keys");
+        let file = disk.open(&path, Opening::Write).map_err(StoreError::io(&path))?;
         sync_dir(disk, dir)?;
-        Ok(Self { bodies, keys, keys_path: keys_path.into(), master })
+        let keys = Keys { file, path: path.into(), failed: Mutex::new(false) };
+        Ok(Self { bodies, keys: Arc::new(keys), master })
     }
 
     /// Goes on to write at `end`, behind the last body that an entry refers to; what is behind it is cut off.
@@ -148,9 +182,9 @@ impl Vault {
     /// the page cache alone, and a power cut would leave a hole before whatever is written behind them.
     pub(super) fn write(self, end: FramePosition) -> Result<VaultWriter, StoreError> {
         let bodies = SegmentWriter::open(self.bodies.disk(), self.bodies.dir(), end)?;
-        let slots = self.keys.length().map_err(StoreError::io(&self.keys_path))?.div_ceil(SLOT_BYTES);
+        let slots = self.keys.file.length().map_err(StoreError::io(&self.keys.path))?.div_ceil(SLOT_BYTES);
         let vault = Self { bodies: bodies.reader(), ..self };
-        Ok(VaultWriter { vault, bodies, slots, pending_keys: Vec::new(), poisoned: false })
+        Ok(VaultWriter { vault, bodies, slots, pending_keys: Vec::new() })
     }
 
     pub(super) fn bodies(&self) -> &SegmentReader {
@@ -172,9 +206,7 @@ impl Vault {
     }
 
     fn key(&self, head: FrameHead) -> Result<Zeroizing<[u8; 32]>, VaultError> {
-        let mut sealed = [0; SEALED_KEY_BYTES];
-        let read = self.keys.read_exact_at(&mut sealed, head.slot * SLOT_BYTES);
-        read.map_err(StoreError::io(&self.keys_path))?;
+        let sealed = self.keys.read(head.slot)?;
         if sealed.iter().all(|byte| *byte == 0) {
             return Err(VaultError::Erased);
         }
@@ -182,19 +214,13 @@ impl Vault {
         Ok(Zeroizing::new(key.as_slice().try_into().map_err(|_| VaultError::Sealed)?))
     }
 
-    /// Overwrites the keys of every frame that holds one of `records`. Twice is once.
-    ///
-    /// A record may be there more than once: its first batch found the disk full behind the bodies, and it came again.
-    pub(super) fn erase(&self, records: &HashSet<Sha256Digest>) -> Result<(), StoreError> {
-        let zeros = [0; SEALED_KEY_BYTES];
-        self.bodies.beginnings(FRAME_HEAD_BYTES, |beginning| match FrameHead::parse(beginning) {
-            Some((head, _)) if records.contains(&head.record) => {
-                let written = self.keys.write_all_at(&zeros, head.slot * SLOT_BYTES);
-                written.map_err(StoreError::io(&self.keys_path))
-            }
-            _ => Ok(()),
-        })?;
-        self.keys.sync().map_err(StoreError::io(&self.keys_path))
+    /// Overwrites the key of the body of `record` in the frame at `position`. Twice is once.
+    pub(super) fn erase(&self, position: FramePosition, record: Sha256Digest) -> Result<(), StoreError> {
+        let beginning: [u8; FRAME_HEAD_BYTES] = self.bodies.beginning(position)?;
+        match FrameHead::parse(&beginning) {
+            Some((head, _)) if head.record == record => self.keys.write(&[0; SEALED_KEY_BYTES], head.slot),
+            _ => Err(StoreError::Damaged { path: self.bodies.path(position.segment), offset: position.offset }),
+        }
     }
 }
 
@@ -218,10 +244,12 @@ impl VaultWriter {
         self.bodies.end()
     }
 
-    /// Forgets what was pushed and not committed.
-    pub(super) fn abandon(&mut self) {
-        self.bodies.abandon();
+    /// Takes back what was pushed, committed or not, since the vault ended at `end`: its entries are refused.
+    ///
+    /// Else a record that comes again would be there twice, and one of its bodies outlive its erasure.
+    pub(super) fn take_back(&mut self, end: FramePosition) -> Result<(), StoreError> {
         self.pending_keys.clear();
+        self.bodies.take_back(end)
     }
 
     /// Writes keys and bodies and makes both durable.
@@ -229,28 +257,11 @@ impl VaultWriter {
         if self.pending_keys.is_empty() {
             return Ok(());
         }
-        if self.poisoned {
-            return Err(StoreError::Poisoned);
-        }
         // Slots of a batch that fails are named by no frame, and written again by the next one.
-        if let Err(error) = self.vault.keys.write_all_at(&self.pending_keys, self.slots * SLOT_BYTES) {
-            self.abandon();
-            if is_full(&error) {
-                return Err(StoreError::Full(error));
-            }
-            self.poisoned = true;
-            return Err(StoreError::Io { path: self.vault.keys_path.to_path_buf(), source: error });
-        }
-        if let Err(source) = self.vault.keys.sync() {
-            self.poisoned = true;
-            return Err(StoreError::Io { path: self.vault.keys_path.to_path_buf(), source });
-        }
-        if let Err(error) = self.bodies.commit() {
-            self.pending_keys.clear();
-            return Err(error);
-        }
-        self.slots += self.pending_keys.len() as u64 / SLOT_BYTES;
-        self.pending_keys.clear();
+        let keys = std::mem::take(&mut self.pending_keys);
+        self.vault.keys.write(&keys, self.slots)?;
+        self.bodies.commit()?;
+        self.slots += keys.len() as u64 / SLOT_BYTES;
         Ok(())
     }
 }
@@ -288,7 +299,8 @@ mod tests {
             .collect();
         writer.commit().unwrap();
         let vault = writer.vault();
-        vault.erase(&HashSet::from([Sha256Digest::of(&[1])])).unwrap();
+        assert!(matches!(vault.erase(positions[2], Sha256Digest::of(&[1])), Err(StoreError::Damaged { .. })));
+        vault.erase(positions[1], Sha256Digest::of(&[1])).unwrap();
         assert!(matches!(vault.read(positions[1]), Err(VaultError::Erased)));
         drop(writer);
         let mut writer = open(dir.path(), master());
