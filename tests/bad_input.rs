@@ -15,7 +15,7 @@ use affiant::clock::Clock as _;
 use affiant::jose::NewSignature;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use harness::{Answer, Client, InProcess, Place, RECORDING, affiant, builder, call, run, uuid};
+use harness::{Answer, Client, InProcess, Place, RECORDING, SmallDisk, affiant, builder, call, run, uuid};
 use serde_json::{Value, json};
 
 /// A server, and what is sent to it: after everything, the ledger is what it was.
@@ -436,42 +436,19 @@ async fn a_full_disk_refuses_and_loses_nothing_where_files_are_limited() {
     assert!(place.audit().await.is_ok());
 }
 
-/// A small file system of its own, for those who may make one.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount(mebibytes: u32) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let size = format!("size={mebibytes}m");
-        let mount = run(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path()));
-        let mounted = mount.is_some_and(|output| output.status.success());
-        if !mounted {
-            println!("skipped: only root mounts a file system");
-        }
-        mounted.then_some(Self(dir))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let unmounted = run(Command::new("umount").arg(self.0.path()));
-        assert!(unmounted.is_some_and(|output| output.status.success()) || std::thread::panicking());
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_refuses_and_loses_nothing() {
     for free_bytes_min in [4 << 20, 0] {
         println!("free_bytes_min = {free_bytes_min}");
         let Some(disk) = SmallDisk::mount(24) else { return };
         let mut place = Place::new();
-        place.move_data(&disk.0.path().join("data"));
+        place.move_data(&disk.path().join("data"));
         place.set_only(
             "ledger",
             &format!("origin = \"{}\"\ncheckpoint_interval_ms = 1\nfree_bytes_min = {free_bytes_min}", harness::ORIGIN),
         );
         let token = place.issuer_token(0);
-        let ballast = disk.0.path().join("ballast");
+        let ballast = disk.path().join("ballast");
         std::fs::write(&ballast, vec![0; 8 << 20]).unwrap();
         let server = place.spawn();
         fill(&token, &server.client, || std::fs::remove_file(&ballast).unwrap()).await;
@@ -486,12 +463,12 @@ async fn a_full_disk_refuses_and_loses_nothing() {
 async fn a_disk_that_is_full_to_the_last_byte_loses_nothing() {
     let Some(disk) = SmallDisk::mount(24) else { return };
     let mut place = Place::new();
-    place.move_data(&disk.0.path().join("data"));
+    place.move_data(&disk.path().join("data"));
     let token = place.issuer_token(0);
     let mut server = place.spawn();
     server.client.issue(&token, call(0)).await;
     // All but some: whichever store comes to the end first, with small writes, does.
-    let ballast = disk.0.path().join("ballast");
+    let ballast = disk.path().join("ballast");
     let mut filling = std::fs::File::create(&ballast).unwrap();
     while filling.write_all(&[0; 4096]).is_ok() {}
     filling.set_len(filling.metadata().unwrap().len() - (3 << 20)).unwrap();

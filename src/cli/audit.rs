@@ -16,7 +16,7 @@ use crate::tlog::VerifierKey;
 /// Verify a whole ledger again: chain, tree, signatures, counts. Exit code 0: all is right, 1: it is not, 3: could not run.
 #[derive(Debug, Args)]
 pub struct AuditCommand {
-    /// The ledger's address (http…) or data directory.
+    /// The ledger's address (http…), data directory, or the folder that it is published in.
     ledger: String,
     /// The log's verifier key, from where you trust it. Without it the ledger's own word is taken for it, and said so.
     #[arg(long, value_name = "VKEY")]
@@ -38,8 +38,7 @@ impl AuditCommand {
             bar.set_length(all);
             bar.set_position(done);
         };
-        let (key, result) = if self.ledger.starts_with("http://") || self.ledger.starts_with("https://") {
-            let source = LogClient::new(&self.ledger)?;
+        let (key, result) = if let Some(source) = LogClient::of(&self.ledger)? {
             let key = match &self.key {
                 Some(key) => key.clone(),
                 None => source.offered_key().await?,

@@ -31,6 +31,9 @@ pub struct ServeCommand {
     /// Sign although no witness answers that could say whether this is a restored backup.
     #[arg(long)]
     accept_rollback_risk: bool,
+    /// Folder that the log is published in, for a web server to send.
+    #[arg(long, value_name = "DIR")]
+    publish: Option<PathBuf>,
 }
 
 impl ServeCommand {
@@ -43,7 +46,10 @@ impl ServeCommand {
             std::io::stdout().write_all(DEFAULT_CONFIG.as_bytes())?;
             return Ok(());
         }
-        let config = Config::load(self.config.as_deref()).context("the configuration")?;
+        let mut config = Config::load(self.config.as_deref()).context("the configuration")?;
+        if let Some(dir) = self.publish {
+            config.publish.dir = dir;
+        }
         let passphrase = passphrase(&config)?;
         if self.print_key {
             let (_, key) = log_key(&config, &passphrase, ScryptCost::RECOMMENDED)?;

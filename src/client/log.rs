@@ -1,11 +1,12 @@
-//! The read side of a log over HTTP (c2sp.org/tlog-tiles): its newest checkpoint, its tiles, its entry bundles.
+//! The read side of a log (c2sp.org/tlog-tiles): its newest checkpoint, its tiles, its entry bundles.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ClientError, HttpClient};
+use crate::durable;
 use crate::ledger::{AuditError, AuditSource};
-use crate::tlog::tile::{TILE_WIDTH, append_to_bundle, bundle_entries};
-use crate::tlog::{LogPolicy, TileError, TileKind, TilePath, VerifierKey};
+use crate::tlog::{LogPolicy, TilePath, VerifierKey};
 
 /// Between a question and its answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -14,11 +15,14 @@ const TILE_BYTES_MAX: usize = 256 * (4096 + 2);
 /// Bytes of a checkpoint with many signatures.
 const CHECKPOINT_BYTES_MAX: usize = 64 << 10;
 
-/// A log behind an address.
+/// The public bytes of a log: behind an address, or in the folder that it is published in.
 #[derive(Clone, Debug)]
-pub struct LogClient {
-    http: HttpClient,
-    url: String,
+pub struct LogClient(Place);
+
+#[derive(Clone, Debug)]
+enum Place {
+    Address { http: HttpClient, url: String },
+    Folder(PathBuf),
 }
 
 impl LogClient {
@@ -27,7 +31,20 @@ impl LogClient {
     /// # Errors
     /// When the system's trust store or cryptography cannot be set up.
     pub fn new(url: &str) -> Result<Self, ClientError> {
-        Ok(Self { http: HttpClient::new(TIMEOUT)?, url: url.trim_end_matches('/').to_owned() })
+        let url = url.trim_end_matches('/').to_owned();
+        Ok(Self(Place::Address { http: HttpClient::new(TIMEOUT)?, url }))
+    }
+
+    /// The log at an address (http…) or in a folder; `None` when nothing is published in that folder.
+    ///
+    /// # Errors
+    /// When the system's trust store or cryptography cannot be set up.
+    pub fn of(place: &str) -> Result<Option<Self>, ClientError> {
+        if place.starts_with("http://") || place.starts_with("https://") {
+            return Self::new(place).map(Some);
+        }
+        let folder = PathBuf::from(place);
+        Ok(folder.join("checkpoint").is_file().then_some(Self(Place::Folder(folder))))
     }
 
     /// The key that the log's own policy offers: its own word.
@@ -36,7 +53,7 @@ impl LogClient {
     /// When there is no policy, or it names no log.
     pub async fn offered_key(&self) -> Result<VerifierKey, AuditError> {
         const PATH: &str = "v1/ledger/policy";
-        let policy = self.get(PATH, CHECKPOINT_BYTES_MAX).await?.ok_or_else(|| not_there(PATH))?;
+        let policy = self.get(PATH, CHECKPOINT_BYTES_MAX).await?;
         let wrong = |cause: String| AuditError::Unreachable { path: PATH.to_owned(), cause };
         let policy = LogPolicy::parse(&policy).map_err(|error| wrong(error.to_string()))?;
         let log = policy.logs().first().ok_or_else(|| wrong("it names no log".to_owned()))?;
@@ -44,74 +61,44 @@ impl LogClient {
     }
 
     /// What is at `path`; `None` when nothing is.
-    async fn get(&self, path: &str, bytes_max: usize) -> Result<Option<Vec<u8>>, AuditError> {
-        let url = format!("{}/{path}", self.url);
+    async fn find(&self, path: &str, bytes_max: usize) -> Result<Option<Vec<u8>>, AuditError> {
         let unreachable = |cause: String| AuditError::Unreachable { path: path.to_owned(), cause };
-        let answer = self.http.get(&url, bytes_max).await.map_err(|error| unreachable(error.to_string()))?;
-        match answer.status {
-            200 => Ok(Some(answer.body)),
-            404 | 410 => Ok(None),
-            status => Err(unreachable(format!("status {status}"))),
+        match &self.0 {
+            Place::Address { http, url } => {
+                let answer = http.get(&format!("{url}/{path}"), bytes_max).await;
+                let answer = answer.map_err(|error| unreachable(error.to_string()))?;
+                match answer.status {
+                    200 => Ok(Some(answer.body)),
+                    404 | 410 => Ok(None),
+                    status => Err(unreachable(format!("status {status}"))),
+                }
+            }
+            Place::Folder(folder) => match durable::read(&folder.join(path), bytes_max as u64) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(unreachable(error.to_string())),
+            },
         }
+    }
+
+    async fn get(&self, path: &str, bytes_max: usize) -> Result<Vec<u8>, AuditError> {
+        let found = self.find(path, bytes_max).await?;
+        found.ok_or_else(|| AuditError::Unreachable { path: path.to_owned(), cause: "it is not there".to_owned() })
     }
 }
 
 impl AuditSource for LogClient {
     async fn checkpoint(&self) -> Result<Vec<u8>, AuditError> {
-        self.get("checkpoint", CHECKPOINT_BYTES_MAX).await?.ok_or_else(|| not_there("checkpoint"))
+        self.get("checkpoint", CHECKPOINT_BYTES_MAX).await
     }
 
     async fn tile(&self, path: TilePath) -> Result<Vec<u8>, AuditError> {
-        let name = path.to_string();
-        if let Some(bytes) = self.get(&name, TILE_BYTES_MAX).await? {
+        if let Some(bytes) = self.find(&path.to_string(), TILE_BYTES_MAX).await? {
             return Ok(bytes);
         }
-        // A partial tile may be gone once the full one is there (tlog-tiles).
-        let full = TilePath::new(path.kind(), path.index(), TILE_WIDTH).expect("a full tile of a path that is right");
-        if path.is_full() {
-            return Err(not_there(&name));
-        }
-        let bytes = self.get(&full.to_string(), TILE_BYTES_MAX).await?.ok_or_else(|| not_there(&name))?;
-        beginning(&bytes, path).map_err(|error| AuditError::Tile { path: full.to_string(), error })
-    }
-}
-
-fn not_there(path: &str) -> AuditError {
-    AuditError::Unreachable { path: path.to_owned(), cause: "it is not there".to_owned() }
-}
-
-/// The partial tile of `path` out of the bytes of the full one.
-fn beginning(full: &[u8], path: TilePath) -> Result<Vec<u8>, TileError> {
-    let width = path.width();
-    match path.kind() {
-        TileKind::Hashes { .. } => {
-            full.get(..usize::from(width) * 32).map(<[u8]>::to_vec).ok_or(TileError::Short { bytes: full.len(), width })
-        }
-        TileKind::Entries => {
-            let mut bundle = Vec::new();
-            for entry in bundle_entries(full, TILE_WIDTH)?.into_iter().take(width.into()) {
-                append_to_bundle(&mut bundle, entry)?;
-            }
-            Ok(bundle)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_partial_tile_is_the_beginning_of_the_full_one() {
-        let path = |text: &str| text.parse::<TilePath>().unwrap();
-        let hashes = vec![7; 256 * 32];
-        assert_eq!(beginning(&hashes, path("tile/0/000.p/3")).unwrap(), vec![7; 3 * 32]);
-        assert!(beginning(&hashes[..64], path("tile/0/000.p/3")).is_err());
-        let mut bundle = Vec::new();
-        for entry in 0..=255_u8 {
-            append_to_bundle(&mut bundle, &[entry]).unwrap();
-        }
-        assert_eq!(beginning(&bundle, path("tile/entries/000.p/2")).unwrap(), [0, 1, 0, 0, 1, 1]);
-        assert!(beginning(&bundle[1..], path("tile/entries/000.p/2")).is_err());
+        // A partial tile may be gone when the full one is there (tlog-tiles).
+        let full = self.get(&path.full().to_string(), TILE_BYTES_MAX).await?;
+        let beginning = path.beginning(&full).map(<[u8]>::to_vec);
+        beginning.map_err(|error| AuditError::Tile { path: path.to_string(), error })
     }
 }

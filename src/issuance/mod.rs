@@ -1,11 +1,14 @@
 //! Issuing: a vCon comes in, a record goes into the ledger, evidence comes out.
 //!
 //! [`Issuance`] scores and signs what is unsigned, verifies what is signed elsewhere, appends both, and collects the
-//! evidence of a record into a bundle. [`Witnessing`] has checkpoints witnessed and timestamped in the background.
+//! evidence of a record into a bundle. [`Witnessing`] has checkpoints witnessed and timestamped in the background,
+//! [`Publishing`] puts them where others serve them.
 
 mod batch;
 mod collect;
 mod outbox;
+mod publish_target;
+mod publishing;
 mod receipt;
 mod renewal;
 mod submit;
@@ -17,10 +20,14 @@ use std::time::Duration;
 pub use batch::{BatchError, BatchLine, BatchResult, LineError, lines, run_batch};
 pub use collect::CollectError;
 pub use outbox::{OutboxError, announce, publish_events};
+pub use publish_target::{PublishError, PublishTarget};
+pub use publishing::{PublishPlan, Publishing, PublishingError};
 pub use receipt::{Receipt, Wait};
 pub use renewal::{RenewalError, Renewed};
 pub use submit::{Caller, Prepared, SubmitError};
-pub use witnessing::{Party, PartyHealth, Standing, WitnessPlan, Witnessing, WitnessingError, ask_witnesses};
+pub use witnessing::{
+    Party, PartyHealth, Standing, WitnessPlan, Witnessing, WitnessingError, ask_target, ask_witnesses,
+};
 
 use crate::authority::Authority;
 use crate::clock::Clock;

@@ -10,6 +10,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::publish_target::PublishTarget;
+use super::publishing::PublishPlan;
 use crate::clock::{Clock, format_time};
 use crate::ledger::{Ledger, ReadError, Recovered, TileReadError};
 use crate::tlog::merkle::check_consistency;
@@ -30,10 +32,10 @@ pub struct WitnessPlan {
     pub authorities: Vec<TimestampClient>,
 }
 
-/// A witness or a timestamp authority, as health shows it.
+/// A witness, a timestamp authority or a publish target, as health shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Party {
-    /// `witness` or `timestamp-authority`.
+    /// `witness`, `timestamp-authority` or `publish-target`.
     pub kind: &'static str,
     /// Its name or address.
     pub name: String,
@@ -49,7 +51,7 @@ pub struct PartyHealth {
     pub down_since: Option<String>,
     /// Why, in words for the operator.
     pub reason: Option<String>,
-    /// Size of the newest checkpoint that it answered.
+    /// Size of the newest checkpoint that it answered, or that is published.
     pub answered: u64,
 }
 
@@ -240,20 +242,20 @@ impl Party {
     }
 }
 
-/// What the witnesses say of a ledger that is about to be started: a restored backup must not fork.
+/// What the witnesses and the publish target say of a ledger that is about to be started: a restored backup must not fork.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// A witness has seen nothing newer than what is here, and it fits.
+    /// Somebody has seen nothing newer than what is here, and it fits.
     Confirmed,
-    /// There are witnesses, and none answered.
+    /// There is somebody to ask, and nobody answered.
     NobodyAnswered,
-    /// No witness is configured.
+    /// Nobody is configured.
     NobodyToAsk,
-    /// A witness has seen more than is here, or something else.
+    /// Somebody has seen more than is here, or something else.
     Behind {
-        /// Which witness.
-        witness: String,
-        /// Size of what it has seen.
+        /// Who.
+        party: Party,
+        /// Size of what was seen.
         seen: u64,
         /// Size of what is here.
         here: u64,
@@ -261,48 +263,88 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// What follows from the answers of all who were asked, by name: what each has seen last, if it answered.
-    pub fn of(
-        recovered: &Recovered,
-        answers: impl IntoIterator<Item = (String, Option<Option<SignedCheckpoint>>)>,
-    ) -> Self {
-        let mut standing = Self::NobodyToAsk;
-        for (witness, answer) in answers {
-            match answer {
-                Some(Some(seen)) if !continues(recovered, &seen) => {
-                    return Self::Behind { witness, seen: seen.checkpoint().size().0, here: recovered.size() };
-                }
-                Some(_) => standing = Self::Confirmed,
-                None if standing == Self::NobodyToAsk => standing = Self::NobodyAnswered,
-                None => {}
-            }
+    /// What follows from what a party says that it has seen: nothing, or a checkpoint; `None` where it does not answer.
+    #[must_use]
+    pub fn of(recovered: &Recovered, party: Party, answer: Option<Option<&SignedCheckpoint>>) -> Self {
+        match answer.map(|seen| seen.map_or(Ok(()), |seen| continues(recovered, seen))) {
+            Some(Ok(())) => Self::Confirmed,
+            Some(Err(seen)) => Self::Behind { party, seen, here: recovered.size() },
+            None => Self::NobodyAnswered,
         }
-        standing
+    }
+
+    /// What two say together: one answer is enough, and one that is not right too.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (behind @ Self::Behind { .. }, _) | (_, behind @ Self::Behind { .. }) => behind,
+            (Self::Confirmed, _) | (_, Self::Confirmed) => Self::Confirmed,
+            (Self::NobodyAnswered, _) | (_, Self::NobodyAnswered) => Self::NobodyAnswered,
+            (Self::NobodyToAsk, Self::NobodyToAsk) => Self::NobodyToAsk,
+        }
     }
 }
 
 /// Asks every witness what it saw last of this log.
 pub async fn ask_witnesses(recovered: &Recovered, plan: &WitnessPlan, log: &VerifierKey) -> Standing {
-    let mut answers = Vec::new();
+    let mut standing = Standing::NobodyToAsk;
     for witness in &plan.witnesses {
-        let answer = witness.latest(log).await.inspect_err(|error| {
+        let party = Party::witness(witness);
+        let unanswered = |error| {
             tracing::warn!(witness = witness.key().name(), %error, "could not be asked at the start");
+            Standing::NobodyAnswered
+        };
+        standing = standing.and(match witness.latest(log).await {
+            Ok(Some(seen)) => Standing::of(recovered, party, Some(Some(&seen))),
+            // It saw nothing, or does not say what it saw; what it cosigns next tells.
+            Ok(None) => match show_latest(recovered, witness).await {
+                Ok(None) => Standing::Confirmed,
+                Ok(Some(seen)) => Standing::Behind { party, seen, here: recovered.size() },
+                Err(error) => unanswered(error),
+            },
+            Err(error) => unanswered(error),
         });
-        answers.push((witness.key().name().to_owned(), answer.ok()));
     }
-    Standing::of(recovered, answers)
+    standing
 }
 
-/// Whether what is here continues what a witness has seen.
-fn continues(recovered: &Recovered, seen: &SignedCheckpoint) -> bool {
+/// Looks at what was published last of this log, in a folder that could be read.
+#[must_use]
+pub fn ask_target(recovered: &Recovered, plan: &PublishPlan, target: Option<&PublishTarget>) -> Standing {
+    let Some(target) = target else { return Standing::NobodyAnswered };
+    // An empty folder may be a new one, or where a disk is not mounted.
+    let Some(published) = target.published() else { return Standing::NobodyToAsk };
+    let party = Party { kind: "publish-target", name: plan.dir.display().to_string() };
+    Standing::of(recovered, party, Some(Some(published)))
+}
+
+/// Whether what is here continues what was seen; else the size of that.
+fn continues(recovered: &Recovered, seen: &SignedCheckpoint) -> Result<(), u64> {
     let (old, new) = (seen.checkpoint().size(), TreeSize(recovered.size()));
-    if old > new {
-        return false;
+    let proved = old <= new
+        && (old == TreeSize(0)
+            || recovered.consistency(old, new).is_ok_and(|proof| {
+                check_consistency(old, new, &proof, seen.checkpoint().root(), recovered.root()).is_ok()
+            }));
+    if proved { Ok(()) } else { Err(old.0) }
+}
+
+/// Shows a witness the newest checkpoint that was signed here, from where it says that it is: gives the size of what it
+/// cosigned before, if this does not continue that.
+async fn show_latest(recovered: &Recovered, witness: &WitnessClient) -> Result<Option<u64>, WitnessError> {
+    let Some(latest) = recovered.latest() else { return Ok(None) };
+    let size = latest.checkpoint().size();
+    let seen = match witness.add_checkpoint(TreeSize(0), Vec::new(), latest).await {
+        Err(WitnessError::Conflict { size }) => size,
+        Err(WitnessError::Inconsistent) => return Ok(Some(0)),
+        answer => return answer.map(|_| None),
+    };
+    if seen > size {
+        return Ok(Some(seen.0));
     }
-    if old.0 == 0 {
-        return true;
+    let Ok(proof) = recovered.consistency(seen, size) else { return Ok(Some(seen.0)) };
+    match witness.add_checkpoint(seen, proof, latest).await {
+        Err(WitnessError::Inconsistent) => Ok(Some(seen.0)),
+        answer => answer.map(|_| None),
     }
-    recovered
-        .consistency(old, new)
-        .is_ok_and(|proof| check_consistency(old, new, &proof, seen.checkpoint().root(), recovered.root()).is_ok())
 }

@@ -156,21 +156,7 @@ impl TileReader for Tiles {
 
 /// Bytes that a tile of this width has, of which `bytes` are enough.
 fn length_of(path: TilePath, bytes: &[u8]) -> Result<usize, TileError> {
-    match path.kind() {
-        TileKind::Hashes { .. } if bytes.len() >= usize::from(path.width()) * 32 => Ok(usize::from(path.width()) * 32),
-        TileKind::Hashes { .. } => Err(TileError::Short { bytes: bytes.len(), width: path.width() }),
-        TileKind::Entries => bundle_length(bytes, path.width()),
-    }
-}
-
-/// Bytes of the first `width` entries of a bundle.
-fn bundle_length(bundle: &[u8], width: u16) -> Result<usize, TileError> {
-    let mut at = 0;
-    for position in 0..usize::from(width) {
-        let length = bundle.get(at..at + 2).ok_or(TileError::EntryCutOff { position })?;
-        at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
-    }
-    if at <= bundle.len() { Ok(at) } else { Err(TileError::EntryCutOff { position: usize::from(width) }) }
+    path.beginning(bytes).map(<[u8]>::len)
 }
 
 /// Writes the tiles of one log in order.

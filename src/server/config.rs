@@ -30,6 +30,8 @@ pub struct Config {
     pub renewal: RenewalConfig,
     /// `[witnessing]`.
     pub witnessing: WitnessingConfig,
+    /// `[publish]`.
+    pub publish: PublishConfig,
     /// `[log]`.
     pub log: LogConfig,
 }
@@ -166,6 +168,14 @@ pub struct TimestampAuthorityConfig {
     /// Who runs it.
     #[serde(default)]
     pub operator: Operator,
+}
+
+/// `[publish]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishConfig {
+    /// The folder; empty for none.
+    pub dir: PathBuf,
 }
 
 /// `[log]`.

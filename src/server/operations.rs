@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, get};
 use serde::Serialize;
 
 use super::AppState;
-use crate::issuance::PartyHealth;
+use crate::issuance::{Party, PartyHealth};
 
 /// How the server is.
 #[derive(Debug, Serialize)]
@@ -18,7 +18,7 @@ struct Health {
     tree_size: u64,
     /// Entries that the newest signed checkpoint covers.
     checkpoint_size: u64,
-    /// Witnesses and timestamp authorities, and since when one has not answered.
+    /// Witnesses, timestamp authorities and the publish target, and since when one has not answered.
     parties: Vec<PartyHealth>,
 }
 
@@ -33,8 +33,14 @@ pub(super) async fn healthz(state: Data<AppState>) -> Json<impl Serialize> {
         trouble,
         tree_size: ledger.size(),
         checkpoint_size: ledger.latest().map_or(0, |latest| latest.checkpoint().size().0),
-        parties: state.witnessing.health(),
+        parties: parties(&state),
     })
+}
+
+fn parties(state: &AppState) -> Vec<PartyHealth> {
+    let mut parties = state.witnessing.health();
+    parties.extend(state.publishing.as_ref().map(|publishing| publishing.health()));
+    parties
 }
 
 /// Whether records are taken.
@@ -57,9 +63,13 @@ pub(super) async fn metrics(state: Data<AppState>) -> HttpResponse {
     let ledger = &state.issuance.ledger;
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
     ::metrics::gauge!("affiant_ledger_size").set(ledger.size() as f64);
-    for party in state.witnessing.health() {
+    for party in parties(&state) {
         let up = if party.down_since.is_none() { 1.0 } else { 0.0 };
-        ::metrics::gauge!("affiant_party_up", "kind" => party.party.kind, "name" => party.party.name).set(up);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        let answered = party.answered as f64;
+        let Party { kind, name } = party.party;
+        ::metrics::gauge!("affiant_party_up", "kind" => kind, "name" => name.clone()).set(up);
+        ::metrics::gauge!("affiant_party_size", "kind" => kind, "name" => name).set(answered);
     }
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(handle.render())
 }

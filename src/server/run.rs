@@ -78,7 +78,8 @@ pub fn run(state: AppState) -> anyhow::Result<Running> {
     let server = server.run();
     let handle = server.handle();
     let served = tokio::spawn(server);
-    let background = vec![tokio::spawn(witness(state.clone())), tokio::spawn(keep_house(state.clone()))];
+    let mut background = vec![tokio::spawn(witness(state.clone())), tokio::spawn(keep_house(state.clone()))];
+    background.extend(state.publishing.clone().map(|publishing| tokio::spawn(publishing.run())));
     tracing::info!(%address, tree_size = state.issuance.ledger.size(), "serving");
     Ok(Running { address, state, handle, served, background })
 }
@@ -97,7 +98,12 @@ impl Running {
             task.abort();
         }
         let ledger = self.state.issuance.ledger.clone();
-        let _ = tokio::task::spawn_blocking(move || ledger.stop()).await;
+        let publishing = self.state.publishing.clone();
+        let end = move || {
+            ledger.stop();
+            publishing.is_none_or(|publishing| publishing.publish(true))
+        };
+        let _ = tokio::task::spawn_blocking(end).await;
         tracing::info!("stopped");
     }
 

@@ -22,8 +22,8 @@ use crate::crypto::{SealingKey, Signer, SigningKey, random};
 use crate::disk::SystemDisk;
 use crate::evidence::Verifier;
 use crate::issuance::{
-    Issuance, LogPolicyFile, RenewalError, Renewed, Standing, WitnessPlan, Witnessing, announce, ask_witnesses,
-    publish_events,
+    Issuance, LogPolicyFile, Party, PublishError, PublishPlan, PublishTarget, Publishing, RenewalError, Renewed,
+    Standing, WitnessPlan, Witnessing, announce, ask_target, ask_witnesses, publish_events,
 };
 use crate::ledger::{LedgerOptions, Recovered};
 use crate::scorecard::Scorecard;
@@ -45,6 +45,8 @@ pub struct AppState {
     pub issuance: Arc<Issuance>,
     /// Witness rounds.
     pub witnessing: Arc<Witnessing>,
+    /// Where the log is published, if it is.
+    pub publishing: Option<Arc<Publishing>>,
     /// API tokens.
     pub tokens: TokenStore,
     /// The time.
@@ -111,8 +113,14 @@ impl AppState {
         })
         .context("opening the ledger")?;
         check_clock(&plan, &*clock).await?;
-        let read_only = !may_sign(&recovered, &plan, &log_key, options).await?;
+        let publish_plan = publish_plan(&config, &log_key, &log_policy);
+        let target = publish_plan.as_ref().map(open_target).transpose()?.flatten();
+        let published =
+            publish_plan.as_ref().map_or(Standing::NobodyToAsk, |plan| ask_target(&recovered, plan, target.as_ref()));
+        let standing = ask_witnesses(&recovered, &plan, &log_key).await.and(published);
+        let read_only = !may_sign(standing, &recovered, options)?;
         let ledger = recovered.start(read_only)?;
+        let publishing = publish_plan.map(|plan| Publishing::new(ledger.clone(), plan, target, clock.clone()));
         let witnessing = Arc::new(Witnessing::new(ledger.clone(), plan, clock.clone()));
         let mut limits = VconLimits::default();
         limits.json.bytes_max = config.limits.record_bytes_max;
@@ -136,7 +144,8 @@ impl AppState {
         }
         let verifications = Semaphore::new(config.limits.verifications_max);
         let renewals = Arc::default();
-        Ok(Self { issuance, witnessing, tokens, clock, config, metrics, renewals, verifications, log_key })
+        let publishing = publishing.map(Arc::new);
+        Ok(Self { issuance, witnessing, publishing, tokens, clock, config, metrics, renewals, verifications, log_key })
     }
 }
 
@@ -172,14 +181,9 @@ async fn check_clock(plan: &WitnessPlan, clock: &dyn Clock) -> anyhow::Result<()
     Ok(())
 }
 
-/// A restored backup must not fork: unless a witness says that nothing newer was seen, nothing is signed.
-async fn may_sign(
-    recovered: &Recovered,
-    plan: &WitnessPlan,
-    log_key: &VerifierKey,
-    options: StartOptions,
-) -> anyhow::Result<bool> {
-    match ask_witnesses(recovered, plan, log_key).await {
+/// A restored backup must not fork: unless somebody says that nothing newer was seen, nothing is signed.
+fn may_sign(standing: Standing, recovered: &Recovered, options: StartOptions) -> anyhow::Result<bool> {
+    match standing {
         Standing::Confirmed => Ok(true),
         Standing::NobodyToAsk => {
             tracing::warn!("no witness is configured: a restored backup would not be noticed");
@@ -190,10 +194,36 @@ async fn may_sign(
             tracing::warn!("no witness answered: read-only until a start at which one does, or --accept-rollback-risk");
             Ok(false)
         }
-        Standing::Behind { witness, seen, here } => anyhow::bail!(
-            "witness {witness} has cosigned {seen} entries that this ledger of {here} entries does not continue: \
-             it is an older copy or another history, and is not started"
-        ),
+        Standing::Behind { party, seen, here } => {
+            let Party { kind, name } = party;
+            let has = if kind == "witness" { "has cosigned" } else { "holds" };
+            anyhow::bail!(
+                "{kind} {name} {has} {seen} entries that this ledger of {here} entries does not continue: \
+                 it is an older copy or another history, and is not started"
+            )
+        }
+    }
+}
+
+fn publish_plan(config: &Config, key: &VerifierKey, policy: &LogPolicyFile) -> Option<PublishPlan> {
+    let dir = config.publish.dir.clone();
+    let witnessed = !config.witnessing.witness.is_empty();
+    let plan = PublishPlan { dir, key: key.clone(), log_policy: policy.bytes.clone(), witnessed };
+    (!plan.dir.as_os_str().is_empty()).then_some(plan)
+}
+
+/// Opens the publish target; `None` where its disk is full or gone, which is no reason not to start.
+///
+/// # Errors
+/// When it is of another log, or another process publishes there.
+fn open_target(plan: &PublishPlan) -> anyhow::Result<Option<PublishTarget>> {
+    match PublishTarget::open(&plan.dir, &plan.key) {
+        Ok(target) => Ok(Some(target)),
+        Err(error @ PublishError::Io { .. }) => {
+            tracing::warn!(%error, "the publish target could not be asked at the start");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -121,6 +121,24 @@ impl TilePath {
         self.width
     }
 
+    /// The full tile that this one is the beginning of. A partial tile may be gone once that is there.
+    #[must_use]
+    pub fn full(&self) -> Self {
+        Self { width: TILE_WIDTH, ..*self }
+    }
+
+    /// What of the bytes of a wider tile, or of one as wide, is this one.
+    ///
+    /// # Errors
+    /// When they are too short.
+    pub fn beginning<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8], TileError> {
+        let length = match self.kind {
+            TileKind::Hashes { .. } => usize::from(self.width) * 32,
+            TileKind::Entries => bundle_length(bytes, self.width)?,
+        };
+        bytes.get(..length).ok_or(TileError::Short { bytes: bytes.len(), width: self.width })
+    }
+
     /// Whether the tile is full, and so never changes.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -353,6 +371,19 @@ pub fn append_to_bundle(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), TileEr
     Ok(())
 }
 
+/// Bytes of the first `width` entries of a bundle.
+fn bundle_length(bundle: &[u8], width: u16) -> Result<usize, TileError> {
+    let mut at = 0;
+    for position in 0..usize::from(width) {
+        let length = bundle.get(at..at + 2).ok_or(TileError::EntryCutOff { position })?;
+        at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+        if at > bundle.len() {
+            return Err(TileError::EntryCutOff { position });
+        }
+    }
+    Ok(at)
+}
+
 /// Takes a bundle of exactly `width` entries apart.
 ///
 /// # Errors
@@ -478,6 +509,18 @@ mod tests {
         assert_eq!(bundle_entries(&bundle, 3).unwrap(), [&b"one"[..], b"", b"three"]);
         assert_eq!(bundle_entries(&bundle, 2), Err(TileError::BundleWidth { entries: 2, width: 2 }));
         assert_eq!(bundle_entries(&bundle, 4), Err(TileError::BundleWidth { entries: 3, width: 4 }));
+        let beginning = |width| {
+            let path = TilePath::new(TileKind::Entries, 0, width).unwrap();
+            path.beginning(&bundle).map(<[u8]>::len)
+        };
+        assert_eq!((beginning(1), beginning(2), beginning(3)), (Ok(5), Ok(7), Ok(14)));
+        assert_eq!(beginning(4), Err(TileError::EntryCutOff { position: 3 }));
+        let hashes = TilePath::new(TileKind::Hashes { level: 0 }, 7, 2).unwrap();
+        assert_eq!(
+            (hashes.full().to_string(), hashes.beginning(&[7; 96])),
+            ("tile/0/007".to_owned(), Ok(&[7; 64][..]))
+        );
+        assert_eq!(hashes.beginning(&[7; 63]), Err(TileError::Short { bytes: 63, width: 2 }));
         bundle.pop();
         assert_eq!(bundle_entries(&bundle, 3), Err(TileError::EntryCutOff { position: 2 }));
         let long = vec![0; ENTRY_BYTES_MAX + 1];

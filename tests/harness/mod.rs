@@ -601,3 +601,30 @@ pub(crate) fn builder(n: u64) -> VconBuilder {
     }
     builder
 }
+
+/// A small file system of its own, for those who may make one.
+pub(crate) struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    pub(crate) fn mount(mebibytes: u32) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let size = format!("size={mebibytes}m");
+        let mount = run(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path()));
+        let mounted = mount.is_some_and(|output| output.status.success());
+        if !mounted {
+            println!("skipped: only root mounts a file system");
+        }
+        mounted.then_some(Self(dir))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = run(Command::new("umount").arg(self.0.path()));
+        assert!(unmounted.is_some_and(|output| output.status.success()) || std::thread::panicking());
+    }
+}

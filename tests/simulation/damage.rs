@@ -4,6 +4,7 @@ use affiant::issuance::Standing;
 use affiant::ledger::{AppendError, Ledger, Recovered, Stage};
 
 use crate::history::History;
+use crate::witness::witness;
 
 /// Folders in which a bit may fall over.
 const PLACES: [&str; 6] = ["/tiles/tile/", "/tiles/tile/entries", "/ledger/", "/evidence/", "/vault/", "/archives/"];
@@ -19,9 +20,9 @@ impl History {
         let newest = self.disk.restore(backup);
         let recovered = Recovered::open(self.options()).expect("a backup opens");
         let seen = Some(self.witness.latest());
-        let standing = Standing::of(&recovered, [("w".to_owned(), seen)]);
+        let standing = Standing::of(&recovered, witness(), seen.as_ref().map(Option::as_ref));
         assert!(matches!(standing, Standing::Behind { .. }), "a restored backup is found: {standing:?}");
-        assert_eq!(Standing::of(&recovered, [("w".to_owned(), None)]), Standing::NobodyAnswered);
+        assert_eq!(Standing::of(&recovered, witness(), None), Standing::NobodyAnswered);
         let mut life = self.live(recovered, true);
         let wish = self.model.wish(&mut self.chance);
         let mut answer = Box::pin(life.ledger.append(wish.submission(), Stage::Included).unwrap());

@@ -20,7 +20,7 @@ use chrono::TimeDelta;
 use crate::chance::Chance;
 use crate::disk::{Image, SimulatedDisk};
 use crate::model::{Model, Pen, Wish};
-use crate::witness::Witness;
+use crate::witness::{Witness, witness};
 
 pub(crate) const ORIGIN: &str = "log.example/1";
 const DIR: &str = "/data";
@@ -166,7 +166,7 @@ impl History {
     /// Starts it as a server does: only if a witness says that nothing newer was seen.
     fn start(&mut self, recovered: Recovered) -> Life {
         let answer = if self.chance.one_in(8) { None } else { Some(self.witness.latest()) };
-        let standing = Standing::of(&recovered, [("w".to_owned(), answer)]);
+        let standing = Standing::of(&recovered, witness(), answer.as_ref().map(Option::as_ref));
         let read_only = match standing {
             Standing::Confirmed => false,
             Standing::NobodyAnswered => recovered.size() > 0,
