@@ -30,14 +30,18 @@ pub struct KeptArchive {
 
 /// Every archive, the oldest first, as the evidence store has them.
 #[derive(Debug, Default)]
-pub(super) struct Archives(Vec<KeptArchive>);
+pub(super) struct Archives {
+    kept: Vec<KeptArchive>,
+    // Whether one could not be kept, and may be there all the same: its tree is not to be overwritten.
+    in_doubt: bool,
+}
 
 impl Archives {
     /// Takes in a piece of the evidence store. An archive that no token followed was broken off: the next has its number.
     pub(super) fn take(&mut self, piece: Piece) {
-        match (piece.kind, self.0.last_mut()) {
+        match (piece.kind, self.kept.last_mut()) {
             (EvidenceKind::ArchiveRoot, Some(last)) if last.tokens.is_empty() => last.root = piece.bytes,
-            (EvidenceKind::ArchiveRoot, _) => self.0.push(KeptArchive { root: piece.bytes, tokens: Vec::new() }),
+            (EvidenceKind::ArchiveRoot, _) => self.kept.push(KeptArchive { root: piece.bytes, tokens: Vec::new() }),
             (EvidenceKind::ArchiveToken, Some(last)) => last.tokens.push(piece.bytes),
             _ => {}
         }
@@ -45,7 +49,7 @@ impl Archives {
 
     /// Forgets an archive that was broken off.
     pub(super) fn finish(&mut self) {
-        self.0.pop_if(|last| last.tokens.is_empty());
+        self.kept.pop_if(|last| last.tokens.is_empty());
     }
 
     /// Gives the number of an archive whose tree is not the one that was timestamped: every hash is made again.
@@ -58,12 +62,16 @@ impl Archives {
             let tree = ArchiveTree::of(digests.iter().map(|digest| Sha256Digest(*digest)).collect());
             Some(tree.root(&root.origin) == root && tree.to_bytes() == bytes)
         };
-        self.0.iter().enumerate().find(|(position, one)| is_right(*position, one) != Some(true)).map(|(at, _)| at + 1)
+        self.kept
+            .iter()
+            .enumerate()
+            .find(|(position, one)| is_right(*position, one) != Some(true))
+            .map(|(at, _)| at + 1)
     }
 
     /// Checks that every tree is there, as large as its root says.
     pub(super) fn check_files(&self, disk: &dyn Disk, dir: &Path) -> Result<(), StoreError> {
-        for (position, archive) in self.0.iter().enumerate() {
+        for (position, archive) in self.kept.iter().enumerate() {
             TreeFile::open(disk, &tree_path(dir, position + 1), &archive.root)?;
         }
         Ok(())
@@ -77,7 +85,7 @@ impl Ledger {
     /// Never: no holder of the lock panics.
     #[must_use]
     pub fn archives(&self) -> Vec<KeptArchive> {
-        self.shared.archives.read().expect("no holder of this lock panics").0.clone()
+        self.shared.archives.read().expect("no holder of this lock panics").kept.clone()
     }
 
     /// Begins an archive: puts every token and list of the evidence store, the archives before, and `more` under a tree,
@@ -86,7 +94,8 @@ impl Ledger {
     /// Takes some hundred bytes of memory for each of them.
     ///
     /// # Errors
-    /// When the evidence store cannot be read, or the tree not be written.
+    /// When the evidence store cannot be read, the tree not be written, or it is not known since the last start whether an
+    /// archive was kept.
     pub fn begin_archive(&self, origin: &str, mut more: Vec<Sha256Digest>) -> Result<ArchiveRoot, ReadError> {
         for frame in self.shared.pieces.scan(FramePosition::START) {
             let (_, frame) = frame?;
@@ -103,7 +112,11 @@ impl Ledger {
         let tree = ArchiveTree::of(more);
         let (disk, dir) = (&self.shared.disk, &self.shared.archive_dir);
         create_directory(disk, dir)?;
-        let path = tree_path(dir, self.archives().len() + 1);
+        let archives = self.shared.archives.read().expect("no holder of this lock panics");
+        if archives.in_doubt {
+            return Err(StoreError::Poisoned.into());
+        }
+        let path = tree_path(dir, archives.kept.len() + 1);
         durable::write_on(&**disk, &path, &tree.to_bytes(), Access::Secret).map_err(StoreError::io(&path))?;
         Ok(tree.root(origin))
     }
@@ -118,18 +131,20 @@ impl Ledger {
     pub fn keep_archive(&self, root: &ArchiveRoot, tokens: &[Vec<u8>]) -> Result<u64, ReadError> {
         assert!(!tokens.is_empty(), "an archive has a token");
         let mut archives = self.shared.archives.write().expect("no holder of this lock panics");
-        let number = archives.0.len() + 1;
+        let number = archives.kept.len() + 1;
         let path = tree_path(&self.shared.archive_dir, number);
         let text = root.to_text().into_bytes();
         let tree = TreeFile::open(&*self.shared.disk, &path, &text)?;
         if root_hash(root.size, &tree)? != root.root {
             return Err(StoreError::Damaged { path: path.clone(), offset: 0 }.into());
         }
+        archives.in_doubt = true;
         self.shared.keep(EvidenceKind::ArchiveRoot, number as u64, &text)?;
         for token in tokens {
             self.shared.keep(EvidenceKind::ArchiveToken, number as u64, token)?;
         }
-        archives.0.push(KeptArchive { root: text, tokens: tokens.to_vec() });
+        archives.in_doubt = false;
+        archives.kept.push(KeptArchive { root: text, tokens: tokens.to_vec() });
         Ok(number as u64)
     }
 
@@ -258,7 +273,7 @@ mod tests {
         archives.take(piece(EvidenceKind::ArchiveToken, 1, b"token"));
         archives.take(piece(EvidenceKind::ArchiveRoot, 2, b"broken off too"));
         archives.finish();
-        assert_eq!(archives.0, [KeptArchive { root: b"one".to_vec(), tokens: vec![b"token".to_vec()] }]);
+        assert_eq!(archives.kept, [KeptArchive { root: b"one".to_vec(), tokens: vec![b"token".to_vec()] }]);
     }
 
     #[test]
