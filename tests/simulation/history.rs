@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::{SealingKey, Sha256Digest, Signer as _, SigningKey};
+use affiant::evidence::{EntryDraft, Event};
 use affiant::issuance::Standing;
 use affiant::ledger::{
     AppendError, DirectorySource, KeptArchive, Ledger, LedgerOptions, Receipt, Recovered, RecoveryError, Sequencer,
-    Stage, Turn, audit,
+    Stage, Submission, Turn, audit,
 };
 use affiant::tlog::{NoteSignature, VerifierKey};
 use chrono::TimeDelta;
@@ -220,6 +221,7 @@ impl History {
             14 => self.erase(life),
             15 => self.operate(life),
             16 => self.archive(life),
+            17 if self.chance.one_in(20) => self.burst(life),
             17 => self.jump(),
             18 => self.disk.set_full(self.chance.one_in(2)),
             _ => self.second_process(),
@@ -246,6 +248,9 @@ impl History {
                     life.sequencer = None;
                 }
             }
+        }
+        if let Some(latest) = life.ledger.latest() {
+            self.model.note_checkpoint(latest.checkpoint());
         }
         for (wish, stage, mut answer) in std::mem::take(&mut life.waiting) {
             match Self::poll(&mut answer) {
@@ -354,6 +359,17 @@ impl History {
         if let Ok(done) = self.drive(life, async move { ledger.append_operation(record, "sent", None).await }) {
             self.model.note_event(done.entry);
         }
+    }
+
+    /// More entries than a tile is wide.
+    fn burst(&mut self, life: &mut Life) {
+        self.say(|| "  a burst".into());
+        for number in 0..300_u32 {
+            let event = Event::TrustChanged { policy: Sha256Digest::of(&number.to_be_bytes()) };
+            let submission = Submission { draft: EntryDraft::new(event), body: None };
+            drop(life.ledger.append(submission, Stage::Accepted));
+        }
+        self.step(life);
     }
 
     fn archive(&mut self, life: &mut Life) {

@@ -87,8 +87,8 @@ pub(crate) struct Model {
     erased: BTreeSet<Sha256Digest>,
     // Erasures that were asked for, and of which nobody knows what became.
     erasing: BTreeSet<Sha256Digest>,
-    // Size of the largest checkpoint that was handed out, and every size that one was.
-    pub(crate) included: u64,
+    // Size of the largest checkpoint that was handed out.
+    included: u64,
     // Pieces of rounds that were kept: cosignatures and tokens.
     pieces: BTreeSet<(u64, Vec<u8>)>,
     archives: Vec<KeptArchive>,
@@ -155,8 +155,13 @@ impl Model {
         }
         if let Some(checkpoint) = &receipt.checkpoint {
             assert!(checkpoint.checkpoint().size().0 > receipt.entry.index);
-            self.included = self.included.max(checkpoint.checkpoint().size().0);
+            self.note_checkpoint(checkpoint.checkpoint());
         }
+    }
+
+    /// A checkpoint that anybody could have seen.
+    pub(crate) fn note_checkpoint(&mut self, checkpoint: &Checkpoint) {
+        self.included = self.included.max(checkpoint.size().0);
     }
 
     pub(crate) fn note_event(&mut self, entry: Entry) {
