@@ -120,7 +120,28 @@ impl HttpClient {
     {
         let request = self.0.post(address(url)?).header(CONTENT_TYPE, HeaderValue::from_static(content_type));
         let response = request.bearer_auth(token).body(reqwest::Body::wrap_stream(body)).send().await;
-        let response = response.map_err(failure)?;
+        Self::pieces(response.map_err(failure)?).await
+    }
+
+    /// Asks for what is at `url` with a query and a bearer token, and gives the pieces of the answer as they come.
+    ///
+    /// # Errors
+    /// When the address is none or nobody answers. An answer of another status than 200 is [`ClientError::Status`].
+    pub async fn download(
+        &self,
+        url: &str,
+        query: &[(&str, &str)],
+        token: &str,
+    ) -> Result<impl Stream<Item = Result<impl AsRef<[u8]> + use<>, ClientError>> + use<>, ClientError> {
+        let mut url = address(url)?;
+        url.query_pairs_mut().extend_pairs(query);
+        let response = self.0.get(url).bearer_auth(token).send().await;
+        Self::pieces(response.map_err(failure)?).await
+    }
+
+    async fn pieces(
+        response: reqwest::Response,
+    ) -> Result<impl Stream<Item = Result<impl AsRef<[u8]> + use<>, ClientError>> + use<>, ClientError> {
         let status = response.status().as_u16();
         if status != 200 {
             let answer = Self::whole(response, PROBLEM_BYTES_MAX).await?;

@@ -1,23 +1,35 @@
 //! `affiant audit`: a whole ledger verified again, from its address or its directory.
 
 use std::collections::HashSet;
-use std::io::Write as _;
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail, ensure};
+use chrono::{DateTime, Utc};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::client::LogClient;
+use crate::clock::format_time;
+use crate::evidence::entry::ENTRY_BYTES_MAX;
+use crate::evidence::{PERIOD_HEAD_BYTES_MAX, PeriodError, PeriodReader, PeriodRecord, PeriodSummary};
 use crate::ledger::{AuditError, AuditSummary, DirectorySource, audit};
-use crate::tlog::VerifierKey;
+use crate::tlog::{LogPolicy, VerifierKey};
 
 /// Verify a whole ledger again: chain, tree, signatures, counts. Exit code 0: all is right, 1: it is not, 3: could not run.
 #[derive(Debug, Args)]
 pub struct AuditCommand {
-    /// The ledger's address (http…), data directory, or the folder that it is published in.
-    ledger: String,
+    /// The ledger's address (http…), the folder that it is published in, or its data directory.
+    #[arg(required_unless_present = "period")]
+    ledger: Option<String>,
+    /// A period that was exported, in place of a ledger: that no record of its issuer is missing. Needs the key.
+    #[arg(long, value_name = "FILE", conflicts_with = "ledger", requires = "key")]
+    period: Option<PathBuf>,
+    /// With a period: whose cosignatures on its last checkpoint count (C2SP tlog-policy).
+    #[arg(long, value_name = "FILE", requires = "period")]
+    log_policy: Option<PathBuf>,
     /// The log's verifier key, from where you trust it. Without it the ledger's own word is taken for it, and said so.
     #[arg(long, value_name = "VKEY")]
     key: Option<VerifierKey>,
@@ -32,13 +44,93 @@ impl AuditCommand {
     /// # Errors
     /// When the ledger cannot be reached or has no key.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
+        match (&self.ledger, &self.period, &self.key) {
+            (_, Some(period), Some(key)) => self.run_period(period, key),
+            (Some(ledger), ..) => self.run_ledger(ledger).await,
+            _ => bail!("name a ledger, or a period and the log's key"),
+        }
+    }
+
+    /// Reads a period line by line, in constant memory.
+    fn run_period(&self, path: &Path, key: &VerifierKey) -> anyhow::Result<ExitCode> {
+        let opening = || format!("reading {}", path.display());
+        let mut lines = BufReader::new(File::open(path).with_context(opening)?);
+        let policy = self.log_policy.as_deref().map(|path| {
+            let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+            LogPolicy::parse(&bytes).with_context(|| format!("log policy {}", path.display()))
+        });
+        let policy = policy.transpose()?;
+        let mut records = Vec::new();
+        let mut next = |bytes_max: usize| -> anyhow::Result<Option<Vec<u8>>> {
+            let mut line = Vec::new();
+            let read = (&mut lines).take(bytes_max as u64 + 1).read_until(b'\n', &mut line).with_context(opening)?;
+            ensure!(read <= bytes_max, "{}: a line of more than {bytes_max} bytes", path.display());
+            line.pop_if(|last| *last == b'\n');
+            Ok((read > 0).then_some(line))
+        };
+        let head = next(PERIOD_HEAD_BYTES_MAX)?.unwrap_or_default();
+        let mut read = || -> anyhow::Result<Result<PeriodSummary, PeriodError>> {
+            let mut reader = match PeriodReader::begin(&head, key) {
+                Ok(reader) => reader,
+                Err(error) => return Ok(Err(error)),
+            };
+            while let Some(line) = next(ENTRY_BYTES_MAX + 1)? {
+                match reader.entry(&line) {
+                    Ok(record) => records.extend(record.filter(|_| self.json)),
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+            Ok(reader.finish(policy.as_ref()))
+        };
+        let summary = match read()? {
+            Ok(summary) => summary,
+            Err(error) => {
+                writeln!(std::io::stdout(), "NOT RIGHT: {error}")?;
+                return Ok(ExitCode::from(1));
+            }
+        };
+        self.print_period(&summary, &records)?;
+        let quorum = summary.quorum != Some(false);
+        Ok(if quorum { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    }
+
+    fn print_period(&self, summary: &PeriodSummary, records: &[PeriodRecord]) -> anyhow::Result<()> {
+        let mut out = std::io::stdout();
+        if self.json {
+            let whole = serde_json::json!({ "summary": summary, "records": records });
+            writeln!(out, "{}", serde_json::to_string_pretty(&whole)?)?;
+            return Ok(());
+        }
+        let time = |time: Option<DateTime<Utc>>, none: &str| time.map_or_else(|| none.to_owned(), format_time);
+        let (from, to) = (time(summary.from, "the beginning"), time(summary.to, "the newest checkpoint"));
+        writeln!(out, "{}, from {from} to {to}: {} records of {}", summary.origin, summary.records, summary.issuer)?;
+        if let Some((first, last)) = summary.counts {
+            writeln!(out, "They count from {first} to {last}, and none between is missing.")?;
+        }
+        writeln!(out, "Every entry from {} to {} of the log is there.", summary.begin_size, summary.end_size)?;
+        if !summary.closed {
+            writeln!(
+                out,
+                "No later entry is there: more of the period may follow the checkpoint of {}.",
+                summary.end_size
+            )?;
+        }
+        match summary.quorum {
+            Some(true) => writeln!(out, "Cosigned by {}.", summary.witnesses.join(", "))?,
+            Some(false) => writeln!(out, "NOT RIGHT: the last checkpoint is not cosigned by enough witnesses.")?,
+            None => {}
+        }
+        Ok(())
+    }
+
+    async fn run_ledger(&self, ledger: &str) -> anyhow::Result<ExitCode> {
         let bar = ProgressBar::new(0);
         bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} entries {eta}").expect("a template"));
         let progress = |done, all| {
             bar.set_length(all);
             bar.set_position(done);
         };
-        let (key, result) = if let Some(source) = LogClient::of(&self.ledger)? {
+        let (key, result) = if let Some(source) = LogClient::of(ledger)? {
             let key = match &self.key {
                 Some(key) => key.clone(),
                 None => source.offered_key().await?,
@@ -46,10 +138,10 @@ impl AuditCommand {
             let result = audit(&source, &key, &HashSet::new(), progress).await;
             (key, result)
         } else {
-            let source = DirectorySource::open(Path::new(&self.ledger));
-            let source = source.with_context(|| format!("opening {}", self.ledger))?;
+            let source = DirectorySource::open(Path::new(ledger));
+            let source = source.with_context(|| format!("opening {ledger}"))?;
             let key = self.key.clone().or_else(|| source.own_key());
-            let key = key.with_context(|| format!("{} holds no ledger", self.ledger))?;
+            let key = key.with_context(|| format!("{ledger} holds no ledger"))?;
             let result = audit(&source, &key, &source.signed_sizes(), progress).await;
             (key, result)
         };

@@ -13,6 +13,7 @@ mod output;
 #[cfg(feature = "browser")]
 mod page;
 mod passphrase;
+mod period;
 mod progress;
 mod remote;
 mod renew;
@@ -30,6 +31,7 @@ pub use complete::CompleteCommand;
 pub use demo::DemoCommand;
 pub use issue_batch::IssueBatchCommand;
 pub use monitor::MonitorCommand;
+pub use period::PeriodCommand;
 pub use renew::RenewCommand;
 pub use serve::ServeCommand;
 pub use token::TokenCommand;
@@ -64,6 +66,7 @@ enum Command {
     IssueBatch(IssueBatchCommand),
     Audit(AuditCommand),
     Monitor(MonitorCommand),
+    Period(PeriodCommand),
     Renew(RenewCommand),
     /// Certificates: authorities, issuers, revocation lists.
     Certs(CertsCommand),
@@ -89,6 +92,7 @@ impl Cli {
             Command::Vcon(command) => return command.run().await,
             Command::Audit(command) => return command.run().await,
             Command::Monitor(command) => return command.run().await,
+            Command::Period(command) => return command.run().await,
             Command::IssueBatch(command) => return command.run().await,
             Command::Renew(command) => return command.run().await,
             Command::Serve(command) => command.run().await,

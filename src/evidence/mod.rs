@@ -18,6 +18,7 @@ mod judge;
 mod lasting;
 mod lookalikes;
 mod memo;
+mod period;
 mod record;
 mod recordings;
 pub mod report;
@@ -43,6 +44,9 @@ pub use bundle::{Bundle, FormEvidence, SuppliedRecording};
 pub use depth::Depth;
 pub use entry::{Entry, EntryDraft, EntryError, Event};
 pub use instructions::instructions;
+pub use period::{
+    PERIOD_HEAD_BYTES_MAX, PeriodError, PeriodReader, PeriodRecord, PeriodRequest, PeriodSummary, period_head,
+};
 pub use record::{Record, RecordError, record_digest};
 pub use report::{Indication, SubIndication, ValidationReport};
 pub use signer::signer_chain;

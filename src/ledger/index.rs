@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::segment::FramePosition;
 use crate::crypto::Sha256Digest;
-use crate::disk::{Disk, KeyValue, Space};
+use crate::disk::{Disk, KeyValue, Pair, Space};
 
 /// The index could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -191,7 +191,17 @@ impl Index {
     /// The pieces of the smallest round whose size is at least `size`.
     pub(super) fn round_at_least(&self, size: u64) -> Result<Option<(u64, Vec<FramePosition>)>, IndexError> {
         let first = self.rounds.first(&size.to_be_bytes()..&[u8::MAX; 8], 1)?;
-        let Some(found) = first.first().and_then(|(key, _)| number(key.first_chunk::<8>()?)) else { return Ok(None) };
+        self.round_of(first.first())
+    }
+
+    /// The pieces of the largest round whose size is at most `size`.
+    pub(super) fn round_at_most(&self, size: u64) -> Result<Option<(u64, Vec<FramePosition>)>, IndexError> {
+        let last = self.rounds.last(&[]..&behind(&size.to_be_bytes()))?;
+        self.round_of(last.as_ref())
+    }
+
+    fn round_of(&self, found: Option<&Pair>) -> Result<Option<(u64, Vec<FramePosition>)>, IndexError> {
+        let Some(found) = found.and_then(|(key, _)| number(key.first_chunk::<8>()?)) else { return Ok(None) };
         let prefix = found.to_be_bytes();
         let pieces = self.rounds.first(&prefix..&behind(&prefix), usize::MAX)?;
         Ok(Some((found, pieces.iter().filter_map(|(key, _)| FramePosition::from_bytes(&key[8..])).collect())))
@@ -297,5 +307,8 @@ mod tests {
         assert_eq!(index.round_at_least(5).unwrap().map(|(size, pieces)| (size, pieces.len())), Some((10, 2)));
         assert_eq!(index.round_at_least(11).unwrap().map(|(size, pieces)| (size, pieces.len())), Some((20, 1)));
         assert_eq!(index.round_at_least(21).unwrap(), None);
+        assert_eq!(index.round_at_most(19).unwrap().map(|(size, pieces)| (size, pieces.len())), Some((10, 2)));
+        assert_eq!(index.round_at_most(20).unwrap().map(|(size, pieces)| (size, pieces.len())), Some((20, 1)));
+        assert_eq!(index.round_at_most(9).unwrap(), None);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 
 use super::evidence_store::Piece;
+use super::segment::FramePosition;
 use super::{EvidenceKind, Ledger, ReadError};
 use crate::tlog::{NoteSignature, SignedCheckpoint};
 
@@ -88,7 +89,19 @@ impl Ledger {
     /// # Errors
     /// When the index or the evidence store cannot be read.
     pub fn round_at_least(&self, size: u64) -> Result<Option<Round>, ReadError> {
-        let Some((_, positions)) = self.shared.index.round_at_least(size)? else { return Ok(None) };
+        self.round(self.shared.index.round_at_least(size)?)
+    }
+
+    /// The largest round of at most `size` entries.
+    ///
+    /// # Errors
+    /// When the index or the evidence store cannot be read.
+    pub fn round_at_most(&self, size: u64) -> Result<Option<Round>, ReadError> {
+        self.round(self.shared.index.round_at_most(size)?)
+    }
+
+    fn round(&self, found: Option<(u64, Vec<FramePosition>)>) -> Result<Option<Round>, ReadError> {
+        let Some((_, positions)) = found else { return Ok(None) };
         let mut checkpoint: Option<SignedCheckpoint> = None;
         let mut tokens = Vec::new();
         for position in positions {

@@ -14,6 +14,7 @@ mod local;
 mod openapi;
 mod operations;
 pub mod page;
+mod periods;
 mod problem;
 mod records;
 mod representation;

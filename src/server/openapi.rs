@@ -3,7 +3,9 @@
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{Problem, admin, batches, certificates, events, operations, records, tlog_routes, trust, verdicts, verify};
+use super::{
+    Problem, admin, batches, certificates, events, operations, periods, records, tlog_routes, trust, verdicts, verify,
+};
 
 /// The document.
 #[derive(OpenApi)]
@@ -11,7 +13,7 @@ use super::{Problem, admin, batches, certificates, events, operations, records, 
     info(title = "Affiant", description = "An evidence-chain ledger and verification server for vCons."),
     paths(
         verify::verify, records::submit, records::list, records::read, records::read_receipt, records::bundle, records::renew,
-        records::erase, events::add_event, events::list_events, batches::batches, tlog_routes::checkpoint, tlog_routes::tile, tlog_routes::policy, tlog_routes::proof,
+        records::erase, events::add_event, events::list_events, batches::batches, tlog_routes::checkpoint, tlog_routes::tile, tlog_routes::policy, tlog_routes::proof, periods::period,
         trust::published, verdicts::every, verdicts::explained, verdicts::report_schema,
         certificates::list, certificates::root, certificates::chain, certificates::crl, certificates::authority,
         operations::healthz, operations::readyz, operations::metrics,

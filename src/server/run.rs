@@ -130,6 +130,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(events::add_event)
         .service(events::list_events)
         .service(batches::batches)
+        .service(super::periods::period)
         .service(trust::published)
         .service(certificates::root)
         .service(certificates::chain)

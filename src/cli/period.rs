@@ -1,0 +1,62 @@
+//! `affiant period`: gets a period of a ledger, whole, to be checked offline.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use zeroize::Zeroizing;
+
+use crate::client::HttpClient;
+
+/// Between two pieces of the answer.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Get every entry of a ledger between two checkpoints around a period, with what proves that no record of an issuer is
+/// missing. `affiant audit --period FILE` checks it offline.
+///
+/// The token of the issuer, of an auditor or of an admin is in AFFIANT_TOKEN.
+#[derive(Debug, Args)]
+pub struct PeriodCommand {
+    /// The server.
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// The issuer; an issuer's own token need not name it.
+    #[arg(long, value_name = "ID")]
+    issuer: Option<String>,
+    /// Records of this time (RFC 3339) and later; without it from the first.
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Records of this time and earlier; without it to the newest checkpoint.
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// Where to write it.
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+}
+
+impl PeriodCommand {
+    /// Gets the period; the file is there when it came to its end.
+    ///
+    /// # Errors
+    /// When the server does not give it, or it cannot be written.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let token = Zeroizing::new(std::env::var("AFFIANT_TOKEN").context("set AFFIANT_TOKEN to a token")?);
+        let given = [("issuer", &self.issuer), ("from", &self.from), ("to", &self.to)];
+        let query: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
+        let url = format!("{}/v1/ledger/periods", self.server.trim_end_matches('/'));
+        let folder = self.output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let writing = || format!("writing {}", self.output.display());
+        let mut file = tempfile::NamedTempFile::new_in(folder).with_context(writing)?;
+        let http = HttpClient::for_streams(QUIET)?;
+        let mut pieces = std::pin::pin!(http.download(&url, &query, &token).await?);
+        while let Some(piece) = futures_util::StreamExt::next(&mut pieces).await {
+            file.write_all(piece?.as_ref()).with_context(writing)?;
+        }
+        file.as_file().sync_all().with_context(writing)?;
+        file.persist(&self.output).with_context(writing)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
