@@ -208,6 +208,12 @@ impl Model {
                 assert_eq!(ledger.record(entry.index).unwrap().entry, *entry);
             }
         }
+        for (entry, _) in &entries {
+            if let Event::VconErased { of } = entry.event {
+                let index = ledger.index_of_record(of).unwrap().expect("the index knows what was erased");
+                assert_eq!(ledger.record(index).unwrap().body, None, "what an entry says is erased is erased");
+            }
+        }
         for (size, bytes) in &self.pieces {
             let round = ledger.round_at_least(*size).unwrap().expect("a round that was answered");
             assert_eq!(round.checkpoint.checkpoint().size().0, *size);
