@@ -1,0 +1,130 @@
+//! A ledger in a real directory, written by one process and looked at by another.
+
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use affiant::clock::{ManualClock, parse_time};
+use affiant::crypto::{SealingKey, Sha256Digest, Signer as _, SigningKey};
+use affiant::disk::{Disk, SystemDisk};
+use affiant::evidence::entry::RecordEvent;
+use affiant::evidence::{EntryDraft, Event};
+use affiant::ledger::{
+    AppendError, DirectorySource, Ledger, LedgerOptions, Particulars, Receipt, Recovered, RecoveryError, SealedBody,
+    Sequencer, Stage, Submission, Turn, audit,
+};
+use affiant::tlog::VerifierKey;
+
+const ORIGIN: &str = "log.example/1";
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// What was acknowledged: the record at each index.
+pub(crate) type Acknowledged = BTreeMap<u64, Sha256Digest>;
+
+/// Puts the log's key beside the ledger's directory.
+pub(crate) fn make_key(dir: &Path) {
+    let (_, pkcs8) = SigningKey::generate_ed25519();
+    std::fs::write(dir.with_extension("key"), &pkcs8).unwrap();
+}
+
+fn key(dir: &Path) -> Arc<SigningKey> {
+    let pkcs8 = std::fs::read(dir.with_extension("key")).unwrap();
+    Arc::new(SigningKey::from_pkcs8_der(&pkcs8).unwrap())
+}
+
+pub(crate) struct Small {
+    pub(crate) ledger: Ledger,
+    // None when it stopped by a fault.
+    sequencer: Option<Sequencer>,
+    clock: Arc<ManualClock>,
+}
+
+pub(crate) fn recover(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    free_bytes_min: u64,
+) -> Result<(Recovered, Arc<ManualClock>), RecoveryError> {
+    let clock = Arc::new(ManualClock::new(parse_time("2026-07-01T12:00:00Z").unwrap()));
+    let recovered = Recovered::open(LedgerOptions {
+        disk,
+        dir: dir.to_owned(),
+        origin: ORIGIN.into(),
+        signer: key(dir),
+        master: Arc::new(SealingKey::new(&[9; 32])),
+        clock: clock.clone(),
+        checkpoint_interval: INTERVAL,
+        free_bytes_min,
+    })?;
+    Ok((recovered, clock))
+}
+
+impl Small {
+    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, free_bytes_min: u64) -> Result<Self, RecoveryError> {
+        let (recovered, clock) = recover(disk, dir, free_bytes_min)?;
+        let (ledger, sequencer) = recovered.by_hand(false)?;
+        Ok(Self { ledger, sequencer: Some(sequencer), clock })
+    }
+
+    /// Submits the records of these bodies and gives what is answered when a checkpoint had its time.
+    pub(crate) fn put(&mut self, bodies: &[&[u8]], stage: Stage) -> Vec<Result<Receipt, AppendError>> {
+        let answers = bodies.iter().map(|body| self.ledger.append(submission(body), stage));
+        let answers: Vec<_> = answers.collect();
+        self.step();
+        self.clock.advance(INTERVAL);
+        self.step();
+        let answers = answers.into_iter().map(|answer| match answer {
+            Ok(answer) => match Pin::new(&mut Box::pin(answer)).poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(answer) => answer,
+                Poll::Pending => Err(AppendError::Stopped),
+            },
+            Err(error) => Err(error),
+        });
+        answers.collect()
+    }
+
+    fn step(&mut self) {
+        if self.sequencer.as_mut().is_some_and(|sequencer| sequencer.step().is_err()) {
+            self.sequencer = None;
+        }
+    }
+
+    pub(crate) fn stop(mut self) -> bool {
+        self.ledger.stop();
+        self.sequencer.as_mut().is_some_and(|sequencer| matches!(sequencer.step(), Ok(Turn::Stopped)))
+    }
+}
+
+fn submission(body: &[u8]) -> Submission {
+    let (record, submitted) = (Sha256Digest::of(body), Sha256Digest::of(&[body, b"!"].concat()));
+    let uuid = format!("uuid-{record}");
+    let particulars = Particulars { issuer: "iss_a".into(), uuid, submitted, verdict: "TOTAL-PASSED".into() };
+    let event = RecordEvent { issuer: "iss_a".into(), seq: 0, record, signer: None, of: None };
+    Submission {
+        draft: EntryDraft::new(Event::VconIssued(event)),
+        body: Some(SealedBody::seal(record, particulars, body)),
+    }
+}
+
+/// Recovers what is in `dir` and holds it against what was acknowledged; then audits it, and does it all once more.
+pub(crate) async fn check(dir: &Path, acknowledged: &Acknowledged) -> u64 {
+    let mut size = 0;
+    for _ in 0..2 {
+        let small = Small::open(Arc::new(SystemDisk), dir, 0).unwrap();
+        for (index, record) in acknowledged {
+            let stored = small.ledger.record(*index).unwrap();
+            assert_eq!(stored.entry.event.record().unwrap().record, *record);
+            assert_eq!(Sha256Digest::of(&stored.body.unwrap().1), *record);
+            assert_eq!(small.ledger.index_of_record(*record).unwrap(), Some(*index));
+        }
+        assert!(small.stop());
+        let source = DirectorySource::open(dir).unwrap();
+        let log = VerifierKey::ed25519(ORIGIN, key(dir).verifying_key()).unwrap();
+        size = audit(&source, &log, &source.signed_sizes(), |_, _| ()).await.unwrap().size;
+    }
+    size
+}
