@@ -53,11 +53,9 @@ fn child() {
     };
     for (number, stage) in [(1_u8, Stage::Accepted), (2, Stage::Included), (3, Stage::Included)] {
         let bodies = [[number; 1000], [number + 100; 1000]];
-        for answer in small.put(&[&bodies[0], &bodies[1]], stage) {
-            if let Ok(receipt) = answer {
-                let record = receipt.entry.event.record().unwrap().record;
-                println!("\nacknowledged {} {record}", receipt.entry.index);
-            }
+        for receipt in small.put(&[&bodies[0], &bodies[1]], stage).into_iter().flatten() {
+            let record = receipt.entry.event.record().unwrap().record;
+            println!("\nacknowledged {} {record}", receipt.entry.index);
         }
     }
     small.stop();
