@@ -399,7 +399,9 @@ fn the_lists_of_a_revoked_authority_prove_nothing() {
     let authority = place.init();
     let issuers = ["One", "Two"].map(|name| authority.add_issuer(name).unwrap().id);
     let [credential, other] = issuers.each_ref().map(|issuer| authority.issue(issuer).unwrap());
-    let settings = WitnessSettings { name: "example.com/w".into(), timestamp_policy: "1.3.6.1.4.1.32473.1".into() };
+    let keys = vec![affiant::witness::CosigningAlgorithm::Ed25519];
+    let settings =
+        WitnessSettings { name: "example.com/w".into(), keys, timestamp_policy: "1.3.6.1.4.1.32473.1".into() };
     let witness = WitnessDir::init(&place.directory.path().join("witness"), settings, None, place.now()).unwrap();
     let time = witness.open(None, &place.clock()).unwrap().authority;
     let time_root = Certificate::from_pem_bundle(&std::fs::read_to_string(witness.root_certificate()).unwrap(), 1)

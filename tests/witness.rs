@@ -244,6 +244,42 @@ async fn several_logs_and_several_keys_of_one_are_followed_each_for_itself() {
 }
 
 #[tokio::test]
+async fn a_witness_cosigns_with_each_of_its_keys_and_keeps_both_sealed() {
+    let (directory, log, tree) = (tempfile::tempdir().unwrap(), Log::new(), Tree("one"));
+    let (dir, vkey) = (directory.path().to_str().unwrap(), log.key().to_string());
+    let init = ["witness", "init", "--dir", dir, "--name", "example.com/w", "--log", &vkey];
+    let mut made = affiant(&init);
+    made.args(["--key", "ed25519", "--key", "ml-dsa-44"]).env("AFFIANT_WITNESS_PASSPHRASE", "correct horse");
+    let made = made.output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    for key in ["witness.key", "witness-ml-dsa-44.key"] {
+        assert!(std::fs::read_to_string(directory.path().join(key)).unwrap().contains("ENCRYPTED"), "{key}");
+    }
+    let text = String::from_utf8(made.stdout).unwrap();
+    let keys: Vec<VerifierKey> =
+        text.split_whitespace().filter_map(|word| word.trim_end_matches(',').parse().ok()).collect();
+    assert_eq!(keys.len(), 2, "{text}");
+    let file = directory.path().join("passphrase");
+    std::fs::write(&file, "correct horse\n").unwrap();
+    let served = serve(directory.path(), &["--passphrase-file", file.to_str().unwrap()]);
+    assert_eq!(served.key, keys[0]);
+    let mut checkpoint = log.checkpoint(&tree, 5);
+    for (old, key) in [(0, &keys[0]), (5, &keys[1])] {
+        let client = WitnessClient::new(http(), &served.url, key.clone());
+        let lines = client.add_checkpoint(TreeSize(old), Vec::new(), &checkpoint).await.unwrap();
+        assert_eq!(lines.len(), 1, "of the key that was asked for");
+        checkpoint.add(lines[0].clone()).unwrap();
+        let latest = client.latest(&log.key()).await.unwrap().unwrap();
+        assert_eq!(latest.note().signatures().len(), 3);
+    }
+    for key in &keys {
+        assert!(checkpoint.cosignatures(&[key]).unwrap()[0].time().unwrap() > 1_700_000_000);
+    }
+    let refused = affiant(&init).args(["--key", "rsa"]).output().unwrap();
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("ed25519 or ml-dsa-44"));
+}
+
+#[tokio::test]
 async fn two_forks_sent_at_once_are_not_both_cosigned() {
     let (directory, log) = (tempfile::tempdir().unwrap(), Log::new());
     init(directory.path(), &log);

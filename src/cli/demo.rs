@@ -26,7 +26,7 @@ use crate::server::{AppState, Running, StartOptions, log_key, run};
 use crate::vcon::{
     ContentDigests, ContentHash, NewAnalysis, NewContent, NewDialog, NewParty, Vcon, VconBuilder, uuid8,
 };
-use crate::witness::{WitnessDir, WitnessSettings};
+use crate::witness::{CosigningAlgorithm, WitnessDir, WitnessSettings};
 
 /// The scorecard of the demo.
 const SCORECARD: &str = include_str!("../../policies/scorecards/outbound-call.toml");
@@ -126,10 +126,14 @@ impl Stage {
         std::fs::write(&config_path, config_text(dir, listen, ""))?;
         let config = Config::load(Some(&config_path))?;
         let (_, log) = log_key(&config, &passphrase, ScryptCost::RECOMMENDED)?;
-        let settings = WitnessSettings { name: "witness.demo".into(), timestamp_policy: "1.3.6.1.4.1.32473.1".into() };
+        let settings = WitnessSettings {
+            name: "witness.demo".into(),
+            keys: vec![CosigningAlgorithm::Ed25519],
+            timestamp_policy: "1.3.6.1.4.1.32473.1".into(),
+        };
         let witness_dir = WitnessDir::init(&dir.join("witness"), settings, None, clock.now())?;
         witness_dir.add_log(&log)?;
-        let witness_key = witness_dir.open(None, &clock)?.witness.key().to_string();
+        let witness_key = witness_dir.open(None, &clock)?.witness.keys()[0].to_string();
         let (witness, witness_url) = start_witness(&dir.join("witness")).await?;
         let witnessing = format!(
             "[[witnessing.witness]]\nvkey = \"{witness_key}\"\nurl = \"{witness_url}\"\noperator = \"self\"\n\

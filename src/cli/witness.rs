@@ -17,7 +17,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::server::config::LogFormat;
 use crate::tlog::VerifierKey;
 use crate::witness::http::{WitnessService, routes};
-use crate::witness::{Opened, Passphrase, WitnessDir, WitnessSettings};
+use crate::witness::{CosigningAlgorithm, Opened, Passphrase, Witness, WitnessDir, WitnessSettings};
 
 /// Seconds that requests under way get at a stop: more than any takes.
 const STOP_SECONDS: u64 = 10;
@@ -45,6 +45,9 @@ enum Action {
         /// Verifier key of a log to follow; may be given again.
         #[arg(long = "log", value_name = "VKEY")]
         logs: Vec<VerifierKey>,
+        /// What to cosign with: ed25519 or ml-dsa-44; may be given again, for a key of each.
+        #[arg(long = "key", value_name = "ALGORITHM", default_values_t = [CosigningAlgorithm::Ed25519])]
+        keys: Vec<CosigningAlgorithm>,
         /// Policy of the timestamps, an object identifier.
         #[arg(long, value_name = "OID", default_value = EXAMPLE_POLICY)]
         policy: String,
@@ -101,8 +104,8 @@ impl WitnessCommand {
     /// When the directory cannot be made or opened, or the address is taken.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.action {
-            Action::Init { place, name, logs, policy } => {
-                let settings = WitnessSettings { name, timestamp_policy: policy };
+            Action::Init { place, name, logs, keys, policy } => {
+                let settings = WitnessSettings { name, keys, timestamp_policy: policy };
                 init(&place, settings, &logs)
             }
             Action::Serve { place, listen, prefix } => {
@@ -122,7 +125,7 @@ fn init(place: &Place, settings: WitnessSettings, logs: &[VerifierKey]) -> anyho
         directory.add_log(log)?;
     }
     let opened = directory.open(passphrase.as_ref(), &clock)?;
-    say(&format!("made {}, which cosigns as {}", place.dir.display(), opened.witness.key()))
+    say(&format!("made {}, which cosigns as {}", place.dir.display(), keys_of(&opened.witness)))
 }
 
 fn add_log(directory: &Path, log: &VerifierKey) -> anyhow::Result<()> {
@@ -135,7 +138,7 @@ async fn serve(place: &Place, listen: SocketAddr, prefix: &str) -> anyhow::Resul
     let directory = WitnessDir::at(&place.dir)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let Opened { witness, authority, lock } = directory.open(place.passphrase()?.as_ref(), &clock)?;
-    let key = witness.key().to_string();
+    let keys = keys_of(&witness);
     let service = Data::new(WitnessService { witness: Arc::new(witness), authority: Arc::new(authority) });
     let prefix = prefix.trim_end_matches('/').to_owned();
     anyhow::ensure!(prefix.is_empty() || prefix.starts_with('/'), "a prefix starts with a slash");
@@ -154,10 +157,14 @@ async fn serve(place: &Place, listen: SocketAddr, prefix: &str) -> anyhow::Resul
     if let Poll::Ready(stopped) = poll!(running.as_mut()) {
         return Ok(stopped?);
     }
-    say(&format!("listening on http://{address}{prefix} as {key}, with tokens under {}", root.display()))?;
+    say(&format!("listening on http://{address}{prefix} as {keys}, with tokens under {}", root.display()))?;
     running.await?;
     drop(lock);
     Ok(())
+}
+
+fn keys_of(witness: &Witness) -> String {
+    witness.keys().iter().map(VerifierKey::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn say(line: &str) -> anyhow::Result<()> {

@@ -110,3 +110,16 @@ fn native(kind: KeyKind, algorithm: SignatureAlgorithm) -> Option<&'static dyn s
         _ => return None,
     })
 }
+
+#[derive(Debug)]
+pub(super) struct MlDsa44PublicKey(s::ParsedPublicKey);
+
+impl MlDsa44PublicKey {
+    pub(super) fn new(bytes: &[u8; 1312]) -> Option<Self> {
+        s::ParsedPublicKey::new(&s::ML_DSA_44, bytes).ok().map(Self)
+    }
+
+    pub(super) fn is_right(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.0.verify_sig(message, signature).is_ok()
+    }
+}

@@ -11,6 +11,7 @@ mod digest;
 mod encryption;
 #[cfg(feature = "server")]
 mod key_management;
+mod ml_dsa;
 mod parts;
 mod rust_crypto;
 #[cfg(feature = "server")]
@@ -30,6 +31,9 @@ pub use digest::{DigestSyntaxError, Sha256, Sha256Digest, Sha384, Sha512, sha1, 
 pub use encryption::{ContentAlgorithm, OaepHash, SealedContent};
 #[cfg(feature = "server")]
 pub use key_management::{DecryptingKey, EncryptingKey, EncryptionError, unwrap_key, wrap_key};
+#[cfg(feature = "server")]
+pub use ml_dsa::MlDsa44SigningKey;
+pub use ml_dsa::{ML_DSA_44_KEY_BYTES, ML_DSA_44_SIGNATURE_BYTES, MlDsa44Key};
 #[cfg(feature = "server")]
 pub use seal::{SealError, SealingKey};
 #[cfg(feature = "server")]

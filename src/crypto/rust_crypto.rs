@@ -126,3 +126,18 @@ fn digest(hash: Hash, message: &[u8]) -> Vec<u8> {
         Hash::Sha512 => sha512(message).to_vec(),
     }
 }
+
+#[derive(Debug)]
+pub(super) struct MlDsa44PublicKey(ml_dsa::VerifyingKey<ml_dsa::MlDsa44>);
+
+impl MlDsa44PublicKey {
+    pub(super) fn new(bytes: &[u8; 1312]) -> Option<Self> {
+        let encoded = ml_dsa::EncodedVerifyingKey::<ml_dsa::MlDsa44>::try_from(&bytes[..]).ok()?;
+        Some(Self(ml_dsa::VerifyingKey::decode(&encoded)))
+    }
+
+    pub(super) fn is_right(&self, message: &[u8], signature: &[u8]) -> bool {
+        let signature = ml_dsa::Signature::<ml_dsa::MlDsa44>::try_from(signature);
+        signature.is_ok_and(|signature| self.0.verify_with_context(message, &[], &signature))
+    }
+}

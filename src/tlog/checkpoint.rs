@@ -161,8 +161,7 @@ impl SignedCheckpoint {
     /// # Errors
     /// When one of them is wrong.
     pub fn cosignatures(&self, witnesses: &[&VerifierKey]) -> Result<Vec<VerifiedSignature>, CheckpointError> {
-        let cosigners: Vec<_> =
-            witnesses.iter().copied().filter(|key| key.key_type() == KeyType::Ed25519Cosignature).collect();
+        let cosigners: Vec<_> = witnesses.iter().copied().filter(|key| key.key_type() != KeyType::Ed25519).collect();
         match self.note.verified(&cosigners) {
             Err(NoteError::NoKnownSignature) => Ok(Vec::new()),
             other => Ok(other?),

@@ -10,8 +10,7 @@
 //! | [`proof`] | c2sp.org/tlog-proof |
 //! | [`policy`] | c2sp.org/tlog-policy |
 //!
-//! Everything here is pure: bytes in, values out. Reading tiles goes through a trait. ML-DSA-44 keys (type 06) are
-//! recognised and their signatures ignored, as signatures of unknown keys are.
+//! Everything here is pure: bytes in, values out. Reading tiles goes through a trait.
 
 pub mod checkpoint;
 pub mod cosignature;
@@ -23,7 +22,9 @@ pub mod tile;
 pub mod verifier_key;
 
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
-pub use cosignature::{COSIGNATURE_TIME_MAX, cosign};
+#[cfg(feature = "server")]
+pub use cosignature::cosign_ml_dsa_44;
+pub use cosignature::{COSIGNATURE_TIME_MAX, Subtree, cosign};
 pub use merkle::{HashReader, LeafHash, LeafIndex, NodeHash, ProofError, RightEdge, RootHash, TreeSize};
 pub use policy::{LogPolicy, PolicyError, WitnessedAt, Witnessing};
 pub use proof::{TlogProof, TlogProofError};

@@ -492,6 +492,19 @@ mod tests {
         }
 
         #[test]
+        fn a_witness_may_have_an_ml_dsa_44_key_and_counts_when_it_says_a_time() {
+            use super::super::super::cosign_ml_dsa_44;
+            let (world, key) = (World::new(0), crate::crypto::MlDsa44SigningKey::generate().0);
+            let vkey = VerifierKey::ml_dsa_44_cosignature("example.com/w", key.verifying_key()).unwrap();
+            let policy = world.policy(&format!("witness w {vkey}\nquorum w\n"));
+            let mut signed = world.cosigned(&[]);
+            assert!(!policy.witnessing(&signed).unwrap().quorum());
+            signed.add(cosign_ml_dsa_44(signed.checkpoint(), "example.com/w", 1000, &key).unwrap()).unwrap();
+            let witnessing = policy.witnessing(&signed).unwrap();
+            assert_eq!((witnessing.quorum(), witnessing.cosignatures()[0].time), (true, 1000));
+        }
+
+        #[test]
         fn one_witness_or_none_can_be_the_quorum() {
             let world = World::new(2);
             assert!(world.policy("quorum none\n").witnessing(&world.cosigned(&[])).unwrap().quorum());

@@ -8,12 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::cosignature;
-use crate::crypto::{self, KeyKind, SignatureAlgorithm, VerifyingKey};
+use crate::crypto::{self, KeyKind, MlDsa44Key, SignatureAlgorithm, VerifyingKey};
 
 /// Bytes of a verifier key: the base64 of an ML-DSA-44 key and a long name.
 const VKEY_BYTES_MAX: usize = 4096;
-/// Bytes of an ML-DSA-44 public key (FIPS 204 table 2).
-const ML_DSA_44_KEY_BYTES: usize = 1312;
 
 /// The four bytes that name a key together with its name. Not a secure hash.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,7 +36,7 @@ pub enum KeyType {
     Ed25519,
     /// 04: a timestamped Ed25519 cosignature of a checkpoint.
     Ed25519Cosignature,
-    /// 06: a timestamped ML-DSA-44 cosignature, which is recognised and ignored.
+    /// 06: a timestamped ML-DSA-44 cosignature of a checkpoint.
     MlDsa44Cosignature,
 }
 
@@ -84,8 +82,14 @@ pub struct VerifierKey {
     key_id: KeyId,
     key_type: KeyType,
     public: Vec<u8>,
-    // Invariant: there for the Ed25519 types, and made of `public`.
-    key: Option<Arc<VerifyingKey>>,
+    // Invariant: of the type's kind, and made of `public`.
+    key: PublicKey,
+}
+
+#[derive(Clone, Debug)]
+enum PublicKey {
+    Ed25519(Arc<VerifyingKey>),
+    MlDsa44(Arc<MlDsa44Key>),
 }
 
 impl VerifierKey {
@@ -105,6 +109,14 @@ impl VerifierKey {
         Self::of_type(name, KeyType::Ed25519Cosignature, key)
     }
 
+    /// Names an ML-DSA-44 key that cosigns checkpoints.
+    ///
+    /// # Errors
+    /// When the name is none.
+    pub fn ml_dsa_44_cosignature(name: &str, key: &MlDsa44Key) -> Result<Self, VerifierKeyError> {
+        Self::new(name, KeyType::MlDsa44Cosignature, key.as_bytes().to_vec())
+    }
+
     fn of_type(name: &str, key_type: KeyType, key: &VerifyingKey) -> Result<Self, VerifierKeyError> {
         if key.kind() != KeyKind::Ed25519 {
             return Err(VerifierKeyError::Key);
@@ -119,10 +131,11 @@ impl VerifierKey {
         let key = match key_type {
             KeyType::Ed25519 | KeyType::Ed25519Cosignature => {
                 let bytes = public.as_slice().try_into().map_err(|_| VerifierKeyError::Key)?;
-                Some(Arc::new(VerifyingKey::from_ed25519(bytes).map_err(|_| VerifierKeyError::Key)?))
+                PublicKey::Ed25519(VerifyingKey::from_ed25519(bytes).map_err(|_| VerifierKeyError::Key)?.into())
             }
-            KeyType::MlDsa44Cosignature if public.len() == ML_DSA_44_KEY_BYTES => None,
-            KeyType::MlDsa44Cosignature => return Err(VerifierKeyError::Key),
+            KeyType::MlDsa44Cosignature => {
+                PublicKey::MlDsa44(MlDsa44Key::from_bytes(&public).ok_or(VerifierKeyError::Key)?.into())
+            }
         };
         let key_id = key_id(name, key_type, &public);
         Ok(Self { name: name.to_owned(), key_id, key_type, public, key })
@@ -152,30 +165,18 @@ impl VerifierKey {
         &self.public
     }
 
-    /// Whether `signature` over `text`, without its key ID, is right.
-    pub(super) fn verdict(&self, text: &str, signature: &[u8]) -> Verdict {
-        let Some(key) = &self.key else { return Verdict::Ignored };
-        match self.key_type {
-            KeyType::Ed25519 => key
-                .check_signature(SignatureAlgorithm::Ed25519, text.as_bytes(), signature)
-                .map_or(Verdict::Wrong, |()| Verdict::Right { time: None }),
-            _ => cosignature::verified_time(key, text, signature)
-                .map_or(Verdict::Wrong, |time| Verdict::Right { time: Some(time) }),
+    /// When `signature` over `text`, without its key ID, says that it was made: the inner `None` when it says nothing,
+    /// the outer one when it is wrong.
+    pub(super) fn verified_time(&self, text: &str, signature: &[u8]) -> Option<Option<u64>> {
+        match (&self.key, self.key_type) {
+            (PublicKey::MlDsa44(key), _) => cosignature::ml_dsa_44_time(key, &self.name, text, signature),
+            (PublicKey::Ed25519(key), KeyType::Ed25519) => {
+                let checked = key.check_signature(SignatureAlgorithm::Ed25519, text.as_bytes(), signature);
+                checked.ok().map(|()| None)
+            }
+            (PublicKey::Ed25519(key), _) => cosignature::ed25519_time(key, text, signature),
         }
     }
-}
-
-/// What a key says of a signature.
-pub(super) enum Verdict {
-    /// Made by it, at the time that a cosignature says.
-    Right {
-        /// In seconds since 1970.
-        time: Option<u64>,
-    },
-    /// Not made by it.
-    Wrong,
-    /// Of a type that is not verified here.
-    Ignored,
 }
 
 impl PartialEq for VerifierKey {

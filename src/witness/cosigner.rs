@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::add_checkpoint::{AddCheckpoint, AddCheckpointError, origin_hash};
+use super::cosigning_key::CosigningKey;
 use crate::clock::Clock;
-use crate::crypto::{Signer, SigningKey};
 use crate::durable::{self, Access};
 use crate::tlog::merkle::{ProofError, check_consistency};
 use crate::tlog::{
     CheckpointError, NoteError, NoteSignature, RootHash, SignedCheckpoint, TreeSize, VerifierKey, VerifierKeyError,
-    cosign,
 };
 
 /// Why a checkpoint is not cosigned.
@@ -76,8 +75,10 @@ struct Followed {
 
 /// A witness.
 pub struct Witness {
-    key: VerifierKey,
-    signer: SigningKey,
+    name: String,
+    // Invariant: one for each signer, in their order.
+    keys: Vec<VerifierKey>,
+    signers: Vec<CosigningKey>,
     clock: Arc<dyn Clock>,
     // By the origin's hash, which is its name on the disk and in addresses.
     logs: BTreeMap<String, Followed>,
@@ -101,46 +102,47 @@ pub enum OpenError {
 }
 
 impl Witness {
-    /// Opens a witness that follows the logs of `keys` and keeps what it saw in the folder `states`.
+    /// Opens a witness of `signers` that follows the logs of the keys `logs` and keeps what it saw in the folder `states`.
     ///
     /// # Errors
     /// When the name is no key name, or what was kept cannot be read or is not what this witness cosigned.
     pub fn open(
         name: &str,
-        signer: SigningKey,
-        keys: &[VerifierKey],
+        signers: Vec<CosigningKey>,
+        logs: &[VerifierKey],
         states: &std::path::Path,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let key = VerifierKey::ed25519_cosignature(name, signer.verifying_key())?;
-        let mut logs: BTreeMap<String, Followed> = BTreeMap::new();
-        for log in keys {
+        let keys = signers.iter().map(|signer| signer.verifier_key(name)).collect::<Result<Vec<_>, _>>()?;
+        let mut followed_logs: BTreeMap<String, Followed> = BTreeMap::new();
+        for log in logs {
             let hash = origin_hash(log.name());
             let file = states.join(&hash);
-            let followed = logs.entry(hash);
+            let followed = followed_logs.entry(hash);
             followed
                 .or_insert_with(|| Followed { keys: Vec::new(), file, state: Mutex::new(State::Nothing) })
                 .keys
                 .push(log.clone());
         }
-        for followed in logs.values_mut() {
-            followed.state = Mutex::new(followed.kept(&key)?);
+        for followed in followed_logs.values_mut() {
+            followed.state = Mutex::new(followed.kept(&keys)?);
         }
-        Ok(Self { key, signer, clock, logs })
+        Ok(Self { name: name.to_owned(), keys, signers, clock, logs: followed_logs })
     }
 
-    /// The key that cosignatures verify under.
+    /// The keys that cosignatures verify under.
     #[must_use]
-    pub fn key(&self) -> &VerifierKey {
-        &self.key
+    pub fn keys(&self) -> &[VerifierKey] {
+        &self.keys
     }
 
-    /// Cosigns a checkpoint, if it continues the one cosigned last, and gives the signature once it is durable. Blocks.
+    /// Cosigns a checkpoint, if it continues the one cosigned last, and gives a signature of each key once they are
+    /// durable. Blocks.
     ///
     /// # Errors
     /// When the request is malformed, of a log that is not followed, not signed by it, not the next one, or inconsistent;
     /// and when the state could not be kept.
-    pub fn add_checkpoint(&self, body: &[u8]) -> Result<NoteSignature, Refusal> {
+    pub fn add_checkpoint(&self, body: &[u8]) -> Result<Vec<NoteSignature>, Refusal> {
         let AddCheckpoint { old, proof, checkpoint: signed } = AddCheckpoint::parse(body)?;
         let checkpoint = signed.checkpoint();
         let followed = self.logs.get(&origin_hash(checkpoint.origin())).ok_or(Refusal::UnknownOrigin)?;
@@ -171,14 +173,18 @@ impl Witness {
 
         let time = u64::try_from(self.clock.now().timestamp()).ok().filter(|time| *time > 0);
         let time = time.ok_or(Refusal::Signing)?;
-        let cosignature = cosign(checkpoint, self.key.name(), time, &self.signer).map_err(|_| Refusal::Signing)?;
         let mut cosigned = verified;
-        cosigned.add(cosignature.clone()).map_err(|_| Refusal::Signing)?;
+        let mut cosignatures = Vec::new();
+        for signer in &self.signers {
+            let cosignature = signer.cosign(checkpoint, &self.name, time).map_err(|_| Refusal::Signing)?;
+            cosigned.add(cosignature.clone()).map_err(|_| Refusal::Signing)?;
+            cosignatures.push(cosignature);
+        }
         *state = State::InDoubt;
         durable::write(&followed.file, cosigned.to_string().as_bytes(), Access::Public)
             .map_err(|error| Refusal::Storage(Some(error)))?;
         *state = State::Latest(Box::new(cosigned));
-        Ok(cosignature)
+        Ok(cosignatures)
     }
 
     /// The checkpoint cosigned last of the log whose origin has this hash: `None` when there is none.
@@ -198,7 +204,7 @@ impl Witness {
 
 impl std::fmt::Debug for Witness {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Witness").field("key", &self.key.to_string()).finish_non_exhaustive()
+        formatter.debug_struct("Witness").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -213,7 +219,7 @@ impl Followed {
         signed.with_signatures(is_the_logs).ok_or(CheckpointError::Note(NoteError::NoKnownSignature))
     }
 
-    fn kept(&self, witness: &VerifierKey) -> Result<State, OpenError> {
+    fn kept(&self, witness: &[VerifierKey]) -> Result<State, OpenError> {
         let bytes = match std::fs::read(&self.file) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Nothing),
@@ -222,7 +228,7 @@ impl Followed {
         let origin = self.keys.first().map_or("", VerifierKey::name);
         let broken = || OpenError::State { origin: origin.to_owned() };
         let signed = SignedCheckpoint::parse(&bytes).map_err(|_| broken())?;
-        let ours = signed.cosignatures(&[witness]).map_err(|_| broken())?;
+        let ours = signed.cosignatures(&witness.iter().collect::<Vec<_>>()).map_err(|_| broken())?;
         if ours.is_empty() || signed.checkpoint().origin() != origin {
             return Err(broken());
         }
@@ -232,15 +238,17 @@ impl Followed {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cosigning_key::CosigningAlgorithm;
     use super::*;
     use crate::clock::{ManualClock, parse_time};
+    use crate::crypto::{Signer as _, SigningKey};
     use crate::tlog::merkle::{consistency_proof, leaf_hash};
     use crate::tlog::{Checkpoint, HashReader, NodeHash, RightEdge};
 
     struct World {
         directory: tempfile::TempDir,
         log: SigningKey,
-        witness_pkcs8: zeroize::Zeroizing<Vec<u8>>,
+        witness_pkcs8: [zeroize::Zeroizing<Vec<u8>>; 2],
     }
 
     /// A tree of leaves that say who made them, computed anew each time.
@@ -265,15 +273,18 @@ mod tests {
             Self {
                 directory: tempfile::tempdir().unwrap(),
                 log: SigningKey::generate_ed25519().0,
-                witness_pkcs8: SigningKey::generate_ed25519().1,
+                witness_pkcs8: [CosigningAlgorithm::Ed25519, CosigningAlgorithm::MlDsa44]
+                    .map(|algorithm| CosigningKey::generate(algorithm).1),
             }
         }
 
         fn witness(&self) -> Result<Witness, OpenError> {
-            let signer = SigningKey::from_pkcs8_der(&self.witness_pkcs8).unwrap();
+            let algorithms = [CosigningAlgorithm::Ed25519, CosigningAlgorithm::MlDsa44];
+            let signers = algorithms.iter().zip(&self.witness_pkcs8);
+            let signers = signers.map(|(algorithm, pkcs8)| CosigningKey::from_pkcs8_der(*algorithm, pkcs8).unwrap());
             let log = VerifierKey::ed25519(LOG, self.log.verifying_key()).unwrap();
             let clock = ManualClock::new(parse_time("2026-07-01T12:00:00Z").unwrap());
-            Witness::open("example.com/w", signer, &[log], self.directory.path(), Arc::new(clock))
+            Witness::open("example.com/w", signers.collect(), &[log], self.directory.path(), Arc::new(clock))
         }
 
         fn request(&self, tree: &Tree, old: u64, size: u64) -> AddCheckpoint {
@@ -293,11 +304,14 @@ mod tests {
         assert_eq!(witness.latest(&hash).unwrap(), None);
         for (old, size) in [(0, 0), (0, 5), (5, 5), (5, 9), (9, 300)] {
             let request = world.request(&tree, old, size);
-            let cosignature = witness.add_checkpoint(request.to_string().as_bytes()).unwrap();
             let mut cosigned = request.checkpoint.clone();
-            cosigned.add(cosignature).unwrap();
-            let times = cosigned.cosignatures(&[witness.key()]).unwrap();
-            assert_eq!(times[0].time(), Some(1_782_907_200));
+            for cosignature in witness.add_checkpoint(request.to_string().as_bytes()).unwrap() {
+                cosigned.add(cosignature).unwrap();
+            }
+            for key in witness.keys() {
+                let times = cosigned.cosignatures(&[key]).unwrap();
+                assert_eq!((times.len(), times[0].time()), (1, Some(1_782_907_200)));
+            }
             assert_eq!(witness.latest(&hash).unwrap(), Some(cosigned));
         }
         drop(witness);
@@ -349,7 +363,7 @@ mod tests {
         let mut both = world.request(&tree, 0, 5);
         both.checkpoint.add(stranger.request(&tree, 0, 5).checkpoint.note().signatures()[0].clone()).unwrap();
         ask(&both.to_string()).unwrap();
-        assert_eq!(witness.latest(&origin_hash(LOG)).unwrap().unwrap().note().signatures().len(), 2);
+        assert_eq!(witness.latest(&origin_hash(LOG)).unwrap().unwrap().note().signatures().len(), 3);
     }
 
     #[test]

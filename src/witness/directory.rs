@@ -1,8 +1,9 @@
 //! A witness's directory: its keys and certificates, the logs that it follows, and what it saw of them.
 //!
 //! ```text
-//! witness.toml    name and timestamp policy
-//! witness.key     Ed25519, PKCS#8
+//! witness.toml    name, algorithms of the keys, timestamp policy
+//! witness.key     Ed25519, PKCS#8, and
+//! witness-ml-dsa-44.key   ML-DSA-44, PKCS#8: one of them or both
 //! tsa-root.key    RSA-3072, PKCS#8: needed again only for another tsa.pem
 //! tsa-root.pem    the anchor that tokens lead to
 //! tsa.key         RSA-3072, PKCS#8
@@ -28,12 +29,13 @@ use x509_cert::Certificate;
 use zeroize::Zeroizing;
 
 use super::cosigner::{OpenError, Witness};
+use super::cosigning_key::{CosigningAlgorithm, CosigningKey};
 use super::key_file::{self, KeyFileError, Passphrase};
 use super::timestamp_authority::TimestampAuthority;
 use crate::clock::Clock;
 use crate::crypto::{KeySize, Signer as _, SigningKey, random};
 use crate::durable::{self, Access};
-use crate::tlog::{KeyType, VerifierKey, VerifierKeyError};
+use crate::tlog::{VerifierKey, VerifierKeyError};
 
 /// Years that the root holds: longer than any token under it is of use.
 const ROOT_YEARS: i32 = 30;
@@ -98,9 +100,9 @@ pub enum WitnessDirError {
         /// Why.
         source: VerifierKeyError,
     },
-    /// A log's key of a type that cannot be verified here.
-    #[error("the key of {0} is not an Ed25519 one")]
-    LogKeyType(String),
+    /// No key, or two of one algorithm.
+    #[error("a witness has one key of each algorithm that it is to have, and at least one")]
+    Algorithms,
     /// The witness's state could not be read.
     #[error(transparent)]
     Witness(#[from] OpenError),
@@ -112,8 +114,16 @@ pub enum WitnessDirError {
 pub struct WitnessSettings {
     /// The key name of its cosignatures.
     pub name: String,
+    /// What it cosigns with, one key of each.
+    #[serde(default = "ed25519_alone")]
+    pub keys: Vec<CosigningAlgorithm>,
     /// The policy of its tokens, an object identifier.
     pub timestamp_policy: String,
+}
+
+/// What a witness has whose settings are from before there was a choice.
+fn ed25519_alone() -> Vec<CosigningAlgorithm> {
+    vec![CosigningAlgorithm::Ed25519]
 }
 
 /// A witness's directory.
@@ -148,8 +158,17 @@ impl WitnessDir {
         if const_oid::ObjectIdentifier::new(&settings.timestamp_policy).is_err() {
             return Err(WitnessDirError::Policy(settings.timestamp_policy));
         }
-        let (witness, witness_pkcs8) = SigningKey::generate_ed25519();
-        VerifierKey::ed25519_cosignature(&settings.name, witness.verifying_key())?;
+        let algorithms = settings.keys.as_slice();
+        let twice = (1..algorithms.len()).any(|at| algorithms[..at].contains(&algorithms[at]));
+        if algorithms.is_empty() || twice {
+            return Err(WitnessDirError::Algorithms);
+        }
+        let mut keys = Vec::new();
+        for algorithm in algorithms {
+            let (key, pkcs8) = CosigningKey::generate(*algorithm);
+            key.verifier_key(&settings.name)?;
+            keys.push((algorithm.file(), pkcs8));
+        }
         let this = Self { path: path.to_owned(), settings };
         std::fs::create_dir_all(this.states()).map_err(|source| this.io("state", source))?;
         let _lock = this.lock()?;
@@ -161,7 +180,7 @@ impl WitnessDir {
         let (_, root_pkcs8) = SigningKey::generate_rsa(KeySize::Rsa3072);
         let (_, signer_pkcs8) = SigningKey::generate_rsa(KeySize::Rsa3072);
         let (root, signer) = certificates(&this.settings.name, &root_pkcs8, &signer_pkcs8, now)?;
-        for (name, pkcs8) in [("witness.key", witness_pkcs8), ("tsa-root.key", root_pkcs8), ("tsa.key", signer_pkcs8)] {
+        for (name, pkcs8) in keys.into_iter().chain([("tsa-root.key", root_pkcs8), ("tsa.key", signer_pkcs8)]) {
             let path = this.file(name);
             key_file::write(&path, &pkcs8, passphrase).map_err(|source| WitnessDirError::Key { path, source })?;
         }
@@ -215,11 +234,8 @@ impl WitnessDir {
     /// Follows one more log, or one more key of a log, from the next start on. Says whether it is new.
     ///
     /// # Errors
-    /// When the key is not Ed25519, or the file cannot be read or written.
+    /// When the file cannot be read or written.
     pub fn add_log(&self, log: &VerifierKey) -> Result<bool, WitnessDirError> {
-        if log.key_type() == KeyType::MlDsa44Cosignature {
-            return Err(WitnessDirError::LogKeyType(log.name().to_owned()));
-        }
         let mut logs = self.logs()?;
         if logs.contains(log) {
             return Ok(false);
@@ -239,8 +255,15 @@ impl WitnessDir {
             let path = self.file(name);
             key_file::read(&path, passphrase).map_err(|source| WitnessDirError::Key { path, source })
         };
-        let witness =
-            Witness::open(&self.settings.name, key("witness.key")?, &self.logs()?, &self.states(), Arc::clone(clock))?;
+        let cosigning_key = |algorithm: &CosigningAlgorithm| {
+            let path = self.file(algorithm.file());
+            let pkcs8 = key_file::read_pkcs8(&path, passphrase);
+            let key = pkcs8.and_then(|pkcs8| Ok(CosigningKey::from_pkcs8_der(*algorithm, &pkcs8)?));
+            key.map_err(|source| WitnessDirError::Key { path, source })
+        };
+        let signers = self.settings.keys.iter().map(cosigning_key).collect::<Result<Vec<_>, _>>()?;
+        let name = &self.settings.name;
+        let witness = Witness::open(name, signers, &self.logs()?, &self.states(), Arc::clone(clock))?;
         let signer = key("tsa.key")?;
         // The root is left out: whoever trusts it has it.
         let chain = vec![self.certificate("tsa.pem", &signer)?];
@@ -347,11 +370,16 @@ mod tests {
     use crate::crypto::Hash;
     use crate::pki::timestamp::{MessageImprint, Timestamp, TimestampError};
     use crate::pki::timestamp_exchange::{TimestampFailure, TimestampRequest, TimestampResponse};
+    use crate::tlog::KeyType;
 
     const LOG: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
 
     fn settings() -> WitnessSettings {
-        WitnessSettings { name: "example.com/w".to_owned(), timestamp_policy: "1.3.6.1.4.1.32473.1".to_owned() }
+        WitnessSettings {
+            name: "example.com/w".to_owned(),
+            keys: vec![CosigningAlgorithm::Ed25519, CosigningAlgorithm::MlDsa44],
+            timestamp_policy: "1.3.6.1.4.1.32473.1".to_owned(),
+        }
     }
 
     #[test]
@@ -366,6 +394,8 @@ mod tests {
         };
         assert!(matches!(wrong(|it| it.name = "a b".to_owned()), Some(WitnessDirError::VerifierKey(_))));
         assert!(matches!(wrong(|it| it.timestamp_policy = "x".to_owned()), Some(WitnessDirError::Policy(_))));
+        assert!(matches!(wrong(|it| it.keys.clear()), Some(WitnessDirError::Algorithms)));
+        assert!(matches!(wrong(|it| it.keys.push(CosigningAlgorithm::MlDsa44)), Some(WitnessDirError::Algorithms)));
         assert!(WitnessDir::at(directory.path()).is_err());
 
         let made = WitnessDir::init(directory.path(), settings(), None, now).unwrap();
@@ -379,7 +409,14 @@ mod tests {
         let opened = found.open(None, &clock).unwrap();
         assert!(matches!(found.open(None, &clock), Err(WitnessDirError::Locked(_))));
         check_authority(&opened.authority, now);
+        let keys: Vec<KeyType> = opened.witness.keys().iter().map(VerifierKey::key_type).collect();
+        assert_eq!(keys, [KeyType::Ed25519Cosignature, KeyType::MlDsa44Cosignature]);
         drop(opened);
+        // A directory from before there was a choice has one key.
+        let settings = "name = \"example.com/w\"\ntimestamp_policy = \"1.3.6.1.4.1.32473.1\"\n";
+        std::fs::write(directory.path().join("witness.toml"), settings).unwrap();
+        let found = WitnessDir::at(directory.path()).unwrap();
+        assert_eq!(found.open(None, &clock).unwrap().witness.keys().len(), 1);
         std::fs::copy(made.root_certificate(), directory.path().join("tsa.pem")).unwrap();
         assert!(matches!(found.open(None, &clock), Err(WitnessDirError::OtherCertificate(_))));
         std::fs::write(directory.path().join("logs"), format!("{LOG}\nx\n")).unwrap();

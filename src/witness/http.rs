@@ -2,7 +2,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `POST /add-checkpoint` | a cosignature line; else 400, 403, 404, 409 with the size, 422, 500 |
+//! | `POST /add-checkpoint` | a cosignature line of each key; else 400, 403, 404, 409 with the size, 422, 500 |
 //! | `GET /<hex sha256 of the origin>/checkpoint` | the checkpoint cosigned last; else 404, or 500 where that is in doubt |
 //! | `POST /tsa` | a timestamp reply, with the reason in it where there is no token; 415 for another media type |
 //!
@@ -44,7 +44,10 @@ pub fn routes(config: &mut ServiceConfig) {
 async fn add_checkpoint(service: Data<WitnessService>, body: Bytes) -> HttpResponse {
     let answer = web::block(move || service.witness.add_checkpoint(&body)).await;
     match answer {
-        Ok(Ok(cosignature)) => HttpResponse::Ok().content_type(TEXT).body(format!("{cosignature}\n")),
+        Ok(Ok(cosignatures)) => {
+            let lines: String = cosignatures.iter().map(|cosignature| format!("{cosignature}\n")).collect();
+            HttpResponse::Ok().content_type(TEXT).body(lines)
+        }
         Ok(Err(refusal)) => refused(&refusal),
         Err(_) => HttpResponse::InternalServerError().finish(),
     }

@@ -70,17 +70,22 @@ pub(super) fn write(path: &Path, pkcs8: &[u8], passphrase: Option<&Passphrase>) 
 
 /// Reads a key that [`write()`] kept.
 pub(super) fn read(path: &Path, passphrase: Option<&Passphrase>) -> Result<SigningKey, KeyFileError> {
+    Ok(SigningKey::from_pkcs8_der(&read_pkcs8(path, passphrase)?)?)
+}
+
+/// The same, for a key of whatever kind: its PKCS#8 encoding.
+pub(super) fn read_pkcs8(path: &Path, passphrase: Option<&Passphrase>) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let bytes = Zeroizing::new(durable::read(path, KEY_FILE_BYTES_MAX)?);
     let text = std::str::from_utf8(&bytes).map_err(|_| KeyFileError::Malformed)?;
     let plain = pem_blocks(text, PLAIN, 1).map_err(|_| KeyFileError::Malformed)?;
     if let Some(pkcs8) = plain.into_iter().next().map(Zeroizing::new) {
-        return Ok(SigningKey::from_pkcs8_der(&pkcs8)?);
+        return Ok(pkcs8);
     }
     if !text.contains(sealed_key::LABEL) {
         return Err(KeyFileError::Malformed);
     }
     let passphrase = passphrase.ok_or(KeyFileError::PassphraseMissing)?;
-    sealed_key::open(text, &passphrase.0).map_err(|error| match error {
+    sealed_key::open_pkcs8(text, &passphrase.0).map_err(|error| match error {
         SealedKeyError::Pem(_) | SealedKeyError::Malformed => KeyFileError::Malformed,
         SealedKeyError::Sealed => KeyFileError::PassphraseWrong,
         SealedKeyError::Unusable(cause) => KeyFileError::Key(cause),

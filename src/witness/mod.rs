@@ -9,6 +9,7 @@
 
 mod add_checkpoint;
 mod cosigner;
+mod cosigning_key;
 mod directory;
 pub mod http;
 mod key_file;
@@ -18,6 +19,7 @@ mod witness_client;
 
 pub use add_checkpoint::{ADD_CHECKPOINT_BYTES_MAX, AddCheckpoint, AddCheckpointError, origin_hash};
 pub use cosigner::{OpenError, Refusal, Witness};
+pub use cosigning_key::{CosigningAlgorithm, CosigningKey, UnknownAlgorithm};
 pub use directory::{Opened, WitnessDir, WitnessDirError, WitnessSettings};
 pub use key_file::{KeyFileError, Passphrase};
 pub use timestamp_authority::TimestampAuthority;

@@ -1,0 +1,5 @@
+package main
+
+import _ "filippo.io/torchwood"
+
+func main() {}
