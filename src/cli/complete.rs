@@ -128,6 +128,7 @@ fn merge(bundle: &mut Bundle, theirs: Bundle) {
     if theirs.archives.len() >= bundle.archives.len() {
         bundle.archives = theirs.archives;
     }
+    union(&mut bundle.consistency, theirs.consistency);
     union(&mut bundle.certificates, theirs.certificates);
     union(&mut bundle.crls, theirs.crls);
     union(&mut bundle.offered_anchors, theirs.offered_anchors);

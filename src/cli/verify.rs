@@ -11,6 +11,7 @@ use super::given::{read_crl, read_files, read_recording};
 use super::trust::{TrustArgs, on_command_line};
 use crate::clock::{Clock as _, SystemClock, parse_time};
 use crate::evidence::{Depth, Indication, verify};
+use crate::tlog::SignedCheckpoint;
 
 /// Verify a record or an evidence bundle, offline. Exit code 0: passed, 1: failed, 2: indeterminate, 3: could not run.
 #[derive(Debug, Args)]
@@ -37,6 +38,10 @@ pub struct VerifyCommand {
     /// How much of the report is printed as JSON.
     #[arg(long, value_name = "DEPTH", value_enum, default_value = "detailed", requires = "json")]
     depth: DepthName,
+    /// A signed checkpoint of the log that you have seen yourself (a monitor's, a witness's); may be given again. If the log
+    /// signed another tree of its size, the report says so.
+    #[arg(long = "checkpoint", value_name = "FILE")]
+    checkpoints: Vec<PathBuf>,
     /// Write the report as a page to this file: whole in itself, one sheet when it is printed.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -65,6 +70,11 @@ impl VerifyCommand {
         }
         for path in &self.crls {
             bundle.own_crls.push(read_crl(path)?);
+        }
+        for path in &self.checkpoints {
+            let note = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+            SignedCheckpoint::parse(&note).with_context(|| format!("checkpoint {}", path.display()))?;
+            bundle.own_checkpoints.push(note);
         }
         let now = match &self.at {
             Some(time) => parse_time(time).with_context(|| format!("--at {time} is not an RFC 3339 time"))?,

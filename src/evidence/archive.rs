@@ -14,6 +14,8 @@ const FILES_MAX: usize = 256;
 const BYTES_MAX: u64 = 128 << 20;
 /// The folder of evidence of earlier forms: in it a folder for each layer inside the outermost.
 const EARLIER: &str = "earlier/";
+/// What the names of consistency proofs begin with.
+const CONSISTENCY: &str = "consistency-";
 /// Certificates in one PEM file.
 const CERTIFICATES_MAX: usize = 64;
 
@@ -64,6 +66,9 @@ impl BundleFiles {
                 files.add(&numbered(&stem, position, "tsr"), token.clone());
             }
         }
+        for (position, proof) in bundle.consistency.iter().enumerate() {
+            files.add(&format!("{CONSISTENCY}{:02}.txt", position + 1), proof.clone());
+        }
         let pem = |ders: &[Vec<u8>]| ders.iter().map(|der| to_pem("CERTIFICATE", der)).collect::<String>();
         if !bundle.certificates.is_empty() {
             files.add("certificates.pem", pem(&bundle.certificates).into_bytes());
@@ -97,7 +102,8 @@ impl BundleFiles {
         ];
         let is_token = ["checkpoint", "record"].iter().any(|stem| name.starts_with(stem)) && name.ends_with(".tsr");
         let is_in_folder = name.starts_with("crls/") || name.starts_with(EARLIER);
-        named.contains(&name) || is_token || is_in_folder || archive_part(name).is_some()
+        let is_part = archive_part(name).is_some() || is_consistency(name);
+        named.contains(&name) || is_token || is_in_folder || is_part
     }
 
     /// The folders that files of a bundle may be in: that of the bundle itself, empty, and those in it, each with `/`.
@@ -161,6 +167,7 @@ impl BundleFiles {
                         ArchivePart::Token => archive.tokens.push(bytes.to_vec()),
                     }
                 }
+                _ if is_consistency(name) => bundle.consistency.push(bytes.to_vec()),
                 _ if name.starts_with("crls/") => bundle.crls.extend(pem("X509 CRL")?),
                 _ if let Some((layer, file)) = earlier_part(name) => {
                     if bundle.earlier.len() < layer {
@@ -231,6 +238,10 @@ impl FormEvidence {
     }
 }
 
+fn is_consistency(name: &str) -> bool {
+    name.starts_with(CONSISTENCY) && name.ends_with(".txt")
+}
+
 /// Which layer inside the outermost a file is about, from 1, and its name in that folder.
 fn earlier_part(name: &str) -> Option<(usize, &str)> {
     let (number, file) = name.strip_prefix(EARLIER)?.split_once('/')?;
@@ -281,6 +292,7 @@ mod tests {
             archives: (1..=12)
                 .map(|n| ArchiveTimestamp { root: vec![n], tokens: vec![vec![n], vec![n + 1]], proofs: vec![n] })
                 .collect(),
+            consistency: vec![vec![5], vec![6]],
             certificates: vec![vec![0x30, 0], vec![0x30, 1]],
             crls: vec![vec![0x30, 2]],
             ..Bundle::default()
@@ -291,10 +303,11 @@ mod tests {
         assert_eq!(unpacked, BundleFiles::of(&bundle));
         let read = unpacked.to_bundle().unwrap();
         assert_eq!(
-            (read.evidence, read.earlier, read.archives, read.certificates, read.crls),
+            (read.evidence, read.earlier, read.consistency, read.archives, read.certificates, read.crls),
             (
                 bundle.evidence.clone(),
                 bundle.earlier.clone(),
+                bundle.consistency.clone(),
                 bundle.archives.clone(),
                 bundle.certificates.clone(),
                 bundle.crls.clone()

@@ -26,8 +26,14 @@ pub struct Bundle {
     pub offered_anchors: Vec<Vec<u8>>,
     /// The log policy that the bundle would like to be used.
     pub offered_log_policy: Option<Vec<u8>>,
-    /// Whether the ledger that was asked says that it does not have the record.
-    pub ledger_denies: bool,
+    /// Proofs that a checkpoint inside the record is of the same tree as that of the proof ([`ConsistencyProof`]).
+    ///
+    /// [`ConsistencyProof`]: super::ConsistencyProof
+    pub consistency: Vec<Vec<u8>>,
+    /// Signed checkpoints of the log from the verifier's own side: what a monitor or a witness has seen.
+    pub own_checkpoints: Vec<Vec<u8>>,
+    /// What the ledger itself says of it, where it was asked.
+    pub ledger_answer: LedgerAnswer,
 }
 
 /// What the ledger and others say of one form of a record: as it is, or as it was before it was signed again.
@@ -49,6 +55,18 @@ impl FormEvidence {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// What a ledger that was asked says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LedgerAnswer {
+    /// It was not asked, or says nothing against it.
+    #[default]
+    Nothing,
+    /// It does not have the record.
+    Denied,
+    /// It signed the checkpoint of the proof, and has another tree.
+    OtherTree,
 }
 
 /// A recording that was handed in.

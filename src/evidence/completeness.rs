@@ -25,6 +25,8 @@ pub enum Piece {
     Cosignatures,
     /// `checkpoint.tsr` or `record.tsr`.
     Timestamp,
+    /// `consistency-01.txt`.
+    Consistency,
     /// In `certificates.pem`.
     Certificate,
     /// In `crls/`.
@@ -44,6 +46,7 @@ impl Piece {
             Self::LedgerProof => "the ledger's proof",
             Self::Cosignatures => "cosignatures",
             Self::Timestamp => "a timestamp",
+            Self::Consistency => "a consistency proof",
             Self::Certificate => "a certificate",
             Self::RevocationList => "a revocation list",
             Self::OfferedAnchor => "the offered anchor",
@@ -93,6 +96,11 @@ impl Completeness {
             (Some(_), _) => {}
             (None, false) => found.add(Piece::Timestamp, None, "nothing in the bundle states a time"),
             (None, true) => found.add(Piece::Timestamp, None, "none that is at hand counts under the trust policy"),
+        }
+        for size in &time.not_shown {
+            let reason = "nothing shows that it is of the same tree as the checkpoint of the proof".to_owned();
+            let of = Some(format!("the checkpoint of {size} entries"));
+            found.push(Missing { what: Piece::Consistency, of, needed: false, reason, available_from: None });
         }
         for (form, around) in time.earlier.iter().zip(bundle.forms()) {
             let passed =

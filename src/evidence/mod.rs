@@ -25,6 +25,7 @@ pub mod report;
 mod revocation;
 mod rows;
 mod signer;
+mod split_view;
 mod sub_indication;
 mod sunset;
 mod text;
@@ -40,7 +41,7 @@ pub use archive::{ArchiveError, BundleFiles};
 pub use archive_timestamp::{
     ARCHIVES_MAX, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, ArchiveTree, archive_proofs,
 };
-pub use bundle::{Bundle, FormEvidence, SuppliedRecording};
+pub use bundle::{Bundle, FormEvidence, LedgerAnswer, SuppliedRecording};
 pub use depth::Depth;
 pub use entry::{Entry, EntryDraft, EntryError, Event};
 pub use instructions::instructions;
@@ -50,6 +51,7 @@ pub use period::{
 pub use record::{Record, RecordError, record_digest};
 pub use report::{Indication, SubIndication, ValidationReport};
 pub use signer::signer_chain;
+pub use split_view::ConsistencyProof;
 pub use sunset::{Sunset, SunsetAlgorithm};
 pub use trust::{LedgerRequirement, TrustPolicy};
 pub use trust_file::TrustPolicyError;

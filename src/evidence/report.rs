@@ -280,6 +280,8 @@ pub struct LedgerReport {
     pub witnesses: Vec<String>,
     /// Whether they are as many as the log policy asks for; `None` when it asks for none.
     pub quorum: Option<bool>,
+    /// Sizes of other checkpoints at hand that are shown to be of the same tree.
+    pub consistent_with: Vec<u64>,
 }
 
 impl LedgerReport {
@@ -294,6 +296,7 @@ impl LedgerReport {
             entry_time: None,
             witnesses: Vec::new(),
             quorum: None,
+            consistent_with: Vec::new(),
         }
     }
 }
@@ -483,6 +486,7 @@ pub(crate) fn example(subject: &str) -> ValidationReport {
             entry_time: Some(at("2026-07-01T12:00:01Z")),
             witnesses: vec!["witness.example/w1".into()],
             quorum: Some(false),
+            consistent_with: vec![12],
         },
         earlier: vec![EarlierReport {
             layer: 1,

@@ -12,7 +12,7 @@ use super::record::record_digest;
 use super::report::{EarlierReport, LedgerReport, LedgerStatus, NAME_MAX, REASON_MAX, TimestampReport, cut};
 use super::sunset::{Strength, first_sunset};
 use super::verify::{Verifier, outside_window};
-use super::{Bundle, Entry, Event, FormEvidence, Record};
+use super::{Bundle, Entry, Event, FormEvidence, LedgerAnswer, Record};
 use crate::clock::format_time;
 use crate::crypto::{KeyKind, Sha256Digest, SignatureAlgorithm, sha256};
 use crate::pki::timestamp::Timestamp;
@@ -42,6 +42,8 @@ pub(super) struct TimeEvidence {
     pub(super) forms: Vec<FormTime>,
     /// What is to be said of the layers inside the outermost.
     pub(super) earlier: Vec<EarlierReport>,
+    /// Sizes of checkpoints at hand that no proof shows to be of the same tree as the record's.
+    pub(super) not_shown: Vec<u64>,
 }
 
 /// When a form of the record was there.
@@ -61,8 +63,8 @@ struct Form<'a> {
     /// The form inside, where there is one.
     inside: Option<Sha256Digest>,
     evidence: &'a FormEvidence,
-    /// Whether the ledger that was asked says that it does not have it.
-    denied: bool,
+    /// What the ledger says of it, where it was asked.
+    answer: LedgerAnswer,
 }
 
 /// A timestamp, and the time by which what it is over was there for certain.
@@ -119,7 +121,12 @@ impl Verifier {
         let (mut forms, mut timestamps, mut ledgers) = (Vec::<FormTime>::new(), Vec::new(), Vec::new());
         for ((layer, digest), evidence) in digests.iter().enumerate().zip(bundle.forms().chain(repeat(&NOTHING))) {
             let inside = digests.get(layer + 1).copied();
-            let form = Form { digest: *digest, inside, evidence, denied: layer == 0 && bundle.ledger_denies };
+            let form = Form {
+                digest: *digest,
+                inside,
+                evidence,
+                answer: if layer == 0 { bundle.ledger_answer } else { LedgerAnswer::Nothing },
+            };
             let (mut ledger, proof, witnessing) = self.ledger(&form, now);
             let inflated = (!evidence.record_tokens.is_empty()).then(|| record.bytes_of_layer(layer, self.limits()));
             let bytes = inflated.flatten();
@@ -153,14 +160,17 @@ impl Verifier {
             ledgers.push(EarlierReport { layer, record: *digest, existed_by, ledger });
         }
         let earlier = ledgers.split_off(1);
-        TimeEvidence {
+        let mut time = TimeEvidence {
             timestamps: timestamps.into_iter().chain(archives.into_iter().map(|stamp| stamp.report)).collect(),
             ledger: ledgers.remove(0).ledger,
             signed_after,
             existence,
             forms,
             earlier,
-        }
+            not_shown: Vec::new(),
+        };
+        self.hold_to_one_tree(bundle, record, &mut time);
+        time
     }
 
     /// Row T2: what a record holds was there before the record was.
@@ -341,7 +351,7 @@ impl Verifier {
     /// The ledger row, the proof where it leads to its checkpoint, and who witnessed that.
     fn ledger(&self, form: &Form<'_>, now: DateTime<Utc>) -> (LedgerReport, Option<TlogProof>, Option<Witnessing>) {
         let mut report = LedgerReport::unavailable("no proof was given");
-        if form.denied {
+        if form.answer == LedgerAnswer::Denied {
             report.status = LedgerStatus::NotIncluded;
             "the ledger that was asked does not have this record".clone_into(&mut report.reason);
             return (report, None, None);
@@ -380,6 +390,13 @@ impl Verifier {
         if let Err(error) = proof.check_inclusion(leaf) {
             return inconsistent(report, error.to_string());
         }
+        if form.answer == LedgerAnswer::OtherTree {
+            let size = checkpoint.size();
+            return inconsistent(
+                report,
+                format!("split view: the ledger that was asked has another tree of {size} entries"),
+            );
+        }
         let Some(policy) = &self.policy().log_policy else {
             "the proof is right, but the trust policy knows no log".clone_into(&mut report.reason);
             return (report, Some(proof), None);
@@ -408,21 +425,30 @@ impl Verifier {
     }
 
     /// Who signed and cosigned a checkpoint: the same for every record under it.
-    fn witnessing(&self, policy: &LogPolicy, checkpoint: &SignedCheckpoint) -> Arc<Result<Witnessing, String>> {
+    pub(super) fn witnessing(
+        &self,
+        policy: &LogPolicy,
+        checkpoint: &SignedCheckpoint,
+    ) -> Arc<Result<Witnessing, String>> {
         let key = sha256(checkpoint.note().to_string().as_bytes());
         let wrong = |error: PolicyError| cut(error.to_string(), REASON_MAX);
         self.witnessings.get(key, || policy.witnessing(checkpoint).map_err(wrong))
     }
 
+    /// The checkpoints inside the signed payload.
+    pub fn checkpoints_inside(&self, vcon: &Vcon) -> impl Iterator<Item = SignedCheckpoint> {
+        let attached = vcon.attachments().filter(|attachment| attachment.purpose() == Some("ledger-checkpoint"));
+        attached.take(CHECKPOINTS_MAX).filter_map(|attachment| {
+            let note = attachment.content().bytes().ok()??.into_owned();
+            SignedCheckpoint::parse(&note).ok()
+        })
+    }
+
     /// The newest witnessed checkpoint inside the signed payload: the record was signed after it.
     fn lower_bound(&self, vcon: &Vcon, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let policy = self.policy().log_policy.as_ref().filter(|_| self.cosignatures_ended(now).is_none())?;
-        vcon.attachments()
-            .filter(|attachment| attachment.purpose() == Some("ledger-checkpoint"))
-            .take(CHECKPOINTS_MAX)
-            .filter_map(|attachment| {
-                let note = attachment.content().bytes().ok()??.into_owned();
-                let checkpoint = SignedCheckpoint::parse(&note).ok()?;
+        self.checkpoints_inside(vcon)
+            .filter_map(|checkpoint| {
                 let witnessing = self.witnessing(policy, &checkpoint);
                 let cosignatures = witnessing.as_ref().as_ref().ok()?.cosignatures();
                 let own = &self.policy().own_witnesses;

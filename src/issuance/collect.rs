@@ -3,9 +3,10 @@
 use super::Issuance;
 use crate::authority::AuthorityError;
 use crate::crypto::Sha256Digest;
-use crate::evidence::{Bundle, BundleFiles, FormEvidence, Record, instructions, record_digest};
+use crate::evidence::{Bundle, BundleFiles, ConsistencyProof, FormEvidence, Record, instructions, record_digest};
 use crate::ledger::ReadError;
 use crate::pki::timestamp::TimestampToken;
+use crate::tlog::TlogProof;
 
 /// Why there is no bundle.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,7 @@ impl Issuance {
             bundle.earlier.push(earlier);
         }
         while bundle.earlier.pop_if(|last| last.is_empty()).is_some() {}
+        bundle.consistency = self.consistency_of(&bundle, record)?;
         bundle.crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
         // Today's lists tell what was revoked since; those of its time outlive their algorithm, under an archive.
         let mut dated = Vec::new();
@@ -79,6 +81,24 @@ impl Issuance {
         let tokens = digests(&mut bundle.forms().flat_map(|form| &form.checkpoint_tokens));
         bundle.archives = self.ledger.archives_of(&tokens, &digests(&mut certificates.chain(&bundle.crls)))?;
         Ok(bundle)
+    }
+
+    /// That the checkpoints of our log inside a record are of the same tree as that of its proof.
+    fn consistency_of(&self, bundle: &Bundle, record: Option<&Record>) -> Result<Vec<Vec<u8>>, ReadError> {
+        let proof = bundle.evidence.proof.as_ref().and_then(|proof| TlogProof::parse(proof).ok());
+        let (Some(proof), Some(record)) = (proof, record) else { return Ok(Vec::new()) };
+        let checkpoint = proof.checkpoint().checkpoint();
+        let (origin, new) = (checkpoint.origin().to_owned(), checkpoint.size());
+        let mut proofs = Vec::new();
+        for inside in self.verifier.checkpoints_inside(record.vcon()) {
+            let old = inside.checkpoint().size();
+            if inside.checkpoint().origin() == origin && old.0 > 0 && old < new {
+                let hashes = self.ledger.consistency(old, new)?;
+                let proof = ConsistencyProof { origin: origin.clone(), old, new, hashes };
+                proofs.push(proof.to_text().into_bytes());
+            }
+        }
+        Ok(proofs)
     }
 
     /// What the ledger has of the record at `index` in the form that it was put there.

@@ -46,8 +46,8 @@ use crate::clock::Clock;
 use crate::crypto::{SealingKey, Sha256Digest, Signer};
 use crate::disk::{Disk, Lock};
 use crate::evidence::{Entry, EntryDraft, Event};
-use crate::tlog::merkle::{consistency_proof, inclusion_proof};
-use crate::tlog::{LeafHash, LeafIndex, NodeHash, RightEdge, SignedCheckpoint, TlogProof, TreeSize};
+use crate::tlog::merkle::{consistency_proof, inclusion_proof, root_hash};
+use crate::tlog::{LeafHash, LeafIndex, NodeHash, RightEdge, RootHash, SignedCheckpoint, TlogProof, TreeSize};
 use archives::Archives;
 use evidence_store::EvidenceStore;
 use index::Index;
@@ -397,6 +397,14 @@ impl Ledger {
         let size = checkpoint.checkpoint().size();
         let hashes = inclusion_proof(LeafIndex(index), size, &self.tiles().hashes(size))?;
         Ok(Some((TlogProof::new(LeafIndex(index), hashes, checkpoint), round)))
+    }
+
+    /// The root of the ledger's first `size` entries.
+    ///
+    /// # Errors
+    /// When there are fewer, or a tile cannot be read.
+    pub fn root(&self, size: TreeSize) -> Result<RootHash, ReadError> {
+        Ok(root_hash(size, &self.tiles().hashes(size))?)
     }
 
     /// Proves that the ledger of `old` entries is the beginning of that of `new` entries.

@@ -9,7 +9,10 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{AppState, Problem};
-use crate::evidence::{Bundle, BundleFiles, Depth, FormEvidence, Record, SuppliedRecording, ValidationReport};
+use crate::evidence::{
+    Bundle, BundleFiles, Depth, FormEvidence, LedgerAnswer, Record, SuppliedRecording, ValidationReport,
+};
+use crate::tlog::TlogProof;
 use crate::vcon::ContentDigester;
 
 /// Recordings of one verification: a conference has some dozens.
@@ -90,12 +93,31 @@ fn report(
                 bundle.own_crls = known.crls;
             }
             None => {
-                bundle.ledger_denies = bundle.evidence.proof.is_none();
+                if bundle.evidence.proof.is_none() {
+                    bundle.ledger_answer = LedgerAnswer::Denied;
+                }
                 bundle.own_crls = issuance.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
             }
         }
     }
+    if is_of_another_tree(state, &bundle)? {
+        bundle.ledger_answer = LedgerAnswer::OtherTree;
+    }
     Ok((issuance.verifier.verify_parsed(&bundle, &record, state.clock.now()), bundle))
+}
+
+/// Whether the proof leads to a checkpoint that is signed with our log's key and is not of our tree.
+fn is_of_another_tree(state: &AppState, bundle: &Bundle) -> Result<bool, Problem> {
+    let proof = bundle.evidence.proof.as_ref().and_then(|proof| TlogProof::parse(proof).ok());
+    let Some(proof) = proof.filter(|proof| proof.checkpoint().check_log(&state.log_key).is_ok()) else {
+        return Ok(false);
+    };
+    let (size, root) = (proof.checkpoint().checkpoint().size(), proof.checkpoint().checkpoint().root());
+    let ledger = &state.issuance.ledger;
+    if size.0 > ledger.size() {
+        return Ok(true);
+    }
+    Ok(ledger.root(size)? != root)
 }
 
 async fn whole_body(state: &AppState, mut payload: Payload) -> Result<Vec<u8>, Problem> {

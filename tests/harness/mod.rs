@@ -240,6 +240,12 @@ impl Place {
     }
 
     /// A server as a process of its own.
+    /// A server in this process, under the machine's own clock: tokens of another process count.
+    pub(crate) async fn serve_now(&self) -> InProcess {
+        let state = self.open_with(Arc::new(SystemClock::default()), StartOptions::default()).await.unwrap();
+        InProcess::of(affiant::server::run(state).unwrap())
+    }
+
     pub(crate) fn spawn(&self) -> Process {
         self.try_spawn(&[], None).unwrap_or_else(|output| panic!("{}", String::from_utf8_lossy(&output.stderr)))
     }

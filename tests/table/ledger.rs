@@ -18,7 +18,12 @@ pub(crate) fn statuses() -> Vec<Row> {
     };
     vec![
         ("no proof", Unavailable, None, Case::new()),
-        ("denied", NotIncluded, None, Case::new().bundle(|bundle| bundle.ledger_denies = true)),
+        (
+            "denied",
+            NotIncluded,
+            None,
+            Case::new().bundle(|bundle| bundle.ledger_answer = affiant::evidence::LedgerAnswer::Denied),
+        ),
         ("proved and cosigned", Included, Some(true), cosigned()),
         ("proved and not cosigned", Included, Some(false), entered()),
         ("proved, and nobody is asked to cosign", Included, None, {

@@ -170,7 +170,7 @@ pub(crate) fn requirements() -> Vec<Expected> {
         is(
             PASSED,
             "the ledger is not required, and denies it",
-            Case::new().bundle(|bundle| bundle.ledger_denies = true),
+            Case::new().bundle(|bundle| bundle.ledger_answer = affiant::evidence::LedgerAnswer::Denied),
         ),
         is(CONSTRAINTS, "the ledger is required, and not there", ledger(included, Case::new())),
         is(PASSED, "the ledger is required, and there", ledger(included, entered())),
