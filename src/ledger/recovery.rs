@@ -133,12 +133,13 @@ impl Recovered {
         archives.check_files(&**disk, &layout.archives())?;
         rounds?;
 
-        let Snapshot { position, erasing, journal: from } = Snapshot::read(&**disk, &layout.snapshot())?
-            .unwrap_or_else(|| Snapshot {
-                position: Position::empty(),
-                erasing: BTreeSet::new(),
-                journal: FramePosition::START,
-            });
+        let mut snapshot = Snapshot::read(&**disk, &layout.snapshot())?.unwrap_or_else(Snapshot::empty);
+        let found = Tiles::new(disk, &layout.tiles());
+        if !found.hold(&snapshot.position.edge, snapshot.position.last_leaf)? {
+            tracing::warn!("the tiles are not those of the snapshot; they are made again from all of the journal");
+            snapshot = Snapshot::empty();
+        }
+        let Snapshot { position, erasing, journal: from } = snapshot;
         let tiles = TileWriter::open(disk, &layout.tiles(), position.edge.size())?;
         let mut replay = Replay { position, tiles, last_frame: None, erased: erasing };
         let reader = SegmentReader::new(disk, &layout.journal());

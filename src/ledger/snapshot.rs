@@ -55,6 +55,11 @@ struct File {
 }
 
 impl Snapshot {
+    /// That of a ledger without entries.
+    pub(super) fn empty() -> Self {
+        Self { position: Position::empty(), erasing: BTreeSet::new(), journal: FramePosition::START }
+    }
+
     /// Puts it at `path`.
     pub(super) fn write(self, disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
         let Self { position, erasing, journal } = self;

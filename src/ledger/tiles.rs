@@ -4,15 +4,16 @@
 //! never written again; what lies behind it is written from the journal, by the same code after a crash as before it.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::segment::{StoreError, create_directory, sync_dir};
 use crate::disk::{Disk, DiskFile, Opening};
 use crate::durable;
-use crate::tlog::merkle::{HashReader, node_hash};
+use crate::tlog::merkle::{HashReader, leaf_hash, node_hash};
 use crate::tlog::tile::{TILE_HEIGHT, TILE_WIDTH, append_to_bundle, bundle_entries};
-use crate::tlog::{NodeHash, TileError, TileHashes, TileKind, TilePath, TileReader, TreeSize};
+use crate::tlog::{LeafHash, NodeHash, RightEdge, TileError, TileHashes, TileKind, TilePath, TileReader, TreeSize};
 
 /// Tiles that are kept in memory: some 20 MiB of entry bundles, and of hashes what every proof needs.
 const CACHED_TILES_MAX: usize = 256;
@@ -50,6 +51,9 @@ pub enum TileReadError {
     /// No such entry.
     #[error("there is no entry {0}")]
     NoEntry(u64),
+    /// An entry or its hash is damaged.
+    #[error("entry {0} is not the one of its leaf hash")]
+    OtherEntry(u64),
 }
 
 impl Tiles {
@@ -102,16 +106,36 @@ impl Tiles {
         Ok((bytes, length))
     }
 
-    /// The bytes of entry `index`, which the ledger has.
+    /// The bytes of entry `index`, which the ledger has, held against its leaf hash.
     ///
     /// # Errors
     /// When its bundle cannot be read or does not hold it.
     pub fn entry(&self, index: u64) -> Result<Vec<u8>, TileReadError> {
         let width = u16::try_from(index % u64::from(TILE_WIDTH)).expect("below 256") + 1;
-        let path = TilePath::new(TileKind::Entries, index / u64::from(TILE_WIDTH), width)?;
-        let (bundle, length) = self.shared(path)?;
+        let tile = index / u64::from(TILE_WIDTH);
+        let (bundle, length) = self.shared(TilePath::new(TileKind::Entries, tile, width)?)?;
         let entries = bundle_entries(&bundle[..length], width)?;
-        entries.last().map(|entry| entry.to_vec()).ok_or(TileReadError::NoEntry(index))
+        let entry = *entries.last().ok_or(TileReadError::NoEntry(index))?;
+        let (hashes, length) = self.shared(TilePath::new(TileKind::Hashes { level: 0 }, tile, width)?)?;
+        if hashes[..length].ends_with(leaf_hash(entry).as_bytes()) {
+            Ok(entry.to_vec())
+        } else {
+            Err(TileReadError::OtherEntry(index))
+        }
+    }
+
+    /// Whether the tree of `edge` is there, as far as what is written next is built on it: its right edge, and its last
+    /// entry, whose leaf hash is `last`.
+    pub(super) fn hold(&self, edge: &RightEdge, last: Option<LeafHash>) -> Result<bool, TileReadError> {
+        let (size, Some(last)) = (edge.size(), last) else { return Ok(true) };
+        let there = RightEdge::read(size, &self.hashes(size))
+            .and_then(|there| Ok(there == *edge && leaf_hash(&self.entry(size.0 - 1)?) == last));
+        match there {
+            Err(TileReadError::Store(StoreError::Io { source, .. })) if source.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::io(&self.dir)(source).into())
+            }
+            there => Ok(there.unwrap_or(false)),
+        }
     }
 }
 
@@ -299,8 +323,7 @@ fn open(tiles: &Tiles, path: &Path) -> Result<Arc<dyn DiskFile>, StoreError> {
 mod tests {
     use super::*;
     use crate::disk::SystemDisk;
-    use crate::tlog::merkle::{leaf_hash, root_hash};
-    use crate::tlog::{RightEdge, TileHashes};
+    use crate::tlog::merkle::root_hash;
 
     fn disk() -> Arc<dyn Disk> {
         Arc::new(SystemDisk)

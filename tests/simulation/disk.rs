@@ -29,9 +29,13 @@ enum Renaming {
 }
 
 impl Renaming {
-    fn is_in(&self, directory: &Path) -> bool {
+    fn path(&self) -> &Path {
         let (Self::Made(path, _) | Self::Removed(path) | Self::Renamed(_, path)) = self;
-        path.parent() == Some(directory)
+        path
+    }
+
+    fn is_in(&self, directory: &Path) -> bool {
+        self.path().parent() == Some(directory)
     }
 
     fn apply(&self, names: &mut BTreeMap<PathBuf, Node>) {
@@ -256,6 +260,18 @@ impl SimulatedDisk {
         }
         content.store.forget(chance, true);
         state.begin_process();
+    }
+
+    /// Somebody deletes every file below `folder`, or the store of the index.
+    pub(crate) fn lose(&self, folder: &str) {
+        let mut state = self.state();
+        let content = &mut state.content;
+        if folder == "/data/index" {
+            content.store = Store::default();
+        }
+        content.owed.retain(|one| !one.path().starts_with(folder));
+        content.names.retain(|path, _| !path.starts_with(folder));
+        content.durable_names.retain(|path, _| !path.starts_with(folder));
     }
 
     /// What a backup of the whole directory has.

@@ -25,6 +25,8 @@ use crate::witness::{Witness, witness};
 
 pub(crate) const ORIGIN: &str = "log.example/1";
 const DIR: &str = "/data";
+/// What is made again when it is gone.
+const REMADE: [&str; 3] = ["/data/tiles", "/data/index", "/data/ledger/snapshot"];
 pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 
 /// How a history is to be broken beyond what a disk may do.
@@ -132,6 +134,11 @@ impl History {
         } else {
             self.say(|| "  process killed".into());
             self.disk.restart();
+        }
+        if self.chance.one_in(10) {
+            let folder = REMADE[self.chance.index(REMADE.len())];
+            self.say(|| format!("  {folder} is deleted"));
+            self.disk.lose(folder);
         }
     }
 
