@@ -12,11 +12,10 @@ mod small_ledger;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
 
 use affiant::crypto::Sha256Digest;
-use affiant::disk::SystemDisk;
 use affiant::ledger::{AppendError, Stage};
 use small_ledger::{Acknowledged, Small, check, make_key};
 
@@ -47,7 +46,7 @@ const FULL: &str = "AFFIANT_SYSCALLS_FULL_DIR";
 #[test]
 fn child() {
     let Some(dir) = std::env::var_os(DIR) else { return };
-    let mut small = match Small::open(Arc::new(SystemDisk), Path::new(&dir), 0) {
+    let mut small = match Small::open(Path::new(&dir), 0) {
         Ok(small) => small,
         Err(error) => return println!("\nrefused: {error}"),
     };
@@ -102,7 +101,7 @@ impl Place {
     fn killed() -> (Self, Acknowledged) {
         let place = Self::new();
         let _open = MAKING.read().unwrap();
-        let mut small = Small::open(Arc::new(SystemDisk), &place.dir(), 0).unwrap();
+        let mut small = Small::open(&place.dir(), 0).unwrap();
         let receipt = small.put(&[b"before"], Stage::Included).remove(0).unwrap();
         let index = receipt.entry.index;
         (place, Acknowledged::from([(index, Sha256Digest::of(b"before"))]))
@@ -198,7 +197,7 @@ fn whichever_call_fails_nothing_is_lost() {
 fn a_second_process_is_refused() {
     let (place, _) = Place::killed();
     let _open = MAKING.write().unwrap();
-    let small = Small::open(Arc::new(SystemDisk), &place.dir(), 0).unwrap();
+    let small = Small::open(&place.dir(), 0).unwrap();
     let second = || {
         let mut child = Command::new(std::env::current_exe().unwrap());
         let child = child.args(["--exact", "child", "--nocapture"]).env(DIR, place.dir());
@@ -219,7 +218,7 @@ fn full_disk_child() {
         std::fs::write(&ballast, vec![0; 3 << 20]).unwrap();
         make_key(&dir);
         let mut acknowledged = Acknowledged::new();
-        let mut small = Small::open(Arc::new(SystemDisk), &dir, free_bytes_min).unwrap();
+        let mut small = Small::open(&dir, free_bytes_min).unwrap();
         let refused = (0_u32..10_000).find_map(|number| {
             let body = number.to_be_bytes().repeat(3000);
             match small.put(&[&body], Stage::Included).remove(0) {
@@ -237,11 +236,11 @@ fn full_disk_child() {
         }
         drop(small);
         // On a full disk it may open or not; either way nothing is lost.
-        drop(Small::open(Arc::new(SystemDisk), &dir, 0));
+        drop(Small::open(&dir, 0));
         std::fs::remove_file(&ballast).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(check(&dir, &acknowledged));
-        let mut small = Small::open(Arc::new(SystemDisk), &dir, 0).unwrap();
+        let mut small = Small::open(&dir, 0).unwrap();
         assert!(small.put(&[b"there is room again"], Stage::Included)[0].is_ok());
         drop(small);
         println!("\nfilled with {} records, at the end: {refused}", acknowledged.len());

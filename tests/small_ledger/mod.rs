@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use affiant::clock::{ManualClock, parse_time};
 use affiant::crypto::{SealingKey, Sha256Digest, Signer as _, SigningKey};
-use affiant::disk::{Disk, SystemDisk};
+use affiant::disk::SystemDisk;
 use affiant::evidence::entry::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
-    AppendError, DirectorySource, Ledger, LedgerOptions, Particulars, Receipt, Recovered, RecoveryError, SealedBody,
-    Sequencer, Stage, Submission, Turn, audit,
+    AppendError, AuditError, DirectorySource, Ledger, LedgerOptions, Particulars, Receipt, Recovered, RecoveryError,
+    SealedBody, Sequencer, Stage, Submission, Turn, audit,
 };
 use affiant::tlog::VerifierKey;
 
@@ -41,31 +41,36 @@ pub(crate) struct Small {
     pub(crate) ledger: Ledger,
     // None when it stopped by a fault.
     sequencer: Option<Sequencer>,
-    clock: Arc<ManualClock>,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
-pub(crate) fn recover(
-    disk: Arc<dyn Disk>,
+/// Opens what is in `dir`, where the master key is that of this number.
+pub(crate) fn recover(dir: &Path, clock: &Arc<ManualClock>, master: u8) -> Result<Recovered, RecoveryError> {
+    recover_on(dir, clock, master, 0)
+}
+
+fn recover_on(
     dir: &Path,
+    clock: &Arc<ManualClock>,
+    master: u8,
     free_bytes_min: u64,
-) -> Result<(Recovered, Arc<ManualClock>), RecoveryError> {
-    let clock = Arc::new(ManualClock::new(parse_time("2026-07-01T12:00:00Z").unwrap()));
-    let recovered = Recovered::open(LedgerOptions {
-        disk,
+) -> Result<Recovered, RecoveryError> {
+    Recovered::open(LedgerOptions {
+        disk: Arc::new(SystemDisk),
         dir: dir.to_owned(),
         origin: ORIGIN.into(),
         signer: key(dir),
-        master: Arc::new(SealingKey::new(&[9; 32])),
+        master: Arc::new(SealingKey::new(&[master; 32])),
         clock: clock.clone(),
         checkpoint_interval: INTERVAL,
         free_bytes_min,
-    })?;
-    Ok((recovered, clock))
+    })
 }
 
 impl Small {
-    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, free_bytes_min: u64) -> Result<Self, RecoveryError> {
-        let (recovered, clock) = recover(disk, dir, free_bytes_min)?;
+    pub(crate) fn open(dir: &Path, free_bytes_min: u64) -> Result<Self, RecoveryError> {
+        let clock = Arc::new(ManualClock::new(parse_time("2026-07-01T12:00:00Z").unwrap()));
+        let recovered = recover_on(dir, &clock, 9, free_bytes_min)?;
         let (ledger, sequencer) = recovered.by_hand(false)?;
         Ok(Self { ledger, sequencer: Some(sequencer), clock })
     }
@@ -99,7 +104,7 @@ impl Small {
     }
 }
 
-fn submission(body: &[u8]) -> Submission {
+pub(crate) fn submission(body: &[u8]) -> Submission {
     let (record, submitted) = (Sha256Digest::of(body), Sha256Digest::of(&[body, b"!"].concat()));
     let uuid = format!("uuid-{record}");
     let particulars = Particulars { issuer: "iss_a".into(), uuid, submitted, verdict: "TOTAL-PASSED".into() };
@@ -114,7 +119,7 @@ fn submission(body: &[u8]) -> Submission {
 pub(crate) async fn check(dir: &Path, acknowledged: &Acknowledged) -> u64 {
     let mut size = 0;
     for _ in 0..2 {
-        let small = Small::open(Arc::new(SystemDisk), dir, 0).unwrap();
+        let small = Small::open(dir, 0).unwrap();
         for (index, record) in acknowledged {
             let stored = small.ledger.record(*index).unwrap();
             assert_eq!(stored.entry.event.record().unwrap().record, *record);
@@ -122,9 +127,14 @@ pub(crate) async fn check(dir: &Path, acknowledged: &Acknowledged) -> u64 {
             assert_eq!(small.ledger.index_of_record(*record).unwrap(), Some(*index));
         }
         assert!(small.stop());
-        let source = DirectorySource::open(dir).unwrap();
-        let log = VerifierKey::ed25519(ORIGIN, key(dir).verifying_key()).unwrap();
-        size = audit(&source, &log, &source.signed_sizes(), |_, _| ()).await.unwrap().size;
+        size = audited(dir).await.unwrap();
     }
     size
+}
+
+/// Audits what is in `dir`; gives its size.
+pub(crate) async fn audited(dir: &Path) -> Result<u64, AuditError> {
+    let source = DirectorySource::open(dir)?;
+    let log = VerifierKey::ed25519(ORIGIN, key(dir).verifying_key()).unwrap();
+    Ok(audit(&source, &log, &source.signed_sizes(), |_, _| ()).await?.size)
 }
