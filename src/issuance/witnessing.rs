@@ -37,7 +37,7 @@ pub struct WitnessPlan {
 pub struct Party {
     /// `witness`, `timestamp-authority` or `publish-target`.
     pub kind: &'static str,
-    /// Its name or address.
+    /// Its key's name and ID, its address, or the folder.
     pub name: String,
 }
 
@@ -234,7 +234,9 @@ impl WitnessPlan {
 
 impl Party {
     fn witness(witness: &WitnessClient) -> Self {
-        Self { kind: "witness", name: witness.key().name().to_owned() }
+        // A witness may have keys of two kinds under one name.
+        let key = witness.key();
+        Self { kind: "witness", name: format!("{}+{}", key.name(), key.key_id()) }
     }
 
     fn authority(authority: &TimestampClient) -> Self {
