@@ -170,6 +170,11 @@ async fn bundles_are_compressed_for_whoever_takes_that_and_hashes_are_not() {
     }
     let hashes = get(client, "/tile/0/000", &[("accept-encoding", "gzip")]).await;
     assert_eq!((hashes.header("content-encoding"), hashes.header("vary"), hashes.body.len()), ("", "", 8192));
+    // Once more, as it was kept.
+    for (coding, first) in [("identity", &plain), ("gzip", &zipped)] {
+        let again = get(client, "/tile/entries/000", &[("accept-encoding", coding)]).await;
+        assert_eq!((&again.body, again.header("etag")), (&first.body, first.header("etag")), "{coding}");
+    }
     // What is not of the log is still compressed as it was.
     let document = get(client, "/openapi.json", &[("accept-encoding", "gzip")]).await;
     assert_eq!((document.status, document.header("content-encoding")), (200, "gzip"));

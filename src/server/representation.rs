@@ -22,17 +22,17 @@ use crate::crypto;
 /// Bytes of the digest that a validator is made of: enough that nobody finds two contents of one.
 const VALIDATOR_BYTES: usize = 16;
 
-/// Bytes of a resource, and what is said of them.
-#[derive(Debug)]
+/// Bytes of a resource, and what is said of them. Clones share the bytes.
+#[derive(Clone, Debug)]
 pub(super) struct Representation {
-    /// The media type.
-    pub(super) content_type: &'static str,
-    /// How long others may keep it.
-    pub(super) cache_control: &'static str,
-    /// Whether gzip makes it shorter.
-    pub(super) compressible: bool,
-    /// The bytes.
-    pub(super) bytes: Bytes,
+    content_type: &'static str,
+    cache_control: &'static str,
+    compressible: bool,
+    bytes: Bytes,
+    // Of the bytes as they are.
+    validator: String,
+    // Where they were compressed beforehand.
+    gzipped: Option<Bytes>,
 }
 
 /// What a request asks of a representation, whichever it is.
@@ -79,10 +79,39 @@ pub(super) struct Selected {
 }
 
 impl Representation {
-    /// Selects what is sent, in the order of RFC 9110 §13.2.2. Hashes and compresses: not for a thread that serves.
+    /// What is said of `bytes`: their media type, and how long others may keep them. Hashes them.
+    pub(super) fn new(content_type: &'static str, cache_control: &'static str, bytes: Bytes) -> Self {
+        let validator = URL_SAFE_NO_PAD.encode(&crypto::sha256(&bytes)[..VALIDATOR_BYTES]);
+        Self { content_type, cache_control, compressible: false, bytes, validator, gzipped: None }
+    }
+
+    /// Says that gzip makes the bytes shorter; they are compressed for whoever takes that.
+    pub(super) fn compressible(self) -> Self {
+        Self { compressible: true, ..self }
+    }
+
+    /// Compresses now, if `wish` asks for that, so that it need not be done again.
+    pub(super) fn prepared_for(mut self, wish: &Wish) -> Self {
+        if !self.is_prepared_for(wish) {
+            self.gzipped = Some(gzip(&self.bytes).into());
+        }
+        self
+    }
+
+    /// Whether nothing is left to be compressed for `wish`.
+    pub(super) fn is_prepared_for(&self, wish: &Wish) -> bool {
+        !(self.compressible && wish.gzip) || self.gzipped.is_some()
+    }
+
+    /// Bytes that it holds, in either form.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes.len() + self.gzipped.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// Selects what is sent, in the order of RFC 9110 §13.2.2. Compresses what was not [prepared](Self::prepared_for).
     pub(super) fn select(mut self, wish: &Wish) -> Selected {
         let gzipped = self.compressible && wish.gzip;
-        let mut validator = URL_SAFE_NO_PAD.encode(&crypto::sha256(&self.bytes)[..VALIDATOR_BYTES]);
+        let mut validator = self.validator.clone();
         if gzipped {
             // Other bytes, so another strong validator (RFC 9110 §8.8.3.3).
             validator.push_str(".gzip");
@@ -94,7 +123,7 @@ impl Representation {
         } else if wish.has(&tag) {
             StatusCode::NOT_MODIFIED
         } else if gzipped {
-            self.bytes = gzip(&self.bytes).into();
+            self.bytes = self.gzipped.take().unwrap_or_else(|| gzip(&self.bytes).into());
             StatusCode::OK
         } else {
             let length = self.bytes.len() as u64;
@@ -182,8 +211,13 @@ mod tests {
             request = request.insert_header(*header);
         }
         let bytes = Bytes::from_static(b"0123456789");
-        let representation = Representation { content_type: "a/b", cache_control: "c", compressible: true, bytes };
-        representation.select(&Wish::of(&request.to_http_request()))
+        let wish = Wish::of(&request.to_http_request());
+        let representation = Representation::new("a/b", "c", bytes).compressible();
+        let prepared = representation.clone().prepared_for(&wish).select(&wish);
+        let selected = representation.select(&wish);
+        assert_eq!(selected.representation.bytes, prepared.representation.bytes);
+        assert_eq!((selected.status, &selected.tag), (prepared.status, &prepared.tag));
+        selected
     }
 
     fn status(headers: &[(&'static str, &str)]) -> u16 {

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::config::{Config, Operator};
+use super::tlog_routes::ServedTiles;
 use super::trust::trust_policy;
 use crate::authority::{Authority, KeyProtection, ScryptCost, TokenStore, read_key_file, write_key_file};
 use crate::client::HttpClient;
@@ -47,6 +48,8 @@ pub struct AppState {
     pub witnessing: Arc<Witnessing>,
     /// Where the log is published, if it is.
     pub publishing: Option<Arc<Publishing>>,
+    /// Tiles that are sent often.
+    pub(super) served_tiles: ServedTiles,
     /// API tokens.
     pub tokens: TokenStore,
     /// The time.
@@ -145,7 +148,20 @@ impl AppState {
         let verifications = Semaphore::new(config.limits.verifications_max);
         let renewals = Arc::default();
         let publishing = publishing.map(Arc::new);
-        Ok(Self { issuance, witnessing, publishing, tokens, clock, config, metrics, renewals, verifications, log_key })
+        let served_tiles = ServedTiles::default();
+        Ok(Self {
+            issuance,
+            witnessing,
+            publishing,
+            served_tiles,
+            tokens,
+            clock,
+            config,
+            metrics,
+            renewals,
+            verifications,
+            log_key,
+        })
     }
 }
 

@@ -3,6 +3,9 @@
 //! A partial tile stays answerable when the full one is there, in every width: it is the beginning of the same file.
 //! Entry bundles are text and go gzipped to whoever takes that; hashes do not become shorter by it.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+
 use actix_web::dev::HttpServiceFactory;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
 use actix_web::middleware::from_fn;
@@ -14,6 +17,9 @@ use super::{AppState, Problem, cors};
 use crate::ledger::TileReadError;
 use crate::tlog::tile::hashes_at;
 use crate::tlog::{TileKind, TilePath};
+
+/// Bytes of full tiles that are kept as they are sent: some 150 entry bundles, plain and compressed.
+const SERVED_BYTES_MAX: usize = 16 << 20;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
@@ -55,8 +61,7 @@ where
     (status = 200, description = "A signed note", content_type = "text/plain"), (status = 404, body = Problem)))]
 pub(super) async fn checkpoint(state: Data<AppState>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let latest = state.issuance.ledger.latest().ok_or_else(|| Problem::not_found("checkpoint"))?;
-    let bytes = latest.note().to_string().into();
-    let signed = Representation { content_type: TEXT, cache_control: CHANGES, compressible: false, bytes };
+    let signed = Representation::new(TEXT, CHANGES, latest.note().to_string().into());
     Ok(signed.select(&Wish::of(&request)).into())
 }
 
@@ -71,15 +76,52 @@ pub(super) async fn tile(state: Data<AppState>, request: HttpRequest) -> Result<
         return Ok(absent);
     };
     let wish = Wish::of(&request);
-    let ledger = state.issuance.ledger.clone();
+    if let Some(kept) = state.served_tiles.get(tile, &wish) {
+        return Ok(kept.select(&wish).into());
+    }
+    let state = state.into_inner();
     let selected = web::block(move || {
-        let bytes = ledger.tiles().read(tile)?.into();
-        let compressible = tile.kind() == TileKind::Entries;
-        let whole = Representation { content_type: BYTES, cache_control: IMMUTABLE, compressible, bytes };
+        let mut whole = Representation::new(BYTES, IMMUTABLE, state.issuance.ledger.tiles().read(tile)?.into());
+        if tile.kind() == TileKind::Entries {
+            whole = whole.compressible();
+        }
+        if tile.is_full() {
+            whole = whole.prepared_for(&wish);
+            state.served_tiles.keep(tile, whole.clone());
+        }
         Ok(whole.select(&wish))
     });
     let selected = selected.await?.map_err(|error: TileReadError| Problem::internal(&error))?;
     Ok(selected.into())
+}
+
+/// Full tiles as they were sent last: hashed and compressed once, and sent again without a disk or another thread.
+#[derive(Debug, Default)]
+pub(super) struct ServedTiles(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    tiles: HashMap<TilePath, Representation>,
+    bytes: usize,
+}
+
+impl ServedTiles {
+    /// `None` too when it would have to be compressed first.
+    fn get(&self, tile: TilePath, wish: &Wish) -> Option<Representation> {
+        let kept = self.0.lock().expect("no holder of this lock panics");
+        kept.tiles.get(&tile).filter(|kept| kept.is_prepared_for(wish)).cloned()
+    }
+
+    fn keep(&self, tile: TilePath, representation: Representation) {
+        let mut kept = self.0.lock().expect("no holder of this lock panics");
+        if kept.bytes > SERVED_BYTES_MAX {
+            *kept = Kept::default();
+        }
+        kept.bytes += representation.held_bytes();
+        if let Some(before) = kept.tiles.insert(tile, representation) {
+            kept.bytes -= before.held_bytes();
+        }
+    }
 }
 
 /// The tile that `path` names, where a checkpoint covers it: what none covers is not public yet.
