@@ -11,8 +11,8 @@ use affiant::crypto::{Sha256Digest, sha256};
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{Stage, Submission};
 use affiant::tlog::tile::{bundle_entries, hashes_at, new_tiles, width_in};
-use affiant::tlog::{SignedCheckpoint, TileKind, TilePath, TreeSize};
-use harness::{Answer, Client, InProcess, Place};
+use affiant::tlog::{SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey};
+use harness::{Answer, Client, InProcess, Place, WitnessPlace};
 
 /// Lets the log grow by so many entries under one checkpoint or more, and gives its size under the newest.
 async fn grow(server: &InProcess, entries: u64) -> TreeSize {
@@ -143,6 +143,29 @@ async fn the_checkpoint_is_kept_for_a_second_and_its_validator_changes_with_it()
     let newer = get(client, "/checkpoint", &[("if-none-match", &tag)]).await;
     assert_eq!(newer.status, 200);
     assert_ne!(newer.header("etag"), tag);
+}
+
+#[tokio::test]
+async fn the_checkpoint_carries_the_cosignatures_of_its_round() {
+    let witness = WitnessPlace::new();
+    let process = witness.serve();
+    let mut place = Place::new();
+    place.set("witnessing", &witness.settings(&process));
+    let server = place.serve().await;
+    let size = grow(&server, 3).await;
+    let alone = get(&server.client, "/checkpoint", &[]).await;
+    let answered = |health: &serde_json::Value| {
+        health["parties"].as_array().unwrap().iter().all(|party| party["answered"].as_u64().unwrap() >= size.0)
+    };
+    server.client.wait_for_health(answered).await;
+    let cosigned = get(&server.client, "/checkpoint", &[]).await;
+    // Other signatures, and so another validator, though the size is the same.
+    assert_eq!(cosigned.header("etag") == alone.header("etag"), cosigned.body == alone.body);
+    let signed = SignedCheckpoint::open(&cosigned.body, &place.log_key()).unwrap();
+    let key: VerifierKey = WitnessPlace::key(&process).parse().unwrap();
+    assert_eq!(signed.cosignatures(&[&key]).unwrap().len(), 1);
+    assert_eq!(signed.checkpoint().size(), size);
+    assert!(process.stop());
 }
 
 #[tokio::test]

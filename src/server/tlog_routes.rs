@@ -56,13 +56,15 @@ where
         .wrap(from_fn(cors::readers))
 }
 
-/// The newest signed checkpoint, with the cosignatures of its round if it was one.
+/// The newest signed checkpoint, with the cosignatures of its round if it was one and was answered.
 #[utoipa::path(get, path = "/checkpoint", tag = "ledger", responses(
     (status = 200, description = "A signed note", content_type = "text/plain"), (status = 404, body = Problem)))]
 pub(super) async fn checkpoint(state: Data<AppState>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let latest = state.issuance.ledger.latest().ok_or_else(|| Problem::not_found("checkpoint"))?;
-    let signed = Representation::new(TEXT, CHANGES, latest.note().to_string().into());
-    Ok(signed.select(&Wish::of(&request)).into())
+    let round = web::block(move || state.issuance.ledger.last_answered_round()).await??;
+    let cosigned = round.map(|round| round.checkpoint).filter(|round| round.checkpoint() == latest.checkpoint());
+    let note = cosigned.map_or_else(|| latest.note().to_string(), |cosigned| cosigned.note().to_string());
+    Ok(Representation::new(TEXT, CHANGES, note.into()).select(&Wish::of(&request)).into())
 }
 
 /// A tile or an entry bundle.
