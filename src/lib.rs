@@ -4,10 +4,10 @@
 //!
 //! ```text
 //! 5  main -> cli -> server
-//! 4  ledger  authority  issuance  witness  monitor  client  sealed_key  durable  disk  workers
+//! 4  ledger  authority  issuance  witness  monitor  statements  client  sealed_key  durable  disk  workers
 //! 3  scorecard  browser
 //! 2  evidence
-//! 1  vcon   jose   pki   tlog
+//! 1  vcon   jose   cose   pki   tlog
 //! 0  clock  crypto  json
 //! ```
 //!
@@ -18,6 +18,7 @@ pub mod clock;
 pub mod crypto;
 pub mod json;
 
+pub mod cose;
 pub mod jose;
 pub mod pki;
 pub mod tlog;
@@ -44,6 +45,8 @@ pub mod ledger;
 pub mod monitor;
 #[cfg(feature = "server")]
 pub mod sealed_key;
+#[cfg(feature = "server")]
+pub mod statements;
 #[cfg(feature = "server")]
 pub mod witness;
 #[cfg(feature = "server")]

@@ -57,6 +57,8 @@ pub enum Event {
     VconAnchored(RecordEvent),
     /// A record signed anew; `of` names the one before.
     VconRenewed(RecordEvent),
+    /// A signed statement, in the log of statements.
+    StatementRegistered(RecordEvent),
     /// The body of a record was erased.
     VconErased {
         /// The record.
@@ -180,7 +182,7 @@ impl EntryDraft {
     #[must_use]
     pub fn place(self, index: u64, prev: Sha256Digest, time: DateTime<Utc>, seq: u64) -> (Entry, Vec<u8>) {
         let mut event = self.0;
-        if let Event::VconIssued(record) | Event::VconAnchored(record) | Event::VconRenewed(record) = &mut event {
+        if let Some(record) = event.record_mut() {
             record.seq = seq;
         }
         // Milliseconds are all that is written, so they are all that is kept.
@@ -202,6 +204,7 @@ impl Event {
             Self::VconIssued(_) => "vcon.issued",
             Self::VconAnchored(_) => "vcon.anchored",
             Self::VconRenewed(_) => "vcon.renewed",
+            Self::StatementRegistered(_) => "statement.registered",
             Self::VconErased { .. } => "vcon.erased",
             Self::VconEvent { .. } => "vcon.event",
             Self::CertificateIssued { .. } => "certificate.issued",
@@ -216,7 +219,20 @@ impl Event {
     #[must_use]
     pub fn record(&self) -> Option<&RecordEvent> {
         match self {
-            Self::VconIssued(record) | Self::VconAnchored(record) | Self::VconRenewed(record) => Some(record),
+            Self::VconIssued(record)
+            | Self::VconAnchored(record)
+            | Self::VconRenewed(record)
+            | Self::StatementRegistered(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    fn record_mut(&mut self) -> Option<&mut RecordEvent> {
+        match self {
+            Self::VconIssued(record)
+            | Self::VconAnchored(record)
+            | Self::VconRenewed(record)
+            | Self::StatementRegistered(record) => Some(record),
             _ => None,
         }
     }
@@ -251,7 +267,10 @@ impl Event {
                 }),
             }),
             Self::LedgerClosed { successor } => json!({ "successor": successor }),
-            Self::VconIssued(record) | Self::VconAnchored(record) | Self::VconRenewed(record) => {
+            Self::VconIssued(record)
+            | Self::VconAnchored(record)
+            | Self::VconRenewed(record)
+            | Self::StatementRegistered(record) => {
                 let mut members = json!({ "issuer": record.issuer, "seq": record.seq, "record": record.record });
                 if let Some(signer) = record.signer {
                     members["signer"] = json!(signer);
@@ -298,6 +317,7 @@ impl Event {
             "vcon.issued" => Self::VconIssued(record()?),
             "vcon.anchored" => Self::VconAnchored(record()?),
             "vcon.renewed" => Self::VconRenewed(record()?),
+            "statement.registered" => Self::StatementRegistered(record()?),
             "vcon.erased" => Self::VconErased { of: members.digest("of")? },
             "vcon.event" => Self::VconEvent { of: members.digest("of")?, operation: members.text("operation")? },
             "certificate.issued" => Self::CertificateIssued {
@@ -455,6 +475,7 @@ mod tests {
             Event::VconIssued(record()),
             Event::VconAnchored(RecordEvent { signer: None, ..record() }),
             Event::VconRenewed(RecordEvent { of: Some(digest), ..record() }),
+            Event::StatementRegistered(record()),
             Event::VconErased { of: digest },
             Event::VconEvent { of: digest, operation: "consent-withdrawn".into() },
             Event::CertificateIssued { issuer: Some("iss_1".into()), certificate: digest },

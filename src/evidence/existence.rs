@@ -20,7 +20,7 @@ pub(super) struct Existence {
 }
 
 impl Existence {
-    fn of_now(now: DateTime<Utc>) -> Self {
+    pub(super) fn of_now(now: DateTime<Utc>) -> Self {
         Self { by: HashMap::new(), now }
     }
 

@@ -49,7 +49,7 @@ pub struct Verifier {
     policy_digest: Sha256Digest,
     limits: VconLimits,
     signers: Memo<[u8; 32], Signer>,
-    crls: Memo<[u8; 32], Option<KnownCrl>>,
+    pub(super) crls: Memo<[u8; 32], Option<KnownCrl>>,
     pub(super) tokens: Memo<([u8; 32], [u8; 32]), JudgedToken>,
     pub(super) witnessings: Memo<[u8; 32], Result<Witnessing, String>>,
 }

@@ -407,6 +407,17 @@ impl Ledger {
         Ok(root_hash(size, &self.tiles().hashes(size))?)
     }
 
+    /// Proves that entry `index` is under the newest checkpoint; gives the root too. `None` when it is not yet.
+    ///
+    /// # Errors
+    /// When a tile cannot be read.
+    pub fn newest_proof(&self, index: u64) -> Result<Option<(TlogProof, RootHash)>, ReadError> {
+        let Some(latest) = self.latest().filter(|latest| latest.checkpoint().size().0 > index) else { return Ok(None) };
+        let (size, root) = (latest.checkpoint().size(), latest.checkpoint().root());
+        let hashes = inclusion_proof(LeafIndex(index), size, &self.tiles().hashes(size))?;
+        Ok(Some((TlogProof::new(LeafIndex(index), hashes, (*latest).clone()), root)))
+    }
+
     /// Proves that the ledger of `old` entries is the beginning of that of `new` entries.
     ///
     /// # Errors

@@ -30,6 +30,8 @@ pub struct Config {
     pub renewal: RenewalConfig,
     /// `[witnessing]`.
     pub witnessing: WitnessingConfig,
+    /// `[statements]`.
+    pub statements: StatementsConfig,
     /// `[publish]`.
     pub publish: PublishConfig,
     /// `[log]`.
@@ -100,6 +102,18 @@ pub struct LimitsConfig {
 pub struct ScorecardsConfig {
     /// Their folder.
     pub dir: PathBuf,
+}
+
+/// `[statements]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatementsConfig {
+    /// Whether there is a log of signed statements.
+    pub enabled: bool,
+    /// How many statements a signer may register in a second.
+    pub per_second: u32,
+    /// Whether the witnesses are asked for it too: they have to know it.
+    pub witnessed: bool,
 }
 
 /// `[trust]`.

@@ -4,7 +4,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    Problem, admin, batches, certificates, events, operations, periods, records, tlog_routes, trust, verdicts, verify,
+    Problem, admin, batches, certificates, events, operations, periods, records, scrapi, tlog_routes, trust, verdicts,
+    verify,
 };
 
 /// The document.
@@ -14,6 +15,7 @@ use super::{
     paths(
         verify::verify, records::submit, records::list, records::read, records::read_receipt, records::bundle, records::renew,
         records::erase, events::add_event, events::list_events, batches::batches, tlog_routes::checkpoint, tlog_routes::tile, tlog_routes::policy, tlog_routes::proof, periods::period,
+        scrapi::register, scrapi::receipt, scrapi::erase, scrapi::keys, scrapi::key, scrapi::configuration, scrapi::jwks,
         trust::published, verdicts::every, verdicts::explained, verdicts::report_schema,
         certificates::list, certificates::root, certificates::chain, certificates::crl, certificates::authority,
         operations::healthz, operations::readyz, operations::metrics,

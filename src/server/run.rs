@@ -17,7 +17,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::openapi::ApiDocument;
 use super::{AppState, Problem};
-use super::{admin, batches, certificates, events, operations, records, tlog_routes, trust, verdicts, verify};
+use super::{admin, batches, certificates, events, operations, records, scrapi, tlog_routes, trust, verdicts, verify};
 use crate::issuance::publish_events;
 
 /// Bytes of an admin request.
@@ -61,7 +61,8 @@ pub fn run(state: AppState) -> anyhow::Result<Running> {
                     .add(("Referrer-Policy", "no-referrer"))
                     .add(("X-Frame-Options", "DENY")),
             )
-            .configure(tlog_routes::routes)
+            .configure(|config| tlog_routes::routes(config, &shared))
+            .configure(|config| scrapi::routes(config, &shared))
             .service(web::scope("").wrap(Compress::default()).configure(routes))
     })
     .shutdown_timeout(config.stop_seconds)
@@ -98,9 +99,13 @@ impl Running {
             task.abort();
         }
         let ledger = self.state.issuance.ledger.clone();
+        let statements = self.state.statements.as_ref().map(|service| service.statements.ledger.clone());
         let publishing = self.state.publishing.clone();
         let end = move || {
             ledger.stop();
+            if let Some(statements) = statements {
+                statements.stop();
+            }
             publishing.is_none_or(|publishing| publishing.publish(true))
         };
         let _ = tokio::task::spawn_blocking(end).await;
@@ -178,7 +183,10 @@ fn admin_body(error: &JsonPayloadError) -> Problem {
 }
 
 async fn witness(state: Data<AppState>) {
-    state.witnessing.run().await;
+    match &state.statements {
+        Some(service) => drop(tokio::join!(state.witnessing.run(), service.witnessing.run())),
+        None => state.witnessing.run().await,
+    }
 }
 
 /// Rotates certificates and renews revocation lists when they are due, and tells the ledger.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::web::Data;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +15,8 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::config::{Config, Operator};
-use super::tlog_routes::ServedTiles;
+use super::statements::{StatementsService, statements_keys};
+use super::tlog_routes::PublicLog;
 use super::trust::trust_policy;
 use crate::authority::{Authority, KeyProtection, ScryptCost, TokenStore, read_key_file, write_key_file};
 use crate::client::HttpClient;
@@ -48,8 +50,10 @@ pub struct AppState {
     pub witnessing: Arc<Witnessing>,
     /// Where the log is published, if it is.
     pub publishing: Option<Arc<Publishing>>,
-    /// Tiles that are sent often.
-    pub(super) served_tiles: ServedTiles,
+    /// The log as everybody reads it.
+    pub(super) log: Data<PublicLog>,
+    /// The log of statements, where there is one.
+    pub(super) statements: Option<StatementsService>,
     /// API tokens.
     pub tokens: TokenStore,
     /// The time.
@@ -96,6 +100,7 @@ impl AppState {
         );
         let cost = options.key_cost.unwrap_or(ScryptCost::RECOMMENDED);
         let (log_signer, log_key) = log_key(&config, &passphrase, cost)?;
+        let statements_keys = statements_keys(&config, &passphrase, cost)?;
         let origin = config.origin();
         let protection = KeyProtection::from(passphrase).with_cost(cost);
         let authority = Arc::new(Authority::open(&authority_dir, protection, clock.clone())?);
@@ -104,12 +109,13 @@ impl AppState {
         let plan = witness_plan(&config)?;
         let log_policy = log_policy(&config, &log_key)?;
         let trust = trust_policy(&config, &authority, &log_policy.policy)?;
+        let master = Arc::new(master_key(&config.master_key_file())?);
         let recovered = Recovered::open(LedgerOptions {
             disk: Arc::new(SystemDisk),
             dir: config.data.dir.clone(),
             origin,
             signer: log_signer,
-            master: Arc::new(master_key(&config.master_key_file())?),
+            master: master.clone(),
             clock: clock.clone(),
             checkpoint_interval: config.checkpoint_interval(),
             free_bytes_min: config.ledger.free_bytes_min,
@@ -145,15 +151,20 @@ impl AppState {
                 .await
                 .context("anchoring scorecards and trust")?;
         }
+        let statements = match statements_keys {
+            Some(keys) => Some(StatementsService::open(&config, keys, master, options, clock.clone()).await?),
+            None => None,
+        };
         let verifications = Semaphore::new(config.limits.verifications_max);
         let renewals = Arc::default();
         let publishing = publishing.map(Arc::new);
-        let served_tiles = ServedTiles::default();
+        let log = Data::new(PublicLog::new(issuance.ledger.clone()));
         Ok(Self {
             issuance,
             witnessing,
             publishing,
-            served_tiles,
+            log,
+            statements,
             tokens,
             clock,
             config,
@@ -198,7 +209,7 @@ async fn check_clock(plan: &WitnessPlan, clock: &dyn Clock) -> anyhow::Result<()
 }
 
 /// A restored backup must not fork: unless somebody says that nothing newer was seen, nothing is signed.
-fn may_sign(standing: Standing, recovered: &Recovered, options: StartOptions) -> anyhow::Result<bool> {
+pub(super) fn may_sign(standing: Standing, recovered: &Recovered, options: StartOptions) -> anyhow::Result<bool> {
     match standing {
         Standing::Confirmed => Ok(true),
         Standing::NobodyToAsk => {
@@ -310,7 +321,7 @@ fn read_scorecards(dir: &Path) -> anyhow::Result<Vec<Scorecard>> {
     paths.iter().map(|path| read(path).with_context(|| format!("scorecard {}", path.display()))).collect()
 }
 
-fn witness_plan(config: &Config) -> anyhow::Result<WitnessPlan> {
+pub(super) fn witness_plan(config: &Config) -> anyhow::Result<WitnessPlan> {
     let http = HttpClient::new(WITNESS_TIMEOUT)?;
     let mut plan = WitnessPlan::default();
     for witness in &config.witnessing.witness {

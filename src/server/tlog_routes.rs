@@ -14,7 +14,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, Resp
 
 use super::representation::{Representation, Wish};
 use super::{AppState, Problem, cors};
-use crate::ledger::TileReadError;
+use crate::ledger::{Ledger, TileReadError};
 use crate::tlog::tile::hashes_at;
 use crate::tlog::{TileKind, TilePath};
 
@@ -29,9 +29,26 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// What is not there yet may be there a moment later.
 const NOT_YET: &str = "no-store";
 
-/// Adds the routes of the log. They compress for themselves.
-pub(super) fn routes(config: &mut ServiceConfig) {
+/// A log whose bytes are public.
+pub(super) struct PublicLog {
+    ledger: Ledger,
+    served: ServedTiles,
+}
+
+impl PublicLog {
+    pub(super) fn new(ledger: Ledger) -> Self {
+        Self { ledger, served: ServedTiles::default() }
+    }
+}
+
+/// Adds the routes of the log, and below `/statements` those of the log of statements. They compress for themselves.
+pub(super) fn routes(config: &mut ServiceConfig, state: &AppState) {
+    if let Some(statements) = &state.statements {
+        let scope = web::scope("/statements").app_data(statements.log.clone());
+        config.service(scope.service(read("/checkpoint", checkpoint)).service(read("/tile/{path:.*}", tile)));
+    }
     config
+        .app_data(state.log.clone())
         .service(read("/checkpoint", checkpoint))
         .service(read("/tile/{path:.*}", tile))
         .service(read("/v1/ledger/proofs/{index}", proof))
@@ -59,9 +76,9 @@ where
 /// The newest signed checkpoint, with the cosignatures of its round if it was one and was answered.
 #[utoipa::path(get, path = "/checkpoint", tag = "ledger", responses(
     (status = 200, description = "A signed note", content_type = "text/plain"), (status = 404, body = Problem)))]
-pub(super) async fn checkpoint(state: Data<AppState>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let latest = state.issuance.ledger.latest().ok_or_else(|| Problem::not_found("checkpoint"))?;
-    let round = web::block(move || state.issuance.ledger.last_answered_round()).await??;
+pub(super) async fn checkpoint(log: Data<PublicLog>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let latest = log.ledger.latest().ok_or_else(|| Problem::not_found("checkpoint"))?;
+    let round = web::block(move || log.ledger.last_answered_round()).await??;
     let cosigned = round.map(|round| round.checkpoint).filter(|round| round.checkpoint() == latest.checkpoint());
     let note = cosigned.map_or_else(|| latest.note().to_string(), |cosigned| cosigned.note().to_string());
     Ok(Representation::new(TEXT, CHANGES, note.into()).select(&Wish::of(&request)).into())
@@ -71,25 +88,25 @@ pub(super) async fn checkpoint(state: Data<AppState>, request: HttpRequest) -> R
 #[utoipa::path(get, path = "/tile/{path}", tag = "ledger",
     params(("path" = String, Path, description = "as C2SP tlog-tiles has it, such as 0/x001/067 or entries/000.p/5")),
     responses((status = 200, description = "The tile", content_type = "application/octet-stream"), (status = 404, body = Problem)))]
-pub(super) async fn tile(state: Data<AppState>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let Some(tile) = published(&state, request.path()) else {
+pub(super) async fn tile(log: Data<PublicLog>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let Some(tile) = published(&log, request.match_info().query("path")) else {
         let mut absent = Problem::not_found("tile").error_response();
         absent.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(NOT_YET));
         return Ok(absent);
     };
     let wish = Wish::of(&request);
-    if let Some(kept) = state.served_tiles.get(tile, &wish) {
+    if let Some(kept) = log.served.get(tile, &wish) {
         return Ok(kept.select(&wish).into());
     }
-    let state = state.into_inner();
+    let log = log.into_inner();
     let selected = web::block(move || {
-        let mut whole = Representation::new(BYTES, IMMUTABLE, state.issuance.ledger.tiles().read(tile)?.into());
+        let mut whole = Representation::new(BYTES, IMMUTABLE, log.ledger.tiles().read(tile)?.into());
         if tile.kind() == TileKind::Entries {
             whole = whole.compressible();
         }
         if tile.is_full() {
             whole = whole.prepared_for(&wish);
-            state.served_tiles.keep(tile, whole.clone());
+            log.served.keep(tile, whole.clone());
         }
         Ok(whole.select(&wish))
     });
@@ -127,9 +144,9 @@ impl ServedTiles {
 }
 
 /// The tile that `path` names, where a checkpoint covers it: what none covers is not public yet.
-fn published(state: &AppState, path: &str) -> Option<TilePath> {
-    let tile: TilePath = path.strip_prefix('/')?.parse().ok()?;
-    let size = state.issuance.ledger.latest()?.checkpoint().size();
+fn published(log: &PublicLog, path: &str) -> Option<TilePath> {
+    let tile: TilePath = format!("tile/{path}").parse().ok()?;
+    let size = log.ledger.latest()?.checkpoint().size();
     let level = match tile.kind() {
         TileKind::Hashes { level } => level,
         TileKind::Entries => 0,

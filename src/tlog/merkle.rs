@@ -192,6 +192,23 @@ pub fn check_inclusion(
     size: TreeSize,
     root: RootHash,
 ) -> Result<(), ProofError> {
+    let found = root_of_inclusion(leaf, index, proof, size)?;
+    if found == root { Ok(()) } else { Err(ProofError::RootMismatch) }
+}
+
+/// The root to which a proof leads from the leaf at `index` in a tree of `size` leaves.
+///
+/// # Errors
+/// When the index lies outside the tree, or the proof has another length than the tree asks for.
+///
+/// # Source
+/// RFC 9162 §2.1.3.2.
+pub fn root_of_inclusion(
+    leaf: LeafHash,
+    index: LeafIndex,
+    proof: &[NodeHash],
+    size: TreeSize,
+) -> Result<RootHash, ProofError> {
     if index.0 >= size.0 {
         return Err(ProofError::IndexBeyondSize { index, size });
     }
@@ -214,13 +231,7 @@ pub fn check_inclusion(
         position >>= 1;
         last >>= 1;
     }
-    if last != 0 {
-        return Err(length());
-    }
-    if hash.0 != root.0 {
-        return Err(ProofError::RootMismatch);
-    }
-    Ok(())
+    if last == 0 { Ok(RootHash(hash.0)) } else { Err(length()) }
 }
 
 /// Checks that the tree of `new` leaves with `new_root` starts with the tree of `old` leaves with `old_root`.

@@ -1,0 +1,114 @@
+//! The log of statements, put together from the configuration: a ledger of its own, with keys of its own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use actix_web::web::Data;
+use anyhow::Context as _;
+use zeroize::Zeroizing;
+
+use super::config::Config;
+use super::state::{StartOptions, may_sign, witness_plan};
+use super::tlog_routes::PublicLog;
+use crate::authority::{ScryptCost, read_key_file, write_key_file};
+use crate::clock::Clock;
+use crate::crypto::{SealingKey, Signer, SigningKey};
+use crate::disk::SystemDisk;
+use crate::issuance::{WitnessPlan, Witnessing, ask_witnesses};
+use crate::ledger::{LedgerOptions, Recovered};
+use crate::statements::Statements;
+use crate::tlog::VerifierKey;
+
+/// The log of statements, and what belongs to it.
+pub(super) struct StatementsService {
+    pub(super) statements: Statements,
+    pub(super) log: Data<PublicLog>,
+    pub(super) witnessing: Witnessing,
+}
+
+/// The keys of the log of statements.
+pub(super) struct StatementsKeys {
+    log: Arc<dyn Signer>,
+    log_key: VerifierKey,
+    receipts: Arc<dyn Signer>,
+}
+
+/// The keys of the log of statements, made when they are first asked for; `None` where there is no such log.
+///
+/// # Errors
+/// When they cannot be made or opened, or the origin is no key name.
+pub(super) fn statements_keys(
+    config: &Config,
+    passphrase: &Zeroizing<String>,
+    cost: ScryptCost,
+) -> anyhow::Result<Option<StatementsKeys>> {
+    if !config.statements.enabled {
+        return Ok(None);
+    }
+    let authority = config.data.dir.join("authority");
+    let open = |name: &str, made: fn() -> (SigningKey, Zeroizing<Vec<u8>>)| -> anyhow::Result<SigningKey> {
+        let path = authority.join(name);
+        if !path.exists() {
+            write_key_file(&path, &made().1, passphrase, cost)?;
+        }
+        Ok(read_key_file(&path, passphrase)?)
+    };
+    let log = open("statements-log.key.pem", SigningKey::generate_ed25519)?;
+    let receipts = open("receipts.key.pem", SigningKey::generate_p256)?;
+    let log_key = VerifierKey::ed25519(&origin(config), log.verifying_key()).context("the origin of the statements")?;
+    Ok(Some(StatementsKeys { log: Arc::new(log), log_key, receipts: Arc::new(receipts) }))
+}
+
+/// The verifier key of the log of statements, where there is one.
+///
+/// # Errors
+/// As [`statements_keys`].
+pub fn statements_log_key(
+    config: &Config,
+    passphrase: &Zeroizing<String>,
+    cost: ScryptCost,
+) -> anyhow::Result<Option<VerifierKey>> {
+    Ok(statements_keys(config, passphrase, cost)?.map(|keys| keys.log_key))
+}
+
+fn origin(config: &Config) -> String {
+    format!("{}/statements", config.origin())
+}
+
+impl StatementsService {
+    /// Recovers the log of statements and starts it, as the ledger is.
+    ///
+    /// # Errors
+    /// When it is damaged or in use, or a witness has seen more than is here.
+    pub(super) async fn open(
+        config: &Config,
+        keys: StatementsKeys,
+        master: Arc<SealingKey>,
+        options: StartOptions,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let dir = Path::new(&config.data.dir).join("statements");
+        let recovered = Recovered::open(LedgerOptions {
+            disk: Arc::new(SystemDisk),
+            dir,
+            origin: origin(config),
+            signer: keys.log,
+            master,
+            clock: clock.clone(),
+            checkpoint_interval: config.checkpoint_interval(),
+            free_bytes_min: config.ledger.free_bytes_min,
+        })
+        .context("opening the log of statements")?;
+        let plan = if config.statements.witnessed { witness_plan(config)? } else { WitnessPlan::default() };
+        let standing = ask_witnesses(&recovered, &plan, &keys.log_key).await;
+        let read_only = !may_sign(standing, &recovered, options)?;
+        let ledger = recovered.start(read_only)?;
+        let issuer = config.server.public_url.trim_end_matches('/').to_owned();
+        let per_second = config.statements.per_second;
+        Ok(Self {
+            log: Data::new(PublicLog::new(ledger.clone())),
+            witnessing: Witnessing::new(ledger.clone(), plan, clock.clone()),
+            statements: Statements::new(ledger, keys.receipts, issuer, per_second, clock),
+        })
+    }
+}
