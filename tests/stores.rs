@@ -156,14 +156,29 @@ fn a_snapshot_that_is_newer_than_the_journal_is_refused() {
 
 #[tokio::test]
 async fn a_torn_end_of_the_evidence_is_cut_and_damage_before_it_is_refused() {
-    let place = Place::new(true);
+    let place = Place::new(false);
     let whole = std::fs::read(place.file(EVIDENCE)).unwrap();
     change(&place.file(EVIDENCE), |bytes| bytes[whole.len() / 2] ^= 1);
     assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Damaged { .. })));
+    assert!(matches!(audited(&place.data()).await, Err(AuditError::Store(StoreError::Damaged { .. }))));
     // The newest checkpoint is signed again, and says the same.
     std::fs::write(place.file(EVIDENCE), &whole[..whole.len() - 1]).unwrap();
     place.is_whole().await;
     assert!(std::fs::read(place.file(EVIDENCE)).unwrap() == whole, "and is where it was");
+}
+
+/// A start reads the evidence from where the snapshot ends; what it keeps of the rest is in the snapshot.
+#[tokio::test]
+async fn the_snapshot_knows_the_evidence_before_it() {
+    let place = Place::new(true);
+    let whole = std::fs::read(place.file(EVIDENCE)).unwrap();
+    change(&place.file(EVIDENCE), |bytes| bytes[whole.len() / 2] ^= 1);
+    let small = Small::open(&place.data(), 0).unwrap();
+    assert_eq!(small.ledger.latest().unwrap().checkpoint().size().0, 6);
+    drop(small);
+    assert!(matches!(audited(&place.data()).await, Err(AuditError::Store(StoreError::Damaged { .. }))));
+    std::fs::write(place.file(EVIDENCE), &whole[..whole.len() - 1]).unwrap();
+    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Damaged { .. })));
 }
 
 #[tokio::test]

@@ -29,27 +29,28 @@ pub struct KeptArchive {
 }
 
 /// Every archive, the oldest first, as the evidence store has them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Archives {
     kept: Vec<KeptArchive>,
     // Whether one could not be kept, and may be there all the same: its tree is not to be overwritten.
     in_doubt: bool,
 }
 
-impl Archives {
-    /// Takes in a piece of the evidence store. An archive that no token followed was broken off: the next has its number.
-    pub(super) fn take(&mut self, piece: Piece) {
-        match (piece.kind, self.kept.last_mut()) {
-            (EvidenceKind::ArchiveRoot, Some(last)) if last.tokens.is_empty() => last.root = piece.bytes,
-            (EvidenceKind::ArchiveRoot, _) => self.kept.push(KeptArchive { root: piece.bytes, tokens: Vec::new() }),
-            (EvidenceKind::ArchiveToken, Some(last)) => last.tokens.push(piece.bytes),
-            _ => {}
-        }
+/// Takes in a piece of the evidence store. An archive that no token followed was broken off: the next has its number.
+pub(super) fn take(archives: &mut Vec<KeptArchive>, kind: EvidenceKind, bytes: &[u8]) {
+    match (kind, archives.last_mut()) {
+        (EvidenceKind::ArchiveRoot, Some(last)) if last.tokens.is_empty() => last.root = bytes.to_vec(),
+        (EvidenceKind::ArchiveRoot, _) => archives.push(KeptArchive { root: bytes.to_vec(), tokens: Vec::new() }),
+        (EvidenceKind::ArchiveToken, Some(last)) => last.tokens.push(bytes.to_vec()),
+        _ => {}
     }
+}
 
-    /// Forgets an archive that was broken off.
-    pub(super) fn finish(&mut self) {
-        self.kept.pop_if(|last| last.tokens.is_empty());
+impl Archives {
+    /// Those of the evidence store, without one that was broken off.
+    pub(super) fn of(mut kept: Vec<KeptArchive>) -> Self {
+        kept.pop_if(|last| last.tokens.is_empty());
+        Self { kept, in_doubt: false }
     }
 
     /// Gives the number of an archive whose tree is not the one that was timestamped: every hash is made again.
@@ -266,14 +267,15 @@ mod tests {
 
     #[test]
     fn an_archive_without_a_token_was_broken_off() {
-        let piece = |kind, key, bytes: &[u8]| Piece { kind, key, bytes: bytes.to_vec() };
-        let mut archives = Archives::default();
-        archives.take(piece(EvidenceKind::ArchiveRoot, 1, b"broken off"));
-        archives.take(piece(EvidenceKind::ArchiveRoot, 1, b"one"));
-        archives.take(piece(EvidenceKind::ArchiveToken, 1, b"token"));
-        archives.take(piece(EvidenceKind::ArchiveRoot, 2, b"broken off too"));
-        archives.finish();
-        assert_eq!(archives.kept, [KeptArchive { root: b"one".to_vec(), tokens: vec![b"token".to_vec()] }]);
+        let mut archives = Vec::new();
+        take(&mut archives, EvidenceKind::ArchiveRoot, b"broken off");
+        take(&mut archives, EvidenceKind::ArchiveRoot, b"one");
+        take(&mut archives, EvidenceKind::ArchiveToken, b"token");
+        take(&mut archives, EvidenceKind::ArchiveRoot, b"broken off too");
+        assert_eq!(
+            Archives::of(archives).kept,
+            [KeptArchive { root: b"one".to_vec(), tokens: vec![b"token".to_vec()] }]
+        );
     }
 
     #[test]

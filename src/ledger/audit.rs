@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Layout;
-use super::archives::Archives;
+use super::archives::{self, Archives};
 use super::evidence_store::{EvidenceKind, Piece};
 use super::segment::{FramePosition, SegmentReader, StoreError};
 use super::tiles::{TileReadError, Tiles};
@@ -209,17 +209,18 @@ impl DirectorySource {
         let layout = Layout(dir);
         let reader = SegmentReader::new(&disk, &layout.evidence());
         let mut checkpoints = Vec::new();
-        let mut archives = Archives::default();
+        let mut archives = Vec::new();
         // A frame that is being written right now looks torn; everything before it counts.
-        reader.whole(FramePosition::START, |_, frame| match Piece::parse(&frame) {
+        let end = reader.whole(FramePosition::START, |_, frame| match Piece::parse(&frame) {
             Some(piece) if piece.kind == EvidenceKind::Checkpoint => {
                 checkpoints.push(SignedCheckpoint::parse(&piece.bytes));
             }
-            Some(piece) => archives.take(piece),
+            Some(piece) => archives::take(&mut archives, piece.kind, &piece.bytes),
             None => {}
         })?;
+        reader.check_torn(end)?;
         let checkpoints = checkpoints.into_iter().collect::<Result<Vec<_>, _>>()?;
-        archives.finish();
+        let archives = Archives::of(archives);
         Ok(Self { dir: dir.to_owned(), tiles: Tiles::new(&disk, &layout.tiles()), disk, checkpoints, archives })
     }
 

@@ -5,8 +5,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::KeptArchive;
+use super::archives;
 use super::segment::{FramePosition, SegmentReader, SegmentWriter, StoreError, create_directory};
 use crate::disk::Disk;
+use crate::tlog::SignedCheckpoint;
 
 /// What a frame of the evidence store holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,11 @@ impl EvidenceKind {
         }
     }
 
+    /// Whether it belongs to a witness round.
+    pub(super) fn is_of_round(self) -> bool {
+        matches!(self, Self::Round | Self::Cosignature | Self::CheckpointToken)
+    }
+
     fn of(code: u8) -> Option<Self> {
         let all = [
             Self::Checkpoint,
@@ -74,45 +82,111 @@ impl Piece {
     }
 }
 
+/// What the ledger has to know of the store when it starts; the rest is looked up where the index says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Known {
+    /// The checkpoint that was signed last.
+    pub(super) signed: Option<SignedCheckpoint>,
+    /// Size of the newest round.
+    pub(super) last_round: u64,
+    /// Size of the newest round that was answered.
+    pub(super) last_answered: u64,
+    /// Every archive, also one that no token has followed yet.
+    pub(super) archives: Vec<KeptArchive>,
+}
+
+impl Known {
+    fn take(&mut self, kind: EvidenceKind, key: u64, bytes: &[u8]) {
+        match kind {
+            EvidenceKind::Checkpoint => self.signed = SignedCheckpoint::parse(bytes).ok().or(self.signed.take()),
+            EvidenceKind::Round => self.last_round = self.last_round.max(key),
+            EvidenceKind::Cosignature | EvidenceKind::CheckpointToken => {
+                self.last_round = self.last_round.max(key);
+                self.last_answered = self.last_answered.max(key);
+            }
+            EvidenceKind::ArchiveRoot | EvidenceKind::ArchiveToken => archives::take(&mut self.archives, kind, bytes),
+            EvidenceKind::RecordToken | EvidenceKind::Crl => {}
+        }
+    }
+}
+
+/// What was known of a store that ended at `end`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct KnownUpTo {
+    pub(super) known: Known,
+    pub(super) end: FramePosition,
+}
+
+impl KnownUpTo {
+    /// Of nothing.
+    pub(super) fn empty() -> Self {
+        Self { known: Known::default(), end: FramePosition::START }
+    }
+}
+
 /// The evidence store.
 #[derive(Debug)]
 pub(super) struct EvidenceStore {
     writer: SegmentWriter,
+    known: Known,
+    // Whether a piece is here that the index could not take in.
+    unindexed: bool,
 }
 
 impl EvidenceStore {
-    /// Opens the store and hands every piece in it to `take`, in order. A torn end, of a write that was never answered,
-    /// is cut off.
+    /// Opens the store, of which `before` was known, and hands every piece from `from` on to `take`, in order. A torn end,
+    /// of a write that was never answered, is cut off.
     pub(super) fn open(
         disk: &Arc<dyn Disk>,
         dir: &Path,
+        before: KnownUpTo,
+        from: FramePosition,
         mut take: impl FnMut(FramePosition, Piece),
     ) -> Result<Self, StoreError> {
         create_directory(disk, dir)?;
         let reader = SegmentReader::new(disk, dir);
+        // What was durable once is there.
+        reader.check_reaches(before.end)?;
+        let KnownUpTo { mut known, end: before } = before;
         let mut last = None;
-        let end = reader.whole(FramePosition::START, |position, frame| {
+        let end = reader.whole(before.min(from), |position, frame| {
             last = Some(position);
-            if let Some(piece) = Piece::parse(&frame) {
+            let Some(piece) = Piece::parse(&frame) else { return };
+            if position >= before {
+                known.take(piece.kind, piece.key, &piece.bytes);
+            }
+            if position >= from {
                 take(position, piece);
             }
         })?;
         // Damage in the middle is not a torn end: whatever follows it was acknowledged.
-        let newest = reader.segments()?.last().copied();
-        if newest.is_some_and(|newest| newest > end.segment) || (newest.is_some() && reader.has_frame_behind(end)?) {
-            return Err(StoreError::Damaged { path: reader.path(end.segment), offset: end.offset });
-        }
+        reader.check_torn(end)?;
         let mut writer = SegmentWriter::open(disk, dir, end)?;
         if let Some(last) = last {
             writer.rewrite_last(last)?;
         }
-        Ok(Self { writer })
+        Ok(Self { writer, known, unindexed: false })
     }
 
     pub(super) fn append(&mut self, kind: EvidenceKind, key: u64, bytes: &[u8]) -> Result<FramePosition, StoreError> {
         let position = self.writer.push(&[&[kind.code()], &key.to_be_bytes(), bytes]);
         self.writer.commit()?;
+        self.known.take(kind, key, bytes);
         Ok(position)
+    }
+
+    /// Notes that the index does not know of a piece: the next start looks for it.
+    pub(super) fn note_unindexed(&mut self) {
+        self.unindexed = true;
+    }
+
+    pub(super) fn is_indexed(&self) -> bool {
+        !self.unindexed
+    }
+
+    /// What is known, for the next start.
+    pub(super) fn known(&self) -> KnownUpTo {
+        KnownUpTo { known: self.known.clone(), end: self.writer.end() }
     }
 
     pub(super) fn reader(&self) -> SegmentReader {
@@ -127,7 +201,7 @@ mod tests {
 
     fn open(dir: &Path, take: impl FnMut(FramePosition, Piece)) -> Result<EvidenceStore, StoreError> {
         let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
-        EvidenceStore::open(&disk, dir, take)
+        EvidenceStore::open(&disk, dir, KnownUpTo::empty(), FramePosition::START, take)
     }
 
     #[test]
@@ -142,6 +216,27 @@ mod tests {
         let mut pieces = Vec::new();
         open(dir.path(), |_, piece| pieces.push(piece)).unwrap();
         assert_eq!(pieces, [Piece { kind: EvidenceKind::Checkpoint, key: 7, bytes: b"note".to_vec() }]);
+    }
+
+    #[test]
+    fn what_was_known_and_what_came_later_is_what_all_of_it_says() {
+        let (disk, dir): (Arc<dyn Disk>, _) = (Arc::new(SystemDisk), tempfile::tempdir().unwrap());
+        let mut store = open(dir.path(), |_, _| ()).unwrap();
+        store.append(EvidenceKind::Round, 7, b"note").unwrap();
+        store.append(EvidenceKind::ArchiveRoot, 1, b"root").unwrap();
+        let before = store.known();
+        store.append(EvidenceKind::ArchiveToken, 1, b"token").unwrap();
+        store.append(EvidenceKind::Cosignature, 7, b"line").unwrap();
+        let all = store.known();
+        assert_eq!(open(dir.path(), |_, _| ()).unwrap().known(), all);
+        let mut taken = 0;
+        let later = EvidenceStore::open(&disk, dir.path(), before.clone(), before.end, |_, _| taken += 1).unwrap();
+        assert_eq!((later.known(), taken), (all.clone(), 2));
+        assert_eq!((all.known.last_round, all.known.last_answered, all.known.archives.len()), (7, 7, 1));
+        // A store that ends before what was known is not the one that it was.
+        std::fs::write(dir.path().join("0000000000000000.seg"), b"").unwrap();
+        let shorter = EvidenceStore::open(&disk, dir.path(), before, FramePosition::START, |_, _| ());
+        assert!(matches!(shorter, Err(StoreError::Damaged { .. })));
     }
 
     #[test]

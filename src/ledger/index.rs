@@ -38,6 +38,7 @@ pub(super) struct Index {
 }
 
 // Another layout of the keys has another number here: an index of the old one counts as empty, and is rebuilt.
+const ROUNDS_KNOWN: &[u8] = b"rounds";
 const WATERMARK: &[u8] = b"watermark/4";
 
 impl Index {
@@ -70,6 +71,16 @@ impl Index {
     pub(super) fn set_watermark(&self, size: u64, vault_end: FramePosition) -> Result<(), IndexError> {
         let watermark = [size.to_be_bytes().as_slice(), &vault_end.to_bytes()].concat();
         Ok(self.reached.insert(WATERMARK, &watermark)?)
+    }
+
+    /// Where the evidence store ended when every round in it was known here.
+    pub(super) fn rounds_known(&self) -> Result<FramePosition, IndexError> {
+        let known = self.reached.get(ROUNDS_KNOWN)?;
+        Ok(known.as_deref().and_then(FramePosition::from_bytes).unwrap_or(FramePosition::START))
+    }
+
+    pub(super) fn set_rounds_known(&self, end: FramePosition) -> Result<(), IndexError> {
+        Ok(self.reached.insert(ROUNDS_KNOWN, &end.to_bytes())?)
     }
 
     pub(super) fn clear(&self) -> Result<(), IndexError> {

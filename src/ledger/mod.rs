@@ -49,7 +49,7 @@ use crate::evidence::{Entry, EntryDraft, Event};
 use crate::tlog::merkle::{consistency_proof, inclusion_proof, root_hash};
 use crate::tlog::{LeafHash, LeafIndex, NodeHash, RightEdge, RootHash, SignedCheckpoint, TlogProof, TreeSize};
 use archives::Archives;
-use evidence_store::EvidenceStore;
+use evidence_store::{EvidenceStore, KnownUpTo};
 use index::Index;
 use segment::SegmentReader;
 use submission::Message;
@@ -136,6 +136,17 @@ impl Shared {
 
     fn keep(&self, kind: EvidenceKind, key: u64, bytes: &[u8]) -> Result<(), StoreError> {
         self.evidence.lock().expect("no holder of this lock panics").append(kind, key, bytes).map(drop)
+    }
+
+    /// What the next start has to know of the evidence store; what is in there is in the index.
+    fn evidence_known(&self) -> Result<KnownUpTo, IndexError> {
+        // A piece is appended and indexed under the same lock.
+        let evidence = self.evidence.lock().expect("no holder of this lock panics");
+        let known = evidence.known();
+        if evidence.is_indexed() {
+            self.index.set_rounds_known(known.end)?;
+        }
+        Ok(known)
     }
 
     fn note_erasing(&self, record: Sha256Digest) {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::archives::Archives;
-use super::evidence_store::{EvidenceKind, EvidenceStore};
+use super::evidence_store::{EvidenceStore, Known, KnownUpTo};
 use super::index::{Index, IndexError, IndexedRecord};
 use super::journal::Batch;
 use super::segment::{FramePosition, SegmentReader, SegmentWriter, StoreError, create_directory};
@@ -111,35 +111,29 @@ impl Recovered {
         let lock = lock.ok_or_else(|| RecoveryError::Locked(dir.clone()))?;
 
         let index = Index::open(&**disk, &layout.index())?;
-        let mut signed: Option<SignedCheckpoint> = None;
-        let (mut last_round, mut last_answered) = (0, 0);
-        let mut rounds = Ok(());
-        let mut archives = Archives::default();
-        let evidence = EvidenceStore::open(disk, &layout.evidence(), |at, piece| match piece.kind {
-            EvidenceKind::Checkpoint => signed = SignedCheckpoint::parse(&piece.bytes).ok().or(signed.take()),
-            EvidenceKind::Round | EvidenceKind::Cosignature | EvidenceKind::CheckpointToken => {
-                last_round = last_round.max(piece.key);
-                if piece.kind != EvidenceKind::Round {
-                    last_answered = last_answered.max(piece.key);
-                }
-                if let Err(error) = index.insert_round_piece(piece.key, at) {
-                    rounds = Err(error);
-                }
-            }
-            EvidenceKind::ArchiveRoot | EvidenceKind::ArchiveToken => archives.take(piece),
-            EvidenceKind::RecordToken | EvidenceKind::Crl => {}
-        })?;
-        archives.finish();
-        archives.check_files(&**disk, &layout.archives())?;
-        rounds?;
-
         let mut snapshot = Snapshot::read(&**disk, &layout.snapshot())?.unwrap_or_else(Snapshot::empty);
         let found = Tiles::new(disk, &layout.tiles());
         if !found.hold(&snapshot.position.edge, snapshot.position.last_leaf)? {
             tracing::warn!("the tiles are not those of the snapshot; they are made again from all of the journal");
             snapshot = Snapshot::empty();
         }
-        let Snapshot { position, erasing, journal: from } = snapshot;
+        let Snapshot { position, erasing, journal: from, evidence: known } = snapshot;
+        let mut rounds = Ok(());
+        let rounds_known = index.rounds_known()?;
+        let evidence = EvidenceStore::open(disk, &layout.evidence(), known, rounds_known, |at, piece| {
+            if piece.kind.is_of_round()
+                && let Err(error) = index.insert_round_piece(piece.key, at)
+            {
+                rounds = Err(error);
+            }
+        })?;
+        rounds?;
+        let KnownUpTo { known, end } = evidence.known();
+        index.set_rounds_known(end)?;
+        let Known { signed, last_round, last_answered, archives } = known;
+        let archives = Archives::of(archives);
+        archives.check_files(&**disk, &layout.archives())?;
+
         let tiles = TileWriter::open(disk, &layout.tiles(), position.edge.size())?;
         let mut replay = Replay { position, tiles, last_frame: None, erased: erasing };
         let reader = SegmentReader::new(disk, &layout.journal());
@@ -330,12 +324,8 @@ impl Replay {
                     end = scan.position();
                 }
                 // A torn end: nobody was told that it was there, unless a checkpoint covers it, which the caller checks.
-                Err(StoreError::Damaged { path, offset }) => {
-                    let last = reader.segments()?.last().copied().unwrap_or(0);
-                    let position = scan.position();
-                    if position.segment < last || reader.has_frame_behind(position)? {
-                        return Err(StoreError::Damaged { path, offset }.into());
-                    }
+                Err(StoreError::Damaged { offset, .. }) => {
+                    reader.check_torn(scan.position())?;
                     tracing::warn!(offset, "the last frame of the journal is torn and was never acknowledged; cut off");
                 }
                 Err(other) => return Err(other.into()),

@@ -196,6 +196,16 @@ impl SegmentReader {
         }
     }
 
+    /// Checks that what [`whole`](Self::whole) stopped at is a torn end: no whole frame is behind it.
+    pub(super) fn check_torn(&self, end: FramePosition) -> Result<(), StoreError> {
+        match self.segments()?.last() {
+            Some(last) if *last > end.segment || self.has_frame_behind(end)? => {
+                Err(StoreError::Damaged { path: self.path(end.segment), offset: end.offset })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Numbers of the segments, in order.
     pub(super) fn segments(&self) -> Result<Vec<u64>, StoreError> {
         let mut numbers = Vec::new();
@@ -338,6 +348,7 @@ impl SegmentWriter {
     /// failed sync the kernel may have dropped the pages, so a second one would say nothing.
     pub(super) fn commit(&mut self) -> Result<(), StoreError> {
         if self.poisoned {
+            self.pending.clear();
             return Err(StoreError::Poisoned);
         }
         if self.pending.is_empty() {
@@ -354,6 +365,7 @@ impl SegmentWriter {
             return Err(StoreError::Io { path, source: error });
         }
         if let Err(source) = self.file.sync() {
+            self.pending.clear();
             self.poisoned = true;
             return Err(StoreError::Io { path, source });
         }

@@ -492,9 +492,10 @@ impl Sequencer {
 
     fn snapshot(&mut self) -> Result<(), Fault> {
         self.tiles.sync()?;
+        let evidence = self.shared.evidence_known()?;
         self.shared.index.flush()?;
-        let snapshot =
-            Snapshot { position: self.position.clone(), erasing: self.shared.erasing(), journal: self.journal.end() };
+        let (erasing, journal) = (self.shared.erasing(), self.journal.end());
+        let snapshot = Snapshot { position: self.position.clone(), erasing, journal, evidence };
         snapshot.write(&*self.shared.disk, &self.snapshot_path)?;
         self.state.last_snapshot = self.size();
         Ok(())

@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::KeptArchive;
+use super::evidence_store::{Known, KnownUpTo};
 use super::segment::{FramePosition, StoreError};
 use crate::clock::{format_time, parse_time};
 use crate::crypto::Sha256Digest;
 use crate::disk::{Access, Disk};
 use crate::durable;
-use crate::tlog::{LeafHash, NodeHash, RightEdge, TreeSize};
+use crate::tlog::{LeafHash, NodeHash, RightEdge, SignedCheckpoint, TreeSize};
 
 /// Bytes of a snapshot: some hundred for each issuer, and two million issuers.
 const SNAPSHOT_BYTES_MAX: u64 = 256 << 20;
@@ -41,6 +45,8 @@ pub(super) struct Snapshot {
     pub(super) erasing: BTreeSet<Sha256Digest>,
     /// Where the journal ended.
     pub(super) journal: FramePosition,
+    /// What was known of the evidence store.
+    pub(super) evidence: KnownUpTo,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,17 +58,63 @@ struct File {
     sequences: BTreeMap<String, u64>,
     erasing: BTreeSet<Sha256Digest>,
     journal: (u64, u64),
+    evidence: EvidenceFile,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EvidenceFile {
+    end: (u64, u64),
+    signed: Option<String>,
+    last_round: u64,
+    last_answered: u64,
+    // Root and tokens of each, in base64.
+    archives: Vec<(String, Vec<String>)>,
+}
+
+impl EvidenceFile {
+    fn of(KnownUpTo { known, end }: &KnownUpTo) -> Self {
+        let archives = known.archives.iter();
+        let archives = archives.map(|archive| {
+            (STANDARD.encode(&archive.root), archive.tokens.iter().map(|token| STANDARD.encode(token)).collect())
+        });
+        Self {
+            end: (end.segment, end.offset),
+            signed: known.signed.as_ref().map(ToString::to_string),
+            last_round: known.last_round,
+            last_answered: known.last_answered,
+            archives: archives.collect(),
+        }
+    }
+
+    fn known(self) -> Option<KnownUpTo> {
+        let archives = self.archives.into_iter().map(|(root, tokens)| {
+            let tokens = tokens.into_iter().map(|token| STANDARD.decode(token)).collect::<Result<_, _>>().ok()?;
+            Some(KeptArchive { root: STANDARD.decode(root).ok()?, tokens })
+        });
+        let known = Known {
+            signed: self.signed.map(|note| SignedCheckpoint::parse(note.as_bytes())).transpose().ok()?,
+            last_round: self.last_round,
+            last_answered: self.last_answered,
+            archives: archives.collect::<Option<_>>()?,
+        };
+        Some(KnownUpTo { known, end: FramePosition { segment: self.end.0, offset: self.end.1 } })
+    }
 }
 
 impl Snapshot {
     /// That of a ledger without entries.
     pub(super) fn empty() -> Self {
-        Self { position: Position::empty(), erasing: BTreeSet::new(), journal: FramePosition::START }
+        Self {
+            position: Position::empty(),
+            erasing: BTreeSet::new(),
+            journal: FramePosition::START,
+            evidence: KnownUpTo::empty(),
+        }
     }
 
     /// Puts it at `path`.
     pub(super) fn write(self, disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
-        let Self { position, erasing, journal } = self;
+        let Self { position, erasing, journal, evidence } = self;
         let file = File {
             size: position.edge.size().0,
             edge: position.edge.hashes().iter().map(|hash| Sha256Digest(*hash.as_bytes())).collect(),
@@ -71,6 +123,7 @@ impl Snapshot {
             sequences: position.sequences,
             erasing,
             journal: (journal.segment, journal.offset),
+            evidence: EvidenceFile::of(&evidence),
         };
         let body = serde_json::to_vec(&file).expect("a snapshot is JSON");
         let mut bytes = format!("{}\n", Sha256Digest::of(&body)).into_bytes();
@@ -102,7 +155,7 @@ impl Snapshot {
             sequences: file.sequences,
         };
         let journal = FramePosition { segment: file.journal.0, offset: file.journal.1 };
-        Some(Self { position, erasing: file.erasing, journal })
+        Some(Self { position, erasing: file.erasing, journal, evidence: file.evidence.known()? })
     }
 }
 
@@ -125,7 +178,10 @@ mod tests {
         position.last_time = Some(parse_time("2026-07-01T12:00:00.001Z").unwrap());
         position.sequences.insert("iss_1".into(), 4);
         let erasing = BTreeSet::from([Sha256Digest::of(b"erased")]);
-        let snapshot = Snapshot { position, erasing, journal: FramePosition { segment: 2, offset: 99 } };
+        let archives = vec![KeptArchive { root: b"root".to_vec(), tokens: vec![vec![0, 255]] }];
+        let known = Known { signed: None, last_round: 9, last_answered: 7, archives };
+        let evidence = KnownUpTo { known, end: FramePosition { segment: 1, offset: 5 } };
+        let snapshot = Snapshot { position, erasing, journal: FramePosition { segment: 2, offset: 99 }, evidence };
         snapshot.clone().write(&SystemDisk, &path).unwrap();
         assert_eq!(Snapshot::read(&SystemDisk, &path).unwrap(), Some(snapshot));
         let mut bytes = std::fs::read(&path).unwrap();
