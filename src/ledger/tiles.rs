@@ -373,4 +373,27 @@ mod tests {
         assert_eq!(root_hash(TreeSize(600), &TileHashes::new(&tiles, TreeSize(600))).unwrap(), edge.root());
         assert_eq!(tiles.entry(599).unwrap(), entry(599));
     }
+
+    #[test]
+    fn an_entry_that_is_not_the_one_of_its_hash_is_not_given() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut edge, mut writer) =
+            (RightEdge::default(), TileWriter::open(&disk(), dir.path(), TreeSize(0)).unwrap());
+        grow(&mut writer, &mut edge, 3);
+        let last = Some(leaf_hash(&entry(2)));
+        for tile in ["tile/entries/000", "tile/0/000"] {
+            let path = dir.path().join(tile);
+            let whole = std::fs::read(&path).unwrap();
+            assert!(Tiles::new(&disk(), dir.path()).hold(&edge, last).unwrap());
+            let mut flipped = whole.clone();
+            *flipped.last_mut().unwrap() ^= 1;
+            std::fs::write(&path, flipped).unwrap();
+            let tiles = Tiles::new(&disk(), dir.path());
+            assert!(matches!(tiles.entry(2), Err(TileReadError::OtherEntry(2))), "{tile}");
+            assert!(!tiles.hold(&edge, last).unwrap());
+            std::fs::write(&path, whole).unwrap();
+        }
+        std::fs::remove_file(dir.path().join("tile/0/000")).unwrap();
+        assert!(!Tiles::new(&disk(), dir.path()).hold(&edge, last).unwrap());
+    }
 }
