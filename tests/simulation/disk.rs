@@ -78,6 +78,7 @@ struct State {
     // Of so many operations one fails; never when 0.
     fails_one_in: u64,
     failures: u64,
+    operations: u64,
     trace: bool,
     lies_about_syncs: bool,
 }
@@ -115,6 +116,7 @@ impl State {
         if !self.alive || process != self.process {
             return Err(dead());
         }
+        self.operations += 1;
         if self.trace {
             eprintln!("    {what} {}", path.display());
         }
@@ -188,6 +190,7 @@ impl SimulatedDisk {
             left: None,
             fails_one_in: 0,
             failures: 0,
+            operations: 0,
             trace,
             lies_about_syncs: false,
         })))
@@ -218,6 +221,10 @@ impl SimulatedDisk {
     /// Syncs do nothing from now on, and say that they did.
     pub(crate) fn lie_about_syncs(&self) {
         self.state().lies_about_syncs = true;
+    }
+
+    pub(crate) fn operations(&self) -> u64 {
+        self.state().operations
     }
 
     pub(crate) fn failures(&self) -> u64 {

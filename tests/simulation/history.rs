@@ -77,7 +77,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| runtime.borrow().block_on(future))
 }
 
-pub(crate) fn run(seed: u64, lie: Lie, trace: bool) {
+/// Runs the history of this seed; gives how many operations of the disk it was, and how many of them failed.
+pub(crate) fn run(seed: u64, lie: Lie, trace: bool) -> (u64, u64) {
     let mut chance = Chance::new(seed);
     let disk = SimulatedDisk::new(&mut chance, trace);
     if lie == Lie::Syncs {
@@ -100,6 +101,7 @@ pub(crate) fn run(seed: u64, lie: Lie, trace: bool) {
         history.end_process();
     }
     history.last_life();
+    (history.disk.operations(), history.disk.failures())
 }
 
 impl History {
