@@ -382,10 +382,12 @@ impl Ledger {
         let shared = self.shared.clone();
         let erased = tokio::task::spawn_blocking(move || -> Result<(), ReadError> {
             let at = shared.index.body(&record.issuer, record.seq)?.ok_or(TileReadError::NoEntry(index))?;
-            shared.vault.erase(at, record.record)?;
+            // First, and handed over: behind the key nothing knows any more what the index has to forget.
             if let Some((particulars, _)) = stored.body {
                 shared.index.forget(index, &record.issuer, &particulars.uuid, particulars.submitted)?;
+                shared.index.flush()?;
             }
+            shared.vault.erase(at, record.record)?;
             shared.note_erased(record.record);
             Ok(())
         });

@@ -438,6 +438,7 @@ fn erase_again(record: Sha256Digest, index: &Index, vault: &Vault, tiles: &Tiles
     let body = index.body(issuer, seq)?.ok_or(RecoveryError::BodyGone(at))?;
     if let Ok((_, particulars, _)) = vault.read(body) {
         index.forget(at, issuer, &particulars.uuid, particulars.submitted)?;
+        index.flush()?;
     }
     Ok(vault.erase(body, record)?)
 }

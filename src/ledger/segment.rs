@@ -151,10 +151,10 @@ impl SegmentReader {
 
     /// Whether any whole frame begins behind `position` in its segment: then what is damaged there is not a torn end.
     pub(super) fn has_frame_behind(&self, position: FramePosition) -> Result<bool, StoreError> {
-        let path = self.path(position.segment);
-        let bytes = durable::read_on(&*self.disk, &path, u64::MAX).map_err(StoreError::io(&path))?;
-        let from = usize::try_from(position.offset).unwrap_or(usize::MAX);
-        let rest = bytes.get(from..).unwrap_or_default();
+        let (path, file) = (self.path(position.segment), self.file(position.segment)?);
+        let length = file.length().map_err(StoreError::io(&path))?;
+        let mut rest = vec![0; usize::try_from(length.saturating_sub(position.offset)).expect("a segment is small")];
+        file.read_exact_at(&mut rest, position.offset).map_err(StoreError::io(&path))?;
         Ok((1..rest.len()).any(|at| {
             let Some((header, behind)) = rest[at..].split_first_chunk::<HEADER_BYTES>() else { return false };
             let [a, b, c, d, crc @ ..] = *header;
