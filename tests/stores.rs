@@ -229,7 +229,7 @@ fn the_clock_may_be_sixty_seconds_off_and_no_more() {
     drop(small);
     let early = clock();
     early.jump_to(time - minute - millisecond);
-    let (ledger, mut sequencer) = recover(&place.data(), &early, 9).unwrap().by_hand(false).unwrap();
+    let (ledger, sequencer) = recover(&place.data(), &early, 9).unwrap().by_hand(false).unwrap();
     let answer = ledger.append(small_ledger::submission(b"early"), Stage::Accepted).unwrap();
     sequencer.step().unwrap();
     assert!(matches!(futures_util::FutureExt::now_or_never(answer), Some(Err(AppendError::Clock { ahead: -60, .. }))));

@@ -37,7 +37,7 @@ pub use period::PeriodWriteError;
 pub use recovery::{Recovered, RecoveryError};
 pub use rounds::Round;
 pub use segment::StoreError;
-pub use sequencer::{Sequencer, SequencerFault, Turn};
+pub use sequencer::{Sequencer, SequencerFault};
 pub use submission::{AppendError, Receipt, Submission};
 pub use tiles::{TileReadError, Tiles};
 pub use vault::{Particulars, SealedBody, VaultError};

@@ -40,12 +40,10 @@ const SNAPSHOT_ENTRIES: u64 = 8192;
 /// How far the clock may be ahead of the last entry and the time that passed since, or behind it.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(60);
 
-/// Whether a sequencer goes on.
+/// Whether the sequencer goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// It does.
+enum Turn {
     GoOn,
-    /// It was told to stop, and has.
     Stopped,
 }
 
@@ -138,11 +136,12 @@ impl Sequencer {
         self.position.edge.size().0
     }
 
-    /// Does what waits now, and signs a checkpoint when one is due, as the thread does in one turn.
+    /// Does what waits now, and signs a checkpoint when one is due, as the thread does in one turn. `None` when it was told
+    /// to stop, and has.
     ///
     /// # Errors
-    /// When the sequencer has to stop for good; nobody is answered any more, and it is not to be driven again.
-    pub fn step(&mut self) -> Result<Turn, SequencerFault> {
+    /// When it has to stop for good; nobody is answered any more.
+    pub fn step(mut self) -> Result<Option<Self>, SequencerFault> {
         let turn = match self.queue.try_recv() {
             Ok(first) => self.turn(first),
             Err(TryRecvError::Disconnected) => self.turn(Message::Stop),
@@ -151,10 +150,14 @@ impl Sequencer {
             }
             Err(TryRecvError::Empty) => Ok(Turn::GoOn),
         };
-        turn.map_err(|fault| {
-            self.fail(&fault);
-            SequencerFault(fault)
-        })
+        match turn {
+            Ok(Turn::GoOn) => Ok(Some(self)),
+            Ok(Turn::Stopped) => Ok(None),
+            Err(fault) => {
+                self.fail(&fault);
+                Err(SequencerFault(fault))
+            }
+        }
     }
 
     fn turns(&mut self) -> Result<(), Fault> {

@@ -13,7 +13,7 @@ use affiant::evidence::{EntryDraft, Event};
 use affiant::issuance::Standing;
 use affiant::ledger::{
     AppendError, DirectorySource, KeptArchive, Ledger, LedgerOptions, Receipt, Recovered, RecoveryError, Sequencer,
-    Stage, Submission, Turn, audit,
+    Stage, Submission, audit,
 };
 use affiant::tlog::{NoteSignature, VerifierKey};
 use chrono::TimeDelta;
@@ -248,15 +248,10 @@ impl History {
     }
 
     pub(crate) fn step(&mut self, life: &mut Life) {
-        if let Some(sequencer) = &mut life.sequencer {
-            match sequencer.step() {
-                Ok(Turn::GoOn) => {}
-                Ok(Turn::Stopped) => life.sequencer = None,
-                Err(fault) => {
-                    self.say(|| format!("  fault: {fault}"));
-                    life.sequencer = None;
-                }
-            }
+        match life.sequencer.take().map(Sequencer::step) {
+            Some(Ok(sequencer)) => life.sequencer = sequencer,
+            Some(Err(fault)) => self.say(|| format!("  fault: {fault}")),
+            None => {}
         }
         if let Some(latest) = life.ledger.latest() {
             self.model.note_checkpoint(latest.checkpoint());

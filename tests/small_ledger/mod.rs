@@ -16,7 +16,7 @@ use affiant::evidence::entry::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
     AppendError, AuditError, DirectorySource, Ledger, LedgerOptions, Particulars, Receipt, Recovered, RecoveryError,
-    SealedBody, Sequencer, Stage, Submission, Turn, audit,
+    SealedBody, Sequencer, Stage, Submission, audit,
 };
 use affiant::tlog::VerifierKey;
 
@@ -93,14 +93,12 @@ impl Small {
     }
 
     fn step(&mut self) {
-        if self.sequencer.as_mut().is_some_and(|sequencer| sequencer.step().is_err()) {
-            self.sequencer = None;
-        }
+        self.sequencer = self.sequencer.take().and_then(|sequencer| sequencer.step().ok().flatten());
     }
 
-    pub(crate) fn stop(mut self) -> bool {
+    pub(crate) fn stop(self) -> bool {
         self.ledger.stop();
-        self.sequencer.as_mut().is_some_and(|sequencer| matches!(sequencer.step(), Ok(Turn::Stopped)))
+        self.sequencer.is_some_and(|sequencer| matches!(sequencer.step(), Ok(None)))
     }
 }
 
