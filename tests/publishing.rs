@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use affiant::issuance::{PublishError, PublishTarget};
@@ -18,18 +20,27 @@ use affiant::tlog::{SignedCheckpoint, TileError, TileHashes, TileKind, TilePath,
 use harness::{Client, Place, SmallDisk, WitnessPlace, affiant, call, uuid};
 
 /// A folder as a reader of files sees it.
+#[derive(Clone)]
 struct Published(PathBuf);
 
 impl TileReader for Published {
     type Error = TileError;
 
     fn tile(&self, level: u8, index: u64, width: u16) -> Result<Vec<u8>, TileError> {
-        let path = TilePath::new(TileKind::Hashes { level }, index, width)?;
-        std::fs::read(self.0.join(path.to_string())).map_err(|_| TileError::Path)
+        self.read(TilePath::new(TileKind::Hashes { level }, index, width)?)
     }
 }
 
 impl Published {
+    /// A tile; of one that is gone since the checkpoint was read, the full one's beginning (C2SP tlog-tiles).
+    fn read(&self, path: TilePath) -> Result<Vec<u8>, TileError> {
+        if let Ok(bytes) = std::fs::read(self.0.join(path.to_string())) {
+            return Ok(bytes);
+        }
+        let full = std::fs::read(self.0.join(path.full().to_string())).map_err(|_| TileError::Path)?;
+        path.beginning(&full).map(<[u8]>::to_vec)
+    }
+
     /// Checks that the checkpoint has all its tiles, partial ones too, and that they lead to its root; gives its size.
     fn check(&self, key: &VerifierKey) -> u64 {
         let Ok(bytes) = std::fs::read(self.0.join("checkpoint")) else { return 0 };
@@ -37,7 +48,7 @@ impl Published {
         let size = signed.checkpoint().size();
         assert_eq!(root_hash(size, &TileHashes::new(self, size)).unwrap(), signed.checkpoint().root());
         for path in new_tiles(TreeSize(0), size) {
-            let bytes = std::fs::read(self.0.join(path.to_string())).unwrap_or_else(|_| panic!("{path} of {size}"));
+            let bytes = self.read(path).unwrap_or_else(|_| panic!("{path} of {size}"));
             match path.kind() {
                 TileKind::Hashes { .. } => assert_eq!(bytes.len(), usize::from(path.width()) * 32, "{path}"),
                 TileKind::Entries => assert!(bundle_entries(&bytes, path.width()).is_ok(), "{path}"),
@@ -163,6 +174,22 @@ async fn a_kill_at_any_moment_leaves_a_checkpoint_with_all_its_tiles() {
     let token = place.issuer_token(0);
     let key = place.log_key();
     let (mut before, mut next) = (0, 0);
+    // Somebody reads all the time, and finds at every moment what is checked below after each kill.
+    let (reader, reading_key) = (published.clone(), key.clone());
+    let ended = Arc::new(AtomicBool::new(false));
+    let reading = std::thread::spawn({
+        let ended = Arc::clone(&ended);
+        move || {
+            let (mut last, mut sizes) = (0, BTreeSet::new());
+            while !ended.load(Ordering::Relaxed) {
+                let size = reader.check(&reading_key);
+                assert!(size >= last, "what was published is not taken back");
+                last = size;
+                sizes.insert(size);
+            }
+            sizes.len()
+        }
+    });
     for round in 0..12_u64 {
         let mut server = place.spawn();
         issue(&server.client, &token, next..next + 90).await;
@@ -180,6 +207,8 @@ async fn a_kill_at_any_moment_leaves_a_checkpoint_with_all_its_tiles() {
     wait_until_published(&server.client, size).await;
     assert!(server.stop());
     assert!(published.check(&key) >= size && size > next);
+    ended.store(true, Ordering::Relaxed);
+    assert!(reading.join().unwrap() > 12);
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ pub struct ServerConfig {
     pub tls_key_file: PathBuf,
     /// Seconds that requests under way get at a stop.
     pub stop_seconds: u64,
-    /// Origins that browsers may call the public endpoints from.
+    /// Origins whose pages may read the log.
     pub cors_origins: Vec<String>,
 }
 

@@ -367,6 +367,27 @@ mod tests {
     }
 
     #[test]
+    fn a_log_may_sign_with_ml_dsa_44_alone() {
+        let world = World::new();
+        let (log, _) = CosigningKey::generate(CosigningAlgorithm::MlDsa44);
+        let clock = Arc::new(ManualClock::new(parse_time("2026-07-01T12:00:00Z").unwrap()));
+        let (signer, _) = CosigningKey::generate(CosigningAlgorithm::MlDsa44);
+        let logs = [log.verifier_key(LOG).unwrap()];
+        let witness = Witness::open("example.com/w", vec![signer], &logs, world.directory.path(), clock).unwrap();
+        // Signed with an Ed25519 key too, which this witness was not told of.
+        let mut request = world.request(&Tree("one"), 0, 5);
+        assert!(matches!(witness.add_checkpoint(request.to_string().as_bytes()), Err(Refusal::Signature(_))));
+        let signature = log.cosign(request.checkpoint.checkpoint(), LOG, 7).unwrap();
+        request.checkpoint.add(signature.clone()).unwrap();
+        assert_eq!(witness.add_checkpoint(request.to_string().as_bytes()).unwrap().len(), 1);
+        let latest = witness.latest(&origin_hash(LOG)).unwrap().unwrap();
+        assert_eq!(latest.note().signatures()[0], signature);
+        let mut wrong = world.request(&Tree("one"), 5, 9);
+        wrong.checkpoint.add(signature).unwrap();
+        assert!(matches!(witness.add_checkpoint(wrong.to_string().as_bytes()), Err(Refusal::Signature(_))));
+    }
+
+    #[test]
     fn a_state_that_is_not_its_own_is_refused_and_one_that_cannot_be_kept_stops_the_log() {
         let world = World::new();
         let tree = Tree("one");
