@@ -298,6 +298,19 @@ async fn a_folder_is_of_one_log_and_one_process() {
 }
 
 #[tokio::test]
+async fn the_data_folder_is_not_published_with_the_log() {
+    let mut place = Place::new();
+    let link = place.path().join("link");
+    std::os::unix::fs::symlink(place.data(), &link).unwrap();
+    for dir in [place.data().to_owned(), place.data().join("public"), place.path().to_owned(), link.join("public")] {
+        place.set_only("publish", &format!("dir = {dir:?}"));
+        let refused = place.open().await.err().unwrap().to_string();
+        assert!(refused.contains("neither may be inside the other"), "{}: {refused}", dir.display());
+    }
+    assert!(!place.data().join("checkpoint").exists() && !place.data().join(".new").exists());
+}
+
+#[tokio::test]
 async fn what_is_published_carries_the_cosignatures_of_witnesses() {
     let witness = WitnessPlace::new();
     let process = witness.serve();

@@ -123,7 +123,7 @@ impl AppState {
         .context("opening the ledger")?;
         check_clock(&plan, &*clock).await?;
         let publish_plan = publish_plan(&config, &log_key, &log_policy);
-        let target = publish_plan.as_ref().map(open_target).transpose()?.flatten();
+        let target = publish_plan.as_ref().map(|plan| open_target(plan, &config.data.dir)).transpose()?.flatten();
         let published =
             publish_plan.as_ref().map_or(Standing::NobodyToAsk, |plan| ask_target(&recovered, plan, target.as_ref()));
         let standing = ask_witnesses(&recovered, &plan, &log_key).await.and(published);
@@ -242,8 +242,17 @@ fn publish_plan(config: &Config, key: &VerifierKey, policy: &LogPolicyFile) -> O
 /// Opens the publish target; `None` where its disk is full or gone, which is no reason not to start.
 ///
 /// # Errors
-/// When it is of another log, or another process publishes there.
-fn open_target(plan: &PublishPlan) -> anyhow::Result<Option<PublishTarget>> {
+/// When it and the data folder are one in the other, it is of another log, or another process publishes there.
+fn open_target(plan: &PublishPlan, data: &Path) -> anyhow::Result<Option<PublishTarget>> {
+    let (dir, data) = (std::path::absolute(&plan.dir)?, data.canonicalize()?);
+    // Links are followed as far as there is something; what is not there yet is made below, and holds nothing.
+    let there = dir.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or_default();
+    anyhow::ensure!(
+        !(there.starts_with(&data) || dir.exists() && data.starts_with(&there)),
+        "{} is to be read by everybody, and {} by nobody: neither may be inside the other",
+        dir.display(),
+        data.display()
+    );
     match PublishTarget::open(&plan.dir, &plan.key) {
         Ok(target) => Ok(Some(target)),
         Err(error @ PublishError::Io { .. }) => {
