@@ -83,6 +83,11 @@ pub trait Disk: Debug + Send + Sync {
     /// As the system says.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
 
+    /// Bytes after which what grows is continued in another file: large enough to be few, small enough to copy.
+    fn file_bytes_max(&self) -> u64 {
+        256 << 20
+    }
+
     /// Takes the lock at `path`; `None` when another process has it.
     ///
     /// # Errors

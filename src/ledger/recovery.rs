@@ -300,7 +300,7 @@ struct Replay {
 }
 
 impl Replay {
-    /// Gives where the journal ends: behind the last frame that is whole.
+    /// Gives where the journal ends: where the next frame would be, or the torn one is.
     fn journal(
         &mut self,
         reader: &SegmentReader,
@@ -308,7 +308,6 @@ impl Replay {
         signed: Option<&SignedCheckpoint>,
     ) -> Result<FramePosition, RecoveryError> {
         let mut scan = reader.scan(from);
-        let mut end = from;
         while let Some(frame) = scan.next() {
             match frame {
                 Ok((at, frame)) => {
@@ -321,7 +320,6 @@ impl Replay {
                     {
                         return Err(RecoveryError::OtherThanSigned(checkpoint.size().0));
                     }
-                    end = scan.position();
                 }
                 // A torn end: nobody was told that it was there, unless a checkpoint covers it, which the caller checks.
                 Err(StoreError::Damaged { offset, .. }) => {
@@ -331,7 +329,8 @@ impl Replay {
                 Err(other) => return Err(other.into()),
             }
         }
-        Ok(end)
+        // Not the last frame's end where another segment was begun: a snapshot may say that the journal goes on there.
+        Ok(scan.position())
     }
 
     fn batch(&mut self, batch: &Batch) -> Result<(), RecoveryError> {

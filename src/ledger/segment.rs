@@ -11,8 +11,6 @@ use std::sync::{Arc, Mutex};
 use crate::disk::{Access, Disk, DiskFile, Opening};
 use crate::durable;
 
-/// Bytes after which a new segment begins: large enough to be few, small enough to copy.
-const SEGMENT_BYTES_MAX: u64 = 256 << 20;
 /// Bytes of one frame: a batch of entries, or one record body of the largest size with its seal.
 pub(super) const FRAME_BYTES_MAX: usize = 128 << 20;
 const HEADER_BYTES: usize = 8;
@@ -371,7 +369,7 @@ impl SegmentWriter {
         }
         self.end.offset += self.pending.len() as u64;
         self.pending.clear();
-        if self.end.offset >= SEGMENT_BYTES_MAX {
+        if self.end.offset >= self.reader.disk.file_bytes_max() {
             // A segment that cannot be begun is begun with the next commit; this one is done.
             if let Ok(file) = Self::open_segment(&self.reader, self.end.segment + 1) {
                 self.file = file;

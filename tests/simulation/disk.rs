@@ -81,6 +81,7 @@ struct State {
     operations: u64,
     trace: bool,
     lies_about_syncs: bool,
+    file_bytes_max: u64,
 }
 
 /// What becomes of an operation.
@@ -193,6 +194,7 @@ impl SimulatedDisk {
             operations: 0,
             trace,
             lies_about_syncs: false,
+            file_bytes_max: [900, 5000, 1 << 20][chance.index(3)],
         })))
     }
 
@@ -430,6 +432,10 @@ impl Disk for SimulatedDisk {
         // Another may have taken the room since.
         let says = state.full && state.chance.one_in(2);
         Ok(if says { 0 } else { u64::MAX })
+    }
+
+    fn file_bytes_max(&self) -> u64 {
+        self.state().file_bytes_max
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
