@@ -1,0 +1,342 @@
+//! The log of signed statements: what is registered and what is not, receipts, and that they last.
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod harness;
+
+use std::process::Command;
+
+use affiant::authority::Role;
+use affiant::cose::Receipt;
+use affiant::crypto::{Hash, KeyKind, SignatureAlgorithm, Signer, SigningKey, VerifyingKey, sha256};
+use affiant::evidence::{ReceiptError, check_receipt};
+use harness::{AFFIANT, Answer, Client, InProcess, Place, run};
+use minicbor::data::Tag;
+use minicbor::{Decoder, Encoder};
+
+/// RS256 (RFC 8812).
+const RS256: i64 = -257;
+
+/// A statement to be signed; everything in it may be changed.
+#[derive(Clone)]
+struct Draft {
+    algorithm: i64,
+    issuer: Option<&'static str>,
+    subject: Option<&'static str>,
+    payload: Option<Vec<u8>>,
+    chain: Vec<Vec<u8>>,
+    /// Whether the chain is in the header that is not signed, its thumbprint in the one that is.
+    by_thumbprint: bool,
+    unprotected: u64,
+}
+
+impl Draft {
+    fn new(chain: &[Vec<u8>]) -> Self {
+        Self {
+            algorithm: RS256,
+            issuer: Some("https://issuer.example"),
+            subject: Some("vcon://0190a000-0000-8000-8000-000000000001"),
+            payload: Some(b"a statement".to_vec()),
+            chain: chain.to_vec(),
+            by_thumbprint: false,
+            unprotected: 0,
+        }
+    }
+
+    fn chain(&self, encoder: &mut Encoder<&mut Vec<u8>>) {
+        encoder.u8(33).unwrap().array(self.chain.len() as u64).unwrap();
+        for der in &self.chain {
+            encoder.bytes(der).unwrap();
+        }
+    }
+
+    fn sign(&self, signer: &dyn Signer) -> Vec<u8> {
+        let mut protected = Vec::new();
+        let mut encoder = Encoder::new(&mut protected);
+        let claims = u64::from(self.issuer.is_some()) + u64::from(self.subject.is_some());
+        let members = 1 + u64::from(claims > 0) + u64::from(!self.chain.is_empty());
+        encoder.map(members).unwrap().u8(1).unwrap().i64(self.algorithm).unwrap();
+        if claims > 0 {
+            encoder.u8(15).unwrap().map(claims).unwrap();
+            for (label, claim) in [(1, self.issuer), (2, self.subject)] {
+                if let Some(claim) = claim {
+                    encoder.u8(label).unwrap().str(claim).unwrap();
+                }
+            }
+        }
+        if self.by_thumbprint {
+            encoder.u8(34).unwrap().array(2).unwrap().i8(-16).unwrap().bytes(&sha256(&self.chain[0])).unwrap();
+        } else if !self.chain.is_empty() {
+            self.chain(&mut encoder);
+        }
+        let payload = self.payload.clone().unwrap_or_default();
+        let mut signed = Vec::new();
+        let mut encoder = Encoder::new(&mut signed);
+        encoder.array(4).unwrap().str("Signature1").unwrap().bytes(&protected).unwrap();
+        encoder.bytes(&[]).unwrap().bytes(&payload).unwrap();
+        let algorithm = match self.algorithm {
+            -37 => SignatureAlgorithm::RsaPss(Hash::Sha256),
+            -7 => SignatureAlgorithm::EcdsaFixed(Hash::Sha256),
+            _ => SignatureAlgorithm::RsaPkcs1(Hash::Sha256),
+        };
+        let signature = signer.sign(algorithm, &signed).unwrap();
+        let mut message = Vec::new();
+        let mut encoder = Encoder::new(&mut message);
+        encoder.tag(Tag::new(18)).unwrap().array(4).unwrap().bytes(&protected).unwrap();
+        encoder.map(self.unprotected + u64::from(self.by_thumbprint)).unwrap();
+        for n in 0..self.unprotected {
+            encoder.u64(1000 + n).unwrap().str("hint").unwrap();
+        }
+        if self.by_thumbprint {
+            self.chain(&mut encoder);
+        }
+        match &self.payload {
+            Some(payload) => encoder.bytes(payload).unwrap(),
+            None => encoder.null().unwrap(),
+        };
+        encoder.bytes(&signature).unwrap();
+        message
+    }
+}
+
+struct Bench {
+    place: Place,
+    admin: String,
+    token: String,
+    signer: std::sync::Arc<dyn Signer>,
+    chain: Vec<Vec<u8>>,
+}
+
+impl Bench {
+    fn new(more: &str) -> Self {
+        let mut place = Place::new();
+        place.set("statements", &format!("enabled = true\n{more}"));
+        let credential = {
+            let authority = place.authority();
+            authority.signer(&place.issuer(0)).unwrap()
+        };
+        let (admin, token) = (place.token(Role::Admin, None, false), place.issuer_token(0));
+        Self { place, admin, token, signer: credential.signer.clone(), chain: credential.chain_der.clone() }
+    }
+
+    fn draft(&self) -> Draft {
+        Draft::new(&self.chain)
+    }
+
+    fn sign(&self, change: impl FnOnce(&mut Draft)) -> Vec<u8> {
+        let mut draft = self.draft();
+        change(&mut draft);
+        draft.sign(&*self.signer)
+    }
+}
+
+async fn post(client: &Client, kind: &str, body: &[u8]) -> Answer {
+    Client::send(client.request("POST", "/entries", "").header("content-type", kind).body(body.to_vec())).await
+}
+
+async fn register(client: &Client, statement: &[u8]) -> Answer {
+    post(client, "application/cose", statement).await
+}
+
+/// Title and detail of concise problem details.
+fn problem(answer: &Answer) -> (u16, String, String) {
+    assert_eq!(answer.header("content-type"), "application/concise-problem-details+cbor", "{answer:?}");
+    let mut decoder = Decoder::new(&answer.body);
+    assert_eq!((decoder.map().unwrap(), decoder.i8().unwrap()), (Some(2), -1));
+    let title = decoder.str().unwrap().to_owned();
+    assert_eq!(decoder.i8().unwrap(), -2);
+    (answer.status, title, decoder.str().unwrap().to_owned())
+}
+
+/// The key of the service, as it publishes it.
+async fn published_key(client: &Client) -> VerifyingKey {
+    let set = client.get("/.well-known/scitt-keys", "").await;
+    assert_eq!((set.status, set.header("content-type")), (200, "application/cbor"));
+    let mut decoder = Decoder::new(&set.body);
+    assert_eq!((decoder.array().unwrap(), decoder.map().unwrap()), (Some(1), Some(5)));
+    let (mut x, mut y) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        match decoder.i8().unwrap() {
+            -2 => x = decoder.bytes().unwrap().to_vec(),
+            -3 => y = decoder.bytes().unwrap().to_vec(),
+            _ => decoder.skip().unwrap(),
+        }
+    }
+    VerifyingKey::from_point(KeyKind::P256, &x, &y).unwrap()
+}
+
+#[tokio::test]
+async fn a_registered_statement_has_a_receipt_that_anybody_can_check() {
+    let bench = Bench::new("per_second = 1000");
+    let server = bench.place.serve_now().await;
+    let client = &server.client;
+    let statement = bench.sign(|_| ());
+    let answer = register(client, &statement).await;
+    assert_eq!((answer.status, answer.header("content-type")), (201, "application/cose"), "{answer:?}");
+    let key = published_key(client).await;
+    let entry = check_receipt(&answer.body, &statement, &key).unwrap();
+    assert_eq!((entry.index, entry.event.kind()), (1, "statement.registered"));
+    let receipt = Receipt::parse(&answer.body).unwrap();
+    let header = receipt.message().protected();
+    let claims = header.claims.clone().unwrap();
+    assert_eq!((claims.issuer.as_deref(), header.algorithm), (Some("http://127.0.0.1:8440"), Some(-7)));
+    assert_eq!(claims.subject.as_deref(), bench.draft().subject);
+    // The key by its name in the receipt.
+    let kid =
+        base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, header.key_id.as_ref().unwrap());
+    assert_eq!(client.get(&format!("/.well-known/scitt-keys/{kid}"), "").await.status, 200);
+    let none = client.get("/.well-known/scitt-keys/AAAA", "").await;
+    assert_eq!(problem(&none).1, "No such key");
+
+    // Nothing of it can be changed, and it proves no other statement.
+    for at in 0..answer.body.len() {
+        let mut flipped = answer.body.clone();
+        flipped[at] ^= 1;
+        assert!(check_receipt(&flipped, &statement, &key).is_err(), "byte {at}");
+    }
+    let other = bench.sign(|draft| draft.payload = Some(b"another".to_vec()));
+    assert_eq!(check_receipt(&answer.body, &other, &key), Err(ReceiptError::OtherStatement));
+    let (stranger, _) = SigningKey::generate_p256();
+    assert_eq!(check_receipt(&answer.body, &statement, stranger.verifying_key()), Err(ReceiptError::Signature));
+
+    // Again, with other hints that are not signed: the same entry, whose receipt is fresh.
+    for n in 0..300_u32 {
+        let more = bench.sign(|draft| draft.payload = Some(n.to_be_bytes().to_vec()));
+        assert_eq!(register(client, &more).await.status, 201);
+    }
+    let hinted = register(client, &bench.sign(|draft| draft.unprotected = 2)).await;
+    assert_eq!(hinted.header("location"), answer.header("location"));
+    assert_eq!(check_receipt(&hinted.body, &statement, &key).unwrap(), entry);
+    assert!(Receipt::parse(&hinted.body).unwrap().proof().size > 256);
+    let id = answer.header("location").rsplit('/').next().unwrap().to_owned();
+    server.stop().await;
+
+    // Over a restart, and through the public bytes of the log.
+    let server = bench.place.serve_now().await;
+    let client = &server.client;
+    let fresh = client.get(&format!("/entries/{id}"), "").await;
+    assert_eq!(check_receipt(&fresh.body, &statement, &key).unwrap(), entry);
+    let audited = audit(&bench.place, client).await;
+    assert!(audited.contains("statement.registered") && audited.contains("are right."), "{audited}");
+    // Erased, the entry and what was handed out stay.
+    assert_eq!(client.delete(&format!("/entries/{id}"), &bench.token).await.status, 403);
+    for _ in 0..2 {
+        assert_eq!(client.delete(&format!("/entries/{id}"), &bench.admin).await.status, 204);
+    }
+    assert_eq!(problem(&client.get(&format!("/entries/{id}"), "").await).0, 410);
+    assert!(check_receipt(&fresh.body, &statement, &key).is_ok());
+    assert!(audit(&bench.place, client).await.contains("         1  vcon.erased"));
+    server.stop().await;
+}
+
+async fn audit(place: &Place, client: &Client) -> String {
+    let mut print = Command::new(AFFIANT);
+    print
+        .args(["serve", "--print-key", "--config"])
+        .arg(place.config_file())
+        .env("AFFIANT_PASSPHRASE", harness::PASSPHRASE);
+    let url = format!("{}/statements", client.base);
+    let audited = tokio::task::spawn_blocking(move || {
+        let keys = String::from_utf8(run(&mut print).unwrap().stdout).unwrap();
+        let key = keys.lines().nth(1).unwrap().to_owned();
+        run(Command::new(AFFIANT).args(["audit", &url, "--key", &key])).unwrap()
+    });
+    let audited = audited.await.unwrap();
+    assert!(audited.status.success(), "{audited:?}");
+    String::from_utf8(audited.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn what_may_not_be_registered_is_told_in_concise_problem_details() {
+    let bench = Bench::new("");
+    let server = bench.place.serve_now().await;
+    let client = &server.client;
+    let (stranger, _) = SigningKey::generate_rsa(affiant::crypto::KeySize::Rsa2048);
+    let right = bench.sign(|_| ());
+    let indefinite = [&[0xd2, 0x9f][..], &right[2..], &[0xff]].concat();
+    for (what, statement, title) in [
+        ("nothing", vec![], "Malformed request"),
+        ("JSON", b"{}".to_vec(), "Malformed request"),
+        ("a byte behind", [&right[..], &[0]].concat(), "Malformed request"),
+        ("no tag", right[1..].to_vec(), "Malformed request"),
+        ("an indefinite length", indefinite, "Malformed request"),
+        ("no payload", bench.sign(|draft| draft.payload = None), "Payload Missing"),
+        ("an algorithm of nobody's", bench.sign(|draft| draft.algorithm = -65535), "Bad Signature Algorithm"),
+        ("HMAC", bench.sign(|draft| draft.algorithm = 5), "Bad Signature Algorithm"),
+        ("no issuer", bench.sign(|draft| draft.issuer = None), "Rejected"),
+        ("an empty subject", bench.sign(|draft| draft.subject = Some("")), "Rejected"),
+        ("no claims", bench.sign(|draft| (draft.issuer, draft.subject) = (None, None)), "Rejected"),
+        ("a telephone number", bench.sign(|draft| draft.subject = Some("tel:+12025550123")), "Rejected"),
+        ("another spelling", bench.sign(|draft| draft.subject = Some("TEL:+12025550123")), "Rejected"),
+        ("a mail address", bench.sign(|draft| draft.subject = Some("mailto:robin@example.com")), "Rejected"),
+        ("no certificate", bench.sign(|draft| draft.chain.clear()), "Rejected"),
+        ("junk for a certificate", bench.sign(|draft| draft.chain[0] = vec![1]), "Rejected"),
+        ("an authority's certificate", bench.sign(|draft| drop(draft.chain.remove(0))), "Rejected"),
+        ("another key", bench.draft().sign(&stranger), "Rejected"),
+    ] {
+        let answer = register(client, &statement).await;
+        let (status, told, detail) = problem(&answer);
+        assert_eq!((status, told.as_str()), (400, title), "{what}: {detail}");
+    }
+    // The certificate may be bound by its thumbprint instead, and the algorithm be another.
+    assert_eq!(register(client, &bench.sign(|draft| draft.by_thumbprint = true)).await.status, 201);
+    assert_eq!(register(client, &bench.sign(|draft| draft.algorithm = -37)).await.status, 201);
+    let named = post(client, "application/json", &right).await;
+    assert_eq!(problem(&named).0, 415);
+    let large = bench.sign(|draft| draft.payload = Some(vec![0; 1 << 20]));
+    assert_eq!(problem(&register(client, &large).await).1, "Malformed request");
+    for (id, status) in [("x", 400), (&*format!("sha256-{}", "A".repeat(43)), 404)] {
+        assert_eq!(problem(&client.get(&format!("/entries/{id}"), "").await).0, status);
+    }
+    // A certificate that was revoked signs nothing more; what is registered stays.
+    let location = register(client, &right).await.header("location").to_owned();
+    let certificate = affiant::pki::Certificate::from_der(&bench.chain[0]).unwrap().thumbprint_url();
+    let revocation = serde_json::json!({ "certificate": certificate, "reason": "superseded" });
+    let revoked = client.post_json("/v1/admin/revocations", &bench.admin, &revocation).await;
+    assert!(matches!(revoked.status, 200 | 201), "{revoked:?}");
+    let (_, _, detail) = problem(&register(client, &bench.sign(|draft| draft.payload = Some(vec![9]))).await);
+    assert!(detail.contains("was revoked"), "{detail}");
+    let path = location.strip_prefix("http://127.0.0.1:8440").unwrap();
+    assert_eq!(client.get(path, "").await.status, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_signer_is_told_to_come_again_and_others_are_not_kept_waiting() {
+    let bench = Bench::new("per_second = 3");
+    let other = {
+        let authority = bench.place.authority();
+        authority.signer(&bench.place.issuer(1)).unwrap()
+    };
+    let clock = std::sync::Arc::new(affiant::clock::ManualClock::new(affiant::clock::Clock::now(
+        &affiant::clock::SystemClock::default(),
+    )));
+    let state = bench.place.open_with(clock.clone(), affiant::server::StartOptions::default()).await.unwrap();
+    let server = InProcess::of(affiant::server::run(state).unwrap());
+    let client = &server.client;
+    let nth = |n: u8| bench.sign(|draft| draft.payload = Some(vec![n]));
+    for n in 0..3 {
+        assert_eq!(register(client, &nth(n)).await.status, 201);
+    }
+    let told = register(client, &nth(3)).await;
+    assert_eq!((problem(&told).0, told.header("retry-after")), (429, "1"));
+    assert_eq!(register(client, &Draft::new(&other.chain_der).sign(&*other.signer)).await.status, 201);
+    // Whoever signs with another's certificate and a wrong key uses nothing up.
+    clock.advance(std::time::Duration::from_secs(1));
+    let (stranger, _) = SigningKey::generate_rsa(affiant::crypto::KeySize::Rsa2048);
+    for _ in 0..5 {
+        assert_eq!(register(client, &bench.draft().sign(&stranger)).await.status, 400);
+    }
+    assert_eq!(register(client, &nth(3)).await.status, 201);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn without_the_log_there_is_nothing_of_it() {
+    let place = Place::new();
+    let server = place.serve().await;
+    for path in ["/entries/x", "/.well-known/scitt-keys", "/statements/checkpoint"] {
+        assert_eq!(server.client.get(path, "").await.status, 404, "{path}");
+    }
+    server.stop().await;
+}
