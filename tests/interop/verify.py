@@ -21,8 +21,7 @@ RECORD = {"issuer", "seq", "record", "signer", "of"}
 KINDS = {
     "ledger.opened": ({"origin", "keys", "predecessor"}, set()),
     "ledger.closed": ({"successor"}, set()),
-    "vcon.issued": (RECORD, {"signer", "of"}),
-    "vcon.anchored": (RECORD, {"signer", "of"}),
+    **dict.fromkeys(("vcon.issued", "vcon.anchored", "statement.registered"), (RECORD, {"signer", "of"})),
     "vcon.renewed": (RECORD, {"signer"}),
     "vcon.erased": ({"of"}, set()),
     "vcon.event": ({"of", "operation"}, set()),
