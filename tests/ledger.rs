@@ -14,8 +14,8 @@ use affiant::evidence::entry::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::issuance::announce;
 use affiant::ledger::{
-    AppendError, DirectorySource, Ledger, LedgerOptions, Particulars, Recovered, RecoveryError, SealedBody, Stage,
-    Submission, audit,
+    AppendError, DirectorySource, Ledger, LedgerOptions, Particulars, Recovered, RecoveryError, SNAPSHOT_ENTRIES,
+    SealedBody, Stage, Submission, audit,
 };
 use affiant::scorecard::Scorecard;
 use affiant::tlog::VerifierKey;
@@ -49,6 +49,7 @@ impl Bench {
             master: Arc::new(SealingKey::new(&[9; 32])),
             clock: self.clock.clone(),
             checkpoint_interval: Duration::from_millis(1),
+            snapshot_entries: SNAPSHOT_ENTRIES,
             free_bytes_min: 0,
         })
     }

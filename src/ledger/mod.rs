@@ -37,7 +37,7 @@ pub use period::PeriodWriteError;
 pub use recovery::{Recovered, RecoveryError};
 pub use rounds::Round;
 pub use segment::StoreError;
-pub use sequencer::{Sequencer, SequencerFault};
+pub use sequencer::{SNAPSHOT_ENTRIES, Sequencer, SequencerFault};
 pub use submission::{AppendError, Receipt, Submission};
 pub use tiles::{TileReadError, Tiles};
 pub use vault::{Particulars, SealedBody, VaultError};
@@ -85,6 +85,8 @@ pub struct LedgerOptions {
     pub clock: Arc<dyn Clock>,
     /// The least time between two checkpoints.
     pub checkpoint_interval: Duration,
+    /// Entries between two snapshots.
+    pub snapshot_entries: u64,
     /// Room that must be left on the disk for a batch to be taken.
     pub free_bytes_min: u64,
 }

@@ -260,6 +260,7 @@ impl Recovered {
             clock: self.options.clock,
             signer: self.options.signer,
             checkpoint_interval: self.options.checkpoint_interval,
+            snapshot_entries: self.options.snapshot_entries,
             free_bytes_min: self.options.free_bytes_min,
             snapshot_path: Layout(&self.options.dir).snapshot(),
             dir: self.options.dir,

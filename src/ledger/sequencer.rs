@@ -36,7 +36,7 @@ const BATCHES_PER_CHECKPOINT: u32 = 8;
 /// Bytes of bodies in one batch.
 const BATCH_BYTES_MAX: usize = 32 << 20;
 /// Entries between two snapshots: what a start reads again, well below a second.
-const SNAPSHOT_ENTRIES: u64 = 8192;
+pub const SNAPSHOT_ENTRIES: u64 = 8192;
 /// How far the clock may be ahead of the last entry and the time that passed since, or behind it.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(60);
 
@@ -71,6 +71,7 @@ pub struct Sequencer {
     pub(super) signer: Arc<dyn Signer>,
     pub(super) origin: String,
     pub(super) checkpoint_interval: Duration,
+    pub(super) snapshot_entries: u64,
     pub(super) free_bytes_min: u64,
     pub(super) dir: PathBuf,
     pub(super) snapshot_path: PathBuf,
@@ -188,7 +189,7 @@ impl Sequencer {
         if self.checkpoint_due_in() == Some(Duration::ZERO) || stop {
             self.checkpoint()?;
         }
-        if stop || self.size() - self.state.last_snapshot >= SNAPSHOT_ENTRIES {
+        if stop || self.size() - self.state.last_snapshot >= self.snapshot_entries {
             self.snapshot()?;
         }
         Ok(if stop { Turn::Stopped } else { Turn::GoOn })

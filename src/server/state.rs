@@ -28,7 +28,7 @@ use crate::issuance::{
     Issuance, LogPolicyFile, Party, PublishError, PublishPlan, PublishTarget, Publishing, RenewalError, Renewed,
     Standing, WitnessPlan, Witnessing, announce, ask_target, ask_witnesses, publish_events,
 };
-use crate::ledger::{LedgerOptions, Recovered};
+use crate::ledger::{LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
 use crate::scorecard::Scorecard;
 use crate::tlog::{LogPolicy, VerifierKey};
 use crate::vcon::VconLimits;
@@ -118,6 +118,7 @@ impl AppState {
             master: master.clone(),
             clock: clock.clone(),
             checkpoint_interval: config.checkpoint_interval(),
+            snapshot_entries: SNAPSHOT_ENTRIES,
             free_bytes_min: config.ledger.free_bytes_min,
         })
         .context("opening the ledger")?;

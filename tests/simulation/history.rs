@@ -60,6 +60,7 @@ pub(crate) struct History {
     // Answers that are still on their way.
     delayed: Vec<(u64, NoteSignature)>,
     pub(crate) backup: Option<(Image, u64)>,
+    snapshot_entries: u64,
     trace: bool,
 }
 
@@ -93,6 +94,7 @@ pub(crate) fn run(seed: u64, lie: Lie, trace: bool) -> (u64, u64) {
         witness: Witness::new(key().clone()),
         delayed: Vec::new(),
         backup: None,
+        snapshot_entries: [3, 20, 8192][chance.index(3)],
         trace,
         chance,
     };
@@ -120,6 +122,7 @@ impl History {
             master: Arc::new(SealingKey::new(&[9; 32])),
             clock: self.clock.clone(),
             checkpoint_interval: INTERVAL,
+            snapshot_entries: self.snapshot_entries,
             free_bytes_min: 1,
         }
     }

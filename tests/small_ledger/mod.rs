@@ -16,7 +16,7 @@ use affiant::evidence::entry::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
     AppendError, AuditError, DirectorySource, Ledger, LedgerOptions, Particulars, Receipt, Recovered, RecoveryError,
-    SealedBody, Sequencer, Stage, Submission, audit,
+    SNAPSHOT_ENTRIES, SealedBody, Sequencer, Stage, Submission, audit,
 };
 use affiant::tlog::VerifierKey;
 
@@ -63,6 +63,7 @@ fn recover_on(
         master: Arc::new(SealingKey::new(&[master; 32])),
         clock: clock.clone(),
         checkpoint_interval: INTERVAL,
+        snapshot_entries: SNAPSHOT_ENTRIES,
         free_bytes_min,
     })
 }
