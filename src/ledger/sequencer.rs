@@ -248,7 +248,7 @@ impl Sequencer {
                 return Ok(());
             }
         };
-        let (mut next, vault_end) = (self.position.clone(), self.vault.end());
+        let (mut next, vault_end) = (self.position.next(), self.vault.end());
         let (placed, repeats) = self.place(batch, time, &mut next)?;
         if placed.is_empty() {
             return self.answer_repeats(repeats);
@@ -280,7 +280,7 @@ impl Sequencer {
             Err(fault) => return Err(fault.into()),
         }
         self.shared.note_full(false);
-        self.position = next;
+        self.position.advance(next);
         let entries = placed.len();
         self.after_commit(placed)?;
         self.answer_repeats(repeats)?;
@@ -417,7 +417,8 @@ impl Sequencer {
         let index = next.edge.size().0;
         let prev = next.last_leaf.map_or_else(first_prev, |leaf| Sha256Digest(*leaf.as_bytes()));
         let seq = submission.draft.stream().map_or(0, |issuer| {
-            let count = next.sequences.entry(issuer.to_owned()).or_default();
+            let before = || self.position.sequences.get(issuer).copied().unwrap_or(0);
+            let count = next.sequences.entry(issuer.to_owned()).or_insert_with(before);
             *count += 1;
             *count
         });

@@ -35,6 +35,19 @@ impl Position {
     pub(super) fn empty() -> Self {
         Self { edge: RightEdge::default(), last_leaf: None, last_time: None, sequences: BTreeMap::new() }
     }
+
+    /// What a batch goes on from: all of it but the counts, of which there is one for every issuer that ever was.
+    pub(super) fn next(&self) -> Self {
+        let Self { edge, last_leaf, last_time, sequences: _ } = self;
+        Self { edge: edge.clone(), last_leaf: *last_leaf, last_time: *last_time, sequences: BTreeMap::new() }
+    }
+
+    /// Takes over what a batch made of [`next`](Self::next).
+    pub(super) fn advance(&mut self, next: Self) {
+        let Self { edge, last_leaf, last_time, sequences } = next;
+        (self.edge, self.last_leaf, self.last_time) = (edge, last_leaf, last_time);
+        self.sequences.extend(sequences);
+    }
 }
 
 /// A position, and what belongs to it.
