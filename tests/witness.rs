@@ -272,6 +272,17 @@ async fn a_witness_cosigns_with_each_of_its_keys_and_keeps_both_sealed() {
         let latest = client.latest(&log.key()).await.unwrap().unwrap();
         assert_eq!(latest.note().signatures().len(), 3);
     }
+    // A part of the tree, too: leaf 4 of 5, whose proof is the node over the four before it.
+    let (leaf, before) = (tree.node(0, 4).unwrap(), tree.node(2, 0).unwrap());
+    let part = |leaf: NodeHash, checkpoint: &SignedCheckpoint| format!("subtree 4 5\n{leaf}\n{before}\n\n{checkpoint}");
+    let post = async |body: String| served.post("sign-subtree", "text/plain", body.into_bytes()).await;
+    let signed = post(part(leaf, &checkpoint)).await;
+    let line = affiant::tlog::NoteSignature::parse(std::str::from_utf8(&signed.body).unwrap().trim_end()).unwrap();
+    assert_eq!((signed.status, line.is_said_of(&keys[1]), &line.bytes()[..8]), (200, true, &[0; 8][..]));
+    assert_eq!(post(part(before, &checkpoint)).await.status, 422);
+    assert_eq!(post(part(leaf, &log.checkpoint(&tree, 5))).await.status, 403);
+    assert_eq!(post(part(leaf, &checkpoint).replace(ORIGIN, "example.com/lag")).await.status, 404);
+    assert_eq!(post(part(leaf, &checkpoint).replace("4 5", "4 6")).await.status, 400);
     for key in &keys {
         assert!(checkpoint.cosignatures(&[key]).unwrap()[0].time().unwrap() > 1_700_000_000);
     }

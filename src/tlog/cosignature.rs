@@ -45,8 +45,31 @@ pub fn cosign_ml_dsa_44(
     signer: &MlDsa44SigningKey,
 ) -> Result<NoteSignature, NoteError> {
     assert!((1..=COSIGNATURE_TIME_MAX).contains(&time), "a cosignature is made at some time");
+    made_with_ml_dsa_44(Subtree::whole(checkpoint), name, time, signer)
+}
+
+/// Cosigns a part of a tree with an ML-DSA-44 key under `name`. It says no time.
+///
+/// # Errors
+/// As [`cosign_ml_dsa_44`].
+#[cfg(feature = "server")]
+pub fn cosign_subtree(
+    subtree: Subtree<'_>,
+    name: &str,
+    signer: &MlDsa44SigningKey,
+) -> Result<NoteSignature, NoteError> {
+    made_with_ml_dsa_44(subtree, name, 0, signer)
+}
+
+#[cfg(feature = "server")]
+fn made_with_ml_dsa_44(
+    subtree: Subtree<'_>,
+    name: &str,
+    time: u64,
+    signer: &MlDsa44SigningKey,
+) -> Result<NoteSignature, NoteError> {
     let key = VerifierKey::ml_dsa_44_cosignature(name, signer.verifying_key())?;
-    let message = Subtree::whole(checkpoint).message(name, time).ok_or(NoteError::NameTooLong)?;
+    let message = subtree.message(name, time).ok_or(NoteError::NameTooLong)?;
     let signature = signer.sign(&message)?;
     let mut bytes = time.to_be_bytes().to_vec();
     bytes.extend_from_slice(&signature);

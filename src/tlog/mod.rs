@@ -7,6 +7,7 @@
 //! | [`signed_note`], [`verifier_key`] | c2sp.org/signed-note |
 //! | [`checkpoint`] | c2sp.org/tlog-checkpoint |
 //! | [`cosignature`] | c2sp.org/tlog-cosignature |
+//! | [`subtree`] | draft-ietf-plants-merkle-tree-certs §4 |
 //! | [`proof`] | c2sp.org/tlog-proof |
 //! | [`policy`] | c2sp.org/tlog-policy |
 //!
@@ -18,17 +19,19 @@ pub mod merkle;
 pub mod policy;
 pub mod proof;
 pub mod signed_note;
+pub mod subtree;
 pub mod tile;
 pub mod verifier_key;
 
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
-#[cfg(feature = "server")]
-pub use cosignature::cosign_ml_dsa_44;
 pub use cosignature::{COSIGNATURE_TIME_MAX, Subtree, cosign};
+#[cfg(feature = "server")]
+pub use cosignature::{cosign_ml_dsa_44, cosign_subtree};
 pub use merkle::{HashReader, LeafHash, LeafIndex, NodeHash, ProofError, RightEdge, RootHash, TreeSize};
 pub use policy::{LogPolicy, PolicyError, WitnessedAt, Witnessing};
 pub use proof::{TlogProof, TlogProofError};
 pub use signed_note::{NoteError, NoteSignature, SignedNote, VerifiedSignature};
+pub use subtree::SubtreeRange;
 pub use tile::{TileError, TileHashes, TileKind, TilePath, TileReader};
 pub use verifier_key::{KeyId, KeyType, VerifierKey, VerifierKeyError};
 

@@ -9,7 +9,7 @@ use crate::tlog::{CheckpointError, SignedCheckpoint, TreeSize};
 /// Bytes of a request: 63 hashes, and a checkpoint with 16 signatures of 5 kB each and as many more.
 pub const ADD_CHECKPOINT_BYTES_MAX: usize = 256 << 10;
 /// Hashes of a request (tlog-witness).
-const PROOF_HASHES_MAX: usize = 63;
+pub(super) const PROOF_HASHES_MAX: usize = 63;
 
 /// Why a request is not one.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

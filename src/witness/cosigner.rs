@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use super::add_checkpoint::{AddCheckpoint, AddCheckpointError, origin_hash};
 use super::cosigning_key::CosigningKey;
+use super::sign_subtree::SignSubtree;
 use crate::clock::Clock;
 use crate::durable::{self, Access};
 use crate::tlog::merkle::{ProofError, check_consistency};
 use crate::tlog::{
-    CheckpointError, NoteError, NoteSignature, RootHash, SignedCheckpoint, TreeSize, VerifierKey, VerifierKeyError,
+    CheckpointError, NoteError, NoteSignature, RootHash, SignedCheckpoint, Subtree, TreeSize, VerifierKey,
+    VerifierKeyError,
 };
 
 /// Why a checkpoint is not cosigned.
@@ -50,6 +52,9 @@ pub enum Refusal {
     /// a restart.
     #[error("the state of this log could not be kept")]
     Storage(#[source] Option<io::Error>),
+    /// None of the witness's keys cosigns parts of trees.
+    #[error("this witness cosigns whole trees alone")]
+    WholeTreesOnly,
     /// The key did not sign, or the clock stands before 1970.
     #[error("no cosignature could be made")]
     Signing,
@@ -187,6 +192,27 @@ impl Witness {
         Ok(cosignatures)
     }
 
+    /// Cosigns a part of a tree that this witness cosigned whole, with each key that can. Keeps nothing. Blocks.
+    ///
+    /// # Errors
+    /// When the request is malformed, of a log that is not followed, its checkpoint not one that this witness cosigned,
+    /// or the part is not one of its tree.
+    pub fn sign_subtree(&self, body: &[u8]) -> Result<Vec<NoteSignature>, Refusal> {
+        let request = SignSubtree::parse(body)?;
+        let checkpoint = request.checkpoint.checkpoint();
+        if !self.logs.contains_key(&origin_hash(checkpoint.origin())) {
+            return Err(Refusal::UnknownOrigin);
+        }
+        let keys: Vec<&VerifierKey> = self.keys.iter().collect();
+        request.checkpoint.note().verified(&keys).map_err(|error| Refusal::Signature(error.into()))?;
+        request.check()?;
+        let (origin, hash) = (checkpoint.origin(), request.hash);
+        let subtree = Subtree { origin, start: request.range.start(), end: request.range.end(), hash };
+        let cosignatures = self.signers.iter().filter_map(|signer| signer.cosign_subtree(subtree, &self.name));
+        let cosignatures = cosignatures.collect::<Result<Vec<_>, _>>().map_err(|_| Refusal::Signing)?;
+        if cosignatures.is_empty() { Err(Refusal::WholeTreesOnly) } else { Ok(cosignatures) }
+    }
+
     /// The checkpoint cosigned last of the log whose origin has this hash: `None` when there is none.
     ///
     /// # Errors
@@ -243,7 +269,7 @@ mod tests {
     use crate::clock::{ManualClock, parse_time};
     use crate::crypto::{Signer as _, SigningKey};
     use crate::tlog::merkle::{consistency_proof, leaf_hash};
-    use crate::tlog::{Checkpoint, HashReader, NodeHash, RightEdge};
+    use crate::tlog::{Checkpoint, HashReader, LeafIndex, NodeHash, RightEdge};
 
     struct World {
         directory: tempfile::TempDir,
@@ -364,6 +390,46 @@ mod tests {
         both.checkpoint.add(stranger.request(&tree, 0, 5).checkpoint.note().signatures()[0].clone()).unwrap();
         ask(&both.to_string()).unwrap();
         assert_eq!(witness.latest(&origin_hash(LOG)).unwrap().unwrap().note().signatures().len(), 3);
+    }
+
+    #[test]
+    fn a_part_of_a_tree_is_cosigned_where_the_whole_was() {
+        let (world, stranger) = (World::new(), World::new());
+        let (witness, tree) = (world.witness().unwrap(), Tree("one"));
+        let mut whole = world.request(&tree, 0, 14).checkpoint;
+        let part = |checkpoint: &SignedCheckpoint, hash: NodeHash, proof: &[NodeHash]| {
+            let lines: String = proof.iter().map(|hash| format!("{hash}\n")).collect();
+            format!("subtree 8 13\n{hash}\n{lines}\n{checkpoint}")
+        };
+        // The leaves from 8 up to 13: their tree, and what it takes to find it in the tree of 14 (§4.4.1).
+        let node = |level, index| tree.node(level, index).unwrap();
+        let hash = crate::tlog::merkle::node_hash(node(2, 2), node(0, 12));
+        let proof = [node(0, 12), node(0, 13), node(2, 2), node(3, 0)];
+        let ask = |body: &str| witness.sign_subtree(body.as_bytes());
+        assert!(matches!(ask(&part(&whole, hash, &proof)), Err(Refusal::Signature(_))), "not cosigned yet");
+        for cosignature in witness.add_checkpoint(format!("old 0\n\n{whole}").as_bytes()).unwrap() {
+            whole.add(cosignature).unwrap();
+        }
+        let lines = ask(&part(&whole, hash, &proof)).unwrap();
+        let key = &witness.keys()[1];
+        assert!(lines.len() == 1 && lines[0].is_said_of(key), "Ed25519 has no cosignatures of parts");
+        let (time, signature) = lines[0].bytes().split_first_chunk::<8>().unwrap();
+        let root = RootHash::new(*hash.as_bytes());
+        let subtree = Subtree { origin: LOG, start: LeafIndex(8), end: TreeSize(13), hash: root };
+        let message = subtree.message("example.com/w", 0).unwrap();
+        let public = crate::crypto::MlDsa44Key::from_bytes(key.public()).unwrap();
+        assert_eq!((*time, public.check_signature(&message, signature)), ([0; 8], Ok(())));
+
+        assert!(matches!(ask(&part(&whole, node(0, 1), &proof)), Err(Refusal::Inconsistent(_))));
+        assert!(matches!(ask(&part(&whole, hash, &proof[1..])), Err(Refusal::Inconsistent(_))));
+        assert!(matches!(ask("subtree 7 13\n"), Err(Refusal::Malformed(_))));
+        let elsewhere = part(&whole, hash, &proof).replace(LOG, "example.com/lag");
+        assert!(matches!(ask(&elsewhere), Err(Refusal::UnknownOrigin)));
+        let forged = part(&whole, hash, &proof).replacen("\n14\n", "\n15\n", 1);
+        assert!(matches!(ask(&forged), Err(Refusal::Signature(_))));
+        let other = stranger.request(&tree, 0, 14).checkpoint;
+        assert!(matches!(ask(&part(&other, hash, &proof)), Err(Refusal::Signature(_))));
+        assert_eq!(witness.latest(&origin_hash(LOG)).unwrap().unwrap().checkpoint().size(), TreeSize(14));
     }
 
     #[test]

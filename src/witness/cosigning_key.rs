@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::crypto::{KeyError, MlDsa44SigningKey, Signer as _, SigningKey};
-use crate::tlog::{Checkpoint, NoteError, NoteSignature, VerifierKey, VerifierKeyError, cosign, cosign_ml_dsa_44};
+use crate::tlog::{
+    Checkpoint, NoteError, NoteSignature, Subtree, VerifierKey, VerifierKeyError, cosign, cosign_ml_dsa_44,
+    cosign_subtree,
+};
 
 /// What a witness's key is of (c2sp.org/tlog-cosignature).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +107,14 @@ impl CosigningKey {
         match self {
             Self::Ed25519(key) => cosign(checkpoint, name, time, key),
             Self::MlDsa44(key) => cosign_ml_dsa_44(checkpoint, name, time, key),
+        }
+    }
+
+    /// Cosigns a part of a tree under `name`; `None` for a key whose cosignatures are of whole trees.
+    pub(super) fn cosign_subtree(&self, subtree: Subtree<'_>, name: &str) -> Option<Result<NoteSignature, NoteError>> {
+        match self {
+            Self::Ed25519(_) => None,
+            Self::MlDsa44(key) => Some(cosign_subtree(subtree, name, key)),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `POST /add-checkpoint` | a cosignature line of each key; else 400, 403, 404, 409 with the size, 422, 500 |
+//! | `POST /sign-subtree` | a cosignature line of each ML-DSA-44 key; else 400, 403, 404, 422, 500 |
 //! | `GET /<hex sha256 of the origin>/checkpoint` | the checkpoint cosigned last; else 404, or 500 where that is in doubt |
 //! | `POST /tsa` | a timestamp reply, with the reason in it where there is no token; 415 for another media type |
 //!
@@ -10,6 +11,7 @@
 
 use std::sync::Arc;
 
+use actix_web::error::BlockingError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::{self, Bytes, Data, PayloadConfig, ServiceConfig};
@@ -20,6 +22,7 @@ use super::add_checkpoint::ADD_CHECKPOINT_BYTES_MAX;
 use super::cosigner::{Refusal, Witness};
 use super::timestamp_authority::TimestampAuthority;
 use crate::pki::timestamp_exchange::REQUEST_BYTES_MAX;
+use crate::tlog::NoteSignature;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -37,12 +40,26 @@ pub fn routes(config: &mut ServiceConfig) {
     let add_checkpoint = web::resource("/add-checkpoint")
         .app_data(PayloadConfig::new(ADD_CHECKPOINT_BYTES_MAX))
         .route(web::post().to(add_checkpoint));
+    let sign_subtree = web::resource("/sign-subtree")
+        .app_data(PayloadConfig::new(ADD_CHECKPOINT_BYTES_MAX))
+        .route(web::post().to(sign_subtree));
     let tsa = web::resource("/tsa").app_data(PayloadConfig::new(REQUEST_BYTES_MAX)).route(web::post().to(timestamp));
-    config.service(add_checkpoint).service(tsa).route("/{origin_hash:[0-9a-f]{64}}/checkpoint", web::get().to(latest));
+    config
+        .service(add_checkpoint)
+        .service(sign_subtree)
+        .service(tsa)
+        .route("/{origin_hash:[0-9a-f]{64}}/checkpoint", web::get().to(latest));
 }
 
 async fn add_checkpoint(service: Data<WitnessService>, body: Bytes) -> HttpResponse {
-    let answer = web::block(move || service.witness.add_checkpoint(&body)).await;
+    cosigned(web::block(move || service.witness.add_checkpoint(&body)).await)
+}
+
+async fn sign_subtree(service: Data<WitnessService>, body: Bytes) -> HttpResponse {
+    cosigned(web::block(move || service.witness.sign_subtree(&body)).await)
+}
+
+fn cosigned(answer: Result<Result<Vec<NoteSignature>, Refusal>, BlockingError>) -> HttpResponse {
     match answer {
         Ok(Ok(cosignatures)) => {
             let lines: String = cosignatures.iter().map(|cosignature| format!("{cosignature}\n")).collect();
@@ -57,7 +74,7 @@ fn refused(refusal: &Refusal) -> HttpResponse {
     let status = match refusal {
         Refusal::Malformed(_) | Refusal::OldSizeTooLarge { .. } => StatusCode::BAD_REQUEST,
         Refusal::Signature(_) => StatusCode::FORBIDDEN,
-        Refusal::UnknownOrigin => StatusCode::NOT_FOUND,
+        Refusal::UnknownOrigin | Refusal::WholeTreesOnly => StatusCode::NOT_FOUND,
         Refusal::Conflict { size } => {
             info!(%size, "another checkpoint was cosigned last");
             return HttpResponse::Conflict()
