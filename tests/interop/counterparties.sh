@@ -171,4 +171,5 @@ check tessera "its checkpoint carries our cosignature" "$tools/counterparties" c
 hash=$(printf %s tessera.example/log | sha256sum | cut -d ' ' -f 1)
 curl -sf -m 10 -o latest "$ours_url/$hash/checkpoint"
 check tessera "and is what the witness shows" "$tools/counterparties" cosigned latest "$tessera_key" "$ours_ed25519" "$ours_ml_dsa"
+"$tools/counterparties" subtree "$ours_url" "$ours_ml_dsa" latest entries/1 entries/2 || failed=yes
 [ -z "$failed" ]

@@ -4,10 +4,13 @@
 //	go_counterparties sign NAME                 a signer of ML-DSA-44 cosignatures over HTTP; prints its address and key
 //	go_counterparties proof POLICY BUNDLE       torchwood checks the bundle's proof under a log policy
 //	go_counterparties cosigned FILE LOG KEY...  formats opens the checkpoint in FILE under the log's and each witness's key
+//	go_counterparties subtree URL KEY FILE...   the witness at URL cosigns a part of the tree of the entries in the files, of
+//	                                            which the first has its checkpoint; formats verifies that
 package main
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -155,6 +158,37 @@ func cosigned(file, log string, keys []string) {
 	}
 }
 
+// subtree has the first leaf of a log of two cosigned by itself.
+func subtree(url, key string, files []string) {
+	signed, err := os.ReadFile(files[0])
+	must(err)
+	var leaves []tlog.Hash
+	for _, file := range files[1:] {
+		entry, err := os.ReadFile(file)
+		must(err)
+		leaves = append(leaves, tlog.RecordHash(entry))
+	}
+	request := fmt.Sprintf("subtree 0 1\n%s\n%s\n\n%s", leaves[0], leaves[1], signed)
+	response, err := http.Post(url+"/sign-subtree", "text/plain", strings.NewReader(request))
+	must(err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	must(err)
+	verifier, err := formats.NewMLDSAVerifier(key)
+	must(err)
+	fields := strings.Fields(string(body))
+	check("ml-dsa in go", "a part of a tree is cosigned", response.StatusCode == http.StatusOK && len(fields) == 3)
+	if len(fields) != 3 {
+		return
+	}
+	signature, err := base64.StdEncoding.DecodeString(fields[2])
+	must(err)
+	origin, _, _ := strings.Cut(string(signed), "\n")
+	right := verifier.VerifySubtree(0, origin, 0, 1, leaves[0][:], signature[4:])
+	check("ml-dsa in go", "and the cosignature verifies", right && signature[11] == 0)
+	check("ml-dsa in go", "of another part it does not", !verifier.VerifySubtree(0, origin, 1, 2, leaves[0][:], signature[4:]))
+}
+
 func main() {
 	arguments := append(os.Args[1:], "", "", "")
 	switch arguments[0] {
@@ -166,8 +200,10 @@ func main() {
 		proof(arguments[1], arguments[2])
 	case "cosigned":
 		cosigned(os.Args[2], os.Args[3], os.Args[4:])
+	case "subtree":
+		subtree(os.Args[2], os.Args[3], os.Args[4:])
 	default:
-		fmt.Fprintln(os.Stderr, "go_counterparties key|sign|proof|cosigned …")
+		fmt.Fprintln(os.Stderr, "go_counterparties key|sign|proof|cosigned|subtree …")
 		os.Exit(3)
 	}
 	if failed {
