@@ -10,6 +10,8 @@ use affiant::authority::Role;
 use affiant::cose::Receipt;
 use affiant::crypto::{Hash, KeyKind, SignatureAlgorithm, Signer, SigningKey, VerifyingKey, sha256};
 use affiant::evidence::{ReceiptError, check_receipt};
+use affiant::tlog::merkle::{leaf_hash, root_of_inclusion};
+use affiant::tlog::{LeafIndex, NodeHash, TreeSize};
 use harness::{AFFIANT, Answer, Client, InProcess, Place, run};
 use minicbor::data::Tag;
 use minicbor::{Decoder, Encoder};
@@ -329,6 +331,63 @@ async fn a_signer_is_told_to_come_again_and_others_are_not_kept_waiting() {
     }
     assert_eq!(register(client, &nth(3)).await.status, 201);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn the_compatibility_log_is_there_for_the_keys_that_are_named() {
+    let (client_key, _) = SigningKey::generate_p256();
+    let bench = Bench::new("");
+    let pem = affiant::pki::to_pem("PUBLIC KEY", client_key.verifying_key().spki_der());
+    std::fs::write(bench.place.path().join("client.pem"), pem).unwrap();
+    let without = bench.place.serve_now().await;
+    assert_eq!(without.client.get("/compatibility/entries/1", "").await.status, 404);
+    assert_eq!(without.client.get("/compatibility/.well-known/scitt-jwks", "").await.status, 404);
+    without.stop().await;
+
+    let mut bench = bench;
+    let keys = bench.place.path().join("client.pem");
+    bench.place.set_only("statements", &format!("enabled = true\ncompatibility_keys = {keys:?}"));
+    let statement = |payload: &[u8], signer: &SigningKey| {
+        let mut draft = Draft::new(&[]);
+        (draft.algorithm, draft.payload) = (-7, Some(payload.to_vec()));
+        draft.sign(signer)
+    };
+    let (stranger, _) = SigningKey::generate_p256();
+    for turn in 0..2 {
+        let server = bench.place.serve_now().await;
+        let client = &server.client;
+        for n in 1..=9_u8 {
+            let body = statement(&[n], &client_key);
+            let url = "/compatibility/entries";
+            let sent = client.request("POST", url, "").header("content-type", "application/cose").body(body);
+            let answer = Client::send(sent).await;
+            assert_eq!(answer.status, 201, "{turn}: {answer:?}");
+            assert!(answer.header("location").ends_with(&format!("/compatibility/entries/{n}")));
+            // As such a client checks it: the leaf is the hash of the payload's hash.
+            let message = affiant::cose::Sign1::parse(&answer.body).unwrap();
+            let mut proof = Decoder::new(&message.unprotected().inclusion_proofs[0]);
+            assert_eq!(proof.array().unwrap(), Some(3));
+            let (size, index) = (proof.u64().unwrap(), proof.u64().unwrap());
+            let count = proof.array().unwrap().unwrap();
+            let path: Vec<_> =
+                (0..count).map(|_| proof.bytes().unwrap().try_into().unwrap()).map(NodeHash::new).collect();
+            let leaf = leaf_hash(&sha256(&[n]));
+            let root = root_of_inclusion(leaf, LeafIndex(index), &path, TreeSize(size)).unwrap();
+            message.check_signature(root.as_bytes(), &published_key(client).await).unwrap();
+            assert!(check_receipt(&answer.body, &bench.sign(|_| ()), &published_key(client).await).is_err());
+        }
+        let refused = client.request("POST", "/compatibility/entries", "").header("content-type", "application/cose");
+        let refused = Client::send(refused.body(statement(&[1], &stranger))).await;
+        assert_eq!(problem(&refused).1, "Rejected");
+        for (id, status) in [("0", 404), ("10", 404), ("x", 400), ("9", 200)] {
+            assert_eq!(client.get(&format!("/compatibility/entries/{id}"), "").await.status, status, "{id}");
+        }
+        // Nothing of it is public.
+        for path in ["/compatibility/checkpoint", "/compatibility/tile/0/000.p/1"] {
+            assert_eq!(client.get(path, "").await.status, 404);
+        }
+        server.stop().await;
+    }
 }
 
 #[tokio::test]

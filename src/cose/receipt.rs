@@ -34,8 +34,8 @@ pub struct Receipt {
 /// The label under which a receipt carries the leaf's own bytes: a proof without them says nothing of the statement.
 const ENTRY: &str = "affiant-entry";
 
-/// Signs a receipt over `root`, by ES256. `issuer` is who runs the log, `subject` what the statement is about; `entry` are
-/// the bytes of the leaf, which go along unsigned, as the proof does.
+/// Signs a receipt over `root`, by ES256. `issuer` is who runs the log, `subject` what the statement is about; `entry`,
+/// where there is one, are the bytes of the leaf, which go along unsigned, as the proof does.
 ///
 /// # Errors
 /// When the key does not sign.
@@ -45,7 +45,7 @@ const ENTRY: &str = "affiant-entry";
 pub fn sign_receipt(
     root: &[u8; 32],
     proof: &InclusionProof,
-    entry: &[u8],
+    entry: Option<&[u8]>,
     (issuer, subject): (&str, &str),
     key_id: &[u8],
     signer: &dyn Signer,
@@ -62,7 +62,10 @@ pub fn sign_receipt(
         encoder.array(3)?.u64(proof.size)?.u64(proof.index)?.array(proof.path.len() as u64)?;
         proof.path.iter().try_for_each(|hash| encoder.bytes(hash).map(drop))?;
         let mut encoder = Encoder::new(&mut unprotected);
-        encoder.map(2)?.u16(396)?.map(1)?.i8(-1)?.array(1)?.bytes(&inner)?.str(ENTRY)?.bytes(entry)?;
+        encoder.map(1 + u64::from(entry.is_some()))?.u16(396)?.map(1)?.i8(-1)?.array(1)?.bytes(&inner)?;
+        if let Some(entry) = entry {
+            encoder.str(ENTRY)?.bytes(entry)?;
+        }
         Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
     })();
     written.expect("memory takes every byte");

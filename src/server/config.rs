@@ -114,6 +114,8 @@ pub struct StatementsConfig {
     pub per_second: u32,
     /// Whether the witnesses are asked for it too: they have to know it.
     pub witnessed: bool,
+    /// PEM file of the public keys whose statements the compatibility log takes; empty for no such log.
+    pub compatibility_keys: PathBuf,
 }
 
 /// `[trust]`.

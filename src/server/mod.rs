@@ -5,6 +5,7 @@ mod auth;
 mod batches;
 mod body;
 mod certificates;
+mod compatibility;
 pub mod config;
 mod cors;
 mod events;

@@ -4,8 +4,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    Problem, admin, batches, certificates, events, operations, periods, records, scrapi, tlog_routes, trust, verdicts,
-    verify,
+    Problem, admin, batches, certificates, compatibility, events, operations, periods, records, scrapi, tlog_routes,
+    trust, verdicts, verify,
 };
 
 /// The document.
@@ -16,6 +16,8 @@ use super::{
         verify::verify, records::submit, records::list, records::read, records::read_receipt, records::bundle, records::renew,
         records::erase, events::add_event, events::list_events, batches::batches, tlog_routes::checkpoint, tlog_routes::tile, tlog_routes::policy, tlog_routes::proof, periods::period,
         scrapi::register, scrapi::receipt, scrapi::erase, scrapi::keys, scrapi::key, scrapi::configuration, scrapi::jwks,
+        compatibility::register_payload, compatibility::payload_receipt, compatibility::compatible_configuration,
+        compatibility::compatible_jwks,
         trust::published, verdicts::every, verdicts::explained, verdicts::report_schema,
         certificates::list, certificates::root, certificates::chain, certificates::crl, certificates::authority,
         operations::healthz, operations::readyz, operations::metrics,

@@ -17,7 +17,10 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::openapi::ApiDocument;
 use super::{AppState, Problem};
-use super::{admin, batches, certificates, events, operations, records, scrapi, tlog_routes, trust, verdicts, verify};
+use super::{
+    admin, batches, certificates, compatibility, events, operations, records, scrapi, tlog_routes, trust, verdicts,
+    verify,
+};
 use crate::issuance::publish_events;
 
 /// Bytes of an admin request.
@@ -63,6 +66,7 @@ pub fn run(state: AppState) -> anyhow::Result<Running> {
             )
             .configure(|config| tlog_routes::routes(config, &shared))
             .configure(|config| scrapi::routes(config, &shared))
+            .configure(|config| compatibility::routes(config, &shared))
             .service(web::scope("").wrap(Compress::default()).configure(routes))
     })
     .shutdown_timeout(config.stop_seconds)

@@ -3,11 +3,12 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use actix_web::web::{Bytes, Data, Path, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, ResponseError, delete, get, post};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, delete, get, post, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use minicbor::Encoder;
 use serde_json::json;
+use tokio::sync::TryAcquireError;
 
 use super::auth::Authenticated;
 use super::statements::StatementsService;
@@ -18,7 +19,7 @@ use crate::evidence::StatementError;
 use crate::ledger::AppendError;
 use crate::statements::{RegisterError, Statements};
 
-const COSE: &str = "application/cose";
+pub(super) const COSE: &str = "application/cose";
 const CBOR: &str = "application/cbor";
 
 /// Adds the routes of the log of statements, where there is one.
@@ -37,7 +38,7 @@ pub(super) fn routes(config: &mut ServiceConfig, state: &AppState) {
 
 /// What went wrong, as CBOR (RFC 9290).
 #[derive(Debug)]
-struct Concise {
+pub(super) struct Concise {
     status: StatusCode,
     title: &'static str,
     detail: String,
@@ -45,11 +46,11 @@ struct Concise {
 }
 
 impl Concise {
-    fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
         Self { status, title, detail: detail.into(), retry: false }
     }
 
-    fn retry(self) -> Self {
+    pub(super) fn retry(self) -> Self {
         Self { retry: true, ..self }
     }
 }
@@ -123,13 +124,8 @@ fn statements(state: &AppState) -> &Statements {
         (status = "4XX", description = "Concise problem details (RFC 9290)", content_type = "application/concise-problem-details+cbor")))]
 #[post("/entries")]
 async fn register(state: Data<AppState>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Concise> {
-    let busy = |_| Concise::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "too many requests at a time").retry();
     let _place = state.verifications.try_acquire().map_err(busy)?;
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(COSE) {
-        let detail = "a signed statement is sent as application/cose";
-        return Err(Concise::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Malformed request", detail));
-    }
+    check_kind(&request)?;
     let crls = state.issuance.authority.current_crls().map_err(|error| {
         tracing::error!(%error, "the revocation lists cannot be read");
         Concise::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "see the server's log")
@@ -141,6 +137,28 @@ async fn register(state: Data<AppState>, request: HttpRequest, body: Bytes) -> R
     Ok(response.content_type(COSE).insert_header((LOCATION, location)).body(registered.receipt))
 }
 
+/// Checks that a statement is sent as one.
+pub(super) fn check_kind(request: &HttpRequest) -> Result<(), Concise> {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(COSE) {
+        return Ok(());
+    }
+    let detail = "a signed statement is sent as application/cose";
+    Err(Concise::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Malformed request", detail))
+}
+
+pub(super) fn busy(_: TryAcquireError) -> Concise {
+    Concise::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "too many requests at a time").retry()
+}
+
+/// Does elsewhere what waits for a disk or a lock.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Concise> + Send + 'static,
+) -> Result<T, Concise> {
+    let stopping = |_| Concise::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "the server stops");
+    web::block(work).await.map_err(stopping)?
+}
+
 /// A receipt of a registered statement, under the newest checkpoint.
 #[utoipa::path(tag = "statements", params(("id" = String, Path, description = "the statement's digest, as Location has it")),
     responses((status = 200, description = "The receipt", content_type = "application/cose"),
@@ -148,10 +166,7 @@ async fn register(state: Data<AppState>, request: HttpRequest, body: Bytes) -> R
 #[get("/entries/{id}")]
 async fn receipt(state: Data<AppState>, id: Path<String>) -> Result<HttpResponse, Concise> {
     let digest = locator(&id)?;
-    let shared = state.into_inner();
-    let receipt = actix_web::web::block(move || statements(&shared).receipt(digest)).await;
-    let receipt =
-        receipt.map_err(|_| Concise::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "the server stops"))??;
+    let receipt = blocking(move || Ok(statements(&state).receipt(digest)?)).await?;
     Ok(HttpResponse::Ok().content_type(COSE).insert_header((CACHE_CONTROL, "no-cache")).body(receipt))
 }
 
@@ -199,7 +214,11 @@ fn own_key(state: &AppState) -> Vec<u8> {
 #[utoipa::path(tag = "statements", responses((status = 200, description = "A map", content_type = "application/cbor")))]
 #[get("/.well-known/transparency-configuration")]
 async fn configuration(state: Data<AppState>) -> HttpResponse {
-    let issuer = statements(&state).issuer();
+    described(statements(&state).issuer())
+}
+
+/// A service as `transparency-configuration` describes it.
+pub(super) fn described(issuer: &str) -> HttpResponse {
     let mut body = Vec::new();
     let mut encoder = Encoder::new(&mut body);
     let written = (|| {
@@ -216,7 +235,12 @@ async fn configuration(state: Data<AppState>) -> HttpResponse {
 #[utoipa::path(tag = "statements", responses((status = 200, description = "A JSON Web Key Set", content_type = "application/json")))]
 #[get("/.well-known/scitt-jwks")]
 async fn jwks(state: Data<AppState>) -> HttpResponse {
-    let statements = statements(&state);
+    key_set(&state)
+}
+
+/// The key that receipts are verified with, as JSON.
+pub(super) fn key_set(state: &AppState) -> HttpResponse {
+    let statements = statements(state);
     // SEC 1 §2.3.3: 4, then both coordinates.
     let (x, y) = statements.key().raw()[1..65].split_at(32);
     let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);

@@ -12,18 +12,27 @@ use super::state::{StartOptions, may_sign, witness_plan};
 use super::tlog_routes::PublicLog;
 use crate::authority::{ScryptCost, read_key_file, write_key_file};
 use crate::clock::Clock;
-use crate::crypto::{SealingKey, Signer, SigningKey};
+use crate::crypto::{SealingKey, Signer, SigningKey, VerifyingKey};
 use crate::disk::SystemDisk;
+use crate::durable;
 use crate::issuance::{WitnessPlan, Witnessing, ask_witnesses};
-use crate::ledger::{LedgerOptions, Recovered};
-use crate::statements::Statements;
+use crate::ledger::{LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
+use crate::pki::pem_blocks;
+use crate::statements::{Compatibility, Statements};
 use crate::tlog::VerifierKey;
+
+/// Keys whose statements the compatibility log takes: a conserver or a few.
+const KEYS_MAX: usize = 64;
+/// Bytes of the file that they are in.
+const KEYS_BYTES_MAX: u64 = 64 << 10;
 
 /// The log of statements, and what belongs to it.
 pub(super) struct StatementsService {
     pub(super) statements: Statements,
     pub(super) log: Data<PublicLog>,
     pub(super) witnessing: Witnessing,
+    /// The log for clients that hash the payload alone, where its operator has named their keys.
+    pub(super) compatibility: Option<Compatibility>,
 }
 
 /// The keys of the log of statements.
@@ -75,6 +84,24 @@ fn origin(config: &Config) -> String {
     format!("{}/statements", config.origin())
 }
 
+/// The log for clients that hash the payload alone; `None` where no keys are named.
+fn compatibility(config: &Config, issuer: &str, signer: Arc<dyn Signer>) -> anyhow::Result<Option<Compatibility>> {
+    let path = &config.statements.compatibility_keys;
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let text = durable::read(path, KEYS_BYTES_MAX).with_context(|| format!("reading {}", path.display()))?;
+    let text = String::from_utf8(text).with_context(|| format!("{} is not PEM", path.display()))?;
+    let blocks = pem_blocks(&text, "PUBLIC KEY", KEYS_MAX).with_context(|| path.display().to_string())?;
+    let keys = blocks.iter().map(|spki| VerifyingKey::from_spki_der(spki)).collect::<Result<Vec<_>, _>>();
+    let keys = keys.with_context(|| path.display().to_string())?;
+    anyhow::ensure!(!keys.is_empty(), "there is no public key in {}", path.display());
+    tracing::warn!("the compatibility log is on: its receipts bind neither signer nor headers (docs/STATEMENTS.md)");
+    let dir = config.data.dir.join("compatibility");
+    let log = Compatibility::open(&dir, keys, signer, format!("{issuer}/compatibility"));
+    log.map(Some).context("opening the compatibility log")
+}
+
 impl StatementsService {
     /// Recovers the log of statements and starts it, as the ledger is.
     ///
@@ -97,6 +124,7 @@ impl StatementsService {
             clock: clock.clone(),
             checkpoint_interval: config.checkpoint_interval(),
             free_bytes_min: config.ledger.free_bytes_min,
+            snapshot_entries: SNAPSHOT_ENTRIES,
         })
         .context("opening the log of statements")?;
         let plan = if config.statements.witnessed { witness_plan(config)? } else { WitnessPlan::default() };
@@ -105,7 +133,9 @@ impl StatementsService {
         let ledger = recovered.start(read_only)?;
         let issuer = config.server.public_url.trim_end_matches('/').to_owned();
         let per_second = config.statements.per_second;
+        let compatibility = compatibility(config, &issuer, keys.receipts.clone())?;
         Ok(Self {
+            compatibility,
             log: Data::new(PublicLog::new(ledger.clone())),
             witnessing: Witnessing::new(ledger.clone(), plan, clock.clone()),
             statements: Statements::new(ledger, keys.receipts, issuer, per_second, clock),

@@ -3,9 +3,13 @@
 //! It is a ledger of its own, on the same engine: a statement is a sealed body that can be erased, and its entry holds
 //! digests alone.
 
+mod compatibility;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+pub use compatibility::{Compatibility, CompatibilityError};
 
 use crate::clock::Clock;
 use crate::cose::{CoseError, InclusionProof, Sign1, sign_receipt, thumbprint};
@@ -151,7 +155,8 @@ impl Statements {
         let size = proof.checkpoint().checkpoint().size().0;
         let claims = (self.issuer.as_str(), subject.as_deref().unwrap_or_default());
         let inclusion = InclusionProof { size, index, path };
-        let receipt = sign_receipt(root.as_bytes(), &inclusion, &stored.entry_bytes, claims, &self.key_id, &*self.key)?;
+        let receipt =
+            sign_receipt(root.as_bytes(), &inclusion, Some(&stored.entry_bytes), claims, &self.key_id, &*self.key)?;
         // What is handed out is what anybody can check.
         check_receipt(&receipt, &statement, self.key())?;
         Ok(receipt)

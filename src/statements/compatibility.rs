@@ -1,0 +1,282 @@
+//! A log for clients that expect the leaf to be the hash of the payload alone.
+//!
+//! Such a leaf binds neither who signed nor what the header says: whoever knows the payload can say that somebody else
+//! registered it. So this log is never published or witnessed, holds nothing but digests, and is there only for the keys
+//! that the operator names. `docs/STATEMENTS.md` says what its receipts do not prove.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::cose::{CoseError, InclusionProof, Sign1, sign_receipt, thumbprint};
+use crate::crypto::{Sha256Digest, Signer, SigningError, VerifyingKey};
+use crate::disk::{Disk as _, SystemDisk};
+use crate::tlog::merkle::{inclusion_proof, leaf_hash, node_hash, root_hash};
+use crate::tlog::{HashReader, LeafIndex, NodeHash, TreeSize};
+
+/// Leaves of the log: 64 bytes of memory each. Whoever needs more has outgrown it.
+const LEAVES_MAX: usize = 1 << 20;
+/// Bytes of a digest in the file.
+const DIGEST_BYTES: usize = 32;
+
+/// Why there is no receipt.
+#[derive(Debug, thiserror::Error)]
+pub enum CompatibilityError {
+    /// Not a message.
+    #[error(transparent)]
+    Cose(#[from] CoseError),
+    /// The payload is not in it.
+    #[error("the payload must be in the statement")]
+    Detached,
+    /// Not signed by a key that is registered here.
+    #[error("the statement is not signed by a key that is registered here")]
+    Signature,
+    /// There is no such entry.
+    #[error("there is no such entry")]
+    NotFound,
+    /// It holds as many as it may.
+    #[error("the log holds {LEAVES_MAX} entries and takes no more")]
+    Full,
+    /// The file could not be read or written. What is on the disk is not known until the next start.
+    #[error("the file of the log: {0}")]
+    Io(#[from] io::Error),
+    /// The key did not sign.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+}
+
+/// The log.
+pub struct Compatibility {
+    keys: Vec<VerifyingKey>,
+    signer: Arc<dyn Signer>,
+    key_id: [u8; 32],
+    issuer: String,
+    leaves: Mutex<Leaves>,
+}
+
+/// What is in it.
+struct Leaves {
+    file: File,
+    // A write that failed: what follows could be read as part of it.
+    broken: bool,
+    places: HashMap<Sha256Digest, u64>,
+    // Hashes of complete subtrees, level by level.
+    levels: Vec<Vec<NodeHash>>,
+}
+
+impl Compatibility {
+    /// Opens the log in `dir`. `keys` are whose statements are taken; receipts are signed with `signer`, on P-256, in the name
+    /// of `issuer`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds more than it may.
+    ///
+    /// # Panics
+    /// When the key is not on P-256.
+    pub fn open(
+        dir: &Path,
+        keys: Vec<VerifyingKey>,
+        signer: Arc<dyn Signer>,
+        issuer: String,
+    ) -> Result<Self, CompatibilityError> {
+        let key_id = thumbprint(signer.verifying_key()).expect("receipts are signed on P-256");
+        crate::durable::create_directory(dir)?;
+        let path = dir.join("digests");
+        let mut file =
+            OpenOptions::new().create(true).truncate(false).read(true).append(true).mode(0o600).open(&path)?;
+        SystemDisk.sync_directory(dir)?;
+        let mut bytes = Vec::new();
+        (&mut file).take((LEAVES_MAX * DIGEST_BYTES) as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > LEAVES_MAX * DIGEST_BYTES {
+            return Err(CompatibilityError::Full);
+        }
+        // A torn end: nobody was given a receipt for it.
+        let whole = bytes.len() - bytes.len() % DIGEST_BYTES;
+        file.set_len(whole as u64)?;
+        file.sync_all()?;
+        let mut leaves = Leaves { file, broken: false, places: HashMap::new(), levels: Vec::new() };
+        // A tree of one leaf has no receipt, so the first is nobody's.
+        leaves.add(Sha256Digest::of(b"affiant compatibility log"));
+        for digest in bytes[..whole].chunks_exact(DIGEST_BYTES) {
+            leaves.add(Sha256Digest(digest.try_into().expect("chunks of 32")));
+        }
+        Ok(Self { keys, signer, key_id, issuer, leaves: Mutex::new(leaves) })
+    }
+
+    /// The key that receipts are verified with.
+    #[must_use]
+    pub fn key(&self) -> &VerifyingKey {
+        self.signer.verifying_key()
+    }
+
+    /// In whose name receipts are signed.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Takes the payload of a statement that is signed by one of the keys, and gives its place and a receipt. A payload that is
+    /// there keeps its place, whoever sends it again.
+    ///
+    /// # Errors
+    /// When it is not signed so, or cannot be kept.
+    pub fn register(&self, statement: &[u8]) -> Result<(u64, Vec<u8>), CompatibilityError> {
+        let message = Sign1::parse(statement)?;
+        let payload = message.payload().ok_or(CompatibilityError::Detached)?;
+        if !self.keys.iter().any(|key| message.check_signature(payload, key).is_ok()) {
+            return Err(CompatibilityError::Signature);
+        }
+        let digest = Sha256Digest::of(payload);
+        let mut leaves = self.leaves();
+        let index = match leaves.places.get(&digest) {
+            Some(index) => *index,
+            None => leaves.keep(digest)?,
+        };
+        Ok((index, self.receipt_at(&leaves, index)?))
+    }
+
+    /// A receipt of the entry at `index`, in the tree as it is now.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn receipt(&self, index: u64) -> Result<Vec<u8>, CompatibilityError> {
+        self.receipt_at(&self.leaves(), index)
+    }
+
+    fn receipt_at(&self, leaves: &Leaves, index: u64) -> Result<Vec<u8>, CompatibilityError> {
+        let size = leaves.size();
+        if index == 0 || index >= size.0 {
+            return Err(CompatibilityError::NotFound);
+        }
+        let Ok(path) = inclusion_proof(LeafIndex(index), size, leaves);
+        let Ok(root) = root_hash(size, leaves);
+        let path = path.iter().map(|hash| *hash.as_bytes()).collect();
+        let (proof, subject) = (InclusionProof { size: size.0, index, path }, format!("entry {index}"));
+        let claims = (self.issuer.as_str(), subject.as_str());
+        Ok(sign_receipt(root.as_bytes(), &proof, None, claims, &self.key_id, &*self.signer)?)
+    }
+
+    fn leaves(&self) -> MutexGuard<'_, Leaves> {
+        self.leaves.lock().expect("no holder of this lock panics")
+    }
+}
+
+impl Leaves {
+    fn size(&self) -> TreeSize {
+        TreeSize(self.levels.first().map_or(0, Vec::len) as u64)
+    }
+
+    /// Makes a digest durable, then takes it in.
+    fn keep(&mut self, digest: Sha256Digest) -> Result<u64, CompatibilityError> {
+        if self.size().0 > LEAVES_MAX as u64 {
+            return Err(CompatibilityError::Full);
+        }
+        if self.broken {
+            return Err(io::Error::other("an earlier write failed; a restart finds out what is there").into());
+        }
+        self.broken = true;
+        self.file.write_all(&digest.0)?;
+        self.file.sync_data()?;
+        self.broken = false;
+        Ok(self.add(digest))
+    }
+
+    fn add(&mut self, digest: Sha256Digest) -> u64 {
+        let index = self.size().0;
+        self.places.insert(digest, index);
+        let mut hash = NodeHash::from(leaf_hash(&digest.0));
+        for level in 0.. {
+            if self.levels.len() == level {
+                self.levels.push(Vec::new());
+            }
+            self.levels[level].push(hash);
+            let hashes = &self.levels[level];
+            if hashes.len() % 2 == 1 {
+                break;
+            }
+            hash = node_hash(hashes[hashes.len() - 2], hashes[hashes.len() - 1]);
+        }
+        index
+    }
+}
+
+impl HashReader for Leaves {
+    type Error = std::convert::Infallible;
+
+    fn node(&self, level: u32, index: u64) -> Result<NodeHash, Self::Error> {
+        Ok(self.levels[level as usize][usize::try_from(index).expect("an index in memory")])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use minicbor::Encoder;
+    use minicbor::data::Tag;
+
+    use super::*;
+    use crate::cose::Receipt;
+    use crate::crypto::{Hash, SignatureAlgorithm, SigningKey};
+
+    fn statement(signer: &SigningKey, payload: &[u8]) -> Vec<u8> {
+        let mut signed = Vec::new();
+        let protected = [0xa1, 1, 0x26];
+        Encoder::new(&mut signed)
+            .array(4)
+            .and_then(|encoder| encoder.str("Signature1"))
+            .and_then(|encoder| encoder.bytes(&protected))
+            .and_then(|encoder| encoder.bytes(&[]))
+            .and_then(|encoder| encoder.bytes(payload))
+            .unwrap();
+        let signature = signer.sign(SignatureAlgorithm::EcdsaFixed(Hash::Sha256), &signed).unwrap();
+        let mut message = Vec::new();
+        Encoder::new(&mut message)
+            .tag(Tag::new(18))
+            .and_then(|encoder| encoder.array(4))
+            .and_then(|encoder| encoder.bytes(&protected))
+            .and_then(|encoder| encoder.map(0))
+            .and_then(|encoder| encoder.bytes(payload))
+            .and_then(|encoder| encoder.bytes(&signature))
+            .unwrap();
+        message
+    }
+
+    #[test]
+    fn entries_keep_their_places_over_a_restart_and_a_torn_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let (client, _) = SigningKey::generate_p256();
+        let (_, service) = SigningKey::generate_p256();
+        let key = || VerifyingKey::from_spki_der(client.verifying_key().spki_der()).unwrap();
+        let open = || {
+            let service = Arc::new(SigningKey::from_pkcs8_der(&service).unwrap());
+            Compatibility::open(dir.path(), vec![key()], service, "x".into()).unwrap()
+        };
+        let log = open();
+        for n in 0..70_u8 {
+            assert_eq!(log.register(&statement(&client, &[n])).unwrap().0, u64::from(n) + 1);
+        }
+        assert_eq!(log.register(&statement(&client, &[3])).unwrap().0, 4);
+        let size = |log: &Compatibility| {
+            let receipt = log.receipt(4).unwrap();
+            let parsed = crate::cose::Sign1::parse(&receipt).unwrap();
+            assert!(Receipt::parse(&receipt).is_err(), "it is no receipt of the log of statements");
+            (parsed.unprotected().inclusion_proofs.len(), log.leaves().size().0)
+        };
+        assert_eq!(size(&log), (1, 71));
+        drop(log);
+        let path = dir.path().join("digests");
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(&[7; 31]).unwrap();
+        let log = open();
+        assert_eq!(size(&log), (1, 71));
+        assert_eq!(log.register(&statement(&client, b"new")).unwrap().0, 71);
+        assert_eq!(std::fs::metadata(path).unwrap().len(), 71 * 32);
+        let (stranger, _) = SigningKey::generate_p256();
+        assert!(matches!(log.register(&statement(&stranger, &[3])), Err(CompatibilityError::Signature)));
+        for none in [0, 72, u64::MAX] {
+            assert!(matches!(log.receipt(none), Err(CompatibilityError::NotFound)));
+        }
+    }
+}
