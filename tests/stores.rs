@@ -115,8 +115,15 @@ async fn without_its_key_a_body_is_closed_and_the_entries_are_untouched() {
     // A key that is gone without an entry that says so is found; so is another master key.
     change(&place.file("vault/keys"), |bytes| bytes[64 * 2..64 * 3].fill(0));
     assert!(matches!(audited(&place.data()).await, Err(AuditError::Body(3))));
-    std::fs::remove_dir_all(place.file("index")).unwrap();
-    assert!(matches!(recover(&place.data(), &clock(), 8).err(), Some(RecoveryError::MasterKey)));
+    for rebuilt in [false, true] {
+        if rebuilt {
+            std::fs::remove_dir_all(place.file("index")).unwrap();
+        }
+        assert!(matches!(recover(&place.data(), &clock(), 8).err(), Some(RecoveryError::MasterKey)));
+    }
+    let place = Place::new(true);
+    change(&place.file("vault/keys"), Vec::clear);
+    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Io { .. })));
 }
 
 #[test]

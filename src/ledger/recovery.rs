@@ -27,6 +27,9 @@ use crate::tlog::{
     NodeHash, RootHash, SignedCheckpoint, TileHashes, TileKind, TilePath, TreeSize, VerifierKey, VerifierKeyError,
 };
 
+/// Bodies of which one has to open at a start: some may be erased, and one or the other damaged.
+const MASTER_KEY_TRIES: usize = 8;
+
 /// Why a ledger is not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
@@ -158,6 +161,7 @@ impl Recovered {
         }
         tiles.sync()?;
         erased.into_iter().try_for_each(|record| erase_again(record, &index, &vault.vault(), &readable))?;
+        check_master_key(&index, &vault.vault(), &position)?;
         let recovered = Self {
             position,
             journal,
@@ -427,6 +431,26 @@ fn catch_up(
     index.flush()?;
     tracing::info!(from = known, tree_size = size, records = indexed, "index rebuilt");
     Ok(end)
+}
+
+/// Checks that some body opens, where there is one: what another master key seals would be lost with that one.
+fn check_master_key(index: &Index, vault: &Vault, position: &Position) -> Result<(), RecoveryError> {
+    let mut closed = false;
+    let newest = position
+        .sequences
+        .iter()
+        .flat_map(|(issuer, count)| (1..=*count).rev().take(MASTER_KEY_TRIES).map(move |seq| (issuer, seq)));
+    for (issuer, seq) in newest.take(MASTER_KEY_TRIES) {
+        let Some(at) = index.body(issuer, seq)? else { continue };
+        match vault.read(at) {
+            Ok(_) => return Ok(()),
+            // One may be damaged; all of them are not.
+            Err(VaultError::Sealed | VaultError::Store(StoreError::Damaged { .. })) => closed = true,
+            Err(VaultError::Erased) => {}
+            Err(VaultError::Store(error)) => return Err(error.into()),
+        }
+    }
+    if closed { Err(RecoveryError::MasterKey) } else { Ok(()) }
 }
 
 /// Overwrites the key of a record that an entry says is erased; whoever did it may have been stopped half-way.

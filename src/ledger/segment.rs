@@ -196,11 +196,19 @@ impl SegmentReader {
 
     /// Checks that what [`whole`](Self::whole) stopped at is a torn end: no whole frame is behind it.
     pub(super) fn check_torn(&self, end: FramePosition) -> Result<(), StoreError> {
-        match self.segments()?.last() {
-            Some(last) if *last > end.segment || self.has_frame_behind(end)? => {
+        let segments = self.segments()?;
+        let Some(last) = segments.last() else { return Ok(()) };
+        if *last == end.segment && !self.has_frame_behind(end)? {
+            return Ok(());
+        }
+        // Whoever looks without the lock may have come by while it was written.
+        match self.read(end) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) if segments.contains(&(end.segment + 1)) => Ok(()),
+            Ok(None) | Err(StoreError::Damaged { .. }) => {
                 Err(StoreError::Damaged { path: self.path(end.segment), offset: end.offset })
             }
-            _ => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
