@@ -509,4 +509,25 @@ mod tests {
         writer.commit().unwrap();
         assert_eq!(frames(dir.path()).concat(), b"onetwothreefour");
     }
+
+    #[test]
+    fn an_end_is_torn_when_no_whole_frame_is_behind_it() {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path());
+        let (path, second) = (dir.path().join("0000000000000000.seg"), FramePosition { segment: 0, offset: 11 });
+        let check = || SegmentReader::new(&disk(), dir.path()).check_torn(second);
+        // Finished since it was looked at.
+        assert!(check().is_ok());
+        let whole = std::fs::read(&path).unwrap();
+        let mut damaged = whole.clone();
+        damaged[20] ^= 1;
+        std::fs::write(&path, &damaged).unwrap();
+        assert!(matches!(check(), Err(StoreError::Damaged { offset: 11, .. })));
+        std::fs::write(&path, &damaged[..25]).unwrap();
+        assert!(check().is_ok());
+        // A segment between is gone.
+        std::fs::write(&path, &whole[..11]).unwrap();
+        std::fs::write(dir.path().join("0000000000000002.seg"), &whole).unwrap();
+        assert!(check().is_err());
+    }
 }
