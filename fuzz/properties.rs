@@ -3,9 +3,13 @@
 #![allow(dead_code, reason = "each fuzz target has one of them")]
 
 use affiant::clock::parse_time;
+use affiant::crypto::MlDsa44Key;
 use affiant::evidence::{Bundle, Record, TrustPolicy, verify};
 use affiant::jose::Jwe;
 use affiant::json::{self, JsonLimits};
+use affiant::tlog::merkle::leaf_hash;
+use affiant::tlog::tile::{append_to_bundle, bundle_entries};
+use affiant::tlog::{LogPolicy, SignedCheckpoint, TilePath, TlogProof, VerifierKey};
 use affiant::vcon::{
     Piece, PriorVersion, References, Removal, SkeletonReader, Vcon, VconLimits, Wtf, migrate as migrated,
     redact as redacted, turns, uuid8, validate, validate_any,
@@ -28,8 +32,41 @@ pub(crate) fn holds(name: &str, bytes: &[u8]) {
         "migrate" => migrate(bytes),
         "redact" => redact(bytes),
         "skeleton" => skeleton(bytes),
+        "tlog" => tlog(bytes),
         "wtf" => wtf(bytes),
         other => panic!("no property {other}"),
+    }
+}
+
+/// What a log, a witness or a bundle sends is written again byte for byte, whichever format it is of; and no signature is
+/// right that was not made.
+pub(crate) fn tlog(bytes: &[u8]) {
+    let key = MlDsa44Key::from_bytes(&[7; 1312]).expect("any 1312 bytes are a key");
+    let key = VerifierKey::ml_dsa_44_cosignature("w", &key).expect("a name");
+    if let Ok(signed) = SignedCheckpoint::parse(bytes) {
+        assert_eq!(signed.to_string().as_bytes(), bytes);
+        assert!(signed.cosignatures(&[&key]).map_or(true, |found| found.is_empty()));
+    }
+    if let Ok(proof) = TlogProof::parse(bytes) {
+        assert_eq!(proof.to_string().as_bytes(), bytes);
+        let _ = proof.check_inclusion(leaf_hash(b""));
+    }
+    if let Ok(policy) = LogPolicy::parse(bytes) {
+        assert_eq!(LogPolicy::parse(bytes).ok(), Some(policy));
+    }
+    for width in [1, 2, 3, 256] {
+        if let Ok(entries) = bundle_entries(bytes, width) {
+            let mut again = Vec::new();
+            entries.iter().for_each(|entry| append_to_bundle(&mut again, entry).expect("as long as it was"));
+            assert_eq!(again, bytes);
+        }
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(path) = text.parse::<TilePath>() {
+        assert_eq!(path.to_string(), text);
+    }
+    if let Ok(key) = text.parse::<VerifierKey>() {
+        assert_eq!(key.to_string(), text);
     }
 }
 
