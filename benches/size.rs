@@ -1,0 +1,176 @@
+//! How the ledger bears its size: `cargo bench --bench size`.
+//!
+//! Records with synthetic bodies are appended through the batch door, in process, each batch durable under a checkpoint;
+//! at every doubling it is said what an append cost since the last. Then the ledger is stopped and started again, and proofs
+//! are made of entries all over it. `AFFIANT_BENCH_ENTRIES` is how many (default 100,000), `AFFIANT_BENCH_DIR` where (a
+//! temporary folder); with `AFFIANT_BENCH_PLOT` a plot (SVG) is written to that file.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use affiant::clock::SystemClock;
+use affiant::crypto::{SealingKey, Sha256Digest, Signer, SigningKey};
+use affiant::disk::SystemDisk;
+use affiant::evidence::entry::RecordEvent;
+use affiant::evidence::{EntryDraft, Event};
+use affiant::ledger::{
+    AppendError, Ledger, LedgerOptions, Particulars, Recovered, SNAPSHOT_ENTRIES, SealedBody, Stage, Submission,
+};
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Bytes of a body: the vault's share is told apart.
+const BODY_BYTES: usize = 64;
+/// Appends under way at a time.
+const UNDER_WAY: usize = 4000;
+/// Where the first point of the plot is.
+const FIRST_POINT: u64 = 12_500;
+/// Proofs that are timed.
+const PROOFS: u64 = 10_000;
+
+fn main() -> Result<(), Failure> {
+    let entries = std::env::var("AFFIANT_BENCH_ENTRIES").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
+    let temporary = tempfile::tempdir()?;
+    let dir = std::env::var_os("AFFIANT_BENCH_DIR").map_or_else(|| temporary.path().join("log"), Into::into);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let (signer, _) = SigningKey::generate_ed25519();
+    let signer: Arc<dyn Signer> = Arc::new(signer);
+
+    let ledger = Recovered::open(options(&dir, signer.clone()))?.start(false)?;
+    println!("{:>12}  {:>12}  {:>14}  {:>12}", "entries", "appends/s", "us an append", "resident MiB");
+    let points = runtime.block_on(grow(&ledger, entries))?;
+    stop(&ledger);
+    drop(ledger);
+
+    let started = Instant::now();
+    let ledger = Recovered::open(options(&dir, signer))?.start(false)?;
+    println!("restart: {:.2} s, {} MiB resident", started.elapsed().as_secs_f64(), resident_mib()?);
+    let mut times = Vec::new();
+    for n in 0..PROOFS {
+        // All over the log, in no order.
+        let index = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % ledger.size();
+        let started = Instant::now();
+        ledger.newest_proof(index)?.ok_or("no checkpoint covers it")?;
+        times.push(started.elapsed());
+    }
+    times.sort_unstable();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0;
+    println!("proofs: median {:.3} ms, p99 {:.3} ms, worst {:.3} ms", at(0.5), at(0.99), at(1.0));
+    for (name, folder) in [("public: tiles", "tiles"), ("journal", "ledger"), ("vault", "vault"), ("index", "index")] {
+        let bytes = bytes_of(&dir.join(folder))?;
+        println!("{name}: {} bytes a record", bytes / ledger.size());
+    }
+    stop(&ledger);
+    if let Some(path) = std::env::var_os("AFFIANT_BENCH_PLOT") {
+        std::fs::write(path, plot(&points))?;
+    }
+    Ok(())
+}
+
+fn options(dir: &Path, signer: Arc<dyn Signer>) -> LedgerOptions {
+    LedgerOptions {
+        disk: Arc::new(SystemDisk),
+        dir: dir.to_owned(),
+        origin: "log.example/size".into(),
+        signer,
+        master: Arc::new(SealingKey::new(&[7; 32])),
+        clock: Arc::new(SystemClock::default()),
+        checkpoint_interval: Duration::from_millis(50),
+        free_bytes_min: 0,
+        snapshot_entries: SNAPSHOT_ENTRIES,
+    }
+}
+
+fn stop(ledger: &Ledger) {
+    ledger.stop();
+}
+
+/// Appends until there are so many; gives what an append cost, in microseconds, up to each doubling.
+async fn grow(ledger: &Ledger, entries: u64) -> Result<Vec<(u64, f64)>, Failure> {
+    let mut points = Vec::new();
+    let (mut next_point, mut since, mut size_then) = (FIRST_POINT.min(entries), Instant::now(), 0);
+    let mut under_way = VecDeque::new();
+    for n in 0..entries {
+        let answer = loop {
+            match ledger.append(submission(n), Stage::Accepted) {
+                Ok(answer) => break answer,
+                Err(AppendError::Busy) => tokio::task::yield_now().await,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        under_way.push_back(answer);
+        if under_way.len() >= UNDER_WAY {
+            under_way.pop_front().expect("it is not empty").await?;
+        }
+        if n + 1 == next_point {
+            while let Some(answer) = under_way.pop_front() {
+                answer.await?;
+            }
+            let micros = since.elapsed().as_secs_f64() * 1e6 / (next_point - size_then) as f64;
+            println!("{next_point:>12}  {:>12.0}  {micros:>14.2}  {:>12}", 1e6 / micros, resident_mib()?);
+            points.push((next_point, micros));
+            (size_then, since) = (next_point, Instant::now());
+            next_point = (next_point * 2).min(entries);
+        }
+    }
+    Ok(points)
+}
+
+/// A record of one of a thousand issuers, with a body that says nothing.
+fn submission(n: u64) -> Submission {
+    let record = Sha256Digest::of(&n.to_be_bytes());
+    let issuer = format!("iss_{:016x}", n % 1000);
+    let event = RecordEvent { issuer: issuer.clone(), seq: 0, record, signer: Some(record), of: None };
+    let uuid = format!("0190a000-0000-8000-8000-{n:012x}");
+    let particulars = Particulars { issuer, uuid, submitted: record, verdict: "TOTAL-PASSED".into() };
+    let body = Some(SealedBody::seal(record, particulars, &[b'x'; BODY_BYTES]));
+    Submission { draft: EntryDraft::new(Event::VconAnchored(event)), body }
+}
+
+fn resident_mib() -> Result<u64, Failure> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(line.split_whitespace().next().ok_or("no number")?.parse::<u64>()? / 1024)
+}
+
+fn bytes_of(folder: &Path) -> Result<u64, Failure> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        bytes += if entry.file_type()?.is_dir() { bytes_of(&entry.path())? } else { entry.metadata()?.len() };
+    }
+    Ok(bytes)
+}
+
+/// The cost of an append against the size, on a logarithmic axis.
+fn plot(points: &[(u64, f64)]) -> String {
+    let most = points.iter().map(|(_, micros)| *micros).fold(1.0, f64::max) * 1.2;
+    let (first, last) = (points[0].0 as f64, points[points.len() - 1].0 as f64);
+    let x = |size: u64| 70.0 + 600.0 * (size as f64 / first).ln() / (last / first).ln().max(f64::MIN_POSITIVE);
+    let y = |micros: f64| 270.0 - 240.0 * micros / most;
+    let mut svg = String::from(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 320\" font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect width=\"720\" height=\"320\" fill=\"white\"/>\n<path d=\"M70 30V270H670\" fill=\"none\" stroke=\"black\"/>\n",
+    );
+    let line: String = points.iter().map(|(size, micros)| format!("{:.1},{:.1} ", x(*size), y(*micros))).collect();
+    let _ =
+        writeln!(svg, "<polyline points=\"{}\" fill=\"none\" stroke=\"#2456a6\" stroke-width=\"2\"/>", line.trim_end());
+    for (size, micros) in points {
+        let (x, y) = (x(*size), y(*micros));
+        let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"#2456a6\"/>");
+        let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"288\" text-anchor=\"middle\">{size}</text>");
+        let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{micros:.1}</text>", y - 8.0);
+    }
+    svg.push_str(
+        "<text x=\"370\" y=\"312\" text-anchor=\"middle\">entries in the ledger</text>\n\
+         <text x=\"10\" y=\"20\">microseconds an append</text>\n</svg>\n",
+    );
+    svg
+}
