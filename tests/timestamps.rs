@@ -9,11 +9,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use affiant::evidence::{Bundle, TrustPolicy, verify};
+use affiant::crypto::MlDsa44SigningKey;
+use affiant::evidence::{Bundle, LedgerRequirement, Sunset, SunsetAlgorithm, TrustPolicy, verify};
 use affiant::pki::timestamp::{MessageImprint, Timestamp, TimestampError, TimestampToken, TstInfo};
 use affiant::pki::timestamp_signing::sign_token;
 use affiant::pki::{Certificate, TrustAnchors};
-use case::{Case, KEYS, SIGNED, at, plus};
+use affiant::tlog::{LogPolicy, TlogProof, VerifierKey, cosign_ml_dsa_44};
+use case::{Case, KEYS, SIGNED, WITNESS, at, log_key, plus, witness_key};
 use minted::{Mint, TIME_STAMPING};
 
 /// Runs openssl in a folder; false where it refuses.
@@ -227,4 +229,33 @@ fn names_of_strangers_are_cut_short_wherever_they_are_shown() {
     assert!(report.timestamps[0].reason.chars().count() <= 600, "{}", report.timestamps[0].reason.len());
     assert!(report.timestamps[0].reason.contains("yyy") && !report.timestamps[0].counts);
     assert!(serde_json::to_string(&report).unwrap().len() < 20_000);
+}
+
+#[test]
+fn a_cosignature_of_another_algorithm_outlasts_a_sunset() {
+    let (signer, _) = MlDsa44SigningKey::generate();
+    let key = VerifierKey::ml_dsa_44_cosignature(WITNESS, signer.verifying_key()).unwrap();
+    let mut case = Case::new().cosigned(at(SIGNED)).policy(|policy| {
+        policy.ledger_required = LedgerRequirement::Witnessed;
+        policy.time_from_cosignatures = true;
+        policy.timestamp_required = true;
+        let reason = "broken".to_owned();
+        policy.sunsets = vec![Sunset { algorithm: SunsetAlgorithm::Ed25519, bits_below: None, until: None, reason }];
+    });
+    let mut bundle = case.bundled();
+    let code = |case: &Case, bundle: &Bundle| verify(bundle, &case.trust(), case.now).verdict.code();
+    assert_ne!(code(&case, &bundle), "TOTAL-PASSED");
+    // The same checkpoint, cosigned by ML-DSA-44 too, and a policy that knows that key as well.
+    let text = format!("log {}\nwitness old {}\nwitness new {key}\nquorum new\n", log_key(), witness_key());
+    case.policy.log_policy = Some(LogPolicy::parse(text.as_bytes()).unwrap());
+    assert_ne!(code(&case, &bundle), "TOTAL-PASSED");
+    let proof = TlogProof::parse(bundle.evidence.proof.as_ref().unwrap()).unwrap();
+    let mut checkpoint = proof.checkpoint().clone();
+    let seconds = u64::try_from(at(SIGNED).timestamp()).unwrap();
+    checkpoint.add(cosign_ml_dsa_44(checkpoint.checkpoint(), WITNESS, seconds, &signer).unwrap()).unwrap();
+    let proof = TlogProof::new(proof.index(), proof.hashes().to_vec(), checkpoint);
+    bundle.evidence.proof = Some(proof.to_string().into_bytes());
+    let report = verify(&bundle, &case.trust(), case.now);
+    assert_eq!((report.verdict.code().as_str(), report.ledger.quorum), ("TOTAL-PASSED", Some(true)));
+    assert_eq!(report.timestamps.iter().filter(|one| one.counts).count(), 1, "{:?}", report.timestamps);
 }

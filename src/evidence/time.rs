@@ -18,7 +18,7 @@ use crate::crypto::{KeyKind, Sha256Digest, SignatureAlgorithm, sha256};
 use crate::pki::timestamp::Timestamp;
 use crate::pki::{Budget, Certificate, NoPath, PathOutcome, PathProfile, TrustAnchors, find_path};
 use crate::tlog::merkle::leaf_hash;
-use crate::tlog::{LogPolicy, PolicyError, SignedCheckpoint, TlogProof, WitnessedAt, Witnessing};
+use crate::tlog::{KeyType, LogPolicy, PolicyError, SignedCheckpoint, TlogProof, VerifierKey, WitnessedAt, Witnessing};
 use crate::vcon::Vcon;
 
 /// Tokens of each kind that are looked at: a few authorities and renewals; each costs signatures.
@@ -241,7 +241,7 @@ impl Verifier {
         let own = self.policy().own_witnesses.contains(&authority);
         let time = i64::try_from(cosignature.time).ok().and_then(|time| DateTime::from_timestamp(time, 0));
         let to_come = time.is_none_or(|time| self.is_to_come(time, now));
-        let ended = self.cosignatures_ended(now);
+        let ended = self.cosignature_ended(cosignature.witness.key(), now);
         let counts = included && self.policy().time_from_cosignatures && !own && !to_come && ended.is_none();
         let reason = if own {
             "a witness of the log's own operator: shown, not counted".to_owned()
@@ -261,9 +261,12 @@ impl Verifier {
         }
     }
 
-    /// The sunset of the witnesses' algorithm, where it is past: no archive covers a cosignature, so it is judged as of now.
-    fn cosignatures_ended(&self, now: DateTime<Utc>) -> Option<String> {
-        // Of the kinds of cosignatures that there are, this one is verified here (c2sp.org/tlog-cosignature).
+    /// The sunset of a witness's algorithm, where it is past: no archive covers a cosignature, so it is judged as of now. No
+    /// sunset names ML-DSA-44.
+    fn cosignature_ended(&self, key: &VerifierKey, now: DateTime<Utc>) -> Option<String> {
+        if key.key_type() == KeyType::MlDsa44Cosignature {
+            return None;
+        }
         let strength = Strength { algorithm: SignatureAlgorithm::Ed25519, key: KeyKind::Ed25519 };
         ended(self.policy(), &[strength], now)
     }
@@ -410,8 +413,13 @@ impl Verifier {
                 report.status = LedgerStatus::Included;
                 report.witnesses =
                     witnessing.cosignatures().iter().map(|one| one.witness.key().name().to_owned()).collect();
-                let ended = self.cosignatures_ended(now);
-                report.quorum = policy.asks_for_witnesses().then(|| witnessing.quorum() && ended.is_none());
+                let is_ended = |key: &VerifierKey| self.cosignature_ended(key, now);
+                let ended = witnessing.cosignatures().iter().find_map(|one| is_ended(one.witness.key()));
+                let quorum = match ended {
+                    None => witnessing.quorum(),
+                    Some(_) => lasting_quorum(policy, proof.checkpoint(), |key| is_ended(key).is_none()),
+                };
+                report.quorum = policy.asks_for_witnesses().then_some(quorum);
                 report.reason = match (report.quorum, ended) {
                     (Some(false), Some(ended)) => {
                         cut(format!("in the log, but its cosignatures count no more: {ended}"), REASON_MAX)
@@ -446,18 +454,28 @@ impl Verifier {
 
     /// The newest witnessed checkpoint inside the signed payload: the record was signed after it.
     fn lower_bound(&self, vcon: &Vcon, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let policy = self.policy().log_policy.as_ref().filter(|_| self.cosignatures_ended(now).is_none())?;
+        let policy = self.policy().log_policy.as_ref()?;
         self.checkpoints_inside(vcon)
             .filter_map(|checkpoint| {
                 let witnessing = self.witnessing(policy, &checkpoint);
                 let cosignatures = witnessing.as_ref().as_ref().ok()?.cosignatures();
                 let own = &self.policy().own_witnesses;
+                let lasts = |key: &VerifierKey| self.cosignature_ended(key, now).is_none();
                 let foreign = cosignatures.iter().filter(|one| !own.contains(one.witness.key().name()));
+                let foreign = foreign.filter(|one| lasts(one.witness.key()));
                 let newest = foreign.map(|one| one.time).max()?;
                 DateTime::from_timestamp(i64::try_from(newest).ok()?, 0)
             })
             .max()
     }
+}
+
+/// Whether the cosignatures of those keys that are still trusted are enough.
+fn lasting_quorum(policy: &LogPolicy, signed: &SignedCheckpoint, lasts: impl Fn(&VerifierKey) -> bool) -> bool {
+    let witnesses = policy.witnesses();
+    let kept =
+        signed.with_signatures(|one| !witnesses.iter().any(|key| one.is_said_of(key.key()) && !lasts(key.key())));
+    kept.is_some_and(|kept| policy.witnessing(&kept).is_ok_and(|found| found.quorum()))
 }
 
 #[cfg(test)]
