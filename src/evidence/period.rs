@@ -44,6 +44,9 @@ pub enum PeriodError {
     /// The entries make another tree than the last checkpoint's.
     #[error("the entries lead to another root than that of the last checkpoint")]
     Root,
+    /// The log policy does not know the log, or a cosignature of a witness that it names is wrong.
+    #[error("the last checkpoint, under the log policy: {0}")]
+    Policy(String),
     /// What is before the first entry may belong to the period.
     #[error("it begins within the period: the first entry is of {0}")]
     Late(String),
@@ -244,11 +247,12 @@ impl PeriodReader {
                 (first, _) => return Err(PeriodError::Late(first.map(format_time).unwrap_or_default())),
             }
         }
-        let witnessing = policy.and_then(|policy| policy.witnessing(&self.end).ok().map(|found| (policy, found)));
-        let (witnesses, quorum) = witnessing.map_or((Vec::new(), None), |(policy, found)| {
-            let names = found.cosignatures().iter().map(|one| one.witness.key().name().to_owned());
-            (names.collect(), policy.asks_for_witnesses().then(|| found.quorum()))
-        });
+        let (mut witnesses, mut quorum) = (Vec::new(), None);
+        if let Some(policy) = policy {
+            let found = policy.witnessing(&self.end).map_err(|error| PeriodError::Policy(error.to_string()))?;
+            witnesses.extend(found.cosignatures().iter().map(|one| one.witness.key().name().to_owned()));
+            quorum = policy.asks_for_witnesses().then(|| found.quorum());
+        }
         Ok(PeriodSummary {
             origin: checkpoint.origin().to_owned(),
             issuer: self.request.issuer,

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::report::LedgerStatus;
 use super::time::TimeEvidence;
 use super::verify::Verifier;
-use super::{Bundle, Record};
+use super::{Bundle, LedgerAnswer, Record};
 use crate::tlog::merkle::check_consistency;
 use crate::tlog::{NodeHash, RootHash, SignedCheckpoint, TlogProof, TreeSize, parse_decimal};
 
@@ -60,6 +60,11 @@ impl ConsistencyProof {
 impl Verifier {
     /// Holds the checkpoints at hand against one another, and says in the ledger's row what comes of it.
     pub(super) fn hold_to_one_tree(&self, bundle: &Bundle, record: &Record, time: &mut TimeEvidence) {
+        if bundle.ledger_answer == LedgerAnswer::OtherTree {
+            time.ledger.status = LedgerStatus::Inconsistent;
+            "split view: the ledger that was asked has another tree".clone_into(&mut time.ledger.reason);
+            return;
+        }
         let Some(policy) = &self.policy().log_policy else { return };
         let parsed = |note: &Vec<u8>| SignedCheckpoint::parse(note).ok();
         let own = bundle.own_checkpoints.iter().take(OWN_MAX).filter_map(parsed);
@@ -88,7 +93,7 @@ impl Verifier {
             old.is_some_and(|old| check_consistency(proof.old, proof.new, &proof.hashes, *old, *root).is_ok())
         });
         time.ledger.consistent_with = shown.map(|proof| proof.old.0).collect();
-        let others = roots.keys().filter(|(other, old)| *other == origin && old.0 < size).map(|(_, old)| old.0);
+        let others = roots.keys().filter(|(other, old)| *other == origin && old.0 != size).map(|(_, old)| old.0);
         time.not_shown = others.filter(|old| *old > 0 && !time.ledger.consistent_with.contains(old)).collect();
         time.not_shown.sort_unstable();
     }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{Ledger, ReadError};
 use crate::evidence::{PeriodRequest, period_head};
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries, width_in};
-use crate::tlog::{RightEdge, TileKind, TilePath, TreeSize};
+use crate::tlog::{RightEdge, SignedCheckpoint, TileKind, TilePath, TreeSize};
 
 /// Why a period could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +36,12 @@ impl Ledger {
         let behind = request.to.map_or(Ok(size.0), |to| self.first_entry(size, |time| time > to))?;
         // The first entry is of before the period, and the last of after it, where there are such.
         let begin = first.checked_sub(1).map(|before| self.round_at_most(before)).transpose()?.flatten();
-        let end = self.round_at_least(behind + 1)?.map(|round| round.checkpoint);
-        let end = end.filter(|end| end.checkpoint().size() <= size).unwrap_or_else(|| (*latest).clone());
+        // An answered round behind the period, else one that reaches to the newest entry, else whatever was signed last.
+        let closing = self.round_above(behind)?.map(|round| round.checkpoint);
+        let answered = self.last_answered_round()?.map(|round| round.checkpoint);
+        let reaches = |one: &SignedCheckpoint| one.checkpoint().size().0 >= behind.max(1);
+        let end = closing.or_else(|| answered.filter(reaches)).filter(|end| end.checkpoint().size() <= size);
+        let end = end.unwrap_or_else(|| (*latest).clone());
         let end_size = end.checkpoint().size();
         let begin = begin.map(|round| round.checkpoint);
         let begin_size = begin.as_ref().map_or(TreeSize(0), |begin| begin.checkpoint().size());

@@ -54,13 +54,18 @@ pub(super) async fn period(
         text.map(|text| parse_time(text)).transpose().map_err(|_| bad(name))
     };
     let (from, to) = (time(query.from.as_ref(), "from")?, time(query.to.as_ref(), "to")?);
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        return Err(Problem::bad_request("from is later than to"));
+    }
     let request = PeriodRequest { issuer: issuer.as_str().to_owned(), from, to };
     if state.issuance.ledger.latest().is_none() {
         return Err(Problem::not_found("checkpoint"));
     }
+    let place = state.periods.clone().try_acquire_owned().map_err(|_| Problem::busy())?;
     let (sender, receiver) = channel(PIECES_AHEAD);
     let ledger = state.issuance.ledger.clone();
     actix_web::rt::task::spawn_blocking(move || {
+        let _place = place;
         let mut pieces = Pieces { sender, pending: Vec::with_capacity(PIECE_BYTES) };
         match ledger.write_period(&request, &mut pieces) {
             Ok(()) | Err(PeriodWriteError::Io(_)) => {}

@@ -39,6 +39,8 @@ use crate::workers::Workers;
 const WITNESS_TIMEOUT: Duration = Duration::from_secs(10);
 /// How far the clock may be ahead of a timestamp authority's at a start.
 const CLOCK_AHEAD_MAX: TimeDelta = TimeDelta::seconds(60);
+/// Periods that are written at a time: an audit or two, beside those who read the log.
+const PERIODS_MAX: usize = 8;
 /// Bytes of a scorecard file.
 const SCORECARD_BYTES_MAX: u64 = 1 << 20;
 
@@ -66,6 +68,8 @@ pub struct AppState {
     renewals: Arc<tokio::sync::Mutex<()>>,
     /// Verifications that may begin now.
     pub verifications: Semaphore,
+    /// Periods that may be written now: each holds a thread for as long as its reader takes.
+    pub(super) periods: Arc<Semaphore>,
     /// The log's key.
     pub log_key: VerifierKey,
 }
@@ -156,6 +160,7 @@ impl AppState {
             Some(keys) => Some(StatementsService::open(&config, keys, master, options, clock.clone()).await?),
             None => None,
         };
+        let periods = Arc::new(Semaphore::new(PERIODS_MAX));
         let verifications = Semaphore::new(config.limits.verifications_max);
         let renewals = Arc::default();
         let publishing = publishing.map(Arc::new);
@@ -166,6 +171,7 @@ impl AppState {
             publishing,
             log,
             statements,
+            periods,
             tokens,
             clock,
             config,

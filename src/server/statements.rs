@@ -71,7 +71,7 @@ pub(super) fn statements_keys(
 /// The verifier key of the log of statements, where there is one.
 ///
 /// # Errors
-/// As [`statements_keys`].
+/// When they cannot be made or opened, or the origin is no key name.
 pub fn statements_log_key(
     config: &Config,
     passphrase: &Zeroizing<String>,

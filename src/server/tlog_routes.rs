@@ -89,7 +89,7 @@ pub(super) async fn checkpoint(log: Data<PublicLog>, request: HttpRequest) -> Re
     params(("path" = String, Path, description = "as C2SP tlog-tiles has it, such as 0/x001/067 or entries/000.p/5")),
     responses((status = 200, description = "The tile", content_type = "application/octet-stream"), (status = 404, body = Problem)))]
 pub(super) async fn tile(log: Data<PublicLog>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let Some(tile) = published(&log, request.match_info().query("path")) else {
+    let Some(tile) = published(&log, request.path()) else {
         let mut absent = Problem::not_found("tile").error_response();
         absent.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(NOT_YET));
         return Ok(absent);
@@ -145,7 +145,9 @@ impl ServedTiles {
 
 /// The tile that `path` names, where a checkpoint covers it: what none covers is not public yet.
 fn published(log: &PublicLog, path: &str) -> Option<TilePath> {
-    let tile: TilePath = format!("tile/{path}").parse().ok()?;
+    // As it was asked for, without decoding: a tile has one name.
+    let at = path.find("/tile/")? + 1;
+    let tile: TilePath = path[at..].parse().ok()?;
     let size = log.ledger.latest()?.checkpoint().size();
     let level = match tile.kind() {
         TileKind::Hashes { level } => level,

@@ -80,15 +80,26 @@ fn report(
     bundle.recordings = recordings;
     let record = Record::parse(&bundle.record, &issuance.limits);
     if let Ok(record) = &record {
+        // Before anything of it is replaced: the proof that was sent may be what shows a fork.
+        if is_of_another_tree(state, &bundle, record)? {
+            bundle.ledger_answer = LedgerAnswer::OtherTree;
+        }
         match issuance.ledger.index_of_record(record.digest())? {
             Some(index) => {
                 let known = issuance.known_of(Some(index), Some(record))?;
                 // An old bundle lacks what was renewed since; tokens go with the checkpoint of the proof.
-                if bundle.evidence.proof.is_none() || known.archives.len() > bundle.archives.len() {
-                    let FormEvidence { entry, proof, checkpoint_tokens, .. } = known.evidence;
-                    bundle.evidence = FormEvidence { entry, proof, checkpoint_tokens, ..bundle.evidence };
-                    bundle.earlier = known.earlier;
+                let is_newer = known.archives.len() > bundle.archives.len();
+                if bundle.ledger_answer == LedgerAnswer::Nothing && (bundle.evidence.proof.is_none() || is_newer) {
+                    replace(&mut bundle.evidence, known.evidence);
+                    bundle.consistency = known.consistency;
                     bundle.archives = known.archives;
+                }
+                for (position, form) in known.earlier.into_iter().enumerate() {
+                    match bundle.earlier.get_mut(position) {
+                        Some(sent) if sent.proof.is_some() && !is_newer => {}
+                        Some(sent) => replace(sent, form),
+                        None => bundle.earlier.push(form),
+                    }
                 }
                 bundle.own_crls = known.crls;
             }
@@ -100,24 +111,32 @@ fn report(
             }
         }
     }
-    if is_of_another_tree(state, &bundle)? {
-        bundle.ledger_answer = LedgerAnswer::OtherTree;
-    }
     Ok((issuance.verifier.verify_parsed(&bundle, &record, state.clock.now()), bundle))
 }
 
-/// Whether the proof leads to a checkpoint that is signed with our log's key and is not of our tree.
-fn is_of_another_tree(state: &AppState, bundle: &Bundle) -> Result<bool, Problem> {
-    let proof = bundle.evidence.proof.as_ref().and_then(|proof| TlogProof::parse(proof).ok());
-    let Some(proof) = proof.filter(|proof| proof.checkpoint().check_log(&state.log_key).is_ok()) else {
-        return Ok(false);
-    };
-    let (size, root) = (proof.checkpoint().checkpoint().size(), proof.checkpoint().checkpoint().root());
-    let ledger = &state.issuance.ledger;
-    if size.0 > ledger.size() {
-        return Ok(true);
+/// Takes the ledger's own word for one form of the record; tokens over the record itself stay.
+fn replace(sent: &mut FormEvidence, known: FormEvidence) {
+    if known.proof.is_some() {
+        let record_tokens = std::mem::take(&mut sent.record_tokens);
+        *sent = FormEvidence { record_tokens, ..known };
     }
-    Ok(ledger.root(size)? != root)
+}
+
+/// Whether a proof, or a checkpoint inside the record, is signed with our log's key and is not of our tree.
+fn is_of_another_tree(state: &AppState, bundle: &Bundle, record: &Record) -> Result<bool, Problem> {
+    let ledger = &state.issuance.ledger;
+    let proofs = bundle.forms().filter_map(|form| TlogProof::parse(form.proof.as_ref()?).ok());
+    let proofs = proofs.map(|proof| proof.checkpoint().clone());
+    for signed in proofs.chain(state.issuance.verifier.checkpoints_inside(record.vcon())) {
+        if signed.check_log(&state.log_key).is_err() {
+            continue;
+        }
+        let (size, root) = (signed.checkpoint().size(), signed.checkpoint().root());
+        if size.0 > ledger.size() || ledger.root(size)? != root {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn whole_body(state: &AppState, mut payload: Payload) -> Result<Vec<u8>, Problem> {
