@@ -10,4 +10,4 @@ mod sign1;
 pub use algorithm::algorithm;
 pub use key::{cose_key, thumbprint};
 pub use receipt::{InclusionProof, Receipt, sign_receipt};
-pub use sign1::{Claims, CoseError, Header, Label, Sign1};
+pub use sign1::{Claims, CoseError, Header, Label, MESSAGE_BYTES_MAX, Sign1};

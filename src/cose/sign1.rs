@@ -7,10 +7,10 @@ use minicbor::decode::Error as DecodeError;
 use minicbor::{Decoder, Encoder};
 
 use super::algorithm::algorithm;
-use crate::crypto::{Sha256Digest, SignatureError, VerifyingKey};
+use crate::crypto::{Sha256Digest, SignatureAlgorithm, SignatureError, VerifyingKey, with_low_s};
 
 /// Bytes of a message: a statement of a few pages, with a chain of certificates.
-const MESSAGE_BYTES_MAX: usize = 1 << 20;
+pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Labels of a header: a dozen are in use.
 const LABELS_MAX: u64 = 64;
 /// Certificates of a chain, as in a JWS.
@@ -158,10 +158,13 @@ impl Sign1 {
     }
 
     /// What the message is known by: SHA-256 of it with an empty unprotected header and in deterministic encoding (RFC
-    /// 8949 §4.2.1). Nothing that is not signed changes it.
+    /// 8949 §4.2.1), an ECDSA signature with the smaller of its two right values of `s`. Nothing that is not signed, and
+    /// nobody without the key, makes another right message of it.
     #[must_use]
     pub fn digest(&self) -> Sha256Digest {
-        Sha256Digest::of(&write(&self.protected_bytes, &[0xa0], self.payload.as_deref(), &self.signature))
+        let ecdsa = matches!(self.protected.algorithm.and_then(algorithm), Some(SignatureAlgorithm::EcdsaFixed(_)));
+        let signature = if ecdsa { with_low_s(&self.signature) } else { self.signature.clone() };
+        Sha256Digest::of(&write(&self.protected_bytes, &[0xa0], self.payload.as_deref(), &signature))
     }
 }
 

@@ -8,6 +8,7 @@ mod aws_lc;
 #[cfg(feature = "server")]
 mod content;
 mod digest;
+mod ecdsa;
 mod encryption;
 #[cfg(feature = "server")]
 mod key_management;
@@ -28,6 +29,7 @@ use rust_crypto as backend;
 #[cfg(feature = "server")]
 pub use content::ContentKey;
 pub use digest::{DigestSyntaxError, Sha256, Sha256Digest, Sha384, Sha512, sha1, sha256, sha384, sha512};
+pub use ecdsa::with_low_s;
 pub use encryption::{ContentAlgorithm, OaepHash, SealedContent};
 #[cfg(feature = "server")]
 pub use key_management::{DecryptingKey, EncryptingKey, EncryptionError, unwrap_key, wrap_key};

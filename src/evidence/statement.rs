@@ -12,7 +12,7 @@ use super::revocation::{Issuer, KnownCrl, Lists, Standing};
 use super::sunset::Strength;
 use super::validity::window;
 use super::verify::{Verifier, outside_window};
-use super::{Entry, EntryError};
+use super::{Entry, EntryError, Event};
 use crate::cose::{CoseError, Receipt, Sign1, algorithm};
 use crate::crypto::{Sha256Digest, SignatureError, VerifyingKey, sha256};
 use crate::pki::{Budget, Certificate, CertificationPath, PathOutcome, find_path};
@@ -87,7 +87,8 @@ impl Verifier {
         }
         for (claim, text) in [("the issuer", &issuer), ("the subject", &subject)] {
             let scheme = text.split(':').next().unwrap_or_default().trim().to_ascii_lowercase();
-            if matches!(&*scheme, "tel" | "mailto" | "sip" | "sips" | "sms") {
+            let is_number = text.trim_start().starts_with('+');
+            if matches!(&*scheme, "tel" | "mailto" | "sip" | "sips" | "sms") || is_number || text.contains('@') {
                 return Err(StatementError::Personal(claim));
             }
         }
@@ -223,7 +224,7 @@ pub fn check_receipt(receipt: &[u8], statement: &[u8], key: &VerifyingKey) -> Re
     let (receipt, statement) = (Receipt::parse(receipt)?, Sign1::parse(statement)?);
     let entry = Entry::parse(receipt.entry())?;
     let proof = receipt.proof();
-    let is_of = entry.event.record().is_some_and(|record| record.record == statement.digest());
+    let is_of = matches!(&entry.event, Event::StatementRegistered(record) if record.record == statement.digest());
     if !is_of || entry.index != proof.index {
         return Err(ReceiptError::OtherStatement);
     }

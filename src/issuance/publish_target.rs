@@ -84,6 +84,8 @@ impl PublishTarget {
     pub fn open(dir: &Path, key: &VerifierKey) -> Result<Self, PublishError> {
         let new = dir.join(".new");
         fs::create_dir_all(&new).map_err(io_at(&new))?;
+        // Whoever reads what is published has no business here: the lock could be held by them.
+        fs::set_permissions(&new, Permissions::from_mode(0o700)).map_err(io_at(&new))?;
         let path = new.join("lock");
         let lock = File::options().create(true).append(true).open(&path).map_err(io_at(&path))?;
         match lock.try_lock() {

@@ -2,11 +2,11 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
-use actix_web::web::{Bytes, Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 
 use super::AppState;
-use super::scrapi::{COSE, Concise, blocking, busy, check_kind, described, key_set};
+use super::scrapi::{COSE, Concise, blocking, busy, check_kind, described, key_set, statement};
 use crate::statements::{Compatibility, CompatibilityError};
 
 /// Adds the routes, where there is such a log.
@@ -25,7 +25,8 @@ impl From<CompatibilityError> for Concise {
             CompatibilityError::Detached => Self::new(StatusCode::BAD_REQUEST, "Payload Missing", detail),
             CompatibilityError::Signature => Self::new(StatusCode::BAD_REQUEST, "Rejected", detail),
             CompatibilityError::NotFound => Self::new(StatusCode::NOT_FOUND, "Not Found", detail),
-            CompatibilityError::Full | CompatibilityError::Io(_) => {
+            CompatibilityError::Full => Self::new(StatusCode::INSUFFICIENT_STORAGE, "Full", detail),
+            CompatibilityError::Io(_) => {
                 tracing::error!(%detail, "the compatibility log takes nothing");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "see the server's log").retry()
             }
@@ -52,10 +53,11 @@ fn known(state: &AppState) -> &Compatibility {
 pub(super) async fn register_payload(
     state: Data<AppState>,
     request: HttpRequest,
-    body: Bytes,
+    body: Payload,
 ) -> Result<HttpResponse, Concise> {
     let _place = state.verifications.try_acquire().map_err(busy)?;
     check_kind(&request)?;
+    let body = statement(body).await?;
     let shared = state.clone();
     let (location, receipt) = blocking(move || {
         let log = known(&shared);
@@ -74,6 +76,8 @@ pub(super) async fn register_payload(
 pub(super) async fn payload_receipt(state: Data<AppState>, index: Path<String>) -> Result<HttpResponse, Concise> {
     let index = index.parse();
     let index = index.map_err(|_| Concise::new(StatusCode::BAD_REQUEST, "Invalid locator", "not a number"))?;
+    let shared = state.clone();
+    let _place = shared.verifications.try_acquire().map_err(busy)?;
     let receipt = blocking(move || Ok(known(&state).receipt(index)?)).await?;
     Ok(HttpResponse::Ok().content_type(COSE).insert_header((CACHE_CONTROL, "no-cache")).body(receipt))
 }
@@ -85,9 +89,10 @@ pub(super) async fn compatible_configuration(state: Data<AppState>) -> HttpRespo
     described(known(&state).issuer())
 }
 
-/// The key of the compatibility log: that of the log of statements.
+/// The key of the compatibility log, which is its own.
 #[utoipa::path(tag = "statements", context_path = "/compatibility", responses((status = 200, description = "A JSON Web Key Set", content_type = "application/json")))]
 #[get("/.well-known/scitt-jwks")]
 pub(super) async fn compatible_jwks(state: Data<AppState>) -> HttpResponse {
-    key_set(&state)
+    let log = known(&state);
+    key_set(log.key(), log.key_id())
 }

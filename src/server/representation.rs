@@ -175,7 +175,10 @@ impl From<Selected> for HttpResponse {
     fn from(selected: Selected) -> Self {
         let Selected { status, representation, tag, gzipped, content_range } = selected;
         let mut response = Self::build(status);
-        response.insert_header((CACHE_CONTROL, representation.cache_control)).insert_header((ETAG, tag.to_string()));
+        // A refusal is about one request, not about what is there.
+        let is_of_it = matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED);
+        let cache_control = if is_of_it { representation.cache_control } else { "no-store" };
+        response.insert_header((CACHE_CONTROL, cache_control)).insert_header((ETAG, tag.to_string()));
         if representation.compressible {
             response.insert_header((VARY, "Accept-Encoding"));
         }

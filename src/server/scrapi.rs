@@ -2,10 +2,11 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use actix_web::web::{Bytes, Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, delete, get, post, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::StreamExt as _;
 use minicbor::Encoder;
 use serde_json::json;
 use tokio::sync::TryAcquireError;
@@ -13,8 +14,8 @@ use tokio::sync::TryAcquireError;
 use super::auth::Authenticated;
 use super::statements::StatementsService;
 use super::{AppState, Problem};
-use crate::cose::cose_key;
-use crate::crypto::Sha256Digest;
+use crate::cose::{MESSAGE_BYTES_MAX, cose_key};
+use crate::crypto::{Sha256Digest, VerifyingKey};
 use crate::evidence::StatementError;
 use crate::ledger::AppendError;
 use crate::statements::{RegisterError, Statements};
@@ -123,15 +124,16 @@ fn statements(state: &AppState) -> &Statements {
     responses((status = 201, description = "The receipt (RFC 9942)", content_type = "application/cose"),
         (status = "4XX", description = "Concise problem details (RFC 9290)", content_type = "application/concise-problem-details+cbor")))]
 #[post("/entries")]
-async fn register(state: Data<AppState>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Concise> {
+async fn register(state: Data<AppState>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Concise> {
     let _place = state.verifications.try_acquire().map_err(busy)?;
     check_kind(&request)?;
+    let body = statement(body).await?;
     let crls = state.issuance.authority.current_crls().map_err(|error| {
         tracing::error!(%error, "the revocation lists cannot be read");
         Concise::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "see the server's log")
     })?;
     let crls: Vec<_> = crls.iter().map(|crl| crl.der.clone()).collect();
-    let registered = statements(&state).register(body.to_vec(), &state.issuance.verifier, &crls).await?;
+    let registered = statements(&state).register(body, &state.issuance.verifier, &crls).await?;
     let location = format!("{}/entries/{}", statements(&state).issuer(), registered.digest);
     let mut response = HttpResponse::Created();
     Ok(response.content_type(COSE).insert_header((LOCATION, location)).body(registered.receipt))
@@ -145,6 +147,20 @@ pub(super) fn check_kind(request: &HttpRequest) -> Result<(), Concise> {
     }
     let detail = "a signed statement is sent as application/cose";
     Err(Concise::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Malformed request", detail))
+}
+
+/// The bytes of a statement, no more of them than it may have.
+pub(super) async fn statement(mut payload: Payload) -> Result<Vec<u8>, Concise> {
+    let mut body = Vec::new();
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(|_| Concise::new(StatusCode::BAD_REQUEST, "Malformed request", "it broke off"))?;
+        if body.len() + piece.len() > MESSAGE_BYTES_MAX {
+            let detail = format!("a statement has at most {MESSAGE_BYTES_MAX} bytes");
+            return Err(Concise::new(StatusCode::PAYLOAD_TOO_LARGE, "Malformed request", detail));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
 }
 
 pub(super) fn busy(_: TryAcquireError) -> Concise {
@@ -166,6 +182,8 @@ pub(super) async fn blocking<T: Send + 'static>(
 #[get("/entries/{id}")]
 async fn receipt(state: Data<AppState>, id: Path<String>) -> Result<HttpResponse, Concise> {
     let digest = locator(&id)?;
+    let shared = state.clone();
+    let _place = shared.verifications.try_acquire().map_err(busy)?;
     let receipt = blocking(move || Ok(statements(&state).receipt(digest)?)).await?;
     Ok(HttpResponse::Ok().content_type(COSE).insert_header((CACHE_CONTROL, "no-cache")).body(receipt))
 }
@@ -235,17 +253,17 @@ pub(super) fn described(issuer: &str) -> HttpResponse {
 #[utoipa::path(tag = "statements", responses((status = 200, description = "A JSON Web Key Set", content_type = "application/json")))]
 #[get("/.well-known/scitt-jwks")]
 async fn jwks(state: Data<AppState>) -> HttpResponse {
-    key_set(&state)
+    let statements = statements(&state);
+    key_set(statements.key(), statements.key_id())
 }
 
-/// The key that receipts are verified with, as JSON.
-pub(super) fn key_set(state: &AppState) -> HttpResponse {
-    let statements = statements(state);
+/// A key that receipts are verified with, on P-256, as JSON.
+pub(super) fn key_set(public: &VerifyingKey, key_id: &[u8; 32]) -> HttpResponse {
     // SEC 1 §2.3.3: 4, then both coordinates.
-    let (x, y) = statements.key().raw()[1..65].split_at(32);
+    let (x, y) = public.raw()[1..65].split_at(32);
     let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     HttpResponse::Ok().json(json!({ "keys": [{
-        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": encoded(statements.key_id()),
+        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": encoded(key_id),
         "x": encoded(x), "y": encoded(y),
     }]}))
 }

@@ -157,7 +157,9 @@ impl AppState {
                 .context("anchoring scorecards and trust")?;
         }
         let statements = match statements_keys {
-            Some(keys) => Some(StatementsService::open(&config, keys, master, options, clock.clone()).await?),
+            Some(keys) => {
+                Some(StatementsService::open(&config, keys, master, options, clock.clone(), read_only).await?)
+            }
             None => None,
         };
         let periods = Arc::new(Semaphore::new(PERIODS_MAX));

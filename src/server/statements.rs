@@ -26,6 +26,9 @@ const KEYS_MAX: usize = 64;
 /// Bytes of the file that they are in.
 const KEYS_BYTES_MAX: u64 = 64 << 10;
 
+/// The key of the compatibility log's receipts.
+const COMPATIBILITY_KEY: &str = "compatibility.key.pem";
+
 /// The log of statements, and what belongs to it.
 pub(super) struct StatementsService {
     pub(super) statements: Statements,
@@ -40,6 +43,7 @@ pub(super) struct StatementsKeys {
     log: Arc<dyn Signer>,
     log_key: VerifierKey,
     receipts: Arc<dyn Signer>,
+    compatibility: Arc<dyn Signer>,
 }
 
 /// The keys of the log of statements, made when they are first asked for; `None` where there is no such log.
@@ -58,14 +62,20 @@ pub(super) fn statements_keys(
     let open = |name: &str, made: fn() -> (SigningKey, Zeroizing<Vec<u8>>)| -> anyhow::Result<SigningKey> {
         let path = authority.join(name);
         if !path.exists() {
+            // A new key would sign in the place of one that is lost, and nothing of before would verify.
+            let begun = config.data.dir.join("statements").exists() && name != COMPATIBILITY_KEY;
+            anyhow::ensure!(!begun, "{} is gone; restore it: the log of statements has begun", path.display());
             write_key_file(&path, &made().1, passphrase, cost)?;
         }
         Ok(read_key_file(&path, passphrase)?)
     };
     let log = open("statements-log.key.pem", SigningKey::generate_ed25519)?;
     let receipts = open("receipts.key.pem", SigningKey::generate_p256)?;
+    // Of its own: its receipts prove less.
+    let compatibility = open(COMPATIBILITY_KEY, SigningKey::generate_p256)?;
     let log_key = VerifierKey::ed25519(&origin(config), log.verifying_key()).context("the origin of the statements")?;
-    Ok(Some(StatementsKeys { log: Arc::new(log), log_key, receipts: Arc::new(receipts) }))
+    let (receipts, compatibility) = (Arc::new(receipts), Arc::new(compatibility));
+    Ok(Some(StatementsKeys { log: Arc::new(log), log_key, receipts, compatibility }))
 }
 
 /// The verifier key of the log of statements, where there is one.
@@ -113,6 +123,7 @@ impl StatementsService {
         master: Arc<SealingKey>,
         options: StartOptions,
         clock: Arc<dyn Clock>,
+        ledger_is_read_only: bool,
     ) -> anyhow::Result<Self> {
         let dir = Path::new(&config.data.dir).join("statements");
         let recovered = Recovered::open(LedgerOptions {
@@ -129,11 +140,12 @@ impl StatementsService {
         .context("opening the log of statements")?;
         let plan = if config.statements.witnessed { witness_plan(config)? } else { WitnessPlan::default() };
         let standing = ask_witnesses(&recovered, &plan, &keys.log_key).await;
-        let read_only = !may_sign(standing, &recovered, options)?;
+        // What is not known to be the newest of the ledger is not of this log either: they were backed up together.
+        let read_only = ledger_is_read_only || !may_sign(standing, &recovered, options)?;
         let ledger = recovered.start(read_only)?;
         let issuer = config.server.public_url.trim_end_matches('/').to_owned();
         let per_second = config.statements.per_second;
-        let compatibility = compatibility(config, &issuer, keys.receipts.clone())?;
+        let compatibility = compatibility(config, &issuer, keys.compatibility)?;
         Ok(Self {
             compatibility,
             log: Data::new(PublicLog::new(ledger.clone())),

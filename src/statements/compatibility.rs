@@ -1,6 +1,6 @@
 //! A log for clients that expect the leaf to be the hash of the payload alone.
 //!
-//! Such a leaf binds neither who signed nor what the header says: whoever knows the payload can say that somebody else
+//! Beside each leaf stands a random one, so that no receipt shows a hash of what a neighbour sent. Such a leaf binds neither who signed nor what the header says: whoever knows the payload can say that somebody else
 //! registered it. So this log is never published or witnessed, holds nothing but digests, and is there only for the keys
 //! that the operator names. `docs/STATEMENTS.md` says what its receipts do not prove.
 
@@ -12,15 +12,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::cose::{CoseError, InclusionProof, Sign1, sign_receipt, thumbprint};
-use crate::crypto::{Sha256Digest, Signer, SigningError, VerifyingKey};
+use crate::crypto::{Sha256Digest, Signer, SigningError, VerifyingKey, random};
 use crate::disk::{Disk as _, SystemDisk};
 use crate::tlog::merkle::{inclusion_proof, leaf_hash, node_hash, root_hash};
 use crate::tlog::{HashReader, LeafIndex, NodeHash, TreeSize};
 
-/// Leaves of the log: 64 bytes of memory each. Whoever needs more has outgrown it.
-const LEAVES_MAX: usize = 1 << 20;
-/// Bytes of a digest in the file.
-const DIGEST_BYTES: usize = 32;
+/// Entries of the log: 128 bytes of memory each. Whoever needs more has outgrown it.
+const ENTRIES_MAX: usize = 1 << 20;
+/// Bytes of an entry in the file: a random leaf and a digest.
+const ENTRY_BYTES: usize = 64;
 
 /// Why there is no receipt.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +38,7 @@ pub enum CompatibilityError {
     #[error("there is no such entry")]
     NotFound,
     /// It holds as many as it may.
-    #[error("the log holds {LEAVES_MAX} entries and takes no more")]
+    #[error("the log holds {ENTRIES_MAX} entries and takes no more")]
     Full,
     /// The file could not be read or written. What is on the disk is not known until the next start.
     #[error("the file of the log: {0}")]
@@ -89,19 +89,17 @@ impl Compatibility {
             OpenOptions::new().create(true).truncate(false).read(true).append(true).mode(0o600).open(&path)?;
         SystemDisk.sync_directory(dir)?;
         let mut bytes = Vec::new();
-        (&mut file).take((LEAVES_MAX * DIGEST_BYTES) as u64 + 1).read_to_end(&mut bytes)?;
-        if bytes.len() > LEAVES_MAX * DIGEST_BYTES {
+        (&mut file).take((ENTRIES_MAX * ENTRY_BYTES) as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > ENTRIES_MAX * ENTRY_BYTES {
             return Err(CompatibilityError::Full);
         }
         // A torn end: nobody was given a receipt for it.
-        let whole = bytes.len() - bytes.len() % DIGEST_BYTES;
+        let whole = bytes.len() - bytes.len() % ENTRY_BYTES;
         file.set_len(whole as u64)?;
         file.sync_all()?;
         let mut leaves = Leaves { file, broken: false, places: HashMap::new(), levels: Vec::new() };
-        // A tree of one leaf has no receipt, so the first is nobody's.
-        leaves.add(Sha256Digest::of(b"affiant compatibility log"));
-        for digest in bytes[..whole].chunks_exact(DIGEST_BYTES) {
-            leaves.add(Sha256Digest(digest.try_into().expect("chunks of 32")));
+        for entry in bytes[..whole].chunks_exact(ENTRY_BYTES) {
+            leaves.take(entry.try_into().expect("chunks of 64"));
         }
         Ok(Self { keys, signer, key_id, issuer, leaves: Mutex::new(leaves) })
     }
@@ -110,6 +108,12 @@ impl Compatibility {
     #[must_use]
     pub fn key(&self) -> &VerifyingKey {
         self.signer.verifying_key()
+    }
+
+    /// Its identifier: the thumbprint of RFC 9679.
+    #[must_use]
+    pub fn key_id(&self) -> &[u8; 32] {
+        &self.key_id
     }
 
     /// In whose name receipts are signed.
@@ -148,7 +152,7 @@ impl Compatibility {
 
     fn receipt_at(&self, leaves: &Leaves, index: u64) -> Result<Vec<u8>, CompatibilityError> {
         let size = leaves.size();
-        if index == 0 || index >= size.0 {
+        if index.is_multiple_of(2) || index >= size.0 {
             return Err(CompatibilityError::NotFound);
         }
         let Ok(path) = inclusion_proof(LeafIndex(index), size, leaves);
@@ -171,23 +175,39 @@ impl Leaves {
 
     /// Makes a digest durable, then takes it in.
     fn keep(&mut self, digest: Sha256Digest) -> Result<u64, CompatibilityError> {
-        if self.size().0 > LEAVES_MAX as u64 {
+        if self.size().0 / 2 >= ENTRIES_MAX as u64 {
             return Err(CompatibilityError::Full);
         }
         if self.broken {
             return Err(io::Error::other("an earlier write failed; a restart finds out what is there").into());
         }
+        let mut entry = [0; ENTRY_BYTES];
+        entry[..32].copy_from_slice(&random::<32>());
+        entry[32..].copy_from_slice(&digest.0);
         self.broken = true;
-        self.file.write_all(&digest.0)?;
-        self.file.sync_data()?;
+        let written = self.file.write_all(&entry).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // A full disk passes: what was written of it is taken back, if that is possible.
+            let before = self.size().0 / 2 * ENTRY_BYTES as u64;
+            self.broken = self.file.set_len(before).and_then(|()| self.file.sync_all()).is_err();
+            return Err(error.into());
+        }
         self.broken = false;
-        Ok(self.add(digest))
+        Ok(self.take(&entry))
     }
 
-    fn add(&mut self, digest: Sha256Digest) -> u64 {
+    /// Takes in a random leaf and a digest, of which the second is somebody's; gives its place.
+    fn take(&mut self, entry: &[u8; ENTRY_BYTES]) -> u64 {
+        let (blind, digest) = entry.split_at(32);
+        self.add(blind);
         let index = self.size().0;
-        self.places.insert(digest, index);
-        let mut hash = NodeHash::from(leaf_hash(&digest.0));
+        self.places.insert(Sha256Digest(digest.try_into().expect("the other half")), index);
+        self.add(digest);
+        index
+    }
+
+    fn add(&mut self, leaf: &[u8]) {
+        let mut hash = NodeHash::from(leaf_hash(leaf));
         for level in 0.. {
             if self.levels.len() == level {
                 self.levels.push(Vec::new());
@@ -199,7 +219,6 @@ impl Leaves {
             }
             hash = node_hash(hashes[hashes.len() - 2], hashes[hashes.len() - 1]);
         }
-        index
     }
 }
 
@@ -255,27 +274,33 @@ mod tests {
         };
         let log = open();
         for n in 0..70_u8 {
-            assert_eq!(log.register(&statement(&client, &[n])).unwrap().0, u64::from(n) + 1);
+            assert_eq!(log.register(&statement(&client, &[n])).unwrap().0, 2 * u64::from(n) + 1);
         }
-        assert_eq!(log.register(&statement(&client, &[3])).unwrap().0, 4);
+        assert_eq!(log.register(&statement(&client, &[3])).unwrap().0, 7);
         let size = |log: &Compatibility| {
-            let receipt = log.receipt(4).unwrap();
+            let receipt = log.receipt(7).unwrap();
             let parsed = crate::cose::Sign1::parse(&receipt).unwrap();
             assert!(Receipt::parse(&receipt).is_err(), "it is no receipt of the log of statements");
             (parsed.unprotected().inclusion_proofs.len(), log.leaves().size().0)
         };
-        assert_eq!(size(&log), (1, 71));
+        assert_eq!(size(&log), (1, 140));
+        // No receipt shows the leaf of another payload.
+        let leaves: Vec<_> = (0..70_u8).map(|n| *leaf_hash(&Sha256Digest::of(&[n]).0).as_bytes()).collect();
+        for n in 0..70 {
+            let receipt = log.receipt(2 * n + 1).unwrap();
+            assert!(leaves.iter().all(|leaf| !receipt.windows(32).any(|window| window == leaf)), "{n}");
+        }
         drop(log);
         let path = dir.path().join("digests");
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
-        file.write_all(&[7; 31]).unwrap();
+        file.write_all(&[7; 63]).unwrap();
         let log = open();
-        assert_eq!(size(&log), (1, 71));
-        assert_eq!(log.register(&statement(&client, b"new")).unwrap().0, 71);
-        assert_eq!(std::fs::metadata(path).unwrap().len(), 71 * 32);
+        assert_eq!(size(&log), (1, 140));
+        assert_eq!(log.register(&statement(&client, b"new")).unwrap().0, 141);
+        assert_eq!(std::fs::metadata(path).unwrap().len(), 71 * 64);
         let (stranger, _) = SigningKey::generate_p256();
         assert!(matches!(log.register(&statement(&stranger, &[3])), Err(CompatibilityError::Signature)));
-        for none in [0, 72, u64::MAX] {
+        for none in [0, 2, 143, u64::MAX] {
             assert!(matches!(log.receipt(none), Err(CompatibilityError::NotFound)));
         }
     }

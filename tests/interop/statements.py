@@ -45,8 +45,11 @@ def register(message):
 
 
 def digest(message):
-    """What the log knows a statement by: without its unprotected header, in deterministic encoding."""
+    """What the log knows a statement by: without its unprotected header, with the lower s, in deterministic encoding."""
     protected, _, payload, signature = cbor2.loads(message).value
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    s = int.from_bytes(signature[32:], "big")
+    signature = signature[:32] + min(s, order - s).to_bytes(32, "big")
     bare = cbor2.dumps(cbor2.CBORTag(18, [protected, {}, payload, signature]), canonical=True)
     return hashlib.sha256(bare).digest()
 
