@@ -155,6 +155,7 @@ impl Bench {
         let settings = MonitorSettings {
             key: self.source.change(|log| log.key()),
             witnesses: Vec::new(),
+            patience: Duration::ZERO,
             stale_after: Some(Duration::from_secs(600)),
             file: self.file(),
             clock: self.clock.clone(),
@@ -235,6 +236,34 @@ async fn a_gap_that_was_signed_is_the_logs_and_damage_on_the_way_is_not() {
     }
     // It passes: what was verified is right.
     assert_eq!(bench.kinds().await, (300, vec![]));
+}
+
+#[tokio::test]
+async fn what_was_signed_binds_although_it_could_not_be_read() {
+    // A tree with a gap, then one of the same size without; a tree whose tiles nobody gets, then another, or a smaller one.
+    for (withheld, then, kind) in [
+        (None, 301, FindingKind::Fork),
+        (Some(()), 301, FindingKind::Fork),
+        (Some(()), 300, FindingKind::Rollback),
+        (Some(()), 400, FindingKind::Fork),
+    ] {
+        let bench = Bench::new(300);
+        assert_eq!(bench.kinds().await, (300, vec![]));
+        bench.source.change(|log| {
+            log.push(if withheld.is_some() { 301 } else { 302 }, start() + TimeDelta::seconds(1), b"first");
+            log.answers = withheld.map(|()| 1);
+        });
+        let first = if withheld.is_some() { FindingKind::Unreachable } else { FindingKind::Gap };
+        assert_eq!(bench.kinds().await, (300, vec![first]));
+        bench.source.change(|log| {
+            log.answers = None;
+            log.entries.truncate(300);
+            log.size = 300;
+            log.add(301..=then);
+        });
+        let (_, findings) = bench.look().await;
+        assert_eq!((findings[0].kind, findings[0].evidence.len()), (kind, 2), "{withheld:?} {then}: {findings:?}");
+    }
 }
 
 #[tokio::test]

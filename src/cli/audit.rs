@@ -18,7 +18,8 @@ use crate::evidence::{PERIOD_HEAD_BYTES_MAX, PeriodError, PeriodReader, PeriodRe
 use crate::ledger::{AuditError, AuditSummary, DirectorySource, audit};
 use crate::tlog::{LogPolicy, VerifierKey};
 
-/// Verify a whole ledger again: chain, tree, signatures, counts. Exit code 0: all is right, 1: it is not, 3: could not run.
+/// Verify a whole ledger again: chain, tree, signatures, counts. Exit code 0: all is right, 1: it is not, 2: a period is
+/// right, but more of it may follow, 3: could not run.
 #[derive(Debug, Args)]
 pub struct AuditCommand {
     /// The ledger's address (http…), the folder that it is published in, or its data directory.
@@ -90,8 +91,12 @@ impl AuditCommand {
             }
         };
         self.print_period(&summary, &records)?;
-        let quorum = summary.quorum != Some(false);
-        Ok(if quorum { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        Ok(match summary {
+            PeriodSummary { quorum: Some(false), .. } => ExitCode::from(1),
+            // What is there is right, and may not be all that was asked for.
+            PeriodSummary { to: Some(_), closed: false, .. } => ExitCode::from(2),
+            _ => ExitCode::SUCCESS,
+        })
     }
 
     fn print_period(&self, summary: &PeriodSummary, records: &[PeriodRecord]) -> anyhow::Result<()> {

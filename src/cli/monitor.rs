@@ -20,6 +20,8 @@ use crate::witness::WitnessClient;
 
 /// Between a question to a witness or a webhook and its answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer than a checkpoint is cached and published apart: a second each.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How often a webhook is tried before a lasting alert is given up.
 const WEBHOOK_TRIES: u32 = 3;
 /// What of a webhook's answer is read: its status is enough.
@@ -94,6 +96,7 @@ impl MonitorCommand {
         let settings = MonitorSettings {
             key: self.key.clone(),
             witnesses: self.witness.iter().map(witness).collect(),
+            patience: PATIENCE,
             stale_after: (self.stale_after > 0).then(|| Duration::from_secs(self.stale_after)),
             file: self.state.clone(),
             clock: clock.clone(),
@@ -109,10 +112,11 @@ impl MonitorCommand {
                 let written = durable::write(path, text.as_bytes(), Access::Public);
                 written.with_context(|| format!("writing {}", path.display()))?;
             }
-            let kinds = |findings: &[Finding]| findings.iter().map(|one| one.kind).collect::<BTreeSet<_>>();
-            let (before, now) = (kinds(&known), kinds(&look.findings));
-            let begun = look.findings.iter().filter(|finding| !before.contains(&finding.kind));
-            let over = known.iter().filter(|finding| !now.contains(&finding.kind));
+            let named = |one: &Finding| (one.kind, one.witness.clone());
+            let names = |findings: &[Finding]| findings.iter().map(named).collect::<BTreeSet<_>>();
+            let (before, now) = (names(&known), names(&look.findings));
+            let begun = look.findings.iter().filter(|finding| !before.contains(&named(finding)));
+            let over = known.iter().filter(|finding| !now.contains(&named(finding)));
             for (state, finding) in begun.map(|finding| ("begun", finding)).chain(over.map(|one| ("over", one))) {
                 let time = format_time(clock.now());
                 let lasting = finding.kind.is_lasting();
@@ -123,7 +127,7 @@ impl MonitorCommand {
                 writeln!(std::io::stdout(), "{}: {} entries verified, {} new", self.key.name(), look.size, look.new)?;
             }
             let lasting = look.findings.iter().any(|finding| finding.kind.is_lasting());
-            let unreachable = now.iter().all(|kind| *kind == FindingKind::Unreachable);
+            let unreachable = now.iter().all(|(kind, _)| *kind == FindingKind::Unreachable);
             match (self.once, now.is_empty()) {
                 _ if lasting => return Ok(ExitCode::from(1)),
                 (true, true) => return Ok(ExitCode::SUCCESS),
@@ -202,7 +206,7 @@ mod tests {
 
     #[test]
     fn metrics_name_every_kind_and_what_is_found() {
-        let finding = Finding { kind: FindingKind::Stale, detail: String::new(), evidence: Vec::new() };
+        let finding = Finding { kind: FindingKind::Stale, witness: None, detail: String::new(), evidence: Vec::new() };
         let look = Look { size: TreeSize(7), new: 0, findings: vec![finding] };
         let text = metrics("log.example/\"1", &look, 5);
         assert!(text.contains("affiant_monitor_entries{log=\"log.example/\\\"1\"} 7\n"));

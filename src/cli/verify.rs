@@ -81,6 +81,12 @@ impl VerifyCommand {
             None => SystemClock::default().now(),
         };
         let mut policy = self.trust.policy()?;
+        for note in &bundle.own_checkpoints {
+            let log_policy =
+                policy.log_policy.as_ref().context("--checkpoint needs a log policy, which names the log's key")?;
+            let signed = SignedCheckpoint::parse(note).context("it was parsed before")?;
+            log_policy.witnessing(&signed).context("a checkpoint that was given is not one of the log's")?;
+        }
         if self.require_recordings {
             policy.recordings_required = true;
             policy.name = on_command_line(&policy);

@@ -265,9 +265,15 @@ impl Issuance {
         let ledger = self.ledger.clone();
         let erased = tokio::spawn(async move {
             let _one_at_a_time = held;
-            for form in ledger.forms(index)? {
-                if ledger.record(form)?.body.is_some() {
-                    ledger.erase(form).await??;
+            // As often as there is one more: somebody may have anchored another form meanwhile.
+            let mut found = true;
+            while found {
+                found = false;
+                for form in ledger.forms(index)? {
+                    if ledger.record(form)?.body.is_some() {
+                        ledger.erase(form).await??;
+                        found = true;
+                    }
                 }
             }
             Ok::<_, SubmitError>(())
@@ -373,11 +379,16 @@ impl Issuance {
     }
 
     /// The record that `record` holds as a whole and signs again, if this issuer has it.
-    fn renewed(&self, issuer: &str, record: &Record) -> Result<Option<Sha256Digest>, ReadError> {
+    fn renewed(&self, issuer: &str, record: &Record) -> Result<Option<Sha256Digest>, SubmitError> {
         let Some(before) = record.layers().get(1).map(record_digest) else { return Ok(None) };
         let Some(index) = self.ledger.index_of_record(before)? else { return Ok(None) };
-        let (entry, _) = self.ledger.entry(index)?;
-        Ok(entry.event.stream().filter(|(owner, _)| *owner == issuer).map(|_| before))
+        let stored = self.ledger.record(index)?;
+        if stored.entry.event.stream().is_none_or(|(owner, _)| owner != issuer) {
+            return Ok(None);
+        }
+        // What was erased does not come back inside of something else.
+        stored.body.ok_or(CollectError::Erased)?;
+        Ok(Some(before))
     }
 
     /// The record that `vcon` amends, if this issuer has it.

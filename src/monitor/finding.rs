@@ -75,6 +75,8 @@ impl FindingKind {
 pub struct Finding {
     /// What kind of thing.
     pub kind: FindingKind,
+    /// The witness by which it was found; `None` for what the log itself has shown.
+    pub witness: Option<String>,
     /// What was seen, for people.
     pub detail: String,
     /// The signed checkpoints that show it.
@@ -83,7 +85,11 @@ pub struct Finding {
 
 impl Finding {
     pub(super) fn new(kind: FindingKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), evidence: Vec::new() }
+        Self { kind, witness: None, detail: detail.into(), evidence: Vec::new() }
+    }
+
+    pub(super) fn of(self, witness: &str) -> Self {
+        Self { witness: Some(witness.to_owned()), ..self }
     }
 
     pub(super) fn shown_by(mut self, checkpoints: &[&SignedCheckpoint]) -> Self {

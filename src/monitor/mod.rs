@@ -31,6 +31,8 @@ use crate::witness::WitnessClient;
 const KEEP_AFTER: u64 = 64 << 10;
 /// How far ahead of the monitor's clock an entry may be.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+/// Checkpoints that are kept until they are verified: a log that serves nothing else signs no more that say something new.
+const PENDING_MAX: usize = 64;
 /// How often a log is asked again whether it has what a witness has: a checkpoint is cached for seconds (tlog-tiles).
 const ASKED_AGAIN_MAX: u32 = 3;
 
@@ -40,6 +42,8 @@ pub struct MonitorSettings {
     pub key: VerifierKey,
     /// Witnesses that are asked what they have seen.
     pub witnesses: Vec<WitnessClient>,
+    /// How long caches may give what was there before: what looks like less than was seen is asked for again after that.
+    pub patience: Duration,
     /// After how long without a new entry the log is stale; `None` for never.
     pub stale_after: Option<Duration>,
     /// Where what was seen is kept.
@@ -104,48 +108,88 @@ impl<S: AuditSource> Monitor<S> {
         Ok(Look { size: self.seen.size(), new: self.seen.size().0 - before.0, findings })
     }
 
+    /// The checkpoint that the log serves, signed by it.
+    async fn served(&self) -> Result<SignedCheckpoint, Finding> {
+        let bytes = self.source.checkpoint().await?;
+        SignedCheckpoint::open(&bytes, &self.settings.key).map_err(|error| AuditError::from(error).into())
+    }
+
     /// Goes on to the newest checkpoint.
     async fn follow(&mut self) -> Result<Result<(), Finding>, SeenError> {
-        let served = match self.source.checkpoint().await {
-            Ok(bytes) => SignedCheckpoint::open(&bytes, &self.settings.key).map_err(AuditError::from),
-            Err(error) => Err(error),
-        };
-        let served = match served {
+        let mut served = match self.served().await {
             Ok(served) => served,
-            Err(error) => return Ok(Err(error.into())),
+            Err(finding) => return Ok(Err(finding)),
         };
-        let (size, root) = (served.checkpoint().size(), served.checkpoint().root());
-        if let Some(newest) = &self.seen.newest {
-            let (seen_size, seen_root) = (newest.checkpoint().size(), newest.checkpoint().root());
-            if size < seen_size {
-                let detail = format!("serves {size} entries, and has signed {seen_size}");
-                return Ok(Err(Finding::new(FindingKind::Rollback, detail).shown_by(&[newest, &served])));
-            }
-            if size == seen_size && root != seen_root {
-                let detail = format!("signed two trees of {size} entries");
-                return Ok(Err(Finding::new(FindingKind::Fork, detail).shown_by(&[newest, &served])));
-            }
+        let signed = self.seen.newest.iter().chain(&self.seen.pending);
+        let largest = signed.max_by_key(|one| one.checkpoint().size()).cloned();
+        let is_behind = |served: &SignedCheckpoint| {
+            largest.as_ref().filter(|largest| served.checkpoint().size() < largest.checkpoint().size())
+        };
+        if is_behind(&served).is_some() {
+            // A cache may give what was there a moment ago.
+            tokio::time::sleep(self.settings.patience).await;
+            served = match self.served().await {
+                Ok(served) => served,
+                Err(finding) => return Ok(Err(finding)),
+            };
         }
+        let (size, root) = (served.checkpoint().size(), served.checkpoint().root());
+        let signed = self.seen.newest.iter().chain(&self.seen.pending);
+        let twice = |one: &&SignedCheckpoint| one.checkpoint().size() == size && one.checkpoint().root() != root;
+        if let Some(other) = signed.clone().find(twice) {
+            let detail = format!("signed two trees of {size} entries");
+            return Ok(Err(Finding::new(FindingKind::Fork, detail).shown_by(&[other, &served])));
+        }
+        if let Some(largest) = is_behind(&served) {
+            let detail = format!("serves {size} entries, and has signed {}", largest.checkpoint().size());
+            return Ok(Err(Finding::new(FindingKind::Rollback, detail).shown_by(&[largest, &served])));
+        }
+        // It is signed, whatever comes of reading it.
+        self.remember(&served)?;
         if let Err(finding) = self.walk_to(&served).await? {
             return Ok(Err(finding));
         }
         if self.seen.newest.as_ref().is_none_or(|newest| newest.checkpoint().size() < size) {
             self.seen.grown_at = Some(self.settings.clock.now());
         }
+        for one in std::mem::take(&mut self.seen.pending) {
+            let (old, old_root) = (one.checkpoint().size(), one.checkpoint().root());
+            match self.is_beginning(old, old_root, &served).await {
+                Ok(()) => {}
+                Err(Unproved::Source(error)) => {
+                    self.seen.pending.push(one);
+                    return Ok(Err(error.into()));
+                }
+                Err(Unproved::Other) => {
+                    let detail = format!("its tree of {size} entries does not continue that of {old}");
+                    let finding = Finding::new(FindingKind::Fork, detail).shown_by(&[&one, &served]);
+                    self.seen.pending.push(one);
+                    return Ok(Err(finding));
+                }
+            }
+        }
         // With the cosignatures that it has by now.
         self.seen.newest = Some(served);
         Ok(Ok(()))
     }
 
+    /// Keeps a signed checkpoint until it is verified that it is of the tree that is followed.
+    fn remember(&mut self, signed: &SignedCheckpoint) -> Result<(), SeenError> {
+        let known = self.seen.newest.iter().chain(&self.seen.pending);
+        if known.into_iter().any(|one| one.checkpoint() == signed.checkpoint()) {
+            return Ok(());
+        }
+        if self.seen.pending.len() == PENDING_MAX {
+            // The first and the newest say most.
+            self.seen.pending.remove(1);
+        }
+        self.seen.pending.push(signed.clone());
+        Ok(self.seen.write(&self.settings.file, &self.settings.key)?)
+    }
+
     /// Reads every entry up to a checkpoint. What was read counts where it leads to the root that the log signed.
     async fn walk_to(&mut self, served: &SignedCheckpoint) -> Result<Result<(), Finding>, SeenError> {
         let size = served.checkpoint().size();
-        // A walk that was cut short has not come by the root that was signed then.
-        if let Some(newest) = self.seen.newest.as_ref().filter(|newest| newest.checkpoint().size() > self.seen.size())
-            && let Err(wrong) = self.is_beginning(newest.checkpoint().size(), newest.checkpoint().root(), served).await
-        {
-            return Ok(Err(self.other_tree(wrong, served).await));
-        }
         while self.seen.size() < size {
             let end = TreeSize(size.0.min((self.seen.size().0 / KEEP_AFTER + 1) * KEEP_AFTER));
             let mut ahead = self.seen.clone();
@@ -161,7 +205,6 @@ impl<S: AuditSource> Monitor<S> {
             self.seen.walk = ahead.walk;
             self.seen.tiles = ahead.tiles;
             if end < size {
-                self.seen.newest = Some(served.clone());
                 self.seen.write(&self.settings.file, &self.settings.key)?;
             }
         }
@@ -280,7 +323,7 @@ impl<S: AuditSource> Monitor<S> {
             Ok(None) => return Ok(Ok(())),
             Err(error) => {
                 let detail = format!("witness {name}: {error}");
-                return Ok(Err(Finding::new(FindingKind::Unreachable, detail)));
+                return Ok(Err(Finding::new(FindingKind::Unreachable, detail).of(name)));
             }
         };
         let (size, root) = (theirs.checkpoint().size(), theirs.checkpoint().root());
@@ -288,20 +331,22 @@ impl<S: AuditSource> Monitor<S> {
             if self.seen.size() >= size {
                 break;
             }
+            tokio::time::sleep(self.settings.patience).await;
             if let Err(finding) = self.follow().await? {
                 return Ok(Err(finding));
             }
         }
         let Some(newest) = self.seen.newest.as_ref().filter(|newest| newest.checkpoint().size() >= size) else {
             let detail = format!("serves {} entries, and witness {name} has cosigned {size}", self.seen.size());
-            return Ok(Err(Finding::new(FindingKind::Withheld, detail).shown_by(&[&theirs])));
+            self.remember(&theirs)?;
+            return Ok(Err(Finding::new(FindingKind::Withheld, detail).of(name).shown_by(&[&theirs])));
         };
         Ok(match self.is_beginning(size, root, newest).await {
             Ok(()) => Ok(()),
             Err(Unproved::Source(error)) => Err(error.into()),
             Err(Unproved::Other) => {
                 let detail = format!("witness {name} has cosigned another tree of {size} entries than is served here");
-                Err(Finding::new(FindingKind::Fork, detail).shown_by(&[newest, &theirs]))
+                Err(Finding::new(FindingKind::Fork, detail).of(name).shown_by(&[newest, &theirs]))
             }
         })
     }

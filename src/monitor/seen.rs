@@ -24,8 +24,11 @@ const FILE_BYTES_MAX: u64 = 128 << 20;
 pub struct Seen {
     pub(super) walk: Walk,
     pub(super) tiles: GrowingTiles,
-    /// The newest checkpoint that was signed. The walk may not have come as far yet.
+    /// The newest checkpoint to which the walk has come.
     pub(super) newest: Option<SignedCheckpoint>,
+    /// Checkpoints that were signed, and of which it is not verified yet that they are of this tree: whatever the log serves
+    /// next has to continue them too.
+    pub(super) pending: Vec<SignedCheckpoint>,
     /// When it was first seen.
     pub(super) grown_at: Option<DateTime<Utc>>,
 }
@@ -55,6 +58,7 @@ struct File {
     sequences: BTreeMap<String, u64>,
     tiles: Vec<String>,
     checkpoint: Option<String>,
+    pending: Vec<String>,
     grown_at: Option<String>,
 }
 
@@ -93,7 +97,9 @@ impl Seen {
             None => Walk::default(),
         };
         let newest = file.checkpoint.map(|note| SignedCheckpoint::open(note.as_bytes(), key)).transpose();
+        let pending = file.pending.iter().map(|note| SignedCheckpoint::open(note.as_bytes(), key));
         Ok(Self {
+            pending: pending.collect::<Result<_, _>>().map_err(|error| malformed(&error))?,
             tiles: GrowingTiles::resume(size, levels).map_err(|error| malformed(&error))?,
             newest: newest.map_err(|error| malformed(&error))?,
             grown_at: time(file.grown_at).map_err(|error| malformed(&error))?,
@@ -118,6 +124,7 @@ impl Seen {
             last_time: self.walk.last_time().map(format_time),
             sequences: self.walk.sequences().clone(),
             tiles: self.tiles.levels().iter().map(|hashes| STANDARD.encode(hashes)).collect(),
+            pending: self.pending.iter().map(|signed| signed.note().to_string()).collect(),
             checkpoint: self.newest.as_ref().map(|signed| signed.note().to_string()),
             grown_at: self.grown_at.map(format_time),
         };

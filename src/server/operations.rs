@@ -27,7 +27,8 @@ struct Health {
 #[get("/healthz")]
 pub(super) async fn healthz(state: Data<AppState>) -> Json<impl Serialize> {
     let ledger = &state.issuance.ledger;
-    let trouble = ledger.trouble();
+    let statements = state.statements.as_ref().and_then(|service| service.statements.ledger.trouble());
+    let trouble = ledger.trouble().or_else(|| statements.map(|trouble| format!("the log of statements: {trouble}")));
     Json(Health {
         status: if trouble.is_some() { "trouble" } else { "ok" },
         trouble,
