@@ -14,6 +14,9 @@ use affiant::server::StartOptions;
 use harness::{AFFIANT, InProcess, Place, WitnessPlace, call, run, unpack};
 use serde_json::Value;
 
+/// The example key of the signed-note specification.
+const OTHER_LOG: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+
 async fn affiant(place: &Place, token: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(AFFIANT);
     command.current_dir(place.path()).env("AFFIANT_TOKEN", token).args(arguments);
@@ -67,6 +70,11 @@ async fn no_record_of_a_period_is_missing_and_whoever_takes_one_out_is_found() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains(&format!("3 records of {issuer}")) && said.contains("count from 2 to 4"), "{said}");
     assert!(said.contains("Cosigned by witness.example/1") && !said.contains("may follow"), "{said}");
+    // A policy that does not know the log is not passed over in silence.
+    let other = format!("log {OTHER_LOG}\nquorum none\n");
+    std::fs::write(place.path().join("other.tlog-policy"), other).unwrap();
+    let (code, said) = audit("own.period", &["--log-policy", "other.tlog-policy"]).await;
+    assert!(code == Some(1) && said.starts_with("NOT RIGHT: the last checkpoint"), "{said}");
     // An auditor names the issuer, and another issuer's token may not.
     let named = [between(2, 6), vec!["--issuer".into(), issuer.clone()]].concat();
     assert!(get(auditor, named.clone(), "audited.period").await.status.success());
@@ -76,7 +84,7 @@ async fn no_record_of_a_period_is_missing_and_whoever_takes_one_out_is_found() {
     assert!(!place.path().join("none.period").exists());
     // The whole of it, as JSON: what is listed is what the server lists.
     assert!(get(tokens[0].clone(), vec![], "all.period").await.status.success());
-    let (code, said) = audit("all.period", &["--json"]).await;
+    let (code, said) = audit("all.period", &["--json", policy[0], policy[1]]).await;
     let whole: Value = serde_json::from_str(&said).unwrap();
     assert_eq!((code, &whole["summary"]["counts"]), (Some(0), &serde_json::json!([1, 6])));
     let listed = client.get("/v1/records", &tokens[0]).await.json();
@@ -108,7 +116,8 @@ async fn no_record_of_a_period_is_missing_and_whoever_takes_one_out_is_found() {
         let (code, said) = audit("changed.period", &[]).await;
         assert!(code == Some(1) && said.starts_with("NOT RIGHT: "), "{what}: {code:?} {said}");
     }
-    for query in ["from=yesterday", "to=x", "issuer=x", &format!("issuer={}", place.issuer(1))] {
+    let backwards = format!("from={}&to={}", times[6], times[2]);
+    for query in [&*backwards, "from=yesterday", "to=x", "issuer=x", &format!("issuer={}", place.issuer(1))] {
         let answer = client.get(&format!("/v1/ledger/periods?{query}"), &tokens[0]).await;
         assert!(matches!(answer.status, 400 | 403), "{query}: {answer:?}");
     }

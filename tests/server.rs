@@ -577,7 +577,7 @@ async fn disposal_is_certified(client: &Client, token: &str, issuer: &str, recor
         command.current_dir(folder.path()).env("AFFIANT_TOKEN", token);
         command.args(["certificate", "disposal", digest, "--server", &client.base, "--log-policy", policy]);
         command.args(["--output", "form.html"]);
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let output = tokio::task::spawn_blocking(move || harness::run(&mut command).unwrap()).await.unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     };
     let digest = record.rsplit('/').next().unwrap();

@@ -217,7 +217,7 @@ async fn a_renewal_proves_everything_that_is_older_and_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_affiant"));
     command.env("AFFIANT_TOKEN", &admin).args(["renew", "--server", &server.client.base]);
-    let run = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let run = tokio::task::spawn_blocking(move || harness::run(&mut command).unwrap()).await.unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     assert_eq!(serde_json::from_slice::<Value>(&run.stdout).unwrap()["archive"], 2);
     server.stop().await;

@@ -79,7 +79,8 @@ async fn nothing_is_sent_unless_the_reader_chooses_to() {
     assert_eq!(browser.requests().await, [""; 0]);
     // This is how it would have been noticed.
     listener.set_nonblocking(false).unwrap();
-    browser.run("setTimeout(() => document.getElementById('send-away').click())", json!([])).await;
+    // Later, so that the driver has answered by then: a page that is on its way it would wait for.
+    browser.run("setTimeout(() => document.getElementById('send-away').click(), 500)", json!([])).await;
     let mut line = String::new();
     BufReader::new(listener.accept().unwrap().0).read_line(&mut line).unwrap();
     assert!(line.starts_with("POST /v1/verify "), "{line}");
