@@ -1,13 +1,15 @@
 //! How the ledger bears its size: `cargo bench --bench size`.
 //!
-//! Records with synthetic bodies are appended through the batch door, in process, each batch durable under a checkpoint;
-//! at every doubling it is said what an append cost since the last. Then the ledger is stopped and started again, and proofs
-//! are made of entries all over it. `AFFIANT_BENCH_ENTRIES` is how many (default 100,000), `AFFIANT_BENCH_DIR` where (a
-//! temporary folder); with `AFFIANT_BENCH_PLOT` a plot (SVG) is written to that file.
+//! Records with synthetic bodies are appended through the batch door, in process, each batch durable before its answer; at
+//! every doubling it is said what an append cost since the last. A process of its own does that, and ends without a word, as
+//! if it were killed. Then the ledger is started, stopped and started again, and proofs are made of entries all over it.
+//! `AFFIANT_BENCH_ENTRIES` is how many (default 100,000), `AFFIANT_BENCH_DIR` where (a temporary folder); with
+//! `AFFIANT_BENCH_PLOT` a plot (SVG) is written to that file.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +19,8 @@ use affiant::disk::SystemDisk;
 use affiant::evidence::entry::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
-    AppendError, Ledger, LedgerOptions, Particulars, Recovered, SNAPSHOT_ENTRIES, SealedBody, Stage, Submission,
+    AppendError, INDEX_PAIRS, Ledger, LedgerOptions, Particulars, Recovered, SNAPSHOT_ENTRIES, SealedBody, Stage,
+    Submission,
 };
 
 /// As in the program.
@@ -26,6 +29,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// Names the folder to the process that grows the ledger in it.
+const GROW: &str = "AFFIANT_BENCH_GROW";
+/// The file of the log's key, in the folder.
+const KEY: &str = "bench.key";
 /// Bytes of a body: the vault's share is told apart.
 const BODY_BYTES: usize = 64;
 /// Appends under way at a time.
@@ -36,22 +43,24 @@ const FIRST_POINT: u64 = 12_500;
 const PROOFS: u64 = 10_000;
 
 fn main() -> Result<(), Failure> {
-    let entries = std::env::var("AFFIANT_BENCH_ENTRIES").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
+    if let Some(dir) = std::env::var_os(GROW) {
+        return grow_and_die(Path::new(&dir));
+    }
     let temporary = tempfile::tempdir()?;
-    let dir = std::env::var_os("AFFIANT_BENCH_DIR").map_or_else(|| temporary.path().join("log"), Into::into);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let (signer, _) = SigningKey::generate_ed25519();
+    let dir = std::env::var_os("AFFIANT_BENCH_DIR").map_or_else(|| temporary.path().join("log"), PathBuf::from);
+    std::fs::create_dir_all(&dir)?;
+    let (signer, pkcs8) = SigningKey::generate_ed25519();
+    std::fs::write(dir.join(KEY), &*pkcs8)?;
     let signer: Arc<dyn Signer> = Arc::new(signer);
 
-    let ledger = Recovered::open(options(&dir, signer.clone()))?.start(false)?;
-    println!("{:>12}  {:>12}  {:>14}  {:>12}", "entries", "appends/s", "us an append", "resident MiB");
-    let points = runtime.block_on(grow(&ledger, entries))?;
+    let grown = Command::new(std::env::current_exe()?).env(GROW, &dir).status()?;
+    if !grown.success() {
+        return Err(format!("the ledger did not grow: {grown}").into());
+    }
+    let ledger = start(&dir, &signer, "after the end of the process")?;
     stop(&ledger);
     drop(ledger);
-
-    let started = Instant::now();
-    let ledger = Recovered::open(options(&dir, signer))?.start(false)?;
-    println!("restart: {:.2} s, {} MiB resident", started.elapsed().as_secs_f64(), resident_mib()?);
+    let ledger = start(&dir, &signer, "after a stop")?;
     let mut times = Vec::new();
     for n in 0..PROOFS {
         // All over the log, in no order.
@@ -68,10 +77,29 @@ fn main() -> Result<(), Failure> {
         println!("{name}: {} bytes a record", bytes / ledger.size());
     }
     stop(&ledger);
+    Ok(())
+}
+
+/// Grows the ledger in `dir`, and ends as a process does that is killed.
+fn grow_and_die(dir: &Path) -> Result<(), Failure> {
+    let entries = std::env::var("AFFIANT_BENCH_ENTRIES").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
+    let signer: Arc<dyn Signer> = Arc::new(SigningKey::from_pkcs8_der(&std::fs::read(dir.join(KEY))?)?);
+    let ledger = Recovered::open(options(dir, signer))?.start(false)?;
+    println!("{:>12}  {:>12}  {:>14}  {:>12}", "entries", "appends/s", "us an append", "resident MiB");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let points = runtime.block_on(grow(&ledger, entries))?;
     if let Some(path) = std::env::var_os("AFFIANT_BENCH_PLOT") {
         std::fs::write(path, plot(&points))?;
     }
-    Ok(())
+    // Nothing is stopped, flushed or dropped.
+    std::process::exit(0)
+}
+
+fn start(dir: &Path, signer: &Arc<dyn Signer>, when: &str) -> Result<Ledger, Failure> {
+    let started = Instant::now();
+    let ledger = Recovered::open(options(dir, signer.clone()))?.start(false)?;
+    println!("start {when}: {:.2} s, {} MiB resident", started.elapsed().as_secs_f64(), resident_mib()?);
+    Ok(ledger)
 }
 
 fn options(dir: &Path, signer: Arc<dyn Signer>) -> LedgerOptions {
@@ -85,6 +113,7 @@ fn options(dir: &Path, signer: Arc<dyn Signer>) -> LedgerOptions {
         checkpoint_interval: Duration::from_millis(50),
         free_bytes_min: 0,
         snapshot_entries: SNAPSHOT_ENTRIES,
+        index_pairs: INDEX_PAIRS,
     }
 }
 

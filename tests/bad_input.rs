@@ -336,22 +336,28 @@ async fn a_damaged_index_is_made_again() {
     }
     server.stop().await;
     let damage = |place: &Place, how: &dyn Fn(&Path)| how(&place.data().join("index"));
+    let each = |how: &dyn Fn(&Path), index: &Path, ending: &str| {
+        let files = std::fs::read_dir(index).unwrap().map(|file| file.unwrap().path());
+        let files: Vec<_> = files.filter(|path| path.to_string_lossy().ends_with(ending)).collect();
+        assert!(!files.is_empty());
+        files.iter().for_each(|path| how(path));
+    };
     let overwrite = |byte: u8, from: usize| {
-        move |index: &Path| {
-            let path = index.join("db");
-            let mut bytes = std::fs::read(&path).unwrap();
+        move |path: &Path| {
+            let mut bytes = std::fs::read(path).unwrap();
             let from = from.min(bytes.len());
             bytes[from..].fill(byte);
             std::fs::write(path, bytes).unwrap();
         }
     };
     type Way<'a> = (&'a str, &'a dyn Fn(&Path));
-    let ways: [Way; 5] = [
+    let ways: [Way; 6] = [
         ("gone", &|index| std::fs::remove_dir_all(index).unwrap()),
-        ("zeros", &overwrite(0, 0)),
-        ("noise", &overwrite(0xa5, 0)),
-        ("half noise", &overwrite(0xa5, 2000)),
-        ("no database", &|index| std::fs::write(index.join("conf"), "nothing").unwrap()),
+        ("zeros", &|index| each(&overwrite(0, 0), index, "")),
+        ("noise", &|index| each(&overwrite(0xa5, 0), index, "")),
+        ("half noise", &|index| each(&overwrite(0xa5, 4100), index, ".run")),
+        ("no runs", &|index| each(&|path| std::fs::remove_file(path).unwrap(), index, ".run")),
+        ("no manifest", &|index| std::fs::write(index.join("manifest"), "nothing").unwrap()),
     ];
     for (name, how) in ways {
         println!("{name}");

@@ -14,8 +14,8 @@ use affiant::evidence::entry::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::issuance::announce;
 use affiant::ledger::{
-    AppendError, DirectorySource, Ledger, LedgerOptions, Particulars, Recovered, RecoveryError, SNAPSHOT_ENTRIES,
-    SealedBody, Stage, Submission, audit,
+    AppendError, DirectorySource, INDEX_PAIRS, Ledger, LedgerOptions, Particulars, Recovered, RecoveryError,
+    SNAPSHOT_ENTRIES, SealedBody, Stage, Submission, audit,
 };
 use affiant::scorecard::Scorecard;
 use affiant::tlog::VerifierKey;
@@ -50,6 +50,7 @@ impl Bench {
             clock: self.clock.clone(),
             checkpoint_interval: Duration::from_millis(1),
             snapshot_entries: SNAPSHOT_ENTRIES,
+            index_pairs: INDEX_PAIRS,
             free_bytes_min: 0,
         })
     }

@@ -12,6 +12,8 @@ mod ecdsa;
 mod encryption;
 #[cfg(feature = "server")]
 mod key_management;
+#[cfg(feature = "server")]
+mod keyed;
 mod ml_dsa;
 mod parts;
 mod rust_crypto;
@@ -33,6 +35,8 @@ pub use ecdsa::with_low_s;
 pub use encryption::{ContentAlgorithm, OaepHash, SealedContent};
 #[cfg(feature = "server")]
 pub use key_management::{DecryptingKey, EncryptingKey, EncryptionError, unwrap_key, wrap_key};
+#[cfg(feature = "server")]
+pub use keyed::DigestKey;
 #[cfg(feature = "server")]
 pub use ml_dsa::MlDsa44SigningKey;
 pub use ml_dsa::{ML_DSA_44_KEY_BYTES, ML_DSA_44_SIGNATURE_BYTES, MlDsa44Key};

@@ -2,7 +2,10 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
-use super::random;
+use zeroize::Zeroizing;
+
+use super::keyed::hmac;
+use super::{DigestKey, random};
 
 /// A sealed message that does not open: another key, another context, or changed bytes.
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +13,10 @@ use super::random;
 pub struct SealError;
 
 /// A 256-bit key for sealing. The sealed form is `nonce(12) ‖ ciphertext ‖ tag(16)`.
-pub struct SealingKey(LessSafeKey);
+pub struct SealingKey {
+    aead: LessSafeKey,
+    bytes: Zeroizing<[u8; 32]>,
+}
 
 impl SealingKey {
     /// Bytes that sealing adds to a message.
@@ -19,7 +25,15 @@ impl SealingKey {
     /// Takes a key.
     #[must_use]
     pub fn new(key: &[u8; 32]) -> Self {
-        Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("32 bytes are a key")))
+        let aead = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("32 bytes are a key"));
+        Self { aead, bytes: Zeroizing::new(*key) }
+    }
+
+    /// A key for digests that goes with this one, another for each `purpose`: `HKDF-Expand` with SHA-256 (RFC 5869 §2.3).
+    #[must_use]
+    pub fn digest_key(&self, purpose: &[u8]) -> DigestKey {
+        let key = Zeroizing::new(hmac(&self.bytes[..], &[purpose, &[1]]));
+        DigestKey::new(&key[..])
     }
 
     /// Seals `message`, bound to `context`, which is not kept in it.
@@ -30,7 +44,7 @@ impl SealingKey {
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(message);
         let tag = self
-            .0
+            .aead
             .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(context),
@@ -49,7 +63,7 @@ impl SealingKey {
         let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).ok_or(SealError)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError)?;
         let mut message = sealed.to_vec();
-        let length = self.0.open_in_place(nonce, Aad::from(context), &mut message).map_err(|_| SealError)?.len();
+        let length = self.aead.open_in_place(nonce, Aad::from(context), &mut message).map_err(|_| SealError)?.len();
         message.truncate(length);
         Ok(message)
     }

@@ -4,7 +4,6 @@
 //! their directory is, and an operation that fails may have been done, in part or as a whole. [`SystemDisk`] is the
 //! machine's own; `tests/simulation` has one that takes every liberty.
 
-mod key_value;
 mod system;
 
 use std::any::Any;
@@ -13,7 +12,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use key_value::{KeyValue, Pair, Space};
 pub use system::SystemDisk;
 
 /// Who may read a file, or enter a directory.
@@ -93,12 +91,6 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// As the system says.
     fn lock(&self, path: &Path) -> io::Result<Option<Lock>>;
-
-    /// Opens the key-value store in the directory `path`. One that is damaged is deleted, and begins again empty.
-    ///
-    /// # Errors
-    /// As the system says.
-    fn key_value(&self, path: &Path) -> io::Result<Arc<dyn KeyValue>>;
 }
 
 /// An open file. Reading and writing name the place, so that one file serves many.

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, FileExt, OpenOptionsExt as _, Permis
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Access, Disk, DiskFile, KeyValue, Lock, Opening, key_value};
+use super::{Access, Disk, DiskFile, Lock, Opening};
 
 /// The machine's own file system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,10 +63,6 @@ impl Disk for SystemDisk {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
-    }
-
-    fn key_value(&self, path: &Path) -> io::Result<Arc<dyn KeyValue>> {
-        key_value::open(path)
     }
 }
 

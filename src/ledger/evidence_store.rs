@@ -129,8 +129,6 @@ impl KnownUpTo {
 pub(super) struct EvidenceStore {
     writer: SegmentWriter,
     known: Known,
-    // Whether a piece is here that the index could not take in.
-    unindexed: bool,
 }
 
 impl EvidenceStore {
@@ -165,7 +163,7 @@ impl EvidenceStore {
         if let Some(last) = last {
             writer.rewrite_last(last)?;
         }
-        Ok(Self { writer, known, unindexed: false })
+        Ok(Self { writer, known })
     }
 
     pub(super) fn append(&mut self, kind: EvidenceKind, key: u64, bytes: &[u8]) -> Result<FramePosition, StoreError> {
@@ -173,15 +171,6 @@ impl EvidenceStore {
         self.writer.commit()?;
         self.known.take(kind, key, bytes);
         Ok(position)
-    }
-
-    /// Notes that the index does not know of a piece: the next start looks for it.
-    pub(super) fn note_unindexed(&mut self) {
-        self.unindexed = true;
-    }
-
-    pub(super) fn is_indexed(&self) -> bool {
-        !self.unindexed
     }
 
     /// What is known, for the next start.

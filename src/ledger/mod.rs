@@ -6,6 +6,7 @@
 
 mod archives;
 mod audit;
+mod checked_file;
 mod evidence_store;
 mod history;
 mod index;
@@ -17,6 +18,7 @@ mod segment;
 mod sequencer;
 mod snapshot;
 mod submission;
+mod tidier;
 mod tiles;
 mod vault;
 
@@ -32,7 +34,7 @@ pub use archives::KeptArchive;
 pub use audit::{AuditError, AuditSource, AuditSummary, DirectorySource, audit};
 pub use evidence_store::EvidenceKind;
 pub use history::{Operation, OperationError};
-pub use index::IndexError;
+pub use index::{INDEX_PAIRS, IndexError};
 pub use period::PeriodWriteError;
 pub use recovery::{Recovered, RecoveryError};
 pub use rounds::Round;
@@ -70,6 +72,7 @@ pub enum Stage {
 }
 
 /// How a ledger is opened.
+#[derive(Clone)]
 pub struct LedgerOptions {
     /// Where they are.
     pub disk: Arc<dyn Disk>,
@@ -87,6 +90,8 @@ pub struct LedgerOptions {
     pub checkpoint_interval: Duration,
     /// Entries between two snapshots.
     pub snapshot_entries: u64,
+    /// Pairs of the index, six for a record, that are held in memory.
+    pub index_pairs: usize,
     /// Room that must be left on the disk for a batch to be taken.
     pub free_bytes_min: u64,
 }
@@ -145,9 +150,7 @@ impl Shared {
         // A piece is appended and indexed under the same lock.
         let evidence = self.evidence.lock().expect("no holder of this lock panics");
         let known = evidence.known();
-        if evidence.is_indexed() {
-            self.index.set_rounds_known(known.end)?;
-        }
+        self.index.set_rounds_known(known.end)?;
         Ok(known)
     }
 
@@ -343,7 +346,9 @@ impl Ledger {
     /// # Errors
     /// When the index cannot be read.
     pub fn records_of(&self, issuer: &str, first: u64, most: usize) -> Result<Vec<u64>, ReadError> {
-        Ok(self.shared.index.by_sequence(issuer, first, most)?)
+        let counts = (first.max(1)..=u64::MAX).take(most);
+        let found = counts.map_while(|count| self.shared.index.by_count(issuer, count).transpose());
+        Ok(found.collect::<Result<_, _>>()?)
     }
 
     /// The record at `index`.
@@ -352,8 +357,7 @@ impl Ledger {
     /// When there is none there, or its body cannot be opened.
     pub fn record(&self, index: u64) -> Result<StoredRecord, ReadError> {
         let (entry, entry_bytes) = self.entry(index)?;
-        let (issuer, seq) = entry.event.stream().ok_or(TileReadError::NoEntry(index))?;
-        let at = self.shared.index.body(issuer, seq)?.ok_or(TileReadError::NoEntry(index))?;
+        let at = self.shared.index.body(index)?.ok_or(TileReadError::NoEntry(index))?;
         let body = match self.shared.vault.read(at) {
             // A damaged entry may name another's place.
             Ok((head, ..)) if head.index != index => return Err(TileReadError::NoEntry(index).into()),
@@ -383,10 +387,10 @@ impl Ledger {
         };
         let shared = self.shared.clone();
         let erased = tokio::task::spawn_blocking(move || -> Result<(), ReadError> {
-            let at = shared.index.body(&record.issuer, record.seq)?.ok_or(TileReadError::NoEntry(index))?;
-            // First, and handed over: behind the key nothing knows any more what the index has to forget.
+            let at = shared.index.body(index)?.ok_or(TileReadError::NoEntry(index))?;
+            // First, and durably: behind the key nothing knows any more what the index has to forget.
             if let Some((particulars, _)) = stored.body {
-                shared.index.forget(index, &record.issuer, &particulars.uuid, particulars.submitted)?;
+                shared.index.forget(index, &record.issuer, &particulars.uuid, particulars.submitted);
                 shared.index.flush()?;
             }
             shared.vault.erase(at, record.record)?;

@@ -8,18 +8,19 @@ use std::sync::{Arc, Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::archives::Archives;
-use super::evidence_store::{EvidenceStore, Known, KnownUpTo};
+use super::evidence_store::{EvidenceStore, Known, KnownUpTo, Piece};
 use super::index::{Index, IndexError, IndexedRecord};
 use super::journal::Batch;
-use super::segment::{FramePosition, SegmentReader, SegmentWriter, StoreError, create_directory};
+use super::segment::{FramePosition, Scan, SegmentReader, SegmentWriter, StoreError, create_directory};
 use super::sequencer::{Sequencer, State};
 use super::snapshot::{Position, Snapshot};
+use super::tidier::Tidier;
 use super::tiles::{TileReadError, TileWriter, Tiles};
 use super::vault::{FrameHead, Vault, VaultError, VaultWriter};
 use super::{Closing, Layout, Ledger, LedgerOptions, QUEUE_ENTRIES_MAX, Shared, Stage, Submission};
 use crate::crypto::Sha256Digest;
 use crate::disk::Lock;
-use crate::evidence::entry::first_prev;
+use crate::evidence::entry::{RecordEvent, first_prev};
 use crate::evidence::{Entry, EntryDraft, Event};
 use crate::tlog::merkle::{consistency_proof, leaf_hash};
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries};
@@ -105,6 +106,14 @@ impl Recovered {
     /// # Errors
     /// When another process has it, a store cannot be read or written, or what is there is not what was signed.
     pub fn open(options: LedgerOptions) -> Result<Self, RecoveryError> {
+        match Self::open_once(options.clone()) {
+            // Whoever finds the index damaged takes its manifest away: the second time it is made again.
+            Err(RecoveryError::Index(error)) if error.is_damage() => Self::open_once(options),
+            opened => opened,
+        }
+    }
+
+    fn open_once(options: LedgerOptions) -> Result<Self, RecoveryError> {
         let dir = options.dir.clone();
         let layout = Layout(&dir);
         let disk = &options.disk;
@@ -113,7 +122,7 @@ impl Recovered {
         let lock = disk.lock(&path).map_err(StoreError::io(&path))?;
         let lock = lock.ok_or_else(|| RecoveryError::Locked(dir.clone()))?;
 
-        let index = Index::open(&**disk, &layout.index())?;
+        let mut index = Index::open(disk, &layout.index(), &options.master, options.index_pairs)?;
         let mut snapshot = Snapshot::read(&**disk, &layout.snapshot())?.unwrap_or_else(Snapshot::empty);
         let found = Tiles::new(disk, &layout.tiles());
         if !found.hold(&snapshot.position.edge, snapshot.position.last_leaf)? {
@@ -121,16 +130,14 @@ impl Recovered {
             snapshot = Snapshot::empty();
         }
         let Snapshot { position, erasing, journal: from, evidence: known } = snapshot;
-        let mut rounds = Ok(());
-        let rounds_known = index.rounds_known()?;
+        let mut indexed = Ok(());
+        let rounds_known = index.rounds_known();
         let evidence = EvidenceStore::open(disk, &layout.evidence(), known, rounds_known, |at, piece| {
-            if piece.kind.is_of_round()
-                && let Err(error) = index.insert_round_piece(piece.key, at)
-            {
-                rounds = Err(error);
+            if indexed.is_ok() {
+                indexed = index_piece(&index, at, &piece);
             }
         })?;
-        rounds?;
+        indexed?;
         let KnownUpTo { known, end } = evidence.known();
         index.set_rounds_known(end)?;
         let Known { signed, last_round, last_answered, archives } = known;
@@ -152,7 +159,12 @@ impl Recovered {
         tiles.write()?;
         let vault = Vault::open(disk, &layout.vault(), options.master.clone())?;
         let readable = Tiles::new(disk, &layout.tiles());
-        let vault_end = catch_up(&index, &vault, &readable, &position, &erased)?;
+        if index.watermark().0 > position.edge.size().0 {
+            // It knows of entries that are not there.
+            index = index.begin_again()?;
+            index_all_pieces(&index, &evidence.reader())?;
+        }
+        let vault_end = catch_up(&index, &vault, &readable, position.edge.size().0, &erased)?;
         // Until here nothing was cut off: what is refused is left as it was found.
         let vault = vault.write(vault_end)?;
         let mut journal = SegmentWriter::open(disk, &layout.journal(), end)?;
@@ -224,7 +236,8 @@ impl Recovered {
     /// # Errors
     /// When the thread cannot be started.
     pub fn start(self, read_only: bool) -> Result<Ledger, RecoveryError> {
-        let (ledger, sequencer) = self.by_hand(read_only)?;
+        let (ledger, mut sequencer) = self.by_hand(read_only)?;
+        sequencer.tidier = Some(Tidier::start(ledger.shared.index.clone()).map_err(RecoveryError::Thread)?);
         let thread = std::thread::Builder::new().name("sequencer".into()).spawn(move || sequencer.run());
         *ledger.thread.lock().expect("no holder of this lock panics") = Some(thread.map_err(RecoveryError::Thread)?);
         Ok(ledger)
@@ -275,6 +288,7 @@ impl Recovered {
             queue: receiver,
             queued_bytes: queued_bytes.clone(),
             state: State::at(size),
+            tidier: None,
             origin: self.options.origin.clone(),
         };
         let ledger = Ledger {
@@ -369,68 +383,89 @@ impl Replay {
     }
 }
 
-/// Brings the index up to the journal from the vault; gives where the last body ends that an entry refers to.
+/// Indexes a piece of evidence.
+fn index_piece(index: &Index, at: FramePosition, piece: &Piece) -> Result<(), IndexError> {
+    if piece.kind.is_of_round() {
+        index.insert_round_piece(piece.key, at);
+    }
+    index.set_rounds_known(at)
+}
+
+/// Indexes every piece of evidence there is.
+fn index_all_pieces(index: &Index, evidence: &SegmentReader) -> Result<(), RecoveryError> {
+    let mut indexed = Ok(());
+    let end = evidence.whole(FramePosition::START, |at, frame| {
+        if let (Ok(()), Some(piece)) = (&indexed, Piece::parse(&frame)) {
+            indexed = index_piece(index, at, &piece);
+        }
+    })?;
+    indexed?;
+    Ok(index.set_rounds_known(end)?)
+}
+
+/// Brings the index up to the `size` entries of the journal, from their bundles and the vault side by side; gives where
+/// the last body ends that an entry refers to.
 fn catch_up(
     index: &Index,
     vault: &Vault,
     tiles: &Tiles,
-    position: &Position,
+    size: u64,
     erased: &BTreeSet<Sha256Digest>,
 ) -> Result<FramePosition, RecoveryError> {
-    let size = position.edge.size().0;
-    let (mut known, mut from) = index.watermark()?;
+    let (known, from) = index.watermark();
     // The index never knows of a body that was not durable.
     vault.bodies().check_reaches(from)?;
-    if known > size {
-        index.clear()?;
-        (known, from) = (0, FramePosition::START);
-    }
-    if known == size {
-        return Ok(from);
-    }
-    let mut found = vec![false; usize::try_from(size - known).expect("the entries of one disk")];
-    let mut indexed = 0_u64;
-    let mut scan = vault.bodies().scan(from);
     let mut end = from;
-    while let Some(frame) = scan.next() {
+    let mut bodies = vault.bodies().scan(from);
+    let width = u64::from(TILE_WIDTH);
+    for bundle in known / width..size.div_ceil(width) {
+        let wide = u16::try_from((size - bundle * width).min(width)).expect("at most 256");
+        let path = TilePath::new(TileKind::Entries, bundle, wide).map_err(TileReadError::from)?;
+        let bytes = tiles.read(path)?;
+        let entries = (bundle * width..).zip(bundle_entries(&bytes, wide).map_err(TileReadError::from)?);
+        for (at, entry) in entries.filter(|(at, _)| *at >= known) {
+            let entry = Entry::parse(entry).map_err(|_| RecoveryError::Chain(at))?;
+            if let Some(about) = entry.event.about() {
+                index.insert_event(about, at, entry.event.is_operation());
+            }
+            let Some(record) = entry.event.record() else { continue };
+            let body = body_of(&mut bodies, at, record.record)?;
+            let personal = match vault.read(body) {
+                Ok((_, particulars, _)) => Some((particulars.uuid, particulars.submitted)),
+                Err(VaultError::Erased) => None,
+                Err(VaultError::Store(error)) => return Err(error.into()),
+                // Its key may be half overwritten.
+                Err(VaultError::Sealed) if erased.contains(&record.record) => None,
+                Err(VaultError::Sealed) => return Err(RecoveryError::MasterKey),
+            };
+            let RecordEvent { record, issuer, seq, .. } = record.clone();
+            index.insert(&IndexedRecord { index: at, record, issuer, seq, personal, body });
+            end = bodies.position();
+        }
+        if index.set_watermark((bundle * width + u64::from(wide)).max(known), end)? {
+            index.tidy()?;
+        }
+    }
+    if known < size {
+        tracing::info!(from = known, tree_size = size, "index caught up");
+    }
+    Ok(end)
+}
+
+/// Reads on to the body of the record in entry `index`. Bodies of a batch that never reached its commit point belong to
+/// nobody, and are passed over.
+fn body_of(bodies: &mut Scan<'_>, index: u64, record: Sha256Digest) -> Result<FramePosition, RecoveryError> {
+    for frame in bodies {
         let (at, frame) = match frame {
-            // Whether a body that was committed is missed is seen below.
             Err(StoreError::Damaged { .. }) => break,
             frame => frame?,
         };
-        let Some((head, _)) = FrameHead::parse(&frame) else { continue };
-        // Bodies of a batch that never reached its commit point belong to nobody.
-        if !(known..size).contains(&head.index) {
-            continue;
+        let head = FrameHead::parse(&frame).map(|(head, _)| head);
+        if head.is_some_and(|head| head.index == index && head.record == record) {
+            return Ok(at);
         }
-        let bytes = tiles.entry(head.index)?;
-        let entry = Entry::parse(&bytes).map_err(|_| RecoveryError::Chain(head.index))?;
-        let Some(record) = entry.event.record().filter(|record| record.record == head.record) else { continue };
-        let personal = match vault.read(at) {
-            Ok((_, particulars, _)) => Some((particulars.uuid, particulars.submitted)),
-            Err(VaultError::Erased) => None,
-            Err(VaultError::Store(error)) => return Err(error.into()),
-            // Its key may be half overwritten.
-            Err(VaultError::Sealed) if erased.contains(&record.record) => None,
-            Err(VaultError::Sealed) => return Err(RecoveryError::MasterKey),
-        };
-        index.insert(&IndexedRecord {
-            index: head.index,
-            record: record.record,
-            issuer: record.issuer.clone(),
-            seq: record.seq,
-            personal,
-            body: at,
-        })?;
-        indexed += 1;
-        end = scan.position();
-        found[usize::try_from(head.index - known).expect("below the size")] = true;
     }
-    check_entries(index, tiles, known, &found)?;
-    index.set_watermark(size, end)?;
-    index.flush()?;
-    tracing::info!(from = known, tree_size = size, records = indexed, "index rebuilt");
-    Ok(end)
+    Err(RecoveryError::BodyGone(index))
 }
 
 /// Checks that some body opens, where there is one: what another master key seals would be lost with that one.
@@ -441,7 +476,7 @@ fn check_master_key(index: &Index, vault: &Vault, position: &Position) -> Result
         .iter()
         .flat_map(|(issuer, count)| (1..=*count).rev().take(MASTER_KEY_TRIES).map(move |seq| (issuer, seq)));
     for (issuer, seq) in newest.take(MASTER_KEY_TRIES) {
-        let Some(at) = index.body(issuer, seq)? else { continue };
+        let Some(at) = index.by_count(issuer, seq)?.map(|at| index.body(at)).transpose()?.flatten() else { continue };
         match vault.read(at) {
             Ok(_) => return Ok(()),
             // One may be damaged; all of them are not.
@@ -458,36 +493,11 @@ fn erase_again(record: Sha256Digest, index: &Index, vault: &Vault, tiles: &Tiles
     // An entry may tell of a record that is not here.
     let Some(at) = index.by_record(record)? else { return Ok(()) };
     let entry = Entry::parse(&tiles.entry(at)?).map_err(|_| RecoveryError::Chain(at))?;
-    let (issuer, seq) = entry.event.stream().ok_or(RecoveryError::Chain(at))?;
-    let body = index.body(issuer, seq)?.ok_or(RecoveryError::BodyGone(at))?;
+    let (issuer, _) = entry.event.stream().ok_or(RecoveryError::Chain(at))?;
+    let body = index.body(at)?.ok_or(RecoveryError::BodyGone(at))?;
     if let Ok((_, particulars, _)) = vault.read(body) {
-        index.forget(at, issuer, &particulars.uuid, particulars.submitted)?;
+        index.forget(at, issuer, &particulars.uuid, particulars.submitted);
         index.flush()?;
     }
     Ok(vault.erase(body, record)?)
-}
-
-/// Checks that every record from entry `first` on has its body, `found` saying which entries have one, and indexes what
-/// entries tell of earlier records.
-fn check_entries(index: &Index, tiles: &Tiles, first: u64, found: &[bool]) -> Result<(), RecoveryError> {
-    let end = first + found.len() as u64;
-    let width = u64::from(TILE_WIDTH);
-    for bundle in first / width..end.div_ceil(width) {
-        let wide = u16::try_from((end - bundle * width).min(width)).expect("at most 256");
-        let path = TilePath::new(TileKind::Entries, bundle, wide).map_err(TileReadError::from)?;
-        let bytes = tiles.read(path)?;
-        for (at, entry) in (bundle * width..).zip(bundle_entries(&bytes, wide).map_err(TileReadError::from)?) {
-            let Some(found) = at.checked_sub(first).and_then(|at| found.get(usize::try_from(at).ok()?)) else {
-                continue;
-            };
-            let entry = Entry::parse(entry).map_err(|_| RecoveryError::Chain(at))?;
-            if !found && entry.event.record().is_some() {
-                return Err(RecoveryError::BodyGone(at));
-            }
-            if let Some(about) = entry.event.about() {
-                index.insert_event(about, at, entry.event.is_operation())?;
-            }
-        }
-    }
-    Ok(())
 }

@@ -54,10 +54,7 @@ impl Ledger {
     fn keep_round_piece(&self, kind: EvidenceKind, size: u64, bytes: &[u8]) -> Result<(), ReadError> {
         let mut evidence = self.shared.evidence.lock().expect("no holder of this lock panics");
         let at = evidence.append(kind, size, bytes)?;
-        if let Err(error) = self.shared.index.insert_round_piece(size, at) {
-            evidence.note_unindexed();
-            return Err(error.into());
-        }
+        self.shared.index.insert_round_piece(size, at);
         drop(evidence);
         if kind != EvidenceKind::Round {
             self.shared.answered.fetch_max(size, Ordering::AcqRel);

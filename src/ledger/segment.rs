@@ -57,18 +57,6 @@ pub(super) struct FramePosition {
 
 impl FramePosition {
     pub(super) const START: Self = Self { segment: 0, offset: 0 };
-
-    pub(super) fn to_bytes(self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.segment.to_be_bytes());
-        bytes[8..].copy_from_slice(&self.offset.to_be_bytes());
-        bytes
-    }
-
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (segment, offset) = bytes.split_first_chunk::<8>()?;
-        Some(Self { segment: u64::from_be_bytes(*segment), offset: u64::from_be_bytes(offset.try_into().ok()?) })
-    }
 }
 
 /// The reading side: shared, and open while the writer appends.

@@ -19,6 +19,7 @@ use super::journal::Batch;
 use super::segment::{FramePosition, SegmentWriter, StoreError};
 use super::snapshot::{Position, Snapshot};
 use super::submission::{AppendError, Message, Receipt, Reply, Submission};
+use super::tidier::Tidier;
 use super::tiles::{TileReadError, TileWriter};
 use super::vault::{SealedBody, VaultWriter};
 use super::{Shared, Stage};
@@ -82,6 +83,8 @@ pub struct Sequencer {
     pub(super) queue: Receiver<Message>,
     pub(super) queued_bytes: Arc<AtomicUsize>,
     pub(super) state: State,
+    /// `None` when it is driven by hand, and does the work of that thread itself.
+    pub(super) tidier: Option<Tidier>,
 }
 
 /// What the thread remembers between two turns.
@@ -191,6 +194,9 @@ impl Sequencer {
         }
         if stop || self.size() - self.state.last_snapshot >= self.snapshot_entries {
             self.snapshot()?;
+        }
+        if stop {
+            self.shared.index.flush()?;
         }
         Ok(if stop { Turn::Stopped } else { Turn::GoOn })
     }
@@ -305,7 +311,7 @@ impl Sequencer {
         self.shared.set_size(self.size());
         for Placed { entry, body, .. } in &placed {
             if let Some(about) = entry.event.about() {
-                self.shared.index.insert_event(about, entry.index, entry.event.is_operation())?;
+                self.shared.index.insert_event(about, entry.index, entry.event.is_operation());
             }
             if let (Some((body, at)), Some(record)) = (body, entry.event.record()) {
                 self.shared.index.insert(&IndexedRecord {
@@ -315,10 +321,16 @@ impl Sequencer {
                     seq: record.seq,
                     personal: Some((body.particulars().uuid.clone(), body.particulars().submitted)),
                     body: *at,
-                })?;
+                });
             }
         }
-        self.shared.index.set_watermark(self.size(), self.vault.end())?;
+        let untidy = self.shared.index.set_watermark(self.size(), self.vault.end())?;
+        match &self.tidier {
+            Some(tidier) if untidy => tidier.wake(),
+            Some(_) => {}
+            // As that thread does: what could not be written is tried again.
+            None => drop(self.shared.index.tidy()),
+        }
         for Placed { entry, stage, reply, .. } in placed {
             let index = entry.index;
             let receipt = Receipt { entry, checkpoint: None, repeated: false };
@@ -498,7 +510,6 @@ impl Sequencer {
     fn snapshot(&mut self) -> Result<(), Fault> {
         self.tiles.sync()?;
         let evidence = self.shared.evidence_known()?;
-        self.shared.index.flush()?;
         let (erasing, journal) = (self.shared.erasing(), self.journal.end());
         let snapshot = Snapshot { position: self.position.clone(), erasing, journal, evidence };
         snapshot.write(&*self.shared.disk, &self.snapshot_path)?;

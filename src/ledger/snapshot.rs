@@ -1,7 +1,6 @@
 //! A snapshot: where the sequencer stood, so that a start need not read the whole journal.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -10,12 +9,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::KeptArchive;
+use super::checked_file;
 use super::evidence_store::{Known, KnownUpTo};
 use super::segment::{FramePosition, StoreError};
 use crate::clock::{format_time, parse_time};
 use crate::crypto::Sha256Digest;
-use crate::disk::{Access, Disk};
-use crate::durable;
+use crate::disk::Disk;
 use crate::tlog::{LeafHash, NodeHash, RightEdge, SignedCheckpoint, TreeSize};
 
 /// Bytes of a snapshot: some hundred for each issuer, and two million issuers.
@@ -138,28 +137,15 @@ impl Snapshot {
             journal: (journal.segment, journal.offset),
             evidence: EvidenceFile::of(&evidence),
         };
-        let body = serde_json::to_vec(&file).expect("a snapshot is JSON");
-        let mut bytes = format!("{}\n", Sha256Digest::of(&body)).into_bytes();
-        bytes.extend_from_slice(&body);
-        durable::write_on(disk, path, &bytes, Access::Secret).map_err(StoreError::io(path))
+        checked_file::write(disk, path, &file)
     }
 
     /// Reads the one at `path`. One that is missing or damaged is `None`: the journal has everything.
     pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Self>, StoreError> {
-        match durable::read_on(disk, path, SNAPSHOT_BYTES_MAX) {
-            Ok(bytes) => Ok(Self::parse(&bytes)),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge) => Ok(None),
-            Err(source) => Err(StoreError::Io { path: path.to_owned(), source }),
-        }
+        Ok(checked_file::read(disk, path, SNAPSHOT_BYTES_MAX)?.and_then(Self::of))
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).ok()?;
-        let (digest, body) = text.split_once('\n')?;
-        if digest.parse::<Sha256Digest>().ok()? != Sha256Digest::of(body.as_bytes()) {
-            return None;
-        }
-        let file: File = serde_json::from_str(body).ok()?;
+    fn of(file: File) -> Option<Self> {
         let edge = file.edge.iter().map(|hash| NodeHash::new(hash.0)).collect();
         let position = Position {
             edge: RightEdge::new(TreeSize(file.size), edge).ok()?,

@@ -28,7 +28,7 @@ use crate::issuance::{
     Issuance, LogPolicyFile, Party, PublishError, PublishPlan, PublishTarget, Publishing, RenewalError, Renewed,
     Standing, WitnessPlan, Witnessing, announce, ask_target, ask_witnesses, publish_events,
 };
-use crate::ledger::{LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
+use crate::ledger::{INDEX_PAIRS, LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
 use crate::scorecard::Scorecard;
 use crate::tlog::{LogPolicy, VerifierKey};
 use crate::vcon::VconLimits;
@@ -123,6 +123,7 @@ impl AppState {
             clock: clock.clone(),
             checkpoint_interval: config.checkpoint_interval(),
             snapshot_entries: SNAPSHOT_ENTRIES,
+            index_pairs: INDEX_PAIRS,
             free_bytes_min: config.ledger.free_bytes_min,
         })
         .context("opening the ledger")?;

@@ -16,7 +16,7 @@ use crate::crypto::{SealingKey, Signer, SigningKey, VerifyingKey};
 use crate::disk::SystemDisk;
 use crate::durable;
 use crate::issuance::{WitnessPlan, Witnessing, ask_witnesses};
-use crate::ledger::{LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
+use crate::ledger::{INDEX_PAIRS, LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
 use crate::pki::pem_blocks;
 use crate::statements::{Compatibility, Statements};
 use crate::tlog::VerifierKey;
@@ -136,6 +136,7 @@ impl StatementsService {
             checkpoint_interval: config.checkpoint_interval(),
             free_bytes_min: config.ledger.free_bytes_min,
             snapshot_entries: SNAPSHOT_ENTRIES,
+            index_pairs: INDEX_PAIRS,
         })
         .context("opening the log of statements")?;
         let plan = if config.statements.witnessed { witness_plan(config)? } else { WitnessPlan::default() };

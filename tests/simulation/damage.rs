@@ -35,6 +35,17 @@ impl History {
         self.disk.restore(newest);
     }
 
+    /// A bit of the index that fell over costs a start at most: nothing wrong is read, and the next start makes it again.
+    pub(crate) fn check_index_rot(&mut self) {
+        let Some((path, at, bit)) = self.disk.rot("/index/", &mut self.chance) else { return };
+        self.say(|| format!("  bit {bit} of byte {at} of {} falls over", path.display()));
+        let is_right = || {
+            let recovered = Recovered::open(self.options()).expect("a damaged index is no reason to refuse");
+            self.model.is_right(&self.live(recovered, true).ledger)
+        };
+        assert!(is_right() || is_right(), "an index that was found damaged is made again");
+    }
+
     /// A bit that fell over is found, put right, or changes nothing; it is never served as good.
     pub(crate) fn check_rot(&mut self) {
         let place = PLACES[self.chance.index(PLACES.len())];

@@ -8,11 +8,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use affiant::disk::{Access, Disk, DiskFile, KeyValue, Lock, Opening};
+use affiant::disk::{Access, Disk, DiskFile, Lock, Opening};
 
 use crate::chance::Chance;
 use crate::file::{Done, File};
-use crate::key_value::Store;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Node {
@@ -61,7 +60,6 @@ struct Content {
     names: BTreeMap<PathBuf, Node>,
     durable_names: BTreeMap<PathBuf, Node>,
     owed: Vec<Renaming>,
-    store: Store,
 }
 
 #[derive(Debug)]
@@ -174,13 +172,8 @@ fn behind(way: Way, all: impl FnOnce()) -> io::Result<()> {
 
 impl SimulatedDisk {
     pub(crate) fn new(chance: &mut Chance, trace: bool) -> Self {
-        let content = Content {
-            files: Vec::new(),
-            names: BTreeMap::new(),
-            durable_names: BTreeMap::new(),
-            owed: Vec::new(),
-            store: Store::default(),
-        };
+        let content =
+            Content { files: Vec::new(), names: BTreeMap::new(), durable_names: BTreeMap::new(), owed: Vec::new() };
         Self(Arc::new(Mutex::new(State {
             content,
             chance: chance.fork(),
@@ -241,7 +234,6 @@ impl SimulatedDisk {
     pub(crate) fn restart(&self) {
         let mut state = self.state();
         let State { content, chance, .. } = &mut *state;
-        content.store.forget(chance, false);
         if chance.one_in(4) {
             content.files.iter_mut().for_each(File::evict);
         }
@@ -267,17 +259,13 @@ impl SimulatedDisk {
         for file in &mut content.files {
             file.power_cut(chance);
         }
-        content.store.forget(chance, true);
         state.begin_process();
     }
 
-    /// Somebody deletes every file below `folder`, or the store of the index.
+    /// Somebody deletes every file below `folder`.
     pub(crate) fn lose(&self, folder: &str) {
         let mut state = self.state();
         let content = &mut state.content;
-        if folder == "/data/index" {
-            content.store = Store::default();
-        }
         content.owed.retain(|one| !one.path().starts_with(folder));
         content.names.retain(|path, _| !path.starts_with(folder));
         content.durable_names.retain(|path, _| !path.starts_with(folder));
@@ -450,15 +438,6 @@ impl Disk for SimulatedDisk {
         state.locked = true;
         Ok(Some(Box::new(Held { disk: self.clone(), process })))
     }
-
-    fn key_value(&self, path: &Path) -> io::Result<Arc<dyn KeyValue>> {
-        let mut state = self.state();
-        let process = state.process;
-        match state.enter(process, "open store", path)? {
-            Way::Done => Ok(Arc::new(StoreHandle { disk: self.clone(), process })),
-            Way::Failing(_, error) => Err(error),
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -472,30 +451,6 @@ impl Drop for Held {
         let mut state = self.disk.state();
         if state.process == self.process {
             state.locked = false;
-        }
-    }
-}
-
-/// The key-value store as one process has it open.
-#[derive(Clone, Debug)]
-pub(crate) struct StoreHandle {
-    disk: SimulatedDisk,
-    process: u64,
-}
-
-impl StoreHandle {
-    /// Lets `operation` at the store, unless it fails: then it may have been done all the same.
-    pub(crate) fn with<T>(&self, what: &str, operation: impl FnOnce(&mut Store) -> T) -> io::Result<T> {
-        let mut state = self.disk.state();
-        let way = state.enter(self.process, what, Path::new("index"))?;
-        match way {
-            Way::Done => Ok(operation(&mut state.content.store)),
-            Way::Failing(done, error) => {
-                if done == Done::All {
-                    operation(&mut state.content.store);
-                }
-                Err(error)
-            }
         }
     }
 }

@@ -61,6 +61,7 @@ pub(crate) struct History {
     delayed: Vec<(u64, NoteSignature)>,
     pub(crate) backup: Option<(Image, u64)>,
     snapshot_entries: u64,
+    index_pairs: usize,
     trace: bool,
 }
 
@@ -95,6 +96,7 @@ pub(crate) fn run(seed: u64, lie: Lie, trace: bool) -> (u64, u64) {
         delayed: Vec::new(),
         backup: None,
         snapshot_entries: [3, 20, 8192][chance.index(3)],
+        index_pairs: [1, 20, 100_000][chance.index(3)],
         trace,
         chance,
     };
@@ -123,6 +125,7 @@ impl History {
             clock: self.clock.clone(),
             checkpoint_interval: INTERVAL,
             snapshot_entries: self.snapshot_entries,
+            index_pairs: self.index_pairs,
             free_bytes_min: 1,
         }
     }
@@ -411,6 +414,7 @@ impl History {
         self.disk.set_full(false);
         self.check_opened();
         self.check_restored();
+        self.check_index_rot();
         self.check_rot();
     }
 

@@ -11,7 +11,6 @@ mod damage;
 mod disk;
 mod file;
 mod history;
-mod key_value;
 mod model;
 mod witness;
 

@@ -15,8 +15,8 @@ use affiant::disk::SystemDisk;
 use affiant::evidence::entry::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
-    AppendError, AuditError, DirectorySource, Ledger, LedgerOptions, Particulars, Receipt, Recovered, RecoveryError,
-    SNAPSHOT_ENTRIES, SealedBody, Sequencer, Stage, Submission, audit,
+    AppendError, AuditError, DirectorySource, INDEX_PAIRS, Ledger, LedgerOptions, Particulars, Receipt, Recovered,
+    RecoveryError, SNAPSHOT_ENTRIES, SealedBody, Sequencer, Stage, Submission, audit,
 };
 use affiant::tlog::VerifierKey;
 
@@ -64,6 +64,7 @@ fn recover_on(
         clock: clock.clone(),
         checkpoint_interval: INTERVAL,
         snapshot_entries: SNAPSHOT_ENTRIES,
+        index_pairs: INDEX_PAIRS,
         free_bytes_min,
     })
 }
