@@ -49,13 +49,17 @@ impl Place {
     }
 
     fn init(&self) -> Authority {
+        self.try_init().unwrap()
+    }
+
+    fn try_init(&self) -> Result<Authority, AuthorityError> {
         let params = AuthorityParams {
             organisation: "Example Ltd".into(),
             base_url: "http://pki.example.com/".into(),
             root_key_path: self.root_key(),
             profiles: Profiles::load(None).unwrap().with_smallest_keys(),
         };
-        Authority::init(&self.data(), params, protection("correct"), self.clock()).unwrap()
+        Authority::init(&self.data(), params, protection("correct"), self.clock())
     }
 
     fn open(&self, passphrase: &str) -> Result<Authority, AuthorityError> {
@@ -375,6 +379,22 @@ fn says_what_is_wrong_with_keys_directories_and_pass_phrases() {
     std::fs::create_dir_all(inside.data().join("keys")).unwrap();
     let refused = Authority::init(&inside.data(), params, protection("correct"), inside.clock());
     assert!(matches!(refused, Err(AuthorityError::RootKeyInside(_))));
+}
+
+#[test]
+fn an_authority_is_made_by_one_process_and_once() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.data()).unwrap();
+    let held = std::fs::File::create(place.data().join("lock")).unwrap();
+    held.try_lock().unwrap();
+    assert!(matches!(place.try_init(), Err(AuthorityError::Locked(_))));
+    assert_eq!(std::fs::read_dir(place.data()).unwrap().count(), 1, "nothing is made");
+    assert!(!place.root_key().exists());
+    drop(held);
+    drop(place.init());
+    let state = std::fs::read(place.data().join("state.json")).unwrap();
+    assert!(matches!(place.try_init(), Err(AuthorityError::Exists(_))));
+    assert!(std::fs::read(place.data().join("state.json")).unwrap() == state);
 }
 
 #[test]

@@ -124,11 +124,18 @@ impl Authority {
     ) -> Result<Self, AuthorityError> {
         let protection = protection.into();
         check_params(directory, &params)?;
-        for part in ["", "certificates", "keys", "crls", "profiles"] {
-            let path = directory.join(part);
-            durable::create_directory(&path).map_err(|cause| AuthorityError::File { path, cause })?;
-        }
+        let create =
+            |path: PathBuf| durable::create_directory(&path).map_err(|cause| AuthorityError::File { path, cause });
+        create(directory.to_owned())?;
         let lock = lock(directory)?;
+        // Not before: another process may just have made it.
+        if directory.join("state.json").exists() {
+            return Err(AuthorityError::Exists(directory.to_owned()));
+        }
+        ["certificates", "keys", "crls", "profiles"]
+            .map(|part| directory.join(part))
+            .into_iter()
+            .try_for_each(create)?;
         params.profiles.save(&directory.join("profiles"))?;
 
         let (root_key, pkcs8) = SigningKey::generate_rsa(params.profiles.root.key_size());
@@ -334,9 +341,6 @@ impl Authority {
 const NO_PANIC: &str = "no holder of this lock panics";
 
 fn check_params(directory: &Path, params: &AuthorityParams) -> Result<(), AuthorityError> {
-    if directory.join("state.json").exists() {
-        return Err(AuthorityError::Exists(directory.to_owned()));
-    }
     // The longest common name is the organisation's with " Issuing CA 99" after it.
     if !issuer::is_display_name(&params.organisation) || params.organisation.chars().count() > 50 {
         return Err(AuthorityError::Name);

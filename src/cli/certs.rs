@@ -12,12 +12,14 @@ use zeroize::Zeroizing;
 
 use super::output;
 use super::passphrase::{self, PassphraseArgs};
-use super::remote::{HELD, Remote, RemoteArgs};
+use super::remote::{Remote, RemoteArgs, lock_data};
 use crate::authority::{
-    Authority, AuthorityError, AuthorityParams, CertificateKind, CertificateSummary, IssuerCredential, IssuerId,
-    Profiles, PublishedCrl, RevocationRequest,
+    Authority, AuthorityParams, CertificateKind, CertificateSummary, IssuerCredential, IssuerId, Profiles,
+    PublishedCrl, RevocationRequest,
 };
 use crate::clock::{Clock, SystemClock, format_time, parse_time};
+use crate::disk::SystemDisk;
+use crate::ledger::DataLock;
 use crate::pki::{RevocationReason, pem_blocks, to_pem};
 
 /// Certificates: authorities, issuers, revocation lists.
@@ -153,15 +155,13 @@ impl CertsCommand {
         let passphrase = self.passphrase.read()?;
         if let Action::Init { organisation, base_url, root_key, profiles } = self.action {
             let profiles = Profiles::load(profiles.as_deref())?;
-            std::fs::create_dir_all(&self.data).with_context(|| format!("data directory {}", self.data.display()))?;
+            let _lock = DataLock::take(&SystemDisk, &self.data)?;
             let params = AuthorityParams { organisation, base_url, root_key_path: root_key, profiles };
             let authority = Authority::init(&directory, params, passphrase, clock)?;
             return print_certificates(self.json, &authority.certificates());
         }
-        let authority = match Authority::open(&directory, passphrase.clone(), Arc::clone(&clock)) {
-            Err(error @ AuthorityError::Locked(_)) => return Err(error).context(HELD),
-            opened => opened?,
-        };
+        let _lock = lock_data(&self.data)?;
+        let authority = Authority::open(&directory, passphrase.clone(), Arc::clone(&clock))?;
         let manager = Manager { authority, json: self.json, passphrase, now: clock.now() };
         manager.run(self.action)
     }

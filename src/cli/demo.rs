@@ -18,11 +18,13 @@ use zeroize::Zeroizing;
 
 use crate::authority::{Authority, AuthorityParams, IssuerId, Profiles, Role, ScryptCost, TokenRequest};
 use crate::clock::{Clock, SystemClock};
+use crate::disk::SystemDisk;
 use crate::evidence::report::Answer;
 use crate::evidence::{Bundle, Indication, SubIndication, SuppliedRecording, ValidationReport, verify};
 use crate::issuance::{Caller, Issuance, Wait};
+use crate::ledger::DataLock;
 use crate::server::config::Config;
-use crate::server::{AppState, Running, StartOptions, log_key, run};
+use crate::server::{AppState, Running, StartOptions, log_keys, run};
 use crate::vcon::{
     ContentDigests, ContentHash, NewAnalysis, NewContent, NewDialog, NewParty, Vcon, VconBuilder, uuid8,
 };
@@ -103,7 +105,7 @@ impl Stage {
             None => TcpListener::bind("127.0.0.1:0")?.local_addr()?,
         };
         let data = dir.join("data");
-        std::fs::create_dir_all(&data)?;
+        let lock = DataLock::take(&SystemDisk, &data)?;
         let authority = Authority::init(
             &data.join("authority"),
             AuthorityParams {
@@ -118,21 +120,21 @@ impl Stage {
         let issuer = authority.add_issuer("Demo Call Centre")?.id;
         authority.issue(&issuer)?;
         std::fs::write(dir.join("root.pem"), authority.root_pem())?;
-        drop(authority);
+        drop((authority, lock));
         std::fs::create_dir_all(dir.join("scorecards"))?;
         std::fs::write(dir.join("scorecards/outbound-call.toml"), SCORECARD)?;
 
         let config_path = dir.join("affiant.toml");
         std::fs::write(&config_path, config_text(dir, listen, ""))?;
         let config = Config::load(Some(&config_path))?;
-        let (_, log) = log_key(&config, &passphrase, ScryptCost::RECOMMENDED)?;
+        let keys = log_keys(&config, &passphrase, ScryptCost::RECOMMENDED)?;
         let settings = WitnessSettings {
             name: "witness.demo".into(),
             keys: vec![CosigningAlgorithm::Ed25519],
             timestamp_policy: "1.3.6.1.4.1.32473.1".into(),
         };
         let witness_dir = WitnessDir::init(&dir.join("witness"), settings, None, clock.now())?;
-        witness_dir.add_log(&log)?;
+        keys.iter().try_for_each(|key| witness_dir.add_log(key).map(drop))?;
         let witness_key = witness_dir.open(None, &clock)?.witness.keys()[0].to_string();
         let (witness, witness_url) = start_witness(&dir.join("witness")).await?;
         let witnessing = format!(

@@ -1,5 +1,6 @@
-//! Commands that change something while a server holds the directory: they speak its admin API.
+//! Commands that change something: in a directory that nobody else has, or by the admin API of the server that has it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -9,6 +10,8 @@ use zeroize::Zeroizing;
 
 use super::output;
 use crate::client::HttpClient;
+use crate::disk::SystemDisk;
+use crate::ledger::{DataLock, RecoveryError};
 
 /// Between a question and its answer: a key of 4096 bits takes seconds to make.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -41,7 +44,17 @@ impl RemoteArgs {
 }
 
 /// What to tell somebody whose directory is held by a server.
-pub(super) const HELD: &str = "a server holds this directory: name it with --server, and set AFFIANT_TOKEN";
+const HELD: &str = "a server holds this directory: name it with --server, and set AFFIANT_TOKEN";
+
+/// Locks a data directory in which there is an authority: nothing is made in another.
+pub(super) fn lock_data(data: &Path) -> anyhow::Result<DataLock> {
+    let authority = data.join("authority");
+    anyhow::ensure!(authority.is_dir(), "there is no authority in {}", authority.display());
+    match DataLock::take(&SystemDisk, data) {
+        Err(error @ RecoveryError::Locked(_)) => Err(error).context(HELD),
+        taken => Ok(taken?),
+    }
+}
 
 impl Remote {
     /// Gets what is at `path` and prints it.

@@ -14,7 +14,7 @@ use super::passphrase::{PassphraseArgs, read_file};
 use crate::authority::ScryptCost;
 use crate::clock::SystemClock;
 use crate::server::config::{Config, DEFAULT_CONFIG};
-use crate::server::{AppState, StartOptions, log_key, run, statements_log_key};
+use crate::server::{AppState, StartOptions, log_keys, run};
 
 /// Run the server.
 #[derive(Debug, Args)]
@@ -52,9 +52,7 @@ impl ServeCommand {
         }
         let passphrase = passphrase(&config)?;
         if self.print_key {
-            let (_, key) = log_key(&config, &passphrase, ScryptCost::RECOMMENDED)?;
-            writeln!(std::io::stdout(), "{key}")?;
-            if let Some(key) = statements_log_key(&config, &passphrase, ScryptCost::RECOMMENDED)? {
+            for key in log_keys(&config, &passphrase, ScryptCost::RECOMMENDED)? {
                 writeln!(std::io::stdout(), "{key}")?;
             }
             return Ok(());

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::output;
-use super::remote::{HELD, RemoteArgs};
-use crate::authority::{ApiToken, IssuerId, Role, TokenError, TokenRequest, TokenStore};
+use super::remote::{RemoteArgs, lock_data};
+use crate::authority::{ApiToken, IssuerId, Role, TokenRequest, TokenStore};
 use crate::clock::{Clock as _, SystemClock, format_time};
 
 /// Longest life of a token that may be asked for, ten years: without a date it has no end.
@@ -76,12 +76,8 @@ impl TokenCommand {
                 Action::Revoke { token } => remote.delete(&format!("admin/tokens/{token}")).await,
             };
         }
-        let directory = self.data.join("authority");
-        anyhow::ensure!(directory.is_dir(), "there is no authority in {}", directory.display());
-        let store = match TokenStore::open(&directory) {
-            Err(error @ TokenError::Locked(_)) => return Err(error).context(HELD),
-            opened => opened?,
-        };
+        let _lock = lock_data(&self.data)?;
+        let store = TokenStore::open(&self.data.join("authority"))?;
         match self.action {
             Action::Create { role, issuer, may_anchor_foreign, expires_days } => {
                 let expires_at = expires_days.map(|days| now + TimeDelta::days(days));

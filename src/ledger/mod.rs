@@ -7,6 +7,7 @@
 mod archives;
 mod audit;
 mod checked_file;
+mod data_lock;
 mod evidence_store;
 mod history;
 mod index;
@@ -32,6 +33,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use archives::KeptArchive;
 pub use audit::{AuditError, AuditSource, AuditSummary, DirectorySource, audit};
+pub use data_lock::DataLock;
 pub use evidence_store::EvidenceKind;
 pub use history::{Operation, OperationError};
 pub use index::{INDEX_PAIRS, IndexError};
@@ -46,7 +48,7 @@ pub use vault::{Particulars, SealedBody, VaultError};
 
 use crate::clock::Clock;
 use crate::crypto::{SealingKey, Sha256Digest, Signer};
-use crate::disk::{Disk, Lock};
+use crate::disk::Disk;
 use crate::evidence::{Entry, EntryDraft, Event};
 use crate::tlog::merkle::{consistency_proof, inclusion_proof, root_hash};
 use crate::tlog::{LeafHash, LeafIndex, NodeHash, RightEdge, RootHash, SignedCheckpoint, TlogProof, TreeSize};
@@ -236,7 +238,7 @@ pub struct Ledger {
     thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
     operations: Arc<tokio::sync::Mutex<()>>,
     // Held as long as the ledger is: one writer.
-    _lock: Arc<Lock>,
+    _lock: Arc<DataLock>,
 }
 
 impl Ledger {

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::archives::Archives;
+use super::data_lock::DataLock;
 use super::evidence_store::{EvidenceStore, Known, KnownUpTo, Piece};
 use super::index::{Index, IndexError, IndexedRecord};
 use super::journal::Batch;
-use super::segment::{FramePosition, Scan, SegmentReader, SegmentWriter, StoreError, create_directory};
+use super::segment::{FramePosition, Scan, SegmentReader, SegmentWriter, StoreError};
 use super::sequencer::{Sequencer, State};
 use super::snapshot::{Position, Snapshot};
 use super::tidier::Tidier;
@@ -19,7 +20,6 @@ use super::tiles::{TileReadError, TileWriter, Tiles};
 use super::vault::{FrameHead, Vault, VaultError, VaultWriter};
 use super::{Closing, Layout, Ledger, LedgerOptions, QUEUE_ENTRIES_MAX, Shared, Stage, Submission};
 use crate::crypto::Sha256Digest;
-use crate::disk::Lock;
 use crate::evidence::entry::{RecordEvent, first_prev};
 use crate::evidence::{Entry, EntryDraft, Event};
 use crate::tlog::merkle::{consistency_proof, leaf_hash};
@@ -87,7 +87,7 @@ pub enum RecoveryError {
 /// Whoever starts it asks the witnesses first: a restored backup must not fork.
 pub struct Recovered {
     options: LedgerOptions,
-    lock: Lock,
+    lock: Arc<DataLock>,
     position: Position,
     journal: SegmentWriter,
     vault: VaultWriter,
@@ -106,22 +106,31 @@ impl Recovered {
     /// # Errors
     /// When another process has it, a store cannot be read or written, or what is there is not what was signed.
     pub fn open(options: LedgerOptions) -> Result<Self, RecoveryError> {
-        match Self::open_once(options.clone()) {
+        let lock = DataLock::take(&*options.disk, &options.dir)?;
+        Self::open_locked(lock, options)
+    }
+
+    /// As [`open`](Self::open), in a folder that was locked before anything was written there.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    ///
+    /// # Panics
+    /// When the lock is of another folder.
+    pub fn open_locked(lock: DataLock, options: LedgerOptions) -> Result<Self, RecoveryError> {
+        assert!(lock.is_of(&options), "the lock is of the folder that is opened");
+        let lock = Arc::new(lock);
+        match Self::open_once(lock.clone(), options.clone()) {
             // Whoever finds the index damaged takes its manifest away: the second time it is made again.
-            Err(RecoveryError::Index(error)) if error.is_damage() => Self::open_once(options),
+            Err(RecoveryError::Index(error)) if error.is_damage() => Self::open_once(lock, options),
             opened => opened,
         }
     }
 
-    fn open_once(options: LedgerOptions) -> Result<Self, RecoveryError> {
+    fn open_once(lock: Arc<DataLock>, options: LedgerOptions) -> Result<Self, RecoveryError> {
         let dir = options.dir.clone();
         let layout = Layout(&dir);
         let disk = &options.disk;
-        create_directory(disk, &dir)?;
-        let path = layout.lock();
-        let lock = disk.lock(&path).map_err(StoreError::io(&path))?;
-        let lock = lock.ok_or_else(|| RecoveryError::Locked(dir.clone()))?;
-
         let mut index = Index::open(disk, &layout.index(), &options.master, options.index_pairs)?;
         let mut snapshot = Snapshot::read(&**disk, &layout.snapshot())?.unwrap_or_else(Snapshot::empty);
         let found = Tiles::new(disk, &layout.tiles());
@@ -297,7 +306,7 @@ impl Recovered {
             queued_bytes,
             thread: Arc::default(),
             operations: Arc::default(),
-            _lock: Arc::new(self.lock),
+            _lock: self.lock,
         };
         if size == 0 {
             let opened =

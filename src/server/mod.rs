@@ -32,6 +32,5 @@ mod verify;
 pub(crate) use local::saved_page;
 pub use problem::Problem;
 pub use run::{Running, run};
-pub use state::{AppState, StartOptions, log_key};
-pub use statements::statements_log_key;
+pub use state::{AppState, StartOptions, log_keys};
 pub(crate) use trust::{read_anchors, read_trust_policy};

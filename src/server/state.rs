@@ -1,7 +1,7 @@
 //! What the handlers share, and how it is put together from the configuration.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::config::{Config, Operator};
-use super::statements::{StatementsService, statements_keys};
+use super::statements::{StatementsService, has_statements_keys, statements_keys};
 use super::tlog_routes::PublicLog;
 use super::trust::trust_policy;
 use crate::authority::{Authority, KeyProtection, ScryptCost, TokenStore, read_key_file, write_key_file};
@@ -28,7 +28,7 @@ use crate::issuance::{
     Issuance, LogPolicyFile, Party, PublishError, PublishPlan, PublishTarget, Publishing, RenewalError, Renewed,
     Standing, WitnessPlan, Witnessing, announce, ask_target, ask_witnesses, publish_events,
 };
-use crate::ledger::{INDEX_PAIRS, LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
+use crate::ledger::{DataLock, INDEX_PAIRS, LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
 use crate::scorecard::Scorecard;
 use crate::tlog::{LogPolicy, VerifierKey};
 use crate::vcon::VconLimits;
@@ -96,12 +96,7 @@ impl AppState {
         metrics: Option<PrometheusHandle>,
     ) -> anyhow::Result<Self> {
         let authority_dir = config.data.dir.join("authority");
-        anyhow::ensure!(
-            authority_dir.join("state.json").exists(),
-            "there is no certificate authority in {}; make one with: affiant certs init --data {} …",
-            authority_dir.display(),
-            config.data.dir.display()
-        );
+        let lock = lock_data(&config)?;
         let cost = options.key_cost.unwrap_or(ScryptCost::RECOMMENDED);
         let (log_signer, log_key) = log_key(&config, &passphrase, cost)?;
         let statements_keys = statements_keys(&config, &passphrase, cost)?;
@@ -114,7 +109,7 @@ impl AppState {
         let log_policy = log_policy(&config, &log_key)?;
         let trust = trust_policy(&config, &authority, &log_policy.policy)?;
         let master = Arc::new(master_key(&config.master_key_file())?);
-        let recovered = Recovered::open(LedgerOptions {
+        let ledger = LedgerOptions {
             disk: Arc::new(SystemDisk),
             dir: config.data.dir.clone(),
             origin,
@@ -125,8 +120,8 @@ impl AppState {
             snapshot_entries: SNAPSHOT_ENTRIES,
             index_pairs: INDEX_PAIRS,
             free_bytes_min: config.ledger.free_bytes_min,
-        })
-        .context("opening the ledger")?;
+        };
+        let recovered = Recovered::open_locked(lock, ledger).context("opening the ledger")?;
         check_clock(&plan, &*clock).await?;
         let publish_plan = publish_plan(&config, &log_key, &log_policy);
         let target = publish_plan.as_ref().map(|plan| open_target(plan, &config.data.dir)).transpose()?.flatten();
@@ -273,16 +268,44 @@ fn open_target(plan: &PublishPlan, data: &Path) -> anyhow::Result<Option<Publish
     }
 }
 
-/// The log's key and its name, made when it is first asked for: witnesses are told it before the first start.
+/// Locks the data directory, where there is an authority: before it is looked for what has to be made there.
+fn lock_data(config: &Config) -> anyhow::Result<DataLock> {
+    let (dir, authority) = (&config.data.dir, config.data.dir.join("authority"));
+    anyhow::ensure!(
+        authority.join("state.json").exists(),
+        "there is no certificate authority in {}; make one with: affiant certs init --data {} …",
+        authority.display(),
+        dir.display()
+    );
+    Ok(DataLock::take(&SystemDisk, dir)?)
+}
+
+/// The verifier keys of the logs, the ledger's first. They are made when they are first asked for: witnesses are told them
+/// before the first start.
 ///
 /// # Errors
-/// When it cannot be made or opened, or the origin is no key name.
-pub fn log_key(
+/// When they cannot be made, because another process has the data directory or for another reason, or cannot be opened, or
+/// the origin is no key name.
+pub fn log_keys(config: &Config, passphrase: &Zeroizing<String>, cost: ScryptCost) -> anyhow::Result<Vec<VerifierKey>> {
+    // What is there may be read beside the server that has the directory.
+    let there = log_key_path(config).exists() && has_statements_keys(config);
+    let _lock = (!there).then(|| lock_data(config)).transpose()?;
+    let (_, ledger) = log_key(config, passphrase, cost)?;
+    let statements = statements_keys(config, passphrase, cost)?.map(|keys| keys.log_key);
+    Ok(std::iter::once(ledger).chain(statements).collect())
+}
+
+fn log_key_path(config: &Config) -> PathBuf {
+    config.data.dir.join("authority").join("log.key.pem")
+}
+
+/// The ledger's key and its name, made if it is not there.
+fn log_key(
     config: &Config,
     passphrase: &Zeroizing<String>,
     cost: ScryptCost,
 ) -> anyhow::Result<(Arc<dyn Signer>, VerifierKey)> {
-    let path = config.data.dir.join("authority").join("log.key.pem");
+    let path = log_key_path(config);
     if !path.exists() {
         let (_, pkcs8) = SigningKey::generate_ed25519();
         write_key_file(&path, &pkcs8, passphrase, cost)?;

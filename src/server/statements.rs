@@ -26,6 +26,10 @@ const KEYS_MAX: usize = 64;
 /// Bytes of the file that they are in.
 const KEYS_BYTES_MAX: u64 = 64 << 10;
 
+/// The log's key.
+const LOG_KEY: &str = "statements-log.key.pem";
+/// The key of its receipts.
+const RECEIPTS_KEY: &str = "receipts.key.pem";
 /// The key of the compatibility log's receipts.
 const COMPATIBILITY_KEY: &str = "compatibility.key.pem";
 
@@ -41,12 +45,18 @@ pub(super) struct StatementsService {
 /// The keys of the log of statements.
 pub(super) struct StatementsKeys {
     log: Arc<dyn Signer>,
-    log_key: VerifierKey,
+    pub(super) log_key: VerifierKey,
     receipts: Arc<dyn Signer>,
     compatibility: Arc<dyn Signer>,
 }
 
-/// The keys of the log of statements, made when they are first asked for; `None` where there is no such log.
+/// Whether there is no key of the log of statements to be made.
+pub(super) fn has_statements_keys(config: &Config) -> bool {
+    let there = |name: &&str| config.data.dir.join("authority").join(name).exists();
+    !config.statements.enabled || [LOG_KEY, RECEIPTS_KEY, COMPATIBILITY_KEY].iter().all(there)
+}
+
+/// The keys of the log of statements, made if they are not there; `None` where there is no such log.
 ///
 /// # Errors
 /// When they cannot be made or opened, or the origin is no key name.
@@ -69,25 +79,13 @@ pub(super) fn statements_keys(
         }
         Ok(read_key_file(&path, passphrase)?)
     };
-    let log = open("statements-log.key.pem", SigningKey::generate_ed25519)?;
-    let receipts = open("receipts.key.pem", SigningKey::generate_p256)?;
+    let log = open(LOG_KEY, SigningKey::generate_ed25519)?;
+    let receipts = open(RECEIPTS_KEY, SigningKey::generate_p256)?;
     // Of its own: its receipts prove less.
     let compatibility = open(COMPATIBILITY_KEY, SigningKey::generate_p256)?;
     let log_key = VerifierKey::ed25519(&origin(config), log.verifying_key()).context("the origin of the statements")?;
     let (receipts, compatibility) = (Arc::new(receipts), Arc::new(compatibility));
     Ok(Some(StatementsKeys { log: Arc::new(log), log_key, receipts, compatibility }))
-}
-
-/// The verifier key of the log of statements, where there is one.
-///
-/// # Errors
-/// When they cannot be made or opened, or the origin is no key name.
-pub fn statements_log_key(
-    config: &Config,
-    passphrase: &Zeroizing<String>,
-    cost: ScryptCost,
-) -> anyhow::Result<Option<VerifierKey>> {
-    Ok(statements_keys(config, passphrase, cost)?.map(|keys| keys.log_key))
 }
 
 fn origin(config: &Config) -> String {
