@@ -400,7 +400,7 @@ async fn operators_see_how_it_is() {
     let health = client.get("/healthz", "").await.json();
     assert_eq!((&health["status"], &health["trouble"]), (&json!("ok"), &Value::Null));
     assert_eq!(client.get("/readyz", "").await.text(), "ready\n");
-    assert!(client.get("/metrics", "").await.text().contains("affiant_ledger_size"));
+    assert!(client.get("/metrics", "").await.text().contains("affiant_log_size{log=\"ledger\"}"));
     let document = client.get("/openapi.json", "").await.json();
     for path in ["/v1/records", "/v1/batches", "/v1/verify", "/v1/admin/issuers", "/checkpoint", "/healthz"] {
         assert!(document["paths"].get(path).is_some(), "{path}");

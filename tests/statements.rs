@@ -407,6 +407,55 @@ async fn the_compatibility_log_is_there_for_the_keys_that_are_named() {
 }
 
 #[tokio::test]
+async fn health_names_each_log_that_takes_nothing() {
+    /// Bytes that no file of the server may pass: what is in the compatibility log, and more than any other has.
+    const FILE_BYTES: usize = 8 << 20;
+    let (client_key, _) = SigningKey::generate_p256();
+    let mut bench = Bench::new("");
+    let keys = bench.place.path().join("client.pem");
+    std::fs::write(&keys, affiant::pki::to_pem("PUBLIC KEY", client_key.verifying_key().spki_der())).unwrap();
+    bench.place.set_only("statements", &format!("enabled = true\ncompatibility_keys = {keys:?}"));
+    let server = bench.place.serve_now().await;
+    let health = server.client.get("/healthz", "").await.json();
+    let names: Vec<_> = health["logs"].as_array().unwrap().iter().map(|log| log["log"].as_str().unwrap()).collect();
+    assert_eq!(names, ["ledger", "statements", "compatibility"]);
+    assert_eq!((&health["status"], &health["trouble"]), (&"ok".into(), &serde_json::Value::Null), "{health}");
+    server.stop().await;
+
+    // A folder in the place of its first tile stops the log of statements.
+    let statements = bench.place.data().join("statements");
+    std::fs::remove_dir_all(&statements).unwrap();
+    std::fs::create_dir_all(statements.join("tiles/tile/0/000")).unwrap();
+    std::fs::write(bench.place.data().join("compatibility/digests"), vec![7; FILE_BYTES]).unwrap();
+    let limit = format!("trap '' XFSZ; ulimit -S -f {}", FILE_BYTES / 512);
+    let server = bench.place.try_spawn(&[], Some(&limit)).ok().unwrap();
+    let client = &server.client;
+    let trouble = |health: &serde_json::Value| health["trouble"].as_str().unwrap_or_default().to_owned();
+    let health = client.wait_for_health(|health| !trouble(health).is_empty()).await;
+    assert!(trouble(&health).starts_with("statements: ") && !trouble(&health).contains("; "), "{health}");
+
+    let mut draft = Draft::new(&[]);
+    draft.algorithm = -7;
+    let sent = client.request("POST", "/compatibility/entries", "").header("content-type", "application/cose");
+    assert_eq!(problem(&Client::send(sent.body(draft.sign(&client_key))).await).0, 503);
+    let health = client.get("/healthz", "").await.json();
+    assert!(trouble(&health).contains("; compatibility: "), "{health}");
+    let logs = health["logs"].as_array().unwrap();
+    let troubled: Vec<_> = logs.iter().map(|log| log["trouble"].is_string()).collect();
+    assert_eq!((troubled, health["status"].as_str()), (vec![false, true, true], Some("trouble")), "{health}");
+    assert_eq!(logs[2]["size"], FILE_BYTES / 64);
+    // Records are taken all the same.
+    let ready = client.get("/readyz", "").await;
+    assert_eq!((ready.status, ready.text().lines().count()), (200, 3), "{ready:?}");
+    assert_eq!(client.post("/v1/records", &bench.token, harness::call(1)).await.status, 201);
+    let metrics = client.get("/metrics", "").await;
+    for (log, up) in [("ledger", 1), ("statements", 0), ("compatibility", 0)] {
+        assert!(metrics.text().contains(&format!("affiant_log_up{{log=\"{log}\"}} {up}\n")), "{}", metrics.text());
+    }
+    drop(server);
+}
+
+#[tokio::test]
 async fn without_the_log_there_is_nothing_of_it() {
     let place = Place::new();
     let server = place.serve().await;

@@ -55,6 +55,17 @@ pub struct Compatibility {
     key_id: [u8; 32],
     issuer: String,
     leaves: Mutex<Leaves>,
+    // Apart from the leaves, which are held while the disk is written.
+    health: Mutex<CompatibilityHealth>,
+}
+
+/// How the log is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CompatibilityHealth {
+    /// Its entries.
+    pub entries: u64,
+    /// Why it takes no new ones; `None` when it does.
+    pub trouble: Option<String>,
 }
 
 /// What is in it.
@@ -101,7 +112,14 @@ impl Compatibility {
         for entry in bytes[..whole].chunks_exact(ENTRY_BYTES) {
             leaves.take(entry.try_into().expect("chunks of 64"));
         }
-        Ok(Self { keys, signer, key_id, issuer, leaves: Mutex::new(leaves) })
+        let health = Mutex::new(leaves.health(None));
+        Ok(Self { keys, signer, key_id, issuer, leaves: Mutex::new(leaves), health })
+    }
+
+    /// How it is: whether it is full, or its last write failed.
+    #[must_use]
+    pub fn health(&self) -> CompatibilityHealth {
+        self.health.lock().expect(NO_PANIC).clone()
     }
 
     /// The key that receipts are verified with.
@@ -137,7 +155,11 @@ impl Compatibility {
         let mut leaves = self.leaves();
         let index = match leaves.places.get(&digest) {
             Some(index) => *index,
-            None => leaves.keep(digest)?,
+            None => {
+                let kept = leaves.keep(digest);
+                *self.health.lock().expect(NO_PANIC) = leaves.health(kept.as_ref().err());
+                kept?
+            }
         };
         Ok((index, self.receipt_at(&leaves, index)?))
     }
@@ -164,18 +186,35 @@ impl Compatibility {
     }
 
     fn leaves(&self) -> MutexGuard<'_, Leaves> {
-        self.leaves.lock().expect("no holder of this lock panics")
+        self.leaves.lock().expect(NO_PANIC)
     }
 }
+
+/// Why the locks here are never poisoned.
+const NO_PANIC: &str = "no holder of this lock panics";
 
 impl Leaves {
     fn size(&self) -> TreeSize {
         TreeSize(self.levels.first().map_or(0, Vec::len) as u64)
     }
 
+    fn entries(&self) -> u64 {
+        self.size().0 / 2
+    }
+
+    fn is_full(&self) -> bool {
+        self.entries() >= ENTRIES_MAX as u64
+    }
+
+    /// How the log is after a write that may have `failed`.
+    fn health(&self, failed: Option<&CompatibilityError>) -> CompatibilityHealth {
+        let full = self.is_full().then_some(&CompatibilityError::Full);
+        CompatibilityHealth { entries: self.entries(), trouble: full.or(failed).map(ToString::to_string) }
+    }
+
     /// Makes a digest durable, then takes it in.
     fn keep(&mut self, digest: Sha256Digest) -> Result<u64, CompatibilityError> {
-        if self.size().0 / 2 >= ENTRIES_MAX as u64 {
+        if self.is_full() {
             return Err(CompatibilityError::Full);
         }
         if self.broken {
@@ -188,7 +227,7 @@ impl Leaves {
         let written = self.file.write_all(&entry).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             // A full disk passes: what was written of it is taken back, if that is possible.
-            let before = self.size().0 / 2 * ENTRY_BYTES as u64;
+            let before = self.entries() * ENTRY_BYTES as u64;
             self.broken = self.file.set_len(before).and_then(|()| self.file.sync_all()).is_err();
             return Err(error.into());
         }
@@ -260,6 +299,45 @@ mod tests {
             .and_then(|encoder| encoder.bytes(&signature))
             .unwrap();
         message
+    }
+
+    /// An empty log in `dir`, and a client of it.
+    fn opened(dir: &Path) -> (Compatibility, SigningKey) {
+        let ((client, _), (service, _)) = (SigningKey::generate_p256(), SigningKey::generate_p256());
+        let key = VerifyingKey::from_spki_der(client.verifying_key().spki_der()).unwrap();
+        (Compatibility::open(dir, vec![key], Arc::new(service), "x".into()).unwrap(), client)
+    }
+
+    #[test]
+    fn health_says_that_a_write_failed_or_that_no_more_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, client) = opened(dir.path());
+        let health = |entries, trouble: Option<&str>| {
+            let health = log.health();
+            assert_eq!((health.entries, health.trouble.is_some()), (entries, trouble.is_some()), "{health:?}");
+            assert!(health.trouble.unwrap_or_default().contains(trouble.unwrap_or_default()));
+        };
+        health(0, None);
+        let first = statement(&client, &[1]);
+        log.register(&first).unwrap();
+        health(1, None);
+        let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let file = std::mem::replace(&mut log.leaves().file, full);
+        assert!(log.register(&statement(&client, &[2])).is_err());
+        health(1, Some("No space left"));
+        // What is there can be had all the same, and changes nothing.
+        log.register(&first).unwrap();
+        health(1, Some("No space left"));
+        log.leaves().file = file;
+        assert!(log.register(&statement(&client, &[2])).is_err());
+        health(1, Some("a restart finds out"));
+        log.leaves().broken = false;
+        log.register(&statement(&client, &[2])).unwrap();
+        health(2, None);
+
+        log.leaves().levels[0].resize(2 * ENTRIES_MAX, NodeHash::new([0; 32]));
+        assert!(matches!(log.register(&statement(&client, &[3])), Err(CompatibilityError::Full)));
+        health(ENTRIES_MAX as u64, Some("takes no more"));
     }
 
     #[test]

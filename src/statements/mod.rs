@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-pub use compatibility::{Compatibility, CompatibilityError};
+pub use compatibility::{Compatibility, CompatibilityError, CompatibilityHealth};
 
 use crate::clock::Clock;
 use crate::cose::{CoseError, InclusionProof, Sign1, sign_receipt, thumbprint};
