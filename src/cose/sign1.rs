@@ -19,6 +19,8 @@ const CERTIFICATES_MAX: u64 = 10;
 const CLAIM_CHARACTERS_MAX: usize = 8192;
 /// `COSE_Sign1` (RFC 9052 §2).
 const SIGN1: u64 = 18;
+/// `crit` (RFC 9052 §3.1).
+const CRITICAL: Label = Label::Number(2);
 /// Labels that are understood where `crit` names them.
 const UNDERSTOOD: [i64; 9] = [1, 2, 3, 4, 15, 16, 33, 34, 395];
 
@@ -43,6 +45,9 @@ pub enum CoseError {
     /// A label that has to be understood is not.
     #[error("critical label {0:?} is not understood")]
     Critical(Label),
+    /// What has to be understood is named where nothing is signed (RFC 9052 §3.1).
+    #[error("critical labels must be named in the protected header")]
+    CriticalUnprotected,
 }
 
 impl From<DecodeError> for CoseError {
@@ -87,6 +92,7 @@ pub struct Header {
     /// Its proofs of inclusion (396, -1), each as it came.
     pub inclusion_proofs: Vec<Vec<u8>>,
     private_bytes: Vec<(String, Vec<u8>)>,
+    critical: Vec<Label>,
     labels: BTreeSet<Label>,
 }
 
@@ -115,6 +121,9 @@ impl Sign1 {
         }
         let protected_bytes = decoder.bytes()?.to_vec();
         let unprotected = Header::read(&mut decoder)?;
+        if unprotected.labels.contains(&CRITICAL) {
+            return Err(CoseError::CriticalUnprotected);
+        }
         let payload = match decoder.datatype()? {
             Type::Null => decoder.null().map(|()| None)?,
             _ => Some(decoder.bytes()?.to_vec()),
@@ -123,7 +132,7 @@ impl Sign1 {
         if decoder.position() != bytes.len() {
             return Err(CoseError::Trailing(bytes.len() - decoder.position()));
         }
-        let protected = Header::of_bytes(&protected_bytes)?;
+        let protected = Header::of_protected(&protected_bytes)?;
         if let Some(twice) = protected.labels.intersection(&unprotected.labels).next() {
             return Err(CoseError::Twice(twice.clone()));
         }
@@ -205,7 +214,7 @@ impl Header {
         self.private_bytes.iter().find(|(other, _)| other == name).map(|(_, bytes)| bytes.as_slice())
     }
 
-    fn of_bytes(bytes: &[u8]) -> Result<Self, CoseError> {
+    fn of_protected(bytes: &[u8]) -> Result<Self, CoseError> {
         if bytes.is_empty() {
             return Ok(Self::default());
         }
@@ -213,6 +222,12 @@ impl Header {
         let header = Self::read(&mut decoder)?;
         if decoder.position() != bytes.len() {
             return Err(CoseError::Trailing(bytes.len() - decoder.position()));
+        }
+        for label in &header.critical {
+            let understood = matches!(label, Label::Number(number) if UNDERSTOOD.contains(number));
+            if !understood || !header.labels.contains(label) {
+                return Err(CoseError::Critical(label.clone()));
+            }
         }
         Ok(header)
     }
@@ -223,7 +238,6 @@ impl Header {
             return Err(CoseError::TooMany("labels"));
         }
         let mut header = Self::default();
-        let mut critical = Vec::new();
         for _ in 0..count {
             let label = Label::read(decoder)?;
             let kind = decoder.datatype()?;
@@ -232,7 +246,7 @@ impl Header {
                 (Label::Number(2), _) => {
                     let labels = decoder.array()?.filter(|labels| (1..=LABELS_MAX).contains(labels));
                     for _ in 0..labels.ok_or(CoseError::Malformed)? {
-                        critical.push(Label::read(decoder)?);
+                        header.critical.push(Label::read(decoder)?);
                     }
                 }
                 (Label::Number(4), _) => header.key_id = Some(decoder.bytes()?.to_vec()),
@@ -257,12 +271,6 @@ impl Header {
             }
             if !header.labels.insert(label.clone()) {
                 return Err(CoseError::Twice(label));
-            }
-        }
-        for label in critical {
-            let understood = matches!(label, Label::Number(number) if UNDERSTOOD.contains(&number));
-            if !understood || !header.labels.contains(&label) {
-                return Err(CoseError::Critical(label));
             }
         }
         Ok(header)
@@ -345,4 +353,43 @@ fn proofs(decoder: &mut Decoder<'_>) -> Result<Vec<Vec<u8>>, CoseError> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The headers as bytes, with a payload and a signature of one byte.
+    fn parse(protected: &[u8], unprotected: &[u8]) -> Result<Sign1, CoseError> {
+        let length = 0x40 + u8::try_from(protected.len()).unwrap();
+        Sign1::parse(&[&[0xd2, 0x84, length], protected, unprotected, &[0x41, 7, 0x41, 9]].concat())
+    }
+
+    #[test]
+    fn what_has_to_be_understood_is_named_in_the_protected_header_alone() {
+        // {1: -7}, {1: -7, 2: [4], 4: h'01'} and so on.
+        let plain = [0xa1, 1, 0x26];
+        let named = [0xa3, 1, 0x26, 2, 0x81, 4, 4, 0x41, 1];
+        assert!(parse(&plain, &[0xa1, 4, 0x41, 1]).is_ok());
+        assert!(parse(&named, &[0xa0]).is_ok());
+        for unprotected in [
+            // A label that is there and understood, one that is not there, and one that nobody understands.
+            &[0xa2, 2, 0x81, 4, 4, 0x41, 1][..],
+            &[0xa1, 2, 0x81, 1],
+            &[0xa1, 2, 0x81, 0x19, 0x03, 0xe8],
+        ] {
+            assert_eq!(parse(&plain, unprotected), Err(CoseError::CriticalUnprotected), "{unprotected:x?}");
+        }
+        assert_eq!(parse(&named, &[0xa1, 2, 0x81, 4]), Err(CoseError::CriticalUnprotected));
+        // It names what is signed: 33 is not there, or not there alone.
+        let absent = [0xa2, 1, 0x26, 2, 0x81, 0x18, 33];
+        for unprotected in [&[0xa0][..], &[0xa1, 0x18, 33, 0x41, 1]] {
+            assert_eq!(parse(&absent, unprotected), Err(CoseError::Critical(Label::Number(33))));
+        }
+        let unknown = [0xa3, 1, 0x26, 2, 0x81, 0x61, b'x', 0x61, b'x', 0];
+        assert_eq!(parse(&unknown, &[0xa0]), Err(CoseError::Critical(Label::Text("x".into()))));
+        for nothing in [&[0xa2, 1, 0x26, 2, 0x80][..], &[0xa2, 1, 0x26, 2, 4]] {
+            assert_eq!(parse(nothing, &[0xa0]), Err(CoseError::Malformed));
+        }
+    }
 }
