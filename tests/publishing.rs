@@ -2,22 +2,26 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
+mod draft;
 mod harness;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use affiant::crypto::{SigningKey, sha256};
 use affiant::issuance::{PublishError, PublishTarget};
 use affiant::server::StartOptions;
-use affiant::tlog::merkle::root_hash;
+use affiant::tlog::merkle::{leaf_hash, root_hash};
 use affiant::tlog::tile::{bundle_entries, new_tiles};
 use affiant::tlog::{SignedCheckpoint, TileError, TileHashes, TileKind, TilePath, TileReader, TreeSize, VerifierKey};
-use harness::{Client, Place, SmallDisk, WitnessPlace, affiant, call, uuid};
+use draft::Draft;
+use harness::{AFFIANT, Answer, Client, Place, SmallDisk, WitnessPlace, affiant, call, uuid};
 
 /// A folder as a reader of files sees it.
 #[derive(Clone)]
@@ -78,11 +82,20 @@ fn place() -> (Place, Published) {
     (place, Published(dir))
 }
 
+/// How it is with the folder that a log is published in.
+fn target<'a>(health: &'a serde_json::Value, log: &str) -> &'a serde_json::Value {
+    let parties = health["parties"].as_array().unwrap();
+    parties.iter().find(|party| party["kind"] == "publish-target" && party["log"] == log).unwrap()
+}
+
 async fn wait_until_published(client: &Client, size: u64) {
+    wait_until_log_published(client, "ledger", size).await;
+}
+
+async fn wait_until_log_published(client: &Client, log: &str, size: u64) {
     client
         .wait_for_health(|health| {
-            let parties = health["parties"].as_array().unwrap();
-            let target = parties.iter().find(|party| party["kind"] == "publish-target").unwrap();
+            let target = target(health, log);
             target["down_since"].is_null() && target["answered"].as_u64().unwrap() >= size
         })
         .await;
@@ -227,11 +240,7 @@ async fn a_full_disk_stops_publishing_alone_and_is_shown() {
     while filling.write_all(&[0; 4096]).is_ok() {}
 
     issue(&server.client, &token, 3..300).await;
-    let down = |health: &serde_json::Value| {
-        let parties = health["parties"].as_array().unwrap();
-        parties.iter().any(|party| party["kind"] == "publish-target" && party["down_since"].is_string())
-    };
-    let health = server.client.wait_for_health(down).await;
+    let health = server.client.wait_for_health(|health| target(health, "ledger")["down_since"].is_string()).await;
     assert_eq!(health["status"], "ok", "the ledger goes on: {health}");
     assert_eq!(server.client.get("/readyz", "").await.status, 200);
     issue(&server.client, &token, 300..310).await;
@@ -308,6 +317,14 @@ async fn the_data_folder_is_not_published_with_the_log() {
         assert!(refused.contains("neither may be inside the other"), "{}: {refused}", dir.display());
     }
     assert!(!place.data().join("checkpoint").exists() && !place.data().join(".new").exists());
+    // Nor with the log of statements.
+    let published = place.path().join("published");
+    std::fs::create_dir(&published).unwrap();
+    std::os::unix::fs::symlink(place.data(), published.join("statements")).unwrap();
+    place.set_only("publish", &format!("dir = {published:?}")).set("statements", "enabled = true");
+    let refused = place.open().await.err().unwrap().to_string();
+    assert!(refused.contains("neither may be inside the other"), "{refused}");
+    assert!(!place.data().join("checkpoint").exists() && !place.data().join(".new").exists());
 }
 
 #[tokio::test]
@@ -377,4 +394,162 @@ async fn a_step_that_fails_leaves_what_was_published_and_is_made_up_for() {
     drop(target);
     PublishTarget::open(&published.0, &key).unwrap().publish(&second, &[], ledger.tiles()).unwrap();
     server.stop().await;
+}
+
+/// A place with all three logs, whose server publishes, and who registers there.
+struct ThreeLogs {
+    place: Place,
+    published: Published,
+    statements: Published,
+    draft: Draft,
+    signer: Arc<dyn affiant::crypto::Signer>,
+    client: SigningKey,
+}
+
+impl ThreeLogs {
+    fn new() -> Self {
+        let (mut place, published) = place();
+        let (client, _) = SigningKey::generate_p256();
+        let keys = place.path().join("client.pem");
+        std::fs::write(&keys, affiant::pki::to_pem("PUBLIC KEY", client_spki(&client))).unwrap();
+        place.set("statements", &format!("enabled = true\nper_second = 1000\ncompatibility_keys = {keys:?}"));
+        let credential = place.authority().signer(&place.issuer(0)).unwrap();
+        let (draft, signer) = (Draft::new(&credential.chain_der), credential.signer.clone());
+        let statements = Published(published.0.join("statements"));
+        Self { place, published, statements, draft, signer, client }
+    }
+
+    /// The log's key, once it is made.
+    fn key(&self) -> VerifierKey {
+        let config = self.place.config_file();
+        let mut print = Command::new(AFFIANT);
+        print.args(["serve", "--print-key", "--config"]).arg(config).env("AFFIANT_PASSPHRASE", harness::PASSPHRASE);
+        let keys = String::from_utf8(harness::run(&mut print).unwrap().stdout).unwrap();
+        keys.lines().nth(1).unwrap().parse().unwrap()
+    }
+
+    async fn register(&self, client: &Client, payloads: impl IntoIterator<Item = String>) {
+        for payload in payloads {
+            let mut draft = self.draft.clone();
+            draft.payload = Some(payload.into_bytes());
+            assert_eq!(post(client, "/entries", draft.sign(&*self.signer)).await.status, 201);
+        }
+    }
+}
+
+fn client_spki(client: &SigningKey) -> &[u8] {
+    affiant::crypto::Signer::verifying_key(client).spki_der()
+}
+
+async fn post(client: &Client, path: &str, statement: Vec<u8>) -> Answer {
+    Client::send(client.request("POST", path, "").header("content-type", "application/cose").body(statement)).await
+}
+
+/// Entries of the log of statements.
+async fn statements_size(client: &Client) -> u64 {
+    client.get("/healthz", "").await.json()["logs"][1]["size"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn statements_are_published_under_the_path_that_serves_them_and_the_compatibility_log_nowhere() {
+    let logs = ThreeLogs::new();
+    let server = logs.place.serve_now().await;
+    let client = &server.client;
+    let key = logs.key();
+    logs.register(client, (0..3).map(|n| format!("statement {n}"))).await;
+    let hashed = b"+12025550123";
+    let mut compatible = Draft::new(&[]);
+    (compatible.algorithm, compatible.payload) = (-7, Some(hashed.to_vec()));
+    assert_eq!(post(client, "/compatibility/entries", compatible.sign(&logs.client)).await.status, 201);
+    wait_until_log_published(client, "statements", statements_size(client).await).await;
+    assert!(matches!(PublishTarget::open(&logs.statements.0, &key), Err(PublishError::Locked(_))));
+
+    logs.register(client, (3..260).map(|n| format!("statement {n}"))).await;
+    let size = statements_size(client).await;
+    wait_until_log_published(client, "statements", size).await;
+    assert_eq!(logs.statements.check(&key), size);
+    let leaf = sha256(hashed);
+    let statement =
+        [b"statement ".to_vec(), b"issuer.example".to_vec(), b"vcon://".to_vec(), logs.draft.chain[0].clone()];
+    let compatible = [hashed.to_vec(), leaf.to_vec(), leaf_hash(&leaf).as_bytes().to_vec()];
+    let mut served = 0;
+    for file in logs.published.files() {
+        let name = file.strip_prefix(&logs.published.0).unwrap().to_str().unwrap();
+        let of_log = name.strip_prefix("statements/").unwrap_or(name);
+        let tile = of_log.parse::<TilePath>().is_ok();
+        assert!(tile || matches!(of_log, "checkpoint" | ".new/lock") || name == "v1/ledger/policy", "{name}");
+        let bytes = std::fs::read(&file).unwrap();
+        for private in statement.iter().chain(&compatible) {
+            assert!(!bytes.windows(private.len()).any(|window| window == private), "{name}");
+        }
+        if tile {
+            // A web server in the place of this one sends the same.
+            assert!(client.get(&format!("/{name}"), "").await.body == bytes, "{name}");
+            served += usize::from(name != of_log);
+        }
+    }
+    assert!(served >= 6, "{served}");
+    server.stop().await;
+
+    let url = static_server(&logs.published.0);
+    let (below, folder) = (format!("{url}/statements"), logs.statements.0.to_str().unwrap());
+    let key = key.to_string();
+    for source in [&*below, folder] {
+        let audited = affiant(logs.place.path(), &["audit", source, "--json", "--key", &key]);
+        assert_eq!(audited.status.code(), Some(0), "{}", String::from_utf8_lossy(&audited.stderr));
+        let summary: serde_json::Value = serde_json::from_slice(&audited.stdout).unwrap();
+        assert_eq!(summary["size"], size);
+    }
+    let tile = logs.statements.0.join("tile/entries/000");
+    let mut bytes = std::fs::read(&tile).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&tile, bytes).unwrap();
+    assert_eq!(affiant(logs.place.path(), &["audit", &below, "--key", &key]).status.code(), Some(1));
+    assert_eq!(affiant(logs.place.path(), &["audit", &url]).status.code(), Some(0), "the ledger is another log");
+}
+
+#[tokio::test]
+async fn restored_statements_are_refused_by_what_was_published_of_them() {
+    let logs = ThreeLogs::new();
+    let server = logs.place.serve_now().await;
+    logs.register(&server.client, ["first".to_owned()]).await;
+    server.stop().await;
+    let backup = logs.place.copy();
+    let server = logs.place.serve_now().await;
+    logs.register(&server.client, ["second".to_owned()]).await;
+    let size = statements_size(&server.client).await;
+    server.stop().await;
+    assert_eq!(logs.statements.check(&logs.key()), size, "a clean stop publishes what is left");
+
+    let refused = backup.open().await.err().unwrap().to_string();
+    assert!(refused.contains(&format!("published/statements holds {size} entries")), "{refused}");
+
+    // Where it cannot be read, nothing of that log alone is signed.
+    let checkpoint = logs.statements.0.join("checkpoint");
+    std::fs::rename(&checkpoint, logs.statements.0.join("aside")).unwrap();
+    std::fs::create_dir(&checkpoint).unwrap();
+    let server = logs.place.serve_now().await;
+    let health = server.client.get("/healthz", "").await.json();
+    let trouble = health["trouble"].as_str().unwrap();
+    assert!(trouble.starts_with("statements: read-only") && !trouble.contains("; "), "{health}");
+    assert_eq!(post(&server.client, "/entries", logs.draft.sign(&*logs.signer)).await.status, 503);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_published_holds_up_no_other() {
+    let logs = ThreeLogs::new();
+    // No folder can be made where a file is.
+    std::fs::create_dir(&logs.published.0).unwrap();
+    std::fs::write(logs.published.0.join("tile"), b"").unwrap();
+    let server = logs.place.serve_now().await;
+    logs.register(&server.client, ["first".to_owned()]).await;
+    wait_until_log_published(&server.client, "statements", statements_size(&server.client).await).await;
+    let health = server.client.wait_for_health(|health| target(health, "ledger")["down_since"].is_string()).await;
+    assert_eq!(health["status"], "ok");
+    logs.register(&server.client, ["second".to_owned()]).await;
+    let size = statements_size(&server.client).await;
+    server.stop().await;
+    assert_eq!(logs.statements.check(&logs.key()), size, "a clean stop publishes what is left");
+    assert!(!logs.published.0.join("checkpoint").exists());
 }

@@ -31,7 +31,7 @@ pub struct ServeCommand {
     /// Sign although no witness answers that could say whether this is a restored backup.
     #[arg(long)]
     accept_rollback_risk: bool,
-    /// Folder that the log is published in, for a web server to send.
+    /// Folder that the logs are published in, for a web server to send.
     #[arg(long, value_name = "DIR")]
     publish: Option<PathBuf>,
 }

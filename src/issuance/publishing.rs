@@ -31,8 +31,8 @@ pub struct PublishPlan {
     pub dir: PathBuf,
     /// The log's key.
     pub key: VerifierKey,
-    /// The log policy that goes there too.
-    pub log_policy: Vec<u8>,
+    /// The log policy that goes there too, where there is one.
+    pub log_policy: Option<Vec<u8>>,
     /// Whether witnesses are asked, so that their cosignatures are worth waiting for.
     pub witnessed: bool,
 }
@@ -138,7 +138,9 @@ impl Publishing {
             Some(target) => target,
             none => none.insert(self.open()?),
         };
-        target.replace("v1/ledger/policy", &self.plan.log_policy)?;
+        if let Some(log_policy) = &self.plan.log_policy {
+            target.replace("v1/ledger/policy", log_policy)?;
+        }
         let published = target.published().map(|signed| signed.checkpoint().size());
         let Some(newest) = self.ledger.latest() else { return Ok(published.unwrap_or_default().0) };
         let behind = published.is_none_or(|size| size < newest.checkpoint().size());

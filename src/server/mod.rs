@@ -17,6 +17,7 @@ mod operations;
 pub mod page;
 mod periods;
 mod problem;
+mod publish_folder;
 mod records;
 mod representation;
 mod run;

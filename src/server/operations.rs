@@ -22,7 +22,7 @@ struct Health {
     checkpoint_size: u64,
     /// Every log that is kept here.
     logs: Vec<LogHealth>,
-    /// Witnesses, timestamp authorities and the publish target, and since when one has not answered.
+    /// Witnesses, timestamp authorities and publish targets, and since when one has not answered.
     parties: Vec<LogParty>,
 }
 
@@ -68,8 +68,10 @@ fn parties(state: &AppState) -> Vec<LogParty> {
     let of = |log| move |health| LogParty { log, health };
     let mut parties: Vec<_> = state.witnessing.health().into_iter().map(of(LEDGER)).collect();
     parties.extend(state.publishing.as_ref().map(|publishing| publishing.health()).map(of(LEDGER)));
-    let statements = state.statements.as_ref().map(|service| service.witnessing.health());
-    parties.extend(statements.into_iter().flatten().map(of(STATEMENTS)));
+    if let Some(service) = &state.statements {
+        parties.extend(service.witnessing.health().into_iter().map(of(STATEMENTS)));
+        parties.extend(service.publishing.as_ref().map(|publishing| publishing.health()).map(of(STATEMENTS)));
+    }
     parties
 }
 

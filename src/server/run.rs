@@ -84,7 +84,7 @@ pub fn run(state: AppState) -> anyhow::Result<Running> {
     let handle = server.handle();
     let served = tokio::spawn(server);
     let mut background = vec![tokio::spawn(witness(state.clone())), tokio::spawn(keep_house(state.clone()))];
-    background.extend(state.publishing.clone().map(|publishing| tokio::spawn(publishing.run())));
+    background.extend(state.publishings().map(|publishing| tokio::spawn(publishing.run())));
     tracing::info!(%address, tree_size = state.issuance.ledger.size(), "serving");
     Ok(Running { address, state, handle, served, background })
 }
@@ -104,13 +104,15 @@ impl Running {
         }
         let ledger = self.state.issuance.ledger.clone();
         let statements = self.state.statements.as_ref().map(|service| service.statements.ledger.clone());
-        let publishing = self.state.publishing.clone();
+        let publishings: Vec<_> = self.state.publishings().collect();
         let end = move || {
             ledger.stop();
             if let Some(statements) = statements {
                 statements.stop();
             }
-            publishing.is_none_or(|publishing| publishing.publish(true))
+            for publishing in publishings {
+                publishing.publish(true);
+            }
         };
         let _ = tokio::task::spawn_blocking(end).await;
         tracing::info!("stopped");

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::config::{Config, Operator};
+use super::publish_folder::PublishFolder;
 use super::statements::{StatementsService, has_statements_keys, statements_keys};
 use super::tlog_routes::PublicLog;
 use super::trust::trust_policy;
@@ -25,8 +26,8 @@ use crate::crypto::{SealingKey, Signer, SigningKey, random};
 use crate::disk::SystemDisk;
 use crate::evidence::Verifier;
 use crate::issuance::{
-    Issuance, LogPolicyFile, Party, PublishError, PublishPlan, PublishTarget, Publishing, RenewalError, Renewed,
-    Standing, WitnessPlan, Witnessing, announce, ask_target, ask_witnesses, publish_events,
+    Issuance, LogPolicyFile, Party, Publishing, RenewalError, Renewed, Standing, WitnessPlan, Witnessing, announce,
+    ask_witnesses, publish_events,
 };
 use crate::ledger::{DataLock, INDEX_PAIRS, LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
 use crate::scorecard::Scorecard;
@@ -123,14 +124,12 @@ impl AppState {
         };
         let recovered = Recovered::open_locked(lock, ledger).context("opening the ledger")?;
         check_clock(&plan, &*clock).await?;
-        let publish_plan = publish_plan(&config, &log_key, &log_policy);
-        let target = publish_plan.as_ref().map(|plan| open_target(plan, &config.data.dir)).transpose()?.flatten();
-        let published =
-            publish_plan.as_ref().map_or(Standing::NobodyToAsk, |plan| ask_target(&recovered, plan, target.as_ref()));
+        let folder = PublishFolder::of_ledger(&config, &log_key, &log_policy)?;
+        let published = folder.as_ref().map_or(Standing::NobodyToAsk, |folder| folder.ask(&recovered));
         let standing = ask_witnesses(&recovered, &plan, &log_key).await.and(published);
         let read_only = !may_sign(standing, &recovered, options)?;
         let ledger = recovered.start(read_only)?;
-        let publishing = publish_plan.map(|plan| Publishing::new(ledger.clone(), plan, target, clock.clone()));
+        let publishing = folder.map(|folder| folder.publishing(&ledger, &clock));
         let witnessing = Arc::new(Witnessing::new(ledger.clone(), plan, clock.clone()));
         let mut limits = VconLimits::default();
         limits.json.bytes_max = config.limits.record_bytes_max;
@@ -161,7 +160,6 @@ impl AppState {
         let periods = Arc::new(Semaphore::new(PERIODS_MAX));
         let verifications = Semaphore::new(config.limits.verifications_max);
         let renewals = Arc::default();
-        let publishing = publishing.map(Arc::new);
         let log = Data::new(PublicLog::new(issuance.ledger.clone()));
         Ok(Self {
             issuance,
@@ -182,6 +180,12 @@ impl AppState {
 }
 
 impl AppState {
+    /// The publishing of each log that is published.
+    pub(super) fn publishings(&self) -> impl Iterator<Item = Arc<Publishing>> {
+        let statements = self.statements.as_ref().and_then(|service| service.publishing.clone());
+        self.publishing.clone().into_iter().chain(statements)
+    }
+
     /// Renews the evidence, one renewal at a time, to its end even when whoever asked goes away.
     ///
     /// # Errors
@@ -234,37 +238,6 @@ pub(super) fn may_sign(standing: Standing, recovered: &Recovered, options: Start
                  it is an older copy or another history, and is not started"
             )
         }
-    }
-}
-
-fn publish_plan(config: &Config, key: &VerifierKey, policy: &LogPolicyFile) -> Option<PublishPlan> {
-    let dir = config.publish.dir.clone();
-    let witnessed = !config.witnessing.witness.is_empty();
-    let plan = PublishPlan { dir, key: key.clone(), log_policy: policy.bytes.clone(), witnessed };
-    (!plan.dir.as_os_str().is_empty()).then_some(plan)
-}
-
-/// Opens the publish target; `None` where its disk is full or gone, which is no reason not to start.
-///
-/// # Errors
-/// When it and the data folder are one in the other, it is of another log, or another process publishes there.
-fn open_target(plan: &PublishPlan, data: &Path) -> anyhow::Result<Option<PublishTarget>> {
-    let (dir, data) = (std::path::absolute(&plan.dir)?, data.canonicalize()?);
-    // Links are followed as far as there is something; what is not there yet is made below, and holds nothing.
-    let there = dir.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or_default();
-    anyhow::ensure!(
-        !(there.starts_with(&data) || dir.exists() && data.starts_with(&there)),
-        "{} is to be read by everybody, and {} by nobody: neither may be inside the other",
-        dir.display(),
-        data.display()
-    );
-    match PublishTarget::open(&plan.dir, &plan.key) {
-        Ok(target) => Ok(Some(target)),
-        Err(error @ PublishError::Io { .. }) => {
-            tracing::warn!(%error, "the publish target could not be asked at the start");
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
     }
 }
 

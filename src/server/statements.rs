@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use zeroize::Zeroizing;
 
 use super::config::Config;
+use super::publish_folder::PublishFolder;
 use super::state::{StartOptions, may_sign, witness_plan};
 use super::tlog_routes::PublicLog;
 use crate::authority::{ScryptCost, read_key_file, write_key_file};
@@ -15,8 +16,8 @@ use crate::clock::Clock;
 use crate::crypto::{SealingKey, Signer, SigningKey, VerifyingKey};
 use crate::disk::SystemDisk;
 use crate::durable;
-use crate::issuance::{WitnessPlan, Witnessing, ask_witnesses};
 use crate::ledger::{INDEX_PAIRS, LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
+use crate::issuance::{Publishing, Standing, WitnessPlan, Witnessing, ask_witnesses};
 use crate::pki::pem_blocks;
 use crate::statements::{Compatibility, Statements};
 use crate::tlog::VerifierKey;
@@ -38,6 +39,8 @@ pub(super) struct StatementsService {
     pub(super) statements: Statements,
     pub(super) log: Data<PublicLog>,
     pub(super) witnessing: Witnessing,
+    /// Where it is published, if it is.
+    pub(super) publishing: Option<Arc<Publishing>>,
     /// The log for clients that hash the payload alone, where its operator has named their keys.
     pub(super) compatibility: Option<Compatibility>,
 }
@@ -138,7 +141,9 @@ impl StatementsService {
         })
         .context("opening the log of statements")?;
         let plan = if config.statements.witnessed { witness_plan(config)? } else { WitnessPlan::default() };
-        let standing = ask_witnesses(&recovered, &plan, &keys.log_key).await;
+        let folder = PublishFolder::of_statements(config, &keys.log_key)?;
+        let published = folder.as_ref().map_or(Standing::NobodyToAsk, |folder| folder.ask(&recovered));
+        let standing = ask_witnesses(&recovered, &plan, &keys.log_key).await.and(published);
         // What is not known to be the newest of the ledger is not of this log either: they were backed up together.
         let read_only = ledger_is_read_only || !may_sign(standing, &recovered, options)?;
         let ledger = recovered.start(read_only)?;
@@ -147,6 +152,7 @@ impl StatementsService {
         let compatibility = compatibility(config, &issuer, keys.compatibility)?;
         Ok(Self {
             compatibility,
+            publishing: folder.map(|folder| folder.publishing(&ledger, &clock)),
             log: Data::new(PublicLog::new(ledger.clone())),
             witnessing: Witnessing::new(ledger.clone(), plan, clock.clone()),
             statements: Statements::new(ledger, keys.receipts, issuer, per_second, clock),

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# A published log behind a real nginx with docs/nginx.conf: nginx.sh AFFIANT PUBLISHED LOG_KEY WITNESS_KEY BUNDLE TOOLS.
-# Headers are looked at, what is outside is asked for, and affiant, Go's sumdb (TOOLS/go_tlog) and Tessera's fsck
+# Published logs behind a real nginx with docs/nginx.conf: nginx.sh AFFIANT PUBLISHED LOG_KEY WITNESS_KEY BUNDLE TOOLS
+# STATEMENTS_KEY. Headers are looked at, what is outside is asked for, and affiant, Go's sumdb (TOOLS/go_tlog) and Tessera's fsck
 # (TOOLS/fsck) read the whole log through it; the last two where they were built.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-affiant=$1 published=$2 log_key=$3 witness_key=$4 bundle=$5 tools=$6
+affiant=$1 published=$2 log_key=$3 witness_key=$4 bundle=$5 tools=$6 statements_key=$7
 failed=
 check() { # check WHAT COMMAND...
     if "${@:2}" >"$work/said" 2>&1; then echo "ok nginx: $1"; else echo "FAILED nginx: $1: $(tail -n 2 "$work/said" | tr '\n' ' ')"; failed=yes; fi
@@ -42,11 +42,13 @@ status() { # status EXPECTED ARGUMENT...
     [ "$seen" = "$1" ] || { echo "status $seen"; return 1; }
 }
 forever='public, max-age=31536000, immutable'
-for path in checkpoint v1/ledger/policy; do
+for path in checkpoint statements/checkpoint v1/ledger/policy; do
     check "$path is text" has content-type 'text/plain; charset=utf-8' "$url/$path"
 done
-check "the checkpoint is kept for a second" has cache-control 'public, max-age=1' "$url/checkpoint"
-for path in tile/0/000 tile/1/000.p/1 tile/entries/000; do
+for path in checkpoint statements/checkpoint; do
+    check "$path is kept for a second" has cache-control 'public, max-age=1' "$url/$path"
+done
+for path in tile/0/000 tile/1/000.p/1 tile/entries/000 statements/tile/0/000.p/1 statements/tile/entries/000.p/1; do
     check "$path is there" status 200 "$url/$path"
     check "$path is bytes" has content-type application/octet-stream "$url/$path"
     check "$path is kept for ever" has cache-control "$forever" "$url/$path"
@@ -60,14 +62,15 @@ etag=$(headers "$url/tile/0/000" | sed -n 's/^etag: //Ip')
 check "what is known is not sent again" status 304 -H "If-None-Match: $etag" "$url/tile/0/000"
 check "a range is sent" status 206 -r 32-63 "$url/tile/0/000"
 check "a HEAD is answered" status 200 -I "$url/tile/0/000"
-for path in '' tile tile/ tile/0 tile/0/999 tile/0/000.p tile/0/000.p/ tile/00 tile/64 .new .new/lock v1 v1/ledger nothing log \
-    nginx.conf tile/0/../../.new/lock ../nginx.conf ../../data/master.key %2e%2e/nginx.conf tile/entries/..%2f..%2f.new%2flock; do
+for path in '' tile tile/ tile/0 tile/0/999 tile/0/000.p tile/0/000.p/ tile/00 tile/64 .new .new/lock statements statements/.new/lock statements/v1/ledger/policy \
+    compatibility v1 v1/ledger nothing log nginx.conf tile/0/../../.new/lock ../nginx.conf ../../data/master.key %2e%2e/nginx.conf tile/entries/..%2f..%2f.new%2flock; do
     check "/$path is not there" bash -c '[[ $(curl -s -m 10 -o "$1" -w "%{http_code}" --path-as-is "$2") =~ ^40[034]$ ]]' - "$work/body" "$url/$path"
 done
 check "a tile that is not there is not cached" has cache-control no-store "$url/tile/0/999"
 check "nothing is written" status 405 -X POST -d x "$url/checkpoint"
 check "affiant audits it under the key" "$affiant" audit "$url" --key "$log_key"
 check "affiant audits it under its own word" "$affiant" audit "$url"
+check "affiant audits the statements under their key" "$affiant" audit "$url/statements" --key "$statements_key"
 check "affiant audits the folder" "$affiant" audit "$published" --key "$log_key"
 if [ -x "$tools/go_tlog" ]; then
     check "Go's sumdb reads it" "$tools/go_tlog" "$url" "$bundle" "$log_key" "$witness_key"
