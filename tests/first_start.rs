@@ -46,6 +46,7 @@ fn command(place: &Place, arguments: &[&str]) -> Output {
 #[tokio::test]
 async fn of_two_first_starts_at_once_one_serves_and_the_other_is_refused() {
     let place = place();
+    // Before them, so that neither finds it half-written.
     place.config_file();
     let starts = std::thread::scope(|scope| {
         [0, 1].map(|_| scope.spawn(|| place.try_spawn(&[], None))).map(|start| start.join().unwrap())

@@ -218,7 +218,10 @@ impl Place {
             text.push_str(&format!("[{section}]\n{lines}"));
         }
         let path = self.path().join("affiant.toml");
-        std::fs::write(&path, text).unwrap();
+        // A process that starts at the same time may be reading it.
+        if std::fs::read_to_string(&path).ok().as_ref() != Some(&text) {
+            std::fs::write(&path, text).unwrap();
+        }
         path
     }
 
