@@ -5,14 +5,16 @@
 mod draft;
 mod harness;
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use affiant::authority::Role;
 use affiant::cose::Receipt;
-use affiant::crypto::{KeyKind, Signer, SigningKey, VerifyingKey, sha256};
-use affiant::evidence::{ReceiptError, check_receipt};
+use affiant::crypto::{KeyKind, Sha256Digest, Signer, SigningKey, VerifyingKey, sha256};
+use affiant::evidence::{Entry, Event, ReceiptError, check_receipt};
 use affiant::tlog::merkle::{leaf_hash, root_of_inclusion};
-use affiant::tlog::{LeafIndex, NodeHash, TreeSize};
+use affiant::tlog::tile::bundle_entries;
+use affiant::tlog::{LeafIndex, NodeHash, SignedCheckpoint, TileKind, TilePath, TreeSize};
 use draft::Draft;
 use harness::{AFFIANT, Answer, Client, InProcess, Place, run};
 use minicbor::Decoder;
@@ -93,7 +95,7 @@ async fn a_registered_statement_has_a_receipt_that_anybody_can_check() {
     assert_eq!((answer.status, answer.header("content-type")), (201, "application/cose"), "{answer:?}");
     let key = published_key(client).await;
     let entry = check_receipt(&answer.body, &statement, &key).unwrap();
-    assert_eq!((entry.index, entry.event.kind()), (1, "statement.registered"));
+    assert_eq!((entry.index, entry.event.kind()), (2, "statement.registered"));
     let receipt = Receipt::parse(&answer.body).unwrap();
     let header = receipt.message().protected();
     let claims = header.claims.clone().unwrap();
@@ -322,6 +324,61 @@ async fn the_compatibility_log_is_there_for_the_keys_that_are_named() {
     }
 }
 
+/// What `transparency-configuration` says, by name.
+async fn configuration(client: &Client, below: &str) -> BTreeMap<String, String> {
+    let answer = client.get(&format!("{below}/.well-known/transparency-configuration"), "").await;
+    let mut decoder = Decoder::new(&answer.body);
+    let count = decoder.map().unwrap().unwrap();
+    (0..count).map(|_| (decoder.str().unwrap().to_owned(), decoder.str().unwrap().to_owned())).collect()
+}
+
+/// The entries of the log, as everybody reads them.
+async fn entries(client: &Client) -> Vec<Entry> {
+    let note = client.get("/statements/checkpoint", "").await.body;
+    let size = SignedCheckpoint::parse(&note).unwrap().checkpoint().size();
+    let path = TilePath::new(TileKind::Entries, 0, size.0.try_into().unwrap()).unwrap();
+    let bundle = client.get(&format!("/statements/{path}"), "").await.body;
+    bundle_entries(&bundle, path.width()).unwrap().into_iter().map(|bytes| Entry::parse(bytes).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_policy_that_statements_are_checked_against_is_in_their_log_before_them() {
+    let (client_key, _) = SigningKey::generate_p256();
+    let mut bench = Bench::new("");
+    let keys = bench.place.path().join("client.pem");
+    std::fs::write(&keys, affiant::pki::to_pem("PUBLIC KEY", client_key.verifying_key().spki_der())).unwrap();
+    bench.place.set("statements", &format!("compatibility_keys = {keys:?}"));
+    std::fs::write(
+        bench.place.path().join("trust.toml"),
+        "version = 1\nname = \"another\"\n[[anchor]]\nname = \"Root\"\nfile = \"root.pem\"\n",
+    )
+    .unwrap();
+    let mut log = vec!["ledger.opened"];
+    for (turn, changed) in [true, false, true].into_iter().enumerate() {
+        if turn == 2 {
+            let policy = bench.place.path().join("trust.toml");
+            bench.place.set("trust", &format!("policy = {policy:?}"));
+        }
+        let server = bench.place.serve_now().await;
+        let client = &server.client;
+        let described = configuration(client, "").await;
+        assert_eq!(described["registration_policy"], format!("{}/v1/trust-policy", described["issuer"]));
+        assert!(!configuration(client, "/compatibility").await.contains_key("registration_policy"));
+        let policy = Sha256Digest::of(&client.get("/v1/trust-policy", "").await.body);
+        let statement = bench.sign(|draft| draft.payload = Some(vec![u8::try_from(turn).unwrap()]));
+        assert_eq!(register(client, &statement).await.status, 201);
+        log.extend(changed.then_some("trust.changed").into_iter().chain(["statement.registered"]));
+        let entries = entries(client).await;
+        assert_eq!(entries.iter().map(|entry| entry.event.kind()).collect::<Vec<_>>(), log);
+        let newest = entries.iter().rev().find_map(|entry| match entry.event {
+            Event::TrustChanged { policy } => Some(policy),
+            _ => None,
+        });
+        assert_eq!(newest, Some(policy));
+        server.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn health_names_each_log_that_takes_nothing() {
     /// Bytes that no file of the server may pass: what is in the compatibility log, and more than any other has.
@@ -340,8 +397,10 @@ async fn health_names_each_log_that_takes_nothing() {
 
     // A folder in the place of its first tile stops the log of statements.
     let statements = bench.place.data().join("statements");
+    let told = std::fs::read(statements.join("announced.json")).unwrap();
     std::fs::remove_dir_all(&statements).unwrap();
     std::fs::create_dir_all(statements.join("tiles/tile/0/000")).unwrap();
+    std::fs::write(statements.join("announced.json"), told).unwrap();
     std::fs::write(bench.place.data().join("compatibility/digests"), vec![7; FILE_BYTES]).unwrap();
     let limit = format!("trap '' XFSZ; ulimit -S -f {}", FILE_BYTES / 512);
     let server = bench.place.try_spawn(&[], Some(&limit)).ok().unwrap();

@@ -86,7 +86,7 @@ pub(super) async fn payload_receipt(state: Data<AppState>, index: Path<String>) 
 #[utoipa::path(tag = "statements", context_path = "/compatibility", responses((status = 200, description = "A map", content_type = "application/cbor")))]
 #[get("/.well-known/transparency-configuration")]
 pub(super) async fn compatible_configuration(state: Data<AppState>) -> HttpResponse {
-    described(known(&state).issuer())
+    described(known(&state).issuer(), None)
 }
 
 /// The key of the compatibility log, which is its own.

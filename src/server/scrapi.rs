@@ -228,21 +228,26 @@ fn own_key(state: &AppState) -> Vec<u8> {
     cose_key(statements.key(), Some(statements.key_id())).expect("receipts are signed on P-256")
 }
 
-/// What this service is: in whose name receipts are signed, and where its keys are.
+/// What this service is: in whose name receipts are signed, where its keys are, and whom it trusts.
 #[utoipa::path(tag = "statements", responses((status = 200, description = "A map", content_type = "application/cbor")))]
 #[get("/.well-known/transparency-configuration")]
 async fn configuration(state: Data<AppState>) -> HttpResponse {
-    described(statements(&state).issuer())
+    let issuer = statements(&state).issuer();
+    // SHA-256 of what is there is in the log, before the first statement that it was applied to (`trust.changed`).
+    described(issuer, Some(&format!("{issuer}/v1/trust-policy")))
 }
 
 /// A service as `transparency-configuration` describes it.
-pub(super) fn described(issuer: &str) -> HttpResponse {
+pub(super) fn described(issuer: &str, registration_policy: Option<&str>) -> HttpResponse {
     let mut body = Vec::new();
     let mut encoder = Encoder::new(&mut body);
     let written = (|| {
-        encoder.map(3)?.str("issuer")?.str(issuer)?;
+        encoder.map(3 + u64::from(registration_policy.is_some()))?.str("issuer")?.str(issuer)?;
         encoder.str("jwks_uri")?.str(&format!("{issuer}/.well-known/scitt-jwks"))?;
         encoder.str("registration_endpoint")?.str(&format!("{issuer}/entries"))?;
+        if let Some(policy) = registration_policy {
+            encoder.str("registration_policy")?.str(policy)?;
+        }
         Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
     })();
     written.expect("memory takes every byte");

@@ -144,16 +144,16 @@ impl AppState {
             limits,
             witnessed_timeout: Duration::from_millis(config.ledger.witnessed_timeout_ms),
         });
+        let trust = issuance.verifier.policy_digest();
         if !read_only {
             publish_events(&issuance.authority, &issuance.ledger).await.context("anchoring certificate events")?;
-            let trust = issuance.verifier.policy_digest();
             announce(&issuance.ledger, &authority_dir.join("announced.json"), &issuance.scorecards, trust)
                 .await
                 .context("anchoring scorecards and trust")?;
         }
         let statements = match statements_keys {
             Some(keys) => {
-                Some(StatementsService::open(&config, keys, master, options, clock.clone(), read_only).await?)
+                Some(StatementsService::open(&config, keys, master, options, clock.clone(), read_only, trust).await?)
             }
             None => None,
         };

@@ -13,11 +13,11 @@ use super::state::{StartOptions, may_sign, witness_plan};
 use super::tlog_routes::PublicLog;
 use crate::authority::{ScryptCost, read_key_file, write_key_file};
 use crate::clock::Clock;
-use crate::crypto::{SealingKey, Signer, SigningKey, VerifyingKey};
+use crate::crypto::{SealingKey, Sha256Digest, Signer, SigningKey, VerifyingKey};
 use crate::disk::SystemDisk;
 use crate::durable;
+use crate::issuance::{Publishing, Standing, WitnessPlan, Witnessing, announce, ask_witnesses};
 use crate::ledger::{INDEX_PAIRS, LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
-use crate::issuance::{Publishing, Standing, WitnessPlan, Witnessing, ask_witnesses};
 use crate::pki::pem_blocks;
 use crate::statements::{Compatibility, Statements};
 use crate::tlog::VerifierKey;
@@ -114,10 +114,11 @@ fn compatibility(config: &Config, issuer: &str, signer: Arc<dyn Signer>) -> anyh
 }
 
 impl StatementsService {
-    /// Recovers the log of statements and starts it, as the ledger is.
+    /// Recovers the log of statements and starts it, as the ledger is. `trust` is the digest of the trust policy that
+    /// statements are checked against: the log is told it before it takes any.
     ///
     /// # Errors
-    /// When it is damaged or in use, or a witness has seen more than is here.
+    /// When it is damaged or in use, a witness has seen more than is here, or it does not take a new policy.
     pub(super) async fn open(
         config: &Config,
         keys: StatementsKeys,
@@ -125,8 +126,10 @@ impl StatementsService {
         options: StartOptions,
         clock: Arc<dyn Clock>,
         ledger_is_read_only: bool,
+        trust: Sha256Digest,
     ) -> anyhow::Result<Self> {
         let dir = Path::new(&config.data.dir).join("statements");
+        let told = dir.join("announced.json");
         let recovered = Recovered::open(LedgerOptions {
             disk: Arc::new(SystemDisk),
             dir,
@@ -147,6 +150,9 @@ impl StatementsService {
         // What is not known to be the newest of the ledger is not of this log either: they were backed up together.
         let read_only = ledger_is_read_only || !may_sign(standing, &recovered, options)?;
         let ledger = recovered.start(read_only)?;
+        if !read_only {
+            announce(&ledger, &told, &[], trust).await.context("anchoring the trust policy of statements")?;
+        }
         let issuer = config.server.public_url.trim_end_matches('/').to_owned();
         let per_second = config.statements.per_second;
         let compatibility = compatibility(config, &issuer, keys.compatibility)?;

@@ -48,7 +48,7 @@ done
 for path in checkpoint statements/checkpoint; do
     check "$path is kept for a second" has cache-control 'public, max-age=1' "$url/$path"
 done
-for path in tile/0/000 tile/1/000.p/1 tile/entries/000 statements/tile/0/000.p/1 statements/tile/entries/000.p/1; do
+for path in tile/0/000 tile/1/000.p/1 tile/entries/000 statements/tile/0/000.p/2 statements/tile/entries/000.p/2; do
     check "$path is there" status 200 "$url/$path"
     check "$path is bytes" has content-type application/octet-stream "$url/$path"
     check "$path is kept for ever" has cache-control "$forever" "$url/$path"
