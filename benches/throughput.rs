@@ -2,11 +2,12 @@
 //!
 //! In one run on one machine: the limits of the cryptographic library (RS256 sign and verify on all cores), then issuing,
 //! verifying and anchoring in process and over HTTP, each as a ratio to its limit. The load comes from the same process,
-//! on the same cores. `AFFIANT_BENCH_SECONDS` sets how long each figure is measured (default 5).
+//! on the same cores. Then how long a record takes to be included when fewer come. `AFFIANT_BENCH_SECONDS` sets how
+//! long each figure is measured (default 5).
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -50,6 +51,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate")]
 fn measure(size: KeySize, bits: usize, cores: usize, time: Duration) -> Result<(), Failure> {
     println!("RSA-{bits}");
     let (key, _) = SigningKey::generate_rsa(size);
@@ -100,6 +102,11 @@ fn measure(size: KeySize, bits: usize, cores: usize, time: Duration) -> Result<(
         all[at % all.len()].clone()
     }))?;
     line("anchor signed records, over HTTP (included)", over_http, Some(("verify", verify)));
+    for (what, rate) in [("half of that", over_http / 2.0), ("half of 8,000", 4000.0)] {
+        let signed = bench.signed_records(cores, (rate * time.as_secs_f64()) as usize);
+        let (median, most) = runtime.block_on(bench.at_even_distances(signed, time))?;
+        println!("  {what}, {rate:.0} a second: included in {median:.1} ms, 99 of 100 in {most:.1} ms");
+    }
     println!();
     runtime.block_on(bench.running.stop());
     Ok(())
@@ -353,6 +360,29 @@ impl Bench {
         let more = |_| begun.fetch_add(1, Ordering::Relaxed) < count;
         let done = self.load(self.running.address, path, true, &body, &more).await?;
         Ok(per_second(done, started))
+    }
+
+    /// Anchors `records` over HTTP, one after the other at even distances over `time`, whether answers come or not; gives
+    /// the median and the 99th percentile of the milliseconds from when one was due to its answer.
+    async fn at_even_distances(&self, records: Vec<Vec<u8>>, time: Duration) -> Result<(f64, f64), Failure> {
+        let (started, next) = (tokio::time::Instant::now(), AtomicUsize::new(0));
+        let distance = time / u32::try_from(records.len())?;
+        let workers = (0..CONNECTIONS).map(|_| async {
+            let mut connection = Connection::open(self.running.address).await?;
+            let mut waited = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(record) = records.get(at) else { return Ok::<_, Failure>(waited) };
+                let due = started + distance * u32::try_from(at)?;
+                tokio::time::sleep_until(due).await;
+                assert_eq!(connection.post("/v1/records", &self.token, record).await?, 201, "every request succeeds");
+                waited.push(due.elapsed());
+            }
+        });
+        let mut waited = futures_util::future::try_join_all(workers).await?.concat();
+        waited.sort_unstable();
+        let at = |hundredths: usize| waited[(waited.len() - 1) * hundredths / 100].as_secs_f64() * 1000.0;
+        Ok((at(50), at(99)))
     }
 
     async fn load(

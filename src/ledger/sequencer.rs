@@ -209,11 +209,12 @@ impl Sequencer {
 
     /// Lets more submissions come before a batch is closed, so that they share its syncs.
     ///
-    /// Only when the first of them waits for a checkpoint, which is further away than that.
+    /// Only when the first of them waits for a checkpoint, and no longer than until it may be signed.
     fn linger(&self, first: &Message) {
         let waits = matches!(first, Message::Append { stage: Stage::Included, .. });
         if waits && self.queue.len() < BATCH_ENTRIES_MAX {
-            std::thread::sleep(self.checkpoint_interval / BATCHES_PER_CHECKPOINT);
+            let company = self.checkpoint_interval / BATCHES_PER_CHECKPOINT;
+            std::thread::sleep(company.min(self.checkpoint_allowed_in()));
         }
     }
 
@@ -484,13 +485,19 @@ impl Sequencer {
     /// How long until a checkpoint may be signed; `None` when none is owed.
     fn checkpoint_due_in(&self) -> Option<Duration> {
         let owed = !self.state.waiting.is_empty() || self.shared.published_size() != Some(self.size());
+        owed.then(|| self.checkpoint_allowed_in())
+    }
+
+    /// How long until the interval has passed since the last checkpoint was begun.
+    fn checkpoint_allowed_in(&self) -> Duration {
         let last = self.state.last_checkpoint;
         let since = last.map_or(Duration::MAX, |last| self.clock.monotonic().saturating_sub(last));
-        owed.then(|| self.checkpoint_interval.saturating_sub(since))
+        self.checkpoint_interval.saturating_sub(since)
     }
 
     /// Signs a checkpoint, keeps it, publishes it, and answers whoever waited for it.
     fn checkpoint(&mut self) -> Result<(), Fault> {
+        self.state.last_checkpoint = Some(self.clock.monotonic());
         if self.shared.published_size() != Some(self.size()) && !self.shared.is_read_only() && self.size() > 0 {
             let checkpoint = Checkpoint::new(&self.origin, self.position.edge.size(), self.position.edge.root())?;
             assert_eq!(self.tiles.size(), checkpoint.size(), "tiles reach as far as the checkpoint");
@@ -498,7 +505,6 @@ impl Sequencer {
             self.shared.keep(EvidenceKind::Checkpoint, self.size(), signed.note().to_string().as_bytes())?;
             self.shared.publish(signed);
         }
-        self.state.last_checkpoint = Some(self.clock.monotonic());
         let checkpoint = self.shared.latest();
         for (index, mut receipt, reply) in self.state.waiting.drain(..) {
             receipt.checkpoint = checkpoint.clone().filter(|signed| signed.checkpoint().size().0 > index);

@@ -259,7 +259,7 @@ mod tests {
     fn the_defaults_are_a_whole_configuration() {
         let config = Config::load(None).unwrap();
         assert_eq!(config.origin(), "127.0.0.1:8440/ledger");
-        assert_eq!(config.ledger.checkpoint_interval_ms, 50);
+        assert_eq!(config.ledger.checkpoint_interval_ms, 40);
     }
 
     #[test]
@@ -268,7 +268,7 @@ mod tests {
         let path = dir.path().join("affiant.toml");
         std::fs::write(&path, "[ledger]\norigin = \"log.example/1\"\n[[witnessing.witness]]\nvkey = \"k\"\nurl = \"u\"\noperator = \"self\"\n").unwrap();
         let config = Config::load(Some(&path)).unwrap();
-        assert_eq!((config.origin().as_str(), config.ledger.checkpoint_interval_ms), ("log.example/1", 50));
+        assert_eq!((config.origin().as_str(), config.ledger.checkpoint_interval_ms), ("log.example/1", 40));
         assert_eq!(config.witnessing.witness[0].operator, Operator::Own);
         std::fs::write(&path, "[ledger]\norgin = \"log.example/1\"\n").unwrap();
         assert!(Config::load(Some(&path)).is_err());
