@@ -51,7 +51,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate")]
 fn measure(size: KeySize, bits: usize, cores: usize, time: Duration) -> Result<(), Failure> {
     println!("RSA-{bits}");
     let (key, _) = SigningKey::generate_rsa(size);

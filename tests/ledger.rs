@@ -41,16 +41,20 @@ impl Bench {
     }
 
     fn recover(&self) -> Result<Recovered, RecoveryError> {
+        self.recover_with(9, INDEX_PAIRS)
+    }
+
+    fn recover_with(&self, master: u8, index_pairs: usize) -> Result<Recovered, RecoveryError> {
         Recovered::open(LedgerOptions {
             disk: Arc::new(SystemDisk),
             dir: self.path().to_owned(),
             origin: "log.example/1".into(),
             signer: self.signer.clone(),
-            master: Arc::new(SealingKey::new(&[9; 32])),
+            master: Arc::new(SealingKey::new(&[master; 32])),
             clock: self.clock.clone(),
             checkpoint_interval: Duration::from_millis(1),
             snapshot_entries: SNAPSHOT_ENTRIES,
-            index_pairs: INDEX_PAIRS,
+            index_pairs,
             free_bytes_min: 0,
         })
     }
@@ -312,4 +316,63 @@ async fn what_came_into_force_is_told_once() {
     drop(ledger);
     let kinds = bench.audit().await.unwrap().kinds;
     assert_eq!((kinds["scorecard.activated"], kinds["trust.changed"]), (2, 2));
+}
+
+#[tokio::test]
+async fn erasures_one_by_one_leave_few_files() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    for n in 0..64 {
+        let body = format!("body {n}");
+        let submission = submission("iss_a", &format!("uuid-{n}"), body.as_bytes());
+        ledger.append(submission, Stage::Accepted).unwrap().await.unwrap();
+    }
+    for index in 1..=64 {
+        ledger.erase(index).await.unwrap().unwrap();
+    }
+    ledger.stop();
+    let runs = std::fs::read_dir(bench.path().join("index")).unwrap().count();
+    assert!(runs < 20, "{runs} files");
+}
+
+#[tokio::test]
+async fn a_start_with_another_master_key_leaves_the_index_as_it_was() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    for n in 0..12 {
+        put(&ledger, "iss_a", n).await;
+        ledger.begin_round().unwrap().unwrap();
+    }
+    ledger.stop();
+    drop(ledger);
+    let manifest = || std::fs::read(bench.path().join("index/manifest")).unwrap();
+    let before = manifest();
+    assert!(matches!(bench.recover_with(8, 5).err(), Some(RecoveryError::MasterKey)));
+    assert!(manifest() == before, "the index is that of another key now");
+}
+
+#[tokio::test]
+async fn an_index_that_is_newer_than_the_evidence_store_is_made_again() {
+    let bench = Bench::new();
+    let evidence = bench.path().join("evidence/0000000000000000.seg");
+    let mut older = Vec::new();
+    let ledger = bench.open();
+    for n in 0..6 {
+        put(&ledger, "iss_a", n).await;
+        ledger.begin_round().unwrap().unwrap();
+        if n == 2 {
+            older = std::fs::read(&evidence).unwrap();
+        }
+    }
+    ledger.stop();
+    drop(ledger);
+    std::fs::write(&evidence, &older).unwrap();
+    std::fs::remove_file(bench.path().join("ledger/snapshot")).unwrap();
+    let ledger = bench.open();
+    put(&ledger, "iss_a", 6).await;
+    ledger.begin_round().unwrap();
+    for index in 0..ledger.size() {
+        let size = ledger.proof(index).unwrap().unwrap().1.map(|round| round.checkpoint.checkpoint().size().0);
+        assert!(size.is_some_and(|size| size > index && size >= 2), "{index}: {size:?}");
+    }
 }

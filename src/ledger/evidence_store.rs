@@ -124,6 +124,24 @@ impl KnownUpTo {
     }
 }
 
+/// Hands every piece from `from` on to `take`, in order, and gives where a torn end begins, or the end.
+///
+/// # Errors
+/// When one cannot be read or is damaged: whatever follows damage was acknowledged, so that is not a torn end.
+pub(super) fn whole_pieces(
+    store: &SegmentReader,
+    from: FramePosition,
+    mut take: impl FnMut(FramePosition, Piece),
+) -> Result<FramePosition, StoreError> {
+    let end = store.whole(from, |position, frame| {
+        if let Some(piece) = Piece::parse(&frame) {
+            take(position, piece);
+        }
+    })?;
+    store.check_torn(end)?;
+    Ok(end)
+}
+
 /// The evidence store.
 #[derive(Debug)]
 pub(super) struct EvidenceStore {
@@ -132,33 +150,18 @@ pub(super) struct EvidenceStore {
 }
 
 impl EvidenceStore {
-    /// Opens the store, of which `before` was known, and hands every piece from `from` on to `take`, in order. A torn end,
-    /// of a write that was never answered, is cut off.
-    pub(super) fn open(
-        disk: &Arc<dyn Disk>,
-        dir: &Path,
-        before: KnownUpTo,
-        from: FramePosition,
-        mut take: impl FnMut(FramePosition, Piece),
-    ) -> Result<Self, StoreError> {
+    /// Opens the store, of which `before` was known. A torn end, of a write that was never answered, is cut off.
+    pub(super) fn open(disk: &Arc<dyn Disk>, dir: &Path, before: KnownUpTo) -> Result<Self, StoreError> {
         create_directory(disk, dir)?;
         let reader = SegmentReader::new(disk, dir);
         // What was durable once is there.
         reader.check_reaches(before.end)?;
         let KnownUpTo { mut known, end: before } = before;
         let mut last = None;
-        let end = reader.whole(before.min(from), |position, frame| {
+        let end = whole_pieces(&reader, before, |position, piece| {
             last = Some(position);
-            let Some(piece) = Piece::parse(&frame) else { return };
-            if position >= before {
-                known.take(piece.kind, piece.key, &piece.bytes);
-            }
-            if position >= from {
-                take(position, piece);
-            }
+            known.take(piece.kind, piece.key, &piece.bytes);
         })?;
-        // Damage in the middle is not a torn end: whatever follows it was acknowledged.
-        reader.check_torn(end)?;
         let mut writer = SegmentWriter::open(disk, dir, end)?;
         if let Some(last) = last {
             writer.rewrite_last(last)?;
@@ -188,50 +191,58 @@ mod tests {
     use super::*;
     use crate::disk::SystemDisk;
 
-    fn open(dir: &Path, take: impl FnMut(FramePosition, Piece)) -> Result<EvidenceStore, StoreError> {
+    fn open(dir: &Path) -> Result<EvidenceStore, StoreError> {
         let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
-        EvidenceStore::open(&disk, dir, KnownUpTo::empty(), FramePosition::START, take)
+        EvidenceStore::open(&disk, dir, KnownUpTo::empty())
+    }
+
+    fn pieces(store: &EvidenceStore, from: FramePosition) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        whole_pieces(&store.reader(), from, |_, piece| pieces.push(piece)).unwrap();
+        pieces
     }
 
     #[test]
     fn pieces_read_back_in_order_and_a_torn_end_is_cut() {
         let dir = tempfile::tempdir().unwrap();
-        let mut store = open(dir.path(), |_, _| panic!("a new store is empty")).unwrap();
+        let mut store = open(dir.path()).unwrap();
+        assert!(pieces(&store, FramePosition::START).is_empty());
         store.append(EvidenceKind::Checkpoint, 7, b"note").unwrap();
         store.append(EvidenceKind::Crl, 2, b"crl").unwrap();
         let path = dir.path().join("0000000000000000.seg");
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
-        let mut pieces = Vec::new();
-        open(dir.path(), |_, piece| pieces.push(piece)).unwrap();
-        assert_eq!(pieces, [Piece { kind: EvidenceKind::Checkpoint, key: 7, bytes: b"note".to_vec() }]);
+        let store = open(dir.path()).unwrap();
+        assert_eq!(
+            pieces(&store, FramePosition::START),
+            [Piece { kind: EvidenceKind::Checkpoint, key: 7, bytes: b"note".to_vec() }]
+        );
     }
 
     #[test]
     fn what_was_known_and_what_came_later_is_what_all_of_it_says() {
         let (disk, dir): (Arc<dyn Disk>, _) = (Arc::new(SystemDisk), tempfile::tempdir().unwrap());
-        let mut store = open(dir.path(), |_, _| ()).unwrap();
+        let mut store = open(dir.path()).unwrap();
         store.append(EvidenceKind::Round, 7, b"note").unwrap();
         store.append(EvidenceKind::ArchiveRoot, 1, b"root").unwrap();
         let before = store.known();
         store.append(EvidenceKind::ArchiveToken, 1, b"token").unwrap();
         store.append(EvidenceKind::Cosignature, 7, b"line").unwrap();
         let all = store.known();
-        assert_eq!(open(dir.path(), |_, _| ()).unwrap().known(), all);
-        let mut taken = 0;
-        let later = EvidenceStore::open(&disk, dir.path(), before.clone(), before.end, |_, _| taken += 1).unwrap();
-        assert_eq!((later.known(), taken), (all.clone(), 2));
+        assert_eq!(open(dir.path()).unwrap().known(), all);
+        let later = EvidenceStore::open(&disk, dir.path(), before.clone()).unwrap();
+        assert_eq!((later.known(), pieces(&later, before.end).len()), (all.clone(), 2));
         assert_eq!((all.known.last_round, all.known.last_answered, all.known.archives.len()), (7, 7, 1));
         // A store that ends before what was known is not the one that it was.
         std::fs::write(dir.path().join("0000000000000000.seg"), b"").unwrap();
-        let shorter = EvidenceStore::open(&disk, dir.path(), before, FramePosition::START, |_, _| ());
+        let shorter = EvidenceStore::open(&disk, dir.path(), before);
         assert!(matches!(shorter, Err(StoreError::Damaged { .. })));
     }
 
     #[test]
     fn damage_before_a_whole_piece_is_no_torn_end() {
         let dir = tempfile::tempdir().unwrap();
-        let mut store = open(dir.path(), |_, _| ()).unwrap();
+        let mut store = open(dir.path()).unwrap();
         store.append(EvidenceKind::Checkpoint, 7, b"note").unwrap();
         store.append(EvidenceKind::Crl, 2, b"crl").unwrap();
         let path = dir.path().join("0000000000000000.seg");
@@ -240,7 +251,7 @@ mod tests {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
             std::fs::write(&path, &damaged).unwrap();
-            assert!(matches!(open(dir.path(), |_, _| ()), Err(StoreError::Damaged { .. })), "byte {at}");
+            assert!(matches!(open(dir.path()), Err(StoreError::Damaged { .. })), "byte {at}");
         }
     }
 }

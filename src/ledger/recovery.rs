@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::archives::Archives;
 use super::data_lock::DataLock;
-use super::evidence_store::{EvidenceStore, Known, KnownUpTo, Piece};
+use super::evidence_store::{EvidenceStore, Known, KnownUpTo, whole_pieces};
 use super::index::{Index, IndexError, IndexedRecord};
 use super::journal::Batch;
 use super::segment::{FramePosition, Scan, SegmentReader, SegmentWriter, StoreError};
@@ -139,16 +139,8 @@ impl Recovered {
             snapshot = Snapshot::empty();
         }
         let Snapshot { position, erasing, journal: from, evidence: known } = snapshot;
-        let mut indexed = Ok(());
-        let rounds_known = index.rounds_known();
-        let evidence = EvidenceStore::open(disk, &layout.evidence(), known, rounds_known, |at, piece| {
-            if indexed.is_ok() {
-                indexed = index_piece(&index, at, &piece);
-            }
-        })?;
-        indexed?;
-        let KnownUpTo { known, end } = evidence.known();
-        index.set_rounds_known(end)?;
+        let evidence = EvidenceStore::open(disk, &layout.evidence(), known)?;
+        let KnownUpTo { known, end: evidence_end } = evidence.known();
         let Known { signed, last_round, last_answered, archives } = known;
         let archives = Archives::of(archives);
         archives.check_files(&**disk, &layout.archives())?;
@@ -168,10 +160,9 @@ impl Recovered {
         tiles.write()?;
         let vault = Vault::open(disk, &layout.vault(), options.master.clone())?;
         let readable = Tiles::new(disk, &layout.tiles());
-        if index.watermark().0 > position.edge.size().0 {
-            // It knows of entries that are not there.
+        if index.watermark().0 > position.edge.size().0 || index.rounds_known() > evidence_end {
+            // It knows of what is not there.
             index = index.begin_again()?;
-            index_all_pieces(&index, &evidence.reader())?;
         }
         let vault_end = catch_up(&index, &vault, &readable, position.edge.size().0, &erased)?;
         // Until here nothing was cut off: what is refused is left as it was found.
@@ -183,6 +174,8 @@ impl Recovered {
         tiles.sync()?;
         erased.into_iter().try_for_each(|record| erase_again(record, &index, &vault.vault(), &readable))?;
         check_master_key(&index, &vault.vault(), &position)?;
+        // Not before: under another key, what is known would be written over.
+        index_pieces(&index, &evidence.reader())?;
         let recovered = Self {
             position,
             journal,
@@ -392,20 +385,13 @@ impl Replay {
     }
 }
 
-/// Indexes a piece of evidence.
-fn index_piece(index: &Index, at: FramePosition, piece: &Piece) -> Result<(), IndexError> {
-    if piece.kind.is_of_round() {
-        index.insert_round_piece(piece.key, at);
-    }
-    index.set_rounds_known(at)
-}
-
-/// Indexes every piece of evidence there is.
-fn index_all_pieces(index: &Index, evidence: &SegmentReader) -> Result<(), RecoveryError> {
+/// Indexes the pieces of evidence that the index does not know.
+fn index_pieces(index: &Index, evidence: &SegmentReader) -> Result<(), RecoveryError> {
     let mut indexed = Ok(());
-    let end = evidence.whole(FramePosition::START, |at, frame| {
-        if let (Ok(()), Some(piece)) = (&indexed, Piece::parse(&frame)) {
-            indexed = index_piece(index, at, &piece);
+    let end = whole_pieces(evidence, index.rounds_known(), |at, piece| {
+        if indexed.is_ok() && piece.kind.is_of_round() {
+            index.insert_round_piece(piece.key, at);
+            indexed = index.set_rounds_known(at);
         }
     })?;
     indexed?;
@@ -438,8 +424,8 @@ fn catch_up(
                 index.insert_event(about, at, entry.event.is_operation());
             }
             let Some(record) = entry.event.record() else { continue };
-            let body = body_of(&mut bodies, at, record.record)?;
-            let personal = match vault.read(body) {
+            let (body, frame) = body_of(&mut bodies, at, record.record)?;
+            let personal = match vault.open_frame(&frame) {
                 Ok((_, particulars, _)) => Some((particulars.uuid, particulars.submitted)),
                 Err(VaultError::Erased) => None,
                 Err(VaultError::Store(error)) => return Err(error.into()),
@@ -452,7 +438,7 @@ fn catch_up(
             end = bodies.position();
         }
         if index.set_watermark((bundle * width + u64::from(wide)).max(known), end)? {
-            index.tidy()?;
+            index.tidy(&|| true)?;
         }
     }
     if known < size {
@@ -463,7 +449,7 @@ fn catch_up(
 
 /// Reads on to the body of the record in entry `index`. Bodies of a batch that never reached its commit point belong to
 /// nobody, and are passed over.
-fn body_of(bodies: &mut Scan<'_>, index: u64, record: Sha256Digest) -> Result<FramePosition, RecoveryError> {
+fn body_of(bodies: &mut Scan<'_>, index: u64, record: Sha256Digest) -> Result<(FramePosition, Vec<u8>), RecoveryError> {
     for frame in bodies {
         let (at, frame) = match frame {
             Err(StoreError::Damaged { .. }) => break,
@@ -471,7 +457,7 @@ fn body_of(bodies: &mut Scan<'_>, index: u64, record: Sha256Digest) -> Result<Fr
         };
         let head = FrameHead::parse(&frame).map(|(head, _)| head);
         if head.is_some_and(|head| head.index == index && head.record == record) {
-            return Ok(at);
+            return Ok((at, frame));
         }
     }
     Err(RecoveryError::BodyGone(index))

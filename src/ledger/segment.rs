@@ -185,8 +185,18 @@ impl SegmentReader {
     /// Checks that what [`whole`](Self::whole) stopped at is a torn end: no whole frame is behind it.
     pub(super) fn check_torn(&self, end: FramePosition) -> Result<(), StoreError> {
         let segments = self.segments()?;
-        let Some(last) = segments.last() else { return Ok(()) };
-        if *last == end.segment && !self.has_frame_behind(end)? {
+        if segments.is_empty() {
+            return Ok(());
+        }
+        // One that could not be begun may be there, and nothing is in it.
+        let is_empty = |segment: &u64| {
+            let length = self.file(*segment)?.length().map_err(StoreError::io(&self.path(*segment)))?;
+            Ok::<_, StoreError>(length == 0)
+        };
+        let mut behind = segments.iter().filter(|segment| **segment > end.segment).map(is_empty);
+        let is_last =
+            segments.contains(&end.segment) && behind.try_fold(true, |all, one| Ok::<_, StoreError>(all && one?))?;
+        if is_last && !self.has_frame_behind(end)? {
             return Ok(());
         }
         // Whoever looks without the lock may have come by while it was written.
@@ -517,5 +527,20 @@ mod tests {
         std::fs::write(&path, &whole[..11]).unwrap();
         std::fs::write(dir.path().join("0000000000000002.seg"), &whole).unwrap();
         assert!(check().is_err());
+    }
+
+    #[test]
+    fn an_end_is_torn_also_before_a_segment_that_was_begun_and_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path());
+        let path = dir.path().join("0000000000000000.seg");
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..25]).unwrap();
+        // Its name could not be made durable, so writing went on in the one before; and that could not be synced.
+        std::fs::write(dir.path().join("0000000000000001.seg"), b"").unwrap();
+        let reader = SegmentReader::new(&disk(), dir.path());
+        let end = reader.whole(FramePosition::START, |_, _| ()).unwrap();
+        assert_eq!(end, FramePosition { segment: 0, offset: 22 });
+        reader.check_torn(end).unwrap();
     }
 }

@@ -330,7 +330,7 @@ impl Sequencer {
             Some(tidier) if untidy => tidier.wake(),
             Some(_) => {}
             // As that thread does: what could not be written is tried again.
-            None => drop(self.shared.index.tidy()),
+            None => drop(self.shared.index.tidy(&|| true)),
         }
         for Placed { entry, stage, reply, .. } in placed {
             let index = entry.index;

@@ -193,8 +193,12 @@ impl Vault {
 
     /// Opens the body in the frame at `position`.
     pub(super) fn read(&self, position: FramePosition) -> Result<(FrameHead, Particulars, Vec<u8>), VaultError> {
-        let frame = self.bodies.read(position)?.ok_or(VaultError::Sealed)?;
-        let (head, sealed) = FrameHead::parse(&frame).ok_or(VaultError::Sealed)?;
+        self.open_frame(&self.bodies.read(position)?.ok_or(VaultError::Sealed)?)
+    }
+
+    /// Opens the body in a frame that was read.
+    pub(super) fn open_frame(&self, frame: &[u8]) -> Result<(FrameHead, Particulars, Vec<u8>), VaultError> {
+        let (head, sealed) = FrameHead::parse(frame).ok_or(VaultError::Sealed)?;
         let key = self.key(head)?;
         let mut message = SealingKey::new(&key).open(&head.record.0, sealed).map_err(|_| VaultError::Sealed)?;
         let (length, rest) = message.split_first_chunk::<4>().ok_or(VaultError::Sealed)?;

@@ -124,9 +124,9 @@ impl Index {
         Ok(self.pairs.flush()?)
     }
 
-    /// Writes down what waits for it. Nobody waits for that, unless it is not done for long.
-    pub(super) fn tidy(&self) -> Result<(), IndexError> {
-        Ok(self.pairs.tidy()?)
+    /// Writes down what waits for it, for as long as it `goes_on`. Nobody waits for that, unless it is not done for long.
+    pub(super) fn tidy(&self, goes_on: &dyn Fn() -> bool) -> Result<(), IndexError> {
+        Ok(self.pairs.tidy(goes_on)?)
     }
 
     pub(super) fn insert(&self, record: &IndexedRecord) {
@@ -222,7 +222,7 @@ impl Index {
 
     /// The pieces of the largest round whose size is at most `size`.
     pub(super) fn round_at_most(&self, size: u64) -> Result<Option<(u64, Vec<FramePosition>)>, IndexError> {
-        let found = self.pairs.numbers(self.name(Of::RoundsBackwards, &[]), backwards(size.min(NUMBER_MAX)), 1)?;
+        let found = self.pairs.numbers(self.name(Of::RoundsBackwards, &[]), backwards(size), 1)?;
         self.round_of(found.first().copied().map(backwards))
     }
 
@@ -260,7 +260,7 @@ const NUMBER_MAX: u64 = (1 << 62) - 1;
 
 /// Numbers in the opposite order; turned round twice it is the same.
 fn backwards(number: u64) -> u64 {
-    NUMBER_MAX - number
+    NUMBER_MAX.saturating_sub(number)
 }
 
 /// Bits of an offset in a packed position: a segment has less than a terabyte.
@@ -310,7 +310,7 @@ mod tests {
         says(&index);
         index.flush().unwrap();
         says(&index);
-        index.tidy().unwrap();
+        index.tidy(&|| true).unwrap();
         says(&index);
         drop(index);
         says(&open(dir.path()));

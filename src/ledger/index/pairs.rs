@@ -4,11 +4,12 @@
 //! runs of a generation they are merged to one of the next. So a pair is written some `log4(n)` times, always in a row,
 //! and there are some `3 * log4(n)` runs, of which a filter in memory excludes all that have not the name.
 //!
-//! Each run holds what came in between two marks. What is lost with the process is what came in last, and the manifest's
-//! marks say up to where the rest reaches.
+//! A run goes to the set when a manifest that names it is durable. What is lost with the process is what came in last, and
+//! the manifest's marks say up to where the rest reaches.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -23,6 +24,8 @@ use crate::disk::Disk;
 const RUNS_PER_MERGE: usize = 4;
 /// How the name of a run ends.
 const RUN: &str = ".run";
+/// Bytes of bodies that come between two runs: what a start reads again is a few times that.
+const VAULT_BYTES_MAX: u64 = 64 << 20;
 /// Frozen maps that may wait to be written; who comes with one more writes them.
 const FROZEN_MAX: usize = 2;
 
@@ -49,12 +52,15 @@ struct State {
     marks: Marks,
     // The newest first, as everything here.
     frozen: Vec<Arc<Frozen>>,
-    runs: Vec<(KnownRun, Arc<Run>)>,
-    // What the runs reach.
-    written: Marks,
+    written: Written,
     next_run: u64,
-    // Whether the manifest says what is here.
-    is_written: bool,
+}
+
+/// What the manifest names.
+#[derive(Clone, Debug)]
+struct Written {
+    runs: Vec<(KnownRun, Arc<Run>)>,
+    marks: Marks,
 }
 
 /// A map that takes no more, and up to where it reaches.
@@ -75,25 +81,25 @@ impl Pairs {
         create_directory(disk, dir)?;
         let manifest = Manifest::read(&**disk, dir)?.filter(|manifest| manifest.key_check == key_check);
         let state = match manifest.map(|manifest| State::of(manifest, &**disk, dir)).transpose() {
-            Ok(state) => state.unwrap_or_else(State::empty),
             Err(StoreError::Damaged { path, .. }) => {
                 tracing::warn!(path = %path.display(), "the index is damaged and will be made again");
-                State::empty()
+                None
             }
-            Err(error) => return Err(error),
+            state => state?,
         };
+        let has_manifest = state.is_some();
         let pairs = Self {
             disk: disk.clone(),
             dir: dir.to_owned(),
             key_check,
             fresh_max,
-            state: RwLock::new(state),
+            state: RwLock::new(state.unwrap_or_else(State::empty)),
             writing: Mutex::new(()),
             merging: Mutex::new(()),
             manifest: Mutex::new(()),
             damaged: AtomicBool::new(false),
         };
-        pairs.pass_strangers()?;
+        pairs.pass_strangers(has_manifest)?;
         Ok(pairs)
     }
 
@@ -105,20 +111,22 @@ impl Pairs {
     /// Says up to where everything is here. Gives whether something waits for [`tidy`](Self::tidy).
     ///
     /// # Errors
-    /// When too much waited and could not be written.
+    /// When too much waited and could not be written, or a page was found damaged.
     pub(super) fn set_marks(&self, change: impl FnOnce(&mut Marks)) -> Result<bool, StoreError> {
-        let waiting = {
+        self.check_whole()?;
+        let (waiting, mergeable) = {
             let mut state = self.write();
             change(&mut state.marks);
-            if state.fresh.len() >= self.fresh_max {
+            if state.fresh.len() >= self.fresh_max || state.is_far_ahead() {
                 state.freeze();
             }
-            state.frozen.len()
+            // Whoever flushes does not merge.
+            (state.frozen.len(), mergeable(&state.written.runs).is_some())
         };
         if waiting > FROZEN_MAX {
             self.write_frozen()?;
         }
-        Ok(waiting > 0)
+        Ok(waiting > 0 || mergeable)
     }
 
     /// Puts pairs in.
@@ -141,8 +149,11 @@ impl Pairs {
     /// The numbers under `name` from `first` on, in their order, at most `most`.
     pub(super) fn numbers(&self, name: Name, first: u64, most: usize) -> Result<Vec<u64>, StoreError> {
         let (first, last) = (Pair { name, number: first }, Pair { name, number: u64::MAX });
-        let in_map = |rows: &BTreeMap<Pair, bool>| -> Option<Box<dyn Rows>> {
-            let rows: Vec<_> = rows.range(first..=last).map(row).collect();
+        // Each row that a newer map has taken out takes the place of one at most.
+        let mut needed = most;
+        let mut in_map = |rows: &BTreeMap<Pair, bool>| -> Option<Box<dyn Rows>> {
+            let rows = rows_needed(rows, first..=last, needed);
+            needed = needed.saturating_add(rows.iter().filter(|row| !row.is_there).count());
             (!rows.is_empty()).then(|| Box::new(rows.into_iter().map(Ok)) as _)
         };
         let mut sources: Vec<Box<dyn Rows>> = Vec::new();
@@ -150,7 +161,7 @@ impl Pairs {
             let state = self.read();
             sources.extend(in_map(&state.fresh));
             sources.extend(state.frozen.iter().filter_map(|frozen| in_map(&frozen.rows)));
-            for (_, run) in state.runs.iter().filter(|(_, run)| run.may_have(name)) {
+            for (_, run) in state.written.runs.iter().filter(|(_, run)| run.may_have(name)) {
                 sources.push(Box::new(run.rows_from(first)));
             }
         }
@@ -166,14 +177,13 @@ impl Pairs {
     /// Makes everything that came in durable.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
         self.write().freeze();
-        self.write_frozen()?;
-        if self.read().is_written { Ok(()) } else { self.install(|_| ()) }
+        self.write_frozen()
     }
 
-    /// Writes what waits, and merges runs where there are enough of a generation.
-    pub(super) fn tidy(&self) -> Result<(), StoreError> {
+    /// Writes what waits, and merges runs where there are enough of a generation, for as long as it `goes_on`.
+    pub(super) fn tidy(&self, goes_on: &dyn Fn() -> bool) -> Result<(), StoreError> {
         self.write_frozen()?;
-        while self.merge().inspect_err(|error| self.note(error))? {}
+        while goes_on() && self.merge(goes_on).inspect_err(|error| self.note(error))? {}
         Ok(())
     }
 
@@ -194,32 +204,41 @@ impl Pairs {
             let Some(oldest) = self.read().frozen.last().cloned() else { return Ok(()) };
             let rows = oldest.rows.iter().map(|pair| Ok(row(pair)));
             let run = self.write_run(0, oldest.rows.len() as u64, rows)?;
-            self.install(|state| {
-                state.frozen.pop();
-                state.runs.splice(..0, run);
-                state.written = oldest.marks;
+            self.install(|written, frozen| {
+                frozen.pop();
+                written.runs.splice(..0, run);
+                written.marks = oldest.marks;
             })?;
         }
     }
 
-    /// Merges the runs of the youngest generation of which there are enough; gives whether there was one.
-    fn merge(&self) -> Result<bool, StoreError> {
+    /// Merges what is [`mergeable`], if there is room; gives whether it did.
+    fn merge(&self, goes_on: &dyn Fn() -> bool) -> Result<bool, StoreError> {
         let _no_other = one_at_a_time(&self.merging);
-        let runs = self.read().runs.clone();
-        let mut generations = runs.chunk_by(|(one, _), (other, _)| one.generation == other.generation);
-        let Some(merging) = generations.find(|runs| runs.len() >= RUNS_PER_MERGE) else { return Ok(false) };
+        let runs = self.read().written.runs.clone();
+        let Some(merging) = mergeable(&runs) else { return Ok(false) };
+        let rows = merging.iter().map(|(_, run)| run.rows()).sum();
+        // The room is wanted for other things than tidiness.
+        let free = self.disk.free_bytes(&self.dir).map_err(StoreError::io(&self.dir))?;
+        if free / 2 < rows * Row::BYTES as u64 {
+            return Ok(false);
+        }
         let is_oldest = merging.last().map(|(run, _)| run.number) == runs.last().map(|(run, _)| run.number);
         let all = Pair { name: Name(0), number: 0 };
         let merged = Merged::new(merging.iter().map(|(_, run)| run.rows_from(all)));
         // Behind the oldest there is nothing that could come back.
         let kept = merged.filter(|row| !matches!(row, Ok(row) if is_oldest && !row.is_there));
-        let rows = merging.iter().map(|(_, run)| run.rows()).sum();
-        let run = self.write_run(merging[0].0.generation + 1, rows, kept)?;
+        // It takes seconds, and is done again.
+        let kept = kept.map(|row| if goes_on() { row } else { Err(StoreError::Poisoned) });
+        let run = match self.write_run(merging[0].0.generation + 1, rows, kept) {
+            Err(_) if !goes_on() => return Ok(false),
+            run => run?,
+        };
         let numbers: Vec<u64> = merging.iter().map(|(run, _)| run.number).collect();
-        self.install(|state| {
-            let at = state.runs.iter().position(|(run, _)| run.number == numbers[0]);
+        self.install(|written, _| {
+            let at = written.runs.iter().position(|(run, _)| run.number == numbers[0]);
             let at = at.expect("runs go by merging alone");
-            state.runs.splice(at..at + numbers.len(), run);
+            written.runs.splice(at..at + numbers.len(), run);
         })?;
         for number in numbers {
             let path = self.dir.join(run_name(number));
@@ -251,21 +270,30 @@ impl Pairs {
         Ok(Some((KnownRun { number, generation, rows: run.rows() }, Arc::new(run))))
     }
 
-    /// Changes what is on the disk, and says so in the manifest.
-    fn install(&self, change: impl FnOnce(&mut State)) -> Result<(), StoreError> {
+    /// Changes what is written: the manifest first, so that whoever fails has changed nothing here and tries again.
+    fn install(&self, change: impl FnOnce(&mut Written, &mut Vec<Arc<Frozen>>)) -> Result<(), StoreError> {
         let _no_other = one_at_a_time(&self.manifest);
-        let manifest = {
-            let mut state = self.write();
-            change(&mut state);
-            state.is_written = false;
-            state.manifest(self.key_check)
+        self.check_whole()?;
+        let (mut written, mut frozen, next_run) = {
+            let state = self.read();
+            (state.written.clone(), state.frozen.clone(), state.next_run)
         };
-        if self.damaged.load(Ordering::Acquire) {
-            return Err(StoreError::Poisoned);
-        }
+        let waiting = frozen.len();
+        change(&mut written, &mut frozen);
+        let runs = written.runs.iter().map(|(run, _)| *run).collect();
+        let manifest = Manifest { marks: written.marks, runs, next_run, key_check: self.key_check };
         manifest.write(&*self.disk, &self.dir)?;
-        self.write().is_written = true;
+        let mut state = self.write();
+        // More may have been frozen, in front.
+        let left = state.frozen.len() - (waiting - frozen.len());
+        state.frozen.truncate(left);
+        state.written = written;
         Ok(())
+    }
+
+    /// Where a page was found damaged nothing is written any more: the next start makes the index again.
+    fn check_whole(&self) -> Result<(), StoreError> {
+        if self.damaged.load(Ordering::Acquire) { Err(StoreError::Poisoned) } else { Ok(()) }
     }
 
     /// A run that is damaged is of no use any more: without a manifest the next start makes the index again.
@@ -279,12 +307,15 @@ impl Pairs {
 
     /// Passes over the numbers of runs that the manifest does not name, and removes them if there is a manifest: they
     /// were being written, or were merged. Without one they may be an index that somebody opens with another key.
-    fn pass_strangers(&self) -> Result<(), StoreError> {
+    fn pass_strangers(&self, has_manifest: bool) -> Result<(), StoreError> {
         let mut state = self.write();
         for name in self.disk.list(&self.dir).map_err(StoreError::io(&self.dir))? {
-            let Some(number) = name.strip_suffix(RUN).and_then(|number| number.parse::<u64>().ok()) else { continue };
-            state.next_run = state.next_run.max(number.saturating_add(1));
-            if state.is_written && state.runs.iter().all(|(run, _)| run.number != number) {
+            let number = name.strip_suffix(RUN).and_then(|number| number.parse::<u64>().ok());
+            let Some(number) = number.filter(|number| run_name(*number) == name && *number < u64::MAX) else {
+                continue;
+            };
+            state.next_run = state.next_run.max(number + 1);
+            if has_manifest && state.written.runs.iter().all(|(run, _)| run.number != number) {
                 let path = self.dir.join(name);
                 self.disk.remove(&path).map_err(StoreError::io(&path))?;
             }
@@ -303,15 +334,8 @@ impl Pairs {
 
 impl State {
     fn empty() -> Self {
-        Self {
-            fresh: BTreeMap::new(),
-            marks: Marks::START,
-            frozen: Vec::new(),
-            runs: Vec::new(),
-            written: Marks::START,
-            next_run: 0,
-            is_written: false,
-        }
+        let written = Written { runs: Vec::new(), marks: Marks::START };
+        Self { fresh: BTreeMap::new(), marks: Marks::START, frozen: Vec::new(), written, next_run: 0 }
     }
 
     fn of(manifest: Manifest, disk: &dyn Disk, dir: &Path) -> Result<Self, StoreError> {
@@ -327,30 +351,48 @@ impl State {
             }
         };
         let Manifest { marks, runs, next_run, key_check: _ } = manifest;
-        let runs = runs.into_iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Self { marks, runs, written: marks, next_run, is_written: true, ..Self::empty() })
+        let written = Written { runs: runs.into_iter().map(open).collect::<Result<_, _>>()?, marks };
+        Ok(Self { marks, written, next_run, ..Self::empty() })
     }
 
-    fn manifest(&self, key_check: Name) -> Manifest {
-        Manifest {
-            marks: self.written,
-            runs: self.runs.iter().map(|(run, _)| *run).collect(),
-            next_run: self.next_run,
-            key_check,
-        }
+    /// Up to where everything is written, or waits to be.
+    fn reached(&self) -> Marks {
+        self.frozen.first().map_or(self.written.marks, |frozen| frozen.marks)
+    }
+
+    /// Whether a start would have much to read again.
+    fn is_far_ahead(&self) -> bool {
+        let (end, reached) = (self.marks.vault_end, self.reached().vault_end);
+        end.segment != reached.segment || end.offset.saturating_sub(reached.offset) > VAULT_BYTES_MAX
     }
 
     fn freeze(&mut self) {
-        let last = self.frozen.first().map_or(self.written, |frozen| frozen.marks);
-        if !self.fresh.is_empty() || last != self.marks {
+        if !self.fresh.is_empty() || self.reached() != self.marks {
             let frozen = Frozen { rows: std::mem::take(&mut self.fresh), marks: self.marks };
             self.frozen.insert(0, Arc::new(frozen));
         }
     }
 }
 
+/// The runs of the youngest generation of which there are enough.
+fn mergeable(runs: &[(KnownRun, Arc<Run>)]) -> Option<&[(KnownRun, Arc<Run>)]> {
+    let mut generations = runs.chunk_by(|(one, _), (other, _)| one.generation == other.generation);
+    generations.find(|runs| runs.len() >= RUNS_PER_MERGE)
+}
+
 fn row((pair, is_there): (&Pair, &bool)) -> Row {
     Row { pair: *pair, is_there: *is_there }
+}
+
+/// The rows of `range` up to the last that is needed for `most` that are there: one name may have all of a map.
+fn rows_needed(rows: &BTreeMap<Pair, bool>, range: RangeInclusive<Pair>, most: usize) -> Vec<Row> {
+    let mut there = 0;
+    let is_needed = |row: &Row| {
+        let is_needed = there < most;
+        there += usize::from(row.is_there);
+        is_needed
+    };
+    rows.range(range).map(row).take_while(is_needed).collect()
 }
 
 fn run_name(number: u64) -> String {
@@ -363,156 +405,4 @@ fn one_at_a_time(lock: &Mutex<()>) -> MutexGuard<'_, ()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::disk::SystemDisk;
-
-    const KEY_CHECK: Name = Name(7);
-
-    fn open(dir: &Path) -> Pairs {
-        let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
-        Pairs::open(&disk, dir, KEY_CHECK, 16).unwrap()
-    }
-
-    fn pair(name: u64, number: u64) -> Pair {
-        // Spread, as digests are.
-        let spread = |n: u64| u128::from(n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        Pair { name: Name(spread(name) << 64 | spread(!name)), number }
-    }
-
-    fn reach(pairs: &Pairs, size: u64) -> bool {
-        pairs.set_marks(|marks| marks.size = size).unwrap()
-    }
-
-    fn files(dir: &Path) -> BTreeSet<String> {
-        std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
-    }
-
-    #[test]
-    fn does_what_a_set_does_whenever_it_is_written_merged_or_opened() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut pairs, mut model) = (open(dir.path()), BTreeSet::new());
-        let mut state = 1_u64;
-        let mut chance = |below: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 33) % below
-        };
-        for step in 0..4000 {
-            let one = pair(chance(40), chance(50));
-            match chance(16) {
-                0..10 => {
-                    pairs.insert(&[one]);
-                    model.insert(one);
-                }
-                10..13 => {
-                    pairs.remove(&[one]);
-                    model.remove(&one);
-                }
-                13 => drop(reach(&pairs, step)),
-                14 => pairs.tidy().unwrap(),
-                _ if chance(8) == 0 => {
-                    pairs.flush().unwrap();
-                    drop(pairs);
-                    pairs = open(dir.path());
-                }
-                _ => {}
-            }
-            let (first, most) = (chance(50), usize::try_from(chance(6)).unwrap());
-            let found = pairs.numbers(one.name, first, most).unwrap();
-            let names = model.range(Pair { number: first, ..one }..=Pair { number: u64::MAX, ..one });
-            assert!(found.into_iter().eq(names.take(most).map(|pair| pair.number)), "step {step}");
-        }
-    }
-
-    #[test]
-    fn runs_are_few_and_hold_what_is_there_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let pairs = open(dir.path());
-        for n in 0..16 * 64 {
-            pairs.insert(&[pair(n, n)]);
-            if n % 2 == 0 {
-                pairs.remove(&[pair(n, n)]);
-            }
-            if reach(&pairs, n + 1) {
-                pairs.tidy().unwrap();
-            }
-        }
-        let known: Vec<_> = pairs.read().runs.iter().map(|(run, _)| (run.generation, run.rows)).collect();
-        assert_eq!(known, [(3, 512)], "64 times 16, merged three times, without what was taken out");
-        assert_eq!(files(dir.path()).len(), 2, "the manifest, and the run");
-        assert_eq!(open(dir.path()).marks().size, 1024);
-    }
-
-    #[test]
-    fn too_much_that_waits_is_written_by_whoever_comes() {
-        let dir = tempfile::tempdir().unwrap();
-        let pairs = open(dir.path());
-        for n in 0..160 {
-            pairs.insert(&[pair(n, n)]);
-            reach(&pairs, n + 1);
-        }
-        let state = pairs.read();
-        assert!(state.frozen.len() <= FROZEN_MAX && state.runs.len() >= 7);
-    }
-
-    #[test]
-    fn what_was_not_flushed_is_forgotten_from_the_end_and_a_run_without_a_name_is_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        let pairs = open(dir.path());
-        for n in 0..17 {
-            pairs.insert(&[pair(n, n)]);
-            reach(&pairs, n);
-        }
-        pairs.tidy().unwrap();
-        // As a process leaves it that is killed before the manifest is written.
-        let stranger = dir.path().join(run_name(5));
-        std::fs::copy(dir.path().join(run_name(0)), &stranger).unwrap();
-        drop(pairs);
-        let pairs = open(dir.path());
-        assert_eq!((pairs.marks().size, pairs.first(pair(15, 15).name).unwrap()), (15, Some(15)));
-        assert_eq!(pairs.first(pair(16, 16).name).unwrap(), None);
-        assert!(!stranger.exists() && pairs.read().next_run == 6);
-    }
-
-    #[test]
-    fn another_key_begins_again_and_leaves_what_it_found() {
-        let dir = tempfile::tempdir().unwrap();
-        let pairs = open(dir.path());
-        pairs.insert(&[pair(1, 1)]);
-        reach(&pairs, 1);
-        pairs.flush().unwrap();
-        let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
-        let before = files(dir.path());
-        let other = Pairs::open(&disk, dir.path(), Name(8), 16).unwrap();
-        assert_eq!((other.marks().size, other.first(pair(1, 1).name).unwrap()), (0, None));
-        assert_eq!(files(dir.path()), before);
-        assert_eq!(open(dir.path()).marks().size, 1);
-        // Until it has something to keep.
-        reach(&other, 9);
-        other.flush().unwrap();
-        assert_eq!(open(dir.path()).marks().size, 0);
-        assert_eq!(Pairs::open(&disk, dir.path(), Name(8), 16).unwrap().marks().size, 9);
-    }
-
-    #[test]
-    fn a_damaged_page_is_never_read_and_the_next_start_begins_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let pairs = open(dir.path());
-        for n in 0..16 {
-            pairs.insert(&[pair(n, n)]);
-        }
-        reach(&pairs, 16);
-        pairs.flush().unwrap();
-        let run = dir.path().join(run_name(0));
-        let mut bytes = std::fs::read(&run).unwrap();
-        bytes[50] ^= 1;
-        std::fs::write(&run, bytes).unwrap();
-        assert!(matches!(pairs.first(pair(3, 3).name), Err(StoreError::Damaged { .. })));
-        pairs.insert(&[pair(99, 99)]);
-        assert!(matches!(pairs.flush(), Err(StoreError::Poisoned)), "what is damaged is not named again");
-        drop(pairs);
-        assert_eq!(open(dir.path()).marks().size, 0);
-    }
-}
+mod tests;

@@ -117,9 +117,12 @@ impl Run {
         let offset = page as u64 * PAGE_BYTES as u64;
         pages.resize(count * PAGE_BYTES, 0);
         self.file.read_exact_at(pages, offset).map_err(StoreError::io(&self.path))?;
-        for (nth, page) in (0_u64..).zip(pages.as_chunks::<PAGE_BYTES>().0) {
+        let fences = &self.fences[page..];
+        for ((nth, page), fence) in (0_u64..).zip(pages.as_chunks::<PAGE_BYTES>().0).zip(fences) {
             let (rows, crc) = page.split_at(PAGE_BYTES - CRC_BYTES);
-            if checksum(&[rows]) != crc {
+            // Whole, and not another's: a disk may have put it in the wrong place.
+            let first = Row::from_bytes(rows.first_chunk().expect("a page has rows")).pair;
+            if checksum(&[rows]) != crc || first != *fence {
                 let offset = offset + nth * PAGE_BYTES as u64;
                 return Err(StoreError::Damaged { path: self.path.clone(), offset });
             }
@@ -287,6 +290,21 @@ mod tests {
             std::fs::write(&path, &bytes[..length]).unwrap();
             assert!(matches!(Run::open(&SystemDisk, &path), Err(StoreError::Damaged { .. })), "{length}");
         }
+    }
+
+    #[test]
+    fn a_page_in_the_place_of_another_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run");
+        let rows = rows(170 * 5);
+        write(&path, &rows);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let (one, other) = bytes[PAGE_BYTES..].split_at_mut(PAGE_BYTES);
+        one.swap_with_slice(&mut other[..PAGE_BYTES]);
+        std::fs::write(&path, &bytes).unwrap();
+        let run = Arc::new(Run::open(&SystemDisk, &path).unwrap());
+        let looked: Result<Vec<Row>, _> = run.rows_from(rows[200].pair).take(1).collect();
+        assert!(matches!(looked, Err(StoreError::Damaged { .. })), "{:?} for {:?}", looked, rows[200]);
     }
 
     #[test]
