@@ -312,6 +312,14 @@ async fn a_store_that_lost_what_was_signed_is_not_started() {
     assert_eq!(refused.status.code(), Some(3));
     assert!(!refused.stderr.is_empty());
 
+    // All of it: the same key would sign another first entry.
+    let lost = place.copy();
+    for store in ["ledger", "evidence", "vault", "tiles", "index"] {
+        std::fs::remove_dir_all(lost.data().join(store)).unwrap();
+    }
+    let refused = lost.open().await.err().unwrap().to_string();
+    assert!(refused.starts_with("the log is empty, but "), "{refused}");
+
     // A torn end that nobody was promised is cut off, and all goes on.
     let torn = place.copy();
     for store in ["ledger", "vault", "evidence"] {

@@ -403,7 +403,7 @@ async fn health_names_each_log_that_takes_nothing() {
     std::fs::write(statements.join("announced.json"), told).unwrap();
     std::fs::write(bench.place.data().join("compatibility/digests"), vec![7; FILE_BYTES]).unwrap();
     let limit = format!("trap '' XFSZ; ulimit -S -f {}", FILE_BYTES / 512);
-    let server = bench.place.try_spawn(&[], Some(&limit)).ok().unwrap();
+    let server = bench.place.try_spawn(&["--accept-rollback-risk"], Some(&limit)).ok().unwrap();
     let client = &server.client;
     let trouble = |health: &serde_json::Value| health["trouble"].as_str().unwrap_or_default().to_owned();
     let health = client.wait_for_health(|health| !trouble(health).is_empty()).await;

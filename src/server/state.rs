@@ -127,7 +127,8 @@ impl AppState {
         let folder = PublishFolder::of_ledger(&config, &log_key, &log_policy)?;
         let published = folder.as_ref().map_or(Standing::NobodyToAsk, |folder| folder.ask(&recovered));
         let standing = ask_witnesses(&recovered, &plan, &log_key).await.and(published);
-        let read_only = !may_sign(standing, &recovered, options)?;
+        let announced = authority_dir.join("announced.json");
+        let read_only = !may_sign(standing, &recovered, &announced, options)?;
         let ledger = recovered.start(read_only)?;
         let publishing = folder.map(|folder| folder.publishing(&ledger, &clock));
         let witnessing = Arc::new(Witnessing::new(ledger.clone(), plan, clock.clone()));
@@ -147,7 +148,7 @@ impl AppState {
         let trust = issuance.verifier.policy_digest();
         if !read_only {
             publish_events(&issuance.authority, &issuance.ledger).await.context("anchoring certificate events")?;
-            announce(&issuance.ledger, &authority_dir.join("announced.json"), &issuance.scorecards, trust)
+            announce(&issuance.ledger, &announced, &issuance.scorecards, trust)
                 .await
                 .context("anchoring scorecards and trust")?;
         }
@@ -217,9 +218,21 @@ async fn check_clock(plan: &WitnessPlan, clock: &dyn Clock) -> anyhow::Result<()
     Ok(())
 }
 
-/// A restored backup must not fork: unless somebody says that nothing newer was seen, nothing is signed.
-pub(super) fn may_sign(standing: Standing, recovered: &Recovered, options: StartOptions) -> anyhow::Result<bool> {
+/// A restored backup must not fork: unless somebody says that nothing newer was seen, nothing is signed. Nor must a log
+/// begin again whose file `announced` says that it had entries.
+pub(super) fn may_sign(
+    standing: Standing,
+    recovered: &Recovered,
+    announced: &Path,
+    options: StartOptions,
+) -> anyhow::Result<bool> {
+    let is_lost = recovered.size() == 0 && announced.exists() && !options.accept_rollback_risk;
     match standing {
+        Standing::Confirmed | Standing::NobodyToAsk | Standing::NobodyAnswered if is_lost => anyhow::bail!(
+            "the log is empty, but {} says that it was not: it would begin again under the same key. Bring it back, or \
+             take the risk with --accept-rollback-risk",
+            announced.display()
+        ),
         Standing::Confirmed => Ok(true),
         Standing::NobodyToAsk => {
             tracing::warn!("no witness is configured: a restored backup would not be noticed");

@@ -148,7 +148,7 @@ impl StatementsService {
         let published = folder.as_ref().map_or(Standing::NobodyToAsk, |folder| folder.ask(&recovered));
         let standing = ask_witnesses(&recovered, &plan, &keys.log_key).await.and(published);
         // What is not known to be the newest of the ledger is not of this log either: they were backed up together.
-        let read_only = ledger_is_read_only || !may_sign(standing, &recovered, options)?;
+        let read_only = ledger_is_read_only || !may_sign(standing, &recovered, &told, options)?;
         let ledger = recovered.start(read_only)?;
         if !read_only {
             announce(&ledger, &told, &[], trust).await.context("anchoring the trust policy of statements")?;
