@@ -126,7 +126,7 @@ server=$!
 pids+=("$server")
 until_it 60 curl -sf -m 5 -o ready.txt "$url/readyz"
 
-# Statements. None is registered twice, so there are more than can be sent: ours answers a connection every 50 ms.
+# Statements. None is registered twice, so there are more than can be sent: ours answers a connection every 40 ms.
 if [ -z "${AFFIANT_SCITTLES:-}" ]; then
     skip "statements: AFFIANT_SCITTLES does not name the address of a running scittles"
 elif ! curl -sf -m 10 -o ready.txt "$AFFIANT_SCITTLES/.well-known/transparency-configuration"; then
@@ -186,7 +186,7 @@ What each does for that:
   Tessera's       writes and syncs entries, tiles and the size of the tree, then answers; no body; a repeat is found in a
                   memory of 262,144 and in an index that follows the log; a signed checkpoint every 100 ms, its least
   our statement   signature and path to an anchor verified, a sealed body, and a receipt under a signed checkpoint, which
-                  may be 50 ms away; the receipt is verified before it is sent
+                  may be 40 ms away; the receipt is verified before it is sent
   scittles'       decoded, its signature not verified; one at a time, each synced by SQLite; a receipt at once
   our tile        looks whether a checkpoint covers it; an ETag of its bytes; what was sent last is kept in memory
   nginx's         a file, by sendfile; an ETag of its time and length
