@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use affiant::clock::{ManualClock, parse_time};
-use affiant::crypto::Signer as _;
-use affiant::crypto::{SealingKey, Sha256Digest, SigningKey};
+use affiant::crypto::{SealingKey, Sha256Digest, SignatureAlgorithm, Signer, SigningError, SigningKey, VerifyingKey};
 use affiant::disk::SystemDisk;
 use affiant::evidence::entry::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
@@ -45,7 +44,11 @@ impl Bench {
     }
 
     fn recover_with(&self, master: u8, index_pairs: usize) -> Result<Recovered, RecoveryError> {
-        Recovered::open(LedgerOptions {
+        Recovered::open(self.options(master, index_pairs))
+    }
+
+    fn options(&self, master: u8, index_pairs: usize) -> LedgerOptions {
+        LedgerOptions {
             disk: Arc::new(SystemDisk),
             dir: self.path().to_owned(),
             origin: "log.example/1".into(),
@@ -56,7 +59,7 @@ impl Bench {
             snapshot_entries: SNAPSHOT_ENTRIES,
             index_pairs,
             free_bytes_min: 0,
-        })
+        }
     }
 
     fn open(&self) -> Ledger {
@@ -375,4 +378,31 @@ async fn an_index_that_is_newer_than_the_evidence_store_is_made_again() {
         let size = ledger.proof(index).unwrap().unwrap().1.map(|round| round.checkpoint.checkpoint().size().0);
         assert!(size.is_some_and(|size| size > index && size >= 2), "{index}: {size:?}");
     }
+}
+
+/// A signer that has a fault of ours.
+struct Faulty(Arc<SigningKey>);
+
+impl Signer for Faulty {
+    fn sign(&self, _: SignatureAlgorithm, _: &[u8]) -> Result<Vec<u8>, SigningError> {
+        panic!("a fault in the program")
+    }
+
+    fn verifying_key(&self) -> &VerifyingKey {
+        self.0.verifying_key()
+    }
+}
+
+#[tokio::test]
+async fn a_fault_in_the_program_stops_the_ledger_and_is_told() {
+    let bench = Bench::new();
+    let options = LedgerOptions { signer: Arc::new(Faulty(bench.signer.clone())), ..bench.options(9, INDEX_PAIRS) };
+    let ledger = Recovered::open(options).unwrap().start(false).unwrap();
+    // Also what is still in the queue is answered.
+    let one = |n| ledger.append(submission("iss_a", &format!("uuid-{n}"), b"body"), Stage::Included);
+    for answer in (0..9).map(one).collect::<Vec<_>>().into_iter().flatten() {
+        assert!(matches!(answer.await, Err(AppendError::Stopped)));
+    }
+    assert_eq!(ledger.trouble().as_deref(), Some("the sequencer has a fault of the program, which the log tells"));
+    ledger.stop();
 }

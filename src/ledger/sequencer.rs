@@ -5,6 +5,7 @@
 //! commit point refuses its batch; one that fails after it stops the thread, and a restart finishes what was begun.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,6 +64,9 @@ pub(super) enum Fault {
     Index(#[from] IndexError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// It panicked: what is in memory is not to be trusted any more, what is on the disk is.
+    #[error("the sequencer has a fault of the program, which the log tells")]
+    Program,
 }
 
 /// Gives every entry its place. [`start`](super::Recovered::start) has a thread for it; without one it is driven by hand.
@@ -118,7 +122,8 @@ type Repeat = (u64, Stage, Reply);
 impl Sequencer {
     /// Runs until it is told to stop, or must.
     pub(super) fn run(mut self) {
-        match self.turns() {
+        let turns = catch_unwind(AssertUnwindSafe(|| self.turns()));
+        match turns.unwrap_or(Err(Fault::Program)) {
             Ok(()) => tracing::info!(tree_size = self.size(), "sequencer stopped"),
             Err(fault) => {
                 self.fail(&fault);
