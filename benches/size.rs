@@ -2,7 +2,8 @@
 //!
 //! Records with synthetic bodies are appended through the batch door, in process, each batch durable before its answer; at
 //! every doubling it is said what an append cost since the last. A process of its own does that, and ends without a word, as
-//! if it were killed. Then the ledger is started, stopped and started again, and proofs are made of entries all over it.
+//! if it were killed. Then the ledger is started, stopped and started again, and proofs are made of entries all over it; at the
+//! end it is started without its index, which is made again.
 //! `AFFIANT_BENCH_ENTRIES` is how many (default 100,000), `AFFIANT_BENCH_DIR` where (a temporary folder); with
 //! `AFFIANT_BENCH_PLOT` a plot (SVG) is written to that file.
 
@@ -77,6 +78,9 @@ fn main() -> Result<(), Failure> {
         println!("{name}: {} bytes a record", bytes / ledger.size());
     }
     stop(&ledger);
+    drop(ledger);
+    std::fs::remove_dir_all(dir.join("index"))?;
+    stop(&start(&dir, &signer, "without its index")?);
     Ok(())
 }
 

@@ -240,3 +240,28 @@ fn a_damaged_page_is_never_read_and_the_next_start_begins_again() {
     drop(pairs);
     assert_eq!(open(dir.path()).marks().size, 0);
 }
+
+#[test]
+fn a_merge_that_is_broken_off_loses_nothing_and_is_done_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let pairs = open(dir.path());
+    for n in 0..64 {
+        pairs.insert(&[pair(n, n)]);
+        reach(&pairs, n + 1);
+    }
+    let asked = std::cell::Cell::new(0);
+    let ends_half_way = || {
+        asked.set(asked.get() + 1);
+        asked.get() < 30
+    };
+    pairs.tidy(&ends_half_way).unwrap();
+    assert_eq!(pairs.read().written.runs.len(), 4);
+    assert_eq!(files(dir.path()).len(), 6, "four runs, the manifest, and a part of a run that nobody names");
+    drop(pairs);
+    let pairs = open(dir.path());
+    assert_eq!(files(dir.path()).len(), 5);
+    assert!((0..64).all(|n| pairs.first(pair(n, n).name).unwrap() == Some(n)));
+    pairs.tidy(&|| true).unwrap();
+    assert_eq!((pairs.read().written.runs.len(), files(dir.path()).len()), (1, 2));
+    assert!((0..64).all(|n| pairs.first(pair(n, n).name).unwrap() == Some(n)));
+}
