@@ -19,13 +19,7 @@ url=http://127.0.0.1:$port
 export AFFIANT_PASSPHRASE='correct horse battery staple'
 mkdir -p policies
 cp -r "$root/policies/scorecards" policies/
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout ca.key -out ca.pem -days 30 \
-    -subj '/CN=Statements' -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign >openssl.log 2>&1
-printf '%s\n' keyUsage=critical,digitalSignature extendedKeyUsage=1.3.6.1.5.5.7.3.36 basicConstraints=critical,CA:FALSE \
-    subjectKeyIdentifier=hash authorityKeyIdentifier=keyid >leaf.ext
-openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout leaf.key -out leaf.csr -subj '/CN=Signer' >>openssl.log 2>&1
-openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -days 20 -extfile leaf.ext -out leaf.pem >>openssl.log 2>&1
-printf 'version = 1\nname = "statements"\n[[anchor]]\nname = "Statements"\nfile = "ca.pem"\n' >trust.toml
+. "$here/signer_of_statements.sh"
 "$affiant" certs init --organisation 'Example Ltd' --base-url "$url" --root-key ./root-key.pem >certs.log
 "$affiant" token create --role admin --json >token.json
 AFFIANT_TOKEN=$(grep -o 'aff_[A-Za-z0-9_-]*' token.json)
