@@ -11,16 +11,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
-use affiant::authority::{
-    Authority, AuthorityParams, IssuerId, KeyProtection, Profiles, Role, ScryptCost, TokenRequest,
-};
+use affiant::access::{Role, TokenRequest};
+use affiant::authority::{Authority, AuthorityParams, IssuerId, KeyProtection, Profiles, ScryptCost};
 use affiant::clock::{Clock, SystemClock};
 use affiant::crypto::{Hash, KeySize, SignatureAlgorithm, Signer, SigningKey};
 use affiant::evidence::{Bundle, Indication};
-use affiant::issuance::{Caller, Issuance, Wait};
+use affiant::issuance::{Issuance, Submitter, Wait};
 use affiant::jose::NewSignature;
 use affiant::server::config::Config;
-use affiant::server::{AppState, Running, StartOptions, run};
+use affiant::server::{AppState, RunningServer, StartOptions, serve};
 use affiant::vcon::{ContentHash, NewAnalysis, NewContent, NewDialog, NewParty, VconBuilder, uuid8};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -70,7 +69,8 @@ fn measure(size: KeySize, bits: usize, cores: usize, time: Duration) -> Result<(
     line("issue, over HTTP (included)", over_http, Some(("sign", sign)));
 
     let bundle = bench.issued_bundle(&runtime)?;
-    let verifier = &bench.issuance().verifier;
+    let issuance = bench.issuance();
+    let verifier = issuance.verifier();
     let now = Utc::now();
     let report = on_all_cores(cores, time, || verifier.verify(&bundle, now).verdict.indication == Indication::Passed);
     line("verify a bundle, in process (full report)", report, Some(("verify", verify)));
@@ -146,7 +146,7 @@ fn per_second(count: u64, started: Instant) -> f64 {
 
 struct Bench {
     _dir: tempfile::TempDir,
-    running: Running,
+    running: RunningServer,
     issuer: IssuerId,
     token: String,
     calls: Arc<Calls>,
@@ -228,7 +228,7 @@ impl Bench {
             may_anchor_foreign: false,
             expires_at: None,
         };
-        let token = state.tokens.create(request, clock.now())?.secret.to_string();
+        let token = state.tokens().create(request, clock.now())?.secret.to_string();
         let start = Utc::now() - TimeDelta::days(1);
         let uuid = uuid8("bench.example", start);
         let call = String::from_utf8(call(uuid, start))?;
@@ -236,15 +236,15 @@ impl Bench {
         let (before, after) = call.split_once(&uuid).ok_or("a call without its uuid")?;
         let before = format!("{before}{}", &uuid[..24]);
         let calls = Arc::new(Calls { before, number: AtomicU64::new(0), after: after.to_owned() });
-        Ok(Self { _dir: dir, running: run(state)?, issuer, token, calls })
+        Ok(Self { _dir: dir, running: serve(state)?, issuer, token, calls })
     }
 
     fn issuance(&self) -> Arc<Issuance> {
-        self.running.state().issuance.clone()
+        self.running.state().issuance().clone()
     }
 
-    fn caller(&self) -> Caller {
-        Caller { issuer: self.issuer.clone(), may_anchor_foreign: false }
+    fn caller(&self) -> Submitter {
+        Submitter { issuer: self.issuer.clone(), may_anchor_foreign: false }
     }
 
     async fn issue_in_process(&self, time: Duration) -> f64 {
@@ -269,12 +269,12 @@ impl Bench {
         let issuance = self.issuance();
         let prepared = issuance.prepare(&self.caller(), &self.calls.next())?;
         let receipt = runtime.block_on(issuance.commit(prepared, Wait::Included))?;
-        Ok(issuance.collect(receipt.index)?)
+        Ok(issuance.assemble_bundle(receipt.index)?.bundle)
     }
 
     /// Records signed before the clock starts, under the issuer's certificate.
     fn signed_records(&self, cores: usize, count: usize) -> Vec<Vec<u8>> {
-        let credential = self.issuance().authority.signer(&self.issuer).expect("an active certificate");
+        let credential = self.issuance().authority().signer(&self.issuer).expect("an active certificate");
         let sign = || {
             let payload = self.calls.next();
             let uuid = serde_json::from_slice::<serde_json::Value>(&payload).expect("JSON")["uuid"].clone();

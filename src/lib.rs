@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 5  main -> cli -> server
-//! 4  ledger  authority  issuance  witness  monitor  statements  client  sealed_key  durable  disk  workers
+//! 4  issuance  operator  monitor  statements  witness  ledger  authority  access  client  cpu_pool  private_key_file  durable  disk
 //! 3  scorecard  browser
 //! 2  evidence
 //! 1  vcon   jose   cose   pki   tlog
@@ -30,9 +30,13 @@ pub mod browser;
 pub mod scorecard;
 
 #[cfg(feature = "server")]
+pub mod access;
+#[cfg(feature = "server")]
 pub mod authority;
 #[cfg(feature = "server")]
 pub mod client;
+#[cfg(feature = "server")]
+pub mod cpu_pool;
 #[cfg(feature = "server")]
 pub mod disk;
 #[cfg(feature = "server")]
@@ -44,13 +48,13 @@ pub mod ledger;
 #[cfg(feature = "server")]
 pub mod monitor;
 #[cfg(feature = "server")]
-pub mod sealed_key;
+pub mod operator;
+#[cfg(feature = "server")]
+pub mod private_key_file;
 #[cfg(feature = "server")]
 pub mod statements;
 #[cfg(feature = "server")]
 pub mod witness;
-#[cfg(feature = "server")]
-pub mod workers;
 
 #[cfg(feature = "server")]
 pub mod cli;

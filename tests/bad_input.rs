@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use affiant::authority::Role;
+use affiant::access::Role;
 use affiant::clock::Clock as _;
 use affiant::jose::NewSignature;
 use base64::Engine as _;
@@ -31,7 +31,7 @@ impl Refusing {
         let token = place.issuer_token(0);
         let server = place.serve().await;
         server.client.issue(&token, call(1)).await;
-        let size = server.state().issuance.ledger.size();
+        let size = server.state().issuance().ledger().size();
         Self { place, token, server, size }
     }
 
@@ -45,7 +45,7 @@ impl Refusing {
 
     /// Nothing was added, a right call still goes through, and the ledger audits.
     async fn end(self) {
-        assert_eq!(self.server.state().issuance.ledger.size(), self.size);
+        assert_eq!(self.server.state().issuance().ledger().size(), self.size);
         self.client().issue(&self.token, call(2)).await;
         self.server.stop().await;
         assert_eq!(self.place.audit().await.unwrap().size, self.size + 1);

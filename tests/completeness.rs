@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
-use affiant::authority::Role;
+use affiant::access::Role;
 use affiant::clock::{Clock as _, ManualClock, SystemClock, format_time};
 use affiant::server::StartOptions;
 use harness::{AFFIANT, InProcess, Place, WitnessPlace, call, run, unpack};
@@ -33,7 +33,7 @@ async fn no_record_of_a_period_is_missing_and_whoever_takes_one_out_is_found() {
     let key = place.log_key().to_string();
     let clock = Arc::new(ManualClock::new(SystemClock::default().now()));
     let state = place.open_with(clock.clone(), StartOptions::default()).await.unwrap();
-    let server = InProcess::of(affiant::server::run(state).unwrap());
+    let server = InProcess::of(affiant::server::serve(state).unwrap());
     let client = &server.client;
     // Twelve records of two issuers, a minute apart, each under a checkpoint that was witnessed.
     let (mut times, mut bundle) = (Vec::new(), String::new());

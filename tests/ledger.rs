@@ -11,11 +11,11 @@ use affiant::crypto::{SealingKey, Sha256Digest, SignatureAlgorithm, Signer, Sign
 use affiant::disk::SystemDisk;
 use affiant::evidence::entry::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
-use affiant::issuance::announce;
 use affiant::ledger::{
     AppendError, DirectorySource, INDEX_PAIRS, Ledger, LedgerOptions, Particulars, Recovered, RecoveryError,
     SNAPSHOT_ENTRIES, SealedBody, Stage, Submission, audit,
 };
+use affiant::operator::policy_events::record_policy_changes;
 use affiant::scorecard::Scorecard;
 use affiant::tlog::VerifierKey;
 use affiant::tlog::merkle::leaf_hash;
@@ -311,10 +311,10 @@ async fn what_came_into_force_is_told_once() {
     let text = text.unwrap();
     let card = |text: &str| Scorecard::from_file(text, toml::Deserializer::parse(text).unwrap()).unwrap();
     let (trust, other) = (Sha256Digest::of(b"trust"), Sha256Digest::of(b"other trust"));
-    assert_eq!(announce(&ledger, &told, &[card(&text)], trust).await.unwrap(), 2);
-    assert_eq!(announce(&ledger, &told, &[card(&text)], trust).await.unwrap(), 0);
+    assert_eq!(record_policy_changes(&ledger, &told, &[card(&text)], trust).await.unwrap(), 2);
+    assert_eq!(record_policy_changes(&ledger, &told, &[card(&text)], trust).await.unwrap(), 0);
     let next = text.replace("version = 1", "version = 2");
-    assert_eq!(announce(&ledger, &told, &[card(&text), card(&next)], other).await.unwrap(), 2);
+    assert_eq!(record_policy_changes(&ledger, &told, &[card(&text), card(&next)], other).await.unwrap(), 2);
     ledger.stop();
     drop(ledger);
     let kinds = bench.audit().await.unwrap().kinds;

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use affiant::crypto::{SigningKey, sha256};
-use affiant::issuance::{PublishError, PublishTarget};
+use affiant::operator::publish_target::{PublishError, PublishTarget};
 use affiant::server::StartOptions;
 use affiant::tlog::merkle::{leaf_hash, root_hash};
 use affiant::tlog::tile::{bundle_entries, new_tiles};
@@ -138,10 +138,10 @@ async fn what_is_published_is_audited_as_plain_files_and_holds_public_bytes_alon
     let token = place.issuer_token(0);
     let server = place.serve().await;
     issue(&server.client, &token, 0..3).await;
-    let size = server.state().issuance.ledger.size();
+    let size = server.state().issuance().ledger().size();
     wait_until_published(&server.client, size).await;
     issue(&server.client, &token, 3..600).await;
-    let size = server.state().issuance.ledger.size();
+    let size = server.state().issuance().ledger().size();
     server.stop().await;
     assert_eq!(published.check(&place.log_key()), size, "a clean stop publishes what is left");
 
@@ -233,7 +233,7 @@ async fn a_full_disk_stops_publishing_alone_and_is_shown() {
     let token = place.issuer_token(0);
     let server = place.serve().await;
     issue(&server.client, &token, 0..3).await;
-    let size = server.state().issuance.ledger.size();
+    let size = server.state().issuance().ledger().size();
     wait_until_published(&server.client, size).await;
     let ballast = disk.path().join("ballast");
     let mut filling = std::fs::File::create(&ballast).unwrap();
@@ -248,7 +248,7 @@ async fn a_full_disk_stops_publishing_alone_and_is_shown() {
 
     drop(filling);
     std::fs::remove_file(&ballast).unwrap();
-    let size = server.state().issuance.ledger.size();
+    let size = server.state().issuance().ledger().size();
     wait_until_published(&server.client, size).await;
     assert!(published.check(&place.log_key()) >= size);
     server.stop().await;
@@ -278,12 +278,12 @@ async fn a_restored_backup_is_refused_by_what_was_published() {
     std::fs::rename(&checkpoint, published.0.join("aside")).unwrap();
     std::fs::create_dir(&checkpoint).unwrap();
     let state = place.open().await.unwrap();
-    assert!(state.issuance.ledger.trouble().unwrap().starts_with("read-only"));
-    state.issuance.ledger.stop();
+    assert!(state.issuance().ledger().trouble().unwrap().starts_with("read-only"));
+    state.issuance().ledger().stop();
     drop(state);
     let state = place.open_with(place.clock.clone(), accepting).await.unwrap();
-    assert_eq!(state.issuance.ledger.trouble(), None);
-    state.issuance.ledger.stop();
+    assert_eq!(state.issuance().ledger().trouble(), None);
+    state.issuance().ledger().stop();
 }
 
 #[tokio::test]
@@ -292,7 +292,7 @@ async fn a_folder_is_of_one_log_and_one_process() {
     let token = place.issuer_token(0);
     let server = place.serve().await;
     issue(&server.client, &token, 0..3).await;
-    let size = server.state().issuance.ledger.size();
+    let size = server.state().issuance().ledger().size();
     wait_until_published(&server.client, size).await;
     let key = place.log_key();
     assert!(matches!(PublishTarget::open(&published.0, &key), Err(PublishError::Locked(_))));
@@ -336,7 +336,7 @@ async fn what_is_published_carries_the_cosignatures_of_witnesses() {
     let token = place.issuer_token(0);
     let server = place.serve().await;
     issue(&server.client, &token, 0..3).await;
-    let size = server.state().issuance.ledger.size();
+    let size = server.state().issuance().ledger().size();
     wait_until_published(&server.client, size).await;
     assert_eq!(published.check(&place.log_key()), size);
     let bytes = std::fs::read(published.0.join("checkpoint")).unwrap();
@@ -353,7 +353,7 @@ async fn a_step_that_fails_leaves_what_was_published_and_is_made_up_for() {
     let token = place.issuer_token(0);
     let published = Published(place.path().join("published"));
     let server = place.serve().await;
-    let ledger = &server.state().issuance.ledger;
+    let ledger = server.state().issuance().ledger();
     issue(&server.client, &token, 0..250).await;
     let first = ledger.latest().unwrap();
     issue(&server.client, &token, 250..700).await;

@@ -55,7 +55,7 @@ async fn a_witness_that_shows_nothing_is_shown_what_was_signed_last() {
     let issue = async |n| {
         let server = place.serve().await;
         server.client.issue(&token, call(n)).await;
-        let size = server.state().issuance.ledger.size();
+        let size = server.state().issuance().ledger().size();
         let cosigned = |health: &serde_json::Value| health["parties"][0]["answered"].as_u64().unwrap() >= size;
         server.client.wait_for_health(cosigned).await;
         server.stop().await;
@@ -65,7 +65,7 @@ async fn a_witness_that_shows_nothing_is_shown_what_was_signed_last() {
     let backup = place.copy();
     // The same state and newer ones are confirmed; what the witness has seen more of than is here is refused.
     let newest = issue(2).await;
-    assert_eq!(place.open().await.unwrap().issuance.ledger.trouble(), None);
+    assert_eq!(place.open().await.unwrap().issuance().ledger().trouble(), None);
     let refused = backup.open().await.err().unwrap().to_string();
     assert!(refused.contains(&format!("has cosigned {newest} entries")), "{refused}");
     // Another history, longer than what the witness knows, is no newer one.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use affiant::authority::Role;
+use affiant::access::Role;
 use affiant::clock::{Clock as _, ManualClock, SystemClock};
 use affiant::evidence::report::LedgerStatus;
 use affiant::evidence::{Event, Record};
@@ -34,7 +34,7 @@ async fn a_rotation_in_the_middle_of_a_batch_loses_and_delays_no_record() {
     let token = place.issuer_token(0);
     let admin = place.token(Role::Admin, None, false);
     let state = place.open_with(Arc::new(SystemClock::default()), StartOptions::default()).await.unwrap();
-    let server = InProcess::of(affiant::server::run(state).unwrap());
+    let server = InProcess::of(affiant::server::serve(state).unwrap());
     let client = server.client.clone();
 
     // The batch goes on until every rotation is done, and a little longer; no further ahead than what is under way.
@@ -88,10 +88,10 @@ async fn a_rotation_in_the_middle_of_a_batch_loses_and_delays_no_record() {
     let mut signers: BTreeMap<String, u64> = BTreeMap::new();
     let counts: BTreeSet<u64> = receipts.iter().map(|receipt| receipt["seq"].as_u64().unwrap()).collect();
     assert!(counts.into_iter().eq(1..=calls));
-    let issuance = &server.state().issuance;
+    let issuance = server.state().issuance();
     for receipt in &receipts {
-        let bundle = issuance.collect(receipt["index"].as_u64().unwrap()).unwrap();
-        let report = issuance.verifier.verify(&bundle, issuance.clock.now());
+        let bundle = issuance.assemble_bundle(receipt["index"].as_u64().unwrap()).unwrap().bundle;
+        let report = issuance.verifier().verify(&bundle, server.state().clock().now());
         assert_eq!(report.verdict.code(), "TOTAL-PASSED", "{}", report.to_json());
         assert_eq!(report.ledger.status, LedgerStatus::Included);
         *signers.entry(report.signatures[0].signer.as_ref().unwrap().thumbprint.clone()).or_default() += 1;
@@ -112,7 +112,7 @@ async fn a_record_is_signed_again_with_the_next_key_and_stays_as_it_was() {
     let admin = place.token(Role::Admin, None, false);
     let clock = Arc::new(ManualClock::new(SystemClock::default().now()));
     let state = place.open_with(clock.clone(), StartOptions::default()).await.unwrap();
-    let server = InProcess::of(affiant::server::run(state).unwrap());
+    let server = InProcess::of(affiant::server::serve(state).unwrap());
     let client = &server.client;
     let first = client.issue(&token, call(1)).await;
     let link = first["links"]["record"].as_str().unwrap();
@@ -155,7 +155,7 @@ async fn a_record_is_signed_again_with_the_next_key_and_stays_as_it_was() {
         for form in [link, renewed.as_str()] {
             client.get(form, &token).await.problem(410, "erased");
         }
-        let state = server.state().issuance.ledger.clone();
+        let state = server.state().issuance().ledger().clone();
         let entries = (0..state.size()).map(|index| state.entry(index).unwrap().0);
         assert_eq!(entries.filter(|entry| matches!(entry.event, Event::VconErased { .. })).count(), kinds);
     }

@@ -7,7 +7,7 @@ mod harness;
 use std::path::Path;
 use std::process::Command;
 
-use affiant::authority::Role;
+use affiant::access::Role;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use harness::{Client, Place, RECORDING, affiant, builder, call, openssl, unpack, uuid, verify_line};

@@ -8,7 +8,7 @@ mod harness;
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use affiant::authority::Role;
+use affiant::access::Role;
 use affiant::cose::Receipt;
 use affiant::crypto::{KeyKind, Sha256Digest, Signer, SigningKey, VerifyingKey, sha256};
 use affiant::evidence::{Entry, Event, ReceiptError, check_receipt};
@@ -234,7 +234,7 @@ async fn a_signer_is_told_to_come_again_and_others_are_not_kept_waiting() {
         &affiant::clock::SystemClock::default(),
     )));
     let state = bench.place.open_with(clock.clone(), affiant::server::StartOptions::default()).await.unwrap();
-    let server = InProcess::of(affiant::server::run(state).unwrap());
+    let server = InProcess::of(affiant::server::serve(state).unwrap());
     let client = &server.client;
     let nth = |n: u8| bench.sign(|draft| draft.payload = Some(vec![n]));
     for n in 0..3 {

@@ -16,7 +16,7 @@ use harness::{Answer, Client, InProcess, Place, WitnessPlace};
 
 /// Lets the log grow by so many entries under one checkpoint or more, and gives its size under the newest.
 async fn grow(server: &InProcess, entries: u64) -> TreeSize {
-    let ledger = &server.state().issuance.ledger;
+    let ledger = server.state().issuance().ledger();
     let mut last = None;
     for _ in 0..entries {
         let event = Event::ScorecardActivated { scorecard: Sha256Digest(sha256(b"a scorecard")) };

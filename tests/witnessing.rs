@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use affiant::authority::Role;
+use affiant::access::Role;
 use affiant::clock::{Clock as _, ManualClock, SystemClock};
 use affiant::evidence::{BundleFiles, EntryDraft, Event};
 use affiant::ledger::{Stage, Submission};
@@ -31,7 +31,7 @@ fn witnessed_place() -> (Place, WitnessPlace, Process) {
 
 async fn serve(place: &Place) -> InProcess {
     let state = place.open_with(Arc::new(SystemClock::default()), StartOptions::default()).await.unwrap();
-    InProcess::of(affiant::server::run(state).unwrap())
+    InProcess::of(affiant::server::serve(state).unwrap())
 }
 
 async fn issue_witnessed(client: &Client, token: &str, n: u64) -> Value {
@@ -274,14 +274,14 @@ async fn a_record_whose_certificate_has_ended_is_signed_again_on_its_own_evidenc
         let (token, admin) = (place.issuer_token(0), place.token(Role::Admin, None, false));
         let clock = Arc::new(ManualClock::new(SystemClock::default().now()));
         let state = place.open_with(clock.clone(), StartOptions::default()).await.unwrap();
-        let server = InProcess::of(affiant::server::run(state).unwrap());
+        let server = InProcess::of(affiant::server::serve(state).unwrap());
         let client = &server.client;
         let receipt = client.issue(&token, call(1)).await;
         if stamped {
             client.wait_for_health(all_answered(&receipt)).await;
         }
         clock.advance(LATER);
-        let authority = &server.state().issuance.authority;
+        let authority = server.state().issuance().authority();
         let passphrase = Zeroizing::new(PASSPHRASE.to_owned());
         authority.renew_root_crl(&place.path().join("root-key.pem"), &passphrase).unwrap();
         authority.renew_crls_now().unwrap();
@@ -324,20 +324,20 @@ async fn without_a_timestamp_authority_nothing_is_renewed() {
 async fn evidence_is_renewed_before_it_runs_out_and_not_again_at_once() {
     let (place, _witness, process) = witnessed_place();
     let state = place.open_with(Arc::new(SystemClock::default()), StartOptions::default()).await.unwrap();
-    let issuance = state.issuance.clone();
-    assert!(!issuance.renewal_due(TimeDelta::days(36_500)).unwrap(), "there is nothing to renew");
-    let draft = EntryDraft::new(Event::TrustChanged { policy: issuance.verifier.policy_digest() });
-    let appended = issuance.ledger.append(Submission { draft, body: None }, Stage::Included).unwrap();
+    let issuance = state.issuance();
+    assert!(!state.archive_renewal().is_due(TimeDelta::days(36_500)).unwrap(), "there is nothing to renew");
+    let draft = EntryDraft::new(Event::TrustChanged { policy: issuance.verifier().policy_digest() });
+    let appended = issuance.ledger().append(Submission { draft, body: None }, Stage::Included).unwrap();
     appended.await.unwrap();
-    let checkpoint = issuance.ledger.begin_round().unwrap().unwrap();
-    assert!(state.witnessing.round(&checkpoint).await.unwrap());
+    let checkpoint = issuance.ledger().begin_round().unwrap().unwrap();
+    assert!(state.witness_rounds().round(&checkpoint).await.unwrap());
 
-    let ends = issuance.runs_out().unwrap().unwrap();
-    let ahead = ends - issuance.clock.now();
-    assert!(!issuance.renewal_due(ahead - TimeDelta::hours(1)).unwrap());
-    assert!(issuance.renewal_due(ahead + TimeDelta::hours(1)).unwrap());
-    assert_eq!(issuance.renew(&state.witnessing).await.unwrap().archive, 1);
-    assert!(!issuance.renewal_due(ahead + TimeDelta::hours(1)).unwrap(), "it was renewed just now");
-    issuance.ledger.stop();
+    let ends = state.archive_renewal().renew_by().unwrap().unwrap();
+    let ahead = ends - state.clock().now();
+    assert!(!state.archive_renewal().is_due(ahead - TimeDelta::hours(1)).unwrap());
+    assert!(state.archive_renewal().is_due(ahead + TimeDelta::hours(1)).unwrap());
+    assert_eq!(state.archive_renewal().renew().await.unwrap().archive, 1);
+    assert!(!state.archive_renewal().is_due(ahead + TimeDelta::hours(1)).unwrap(), "it was renewed just now");
+    issuance.ledger().stop();
     assert!(process.stop());
 }

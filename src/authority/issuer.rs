@@ -24,7 +24,7 @@ pub struct IssuerId(String);
 pub struct IssuerIdError;
 
 impl IssuerId {
-    pub(super) fn random() -> Self {
+    pub(crate) fn random() -> Self {
         let digits: String = random::<12>().iter().map(|byte| format!("{byte:02x}")).collect();
         Self(format!("iss_{digits}"))
     }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::crypto::{KeySize, Signer, SigningKey, random};
 use crate::durable::{self, Access};
 use crate::pki::PemError;
-use crate::sealed_key::{self, KEY_FILE_BYTES_MAX, ScryptCost, SealedKeyError};
+use crate::private_key_file::{self, KEY_FILE_BYTES_MAX, PrivateKeyFileError, ScryptCost};
 
 /// The name of a key in its store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -145,7 +145,7 @@ pub fn write_key_file(
     if path.exists() {
         return Err(KeyStoreError::Exists { path: path.to_owned() });
     }
-    let sealed = sealed_key::seal(pkcs8, passphrase, cost);
+    let sealed = private_key_file::seal(pkcs8, passphrase, cost);
     let sealed = sealed.ok_or_else(|| KeyStoreError::Malformed { path: path.to_owned() })?;
     durable::write(path, sealed.as_bytes(), Access::Secret)
         .map_err(|cause| KeyStoreError::File { path: path.to_owned(), cause })
@@ -160,11 +160,11 @@ pub fn read_key_file(path: &Path, passphrase: &Zeroizing<String>) -> Result<Sign
     let bytes =
         durable::read(path, KEY_FILE_BYTES_MAX).map_err(|cause| KeyStoreError::File { path: path_(), cause })?;
     let text = String::from_utf8(bytes).map_err(|_| KeyStoreError::Malformed { path: path_() })?;
-    sealed_key::open(&text, passphrase).map_err(|error| match error {
-        SealedKeyError::Pem(cause) => KeyStoreError::Pem { path: path_(), cause },
-        SealedKeyError::Malformed => KeyStoreError::Malformed { path: path_() },
-        SealedKeyError::Sealed => KeyStoreError::Sealed { path: path_() },
-        SealedKeyError::Unusable(_) => KeyStoreError::Unusable { path: path_() },
+    private_key_file::open(&text, passphrase).map_err(|error| match error {
+        PrivateKeyFileError::Pem(cause) => KeyStoreError::Pem { path: path_(), cause },
+        PrivateKeyFileError::Malformed => KeyStoreError::Malformed { path: path_() },
+        PrivateKeyFileError::Sealed => KeyStoreError::Sealed { path: path_() },
+        PrivateKeyFileError::Unusable(_) => KeyStoreError::Unusable { path: path_() },
     })
 }
 

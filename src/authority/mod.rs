@@ -26,7 +26,6 @@ mod revocation_list;
 mod rotation;
 mod state;
 mod summary;
-mod token;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -35,7 +34,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use zeroize::Zeroizing;
 
-pub use crate::sealed_key::ScryptCost;
+pub use crate::private_key_file::ScryptCost;
 pub use error::AuthorityError;
 pub use event::{AuthorityEvent, PendingEvent};
 pub use issuer::{Issuer, IssuerCredential, IssuerId, IssuerIdError};
@@ -44,7 +43,6 @@ pub use profile::{CertificateProfile, ProfileError, ProfileKeyUsage, Profiles};
 pub use revocation::{PublishedCrl, RevocationRequest};
 pub use state::{CertificateKind, Revocation};
 pub use summary::{CertificateState, CertificateSummary};
-pub use token::{ApiToken, NewToken, Role, TokenError, TokenId, TokenRequest, TokenStore};
 
 use crate::clock::Clock;
 use crate::crypto::{Signer, SigningKey};

@@ -16,15 +16,16 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use zeroize::Zeroizing;
 
-use crate::authority::{Authority, AuthorityParams, IssuerId, Profiles, Role, ScryptCost, TokenRequest};
+use crate::access::{Role, TokenRequest};
+use crate::authority::{Authority, AuthorityParams, IssuerId, Profiles, ScryptCost};
 use crate::clock::{Clock, SystemClock};
 use crate::disk::SystemDisk;
 use crate::evidence::report::Answer;
 use crate::evidence::{Bundle, Indication, SubIndication, SuppliedRecording, ValidationReport, verify};
-use crate::issuance::{Caller, Issuance, Wait};
+use crate::issuance::{Issuance, Submitter, Wait};
 use crate::ledger::DataLock;
 use crate::server::config::Config;
-use crate::server::{AppState, Running, StartOptions, log_keys, run};
+use crate::server::{AppState, RunningServer, StartOptions, log_keys, serve};
 use crate::vcon::{
     ContentDigests, ContentHash, NewAnalysis, NewContent, NewDialog, NewParty, Vcon, VconBuilder, uuid8,
 };
@@ -80,7 +81,7 @@ impl DemoCommand {
             say(&format!("\nThe page is at http://{}/ until you press Ctrl-C.", stage.running.address));
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}
-                ended = stage.running.ended() => ended?,
+                ended = stage.running.wait() => ended?,
             }
         }
         stage.running.stop().await;
@@ -91,7 +92,7 @@ impl DemoCommand {
 
 struct Stage {
     dir: PathBuf,
-    running: Running,
+    running: RunningServer,
     witness: Child,
     issuer: IssuerId,
     token: Zeroizing<String>,
@@ -152,13 +153,13 @@ impl Stage {
             may_anchor_foreign: false,
             expires_at: None,
         };
-        let token = state.tokens.create(request, clock.now())?.secret;
-        Ok(Self { dir: dir.to_owned(), running: run(state)?, witness, issuer, token })
+        let token = state.tokens().create(request, clock.now())?.secret;
+        Ok(Self { dir: dir.to_owned(), running: serve(state)?, witness, issuer, token })
     }
 
     /// Issues, verifies and tampers; gives whether every verdict was the one that it should be.
     async fn show(&mut self, now: DateTime<Utc>) -> anyhow::Result<bool> {
-        let issuance = self.running.state().issuance.clone();
+        let issuance = self.running.state().issuance().clone();
         let calls = sample_calls(now);
         say(&format!("\nIssuing {} calls, each with its recording:", calls.len()));
         let mut last = None;
@@ -173,11 +174,11 @@ impl Stage {
         say(&format!("  the last one again: the same receipt, now {}", format!("{:?}", again.status).to_lowercase()));
 
         say("\nVerifying each bundle offline, with the root as the only trust:");
-        let policy = self.running.state().issuance.verifier.policy().clone();
+        let policy = self.running.state().issuance().verifier().policy().clone();
         let mut right = true;
         for call in &calls {
             let (bundle, path) = self.bundle(&issuance, call)?;
-            let report = verify(&bundle, &policy, self.running.state().clock.now());
+            let report = verify(&bundle, &policy, self.running.state().clock().now());
             right &= report.verdict.indication == Indication::Passed;
             say(&format!("  {:<34} {}", call.title, report.verdict.code()));
             say(&rows(&report));
@@ -219,15 +220,15 @@ impl Stage {
         vcon: &Vcon,
         wait: Wait,
     ) -> anyhow::Result<crate::issuance::Receipt> {
-        let caller = Caller { issuer: self.issuer.clone(), may_anchor_foreign: false };
+        let caller = Submitter { issuer: self.issuer.clone(), may_anchor_foreign: false };
         Ok(issuance.submit(caller, vcon.to_bytes(), wait).await?)
     }
 
     /// The bundle of a call with its recording, and where it was written.
     fn bundle(&self, issuance: &Issuance, call: &Call) -> anyhow::Result<(Bundle, PathBuf)> {
         let uuid = call.vcon.uuid().context("a sample call has a uuid")?;
-        let index = issuance.ledger.index_of_uuid(Some(self.issuer.as_str()), uuid)?;
-        let files = issuance.bundle_files(index.context("the call was issued")?)?;
+        let index = issuance.ledger().index_of_uuid(Some(self.issuer.as_str()), uuid)?;
+        let files = issuance.assemble_bundle(index.context("the call was issued")?)?.to_files();
         let path = self.dir.join(format!("{uuid}.evidence.zip"));
         std::fs::write(&path, files.to_zip())?;
         std::fs::write(self.dir.join(format!("{uuid}.wav")), &call.recording)?;
@@ -239,7 +240,7 @@ impl Stage {
 
     fn caught(&self, what: &str, bundle: &Bundle, expected: SubIndication) -> bool {
         let state = self.running.state();
-        let report = verify(bundle, state.issuance.verifier.policy(), state.clock.now());
+        let report = verify(bundle, state.issuance().verifier().policy(), state.clock().now());
         say(&format!("  {what:<34} {}", report.verdict.code()));
         report.verdict.indication == Indication::Failed && report.verdict.sub_indication == Some(expected)
     }

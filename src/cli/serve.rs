@@ -14,7 +14,7 @@ use super::passphrase::{PassphraseArgs, read_file};
 use crate::authority::ScryptCost;
 use crate::clock::SystemClock;
 use crate::server::config::{Config, DEFAULT_CONFIG};
-use crate::server::{AppState, StartOptions, log_keys, run};
+use crate::server::{AppState, StartOptions, log_keys, serve};
 
 /// Run the server.
 #[derive(Debug, Args)]
@@ -62,13 +62,13 @@ impl ServeCommand {
         let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
         let clock = Arc::new(SystemClock::default());
         let state = AppState::open(config, passphrase, options, clock, Some(metrics)).await?;
-        let mut running = run(state)?;
+        let mut running = serve(state)?;
         writeln!(std::io::stdout(), "affiant listens on http://{}", running.address)?;
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-            ended = running.ended() => ended.context("the server ended by itself")?,
+            ended = running.wait() => ended.context("the server ended by itself")?,
         }
         running.stop().await;
         Ok(())

@@ -9,7 +9,8 @@ use serde_json::json;
 
 use super::output;
 use super::remote::{RemoteArgs, lock_data};
-use crate::authority::{ApiToken, IssuerId, Role, TokenRequest, TokenStore};
+use crate::access::{ApiToken, Role, TokenRequest, TokenStore};
+use crate::authority::IssuerId;
 use crate::clock::{Clock as _, SystemClock, format_time};
 
 /// Longest life of a token that may be asked for, ten years: without a date it has no end.

@@ -8,9 +8,11 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::Semaphore;
 
-use super::{Caller, Issuance, Receipt, SubmitError, Wait};
+use super::Issuance;
+use super::receipt::{Receipt, Wait};
+use super::submit::{SubmitError, Submitter};
+use crate::cpu_pool::WorkError;
 use crate::ledger::AppendError;
-use crate::workers::WorkError;
 
 /// Lines that are worked on at a time: enough to fill the sequencer's batches while cores sign.
 const LINES_IN_FLIGHT: usize = 256;
@@ -62,7 +64,7 @@ pub enum BatchError {
 /// Issues line after line; results come in the order of the lines.
 pub fn run_batch(
     issuance: Arc<Issuance>,
-    caller: Caller,
+    submitter: Submitter,
     wait: Wait,
     lines: impl Stream<Item = BatchLine>,
 ) -> impl Stream<Item = BatchResult> {
@@ -78,28 +80,33 @@ pub fn run_batch(
     });
     within_budget
         .map(move |(BatchLine { line, bytes }, place)| {
-            let (issuance, caller) = (issuance.clone(), caller.clone());
+            let (issuance, submitter) = (issuance.clone(), submitter.clone());
             // Spawned, so that all cores sign while the first in order is waited for.
             let task = tokio::spawn(async move {
                 let outcome = match bytes {
-                    Ok(bytes) => one(issuance, caller, wait, bytes).await.map_err(BatchError::from),
+                    Ok(bytes) => one(issuance, submitter, wait, bytes).await.map_err(BatchError::from),
                     Err(error) => Err(error.into()),
                 };
                 drop(place);
                 outcome
             });
             async move {
-                let fault = |_| Err(SubmitError::Work(WorkError::Fault).into());
+                let fault = |_| Err(SubmitError::Work(WorkError::Panicked).into());
                 BatchResult { line, outcome: task.await.unwrap_or_else(fault) }
             }
         })
         .buffered(LINES_IN_FLIGHT)
 }
 
-async fn one(issuance: Arc<Issuance>, caller: Caller, wait: Wait, bytes: Vec<u8>) -> Result<Receipt, SubmitError> {
+async fn one(
+    issuance: Arc<Issuance>,
+    submitter: Submitter,
+    wait: Wait,
+    bytes: Vec<u8>,
+) -> Result<Receipt, SubmitError> {
     let bytes: Arc<[u8]> = bytes.into();
     loop {
-        match issuance.submit(caller.clone(), bytes.clone(), wait).await {
+        match issuance.submit(submitter.clone(), bytes.clone(), wait).await {
             // Others are served before; a batch has time.
             Err(SubmitError::Append(AppendError::Busy) | SubmitError::Work(WorkError::Busy)) => {
                 tokio::time::sleep(BUSY_PAUSE).await;

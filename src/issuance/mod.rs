@@ -1,70 +1,88 @@
 //! Issuing: a vCon comes in, a record goes into the ledger, evidence comes out.
 //!
-//! [`Issuance`] scores and signs what is unsigned, verifies what is signed elsewhere, appends both, and collects the
-//! evidence of a record into a bundle. [`Witnessing`] has checkpoints witnessed and timestamped in the background,
-//! [`Publishing`] puts them where others serve them.
+//! | file | what it adds to [`Issuance`] |
+//! |---|---|
+//! | `submit.rs` | a submission all the way: prepared, appended, waited for |
+//! | `issue.rs` | an unsigned vCon: scored and signed |
+//! | `admit.rs` | a record that was signed elsewhere: verified |
+//! | `resign.rs`, `erase.rs` | a record signed again, or erased |
+//! | `receipt.rs` | what a submitter gets back |
+//! | `evidence_for.rs` | the evidence that our own stores have |
+//! | `assemble_bundle.rs` | all evidence of a record, as a bundle |
+//! | `verify_with_ledger.rs` | a record that somebody sent, verified with what the ledger knows of it |
+//! | `batch.rs` | many submissions, a line each |
 
+mod admit;
+mod assemble_bundle;
 mod batch;
-mod collect;
-mod outbox;
-mod publish_target;
-mod publishing;
+mod erase;
+mod evidence_for;
+mod issue;
 mod receipt;
-mod renewal;
+mod resign;
 mod submit;
-mod witnessing;
+mod verify_with_ledger;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use assemble_bundle::{AssembleError, AssembledBundle};
 pub use batch::{BatchError, BatchLine, BatchResult, LineError, lines, run_batch};
-pub use collect::CollectError;
-pub use outbox::{OutboxError, announce, publish_events};
-pub use publish_target::{PublishError, PublishTarget};
-pub use publishing::{PublishPlan, Publishing, PublishingError};
+pub use evidence_for::EvidenceError;
 pub use receipt::{Receipt, Wait};
-pub use renewal::{RenewalError, Renewed};
-pub use submit::{Caller, Prepared, SubmitError};
-pub use witnessing::{
-    Party, PartyHealth, Standing, WitnessPlan, Witnessing, WitnessingError, ask_target, ask_witnesses,
-};
+pub use submit::{NewRecord, PreparedSubmission, SubmitError, Submitter};
+pub use verify_with_ledger::VerifyError;
 
 use crate::authority::Authority;
 use crate::clock::Clock;
+use crate::cpu_pool::CpuPool;
 use crate::evidence::Verifier;
 use crate::ledger::Ledger;
 use crate::scorecard::Scorecard;
 use crate::tlog::LogPolicy;
 use crate::vcon::VconLimits;
-use crate::workers::Workers;
 
 /// Everything that issuing needs.
 pub struct Issuance {
-    /// The ledger.
-    pub ledger: Ledger,
-    /// The certificate manager.
-    pub authority: Arc<Authority>,
+    pub(crate) ledger: Ledger,
+    pub(crate) authority: Arc<Authority>,
     /// The scorecards, in the order of their files.
-    pub scorecards: Vec<Scorecard>,
+    pub(crate) scorecards: Vec<Scorecard>,
     /// The verifier under the server's own trust policy.
-    pub verifier: Verifier,
+    pub(crate) verifier: Verifier,
     /// The log policy that bundles offer.
-    pub log_policy: LogPolicyFile,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
+    pub(crate) log_policy: LogPolicyFile,
+    pub(crate) clock: Arc<dyn Clock>,
     /// The threads that sign and verify.
-    pub workers: Workers,
-    /// What a vCon may cost.
-    pub limits: VconLimits,
-    /// How long a caller may wait for witnesses.
-    pub witnessed_timeout: Duration,
+    pub(crate) cpu_pool: CpuPool,
+    pub(crate) limits: VconLimits,
+    /// How long a submitter may wait for witnesses.
+    pub(crate) witnessed_timeout: Duration,
+}
+
+impl Issuance {
+    /// The ledger that records go into.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The certificate authority whose issuers sign.
+    #[must_use]
+    pub fn authority(&self) -> &Arc<Authority> {
+        &self.authority
+    }
+
+    /// The verifier under the server's own trust policy.
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
 }
 
 /// A log policy and the bytes that it was read from.
 #[derive(Debug, Clone)]
-pub struct LogPolicyFile {
-    /// The bytes.
-    pub bytes: Vec<u8>,
-    /// What they say.
-    pub policy: LogPolicy,
+pub(crate) struct LogPolicyFile {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) policy: LogPolicy,
 }

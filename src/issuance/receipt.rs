@@ -3,8 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
+use super::Issuance;
 use crate::clock::format_time;
 use crate::crypto::Sha256Digest;
+use crate::evidence::Entry;
+use crate::ledger::ReadError;
 
 /// What a caller waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, Serialize)]
@@ -47,6 +50,39 @@ pub struct Receipt {
     pub links: Links,
 }
 
+impl Issuance {
+    /// The receipt of the record at `index`; `None` when there is none there.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn receipt(&self, index: u64) -> Result<Option<Receipt>, ReadError> {
+        let stored = self.ledger.record(index)?;
+        let uuid = stored.body.map(|(particulars, _)| particulars.uuid).unwrap_or_default();
+        let checkpoint = self.ledger.latest().filter(|latest| latest.checkpoint().size().0 > index);
+        Ok(Receipt::of(&stored.entry, uuid, checkpoint.map(|latest| latest.note().to_string()), true))
+    }
+}
+
+impl Receipt {
+    /// The receipt of the record that `entry` is about; `None` where it is about none.
+    pub(super) fn of(entry: &Entry, uuid: String, checkpoint: Option<String>, repeated: bool) -> Option<Self> {
+        let record = entry.event.record()?;
+        Some(Self {
+            uuid,
+            record: record.record,
+            issuer: record.issuer.clone(),
+            seq: record.seq,
+            index: entry.index,
+            kind: entry.event.kind(),
+            time: entry.time,
+            status: if checkpoint.is_some() { Wait::Included } else { Wait::Accepted },
+            checkpoint,
+            repeated,
+            links: Links::of(record.record),
+        })
+    }
+}
+
 /// Addresses, relative to the server's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Links {
@@ -57,7 +93,7 @@ pub struct Links {
 }
 
 impl Links {
-    pub(super) fn of(record: Sha256Digest) -> Self {
+    fn of(record: Sha256Digest) -> Self {
         Self { record: format!("/v1/records/{record}"), bundle: format!("/v1/records/{record}/bundle") }
     }
 }

@@ -236,9 +236,9 @@ impl VaultWriter {
     /// Takes a body in, to be written by [`commit`](Self::commit).
     pub(super) fn push(&mut self, index: u64, body: &SealedBody) -> FramePosition {
         let slot = self.slots + self.pending_keys.len() as u64 / SLOT_BYTES;
-        let sealed_key = self.vault.master.seal(&body.record.0, body.key.as_slice());
+        let private_key_file = self.vault.master.seal(&body.record.0, body.key.as_slice());
         let end = self.pending_keys.len() + usize::try_from(SLOT_BYTES).expect("64");
-        self.pending_keys.extend_from_slice(&sealed_key);
+        self.pending_keys.extend_from_slice(&private_key_file);
         self.pending_keys.resize(end, 0);
         self.bodies.push(&[&index.to_be_bytes(), &slot.to_be_bytes(), &body.record.0, &body.sealed])
     }

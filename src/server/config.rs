@@ -237,9 +237,21 @@ impl Config {
         format!("{host}/ledger")
     }
 
-    /// The file of the master key.
+    /// The name of the log of statements.
     #[must_use]
-    pub fn master_key_file(&self) -> PathBuf {
+    pub fn statements_origin(&self) -> String {
+        format!("{}/statements", self.origin())
+    }
+
+    /// The folder of the authority, its keys and the tokens.
+    #[must_use]
+    pub fn authority_dir(&self) -> PathBuf {
+        self.data.dir.join("authority")
+    }
+
+    /// The file of the vault key.
+    #[must_use]
+    pub fn vault_key_file(&self) -> PathBuf {
         let file = &self.data.master_key_file;
         if file.as_os_str().is_empty() { self.data.dir.join("master.key") } else { file.clone() }
     }

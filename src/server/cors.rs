@@ -14,7 +14,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpResponse};
 
-use super::AppState;
+use super::state::AppState;
 
 /// How long a browser may remember what it was told: a day.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("86400");

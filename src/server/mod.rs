@@ -1,37 +1,33 @@
-//! HTTP: routes, typed in, one domain call, typed out. Nothing is decided here.
+//! HTTP: a request is typed in, one domain call made, the answer typed out. Nothing is decided here.
+//!
+//! | place | what lives there |
+//! |---|---|
+//! | [`config`] | the configuration |
+//! | `start` | from the configuration to the services that run |
+//! | `state.rs` | what the routes share |
+//! | `extract` | what routes take from a request |
+//! | `routes` | one file, one resource |
+//! | `pages` | HTML |
+//! | `problem.rs` | the map from errors to HTTP |
+//! | `serve.rs` | the server that runs |
 
-mod admin;
-mod auth;
-mod batches;
-mod body;
-mod certificates;
-mod compatibility;
+mod conditional;
 pub mod config;
 mod cors;
-mod events;
-mod index;
-#[cfg(feature = "browser")]
-mod local;
-mod openapi;
-mod operations;
-pub mod page;
-mod periods;
+mod extract;
+pub mod pages;
 mod problem;
-mod publish_folder;
-mod records;
-mod representation;
-mod run;
-mod scrapi;
+mod public_log;
+mod routes;
+mod serve;
+mod start;
 mod state;
-mod statements;
-mod tlog_routes;
-mod trust;
-mod verdicts;
-mod verify;
 
 #[cfg(feature = "browser")]
-pub(crate) use local::saved_page;
+pub(crate) use pages::saved::saved_page;
 pub use problem::Problem;
-pub use run::{Running, run};
-pub use state::{AppState, StartOptions, log_keys};
-pub(crate) use trust::{read_anchors, read_trust_policy};
+pub use serve::{RunningServer, serve};
+pub use start::log_keys;
+pub use start::options::StartOptions;
+pub(crate) use start::trust::{read_anchors, read_trust_policy};
+pub use state::AppState;

@@ -6,12 +6,14 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::authority::{AuthorityError, TokenError};
+use crate::access::ApiTokenError;
+use crate::authority::AuthorityError;
+use crate::cpu_pool::WorkError;
 use crate::evidence::{ArchiveError, Indication, ValidationReport};
-use crate::issuance::{BatchError, CollectError, RenewalError, SubmitError};
+use crate::issuance::{AssembleError, BatchError, EvidenceError, SubmitError, VerifyError};
 use crate::ledger::{AppendError, OperationError, ReadError, TileReadError};
+use crate::operator::archive_renewal::ArchiveRenewalError;
 use crate::vcon::VconError;
-use crate::workers::WorkError;
 
 /// A problem as the caller sees it (RFC 9457 §3).
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -123,7 +125,8 @@ impl From<SubmitError> for Problem {
             SubmitError::NoUuid => Self::new("no-uuid", "No uuid", UNPROCESSABLE, detail),
             SubmitError::NotCovered => Self::new("not-covered", "Not covered by a scorecard", UNPROCESSABLE, detail),
             SubmitError::Authority(error) => error.into(),
-            SubmitError::Collect(error) => error.into(),
+            SubmitError::Erased => AssembleError::Erased.into(),
+            SubmitError::Evidence(error) => error.into(),
             SubmitError::TooLate(_) => Self::new("too-late", "Too late to sign again", UNPROCESSABLE, detail),
             SubmitError::Signing(error) => Self::internal(&error),
             SubmitError::TotalFailed(report) => Self {
@@ -188,12 +191,14 @@ impl From<AuthorityError> for Problem {
     }
 }
 
-impl From<TokenError> for Problem {
-    fn from(error: TokenError) -> Self {
+impl From<ApiTokenError> for Problem {
+    fn from(error: ApiTokenError) -> Self {
         let detail = error.to_string();
         match error {
-            TokenError::Unknown | TokenError::Revoked(_) | TokenError::Expired(_) => Self::unauthorized(detail),
-            TokenError::Binding | TokenError::UnknownRole => Self::bad_request(detail),
+            ApiTokenError::Unknown | ApiTokenError::Revoked(_) | ApiTokenError::Expired(_) => {
+                Self::unauthorized(detail)
+            }
+            ApiTokenError::Binding | ApiTokenError::UnknownRole => Self::bad_request(detail),
             other => Self::internal(&other),
         }
     }
@@ -232,12 +237,12 @@ impl From<OperationError> for Problem {
     }
 }
 
-impl From<RenewalError> for Problem {
-    fn from(error: RenewalError) -> Self {
+impl From<ArchiveRenewalError> for Problem {
+    fn from(error: ArchiveRenewalError) -> Self {
         match error {
-            RenewalError::Read(error) => error.into(),
-            RenewalError::Authority(error) => error.into(),
-            RenewalError::NoToken => Self::new(
+            ArchiveRenewalError::Read(error) => error.into(),
+            ArchiveRenewalError::Authority(error) => error.into(),
+            ArchiveRenewalError::NoToken => Self::new(
                 "no-timestamp",
                 "No timestamp",
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -262,17 +267,37 @@ impl From<ReadError> for Problem {
     }
 }
 
-impl From<CollectError> for Problem {
-    fn from(error: CollectError) -> Self {
+impl From<AssembleError> for Problem {
+    fn from(error: AssembleError) -> Self {
         let detail = error.to_string();
         match error {
-            CollectError::Erased => Self::new("erased", "The record was erased", StatusCode::GONE, detail),
-            CollectError::NotYetIncluded => {
+            AssembleError::Erased => Self::new("erased", "The record was erased", StatusCode::GONE, detail),
+            AssembleError::NotYetIncluded => {
                 Self::new("not-yet-included", "Not yet included", StatusCode::SERVICE_UNAVAILABLE, detail)
             }
-            CollectError::Wrong(_) => Self::internal(&detail),
-            CollectError::Read(error) => error.into(),
-            CollectError::Authority(error) => error.into(),
+            AssembleError::Wrong(_) => Self::internal(&detail),
+            AssembleError::Read(error) => error.into(),
+            AssembleError::Evidence(error) => error.into(),
+        }
+    }
+}
+
+impl From<EvidenceError> for Problem {
+    fn from(error: EvidenceError) -> Self {
+        match error {
+            EvidenceError::Read(error) => error.into(),
+            EvidenceError::Authority(error) => error.into(),
+        }
+    }
+}
+
+impl From<VerifyError> for Problem {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Bundle(error) => error.into(),
+            VerifyError::Read(error) => error.into(),
+            VerifyError::Authority(error) => error.into(),
+            VerifyError::Evidence(error) => error.into(),
         }
     }
 }
@@ -298,7 +323,7 @@ impl From<WorkError> for Problem {
     fn from(error: WorkError) -> Self {
         match error {
             WorkError::Busy => Self::busy(),
-            WorkError::Fault => Self::internal(&error),
+            WorkError::Panicked => Self::internal(&error),
         }
     }
 }

@@ -28,10 +28,10 @@ use serde::{Deserialize, Serialize};
 use x509_cert::Certificate;
 use zeroize::Zeroizing;
 
-use super::cosigner::{OpenError, Witness};
-use super::cosigning_key::{CosigningAlgorithm, CosigningKey};
+use super::cosigner::cosigning_key::{CosigningAlgorithm, CosigningKey};
+use super::cosigner::witness::{OpenError, Witness};
 use super::key_file::{self, KeyFileError, Passphrase};
-use super::timestamp_authority::TimestampAuthority;
+use super::tsa::timestamp_authority::TimestampAuthority;
 use crate::clock::Clock;
 use crate::crypto::{KeySize, Signer as _, SigningKey, random};
 use crate::durable::{self, Access};

@@ -19,8 +19,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use tracing::{error, info, warn};
 
 use super::add_checkpoint::ADD_CHECKPOINT_BYTES_MAX;
-use super::cosigner::{Refusal, Witness};
-use super::timestamp_authority::TimestampAuthority;
+use super::cosigner::witness::{Refusal, Witness};
+use super::tsa::timestamp_authority::TimestampAuthority;
 use crate::pki::timestamp_exchange::REQUEST_BYTES_MAX;
 use crate::tlog::NoteSignature;
 

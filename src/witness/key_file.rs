@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::crypto::{KeyError, SigningKey};
 use crate::durable::{self, Access};
 use crate::pki::{pem_blocks, to_pem};
-use crate::sealed_key::{self, KEY_FILE_BYTES_MAX, ScryptCost, SealedKeyError};
+use crate::private_key_file::{self, KEY_FILE_BYTES_MAX, PrivateKeyFileError, ScryptCost};
 
 /// The label of a PKCS#8 key that is not encrypted (RFC 7468 §10).
 const PLAIN: &str = "PRIVATE KEY";
@@ -61,7 +61,7 @@ pub(super) fn write(path: &Path, pkcs8: &[u8], passphrase: Option<&Passphrase>) 
     let text = match passphrase {
         None => Zeroizing::new(to_pem(PLAIN, pkcs8)),
         Some(passphrase) => {
-            let sealed = sealed_key::seal(pkcs8, &passphrase.0, ScryptCost::RECOMMENDED);
+            let sealed = private_key_file::seal(pkcs8, &passphrase.0, ScryptCost::RECOMMENDED);
             Zeroizing::new(sealed.ok_or(KeyFileError::Malformed)?)
         }
     };
@@ -81,14 +81,14 @@ pub(super) fn read_pkcs8(path: &Path, passphrase: Option<&Passphrase>) -> Result
     if let Some(pkcs8) = plain.into_iter().next().map(Zeroizing::new) {
         return Ok(pkcs8);
     }
-    if !text.contains(sealed_key::LABEL) {
+    if !text.contains(private_key_file::LABEL) {
         return Err(KeyFileError::Malformed);
     }
     let passphrase = passphrase.ok_or(KeyFileError::PassphraseMissing)?;
-    sealed_key::open_pkcs8(text, &passphrase.0).map_err(|error| match error {
-        SealedKeyError::Pem(_) | SealedKeyError::Malformed => KeyFileError::Malformed,
-        SealedKeyError::Sealed => KeyFileError::PassphraseWrong,
-        SealedKeyError::Unusable(cause) => KeyFileError::Key(cause),
+    private_key_file::open_pkcs8(text, &passphrase.0).map_err(|error| match error {
+        PrivateKeyFileError::Pem(_) | PrivateKeyFileError::Malformed => KeyFileError::Malformed,
+        PrivateKeyFileError::Sealed => KeyFileError::PassphraseWrong,
+        PrivateKeyFileError::Unusable(cause) => KeyFileError::Key(cause),
     })
 }
 

@@ -1,29 +1,28 @@
 //! Witnesses and timestamp authorities: asking them, and being one.
 //!
-//! Asking: [`WitnessClient`] has checkpoints cosigned and asks what a witness saw last, [`TimestampClient`] has data
-//! timestamped. Both verify what they are given before they give it on.
-//!
-//! Being one: [`Witness`] cosigns checkpoints that are consistent with what it saw before (c2sp.org/tlog-witness),
-//! [`TimestampAuthority`] makes RFC 3161 tokens, [`WitnessDir`] keeps their keys and what the witness saw, and [`http`]
-//! serves them.
+//! | place | what lives there |
+//! |---|---|
+//! | `client` | [`WitnessClient`] has checkpoints cosigned and asks what a witness saw last, [`TimestampClient`] has data timestamped; both verify an answer before they give it on |
+//! | `cosigner` | [`Witness`] cosigns checkpoints that are consistent with what it saw before (c2sp.org/tlog-witness) |
+//! | `tsa` | [`TimestampAuthority`] makes RFC 3161 tokens |
+//! | `directory.rs` | [`WitnessDir`] keeps their keys, and what the witness saw |
+//! | [`http`] | serves both |
 
 mod add_checkpoint;
+mod client;
 mod cosigner;
-mod cosigning_key;
 mod directory;
 pub mod http;
 mod key_file;
 mod sign_subtree;
-mod timestamp_authority;
-mod timestamp_client;
-mod witness_client;
+mod tsa;
 
 pub use add_checkpoint::{ADD_CHECKPOINT_BYTES_MAX, AddCheckpoint, AddCheckpointError, origin_hash};
-pub use cosigner::{OpenError, Refusal, Witness};
-pub use cosigning_key::{CosigningAlgorithm, CosigningKey, UnknownAlgorithm};
+pub use client::timestamp::{TimestampClient, TimestampClientError};
+pub use client::witness::{WitnessClient, WitnessError};
+pub use cosigner::cosigning_key::{CosigningAlgorithm, CosigningKey, UnknownAlgorithm};
+pub use cosigner::witness::{OpenError, Refusal, Witness};
 pub use directory::{Opened, WitnessDir, WitnessDirError, WitnessSettings};
 pub use key_file::{KeyFileError, Passphrase};
 pub use sign_subtree::SignSubtree;
-pub use timestamp_authority::TimestampAuthority;
-pub use timestamp_client::{TimestampClient, TimestampClientError};
-pub use witness_client::{WitnessClient, WitnessError};
+pub use tsa::timestamp_authority::TimestampAuthority;

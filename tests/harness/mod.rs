@@ -10,16 +10,14 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-use affiant::authority::{
-    Authority, AuthorityParams, IssuerId, KeyProtection, Profiles, Role, ScryptCost, TokenRequest, TokenStore,
-    write_key_file,
-};
+use affiant::access::{Role, TokenRequest, TokenStore};
+use affiant::authority::{Authority, AuthorityParams, IssuerId, KeyProtection, Profiles, ScryptCost, write_key_file};
 use affiant::clock::{Clock, ManualClock, SystemClock, parse_time};
 use affiant::crypto::{Signer as _, SigningKey};
 use affiant::evidence::BundleFiles;
 use affiant::ledger::{AuditError, AuditSummary, DirectorySource, audit};
 use affiant::server::config::Config;
-use affiant::server::{AppState, Running, StartOptions};
+use affiant::server::{AppState, RunningServer, StartOptions};
 use affiant::tlog::VerifierKey;
 use affiant::vcon::{ContentHash, NewContent, NewDialog, VconBuilder};
 use chrono::Utc;
@@ -239,14 +237,14 @@ impl Place {
 
     /// A server in this process, under this place's own clock.
     pub(crate) async fn serve(&self) -> InProcess {
-        InProcess::of(affiant::server::run(self.open().await.unwrap()).unwrap())
+        InProcess::of(affiant::server::serve(self.open().await.unwrap()).unwrap())
     }
 
     /// A server as a process of its own.
     /// A server in this process, under the machine's own clock: tokens of another process count.
     pub(crate) async fn serve_now(&self) -> InProcess {
         let state = self.open_with(Arc::new(SystemClock::default()), StartOptions::default()).await.unwrap();
-        InProcess::of(affiant::server::run(state).unwrap())
+        InProcess::of(affiant::server::serve(state).unwrap())
     }
 
     pub(crate) fn spawn(&self) -> Process {
@@ -337,12 +335,12 @@ impl Drop for Process {
 
 /// A server in this process.
 pub(crate) struct InProcess {
-    running: Running,
+    running: RunningServer,
     pub(crate) client: Client,
 }
 
 impl InProcess {
-    pub(crate) fn of(running: Running) -> Self {
+    pub(crate) fn of(running: RunningServer) -> Self {
         let client = Client::new(&format!("http://{}", running.address));
         Self { running, client }
     }
@@ -596,7 +594,7 @@ pub(crate) fn builder(n: u64) -> VconBuilder {
     let start = parse_time("2026-02-01T12:00:00Z").unwrap();
     let mut builder = VconBuilder::new(uuid(n).parse().unwrap(), start);
     let agent = builder.party("Agent", "tel:+12025550100");
-    let caller = builder.party("Caller", "tel:+12025550101");
+    let caller = builder.party("Submitter", "tel:+12025550101");
     let (url, hash) = (format!("https://recordings.example.com/{n}.wav"), ContentHash::of(RECORDING));
     let content = NewContent::external(&url, &hash).mediatype("audio/wav");
     builder.add_dialog(NewDialog::recording(start, content).parties(&[agent, caller]).lasted(12.5));

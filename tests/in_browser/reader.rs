@@ -38,7 +38,7 @@ impl Reader {
     pub(super) async fn of(place: Place, wait: &str, call: Vec<u8>) -> Self {
         let token = place.issuer_token(0);
         let state = place.open_with(Arc::new(SystemClock::default()), StartOptions::default()).await.unwrap();
-        let server = InProcess::of(affiant::server::run(state).unwrap());
+        let server = InProcess::of(affiant::server::serve(state).unwrap());
         let receipt = server.client.post(&format!("/v1/records?wait={wait}"), &token, call).await.json();
         if wait == "witnessed" {
             let answered = |party: &Value| party["answered"].as_u64() > receipt["index"].as_u64();

@@ -1,7 +1,7 @@
 //! What no ledger survives unnoticed: an older copy of itself, and bits that fall over in what was durable.
 
-use affiant::issuance::Standing;
 use affiant::ledger::{AppendError, Ledger, Recovered, Stage};
+use affiant::operator::rollback_check::RollbackCheck;
 
 use crate::history::History;
 use crate::witness::witness;
@@ -20,9 +20,9 @@ impl History {
         let newest = self.disk.restore(backup);
         let recovered = Recovered::open(self.options()).expect("a backup opens");
         let seen = Some(self.witness.latest());
-        let standing = Standing::of(&recovered, witness(), seen.as_ref().map(Option::as_ref));
-        assert!(matches!(standing, Standing::Behind { .. }), "a restored backup is found: {standing:?}");
-        assert_eq!(Standing::of(&recovered, witness(), None), Standing::NobodyAnswered);
+        let standing = RollbackCheck::of(&recovered, witness(), seen.as_ref().map(Option::as_ref));
+        assert!(matches!(standing, RollbackCheck::Behind { .. }), "a restored backup is found: {standing:?}");
+        assert_eq!(RollbackCheck::of(&recovered, witness(), None), RollbackCheck::NobodyAnswered);
         let mut life = self.live(recovered, true);
         let wish = self.model.wish(&mut self.chance);
         let mut answer = Box::pin(life.ledger.append(wish.submission(), Stage::Included).unwrap());

@@ -10,11 +10,11 @@ use std::time::Duration;
 use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::{SealingKey, Sha256Digest, Signer as _, SigningKey};
 use affiant::evidence::{EntryDraft, Event};
-use affiant::issuance::Standing;
 use affiant::ledger::{
     AppendError, DirectorySource, KeptArchive, Ledger, LedgerOptions, Receipt, Recovered, RecoveryError, Sequencer,
     Stage, Submission, audit,
 };
+use affiant::operator::rollback_check::RollbackCheck;
 use affiant::tlog::{NoteSignature, VerifierKey};
 use chrono::TimeDelta;
 
@@ -182,10 +182,10 @@ impl History {
     /// Starts it as a server does: only if a witness says that nothing newer was seen.
     fn start(&mut self, recovered: Recovered) -> Life {
         let answer = if self.chance.one_in(8) { None } else { Some(self.witness.latest()) };
-        let standing = Standing::of(&recovered, witness(), answer.as_ref().map(Option::as_ref));
+        let standing = RollbackCheck::of(&recovered, witness(), answer.as_ref().map(Option::as_ref));
         let read_only = match standing {
-            Standing::Confirmed => false,
-            Standing::NobodyAnswered => recovered.size() > 0,
+            RollbackCheck::Confirmed => false,
+            RollbackCheck::NobodyAnswered => recovered.size() > 0,
             other => panic!("the newest state is not let go on: {other:?}"),
         };
         self.say(|| format!("  start at {}{}", recovered.size(), if read_only { ", read-only" } else { "" }));

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use affiant::crypto::SigningKey;
-use affiant::issuance::Party;
+use affiant::operator::health::Dependency;
 use affiant::tlog::merkle::check_consistency;
 use affiant::tlog::{NodeHash, NoteSignature, SignedCheckpoint, TreeSize, cosign};
 use chrono::{DateTime, Utc};
 
 /// Its name, as a standing has it.
-pub(crate) fn witness() -> Party {
-    Party { kind: "witness", name: "w".to_owned() }
+pub(crate) fn witness() -> Dependency {
+    Dependency { kind: "witness", name: "w".to_owned() }
 }
 
 pub(crate) struct Witness {

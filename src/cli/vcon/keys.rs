@@ -13,7 +13,7 @@ use crate::crypto::VerifyingKey;
 use crate::jose::{Header, Jwk, JwkError, KeyAlgorithm};
 use crate::json::JsonLimits;
 use crate::pki::{Certificate, pem_blocks};
-use crate::sealed_key::{self, KEY_FILE_BYTES_MAX};
+use crate::private_key_file::{self, KEY_FILE_BYTES_MAX};
 
 /// The label of a PKCS#8 key that is not encrypted (RFC 7468 §10).
 const PLAIN: &str = "PRIVATE KEY";
@@ -48,9 +48,9 @@ impl PrivateKeyArgs {
         if let Some(der) = pem_blocks(&text, PLAIN, 1)?.pop() {
             return Ok(Zeroizing::new(der));
         }
-        if !pem_blocks(&text, sealed_key::LABEL, 1)?.is_empty() {
+        if !pem_blocks(&text, private_key_file::LABEL, 1)?.is_empty() {
             let passphrase = self.passphrase.read_or_ask(&self.path)?;
-            return Ok(sealed_key::open_pkcs8(&text, &passphrase)?);
+            return Ok(private_key_file::open_pkcs8(&text, &passphrase)?);
         }
         if text.contains("PRIVATE KEY-----") {
             bail!("not PKCS#8; `openssl pkcs8 -topk8` makes it so");

@@ -1,0 +1,89 @@
+//! The evidence that our own stores have of a record.
+
+use super::Issuance;
+use crate::authority::AuthorityError;
+use crate::crypto::Sha256Digest;
+use crate::evidence::{Bundle, ConsistencyProof, FormEvidence, Record, record_digest};
+use crate::ledger::ReadError;
+use crate::pki::timestamp::TimestampToken;
+use crate::tlog::TlogProof;
+
+/// Why the evidence of a record could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    /// The ledger.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The authority.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+}
+
+impl Issuance {
+    /// The evidence that the ledger and the authority add to a record, which is at `index` or not in the ledger yet. The
+    /// record, where it can be read, names its earlier forms, and the certificates
+    /// of which archives prove that they were there in time.
+    ///
+    /// # Errors
+    /// When a store cannot be read.
+    pub(super) fn evidence_for(&self, index: Option<u64>, record: Option<&Record>) -> Result<Bundle, EvidenceError> {
+        let form = |index: Option<u64>| index.map_or_else(|| Ok(FormEvidence::default()), |index| self.form(index));
+        let mut bundle = Bundle { evidence: form(index)?, ..Bundle::default() };
+        for layer in record.iter().flat_map(|record| &record.layers()[1..]) {
+            let earlier = form(self.ledger.index_of_record(record_digest(layer))?)?;
+            bundle.earlier.push(earlier);
+        }
+        while bundle.earlier.pop_if(|last| last.is_empty()).is_some() {}
+        bundle.consistency = self.consistency_of(&bundle, record)?;
+        bundle.crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
+        // Today's lists tell what was revoked since; those of its time outlive their algorithm, under an archive.
+        let mut dated = Vec::new();
+        for form in bundle.forms() {
+            let stamped = form.checkpoint_tokens.iter().filter_map(|token| TimestampToken::parse(token).ok());
+            if let Some(time) = stamped.map(|token| token.info().gen_time).min() {
+                dated.extend(self.authority.first_crls_since(time)?);
+            }
+        }
+        for list in dated {
+            if !bundle.crls.contains(&list.der) {
+                bundle.crls.push(list.der);
+            }
+        }
+        let signatures = record.iter().flat_map(|record| record.layers()).flat_map(|layer| layer.signatures());
+        let certificates = signatures.flat_map(|signature| &signature.header().certificates);
+        let digests = |pieces: &mut dyn Iterator<Item = &Vec<u8>>| -> Vec<Sha256Digest> {
+            pieces.map(|piece| Sha256Digest::of(piece)).collect()
+        };
+        let tokens = digests(&mut bundle.forms().flat_map(|form| &form.checkpoint_tokens));
+        bundle.archives = self.ledger.archives_of(&tokens, &digests(&mut certificates.chain(&bundle.crls)))?;
+        Ok(bundle)
+    }
+
+    /// That the checkpoints of our log inside a record are of the same tree as that of its proof.
+    fn consistency_of(&self, bundle: &Bundle, record: Option<&Record>) -> Result<Vec<Vec<u8>>, ReadError> {
+        let proof = bundle.evidence.proof.as_ref().and_then(|proof| TlogProof::parse(proof).ok());
+        let (Some(proof), Some(record)) = (proof, record) else { return Ok(Vec::new()) };
+        let checkpoint = proof.checkpoint().checkpoint();
+        let (origin, new) = (checkpoint.origin().to_owned(), checkpoint.size());
+        let mut proofs = Vec::new();
+        for inside in self.verifier.checkpoints_inside(record.vcon()) {
+            let old = inside.checkpoint().size();
+            if inside.checkpoint().origin() == origin && old.0 > 0 && old < new {
+                let hashes = self.ledger.consistency(old, new)?;
+                let proof = ConsistencyProof { origin: origin.clone(), old, new, hashes };
+                proofs.push(proof.to_text().into_bytes());
+            }
+        }
+        Ok(proofs)
+    }
+
+    /// What the ledger has of the record at `index` in the form that it was put there.
+    fn form(&self, index: u64) -> Result<FormEvidence, ReadError> {
+        let mut form = FormEvidence { entry: Some(self.ledger.tiles().entry(index)?), ..FormEvidence::default() };
+        if let Some((proof, round)) = self.ledger.proof(index)? {
+            form.proof = Some(proof.to_string().into_bytes());
+            form.checkpoint_tokens = round.map(|round| round.tokens).unwrap_or_default();
+        }
+        Ok(form)
+    }
+}

@@ -1,0 +1,109 @@
+//! Verification of what somebody sent, with what our own ledger knows of the record.
+
+use super::Issuance;
+use super::evidence_for::EvidenceError;
+use crate::authority::AuthorityError;
+use crate::evidence::{
+    ArchiveError, Bundle, BundleFiles, FormEvidence, LedgerAnswer, Record, SuppliedRecording, ValidationReport,
+};
+use crate::ledger::ReadError;
+use crate::tlog::TlogProof;
+
+/// Why nothing was verified.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// Not an evidence bundle.
+    #[error(transparent)]
+    Bundle(#[from] ArchiveError),
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The authority's revocation lists cannot be read.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// The evidence of the record cannot be read.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+}
+
+impl Issuance {
+    /// Verifies a signed vCon or an evidence bundle under our own trust policy, with what our ledger knows of the record,
+    /// and gives the report and the evidence that it is about. Blocks for disk and processor.
+    ///
+    /// # Errors
+    /// When `bytes` begin as a bundle and are none, or a store cannot be read. What does not verify is a report.
+    pub fn verify_with_ledger(
+        &self,
+        bytes: Vec<u8>,
+        recordings: Vec<SuppliedRecording>,
+    ) -> Result<(ValidationReport, Bundle), VerifyError> {
+        let mut bundle = if bytes.starts_with(b"PK") {
+            BundleFiles::from_zip(&bytes)?.to_bundle()?
+        } else {
+            Bundle::of_record(bytes)
+        };
+        bundle.recordings = recordings;
+        let record = Record::parse(&bundle.record, &self.limits);
+        if let Ok(record) = &record {
+            self.add_own_evidence(&mut bundle, record)?;
+        }
+        Ok((self.verifier.verify_parsed(&bundle, &record, self.clock.now()), bundle))
+    }
+
+    /// Adds to `bundle` what our ledger and authority know of its `record`.
+    fn add_own_evidence(&self, bundle: &mut Bundle, record: &Record) -> Result<(), VerifyError> {
+        // Before anything of it is replaced: the proof that was sent may be what shows a fork.
+        if self.is_of_another_tree(bundle, record)? {
+            bundle.ledger_answer = LedgerAnswer::OtherTree;
+        }
+        let Some(index) = self.ledger.index_of_record(record.digest())? else {
+            if bundle.evidence.proof.is_none() {
+                bundle.ledger_answer = LedgerAnswer::Denied;
+            }
+            bundle.own_crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
+            return Ok(());
+        };
+        let known = self.evidence_for(Some(index), Some(record))?;
+        // An old bundle lacks what was renewed since; tokens go with the checkpoint of the proof.
+        let is_newer = known.archives.len() > bundle.archives.len();
+        if bundle.ledger_answer == LedgerAnswer::Nothing && (bundle.evidence.proof.is_none() || is_newer) {
+            replace(&mut bundle.evidence, known.evidence);
+            bundle.consistency = known.consistency;
+            bundle.archives = known.archives;
+        }
+        for (position, form) in known.earlier.into_iter().enumerate() {
+            match bundle.earlier.get_mut(position) {
+                Some(sent) if sent.proof.is_some() && !is_newer => {}
+                Some(sent) => replace(sent, form),
+                None => bundle.earlier.push(form),
+            }
+        }
+        bundle.own_crls = known.crls;
+        Ok(())
+    }
+
+    /// Whether a proof, or a checkpoint inside the record, is signed with our log's key and is not of our tree.
+    fn is_of_another_tree(&self, bundle: &Bundle, record: &Record) -> Result<bool, ReadError> {
+        let Some(log) = self.log_policy.policy.logs().first() else { return Ok(false) };
+        let proofs = bundle.forms().filter_map(|form| TlogProof::parse(form.proof.as_ref()?).ok());
+        let proofs = proofs.map(|proof| proof.checkpoint().clone());
+        for signed in proofs.chain(self.verifier.checkpoints_inside(record.vcon())) {
+            if signed.check_log(log.key()).is_err() {
+                continue;
+            }
+            let (size, root) = (signed.checkpoint().size(), signed.checkpoint().root());
+            if size.0 > self.ledger.size() || self.ledger.root(size)? != root {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Takes the ledger's own word for one form of the record; tokens over the record itself stay.
+fn replace(sent: &mut FormEvidence, known: FormEvidence) {
+    if known.proof.is_some() {
+        let record_tokens = std::mem::take(&mut sent.record_tokens);
+        *sent = FormEvidence { record_tokens, ..known };
+    }
+}

@@ -1,0 +1,123 @@
+//! The check before a start: a restored backup must not fork the log.
+//!
+//! Whoever has seen more of the log than is here, or something else, shows that this is an older copy.
+
+use super::health::Dependency;
+use super::publish_target::PublishTarget;
+use super::publishing::PublishOptions;
+use super::witness_rounds::WitnessSet;
+use crate::ledger::Recovered;
+use crate::tlog::merkle::check_consistency;
+use crate::tlog::{SignedCheckpoint, TreeSize, VerifierKey};
+use crate::witness::{WitnessClient, WitnessError};
+
+/// What the witnesses and the publish target say of a ledger that is about to be started: a restored backup must not fork.
+#[derive(Debug, PartialEq, Eq)]
+pub enum RollbackCheck {
+    /// Somebody has seen nothing newer than what is here, and it fits.
+    Confirmed,
+    /// There is somebody to ask, and nobody answered.
+    NobodyAnswered,
+    /// Nobody is configured.
+    NobodyToAsk,
+    /// Somebody has seen more than is here, or something else.
+    Behind {
+        /// Which one.
+        dependency: Dependency,
+        /// Size of what was seen.
+        seen: u64,
+        /// Size of what is here.
+        here: u64,
+    },
+}
+
+impl RollbackCheck {
+    /// What follows from what a dependency says that it has seen: nothing, or a checkpoint; `None` where it does not answer.
+    #[must_use]
+    pub fn of(recovered: &Recovered, dependency: Dependency, answer: Option<Option<&SignedCheckpoint>>) -> Self {
+        match answer.map(|seen| seen.map_or(Ok(()), |seen| continues(recovered, seen))) {
+            Some(Ok(())) => Self::Confirmed,
+            Some(Err(seen)) => Self::Behind { dependency, seen, here: recovered.size() },
+            None => Self::NobodyAnswered,
+        }
+    }
+
+    /// What two say together: one answer is enough, and one that is not right too.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (behind @ Self::Behind { .. }, _) | (_, behind @ Self::Behind { .. }) => behind,
+            (Self::Confirmed, _) | (_, Self::Confirmed) => Self::Confirmed,
+            (Self::NobodyAnswered, _) | (_, Self::NobodyAnswered) => Self::NobodyAnswered,
+            (Self::NobodyToAsk, Self::NobodyToAsk) => Self::NobodyToAsk,
+        }
+    }
+}
+
+/// Asks every witness what it saw last of this log.
+pub async fn ask_witnesses(recovered: &Recovered, set: &WitnessSet, log: &VerifierKey) -> RollbackCheck {
+    let mut check = RollbackCheck::NobodyToAsk;
+    for witness in &set.witnesses {
+        let dependency = Dependency::witness(witness);
+        let unanswered = |error| {
+            tracing::warn!(witness = witness.key().name(), %error, "witness could not be asked at the start");
+            RollbackCheck::NobodyAnswered
+        };
+        check = check.and(match witness.latest(log).await {
+            Ok(Some(seen)) => RollbackCheck::of(recovered, dependency, Some(Some(&seen))),
+            // It saw nothing, or does not say what it saw; what it cosigns next tells.
+            Ok(None) => match show_latest(recovered, witness).await {
+                Ok(None) => RollbackCheck::Confirmed,
+                Ok(Some(seen)) => RollbackCheck::Behind { dependency, seen, here: recovered.size() },
+                Err(error) => unanswered(error),
+            },
+            Err(error) => unanswered(error),
+        });
+    }
+    check
+}
+
+/// Looks at what was published last of this log, in a folder that could be read.
+#[must_use]
+pub fn ask_publish_target(
+    recovered: &Recovered,
+    options: &PublishOptions,
+    target: Option<&PublishTarget>,
+) -> RollbackCheck {
+    let Some(target) = target else { return RollbackCheck::NobodyAnswered };
+    // An empty folder may be a new one, or where a disk is not mounted.
+    let Some(published) = target.published() else { return RollbackCheck::NobodyToAsk };
+    let dependency = Dependency::publish_target(&options.dir);
+    RollbackCheck::of(recovered, dependency, Some(Some(published)))
+}
+
+/// Whether what is here continues what was seen; else the size of that.
+fn continues(recovered: &Recovered, seen: &SignedCheckpoint) -> Result<(), u64> {
+    let (old, new) = (seen.checkpoint().size(), TreeSize(recovered.size()));
+    let proved = old <= new
+        && (old == TreeSize(0)
+            || recovered.consistency(old, new).is_ok_and(|proof| {
+                check_consistency(old, new, &proof, seen.checkpoint().root(), recovered.root()).is_ok()
+            }));
+    if proved { Ok(()) } else { Err(old.0) }
+}
+
+/// Shows a witness the newest checkpoint that was signed here, from where it says that it is: gives the size of what it
+/// cosigned before, if this does not continue that.
+async fn show_latest(recovered: &Recovered, witness: &WitnessClient) -> Result<Option<u64>, WitnessError> {
+    let Some(latest) = recovered.latest() else { return Ok(None) };
+    let size = latest.checkpoint().size();
+    let seen = match witness.add_checkpoint(TreeSize(0), Vec::new(), latest).await {
+        Err(WitnessError::Conflict { size }) => size,
+        Err(WitnessError::Inconsistent) => return Ok(Some(0)),
+        answer => return answer.map(|_| None),
+    };
+    if seen > size {
+        return Ok(Some(seen.0));
+    }
+    let Ok(proof) = recovered.consistency(seen, size) else { return Ok(Some(seen.0)) };
+    match witness.add_checkpoint(seen, proof, latest).await {
+        Err(WitnessError::Inconsistent) => Ok(Some(seen.0)),
+        answer => answer.map(|_| None),
+    }
+}

@@ -1,0 +1,184 @@
+//! Witness rounds: a checkpoint is frozen, shown to every witness and timestamp authority, and their answers are kept.
+//!
+//! When one is down, issuing goes on. The next round covers everything that the missed ones would have covered, so what
+//! is owed is made up by the first round that is answered.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::health::{Dependency, DependencyHealth, DependencyState};
+use crate::clock::Clock;
+use crate::ledger::{Ledger, ReadError, TileReadError};
+use crate::tlog::{SignedCheckpoint, TreeSize};
+use crate::witness::{TimestampClient, WitnessClient, WitnessError};
+
+/// Between two rounds: what public witness networks ask for (C2SP tlog-witness).
+const ROUND_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two rounds when nobody answered the last one.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The witnesses and timestamp authorities of a log.
+#[derive(Clone, Debug, Default)]
+pub struct WitnessSet {
+    /// Witnesses.
+    pub witnesses: Vec<WitnessClient>,
+    /// Timestamp authorities.
+    pub authorities: Vec<TimestampClient>,
+}
+
+/// Why a round ended before everybody was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum WitnessRoundError {
+    /// The ledger.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A tile.
+    #[error(transparent)]
+    Tile(#[from] TileReadError),
+}
+
+/// The rounds of one ledger.
+pub struct WitnessRounds {
+    ledger: Ledger,
+    set: WitnessSet,
+    clock: Arc<dyn Clock>,
+    states: Mutex<BTreeMap<Dependency, DependencyState>>,
+}
+
+impl WitnessRounds {
+    /// Rounds of `ledger` with `set`.
+    #[must_use]
+    pub fn new(ledger: Ledger, set: WitnessSet, clock: Arc<dyn Clock>) -> Self {
+        let states = set.dependencies().map(|dependency| (dependency, DependencyState::default())).collect();
+        Self { ledger, set, clock, states: Mutex::new(states) }
+    }
+
+    /// Health of every witness and timestamp authority.
+    #[must_use]
+    pub fn health(&self) -> Vec<DependencyHealth> {
+        let states = self.states.lock().expect("no holder of this lock panics");
+        states.iter().map(|(dependency, state)| state.health(dependency.clone())).collect()
+    }
+
+    /// Goes round for ever; whoever stops the server drops this future.
+    pub async fn run(&self) {
+        let mut owed: Option<Arc<SignedCheckpoint>> = None;
+        loop {
+            match self.ledger.begin_round() {
+                Ok(Some(checkpoint)) => owed = Some(checkpoint),
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "witness round could not begin"),
+            }
+            let mut pause = ROUND_INTERVAL;
+            if let Some(checkpoint) = owed.take() {
+                match self.round(&checkpoint).await {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        owed = Some(checkpoint);
+                        pause = RETRY_INTERVAL;
+                    }
+                    Err(error) => tracing::error!(%error, "witness round ended by a fault"),
+                }
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Asks everybody who has not answered this checkpoint yet; gives whether all have.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read, or an answer not be kept.
+    pub async fn round(&self, checkpoint: &SignedCheckpoint) -> Result<bool, WitnessRoundError> {
+        let size = checkpoint.checkpoint().size();
+        let mut complete = true;
+        for witness in &self.set.witnesses {
+            let dependency = Dependency::witness(witness);
+            let old = self.acknowledged(&dependency);
+            if old >= size.0 {
+                continue;
+            }
+            match self.cosign(witness, TreeSize(old), checkpoint).await? {
+                Ok(cosignatures) => {
+                    for cosignature in &cosignatures {
+                        self.ledger.keep_cosignature(size.0, cosignature)?;
+                    }
+                    self.record(&dependency, Ok(size.0));
+                }
+                Err(error) => {
+                    complete = false;
+                    self.record(&dependency, Err(error.to_string()));
+                }
+            }
+        }
+        for authority in &self.set.authorities {
+            let dependency = Dependency::timestamp_authority(authority);
+            if self.acknowledged(&dependency) >= size.0 {
+                continue;
+            }
+            match authority.timestamp(checkpoint.note().text().as_bytes()).await {
+                Ok((token, _)) => {
+                    self.ledger.keep_checkpoint_token(size.0, &token)?;
+                    self.record(&dependency, Ok(size.0));
+                }
+                Err(error) => {
+                    complete = false;
+                    self.record(&dependency, Err(error.to_string()));
+                }
+            }
+        }
+        Ok(complete)
+    }
+
+    /// Tokens over `data` of every timestamp authority that answers.
+    pub async fn timestamps(&self, data: &[u8]) -> Vec<Vec<u8>> {
+        let mut tokens = Vec::new();
+        for authority in &self.set.authorities {
+            match authority.timestamp(data).await {
+                Ok((token, _)) => tokens.push(token),
+                Err(error) => tracing::warn!(url = authority.url(), %error, "timestamp authority does not answer"),
+            }
+        }
+        tokens
+    }
+
+    /// Shows a checkpoint to a witness, from where the witness says that it is.
+    async fn cosign(
+        &self,
+        witness: &WitnessClient,
+        old: TreeSize,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<Result<Vec<crate::tlog::NoteSignature>, WitnessError>, WitnessRoundError> {
+        let size = checkpoint.checkpoint().size();
+        let proof = self.ledger.consistency(old, size)?;
+        match witness.add_checkpoint(old, proof, checkpoint).await {
+            Err(WitnessError::Conflict { size: seen }) if seen != old && seen <= size => {
+                let proof = self.ledger.consistency(seen, size)?;
+                Ok(witness.add_checkpoint(seen, proof, checkpoint).await)
+            }
+            answer => Ok(answer),
+        }
+    }
+
+    fn acknowledged(&self, dependency: &Dependency) -> u64 {
+        self.states
+            .lock()
+            .expect("no holder of this lock panics")
+            .get(dependency)
+            .map_or(0, |state| state.acknowledged_tree_size)
+    }
+
+    fn record(&self, dependency: &Dependency, outcome: Result<u64, String>) {
+        let mut states = self.states.lock().expect("no holder of this lock panics");
+        states.entry(dependency.clone()).or_default().record(dependency, outcome, self.clock.now());
+    }
+}
+
+impl WitnessSet {
+    fn dependencies(&self) -> impl Iterator<Item = Dependency> {
+        self.witnesses
+            .iter()
+            .map(Dependency::witness)
+            .chain(self.authorities.iter().map(Dependency::timestamp_authority))
+    }
+}

@@ -1,0 +1,235 @@
+//! `/v1/admin`: what changes issuers, certificates and tokens while the server runs. An admin's token is needed.
+
+use actix_web::web::{Data, Json, Path};
+use actix_web::{HttpResponse, delete, get, post, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::access::{Role, TokenRequest};
+use crate::authority::{IssuerId, RevocationRequest};
+use crate::clock::parse_time;
+use crate::operator::policy_events::publish_authority_events;
+use crate::pki::RevocationReason;
+use crate::server::extract::auth::Authenticated;
+use crate::server::problem::Problem;
+use crate::server::state::AppState;
+
+/// List the issuers.
+#[utoipa::path(tag = "admin", responses((status = 200, description = "Issuers"), (status = "4XX", body = Problem)), security(("token" = [])))]
+#[get("/v1/admin/issuers")]
+pub(super) async fn issuers(state: Data<AppState>, who: Authenticated) -> Result<Json<impl Serialize>, Problem> {
+    who.check_admin()?;
+    Ok(Json(state.services.issuance.authority.issuers()))
+}
+
+/// A new issuer.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewIssuer {
+    /// What its certificates say.
+    name: String,
+}
+
+/// Add an issuer, and give it its first certificate.
+#[utoipa::path(tag = "admin", request_body = NewIssuer, responses((status = 201, description = "The issuer"), (status = "4XX", body = Problem)),
+    security(("token" = [])))]
+#[post("/v1/admin/issuers")]
+pub(super) async fn add_issuer(
+    state: Data<AppState>,
+    who: Authenticated,
+    body: Json<NewIssuer>,
+) -> Result<HttpResponse, Problem> {
+    who.check_admin()?;
+    let issuance = state.services.issuance.clone();
+    let issuer = web::block(move || {
+        let issuer = issuance.authority.add_issuer(&body.name)?;
+        issuance.authority.issue(&issuer.id)?;
+        Ok::<_, crate::authority::AuthorityError>(issuer)
+    });
+    let issuer = issuer.await??;
+    publish(&state).await?;
+    Ok(HttpResponse::Created().json(issuer))
+}
+
+/// Issue a certificate to an issuer.
+#[utoipa::path(tag = "admin", params(("id" = String, Path, description = "the issuer's id")),
+    responses((status = 201, description = "The certificate's thumbprint"), (status = "4XX", body = Problem)), security(("token" = [])))]
+#[post("/v1/admin/issuers/{id}/certificates")]
+pub(super) async fn issue(
+    state: Data<AppState>,
+    who: Authenticated,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    new_certificate(&state, &who, &id, crate::authority::Authority::issue).await
+}
+
+/// Rotate an issuer's certificate: the next record is signed with the new one, and none waits.
+#[utoipa::path(tag = "admin", params(("id" = String, Path, description = "the issuer's id")),
+    responses((status = 201, description = "The certificate's thumbprint"), (status = "4XX", body = Problem)), security(("token" = [])))]
+#[post("/v1/admin/issuers/{id}/rotate")]
+pub(super) async fn rotate(
+    state: Data<AppState>,
+    who: Authenticated,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    new_certificate(&state, &who, &id, crate::authority::Authority::rotate).await
+}
+
+type Make = fn(
+    &crate::authority::Authority,
+    &IssuerId,
+) -> Result<std::sync::Arc<crate::authority::IssuerCredential>, crate::authority::AuthorityError>;
+
+async fn new_certificate(
+    state: &Data<AppState>,
+    who: &Authenticated,
+    id: &str,
+    make: Make,
+) -> Result<HttpResponse, Problem> {
+    who.check_admin()?;
+    let id: IssuerId = id.parse().map_err(|_| Problem::not_found("issuer"))?;
+    let issuance = state.services.issuance.clone();
+    let credential = web::block(move || make(&issuance.authority, &id)).await??;
+    publish(state).await?;
+    Ok(HttpResponse::Created().json(serde_json::json!({
+        "certificate": credential.certificate.thumbprint_url(),
+        "serial": credential.certificate.serial_hex(),
+        "active_until": credential.active_until,
+    })))
+}
+
+/// A revocation.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewRevocation {
+    /// Serial number (hexadecimal) or thumbprint.
+    certificate: String,
+    /// As RFC 5280 §5.3.1 names it, such as `keyCompromise`.
+    reason: String,
+    /// Since when, RFC 3339; now where it is left out.
+    revoked_at: Option<String>,
+    /// When the key was first not to be trusted, RFC 3339.
+    invalidity_date: Option<String>,
+}
+
+/// Revoke a certificate, and publish a new list at once.
+#[utoipa::path(tag = "admin", request_body = NewRevocation, responses((status = 201, description = "The new list's number"),
+    (status = "4XX", body = Problem)), security(("token" = [])))]
+#[post("/v1/admin/revocations")]
+pub(super) async fn revoke(
+    state: Data<AppState>,
+    who: Authenticated,
+    body: Json<NewRevocation>,
+) -> Result<HttpResponse, Problem> {
+    who.check_admin()?;
+    let time = |text: &Option<String>| -> Result<Option<DateTime<Utc>>, Problem> {
+        let parsed = text.as_deref().map(parse_time).transpose();
+        parsed.map_err(|_| Problem::bad_request("a date is not RFC 3339"))
+    };
+    let reason = RevocationReason::from_name(&body.reason);
+    let request = RevocationRequest {
+        certificate: body.certificate.clone(),
+        reason: reason.ok_or_else(|| Problem::bad_request("reason is not one of RFC 5280 §5.3.1"))?,
+        revoked_at: time(&body.revoked_at)?,
+        invalidity_date: time(&body.invalidity_date)?,
+    };
+    let issuance = state.services.issuance.clone();
+    let crl = web::block(move || issuance.authority.revoke(&request)).await??;
+    publish(&state).await?;
+    Ok(HttpResponse::Created().json(serde_json::json!({ "crl": crl.digest, "number": crl.number })))
+}
+
+/// Make new revocation lists now.
+#[utoipa::path(tag = "admin", responses((status = 201, description = "Their numbers"), (status = "4XX", body = Problem)), security(("token" = [])))]
+#[post("/v1/admin/crls")]
+pub(super) async fn crls(state: Data<AppState>, who: Authenticated) -> Result<HttpResponse, Problem> {
+    who.check_admin()?;
+    let issuance = state.services.issuance.clone();
+    let made = web::block(move || issuance.authority.renew_crls_now()).await??;
+    publish(&state).await?;
+    let made: Vec<_> = made.iter().map(|crl| serde_json::json!({ "crl": crl.digest, "number": crl.number })).collect();
+    Ok(HttpResponse::Created().json(made))
+}
+
+/// Renew now: put all evidence under a new archive timestamp.
+#[utoipa::path(tag = "admin", responses((status = 201, description = "The archive"), (status = "4XX", body = Problem),
+    (status = 503, body = Problem)), security(("token" = [])))]
+#[post("/v1/admin/renewals")]
+pub(super) async fn archive_timestamp(state: Data<AppState>, who: Authenticated) -> Result<HttpResponse, Problem> {
+    who.check_admin()?;
+    Ok(HttpResponse::Created().json(state.services.archive_renewal.renew().await?))
+}
+
+/// List the tokens, without their secrets.
+#[utoipa::path(tag = "admin", responses((status = 200, description = "Tokens"), (status = "4XX", body = Problem)), security(("token" = [])))]
+#[get("/v1/admin/tokens")]
+pub(super) async fn tokens(state: Data<AppState>, who: Authenticated) -> Result<Json<impl Serialize>, Problem> {
+    who.check_admin()?;
+    Ok(Json(state.services.tokens.list()))
+}
+
+/// A new token.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewTokenBody {
+    /// `issuer`, `auditor` or `admin`.
+    role: String,
+    /// The issuer that it is bound to, for the role `issuer`.
+    issuer: Option<String>,
+    /// Whether records may be anchored that others signed.
+    #[serde(default)]
+    may_anchor_foreign: bool,
+    /// From when on it does not count any more, RFC 3339.
+    expires_at: Option<String>,
+}
+
+/// Make a token. Its secret is in this answer and nowhere else.
+#[utoipa::path(tag = "admin", request_body = NewTokenBody, responses((status = 201, description = "The token and its secret"),
+    (status = "4XX", body = Problem)), security(("token" = [])))]
+#[post("/v1/admin/tokens")]
+pub(super) async fn create_token(
+    state: Data<AppState>,
+    who: Authenticated,
+    body: Json<NewTokenBody>,
+) -> Result<HttpResponse, Problem> {
+    who.check_admin()?;
+    let issuer = body.issuer.as_deref().map(str::parse).transpose();
+    let expires_at = body.expires_at.as_deref().map(parse_time).transpose();
+    let made = state.services.tokens.create(
+        TokenRequest {
+            role: body.role.parse::<Role>()?,
+            issuer: issuer.map_err(|_| Problem::bad_request("issuer is not an issuer's id"))?,
+            may_anchor_foreign: body.may_anchor_foreign,
+            expires_at: expires_at.map_err(|_| Problem::bad_request("expires_at is not RFC 3339"))?,
+        },
+        state.services.clock.now(),
+    )?;
+    Ok(HttpResponse::Created().json(serde_json::json!({ "token": made.token, "secret": made.secret.as_str() })))
+}
+
+/// Revoke a token.
+#[utoipa::path(tag = "admin", params(("id" = String, Path, description = "tok_…")),
+    responses((status = 204, description = "Revoked"), (status = "4XX", body = Problem)), security(("token" = [])))]
+#[delete("/v1/admin/tokens/{id}")]
+pub(super) async fn revoke_token(
+    state: Data<AppState>,
+    who: Authenticated,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    who.check_admin()?;
+    let known = state.services.tokens.list().iter().any(|token| token.id.to_string() == *id);
+    if !known {
+        return Err(Problem::not_found("token"));
+    }
+    state.services.tokens.revoke(&id, state.services.clock.now())?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Brings what the certificate manager did into the ledger.
+async fn publish(state: &AppState) -> Result<(), Problem> {
+    publish_authority_events(&state.services.issuance.authority, &state.services.issuance.ledger)
+        .await
+        .map(drop)
+        .map_err(|error| Problem::internal(&error))
+}

@@ -1,0 +1,81 @@
+//! `/v1/batches`: NDJSON in, NDJSON out, in constant memory.
+
+use actix_web::web::{Bytes, Data, Payload, Query};
+use actix_web::{HttpResponse, post};
+use futures_util::{StreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+
+use crate::issuance::{BatchResult, Receipt, Wait, lines, run_batch};
+use crate::server::extract::auth::Authenticated;
+use crate::server::problem::Problem;
+use crate::server::state::AppState;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BatchQuery {
+    /// What each line waits for.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    wait: Wait,
+    /// The issuer, when an admin submits for one.
+    issuer: Option<String>,
+}
+
+/// The result of a line.
+#[derive(Serialize)]
+struct ResultLine {
+    line: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<Receipt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Problem>,
+}
+
+impl From<BatchResult> for ResultLine {
+    fn from(result: BatchResult) -> Self {
+        let (receipt, problem) = match result.outcome {
+            Ok(receipt) => (Some(receipt), None),
+            Err(error) => (None, Some(Problem::from(error))),
+        };
+        Self { line: result.line, receipt, problem }
+    }
+}
+
+/// Submit a batch: a vCon a line (NDJSON), a result line for each, in order, as it is reached.
+///
+/// A bad line fails alone. The same batch twice makes no doubles, so one that broke off is sent again.
+#[utoipa::path(tag = "records", params(BatchQuery), request_body(content = String, content_type = "application/x-ndjson"),
+    responses((status = 200, description = "A line {line, receipt | problem} for each", content_type = "application/x-ndjson"),
+        (status = "4XX", body = Problem)), security(("token" = [])))]
+#[post("/v1/batches")]
+pub(super) async fn batches(
+    state: Data<AppState>,
+    who: Authenticated,
+    query: Query<BatchQuery>,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let submitter = who.submitter(query.issuer.as_deref())?;
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(16);
+    let (issuance, wait) = (state.services.issuance.clone(), query.wait);
+    // The payload stays on this thread; the work is spread from there.
+    actix_web::rt::spawn(async move {
+        let lines = lines(payload, issuance.limits.json.bytes_max);
+        // A connection that breaks ends the batch; what was taken stays taken.
+        let lines = lines.take_while(|line| std::future::ready(line.is_ok())).filter_map(async |line| line.ok());
+        let results = run_batch(issuance, submitter, wait, lines);
+        let mut results = std::pin::pin!(results);
+        while let Some(result) = results.next().await {
+            let mut line = serde_json::to_vec(&ResultLine::from(result)).expect("a result is JSON");
+            line.push(b'\n');
+            if sender.send(Bytes::from(line)).await.is_err() {
+                return;
+            }
+        }
+    });
+    let results = stream::unfold(receiver, |mut receiver| async move {
+        let line = receiver.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(line), receiver))
+    });
+    Ok(HttpResponse::Ok().content_type("application/x-ndjson").streaming(results))
+}

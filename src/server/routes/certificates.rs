@@ -1,0 +1,58 @@
+//! Certificates and revocation lists, for everybody.
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::{Data, Json, Path};
+use actix_web::{HttpResponse, get, web};
+use serde::Serialize;
+
+use crate::server::problem::Problem;
+use crate::server::state::AppState;
+
+/// Every certificate, with its state.
+#[utoipa::path(tag = "certificates", responses((status = 200, description = "A list of certificates")))]
+#[get("/v1/certificates")]
+pub(super) async fn list(state: Data<AppState>) -> Json<impl Serialize> {
+    Json(state.services.issuance.authority.certificates())
+}
+
+/// The root, in PEM: the anchor that a verifier may decide to trust.
+#[utoipa::path(tag = "certificates", responses((status = 200, description = "PEM", content_type = "application/x-pem-file")))]
+#[get("/v1/certificates/root.pem")]
+pub(super) async fn root(state: Data<AppState>) -> HttpResponse {
+    pem(state.services.issuance.authority.root_pem())
+}
+
+/// The issuing authorities and the root, in PEM.
+#[utoipa::path(tag = "certificates", responses((status = 200, description = "PEM", content_type = "application/x-pem-file")))]
+#[get("/v1/certificates/chain.pem")]
+pub(super) async fn chain(state: Data<AppState>) -> HttpResponse {
+    pem(state.services.issuance.authority.chain_pem())
+}
+
+/// The newest revocation list of an authority: where its certificates say that it is.
+#[utoipa::path(tag = "certificates", params(("name" = String, Path, description = "root, issuing-1, …")),
+    responses((status = 200, description = "DER", content_type = "application/pkix-crl"), (status = 404, body = Problem)))]
+#[get("/crls/{name}.crl")]
+pub(super) async fn crl(state: Data<AppState>, name: Path<String>) -> Result<HttpResponse, Problem> {
+    let issuance = state.services.issuance.clone();
+    let crl = web::block(move || issuance.authority.current_crl(&name)).await??;
+    Ok(HttpResponse::Ok()
+        .content_type("application/pkix-crl")
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .body(crl.der))
+}
+
+/// The certificate of an authority: where the certificates that it issued say that it is.
+#[utoipa::path(tag = "certificates", params(("name" = String, Path, description = "root, issuing-1, …")),
+    responses((status = 200, description = "DER", content_type = "application/pkix-cert"), (status = 404, body = Problem)))]
+#[get("/certificates/{name}.cer")]
+pub(super) async fn authority(state: Data<AppState>, name: Path<String>) -> Result<HttpResponse, Problem> {
+    let authority = &state.services.issuance.authority;
+    let found = if *name == "root" { Some(authority.root().clone()) } else { authority.authority_certificate(&name) };
+    let certificate = found.ok_or_else(|| Problem::not_found("certificate"))?;
+    Ok(HttpResponse::Ok().content_type("application/pkix-cert").body(certificate.der().to_vec()))
+}
+
+fn pem(text: String) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/x-pem-file").body(text)
+}

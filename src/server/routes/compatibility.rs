@@ -1,0 +1,98 @@
+//! The routes of the compatibility log, below `/compatibility`: those of the log of statements, for the payload alone.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::web::{Data, Path, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
+
+use super::scitt::{COSE, Concise, blocking, busy, check_kind, described, key_set, statement};
+use crate::server::state::AppState;
+use crate::statements::{Compatibility, CompatibilityError};
+
+/// Adds the routes, where there is such a log.
+pub(super) fn routes(config: &mut ServiceConfig, state: &AppState) {
+    if log(state).is_some() {
+        let scope = web::scope("/compatibility").service(register_payload).service(payload_receipt);
+        config.service(scope.service(compatible_configuration).service(compatible_jwks));
+    }
+}
+
+impl From<CompatibilityError> for Concise {
+    fn from(error: CompatibilityError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CompatibilityError::Cose(_) => Self::new(StatusCode::BAD_REQUEST, "Malformed request", detail),
+            CompatibilityError::Detached => Self::new(StatusCode::BAD_REQUEST, "Payload Missing", detail),
+            CompatibilityError::Signature => Self::new(StatusCode::BAD_REQUEST, "Rejected", detail),
+            CompatibilityError::NotFound => Self::new(StatusCode::NOT_FOUND, "Not Found", detail),
+            CompatibilityError::Full => Self::new(StatusCode::INSUFFICIENT_STORAGE, "Full", detail),
+            CompatibilityError::Io(_) => {
+                tracing::error!(%detail, "the compatibility log takes nothing");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "see the server's log").retry()
+            }
+            CompatibilityError::Signing(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "see the server's log")
+            }
+        }
+    }
+}
+
+fn log(state: &AppState) -> Option<&Compatibility> {
+    state.services.statements.as_ref()?.compatibility.as_ref()
+}
+
+fn known(state: &AppState) -> &Compatibility {
+    log(state).expect("these routes are there only with the log")
+}
+
+/// Take the payload of a statement into the compatibility log: the receipt binds the payload's hash and nothing else.
+#[utoipa::path(tag = "statements", context_path = "/compatibility", request_body(content = Vec<u8>, content_type = "application/cose"),
+    responses((status = 201, description = "The receipt", content_type = "application/cose"),
+        (status = "4XX", description = "Concise problem details", content_type = "application/concise-problem-details+cbor")))]
+#[post("/entries")]
+pub(super) async fn register_payload(
+    state: Data<AppState>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Concise> {
+    let _place = state.public_requests.try_acquire().map_err(busy)?;
+    check_kind(&request)?;
+    let body = statement(body).await?;
+    let shared = state.clone();
+    let (location, receipt) = blocking(move || {
+        let log = known(&shared);
+        let (index, receipt) = log.register(&body)?;
+        Ok((format!("{}/entries/{index}", log.issuer()), receipt))
+    })
+    .await?;
+    Ok(HttpResponse::Created().content_type(COSE).insert_header((LOCATION, location)).body(receipt))
+}
+
+/// A receipt of an entry of the compatibility log.
+#[utoipa::path(tag = "statements", context_path = "/compatibility", params(("index" = String, Path, description = "the entry, as Location has it")),
+    responses((status = 200, description = "The receipt", content_type = "application/cose"),
+        (status = "4XX", description = "Concise problem details", content_type = "application/concise-problem-details+cbor")))]
+#[get("/entries/{index}")]
+pub(super) async fn payload_receipt(state: Data<AppState>, index: Path<String>) -> Result<HttpResponse, Concise> {
+    let index = index.parse();
+    let index = index.map_err(|_| Concise::new(StatusCode::BAD_REQUEST, "Invalid locator", "not a number"))?;
+    let shared = state.clone();
+    let _place = shared.public_requests.try_acquire().map_err(busy)?;
+    let receipt = blocking(move || Ok(known(&state).receipt(index)?)).await?;
+    Ok(HttpResponse::Ok().content_type(COSE).insert_header((CACHE_CONTROL, "no-cache")).body(receipt))
+}
+
+/// What the compatibility log is: in whose name receipts are signed, and where its key is.
+#[utoipa::path(tag = "statements", context_path = "/compatibility", responses((status = 200, description = "A map", content_type = "application/cbor")))]
+#[get("/.well-known/transparency-configuration")]
+pub(super) async fn compatible_configuration(state: Data<AppState>) -> HttpResponse {
+    described(known(&state).issuer(), None)
+}
+
+/// The key of the compatibility log, which is its own.
+#[utoipa::path(tag = "statements", context_path = "/compatibility", responses((status = 200, description = "A JSON Web Key Set", content_type = "application/json")))]
+#[get("/.well-known/scitt-jwks")]
+pub(super) async fn compatible_jwks(state: Data<AppState>) -> HttpResponse {
+    let log = known(&state);
+    key_set(log.key(), log.key_id())
+}

@@ -1,0 +1,135 @@
+//! Health, readiness, metrics.
+
+use actix_web::web::{Data, Json};
+use actix_web::{HttpResponse, get};
+use serde::Serialize;
+
+use crate::ledger::Ledger;
+use crate::operator::health::{Dependency, DependencyHealth};
+use crate::server::state::AppState;
+use crate::statements::CompatibilityHealth;
+
+/// How the server is.
+#[derive(Debug, Serialize)]
+struct Health {
+    /// `ok`, or `trouble` when a log takes nothing.
+    status: &'static str,
+    /// What the trouble is, and of which log.
+    trouble: Option<String>,
+    /// Entries in the ledger.
+    tree_size: u64,
+    /// Entries that the newest signed checkpoint covers.
+    checkpoint_size: u64,
+    /// Every log that is kept here.
+    logs: Vec<LogHealth>,
+    /// Witnesses, timestamp authorities and publish targets, and since when one has not answered.
+    parties: Vec<LogDependency>,
+}
+
+/// How a log is.
+#[derive(Debug, Serialize)]
+struct LogHealth {
+    /// `ledger`, `statements` or `compatibility`.
+    log: &'static str,
+    /// Why it takes nothing: it has stopped, or is full; `None` when it does.
+    trouble: Option<String>,
+    /// Its entries.
+    size: u64,
+}
+
+/// How it is with a party of a log: one witness may be asked for several.
+#[derive(Debug, Serialize)]
+struct LogDependency {
+    /// As in [`LogHealth`].
+    log: &'static str,
+    #[serde(flatten)]
+    health: DependencyHealth,
+}
+
+const LEDGER: &str = "ledger";
+const STATEMENTS: &str = "statements";
+const COMPATIBILITY: &str = "compatibility";
+
+/// Every log, the ledger first.
+fn logs(state: &AppState) -> Vec<LogHealth> {
+    let ledger = |log, ledger: &Ledger| LogHealth { log, trouble: ledger.trouble(), size: ledger.size() };
+    let mut logs = vec![ledger(LEDGER, &state.services.issuance.ledger)];
+    if let Some(service) = &state.services.statements {
+        logs.push(ledger(STATEMENTS, &service.statements.ledger));
+        logs.extend(service.compatibility.as_ref().map(|compatibility| {
+            let CompatibilityHealth { entries, trouble } = compatibility.health();
+            LogHealth { log: COMPATIBILITY, trouble, size: entries }
+        }));
+    }
+    logs
+}
+
+fn dependencies(state: &AppState) -> Vec<LogDependency> {
+    let of = |log| move |health| LogDependency { log, health };
+    let mut dependencies: Vec<_> = state.services.witness_rounds.health().into_iter().map(of(LEDGER)).collect();
+    dependencies.extend(state.services.publisher.as_ref().map(|publisher| publisher.health()).map(of(LEDGER)));
+    if let Some(service) = &state.services.statements {
+        dependencies.extend(service.witness_rounds.health().into_iter().map(of(STATEMENTS)));
+        dependencies.extend(service.publisher.as_ref().map(|publisher| publisher.health()).map(of(STATEMENTS)));
+    }
+    dependencies
+}
+
+/// What a log says of its trouble, with its name.
+fn told(log: &LogHealth) -> Option<String> {
+    log.trouble.as_ref().map(|trouble| format!("{}: {trouble}", log.log))
+}
+
+/// Whether the process is alive, how each log is, and what is owed by whom.
+#[utoipa::path(tag = "operations", responses((status = 200, description = "Health")))]
+#[get("/healthz")]
+pub(super) async fn healthz(state: Data<AppState>) -> Json<impl Serialize> {
+    let ledger = &state.services.issuance.ledger;
+    let logs = logs(&state);
+    let troubles: Vec<_> = logs.iter().filter_map(told).collect();
+    Json(Health {
+        status: if troubles.is_empty() { "ok" } else { "trouble" },
+        trouble: (!troubles.is_empty()).then(|| troubles.join("; ")),
+        tree_size: ledger.size(),
+        checkpoint_size: ledger.latest().map_or(0, |latest| latest.checkpoint().size().0),
+        logs,
+        parties: dependencies(&state),
+    })
+}
+
+/// Whether records are taken; and a line for each log that takes nothing.
+#[utoipa::path(tag = "operations", responses((status = 200, description = "Ready"), (status = 503, description = "Not ready, and why")))]
+#[get("/readyz")]
+pub(super) async fn readyz(state: Data<AppState>) -> HttpResponse {
+    let logs = logs(&state);
+    let troubles: String = logs.iter().filter_map(told).map(|trouble| trouble + "\n").collect();
+    let is_ready = logs.iter().all(|log| log.log != LEDGER || log.trouble.is_none());
+    let (mut response, ready) =
+        if is_ready { (HttpResponse::Ok(), "ready\n") } else { (HttpResponse::ServiceUnavailable(), "") };
+    response.content_type("text/plain; charset=utf-8").body(format!("{ready}{troubles}"))
+}
+
+/// Metrics in the text format of Prometheus.
+#[utoipa::path(tag = "operations", responses((status = 200, description = "Metrics", content_type = "text/plain")))]
+#[get("/metrics")]
+pub(super) async fn metrics(state: Data<AppState>) -> HttpResponse {
+    let Some(handle) = &state.metrics else { return HttpResponse::NotFound().finish() };
+    for LogHealth { log, trouble, size } in logs(&state) {
+        ::metrics::gauge!("affiant_log_up", "log" => log).set(up(trouble.is_none()));
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        ::metrics::gauge!("affiant_log_size", "log" => log).set(size as f64);
+    }
+    for LogDependency { log, health } in dependencies(&state) {
+        let Dependency { kind, name } = health.dependency;
+        let labels = [("log", log.to_owned()), ("kind", kind.to_owned()), ("name", name)];
+        ::metrics::gauge!("affiant_party_up", &labels).set(up(health.down_since.is_none()));
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        ::metrics::gauge!("affiant_party_size", &labels).set(health.acknowledged_tree_size as f64);
+    }
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(handle.render())
+}
+
+/// As a gauge says it.
+fn up(is_up: bool) -> f64 {
+    f64::from(u8::from(is_up))
+}

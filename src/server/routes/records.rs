@@ -1,0 +1,270 @@
+//! `/v1/records`: submit, list, read, collect, erase.
+
+use actix_web::http::header::{CONTENT_DISPOSITION, ContentType};
+use actix_web::web::{Data, Json, Path, Query};
+use actix_web::{HttpResponse, delete, get, post, web};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+
+use crate::crypto::Sha256Digest;
+use crate::issuance::{AssembleError, Receipt, Wait};
+use crate::jose::draft_dialect;
+use crate::server::extract::auth::Authenticated;
+use crate::server::extract::record_body::RecordBody;
+use crate::server::problem::Problem;
+use crate::server::state::AppState;
+
+/// Records of one page of a list.
+pub(super) const PAGE_MAX: usize = 1000;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SubmitQuery {
+    /// What to wait for: `accepted`, `included` (default) or `witnessed`.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    wait: Wait,
+    /// The issuer, when an admin submits for one.
+    issuer: Option<String>,
+}
+
+/// Submit a vCon: an unsigned one is scored, signed and appended; a signed one is verified and anchored.
+///
+/// The same bytes twice give the same receipt.
+#[utoipa::path(tag = "records", params(SubmitQuery), request_body(content = Object, content_type = "application/vcon+json"),
+    responses((status = 201, description = "The receipt"), (status = 200, description = "The receipt of the same submission before"),
+        (status = "4XX", body = Problem), (status = 503, body = Problem)), security(("token" = [])))]
+#[post("/v1/records")]
+pub(super) async fn submit(
+    state: Data<AppState>,
+    who: Authenticated,
+    query: Query<SubmitQuery>,
+    body: RecordBody,
+) -> Result<HttpResponse, Problem> {
+    let submitter = who.submitter(query.issuer.as_deref())?;
+    let receipt = state.services.issuance.submit(submitter, body.0, query.wait).await?;
+    let mut response = if receipt.repeated { HttpResponse::Ok() } else { HttpResponse::Created() };
+    Ok(response.insert_header(("Location", receipt.links.record.as_str())).json(receipt))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WaitQuery {
+    /// What to wait for: `accepted`, `included` (default) or `witnessed`.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    wait: Wait,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    /// The count of the first record to list, from 1.
+    #[serde(default = "first")]
+    from: u64,
+    /// How many, at most 1000.
+    #[serde(default = "page")]
+    limit: usize,
+    /// The issuer, for an auditor or admin.
+    issuer: Option<String>,
+}
+
+fn first() -> u64 {
+    1
+}
+
+pub(super) fn page() -> usize {
+    100
+}
+
+#[derive(Debug, Serialize)]
+struct Page {
+    records: Vec<Receipt>,
+    /// `from` of the next page; null at the end.
+    next: Option<u64>,
+}
+
+/// List an issuer's records in the order of their counts.
+#[utoipa::path(tag = "records", params(ListQuery), responses((status = 200, description = "A page of receipts"),
+    (status = "4XX", body = Problem)), security(("token" = [])))]
+#[get("/v1/records")]
+pub(super) async fn list(
+    state: Data<AppState>,
+    who: Authenticated,
+    query: Query<ListQuery>,
+) -> Result<Json<impl Serialize>, Problem> {
+    let issuer = match (who.reads(), &query.issuer) {
+        (Some(own), None) => own.to_string(),
+        (Some(own), Some(named)) if own.as_str() == named => own.to_string(),
+        (None, Some(named)) => named.clone(),
+        (None, None) => return Err(Problem::bad_request("name the issuer: ?issuer=…")),
+        (Some(_), Some(_)) => return Err(Problem::forbidden("this token may not read that issuer's records")),
+    };
+    let (from, limit) = (query.from, query.limit.clamp(1, PAGE_MAX));
+    let issuance = state.services.issuance.clone();
+    let page = web::block(move || {
+        let indices = issuance.ledger.records_of(&issuer, from, limit)?;
+        let receipts = indices.iter().map(|index| issuance.receipt(*index));
+        receipts.collect::<Result<Vec<_>, _>>()
+    });
+    let records: Vec<Receipt> = page.await??.into_iter().flatten().collect();
+    let next = (records.len() == limit).then(|| records.last().map(|last| last.seq + 1)).flatten();
+    Ok(Json(Page { records, next }))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReadQuery {
+    /// `rfc7515` (default: the stored bytes) or `draft` (alg repeated in the unprotected header).
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    dialect: DialectName,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DialectName {
+    #[default]
+    Rfc7515,
+    Draft,
+}
+
+/// Read a record by its digest or the uuid of its vCon: the stored bytes.
+#[utoipa::path(tag = "records", params(ReadQuery, ("id" = String, Path, description = "record digest or uuid")),
+    responses((status = 200, description = "The signed vCon"), (status = "4XX", body = Problem)), security(("token" = [])))]
+#[get("/v1/records/{id}")]
+pub(super) async fn read(
+    state: Data<AppState>,
+    who: Authenticated,
+    id: Path<String>,
+    query: Query<ReadQuery>,
+) -> Result<HttpResponse, Problem> {
+    let index = find(&state, &who, &id)?;
+    let issuance = state.services.issuance.clone();
+    let stored = web::block(move || issuance.ledger.record(index)).await??;
+    let (_, record) = stored.body.ok_or(AssembleError::Erased)?;
+    let record = match query.dialect {
+        DialectName::Rfc7515 => record,
+        DialectName::Draft => draft_dialect(&record),
+    };
+    Ok(HttpResponse::Ok().content_type("application/vcon+json").body(record))
+}
+
+/// Read a record's receipt.
+#[utoipa::path(tag = "records", params(("id" = String, Path, description = "record digest or uuid")),
+    responses((status = 200, description = "The receipt"), (status = "4XX", body = Problem)), security(("token" = [])))]
+#[get("/v1/records/{id}/receipt")]
+pub(super) async fn read_receipt(
+    state: Data<AppState>,
+    who: Authenticated,
+    id: Path<String>,
+) -> Result<Json<Receipt>, Problem> {
+    let index = find(&state, &who, &id)?;
+    state.services.issuance.receipt(index)?.map(Json).ok_or_else(|| Problem::not_found("record"))
+}
+
+/// Collect a record's evidence bundle: a zip that verifies offline.
+#[utoipa::path(tag = "records", params(("id" = String, Path, description = "record digest or uuid")),
+    responses((status = 200, description = "The bundle", content_type = "application/zip"), (status = "4XX", body = Problem)),
+    security(("token" = [])))]
+#[get("/v1/records/{id}/bundle")]
+pub(super) async fn bundle(
+    state: Data<AppState>,
+    who: Authenticated,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let index = find(&state, &who, &id)?;
+    let issuance = state.services.issuance.clone();
+    let assembled = web::block(move || {
+        let assembled = issuance.assemble_bundle(index)?;
+        Ok::<_, AssembleError>((assembled.to_files().to_zip(), assembled.uuid))
+    });
+    let (zip, uuid) = assembled.await??;
+    let disposition = format!("attachment; filename=\"{}.evidence.zip\"", file_stem(&uuid));
+    Ok(HttpResponse::Ok()
+        .content_type(ContentType("application/zip".parse().expect("a media type")))
+        .insert_header((CONTENT_DISPOSITION, disposition))
+        .body(zip))
+}
+
+/// A uuid as the beginning of a file name: what stands in its place may hold quotes and slashes.
+fn file_stem(uuid: &str) -> String {
+    uuid.chars().map(|one| if one.is_ascii_alphanumeric() || one == '-' { one } else { '_' }).collect()
+}
+
+/// Sign a record again, all of it, with the key that its issuer signs with now: before its certificate or algorithm ends.
+///
+/// The record as it was stays. One that is signed with that key already is not signed again (200).
+#[utoipa::path(tag = "records", params(WaitQuery, ("id" = String, Path, description = "record digest or uuid")),
+    responses((status = 201, description = "The receipt of the new record"), (status = 200, description = "The receipt of the record as it is"),
+        (status = "4XX", body = Problem), (status = 503, body = Problem)), security(("token" = [])))]
+#[post("/v1/records/{id}/renewals")]
+pub(super) async fn resign(
+    state: Data<AppState>,
+    who: Authenticated,
+    id: Path<String>,
+    query: Query<WaitQuery>,
+) -> Result<HttpResponse, Problem> {
+    who.check_writer()?;
+    let index = find_one(&state, &who, &id)?;
+    let receipt = state.services.issuance.resign(index, query.wait).await?;
+    let mut response = if receipt.repeated { HttpResponse::Ok() } else { HttpResponse::Created() };
+    Ok(response.insert_header(("Location", receipt.links.record.as_str())).json(receipt))
+}
+
+/// Erase a record's body, for an admin: its key is overwritten, its entry and every proof stay. So are all forms that it
+/// has because it was signed again.
+///
+/// A uuid that several records have is refused: the digest says which one.
+#[utoipa::path(tag = "admin", params(("id" = String, Path, description = "record digest or uuid")),
+    responses((status = 204, description = "Erased"), (status = "4XX", body = Problem)), security(("token" = [])))]
+#[delete("/v1/records/{id}")]
+pub(super) async fn erase(
+    state: Data<AppState>,
+    who: Authenticated,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    who.check_admin()?;
+    let index = find_one(&state, &who, &id)?;
+    state.services.issuance.erase(index).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// The entry of a record that the caller may read, where something is done to it: a uuid that several records have does
+/// not say to which, unless they are versions of the caller's own.
+pub(super) fn find_one(state: &AppState, who: &Authenticated, id: &str) -> Result<u64, Problem> {
+    let by_uuid = id.parse::<Sha256Digest>().is_err();
+    if by_uuid && who.reads().is_none() && state.services.issuance.ledger.is_uuid_shared(id)? {
+        return Err(Problem::uuid_shared());
+    }
+    find(state, who, id)
+}
+
+/// The entry of a record that the caller may read. Another issuer's is as if it were not there.
+pub(super) fn find(state: &AppState, who: &Authenticated, id: &str) -> Result<u64, Problem> {
+    let ledger = &state.services.issuance.ledger;
+    let issuer = who.reads();
+    let index = match id.parse::<Sha256Digest>() {
+        Ok(digest) => ledger.index_of_record(digest)?,
+        Err(_) => ledger.index_of_uuid(issuer.map(crate::authority::IssuerId::as_str), id)?,
+    };
+    let index = index.ok_or_else(|| Problem::not_found("record"))?;
+    if let Some(own) = issuer {
+        let (entry, _) = ledger.entry(index)?;
+        if entry.event.stream().is_none_or(|(issuer, _)| issuer != own.as_str()) {
+            return Err(Problem::not_found("record"));
+        }
+    }
+    Ok(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_holds_nothing_but_its_uuid() {
+        assert_eq!(file_stem("01909c6e-0000-8000-8000-000000000000"), "01909c6e-0000-8000-8000-000000000000");
+        assert_eq!(file_stem("a\"; filename=\"../b.exe"), "a___filename_____b_exe");
+    }
+}

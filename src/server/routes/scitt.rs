@@ -1,0 +1,275 @@
+//! Registering signed statements and getting receipts (draft-ietf-scitt-scrapi).
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use actix_web::web::{Data, Path, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, delete, get, post, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::StreamExt as _;
+use minicbor::Encoder;
+use serde_json::json;
+use tokio::sync::TryAcquireError;
+
+use crate::cose::{MESSAGE_BYTES_MAX, cose_key};
+use crate::crypto::{Sha256Digest, VerifyingKey};
+use crate::evidence::StatementError;
+use crate::ledger::AppendError;
+use crate::server::extract::auth::Authenticated;
+use crate::server::problem::Problem;
+use crate::server::start::services::StatementsService;
+use crate::server::state::AppState;
+use crate::statements::{RegisterError, Statements};
+
+pub(super) const COSE: &str = "application/cose";
+const CBOR: &str = "application/cbor";
+
+/// Adds the routes of the log of statements, where there is one.
+pub(super) fn routes(config: &mut ServiceConfig, state: &AppState) {
+    if state.services.statements.is_some() {
+        config
+            .service(register)
+            .service(receipt)
+            .service(erase)
+            .service(keys)
+            .service(key)
+            .service(configuration)
+            .service(jwks);
+    }
+}
+
+/// What went wrong, as CBOR (RFC 9290).
+#[derive(Debug)]
+pub(super) struct Concise {
+    status: StatusCode,
+    title: &'static str,
+    detail: String,
+    retry: bool,
+}
+
+impl Concise {
+    pub(super) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, title, detail: detail.into(), retry: false }
+    }
+
+    pub(super) fn retry(self) -> Self {
+        Self { retry: true, ..self }
+    }
+}
+
+impl std::fmt::Display for Concise {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}: {}", self.title, self.detail)
+    }
+}
+
+impl ResponseError for Concise {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut body = Vec::new();
+        let mut encoder = Encoder::new(&mut body);
+        let written = (|| {
+            encoder.map(2)?.i8(-1)?.str(self.title)?.i8(-2)?.str(&self.detail)?;
+            Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
+        })();
+        written.expect("memory takes every byte");
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((CONTENT_TYPE, "application/concise-problem-details+cbor"));
+        if self.retry {
+            response.insert_header((RETRY_AFTER, "1"));
+        }
+        response.body(body)
+    }
+}
+
+impl From<RegisterError> for Concise {
+    fn from(error: RegisterError) -> Self {
+        let detail = error.to_string();
+        let rejected = |title| Self::new(StatusCode::BAD_REQUEST, title, detail.clone());
+        match &error {
+            RegisterError::Statement(statement) => rejected(match statement {
+                StatementError::Cose(_) => "Malformed request",
+                StatementError::Detached => "Payload Missing",
+                StatementError::Algorithm => "Bad Signature Algorithm",
+                _ => "Rejected",
+            }),
+            RegisterError::TooFast(_) => Self::new(StatusCode::TOO_MANY_REQUESTS, "Too fast", detail).retry(),
+            RegisterError::NotFound => Self::new(StatusCode::NOT_FOUND, "Not Found", detail),
+            RegisterError::Erased => Self::new(StatusCode::GONE, "Erased", detail),
+            RegisterError::NotYet
+            | RegisterError::Append(
+                AppendError::Busy | AppendError::Full | AppendError::ReadOnly | AppendError::Stopped,
+            ) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", detail).retry(),
+            _ => {
+                tracing::error!(%error, "a statement could not be registered or proved");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "see the server's log")
+            }
+        }
+    }
+}
+
+fn service(state: &AppState) -> &StatementsService {
+    state.services.statements.as_ref().expect("these routes are there only with the log")
+}
+
+fn statements(state: &AppState) -> &Statements {
+    &service(state).statements
+}
+
+/// Register a signed statement: its signature and its signer's path to an anchor of the trust policy are verified. Answers
+/// with the receipt; one that is registered already gets a new receipt of the same entry.
+#[utoipa::path(tag = "statements", request_body(content = Vec<u8>, content_type = "application/cose"),
+    responses((status = 201, description = "The receipt (RFC 9942)", content_type = "application/cose"),
+        (status = "4XX", description = "Concise problem details (RFC 9290)", content_type = "application/concise-problem-details+cbor")))]
+#[post("/entries")]
+async fn register(state: Data<AppState>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Concise> {
+    let _place = state.public_requests.try_acquire().map_err(busy)?;
+    check_kind(&request)?;
+    let body = statement(body).await?;
+    let crls = state.services.issuance.authority.current_crls().map_err(|error| {
+        tracing::error!(%error, "the revocation lists cannot be read");
+        Concise::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "see the server's log")
+    })?;
+    let crls: Vec<_> = crls.iter().map(|crl| crl.der.clone()).collect();
+    let registered = statements(&state).register(body, &state.services.issuance.verifier, &crls).await?;
+    let location = format!("{}/entries/{}", statements(&state).issuer(), registered.digest);
+    let mut response = HttpResponse::Created();
+    Ok(response.content_type(COSE).insert_header((LOCATION, location)).body(registered.receipt))
+}
+
+/// Checks that a statement is sent as one.
+pub(super) fn check_kind(request: &HttpRequest) -> Result<(), Concise> {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(COSE) {
+        return Ok(());
+    }
+    let detail = "a signed statement is sent as application/cose";
+    Err(Concise::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Malformed request", detail))
+}
+
+/// The bytes of a statement, no more of them than it may have.
+pub(super) async fn statement(mut payload: Payload) -> Result<Vec<u8>, Concise> {
+    let mut body = Vec::new();
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(|_| Concise::new(StatusCode::BAD_REQUEST, "Malformed request", "it broke off"))?;
+        if body.len() + piece.len() > MESSAGE_BYTES_MAX {
+            let detail = format!("a statement has at most {MESSAGE_BYTES_MAX} bytes");
+            return Err(Concise::new(StatusCode::PAYLOAD_TOO_LARGE, "Malformed request", detail));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+pub(super) fn busy(_: TryAcquireError) -> Concise {
+    Concise::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "too many requests at a time").retry()
+}
+
+/// Does elsewhere what waits for a disk or a lock.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Concise> + Send + 'static,
+) -> Result<T, Concise> {
+    let stopping = |_| Concise::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "the server stops");
+    web::block(work).await.map_err(stopping)?
+}
+
+/// A receipt of a registered statement, under the newest checkpoint.
+#[utoipa::path(tag = "statements", params(("id" = String, Path, description = "the statement's digest, as Location has it")),
+    responses((status = 200, description = "The receipt", content_type = "application/cose"),
+        (status = "4XX", description = "Concise problem details", content_type = "application/concise-problem-details+cbor")))]
+#[get("/entries/{id}")]
+async fn receipt(state: Data<AppState>, id: Path<String>) -> Result<HttpResponse, Concise> {
+    let digest = locator(&id)?;
+    let shared = state.clone();
+    let _place = shared.public_requests.try_acquire().map_err(busy)?;
+    let receipt = blocking(move || Ok(statements(&state).receipt(digest)?)).await?;
+    Ok(HttpResponse::Ok().content_type(COSE).insert_header((CACHE_CONTROL, "no-cache")).body(receipt))
+}
+
+/// Erase a statement's body, for an admin: its entry, and every receipt that was handed out, stay.
+#[utoipa::path(tag = "statements", params(("id" = String, Path, description = "the statement's digest")),
+    responses((status = 204, description = "Erased"), (status = "4XX", body = Problem)), security(("token" = [])))]
+#[delete("/entries/{id}")]
+async fn erase(state: Data<AppState>, who: Authenticated, id: Path<String>) -> Result<HttpResponse, actix_web::Error> {
+    who.check_admin()?;
+    statements(&state).erase(locator(&id)?).await.map_err(Concise::from)?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn locator(id: &str) -> Result<Sha256Digest, Concise> {
+    id.parse().map_err(|_| Concise::new(StatusCode::BAD_REQUEST, "Invalid locator", "not the digest of a statement"))
+}
+
+/// The keys that receipts are verified with (COSE Key Set).
+#[utoipa::path(tag = "statements", responses((status = 200, description = "A COSE Key Set", content_type = "application/cbor")))]
+#[get("/.well-known/scitt-keys")]
+async fn keys(state: Data<AppState>) -> HttpResponse {
+    // An array of one.
+    let set = [&[0x81][..], &own_key(&state)].concat();
+    HttpResponse::Ok().content_type(CBOR).body(set)
+}
+
+/// The key with this identifier.
+#[utoipa::path(tag = "statements", params(("kid" = String, Path, description = "base64url of the kid of a receipt")),
+    responses((status = 200, description = "A COSE Key", content_type = "application/cbor"),
+        (status = 404, description = "Concise problem details", content_type = "application/concise-problem-details+cbor")))]
+#[get("/.well-known/scitt-keys/{kid}")]
+async fn key(state: Data<AppState>, kid: Path<String>) -> Result<HttpResponse, Concise> {
+    if *kid != URL_SAFE_NO_PAD.encode(statements(&state).key_id()) {
+        return Err(Concise::new(StatusCode::NOT_FOUND, "No such key", "No key could be found for this kid value"));
+    }
+    Ok(HttpResponse::Ok().content_type(CBOR).body(own_key(&state)))
+}
+
+fn own_key(state: &AppState) -> Vec<u8> {
+    let statements = statements(state);
+    cose_key(statements.key(), Some(statements.key_id())).expect("receipts are signed on P-256")
+}
+
+/// What this service is: in whose name receipts are signed, where its keys are, and whom it trusts.
+#[utoipa::path(tag = "statements", responses((status = 200, description = "A map", content_type = "application/cbor")))]
+#[get("/.well-known/transparency-configuration")]
+async fn configuration(state: Data<AppState>) -> HttpResponse {
+    let issuer = statements(&state).issuer();
+    // SHA-256 of what is there is in the log, before the first statement that it was applied to (`trust.changed`).
+    described(issuer, Some(&format!("{issuer}/v1/trust-policy")))
+}
+
+/// A service as `transparency-configuration` describes it.
+pub(super) fn described(issuer: &str, registration_policy: Option<&str>) -> HttpResponse {
+    let mut body = Vec::new();
+    let mut encoder = Encoder::new(&mut body);
+    let written = (|| {
+        encoder.map(3 + u64::from(registration_policy.is_some()))?.str("issuer")?.str(issuer)?;
+        encoder.str("jwks_uri")?.str(&format!("{issuer}/.well-known/scitt-jwks"))?;
+        encoder.str("registration_endpoint")?.str(&format!("{issuer}/entries"))?;
+        if let Some(policy) = registration_policy {
+            encoder.str("registration_policy")?.str(policy)?;
+        }
+        Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
+    })();
+    written.expect("memory takes every byte");
+    HttpResponse::Ok().content_type(CBOR).body(body)
+}
+
+/// The same key as a JSON Web Key Set, for whoever reads no CBOR.
+#[utoipa::path(tag = "statements", responses((status = 200, description = "A JSON Web Key Set", content_type = "application/json")))]
+#[get("/.well-known/scitt-jwks")]
+async fn jwks(state: Data<AppState>) -> HttpResponse {
+    let statements = statements(&state);
+    key_set(statements.key(), statements.key_id())
+}
+
+/// A key that receipts are verified with, on P-256, as JSON.
+pub(super) fn key_set(public: &VerifyingKey, key_id: &[u8; 32]) -> HttpResponse {
+    // SEC 1 §2.3.3: 4, then both coordinates.
+    let (x, y) = public.raw()[1..65].split_at(32);
+    let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    HttpResponse::Ok().json(json!({ "keys": [{
+        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": encoded(key_id),
+        "x": encoded(x), "y": encoded(y),
+    }]}))
+}

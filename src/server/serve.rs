@@ -1,0 +1,148 @@
+//! The server running: its routes, its limits, its background work, its end.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use actix_web::dev::ServerHandle;
+use actix_web::error::JsonPayloadError;
+use actix_web::middleware::{Compress, DefaultHeaders};
+use actix_web::web::{self, Data, JsonConfig, PathConfig, PayloadConfig, QueryConfig};
+use actix_web::{App, HttpServer};
+use anyhow::Context as _;
+use chrono::TimeDelta;
+
+use super::problem::Problem;
+use super::routes;
+use super::state::AppState;
+use crate::operator::maintenance::maintain;
+
+/// Bytes of an admin request.
+const ADMIN_BYTES_MAX: usize = 64 << 10;
+/// A server that runs.
+pub struct RunningServer {
+    /// Where it listens.
+    pub address: SocketAddr,
+    state: Data<AppState>,
+    handle: ServerHandle,
+    served: tokio::task::JoinHandle<std::io::Result<()>>,
+    background: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// Starts serving `state`.
+///
+/// # Errors
+/// When the address is taken, or the TLS files cannot be used.
+pub fn serve(state: AppState) -> anyhow::Result<RunningServer> {
+    let state = Data::new(state);
+    let config = state.config.server.clone();
+    let shared = state.clone();
+    let record_bytes_max = state.config.limits.record_bytes_max;
+    let mut server = HttpServer::new(move || {
+        App::new()
+            .app_data(shared.clone())
+            .app_data(PayloadConfig::new(record_bytes_max))
+            .app_data(JsonConfig::default().limit(ADMIN_BYTES_MAX).error_handler(|error, _| admin_body(&error).into()))
+            .app_data(QueryConfig::default().error_handler(|error, _| Problem::bad_request(error.to_string()).into()))
+            .app_data(PathConfig::default().error_handler(|_, _| Problem::not_found("resource").into()))
+            .wrap(
+                DefaultHeaders::new()
+                    .add(("X-Content-Type-Options", "nosniff"))
+                    .add(("Referrer-Policy", "no-referrer"))
+                    .add(("X-Frame-Options", "DENY")),
+            )
+            .configure(|config| routes::that_compress(config, &shared))
+            .service(web::scope("").wrap(Compress::default()).configure(routes::to_be_compressed))
+    })
+    .shutdown_timeout(config.stop_seconds)
+    .disable_signals();
+    if config.workers > 0 {
+        server = server.workers(config.workers);
+    }
+    let server = match tls(&config.tls_certificate_file, &config.tls_key_file)? {
+        None => server.bind(config.listen),
+        Some(tls) => server.bind_rustls_0_23(config.listen, tls),
+    };
+    let server = server.with_context(|| format!("listening on {}", config.listen))?;
+    let address = *server.addrs().first().context("no address was bound")?;
+    let server = server.run();
+    let handle = server.handle();
+    let served = tokio::spawn(server);
+    let mut background = vec![tokio::spawn(witness_rounds(state.clone())), tokio::spawn(maintenance(&state))];
+    background.extend(state.services.publishers().map(|publisher| tokio::spawn(publisher.run())));
+    tracing::info!(%address, tree_size = state.services.issuance.ledger.size(), "server started");
+    Ok(RunningServer { address, state, handle, served, background })
+}
+
+impl RunningServer {
+    /// What is served.
+    #[must_use]
+    pub fn state(&self) -> &AppState {
+        &self.state
+    }
+
+    /// Stops: no new requests, those under way to their end, then the ledger, cleanly.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+        for task in self.background {
+            task.abort();
+        }
+        let ledger = self.state.services.issuance.ledger.clone();
+        let statements = self.state.services.statements.as_ref().map(|service| service.statements.ledger.clone());
+        let publishers: Vec<_> = self.state.services.publishers().collect();
+        let end = move || {
+            ledger.stop();
+            if let Some(statements) = statements {
+                statements.stop();
+            }
+            for publisher in publishers {
+                publisher.publish(true);
+            }
+        };
+        let _ = tokio::task::spawn_blocking(end).await;
+        tracing::info!("server stopped");
+    }
+
+    /// Waits until the server ends by itself, which it does only by a fault.
+    ///
+    /// # Errors
+    /// With that fault.
+    pub async fn wait(&mut self) -> std::io::Result<()> {
+        (&mut self.served).await.unwrap_or(Ok(()))
+    }
+}
+
+fn admin_body(error: &JsonPayloadError) -> Problem {
+    match error {
+        JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+            Problem::too_large(ADMIN_BYTES_MAX as u64)
+        }
+        other => Problem::bad_request(other.to_string()),
+    }
+}
+
+async fn witness_rounds(state: Data<AppState>) {
+    match &state.services.statements {
+        Some(service) => drop(tokio::join!(state.services.witness_rounds.run(), service.witness_rounds.run())),
+        None => state.services.witness_rounds.run().await,
+    }
+}
+
+fn maintenance(state: &AppState) -> impl Future<Output = ()> + use<> {
+    let ahead = TimeDelta::days(state.config.renewal.ahead_days.into());
+    maintain(state.services.issuance.clone(), state.services.archive_renewal.clone(), ahead)
+}
+
+fn tls(certificate: &Path, key: &Path) -> anyhow::Result<Option<rustls::ServerConfig>> {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    if certificate.as_os_str().is_empty() && key.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let chain = CertificateDer::pem_file_iter(certificate).context("reading the TLS certificate")?;
+    let chain = chain.collect::<Result<Vec<_>, _>>().context("reading the TLS certificate")?;
+    let key = PrivateKeyDer::from_pem_file(key).context("reading the TLS key")?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(Some(builder.with_no_client_auth().with_single_cert(chain, key)?))
+}

@@ -1,0 +1,69 @@
+//! What decides whether a start may sign: the clock, and what others have seen of the log.
+
+use std::path::Path;
+
+use chrono::TimeDelta;
+
+use super::options::StartOptions;
+use crate::clock::Clock;
+use crate::ledger::Recovered;
+use crate::operator::health::Dependency;
+use crate::operator::rollback_check::RollbackCheck;
+use crate::operator::witness_rounds::WitnessSet;
+
+/// How far the clock may be ahead of a timestamp authority's at a start.
+const CLOCK_AHEAD_MAX: TimeDelta = TimeDelta::seconds(60);
+
+/// A clock that is ahead would put that time into the ledger for ever: a timestamp authority is asked what it shows.
+pub(super) async fn check_clock(witnesses: &WitnessSet, clock: &dyn Clock) -> anyhow::Result<()> {
+    for authority in &witnesses.authorities {
+        let Ok((_, timestamp)) = authority.timestamp(b"affiant start").await else { continue };
+        let ahead = clock.now() - timestamp.info().gen_time;
+        anyhow::ensure!(
+            ahead <= CLOCK_AHEAD_MAX,
+            "the clock is {} s ahead of what {} says; set it, and start again",
+            ahead.num_seconds(),
+            authority.url()
+        );
+        return Ok(());
+    }
+    Ok(())
+}
+
+/// A restored backup must not fork: unless somebody says that nothing newer was seen, nothing is signed. Nor must a log
+/// begin again whose file `published` says that it had entries.
+pub(super) fn may_sign(
+    check: RollbackCheck,
+    recovered: &Recovered,
+    published: &Path,
+    options: StartOptions,
+) -> anyhow::Result<bool> {
+    let is_lost = recovered.size() == 0 && published.exists() && !options.accept_rollback_risk;
+    match check {
+        RollbackCheck::Confirmed | RollbackCheck::NobodyToAsk | RollbackCheck::NobodyAnswered if is_lost => {
+            anyhow::bail!(
+                "the log is empty, but {} says that it was not: it would begin again under the same key. Bring it back, or \
+             take the risk with --accept-rollback-risk",
+                published.display()
+            )
+        }
+        RollbackCheck::Confirmed => Ok(true),
+        RollbackCheck::NobodyToAsk => {
+            tracing::warn!("no witness is configured: a restored backup would not be noticed");
+            Ok(true)
+        }
+        RollbackCheck::NobodyAnswered if options.accept_rollback_risk || recovered.size() == 0 => Ok(true),
+        RollbackCheck::NobodyAnswered => {
+            tracing::warn!("no witness answered: read-only until a start at which one does, or --accept-rollback-risk");
+            Ok(false)
+        }
+        RollbackCheck::Behind { dependency, seen, here } => {
+            let Dependency { kind, name } = dependency;
+            let has = if kind == "witness" { "has cosigned" } else { "holds" };
+            anyhow::bail!(
+                "{kind} {name} {has} {seen} entries that this ledger of {here} entries does not continue: \
+                 it is an older copy or another history, and is not started"
+            )
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The services that a configuration comes to.
+
+use std::sync::Arc;
+
+use crate::access::TokenStore;
+use crate::clock::Clock;
+use crate::issuance::Issuance;
+use crate::operator::archive_renewal::ArchiveRenewal;
+use crate::operator::publishing::Publisher;
+use crate::operator::witness_rounds::WitnessRounds;
+use crate::statements::{Compatibility, Statements};
+use crate::tlog::VerifierKey;
+
+/// Everything that runs behind the routes.
+pub(crate) struct Services {
+    pub(crate) issuance: Arc<Issuance>,
+    pub(crate) witness_rounds: Arc<WitnessRounds>,
+    pub(crate) archive_renewal: Arc<ArchiveRenewal>,
+    /// The publisher of the ledger, where it is published.
+    pub(crate) publisher: Option<Arc<Publisher>>,
+    /// The log of statements, where there is one.
+    pub(crate) statements: Option<StatementsService>,
+    pub(crate) tokens: TokenStore,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The ledger's key.
+    pub(crate) log_key: VerifierKey,
+}
+
+impl Services {
+    /// The publisher of each log that is published.
+    pub(crate) fn publishers(&self) -> impl Iterator<Item = Arc<Publisher>> {
+        let statements = self.statements.as_ref().and_then(|service| service.publisher.clone());
+        self.publisher.clone().into_iter().chain(statements)
+    }
+}
+
+/// The log of statements, and what belongs to it.
+pub(crate) struct StatementsService {
+    pub(crate) statements: Statements,
+    pub(crate) witness_rounds: WitnessRounds,
+    /// Where it is published, if it is.
+    pub(crate) publisher: Option<Arc<Publisher>>,
+    /// The log for clients that hash the payload alone, where its operator has named their keys.
+    pub(crate) compatibility: Option<Compatibility>,
+}

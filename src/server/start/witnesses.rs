@@ -1,0 +1,51 @@
+//! The witnesses and timestamp authorities of the configuration, and the log policy that they make.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::client::HttpClient;
+use crate::issuance::LogPolicyFile;
+use crate::operator::witness_rounds::WitnessSet;
+use crate::server::config::{Config, Operator};
+use crate::tlog::{LogPolicy, VerifierKey};
+use crate::witness::{TimestampClient, WitnessClient};
+
+/// Between a witness's or authority's question and answer.
+const WITNESS_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) fn witness_set(config: &Config) -> anyhow::Result<WitnessSet> {
+    let http = HttpClient::new(WITNESS_TIMEOUT)?;
+    let mut set = WitnessSet::default();
+    for witness in &config.witnessing.witness {
+        let key = witness.vkey.parse().with_context(|| format!("witness {}", witness.url))?;
+        set.witnesses.push(WitnessClient::new(http.clone(), &witness.url, key));
+    }
+    for authority in &config.witnessing.timestamp_authority {
+        set.authorities.push(TimestampClient::new(http.clone(), &authority.url));
+    }
+    Ok(set)
+}
+
+/// The policy that bundles offer (C2SP tlog-policy). Our own witnesses are named, but never part of a quorum.
+pub(super) fn log_policy(config: &Config, log_key: &VerifierKey) -> anyhow::Result<LogPolicyFile> {
+    let mut text = format!("log {log_key} {}\n", config.server.public_url);
+    let mut counted = Vec::new();
+    for (position, witness) in config.witnessing.witness.iter().enumerate() {
+        let name = format!("w{}", position + 1);
+        let _ = writeln!(text, "witness {name} {} {}", witness.vkey, witness.url);
+        if witness.operator == Operator::Other {
+            counted.push(name);
+        }
+    }
+    match config.witnessing.quorum.as_str() {
+        "none" => text.push_str("quorum none\n"),
+        _ if counted.is_empty() => anyhow::bail!("a quorum is asked for, but no witness of another operator is named"),
+        quorum => {
+            let _ = writeln!(text, "group enough {quorum} {}\nquorum enough", counted.join(" "));
+        }
+    }
+    let policy = LogPolicy::parse(text.as_bytes()).context("the witnesses make no log policy")?;
+    Ok(LogPolicyFile { bytes: text.into_bytes(), policy })
+}

@@ -1,0 +1,4 @@
+//! Asking witnesses and timestamp authorities.
+
+pub(super) mod timestamp;
+pub(super) mod witness;

@@ -1,0 +1,3 @@
+//! Being a timestamp authority (RFC 3161).
+
+pub(super) mod timestamp_authority;
