@@ -4,7 +4,7 @@
 
 use der::{Decode as _, Reader as _, SliceReader};
 
-use super::AuthorityError;
+use super::error::AuthorityError;
 use crate::crypto::{KeyKind, SignatureError, VerifyingKey};
 use crate::pki::{CertificateSignature, signed_parts};
 

@@ -16,7 +16,7 @@ use x509_cert::ext::pkix::certpolicy::{CertificatePolicies, PolicyInformation};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{AccessDescription, AuthorityInfoAccessSyntax, ExtendedKeyUsage};
 
-use super::AuthorityError;
+use super::error::AuthorityError;
 use super::profile::{BACK_DATED, CertificateProfile, ProfileKeyUsage};
 use crate::crypto::{Hash, SignatureAlgorithm, Signer, VerifyingKey, random, sha256};
 use crate::pki::{Budget, Certificate, KeyUsage, PathOutcome, PathProfile, TrustAnchors, find_path};

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use chrono::{DateTime, Timelike as _, Utc};
 use zeroize::Zeroizing;
 
+use super::error::AuthorityError;
 use super::event::AuthorityEvent;
 use super::issue::SigningAuthority;
 use super::key_store::read_key_file;
 use super::revocation_list::{self, Contents};
 use super::state::{CertificateKind, CertificateRecord, CrlRecord, Revocation, State};
-use super::{Authority, AuthorityError, NO_PANIC, ROOT};
+use super::{Authority, NO_PANIC, ROOT};
 use crate::crypto::Signer as _;
 use crate::durable::{self, Access};
 use crate::pki::{Crl, RevocationReason};

@@ -13,7 +13,7 @@ use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_cert::time::Time;
 
-use super::AuthorityError;
+use super::error::AuthorityError;
 use super::issue::SigningAuthority;
 use super::state::Revocation;
 use crate::crypto::{Hash, SignatureAlgorithm};

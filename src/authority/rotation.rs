@@ -5,12 +5,14 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::certificate_request;
+use super::error::AuthorityError;
 use super::event::AuthorityEvent;
 use super::issue::{self, SigningAuthority, Subject};
 use super::issuer::{Issuer, IssuerCredential, IssuerId, is_display_name};
 use super::key_store::KeyId;
+use super::profile::CertificateProfile;
 use super::state::{AuthorityRecord, CertificateKind, CertificateRecord, Revocation, State};
-use super::{Authority, AuthorityError, CertificateProfile, NO_PANIC, read_certificate};
+use super::{Authority, NO_PANIC, read_certificate};
 use crate::crypto::VerifyingKey;
 use crate::pki::Certificate;
 

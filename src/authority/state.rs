@@ -6,7 +6,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::AuthorityError;
+use super::error::AuthorityError;
 use super::event::{AuthorityEvent, PendingEvent};
 use super::issuer::{Issuer, IssuerId};
 use super::key_store::KeyId;

@@ -18,20 +18,21 @@ use crate::evidence::{PERIOD_HEAD_BYTES_MAX, PeriodError, PeriodReader, PeriodRe
 use crate::ledger::{AuditError, AuditSummary, DirectorySource, audit};
 use crate::tlog::{LogPolicy, VerifierKey};
 
-/// Verify a whole ledger again: chain, tree, signatures, counts. Exit code 0: all is right, 1: it is not, 2: a period is
-/// right, but more of it may follow, 3: could not run.
+/// Verify a whole ledger: chain, tree, signatures, counts.
+///
+/// Exit code 2: an export verifies, but more of it may follow.
 #[derive(Debug, Args)]
-pub struct AuditCommand {
+pub(crate) struct AuditCommand {
     /// The ledger's address (http…), the folder that it is published in, or its data directory.
-    #[arg(required_unless_present = "period")]
+    #[arg(required_unless_present = "export")]
     ledger: Option<String>,
-    /// A period that was exported, in place of a ledger: that no record of its issuer is missing. Needs the key.
-    #[arg(long, value_name = "FILE", conflicts_with = "ledger", requires = "key")]
-    period: Option<PathBuf>,
-    /// With a period: whose cosignatures on its last checkpoint count (C2SP tlog-policy).
-    #[arg(long, value_name = "FILE", requires = "period")]
+    /// Check an export instead of a ledger: that no record of its issuer is missing. Needs --key.
+    #[arg(long, alias = "period", value_name = "FILE", conflicts_with = "ledger", requires = "key")]
+    export: Option<PathBuf>,
+    /// Log policy (C2SP tlog-policy) that the last checkpoint of the export must satisfy.
+    #[arg(long, value_name = "FILE", requires = "export")]
     log_policy: Option<PathBuf>,
-    /// The log's verifier key, from where you trust it. Without it the ledger's own word is taken for it, and said so.
+    /// The log's verifier key, from a source that you trust; without it, the ledger's own is used, and the summary says so.
     #[arg(long, value_name = "VKEY")]
     key: Option<VerifierKey>,
     /// Print the summary as JSON.
@@ -44,16 +45,16 @@ impl AuditCommand {
     ///
     /// # Errors
     /// When the ledger cannot be reached or has no key.
-    pub async fn run(self) -> anyhow::Result<ExitCode> {
-        match (&self.ledger, &self.period, &self.key) {
-            (_, Some(period), Some(key)) => self.run_period(period, key),
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        match (&self.ledger, &self.export, &self.key) {
+            (_, Some(export), Some(key)) => self.run_export(export, key),
             (Some(ledger), ..) => self.run_ledger(ledger).await,
-            _ => bail!("name a ledger, or a period and the log's key"),
+            _ => bail!("name a ledger, or an export and the log's key: affiant audit --export FILE --key VKEY"),
         }
     }
 
-    /// Reads a period line by line, in constant memory.
-    fn run_period(&self, path: &Path, key: &VerifierKey) -> anyhow::Result<ExitCode> {
+    /// Reads an export line by line, in constant memory.
+    fn run_export(&self, path: &Path, key: &VerifierKey) -> anyhow::Result<ExitCode> {
         let opening = || format!("reading {}", path.display());
         let mut lines = BufReader::new(File::open(path).with_context(opening)?);
         let policy = self.log_policy.as_deref().map(|path| {
@@ -90,7 +91,7 @@ impl AuditCommand {
                 return Ok(ExitCode::from(1));
             }
         };
-        self.print_period(&summary, &records)?;
+        self.print_export(&summary, &records)?;
         Ok(match summary {
             PeriodSummary { quorum: Some(false), .. } => ExitCode::from(1),
             // What is there is right, and may not be all that was asked for.
@@ -99,7 +100,7 @@ impl AuditCommand {
         })
     }
 
-    fn print_period(&self, summary: &PeriodSummary, records: &[PeriodRecord]) -> anyhow::Result<()> {
+    fn print_export(&self, summary: &PeriodSummary, records: &[PeriodRecord]) -> anyhow::Result<()> {
         let mut out = std::io::stdout();
         if self.json {
             let whole = serde_json::json!({ "summary": summary, "records": records });

@@ -11,20 +11,20 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::output;
-use super::passphrase::{self, PassphraseArgs};
-use super::remote::{Remote, RemoteArgs, lock_data};
 use crate::authority::{
     Authority, AuthorityParams, CertificateKind, CertificateSummary, IssuerCredential, IssuerId, Profiles,
     PublishedCrl, RevocationRequest,
 };
+use crate::cli::args::passphrase::{self, PassphraseArgs};
+use crate::cli::args::remote::{Remote, RemoteArgs, lock_data};
 use crate::clock::{Clock, SystemClock, format_time, parse_time};
 use crate::disk::SystemDisk;
 use crate::ledger::DataLock;
 use crate::pki::{RevocationReason, pem_blocks, to_pem};
 
-/// Certificates: authorities, issuers, revocation lists.
+/// Manage certificates: authorities, issuers, revocation lists.
 #[derive(Debug, Args)]
-pub struct CertsCommand {
+pub(crate) struct CertsCommand {
     /// The server's data directory; the authority is in its `authority/`.
     #[arg(long, value_name = "DIR", global = true, default_value = "data")]
     data: PathBuf,
@@ -46,10 +46,10 @@ enum Action {
         /// The organisation in every name.
         #[arg(long)]
         organisation: String,
-        /// Where lists and certificates will be found, for example `http://pki.example.com`.
+        /// Address where lists and certificates will be served, for example `http://pki.example.com`.
         #[arg(long)]
         base_url: String,
-        /// Where the root's encrypted key goes: a medium that leaves the server.
+        /// Where to write the root's encrypted key: a medium that leaves the server.
         #[arg(long, value_name = "FILE")]
         root_key: PathBuf,
         /// Certificate profiles in place of the built-in ones.
@@ -58,7 +58,7 @@ enum Action {
     },
     /// Add an issuer and give it a certificate.
     AddIssuer {
-        /// What its certificates say.
+        /// The name in its certificates.
         name: String,
     },
     /// Give an issuer a new certificate, also after a revocation.
@@ -90,13 +90,13 @@ enum Action {
     Revoke {
         /// Serial number or thumbprint.
         certificate: String,
-        /// Why, as RFC 5280 names it: keyCompromise, superseded, cessationOfOperation, ….
+        /// The reason, as RFC 5280 names it: keyCompromise, superseded, cessationOfOperation, ….
         #[arg(long, value_parser = reason)]
         reason: RevocationReason,
-        /// Since when (RFC 3339); now, when nothing is said.
+        /// The revocation time (RFC 3339); default: now.
         #[arg(long, value_name = "TIME", value_parser = parse_time)]
         at: Option<DateTime<Utc>>,
-        /// When the key was first not to be trusted (RFC 3339).
+        /// The time from which the key is not trusted (RFC 3339).
         #[arg(long, value_name = "TIME", value_parser = parse_time)]
         invalidity_date: Option<DateTime<Utc>>,
         /// The root's key, to revoke an issuing authority.
@@ -108,11 +108,11 @@ enum Action {
         /// Make new lists now.
         #[arg(long)]
         renew: bool,
-        /// Write them there, as PEM.
+        /// Write the lists to this folder, as PEM.
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
-    /// What takes the root's key.
+    /// Run the operations that need the offline root key.
     #[command(subcommand)]
     Ceremony(Ceremony),
 }
@@ -136,7 +136,7 @@ struct RootKey {
     /// The root's encrypted key.
     #[arg(long, value_name = "FILE")]
     root_key: Option<PathBuf>,
-    /// Its pass phrase, when it is another than that of the other keys.
+    /// File with its pass phrase, if it differs from that of the other keys.
     #[arg(long, value_name = "FILE")]
     root_passphrase_file: Option<PathBuf>,
 }
@@ -146,7 +146,7 @@ impl CertsCommand {
     ///
     /// # Errors
     /// When the authority refuses, or cannot be opened.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
         if let Some(remote) = self.remote.remote()? {
             return over_http(&remote, self.action).await;
         }

@@ -38,16 +38,19 @@ const SAMPLE_RATE: u32 = 8000;
 /// How long a child may take to say where it listens.
 const CHILD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Show the whole way of a call: issue, witness, verify, tamper, catch it. Everything is thrown away at the end.
+/// Run an end-to-end demonstration in a temporary directory.
+///
+/// Calls are issued, witnessed, verified and tampered with, and the tampering is found. The directory is removed at the
+/// end.
 #[derive(Debug, Args)]
-pub struct DemoCommand {
-    /// End when everything was shown, instead of staying up with the page.
+pub(crate) struct DemoCommand {
+    /// Exit at the end, instead of serving the page.
     #[arg(long)]
     once: bool,
-    /// Where the page listens; by default on a free port of this machine.
+    /// Address of the page; default: a free port of this machine.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// Keep everything in this folder, which must not be there yet.
+    /// Keep everything in this folder, which must not exist yet.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -60,11 +63,11 @@ struct Call {
 }
 
 impl DemoCommand {
-    /// Runs the demo. Exit code 0: everything was as it should be, 1: it was not.
+    /// Runs the demo; it fails if a result is not the expected one.
     ///
     /// # Errors
     /// When something could not be set up.
-    pub async fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let temporary = tempfile::tempdir().context("a temporary folder")?;
         let dir = match &self.dir {
             Some(dir) => {

@@ -17,22 +17,24 @@ use crate::client::HttpClient;
 /// Between two pieces of an answer: a batch that waits for witnesses may be quiet for a while.
 const QUIET_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Issue a batch: one vCon a line in, one result a line out, in order. A bad line fails alone; the same batch twice makes
-/// no doubles. Exit code 0: every line has a receipt, 1: some have a problem.
+/// Issue a batch: NDJSON in, NDJSON out.
+///
+/// Each input line is a vCon, each output line its receipt or problem, in order. Invalid lines fail individually.
+/// Resubmitting a batch is idempotent. Exit code 1: some lines have a problem.
 #[derive(Debug, Args)]
-pub struct IssueBatchCommand {
+pub(crate) struct IssueBatchCommand {
     /// The calls (NDJSON); - is standard input.
     calls: PathBuf,
     /// The server.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8440")]
     server: String,
-    /// File with the API token; without it AFFIANT_TOKEN in the environment.
+    /// File with the API token; default: the variable AFFIANT_TOKEN.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// What each line waits for: accepted, included or witnessed.
+    /// How far each record must come before its receipt: accepted, included or witnessed.
     #[arg(long, default_value = "included")]
     wait: String,
-    /// Where results go; if the file is there, the batch goes on behind the last whole line of it. Else standard output.
+    /// Where to write the results; an existing file is resumed behind its last whole line. Default: standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -42,7 +44,7 @@ impl IssueBatchCommand {
     ///
     /// # Errors
     /// When a file cannot be read or written, or the server does not take the batch.
-    pub async fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let token = self.token()?;
         let done = self.out.as_deref().map_or(Ok(0), lines_done)?;
         let bar = self.progress()?;

@@ -1,43 +1,26 @@
 //! The command line: one subcommand, one file.
 
+mod archive_timestamp;
+mod args;
 mod audit;
-mod certificate;
+mod augment;
 mod certs;
-mod complete;
+mod declaration;
 mod demo;
-mod given;
+mod export;
 mod issue_batch;
+mod log_key;
 mod logging;
 mod monitor;
 mod output;
 #[cfg(feature = "browser")]
 mod page;
-mod passphrase;
-mod period;
 mod progress;
-mod remote;
-mod renew;
 mod serve;
 mod token;
-mod trust;
 mod vcon;
 mod verify;
 mod witness;
-
-pub use audit::AuditCommand;
-pub use certificate::CertificateCommand;
-pub use certs::CertsCommand;
-pub use complete::CompleteCommand;
-pub use demo::DemoCommand;
-pub use issue_batch::IssueBatchCommand;
-pub use monitor::MonitorCommand;
-pub use period::PeriodCommand;
-pub use renew::RenewCommand;
-pub use serve::ServeCommand;
-pub use token::TokenCommand;
-pub use vcon::VconCommand;
-pub use verify::VerifyCommand;
-pub use witness::WitnessCommand;
 
 use std::process::ExitCode;
 
@@ -46,9 +29,17 @@ use clap::{Parser, Subcommand};
 /// The exit code of a command that could not do what it was asked to do.
 pub const COULD_NOT_RUN: u8 = 3;
 
+/// The exit codes, as the long help has them; a subcommand says where it differs.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, or TOTAL-PASSED
+  1  TOTAL-FAILED, or what was checked is not right
+  2  INDETERMINATE, or not complete yet
+  3  could not run";
+
 /// An evidence-chain ledger and verification server for vCons.
 #[derive(Debug, Parser)]
-#[command(name = "affiant", version)]
+#[command(name = "affiant", version, after_long_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -56,30 +47,35 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Demo(DemoCommand),
-    Verify(VerifyCommand),
-    Complete(CompleteCommand),
-    Certificate(CertificateCommand),
-    Serve(ServeCommand),
+    Demo(demo::DemoCommand),
+    Verify(verify::VerifyCommand),
+    #[command(alias = "complete")]
+    Augment(augment::AugmentCommand),
+    #[command(alias = "certificate")]
+    Declaration(declaration::DeclarationCommand),
+    Serve(serve::ServeCommand),
+    LogKey(log_key::LogKeyCommand),
     #[cfg(feature = "browser")]
     Page(page::PageCommand),
-    IssueBatch(IssueBatchCommand),
-    Audit(AuditCommand),
-    Monitor(MonitorCommand),
-    Period(PeriodCommand),
-    Renew(RenewCommand),
-    /// Certificates: authorities, issuers, revocation lists.
-    Certs(CertsCommand),
-    /// API tokens.
-    Token(TokenCommand),
-    Witness(WitnessCommand),
-    /// vCons: read, write, check, change, sign, encrypt.
+    IssueBatch(issue_batch::IssueBatchCommand),
+    Audit(audit::AuditCommand),
+    Monitor(monitor::MonitorCommand),
+    #[command(alias = "period")]
+    Export(export::ExportCommand),
+    #[command(alias = "renew")]
+    ArchiveTimestamp(archive_timestamp::ArchiveTimestampCommand),
+    /// Manage certificates: authorities, issuers, revocation lists.
+    Certs(certs::CertsCommand),
+    /// Manage API tokens.
+    Token(token::TokenCommand),
+    Witness(witness::WitnessCommand),
+    /// Read, write, check, change, sign and encrypt vCons.
     #[command(subcommand)]
-    Vcon(VconCommand),
+    Vcon(vcon::VconCommand),
 }
 
 impl Cli {
-    /// Does what the command line says, and gives the exit code.
+    /// Runs the command and returns its exit code.
     ///
     /// # Errors
     /// With what a person needs to know to do it right.
@@ -87,15 +83,16 @@ impl Cli {
         match self.command {
             Command::Demo(command) => return command.run().await,
             Command::Verify(command) => return command.run(),
-            Command::Complete(command) => return command.run().await,
-            Command::Certificate(command) => return command.run().await,
+            Command::Augment(command) => return command.run().await,
+            Command::Declaration(command) => return command.run().await,
             Command::Vcon(command) => return command.run().await,
             Command::Audit(command) => return command.run().await,
             Command::Monitor(command) => return command.run().await,
-            Command::Period(command) => return command.run().await,
+            Command::Export(command) => return command.run().await,
             Command::IssueBatch(command) => return command.run().await,
-            Command::Renew(command) => return command.run().await,
+            Command::ArchiveTimestamp(command) => return command.run().await,
             Command::Serve(command) => command.run().await,
+            Command::LogKey(command) => command.run(),
             #[cfg(feature = "browser")]
             Command::Page(command) => command.run(),
             Command::Certs(command) => command.run().await,

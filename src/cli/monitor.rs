@@ -27,37 +27,38 @@ const WEBHOOK_TRIES: u32 = 3;
 /// What of a webhook's answer is read: its status is enough.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
-/// Follow a log, and say when it lies: a fork, a rollback, a gap in an issuer's count, a checkpoint that stands still.
+/// Follow a log and report when it misbehaves.
 ///
-/// What was verified is kept in a file, and the next run goes on there. Ends with 1 at what the log cannot make good, and
-/// with --once at anything that is wrong; 3: with --once, it could not be reached. What passes is told when it begins and
-/// when it is over.
+/// Reported are forks, rollbacks, sequence gaps and stale checkpoints, through the exit code, a webhook and metrics. The
+/// verified state is kept in a file, and the next run continues from it. Exit code 1: misbehaviour that cannot be
+/// repaired, or with --once any finding; 3: with --once, the log could not be reached. A passing fault is reported when
+/// it begins and when it ends.
 #[derive(Debug, Args)]
-pub struct MonitorCommand {
+pub(crate) struct MonitorCommand {
     /// The log's address.
     url: String,
-    /// The log's verifier key, from where you trust it.
+    /// The log's verifier key, from a source that you trust.
     #[arg(long, value_name = "VKEY")]
     key: VerifierKey,
-    /// Where what was verified is kept.
+    /// File of the verified state.
     #[arg(long, value_name = "FILE")]
     state: PathBuf,
-    /// A witness to ask what it has seen: its verifier key and address; may be given again.
+    /// Ask this witness what it has seen: its verifier key and address; may be repeated.
     #[arg(long, value_name = "VKEY=URL", value_parser = parse_witness)]
     witness: Vec<(VerifierKey, String)>,
-    /// Seconds between two looks.
+    /// Seconds between two polls.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     interval: u64,
     /// Alert when the log has not grown for so many seconds; 0 for never.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     stale_after: u64,
-    /// An address to which each alert is posted as JSON.
+    /// Post each alert to this address, as JSON.
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
-    /// A file for Prometheus's textfile collector, written anew at each look.
+    /// Write metrics to this file at each poll, for the textfile collector of Prometheus.
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
-    /// Look once.
+    /// Poll once, then exit.
     #[arg(long)]
     once: bool,
 }
@@ -89,7 +90,7 @@ impl MonitorCommand {
     ///
     /// # Errors
     /// When what was verified cannot be kept, or is of another log.
-    pub async fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let http = HttpClient::new(TIMEOUT)?;
         let witness = |(key, url): &(VerifierKey, String)| WitnessClient::new(http.clone(), url, key.clone());

@@ -15,7 +15,7 @@ pub(super) struct PageCommand {
     /// The trust policy (TOML) that the page offers; without one it trusts nobody until its reader chooses.
     #[arg(long, value_name = "FILE")]
     trust_policy: Option<PathBuf>,
-    /// PEM file of anchors that are trusted for signers beside it; may be given again.
+    /// PEM file of anchors that are trusted for signers beside it; may be repeated.
     #[arg(long, value_name = "PEM")]
     trust: Vec<PathBuf>,
     /// Where to write the page, instead of the standard output.

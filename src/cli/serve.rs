@@ -8,30 +8,30 @@ use anyhow::Context as _;
 use clap::Args;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::signal::unix::{SignalKind, signal};
-use zeroize::Zeroizing;
 
-use super::passphrase::{PassphraseArgs, read_file};
-use crate::authority::ScryptCost;
+use super::log_key::print_log_keys;
+use super::logging;
+use crate::cli::args::passphrase::for_config;
 use crate::clock::SystemClock;
 use crate::server::config::{Config, DEFAULT_CONFIG};
-use crate::server::{AppState, StartOptions, log_keys, serve};
+use crate::server::{AppState, StartOptions, serve};
 
 /// Run the server.
 #[derive(Debug, Args)]
-pub struct ServeCommand {
-    /// The configuration file; without it everything is as --print-config shows.
+pub(crate) struct ServeCommand {
+    /// The configuration file; default: as --print-config shows.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print the configuration with every default written out, and end.
+    /// Print the default configuration and exit.
     #[arg(long)]
     print_config: bool,
-    /// Print the log's verifier key, which witnesses and auditors need, and end.
-    #[arg(long)]
+    /// Print the verifier keys of the logs and exit: use affiant log-key.
+    #[arg(long, hide = true)]
     print_key: bool,
-    /// Sign although no witness answers that could say whether this is a restored backup.
+    /// Sign even if no witness answers, which could tell that this is a restored backup.
     #[arg(long)]
     accept_rollback_risk: bool,
-    /// Folder that the logs are published in, for a web server to send.
+    /// Publish the logs to this folder, for a web server to serve.
     #[arg(long, value_name = "DIR")]
     publish: Option<PathBuf>,
 }
@@ -41,7 +41,7 @@ impl ServeCommand {
     ///
     /// # Errors
     /// When something is missing, damaged or in use.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
         if self.print_config {
             std::io::stdout().write_all(DEFAULT_CONFIG.as_bytes())?;
             return Ok(());
@@ -50,14 +50,11 @@ impl ServeCommand {
         if let Some(dir) = self.publish {
             config.publish.dir = dir;
         }
-        let passphrase = passphrase(&config)?;
         if self.print_key {
-            for key in log_keys(&config, &passphrase, ScryptCost::RECOMMENDED)? {
-                writeln!(std::io::stdout(), "{key}")?;
-            }
-            return Ok(());
+            return print_log_keys(&config);
         }
-        super::logging::start(config.log.format);
+        let passphrase = for_config(&config)?;
+        logging::start(config.log.format);
         let options = StartOptions { accept_rollback_risk: self.accept_rollback_risk, key_cost: None };
         let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
         let clock = Arc::new(SystemClock::default());
@@ -72,13 +69,5 @@ impl ServeCommand {
         }
         running.stop().await;
         Ok(())
-    }
-}
-
-fn passphrase(config: &Config) -> anyhow::Result<Zeroizing<String>> {
-    if config.data.passphrase_file.as_os_str().is_empty() {
-        PassphraseArgs::default().read()
-    } else {
-        read_file(&config.data.passphrase_file)
     }
 }

@@ -8,9 +8,9 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::output;
-use super::remote::{RemoteArgs, lock_data};
 use crate::access::{ApiToken, Role, TokenRequest, TokenStore};
 use crate::authority::IssuerId;
+use crate::cli::args::remote::{RemoteArgs, lock_data};
 use crate::clock::{Clock as _, SystemClock, format_time};
 
 /// Longest life of a token that may be asked for, ten years: without a date it has no end.
@@ -18,7 +18,7 @@ const EXPIRES_DAYS_MAX: i64 = 3660;
 
 /// API tokens.
 #[derive(Debug, Args)]
-pub struct TokenCommand {
+pub(crate) struct TokenCommand {
     /// The server's data directory.
     #[arg(long, value_name = "DIR", global = true, default_value = "data")]
     data: PathBuf,
@@ -62,7 +62,7 @@ impl TokenCommand {
     ///
     /// # Errors
     /// When the token is refused, or the file cannot be read or written.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
         let now = SystemClock::default().now();
         if let Some(remote) = self.remote.remote()? {
             return match self.action {

@@ -7,26 +7,26 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::given::{read_crl, read_files, read_recording};
-use super::trust::{TrustArgs, on_command_line};
+use crate::cli::args::inputs::{read_crl, read_files, read_recording};
+use crate::cli::args::trust::{TrustArgs, on_command_line};
 use crate::clock::{Clock as _, SystemClock, parse_time};
 use crate::evidence::{Depth, Indication, verify};
 use crate::tlog::SignedCheckpoint;
 
-/// Verify a record or an evidence bundle, offline. Exit code 0: passed, 1: failed, 2: indeterminate, 3: could not run.
+/// Verify a record or an evidence bundle, offline.
 #[derive(Debug, Args)]
-pub struct VerifyCommand {
+pub(crate) struct VerifyCommand {
     /// The record (JSON), the bundle (zip), or the folder that it unpacks to.
     file: PathBuf,
-    /// A recording to hold against the record; may be given again.
+    /// Check this recording against the record; may be repeated.
     #[arg(long = "recording", value_name = "FILE")]
     recordings: Vec<PathBuf>,
     #[command(flatten)]
     trust: TrustArgs,
-    /// Revocation list, PEM or DER; may be given again.
+    /// Revocation list, PEM or DER; may be repeated.
     #[arg(long = "crl", value_name = "FILE")]
     crls: Vec<PathBuf>,
-    /// Pass only with the recordings.
+    /// Pass only if every recording is given.
     #[arg(long)]
     require_recordings: bool,
     /// Verify as of this time (RFC 3339) instead of now.
@@ -35,25 +35,24 @@ pub struct VerifyCommand {
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
-    /// How much of the report is printed as JSON.
+    /// Level of detail of the JSON report.
     #[arg(long, value_name = "DEPTH", value_enum, default_value = "detailed", requires = "json")]
     depth: DepthName,
-    /// A signed checkpoint of the log that you have seen yourself (a monitor's, a witness's); may be given again. If the log
-    /// signed another tree of its size, the report says so.
+    /// Check the log against a signed checkpoint that you have (a monitor's, a witness's); may be repeated.
     #[arg(long = "checkpoint", value_name = "FILE")]
     checkpoints: Vec<PathBuf>,
-    /// Write the report as a page to this file: whole in itself, one sheet when it is printed.
+    /// Write the report to this file, as a self-contained HTML page.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum DepthName {
-    /// Verdict, five rows, times.
+    /// The verdict, five rows and times.
     Simple,
-    /// Everything that was judged.
+    /// Everything that was checked.
     Detailed,
-    /// And what it was judged from, taken apart.
+    /// Also the evidence that was checked, decoded.
     Diagnostic,
 }
 
@@ -62,7 +61,7 @@ impl VerifyCommand {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let mut bundle =
             read_files(&self.file)?.to_bundle().with_context(|| format!("bundle {}", self.file.display()))?;
         for path in &self.recordings {

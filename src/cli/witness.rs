@@ -26,9 +26,9 @@ const WORKERS: usize = 2;
 /// An object identifier set aside for examples (RFC 5612): it promises nothing.
 const EXAMPLE_POLICY: &str = "1.3.6.1.4.1.32473.1";
 
-/// Be a witness and a timestamp authority for logs.
+/// Run a witness and timestamp authority.
 #[derive(Debug, Args)]
-pub struct WitnessCommand {
+pub(crate) struct WitnessCommand {
     #[command(subcommand)]
     action: Action,
 }
@@ -42,10 +42,10 @@ enum Action {
         /// Key name of the cosignatures, such as example.com/witness1.
         #[arg(long)]
         name: String,
-        /// Verifier key of a log to follow; may be given again.
+        /// Verifier key of a log to follow; may be repeated.
         #[arg(long = "log", value_name = "VKEY")]
         logs: Vec<VerifierKey>,
-        /// What to cosign with: ed25519 or ml-dsa-44; may be given again, for a key of each.
+        /// Signature algorithm of a key to make: ed25519 or ml-dsa-44; may be repeated.
         #[arg(long = "key", value_name = "ALGORITHM", default_values_t = [CosigningAlgorithm::Ed25519])]
         keys: Vec<CosigningAlgorithm>,
         /// Policy of the timestamps, an object identifier.
@@ -59,11 +59,11 @@ enum Action {
         /// Address to listen on; with port 0 the system chooses one.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
-        /// Path that all addresses start with.
+        /// Path prefix of all addresses.
         #[arg(long, value_name = "PATH", default_value = "")]
         prefix: String,
     },
-    /// Follow one more log, from the next start on.
+    /// Follow one more log, from the next start.
     AddLog {
         /// Directory of the witness.
         #[arg(long)]
@@ -79,8 +79,7 @@ struct Place {
     /// Directory of the witness.
     #[arg(long)]
     dir: PathBuf,
-    /// File with the pass phrase of the private keys; without one, AFFIANT_WITNESS_PASSPHRASE in the environment is
-    /// used, and without that they are not encrypted.
+    /// File with the pass phrase of the private keys; default: AFFIANT_WITNESS_PASSPHRASE, else keys are not encrypted.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
 }
@@ -102,7 +101,7 @@ impl WitnessCommand {
     ///
     /// # Errors
     /// When the directory cannot be made or opened, or the address is taken.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
         match self.action {
             Action::Init { place, name, logs, keys, policy } => {
                 let settings = WitnessSettings { name, keys, timestamp_policy: policy };

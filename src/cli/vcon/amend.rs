@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::document::{Input, Output};
-use super::moment::Moment;
+use crate::cli::args::time_args::Moment;
 use crate::cli::progress;
+use crate::cli::vcon::io::document::{Input, Output};
 use crate::vcon::{ContentHash, PriorVersion, amend, uuid8};
 
 /// Write a vCon that amends another one, signed or not, and points back to it.
 #[derive(Debug, clap::Args)]
-pub struct AmendCommand {
+pub(crate) struct AmendCommand {
     #[command(flatten)]
     input: Input,
     /// The domain name of whoever makes the new vCon: the second half of its uuid comes from it.

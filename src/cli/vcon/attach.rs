@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use anyhow::bail;
 use serde_json::{Map, json};
 
-use super::content::ContentArgs;
-use super::document::{Input, Output};
-use super::members::Members;
-use super::moment::Start;
+use crate::cli::args::member_args::Members;
+use crate::cli::args::time_args::Start;
+use crate::cli::vcon::io::content::ContentArgs;
+use crate::cli::vcon::io::document::{Input, Output};
 
 /// Add an attachment: a file that somebody brought to a dialog.
 #[derive(Debug, clap::Args)]
-pub struct AttachCommand {
+pub(crate) struct AttachCommand {
     #[command(flatten)]
     input: Input,
     /// The index of the party that brought it.
@@ -56,7 +56,7 @@ impl AttachCommand {
 
 /// Add an analysis: what was found in dialogs.
 #[derive(Debug, clap::Args)]
-pub struct AnalyzeCommand {
+pub(crate) struct AnalyzeCommand {
     #[command(flatten)]
     input: Input,
     /// What kind: report, sentiment, summary, transcript, translation, tts, or another word.
@@ -65,7 +65,7 @@ pub struct AnalyzeCommand {
     /// Who made it, or what.
     #[arg(long)]
     vendor: String,
-    /// The index of a dialog that it is about; may be given again.
+    /// The index of a dialog that it is about; may be repeated.
     #[arg(long = "dialog", value_name = "INDEX")]
     dialogs: Vec<u64>,
     #[command(flatten)]

@@ -6,22 +6,22 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::content::ContentArgs;
-use super::document::{Input, Listing, Output};
-use super::members::Members;
-use super::moment::Start;
+use crate::cli::args::member_args::Members;
+use crate::cli::args::time_args::Start;
 use crate::cli::output::print;
+use crate::cli::vcon::io::content::ContentArgs;
+use crate::cli::vcon::io::document::{Input, Listing, Output};
 use crate::vcon::{Content, Dialog};
 
 /// Add dialogs, or list them.
 #[derive(Debug, Args)]
-pub struct DialogCommand {
+pub(crate) struct DialogCommand {
     #[command(subcommand)]
-    what: What,
+    action: Action,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Action {
     /// Add a dialog at the end of the list, so that no index changes.
     Add(Box<Add>),
     /// List the dialogs with their indices.
@@ -36,7 +36,7 @@ struct Add {
     #[arg(long = "type", value_name = "TYPE", default_value = "text",
         value_parser = ["recording", "text", "incomplete", "transfer", "recording-set"])]
     kind: String,
-    /// The index of a party; may be given again. The first is the one that speaks or calls.
+    /// The index of a party; may be repeated. The first is the one that speaks or calls.
     #[arg(long = "party", value_name = "INDEX")]
     parties: Vec<u64>,
     #[command(flatten)]
@@ -58,9 +58,9 @@ struct Add {
 
 impl DialogCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        match self.what {
-            What::Add(add) => add.run()?,
-            What::List(Listing { input, json }) => {
+        match self.action {
+            Action::Add(add) => add.run()?,
+            Action::List(Listing { input, json }) => {
                 let (vcon, _) = input.vcon_or_payload()?;
                 let dialogs: Vec<_> = vcon.dialogs().map(|dialog| dialog.members().clone()).collect();
                 let rows: Vec<_> = vcon.dialogs().enumerate().map(row).collect();

@@ -7,28 +7,28 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::document::{Input, Output};
-use super::members::json_or_text;
-use super::moment::Moment;
+use crate::cli::args::member_args::json_or_text;
+use crate::cli::args::time_args::Moment;
 use crate::cli::output::{print, printable};
+use crate::cli::vcon::io::document::{Input, Output};
 use crate::clock::{format_time, parse_time};
 use crate::vcon::{Basis, LawfulBasis, Permission, PurposeGrant, RecordedBasis};
 
 /// Record a lawful basis, or say what is recorded.
 #[derive(Debug, Args)]
-pub struct LawfulBasisCommand {
+pub(crate) struct LawfulBasisCommand {
     #[command(subcommand)]
-    what: What,
+    action: Action,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Action {
     /// Record a basis, and for which purposes a permission is granted or denied.
     Add(Add),
-    /// Say whether a permission for a purpose is recorded.
+    /// Check whether a permission for a purpose is recorded.
     ///
-    /// Exit code 0: granted, 1: denied or not recorded, 2: it cannot be said, since a record that cannot be read, or is
-    /// kept elsewhere, could deny it, 3: could not run.
+    /// Exit code 0: granted, 1: denied or not recorded, 2: undecided, because a record that cannot be read, or is kept
+    /// elsewhere, could deny it.
     ///
     /// It says what is recorded and in force at that time; whether processing is lawful it does not say. If one record
     /// denies what another one grants, it is denied.
@@ -69,13 +69,13 @@ struct Add {
     /// When it ends (RFC 3339); without it, it never does.
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
-    /// A purpose that is permitted; may be given again.
+    /// A purpose that is permitted; may be repeated.
     #[arg(long = "grant", value_name = "PURPOSE")]
     granted: Vec<String>,
-    /// A purpose that is not permitted; may be given again.
+    /// A purpose that is not permitted; may be repeated.
     #[arg(long = "deny", value_name = "PURPOSE")]
     denied: Vec<String>,
-    /// A condition of a purpose that is permitted; may be given again.
+    /// A condition of a purpose that is permitted; may be repeated.
     #[arg(long = "condition", value_name = "PURPOSE=TEXT")]
     conditions: Vec<String>,
     /// The party that it is about; 0 also where none is meant.
@@ -103,9 +103,9 @@ fn basis(name: &str) -> Result<Basis, String> {
 
 impl LawfulBasisCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        match self.what {
-            What::Add(add) => add.run()?,
-            What::Check { input, purpose, party, moment, json } => {
+        match self.action {
+            Action::Add(add) => add.run()?,
+            Action::Check { input, purpose, party, moment, json } => {
                 let (vcon, time) = (input.vcon_or_payload()?.0, moment.time()?);
                 let permission = vcon.permission(&purpose, time, party);
                 let mut bases = vcon.lawful_bases();
@@ -133,7 +133,7 @@ impl LawfulBasisCommand {
                 std::io::stdout().write_all(text.as_bytes())?;
                 return Ok(ExitCode::from(code));
             }
-            What::List { input, moment, json } => {
+            Action::List { input, moment, json } => {
                 let (vcon, time) = (input.vcon_or_payload()?.0, moment.time()?);
                 let bases = vcon.lawful_bases();
                 let objects: Vec<_> = bases

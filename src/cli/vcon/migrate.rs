@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use super::document::{Input, Output};
+use crate::cli::vcon::io::document::{Input, Output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::vcon::migrate;
 
 /// Write an unsigned vCon of an older syntax in that of today, and say on the standard error what was changed, with
 /// --json as JSON.
 #[derive(Debug, clap::Args)]
-pub struct MigrateCommand {
+pub(crate) struct MigrateCommand {
     #[command(flatten)]
     input: Input,
     #[command(flatten)]

@@ -5,105 +5,98 @@
 
 mod amend;
 mod attach;
-mod content;
-mod decrypt;
 mod dialog;
-mod document;
-mod encrypt;
-mod file_name;
-mod fingerprint;
-mod keys;
+mod hash;
+mod io;
+mod jose;
 mod lawful_basis;
-mod members;
 mod migrate;
-mod moment;
 mod new;
 mod pack;
 mod party;
 mod redact;
 mod show;
-mod sign;
-mod signatures;
-mod spool;
 mod tag;
 mod transcript;
 mod unpack;
 mod uuid8;
 mod validate;
-mod verify;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-/// vCons: read, write, check, change, sign, encrypt.
+/// Read, write, check, change, sign and encrypt vCons.
 #[derive(Debug, Subcommand)]
-pub enum VconCommand {
-    /// Write a vCon that amends another one, signed or not, and points back to it.
+pub(crate) enum VconCommand {
+    /// Write an amendment: a new vCon that references the original.
     ///
-    /// The signature is not verified here (affiant verify does that): the payload is copied as it is.
+    /// The original may be signed. Its signature is not verified (affiant verify does that); the payload is copied.
     Amend(amend::AmendCommand),
     /// Add an analysis.
     Analyze(Box<attach::AnalyzeCommand>),
     /// Add an attachment.
     Attach(Box<attach::AttachCommand>),
-    /// Decrypt the encrypted form.
-    Decrypt(decrypt::DecryptCommand),
-    /// What was said.
+    /// Decrypt an encrypted vCon.
+    Decrypt(jose::decrypt::DecryptCommand),
+    /// Manage dialogs.
     Dialog(dialog::DialogCommand),
-    /// Encrypt the signed form for those who may read it.
-    Encrypt(encrypt::EncryptCommand),
-    /// Print the content_hash (SHA-512) of files of any size, as a vCon binds them.
-    Fingerprint(fingerprint::FingerprintCommand),
-    /// What is recorded of the lawful basis of processing.
+    /// Encrypt a signed vCon for recipients.
+    Encrypt(jose::encrypt::EncryptCommand),
+    /// Print the content_hash (SHA-512) of files.
+    #[command(alias = "fingerprint")]
+    Hash(hash::HashCommand),
+    /// Manage the lawful basis of processing.
     LawfulBasis(lawful_basis::LawfulBasisCommand),
-    /// Write an older syntax in that of today.
+    /// Convert an older syntax to the current one.
     Migrate(migrate::MigrateCommand),
     /// Write a new vCon.
     New(new::NewCommand),
-    /// Put external content into the document, checked against its hash.
+    /// Inline external content, checked against its hash.
     ///
-    /// Content is taken from files, or fetched over HTTPS from the hosts that are allowed: without redirects or proxies,
-    /// and from no private network unless told. It is of any size and takes no memory; the rest of the document is
-    /// bounded by its 32 MiB. What comes out may be larger than other commands and tools read.
+    /// Content is read from files, or fetched over HTTPS from the allowed hosts: without redirects or proxies, and not
+    /// from private networks by default. Content of any size is streamed; the rest of the document is limited to 32 MiB.
+    /// The output may be larger than other commands and tools read.
     Pack(pack::PackCommand),
-    /// Who takes part.
+    /// Manage parties.
     Party(party::PartyCommand),
-    /// Write a vCon without what others may not see, which points back to the whole one.
+    /// Write a redacted vCon that references the original.
     ///
-    /// Whole items leave {} behind, so that every index stays. What refers to a dialog or attachment that is gone is
-    /// refused, since a transcript tells what was said; words inside a recording or a text are yours to take out.
+    /// A removed item is replaced by {}, so that indices do not change. An item that refers to a removed dialog or
+    /// attachment is refused, because a transcript repeats what was said. Words inside a recording or a text are not
+    /// redacted.
     Redact(redact::RedactCommand),
-    /// Print a conversation for people.
+    /// Print a conversation as text.
     Show(show::ShowCommand),
-    /// Sign, add a signature, or sign a signed vCon again for the archive.
-    Sign(Box<sign::SignCommand>),
-    /// Tags: short words about the conversation, each with a value.
+    /// Sign a vCon, add a signature, or re-sign a signed one.
+    Sign(Box<jose::sign::SignCommand>),
+    /// Manage tags.
     Tag(tag::TagCommand),
-    /// Who said what, and when: the World Transcription Format, SubRip, WebVTT.
+    /// Manage transcripts: World Transcription Format, SubRip, WebVTT.
     Transcript(transcript::TranscriptCommand),
-    /// Write inline content to files, and put their addresses and hashes in its place.
+    /// Move inline content to files, replaced by their addresses and hashes.
     ///
-    /// Meant is base64url content, of dialogs, analyses and attachments. It is of any size and takes no memory; text,
-    /// JSON and everything else in the document together are bounded by its 32 MiB.
+    /// This moves base64url content of dialogs, analyses and attachments. Content of any size is streamed; text, JSON and
+    /// the rest of the document are limited to 32 MiB together.
     Unpack(unpack::UnpackCommand),
-    /// Print a version 8 uuid of a domain.
+    /// Print a version 8 UUID for a domain.
     Uuid8(uuid8::Uuid8Command),
-    /// List the rules of the draft that documents do not keep.
-    Validate(validate::ValidateCommand),
-    /// Say of each signature whether it verifies, and under what.
+    /// Check documents against the rules of the draft.
     ///
-    /// Exit code 0: every one does, with a key or an anchor that you trust, 1: one does not, 2: it cannot be said, 3:
-    /// could not run.
-    Verify(verify::VerifyCommand),
+    /// Exit code 1: a MUST is broken.
+    Validate(validate::ValidateCommand),
+    /// Verify each signature of a vCon.
+    ///
+    /// Exit code 0: every signature verifies under a trusted key or anchor, 1: one does not, 2: undecided.
+    Verify(jose::verify::VerifyCommand),
 }
 
 impl VconCommand {
-    /// Does it, and gives the exit code.
+    /// Runs the command and returns its exit code.
     ///
     /// # Errors
     /// When a file cannot be read or written, or is not what the command needs.
-    pub async fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Amend(command) => command.run(),
             Self::Analyze(command) => command.run(),
@@ -111,7 +104,7 @@ impl VconCommand {
             Self::Decrypt(command) => command.run(),
             Self::Dialog(command) => command.run(),
             Self::Encrypt(command) => command.run(),
-            Self::Fingerprint(command) => command.run(),
+            Self::Hash(command) => command.run(),
             Self::LawfulBasis(command) => command.run(),
             Self::Migrate(command) => command.run(),
             Self::New(command) => command.run(),

@@ -6,20 +6,20 @@ use clap::builder::NonEmptyStringValueParser;
 
 use anyhow::Context as _;
 
-use super::document::Output;
+use crate::cli::vcon::io::document::Output;
 use crate::clock::{Clock as _, SystemClock, parse_time};
 use crate::vcon::{VconBuilder, uuid8};
 
 /// Write a new vCon, with parties if you name them.
 #[derive(Debug, clap::Args)]
-pub struct NewCommand {
+pub(crate) struct NewCommand {
     /// The domain name of whoever makes the vCon: the second half of its uuid comes from it.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     domain: String,
     /// What the conversation is about.
     #[arg(long)]
     subject: Option<String>,
-    /// A party as NAME=URI, for example "Ann=tel:+12025550100"; may be given again.
+    /// A party as NAME=URI, for example "Ann=tel:+12025550100"; may be repeated.
     #[arg(long = "party", value_name = "NAME=URI")]
     parties: Vec<String>,
     /// When it is made (RFC 3339) instead of now.

@@ -7,23 +7,22 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use super::content::mediatype_of;
-use super::document::{Input, Output};
-use super::spool::Spooled;
-use super::unpack::chosen;
 use crate::cli::progress;
+use crate::cli::vcon::io::content::mediatype_of;
+use crate::cli::vcon::io::document::{Input, Output};
+use crate::cli::vcon::io::spool::{Spooled, check_hashes, chosen};
 use crate::client::{ContentClient, Network};
-use crate::vcon::{Content, ContentDigester, ContentDigests, ContentHash, HashSyntaxError, Place};
+use crate::vcon::{Content, ContentDigester, ContentDigests, ContentHash, Place};
 
 /// Bytes of content that is fetched: a video conference of a day at 6 Mbit/s.
 const CONTENT_BYTES_MAX: u64 = 64 << 30;
 
 /// Put external content into the document, checked against its hash.
 #[derive(Debug, clap::Args)]
-pub struct PackCommand {
+pub(crate) struct PackCommand {
     #[command(flatten)]
     input: Input,
-    /// A host that content may be fetched from, as NAME or NAME:PORT; may be given again.
+    /// A host that content may be fetched from, as NAME or NAME:PORT; may be repeated.
     #[arg(long = "allow", value_name = "HOST")]
     hosts: Vec<String>,
     /// Fetch from private networks and this machine too.
@@ -32,7 +31,7 @@ pub struct PackCommand {
     /// Take content from the files in this directory that have the names at the end of the addresses, or the file names.
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
-    /// Only the content of this dialog; may be given again.
+    /// Only the content of this dialog; may be repeated.
     #[arg(long = "dialog", value_name = "INDEX")]
     dialogs: Vec<usize>,
     #[command(flatten)]
@@ -112,27 +111,4 @@ fn is_in(directory: &Path, name: &str) -> Option<PathBuf> {
     let plain = matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name);
     let path = directory.join(name);
     (plain && path.is_file()).then_some(path)
-}
-
-/// Checks that content has its hashes: none differs, and one at least can be compared.
-pub(super) fn check_hashes(
-    hashes: &[Result<ContentHash, HashSyntaxError>],
-    digests: &ContentDigests,
-) -> anyhow::Result<()> {
-    let mut compared = false;
-    for hash in hashes {
-        match hash {
-            Ok(hash) => match hash.matches_digests(digests) {
-                Some(true) => compared = true,
-                Some(false) => bail!("the content does not have the hash {hash}"),
-                None => {}
-            },
-            Err(HashSyntaxError::UnknownAlgorithm(_)) => {}
-            Err(error) => return Err(error.clone().into()),
-        }
-    }
-    if !compared {
-        bail!("no content_hash is a sha512 or sha256 one");
-    }
-    Ok(())
 }

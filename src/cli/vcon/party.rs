@@ -5,19 +5,19 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::Map;
 
-use super::document::{Input, Listing, Output};
-use super::members::Members;
+use crate::cli::args::member_args::Members;
 use crate::cli::output::print;
+use crate::cli::vcon::io::document::{Input, Listing, Output};
 
 /// Add parties, or list them.
 #[derive(Debug, Args)]
-pub struct PartyCommand {
+pub(crate) struct PartyCommand {
     #[command(subcommand)]
-    what: What,
+    action: Action,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Action {
     /// Add a party at the end of the list, so that no index changes.
     Add(Add),
     /// List the parties with their indices.
@@ -54,9 +54,9 @@ struct Add {
 
 impl PartyCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        match self.what {
-            What::Add(add) => add.run()?,
-            What::List(Listing { input, json }) => {
+        match self.action {
+            Action::Add(add) => add.run()?,
+            Action::List(Listing { input, json }) => {
                 let (vcon, _) = input.vcon_or_payload()?;
                 let parties: Vec<_> = vcon.parties().map(|party| party.members().clone()).collect();
                 let rows: Vec<_> = vcon.parties().enumerate().map(row).collect();

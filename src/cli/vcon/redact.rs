@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use super::document::{Input, Output};
-use super::moment::Moment;
+use crate::cli::args::time_args::Moment;
 use crate::cli::output::printable;
+use crate::cli::vcon::io::document::{Input, Output};
 use crate::durable;
 use crate::json;
 use crate::vcon::{
@@ -16,7 +16,7 @@ use crate::vcon::{
 
 /// Write a vCon without what others may not see, which points back to the whole one.
 #[derive(Debug, clap::Args)]
-pub struct RedactCommand {
+pub(crate) struct RedactCommand {
     #[command(flatten)]
     input: Input,
     /// The domain name of whoever makes the new vCon: the second half of its uuid comes from it.
@@ -25,7 +25,7 @@ pub struct RedactCommand {
     /// What kind of information is gone: it stands in the document.
     #[arg(long = "type", value_name = "WORD")]
     kind: String,
-    /// A party; may be given again. INDEX:MEMBER takes out that member alone.
+    /// A party; may be repeated. INDEX:MEMBER takes out that member alone.
     #[arg(long = "party", value_name = "INDEX[:MEMBER]")]
     parties: Vec<String>,
     /// A dialog.
@@ -37,7 +37,7 @@ pub struct RedactCommand {
     /// An attachment.
     #[arg(long = "attachment", value_name = "INDEX[:MEMBER]")]
     attachments: Vec<String>,
-    /// Take out this member alone of each that is named without one; may be given again.
+    /// Take out this member alone of each that is named without one; may be repeated.
     #[arg(long = "member", value_name = "NAME")]
     members: Vec<String>,
     /// A member at the top level, as subject is one.

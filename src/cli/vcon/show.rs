@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-use super::document::Input;
 use crate::cli::output::{Paint, printable};
+use crate::cli::vcon::io::document::Input;
 use crate::clock::parse_time;
 use crate::evidence::Record;
 use crate::json;
@@ -19,7 +19,7 @@ const COLUMNS: usize = 100;
 
 /// Print a conversation: who took part, who said what and when, what came of it. Of a signed one, the vCon inside.
 #[derive(Debug, clap::Args)]
-pub struct ShowCommand {
+pub(crate) struct ShowCommand {
     #[command(flatten)]
     input: Input,
     /// Print a summary as JSON.

@@ -7,24 +7,24 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::document::{Input, Listing, Output};
-use super::moment::Moment;
+use crate::cli::args::time_args::Moment;
 use crate::cli::output::{print, printable};
+use crate::cli::vcon::io::document::{Input, Listing, Output};
 use crate::clock::format_time;
 use crate::vcon::Tag;
 
 /// Add, get, list or remove tags.
 #[derive(Debug, Args)]
-pub struct TagCommand {
+pub(crate) struct TagCommand {
     #[command(subcommand)]
-    what: What,
+    action: Action,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Action {
     /// Add tags; one that is there already is not added again.
     Add {
-        /// A tag; may be given again. The first colon ends the key, the value may hold others.
+        /// A tag; may be repeated. The first colon ends the key, the value may hold others.
         #[arg(long = "tag", value_name = "KEY:VALUE", required = true)]
         tags: Vec<String>,
         #[command(flatten)]
@@ -64,8 +64,8 @@ enum What {
 
 impl TagCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        match self.what {
-            What::Add { tags, input, moment, output } => {
+        match self.action {
+            Action::Add { tags, input, moment, output } => {
                 let mut vcon = input.vcon()?;
                 // Every attachment belongs to a dialog (the draft, Attachment Object: dialog is mandatory).
                 let has_tags = vcon.attachments().any(|one| one.purpose() == Some("tags"));
@@ -80,7 +80,7 @@ impl TagCommand {
                 }
                 output.vcon(&vcon)?;
             }
-            What::Get { key, input, json } => {
+            Action::Get { key, input, json } => {
                 let tags = input.vcon_or_payload()?.0.tags().with_context(|| input.name())?;
                 let values: Vec<_> = tags.iter().filter(|tag| tag.key() == key).map(Tag::value).collect();
                 let text = if json {
@@ -91,14 +91,14 @@ impl TagCommand {
                 std::io::stdout().write_all(text.as_bytes())?;
                 return Ok(ExitCode::from(u8::from(values.is_empty())));
             }
-            What::List(Listing { input, json }) => {
+            Action::List(Listing { input, json }) => {
                 let tags = input.vcon_or_payload()?.0.tags().with_context(|| input.name())?;
                 let objects: Vec<Value> =
                     tags.iter().map(|tag| json!({ "key": tag.key(), "value": tag.value() })).collect();
                 let rows: Vec<_> = tags.iter().map(|tag| [tag.key().to_owned(), tag.value().to_owned()]).collect();
                 print(json, &objects, ["KEY", "VALUE"], &rows)?;
             }
-            What::Remove { key, value, input, output } => {
+            Action::Remove { key, value, input, output } => {
                 let mut vcon = input.vcon()?;
                 vcon.remove_tags(&key, value.as_deref()).with_context(|| input.name())?;
                 output.vcon(&vcon)?;

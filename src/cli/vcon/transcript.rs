@@ -8,22 +8,22 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
-use super::document::{Input, Output};
-use super::moment::Moment;
+use crate::cli::args::time_args::Moment;
 use crate::cli::output::printable;
+use crate::cli::vcon::io::document::{Input, Output};
 use crate::durable;
 use crate::json;
 use crate::vcon::{Party, Vcon, VconLimits, Wtf, turns};
 
 /// Show a transcript, add one, or write one as captions.
 #[derive(Debug, Args)]
-pub struct TranscriptCommand {
+pub(crate) struct TranscriptCommand {
     #[command(subcommand)]
-    what: What,
+    action: Action,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Action {
     /// Print who said what: a transcript of the World Transcription Format with times, any other one without.
     Show {
         #[command(flatten)]
@@ -75,8 +75,8 @@ struct Which {
 
 impl TranscriptCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        match self.what {
-            What::Show { which, json } => {
+        match self.action {
+            Action::Show { which, json } => {
                 let (vcon, _) = which.input.vcon_or_payload()?;
                 let text = if vcon.wtf_transcripts().is_empty() && !json {
                     spoken(&vcon)
@@ -89,7 +89,7 @@ impl TranscriptCommand {
                 }
                 std::io::stdout().write_all(text.as_bytes())?;
             }
-            What::Add { input, body, dialog, moment, output } => {
+            Action::Add { input, body, dialog, moment, output } => {
                 let mut vcon = input.vcon()?;
                 if dialog >= vcon.dialogs().len() {
                     bail!("there is no dialog {dialog}");
@@ -106,13 +106,13 @@ impl TranscriptCommand {
                 vcon.add_wtf(&wtf, dialog, moment.time()?);
                 output.vcon(&vcon)?;
             }
-            What::Srt { which, output } => {
+            Action::Srt { which, output } => {
                 let (vcon, _) = which.input.vcon_or_payload()?;
                 let wtf = which.of(&vcon)?;
                 let names = Names::of(&wtf, &vcon);
                 output.write(wtf.to_srt(|speaker| names.name(speaker)).as_bytes())?;
             }
-            What::Vtt { which, output } => {
+            Action::Vtt { which, output } => {
                 let (vcon, _) = which.input.vcon_or_payload()?;
                 let wtf = which.of(&vcon)?;
                 let names = Names::of(&wtf, &vcon);

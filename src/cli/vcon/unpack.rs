@@ -7,16 +7,15 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use tempfile::NamedTempFile;
 
-use super::document::{Input, Output};
-use super::file_name;
-use super::pack::check_hashes;
-use super::spool::Spooled;
 use crate::cli::progress;
+use crate::cli::vcon::io::document::{Input, Output};
+use crate::cli::vcon::io::file_name;
+use crate::cli::vcon::io::spool::{Spooled, check_hashes, chosen};
 use crate::vcon::{Content, ContentHash, Held, Place};
 
 /// Write inline content to files, and put their addresses and hashes in its place.
 #[derive(Debug, clap::Args)]
-pub struct UnpackCommand {
+pub(crate) struct UnpackCommand {
     #[command(flatten)]
     input: Input,
     /// The directory to write the files to.
@@ -25,7 +24,7 @@ pub struct UnpackCommand {
     /// Where the files will be found: an https address that each name is put behind.
     #[arg(long, value_name = "URL")]
     url_prefix: String,
-    /// Only the content of this dialog; may be given again.
+    /// Only the content of this dialog; may be repeated.
     #[arg(long = "dialog", value_name = "INDEX")]
     dialogs: Vec<usize>,
     /// Text and JSON too.
@@ -118,14 +117,4 @@ impl UnpackCommand {
         }
         Ok((file, ContentHash::from_sha512(digests.sha512)))
     }
-}
-
-/// The places whose content is meant: those of the dialogs that were named, or all.
-pub(super) fn chosen(spooled: &Spooled, dialogs: &[usize]) -> anyhow::Result<Vec<Place>> {
-    let vcon = spooled.skeleton.vcon();
-    if let Some(index) = dialogs.iter().find(|index| vcon.item(Place::Dialog(**index)).is_none()) {
-        bail!("there is no dialog {index}");
-    }
-    let is_chosen = |place: &Place| dialogs.is_empty() || matches!(place, Place::Dialog(i) if dialogs.contains(i));
-    Ok(vcon.places().filter(is_chosen).collect())
 }

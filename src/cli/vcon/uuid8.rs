@@ -12,7 +12,7 @@ use crate::vcon::uuid8;
 
 /// Print a version 8 uuid of a domain, as the draft makes them.
 #[derive(Debug, clap::Args)]
-pub struct Uuid8Command {
+pub(crate) struct Uuid8Command {
     /// The domain name of whoever makes the vCon.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     domain: String,

@@ -7,13 +7,15 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
-use super::document::Input;
 use crate::cli::output::{Paint, printable};
+use crate::cli::vcon::io::document::Input;
 use crate::vcon::{Finding, Level, VconLimits, rule, validate_any};
 
-/// List the rules of the draft that documents of any form do not keep. Exit code 0: no MUST is broken, 1: one is, 3: could not run.
+/// Check documents of any form against the rules of the draft.
+///
+/// Exit code 1: a MUST is broken.
 #[derive(Debug, clap::Args)]
-pub struct ValidateCommand {
+pub(crate) struct ValidateCommand {
     /// The files; `-` or nothing means the standard input.
     files: Vec<PathBuf>,
     /// Say what a rule asks, where the draft has it, and how it is kept, and validate nothing.

@@ -1,4 +1,4 @@
-//! `affiant complete`: a provisional bundle made complete, once the next revocation lists are out.
+//! `affiant augment`: adds late evidence to a provisional bundle, such as the next revocation lists.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::given::{read_crl, read_files};
-use super::trust::TrustArgs;
+use crate::cli::args::inputs::{read_crl, read_files};
+use crate::cli::args::trust::TrustArgs;
 use crate::client::HttpClient;
 use crate::clock::{Clock as _, SystemClock};
 use crate::durable::{self, Access};
@@ -25,34 +25,34 @@ const BUNDLE_BYTES_MAX: usize = 128 << 20;
 /// Bytes of a revocation list: a million entries.
 const LIST_BYTES_MAX: usize = 64 << 20;
 
-/// Complete a bundle: add the revocation lists that were not out when it was made. Exit code 0: it is complete, 2: not yet.
+/// Add late evidence to a bundle, such as revocation lists issued since.
 ///
 /// A bundle is complete when it holds, for each certificate of the path, a list that was made at or after the trusted
-/// time; it then verifies offline for as long as its algorithms hold. The record itself never changes.
+/// time; it then verifies offline for as long as its algorithms hold. The record itself never changes. Exit code 2: the
+/// bundle is not complete yet.
 #[derive(Debug, Args)]
-pub struct CompleteCommand {
+pub(crate) struct AugmentCommand {
     /// The bundle (zip), or the folder that it unpacks to.
     bundle: PathBuf,
-    /// Where to write the bundle. It may be the one that is read.
+    /// Where to write the bundle; it may be the input.
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
-    /// A revocation list, PEM or DER; may be given again.
+    /// A revocation list, PEM or DER; may be repeated.
     #[arg(long = "crl", value_name = "FILE")]
     crls: Vec<PathBuf>,
-    /// The issuer's server: asked for the lists that the certificates say are there; with a token of whoever may read the
-    /// record in AFFIANT_TOKEN, for everything that it has.
+    /// Ask this server for revocation lists; with a token in AFFIANT_TOKEN that may read the record, for all evidence.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     #[command(flatten)]
     trust: TrustArgs,
 }
 
-impl CompleteCommand {
+impl AugmentCommand {
     /// Completes the bundle, and says what is still missing.
     ///
     /// # Errors
     /// When a file cannot be read or written, the server does not answer, or has another record.
-    pub async fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let files = read_files(&self.bundle)?;
         let mut bundle = files.to_bundle().with_context(|| format!("bundle {}", self.bundle.display()))?;
         let policy = self.trust.policy()?;

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
-use super::document::{Input, Output};
 use super::keys::{PrivateKeyArgs, read_certificates, read_public_key};
 use super::signatures::judge;
+use crate::cli::vcon::io::document::{Input, Output};
 use crate::clock::{Clock as _, SystemClock, format_time};
 use crate::crypto::{Signer as _, SigningKey};
 use crate::evidence::Record;
@@ -19,7 +19,7 @@ use crate::vcon::{Form, Vcon, VconLimits};
 
 /// Sign, add a signature, or sign a signed vCon again for the archive.
 #[derive(Debug, Args)]
-pub struct SignCommand {
+pub(crate) struct SignCommand {
     #[command(flatten)]
     input: Input,
     #[command(flatten)]
@@ -46,10 +46,10 @@ pub struct SignCommand {
     #[arg(long, value_name = "URL")]
     x5u: Option<String>,
     /// With --add or --renew: a public key that a signature there is verified with, where the record carries no
-    /// certificate; may be given again.
+    /// certificate; may be repeated.
     #[arg(long = "public-key", value_name = "FILE")]
     keys: Vec<PathBuf>,
-    /// With --add or --renew: PEM file of the certificates that an x5u points to; may be given again.
+    /// With --add or --renew: PEM file of the certificates that an x5u points to; may be repeated.
     #[arg(long, value_name = "PEM")]
     certificates: Vec<PathBuf>,
     #[command(flatten)]
@@ -79,7 +79,7 @@ impl SignCommand {
     /// # Errors
     /// When a file cannot be read or written, the key does not fit the certificate or the algorithm, or the document is
     /// not what is asked for.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let limits = VconLimits::default();
         let bytes = self.input.bytes()?;
         let key = SigningKey::from_pkcs8_der(&self.key.pkcs8()?).context("the private key")?;

@@ -36,7 +36,7 @@ const MEDIATYPES: [(&str, &str); 18] = [
 
 /// The content of a dialog, an attachment or an analysis.
 #[derive(Debug, clap::Args)]
-pub(super) struct ContentArgs {
+pub(in crate::cli::vcon) struct ContentArgs {
     /// The content itself, as text.
     #[arg(long, conflicts_with_all = ["content", "url", "hash"])]
     text: Option<String>,
@@ -56,12 +56,12 @@ pub(super) struct ContentArgs {
 
 impl ContentArgs {
     /// Whether there is any.
-    pub(super) fn is_given(&self) -> bool {
+    pub(in crate::cli::vcon) fn is_given(&self) -> bool {
         self.text.is_some() || self.content.is_some() || self.url.is_some()
     }
 
     /// Puts the members of the content into `item`.
-    pub(super) fn put_into(&self, item: &mut Map<String, Value>) -> anyhow::Result<()> {
+    pub(in crate::cli::vcon) fn put_into(&self, item: &mut Map<String, Value>) -> anyhow::Result<()> {
         match (&self.text, &self.content, &self.url) {
             (Some(text), None, None) => {
                 item.insert("mediatype".into(), self.mediatype.as_deref().unwrap_or("text/plain").into());
@@ -133,7 +133,7 @@ impl ContentArgs {
 }
 
 /// The media type that the extension of a file's name stands for.
-pub(super) fn mediatype_of(path: &Path) -> Option<&'static str> {
+pub(in crate::cli::vcon) fn mediatype_of(path: &Path) -> Option<&'static str> {
     let extension = path.extension()?.to_str()?;
     let known = MEDIATYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension));
     known.map(|(_, mediatype)| *mediatype)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use zeroize::Zeroizing;
 
-use crate::cli::passphrase::PassphraseArgs;
+use crate::cli::args::passphrase::PassphraseArgs;
 use crate::crypto::VerifyingKey;
 use crate::jose::{Header, Jwk, JwkError, KeyAlgorithm};
 use crate::json::JsonLimits;

@@ -8,11 +8,12 @@ use anyhow::{Context as _, bail};
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::write::EncoderWriter;
 
-use super::document::{Input, Output};
 use crate::cli::progress;
+use crate::cli::vcon::io::document::{Input, Output};
 use crate::crypto::random;
 use crate::vcon::{
-    ContentDecoder, ContentDigests, InflateReader, Piece, Skeleton, SkeletonError, SkeletonReader, VconLimits,
+    ContentDecoder, ContentDigests, ContentHash, HashSyntaxError, InflateReader, Piece, Place, Skeleton, SkeletonError,
+    SkeletonReader, VconLimits,
 };
 
 /// Bytes that are read at once.
@@ -29,14 +30,14 @@ enum Body {
 
 /// A document and its big bodies, by their number.
 #[derive(Debug)]
-pub(super) struct Spooled {
-    pub(super) skeleton: Skeleton,
+pub(in crate::cli::vcon) struct Spooled {
+    pub(in crate::cli::vcon) skeleton: Skeleton,
     bodies: Vec<Body>,
 }
 
 impl Spooled {
     /// Reads a document; its big bodies go to files in `directory` that have no name.
-    pub(super) fn read(input: &Input, directory: &Path) -> anyhow::Result<Self> {
+    pub(in crate::cli::vcon) fn read(input: &Input, directory: &Path) -> anyhow::Result<Self> {
         let limits = VconLimits::default();
         let mut from = InflateReader::new(input.reader()?, &limits).with_context(|| input.name())?;
         let mut reader = SkeletonReader::new(random(), &limits);
@@ -65,7 +66,7 @@ impl Spooled {
     }
 
     /// The content of a body.
-    pub(super) fn content(&self, number: usize) -> anyhow::Result<Box<dyn Read + '_>> {
+    pub(in crate::cli::vcon) fn content(&self, number: usize) -> anyhow::Result<Box<dyn Read + '_>> {
         let (Body::Text(file) | Body::Content(file, _)) = &self.bodies[number];
         let mut file = file;
         file.rewind()?;
@@ -77,13 +78,13 @@ impl Spooled {
     }
 
     /// Adds a body that is to be written where [`Skeleton::make_inline`] just put it.
-    pub(super) fn add(&mut self, number: usize, content: File, digests: ContentDigests) {
+    pub(in crate::cli::vcon) fn add(&mut self, number: usize, content: File, digests: ContentDigests) {
         assert_eq!(number, self.bodies.len(), "bodies are numbered in their order");
         self.bodies.push(Body::Content(content, digests));
     }
 
     /// Writes the document with its bodies.
-    pub(super) fn write(&self, output: &Output) -> anyhow::Result<()> {
+    pub(in crate::cli::vcon) fn write(&self, output: &Output) -> anyhow::Result<()> {
         let text = self.skeleton.to_bytes();
         output.stream(|out| {
             for piece in self.skeleton.pieces(&text) {
@@ -117,4 +118,37 @@ impl Spooled {
         }
         Ok(())
     }
+}
+
+/// The places whose content is meant: those of the dialogs that were named, or all.
+pub(in crate::cli::vcon) fn chosen(spooled: &Spooled, dialogs: &[usize]) -> anyhow::Result<Vec<Place>> {
+    let vcon = spooled.skeleton.vcon();
+    if let Some(index) = dialogs.iter().find(|index| vcon.item(Place::Dialog(**index)).is_none()) {
+        bail!("there is no dialog {index}");
+    }
+    let is_chosen = |place: &Place| dialogs.is_empty() || matches!(place, Place::Dialog(i) if dialogs.contains(i));
+    Ok(vcon.places().filter(is_chosen).collect())
+}
+
+/// Checks that content has its hashes: none differs, and one at least can be compared.
+pub(in crate::cli::vcon) fn check_hashes(
+    hashes: &[Result<ContentHash, HashSyntaxError>],
+    digests: &ContentDigests,
+) -> anyhow::Result<()> {
+    let mut compared = false;
+    for hash in hashes {
+        match hash {
+            Ok(hash) => match hash.matches_digests(digests) {
+                Some(true) => compared = true,
+                Some(false) => bail!("the content does not have the hash {hash}"),
+                None => {}
+            },
+            Err(HashSyntaxError::UnknownAlgorithm(_)) => {}
+            Err(error) => return Err(error.clone().into()),
+        }
+    }
+    if !compared {
+        bail!("no content_hash is a sha512 or sha256 one");
+    }
+    Ok(())
 }

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use super::document::{Input, Output};
 use super::keys::PrivateKeyArgs;
+use crate::cli::vcon::io::document::{Input, Output};
 use crate::crypto::DecryptingKey;
 use crate::evidence::Record;
 use crate::jose::Jwe;
@@ -15,7 +15,7 @@ use crate::vcon::{Form, Vcon, VconLimits, inflate};
 
 /// Decrypt the encrypted form.
 #[derive(Debug, Args)]
-pub struct DecryptCommand {
+pub(crate) struct DecryptCommand {
     #[command(flatten)]
     input: Input,
     #[command(flatten)]
@@ -30,7 +30,7 @@ impl DecryptCommand {
     /// # Errors
     /// When a file cannot be read or written, it does not open with the key, or inside is not the vCon that the header
     /// names.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let limits = VconLimits::default();
         let jwe = Jwe::parse(&self.input.bytes()?, &limits.json).with_context(|| self.input.name())?;
         let key = DecryptingKey::from_pkcs8_der(&self.key.pkcs8()?).context("the private key")?;

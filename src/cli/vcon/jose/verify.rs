@@ -9,10 +9,10 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
-use super::document::Input;
 use super::keys::{read_certificates, read_public_key};
 use super::signatures::{JudgedSignature, judge, of_all};
-use crate::cli::given::read_crl;
+use crate::cli::args::inputs::read_crl;
+use crate::cli::vcon::io::document::Input;
 use crate::clock::{Clock as _, SystemClock};
 use crate::evidence::report::Answer;
 use crate::evidence::{Bundle, Indication, Record, RecordError, TrustPolicy, verify};
@@ -28,22 +28,21 @@ const NOT_JUDGED: [&str; 4] = [
     "whether recordings are those that were signed (affiant verify --recording judges that)",
 ];
 
-/// Say of each signature whether it verifies, and under what. Exit code 0: every one does, with a key or an anchor that
-/// you trust, 1: one does not, 2: it cannot be said, 3: could not run.
+/// Verify each signature of a vCon.
 #[derive(Debug, Args)]
-pub struct VerifyCommand {
+pub(crate) struct VerifyCommand {
     #[command(flatten)]
     input: Input,
-    /// A public key that you trust: PEM, a certificate, or a JWK; may be given again.
+    /// A public key that you trust: PEM, a certificate, or a JWK; may be repeated.
     #[arg(long = "key", value_name = "FILE", conflicts_with = "trust")]
     keys: Vec<PathBuf>,
-    /// PEM file of anchors that you trust for signers; may be given again.
+    /// PEM file of anchors that you trust for signers; may be repeated.
     #[arg(long, value_name = "PEM")]
     trust: Vec<PathBuf>,
-    /// Revocation list, PEM or DER; may be given again. Without one, --trust cannot say that nothing is revoked.
+    /// Revocation list, PEM or DER; may be repeated. Without one, --trust cannot say that nothing is revoked.
     #[arg(long = "crl", value_name = "FILE", requires = "trust")]
     crls: Vec<PathBuf>,
-    /// PEM file of the certificates that an x5u points to, which is never fetched; may be given again.
+    /// PEM file of the certificates that an x5u points to, which is never fetched; may be repeated.
     #[arg(long, value_name = "PEM")]
     certificates: Vec<PathBuf>,
     /// Print JSON.
@@ -56,7 +55,7 @@ impl VerifyCommand {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let bytes = self.input.bytes()?;
         let mut supplied = Vec::new();
         for path in &self.certificates {

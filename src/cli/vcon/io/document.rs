@@ -17,24 +17,24 @@ const BUFFER_BYTES: usize = 1 << 20;
 
 /// What a command reads.
 #[derive(Debug, Default, clap::Args)]
-pub(super) struct Input {
+pub(in crate::cli::vcon) struct Input {
     /// The file; `-` or nothing means the standard input.
     file: Option<PathBuf>,
 }
 
 impl Input {
-    pub(super) fn of(file: PathBuf) -> Self {
+    pub(in crate::cli::vcon) fn of(file: PathBuf) -> Self {
         Self { file: Some(file) }
     }
 
     /// The bytes, at most as many as a document may have, out of their gzip if they are in one (rule 32).
-    pub(super) fn bytes(&self) -> anyhow::Result<Vec<u8>> {
+    pub(in crate::cli::vcon) fn bytes(&self) -> anyhow::Result<Vec<u8>> {
         let bytes = read(self.reader()?).with_context(|| format!("reading {}", self.name()))?;
         Ok(inflate(&bytes, &VconLimits::default()).with_context(|| self.name())?.into_owned())
     }
 
     /// The bytes as they come.
-    pub(super) fn reader(&self) -> anyhow::Result<Box<dyn std::io::Read>> {
+    pub(in crate::cli::vcon) fn reader(&self) -> anyhow::Result<Box<dyn std::io::Read>> {
         match &self.file {
             Some(path) if path != Path::new("-") => {
                 Ok(Box::new(File::open(path).with_context(|| format!("opening {}", path.display()))?))
@@ -50,14 +50,14 @@ impl Input {
 
     /// The unsigned vCon that is there, to be changed: not one with a critical extension, which nobody here knows how
     /// to do rightly (rule 10).
-    pub(super) fn vcon(&self) -> anyhow::Result<Vcon> {
+    pub(in crate::cli::vcon) fn vcon(&self) -> anyhow::Result<Vcon> {
         let vcon = Vcon::parse(&self.bytes()?, &VconLimits::default()).map_err(|error| self.explained(error))?;
         vcon.check_critical().map_err(|error| self.explained(error))?;
         Ok(vcon)
     }
 
     /// The unsigned vCon that is there, or the payload of the signed one, and all the bytes. No signature is verified.
-    pub(super) fn vcon_or_payload(&self) -> anyhow::Result<(Vcon, Vec<u8>)> {
+    pub(in crate::cli::vcon) fn vcon_or_payload(&self) -> anyhow::Result<(Vcon, Vec<u8>)> {
         let (bytes, limits) = (self.bytes()?, VconLimits::default());
         let vcon = match Vcon::parse(&bytes, &limits) {
             Err(VconError::OtherForm(Form::Signed)) => {
@@ -69,7 +69,7 @@ impl Input {
     }
 
     /// Why what is there cannot be taken, and what to do about it.
-    pub(super) fn explained(&self, error: VconError) -> anyhow::Error {
+    pub(in crate::cli::vcon) fn explained(&self, error: VconError) -> anyhow::Error {
         match error {
             VconError::OtherForm(Form::Signed) => {
                 anyhow!("{} is signed: make a new vCon that amends it (affiant vcon amend)", self.name())
@@ -82,7 +82,7 @@ impl Input {
     }
 
     /// The name of it, for messages.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::cli::vcon) fn name(&self) -> String {
         self.file.as_ref().map_or_else(|| "the standard input".to_owned(), |path| path.display().to_string())
     }
 }
@@ -99,17 +99,17 @@ fn read(from: impl std::io::Read) -> anyhow::Result<Vec<u8>> {
 
 /// What a command lists, and how.
 #[derive(Debug, clap::Args)]
-pub(super) struct Listing {
+pub(in crate::cli::vcon) struct Listing {
     #[command(flatten)]
-    pub(super) input: Input,
+    pub(in crate::cli::vcon) input: Input,
     /// Print JSON.
     #[arg(long)]
-    pub(super) json: bool,
+    pub(in crate::cli::vcon) json: bool,
 }
 
 /// Where a command writes.
 #[derive(Debug, Default, clap::Args)]
-pub(super) struct Output {
+pub(in crate::cli::vcon) struct Output {
     /// Write to this file instead of the standard output. It may be the file that is read.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -120,7 +120,7 @@ pub(super) struct Output {
 
 impl Output {
     /// Writes `bytes`: a file as a whole or not at all.
-    pub(super) fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
+    pub(in crate::cli::vcon) fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
         self.stream(|out| {
             out.write_all(bytes)?;
             // A document ends where it ends; on a terminal the prompt should not stand behind it.
@@ -132,7 +132,7 @@ impl Output {
     }
 
     /// Writes what `content` writes: a file as a whole, or not at all when `content` says that it went wrong.
-    pub(super) fn stream(
+    pub(in crate::cli::vcon) fn stream(
         &self,
         content: impl FnOnce(&mut dyn std::io::Write) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
@@ -164,12 +164,12 @@ impl Output {
     }
 
     /// Whether a program reads what the command says.
-    pub(super) fn is_for_programs(&self) -> bool {
+    pub(in crate::cli::vcon) fn is_for_programs(&self) -> bool {
         self.json
     }
 
     /// Where there is room for what is written: beside the file.
-    pub(super) fn directory(&self) -> PathBuf {
+    pub(in crate::cli::vcon) fn directory(&self) -> PathBuf {
         let beside = self.output.as_deref().and_then(Path::parent);
         match beside {
             None => std::env::temp_dir(),
@@ -179,7 +179,7 @@ impl Output {
     }
 
     /// Writes a vCon.
-    pub(super) fn vcon(&self, vcon: &Vcon) -> anyhow::Result<()> {
+    pub(in crate::cli::vcon) fn vcon(&self, vcon: &Vcon) -> anyhow::Result<()> {
         self.write(&vcon.to_bytes())
     }
 }

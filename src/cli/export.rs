@@ -1,4 +1,4 @@
-//! `affiant period`: gets a period of a ledger, whole, to be checked offline.
+//! `affiant export`: exports a range of a ledger, to be checked offline.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,22 +14,22 @@ use crate::client::HttpClient;
 /// Between two pieces of the answer.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Get every entry of a ledger between two checkpoints around a period, with what proves that no record of an issuer is
-/// missing. `affiant audit --period FILE` checks it offline.
+/// Export a range of a ledger, with the proof that no record of an issuer is missing.
 ///
-/// The token of the issuer, of an auditor or of an admin is in AFFIANT_TOKEN.
+/// The export holds every entry between two checkpoints around the range; affiant audit --export FILE checks it offline.
+/// AFFIANT_TOKEN holds a token of the issuer, of an auditor or of an admin.
 #[derive(Debug, Args)]
-pub struct PeriodCommand {
+pub(crate) struct ExportCommand {
     /// The server.
     #[arg(long, value_name = "URL")]
     server: String,
     /// The issuer; an issuer's own token need not name it.
     #[arg(long, value_name = "ID")]
     issuer: Option<String>,
-    /// Records of this time (RFC 3339) and later; without it from the first.
+    /// Start of the range (RFC 3339); default: the first record.
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// Records of this time and earlier; without it to the newest checkpoint.
+    /// End of the range (RFC 3339); default: the newest checkpoint.
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
     /// Where to write it.
@@ -37,12 +37,12 @@ pub struct PeriodCommand {
     output: PathBuf,
 }
 
-impl PeriodCommand {
-    /// Gets the period; the file is there when it came to its end.
+impl ExportCommand {
+    /// Gets the export; the file is there once it is whole.
     ///
     /// # Errors
     /// When the server does not give it, or it cannot be written.
-    pub async fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let token = Zeroizing::new(std::env::var("AFFIANT_TOKEN").context("set AFFIANT_TOKEN to a token")?);
         let given = [("issuer", &self.issuer), ("from", &self.from), ("to", &self.to)];
         let query: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();

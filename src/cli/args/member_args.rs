@@ -5,15 +5,15 @@ use serde_json::{Map, Value};
 
 /// Members of an item, given by name.
 #[derive(Debug, Default, clap::Args)]
-pub(super) struct Members {
-    /// Any other member, as NAME=JSON or NAME=TEXT; may be given again.
+pub(in crate::cli) struct Members {
+    /// Set another member, as NAME=JSON or NAME=TEXT; may be repeated.
     #[arg(long = "member", value_name = "NAME=VALUE")]
     members: Vec<String>,
 }
 
 impl Members {
     /// Puts them into an item, which does not have them yet.
-    pub(super) fn put_into(&self, item: &mut Map<String, Value>) -> anyhow::Result<()> {
+    pub(in crate::cli) fn put_into(&self, item: &mut Map<String, Value>) -> anyhow::Result<()> {
         for member in &self.members {
             let (name, value) =
                 member.split_once('=').with_context(|| format!("--member {member:?} is not NAME=VALUE"))?;
@@ -26,6 +26,6 @@ impl Members {
 }
 
 /// JSON where it is, else text.
-pub(super) fn json_or_text(value: &str) -> Value {
+pub(in crate::cli) fn json_or_text(value: &str) -> Value {
     crate::json::parse(value.as_bytes(), &crate::json::JsonLimits::default()).unwrap_or_else(|_| value.into())
 }

@@ -8,6 +8,8 @@ use anyhow::Context as _;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
+use crate::server::config::Config;
+
 /// Where the pass phrase is when no file is named.
 const VARIABLE: &str = "AFFIANT_PASSPHRASE";
 /// Longest pass phrase file.
@@ -15,14 +17,14 @@ const PASSPHRASE_BYTES_MAX: usize = 4096;
 
 /// Where the pass phrase of the authority's keys comes from.
 #[derive(Debug, Default, clap::Args)]
-pub(super) struct PassphraseArgs {
-    /// File that holds the pass phrase of the keys; without it, the environment variable AFFIANT_PASSPHRASE.
+pub(in crate::cli) struct PassphraseArgs {
+    /// File with the pass phrase of the keys; default: the variable AFFIANT_PASSPHRASE.
     #[arg(long, value_name = "FILE", global = true)]
     passphrase_file: Option<PathBuf>,
 }
 
 impl PassphraseArgs {
-    pub(super) fn read(&self) -> anyhow::Result<Zeroizing<String>> {
+    pub(in crate::cli) fn read(&self) -> anyhow::Result<Zeroizing<String>> {
         let text = match &self.passphrase_file {
             Some(path) => read_file(path)?,
             None => Zeroizing::new(
@@ -33,11 +35,20 @@ impl PassphraseArgs {
     }
 
     /// The same, or what a person types for the key in `path`.
-    pub(super) fn read_or_ask(&self, path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    pub(in crate::cli) fn read_or_ask(&self, path: &Path) -> anyhow::Result<Zeroizing<String>> {
         if self.passphrase_file.is_none() && std::env::var_os(VARIABLE).is_none() {
             return check(ask(path).with_context(|| format!("give --passphrase-file or set {VARIABLE}"))?);
         }
         self.read()
+    }
+}
+
+/// The pass phrase of a server's keys: from the file that its configuration names, or as without one.
+pub(in crate::cli) fn for_config(config: &Config) -> anyhow::Result<Zeroizing<String>> {
+    if config.data.passphrase_file.as_os_str().is_empty() {
+        PassphraseArgs::default().read()
+    } else {
+        read_file(&config.data.passphrase_file)
     }
 }
 
@@ -66,7 +77,7 @@ fn read_line(from: &mut impl std::io::Read) -> anyhow::Result<Zeroizing<String>>
 }
 
 /// Reads a pass phrase file; one line break at its end is not part of it.
-pub(super) fn read_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+pub(in crate::cli) fn read_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("pass phrase file {}", path.display()))?;
     let text = Zeroizing::new(text);
     let line = text.strip_suffix('\n').unwrap_or(&text);

@@ -9,7 +9,7 @@ const NAME_CHARS_MAX: usize = 100;
 
 /// The name of the file that the content at `place` is written to: its `filename` without what could lead elsewhere or
 /// mean something to a shell or an address, or else what it is.
-pub(super) fn of(place: Place, item: &Map<String, Value>) -> String {
+pub(in crate::cli::vcon) fn of(place: Place, item: &Map<String, Value>) -> String {
     let member = |names: &[&str]| names.iter().find_map(|name| item.get(*name)?.as_str());
     let given = member(&["filename"]).map(safe).filter(|name| !name.is_empty());
     given.unwrap_or_else(|| {
@@ -19,7 +19,7 @@ pub(super) fn of(place: Place, item: &Map<String, Value>) -> String {
 }
 
 /// The last part of `name`, of letters, digits, `.`, `-` and `_` alone, not beginning with a dot or dash.
-pub(super) fn safe(name: &str) -> String {
+pub(in crate::cli::vcon) fn safe(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
     let name: String = last.chars().map(plain).collect();

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::output;
+use crate::cli::output;
 use crate::client::HttpClient;
 use crate::disk::SystemDisk;
 use crate::ledger::{DataLock, RecoveryError};
@@ -20,14 +20,14 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// The server to speak to instead of the directory.
 #[derive(Debug, Args)]
-pub(super) struct RemoteArgs {
-    /// Speak to the server at this address, which holds the directory, with the admin's token in AFFIANT_TOKEN.
+pub(in crate::cli) struct RemoteArgs {
+    /// Ask the server at this address, which holds the directory; AFFIANT_TOKEN holds an admin's token.
     #[arg(long, value_name = "URL", global = true)]
     server: Option<String>,
 }
 
 /// A server's admin API.
-pub(super) struct Remote {
+pub(in crate::cli) struct Remote {
     http: HttpClient,
     url: String,
     token: Zeroizing<String>,
@@ -35,7 +35,7 @@ pub(super) struct Remote {
 
 impl RemoteArgs {
     /// The server, where one was named.
-    pub(super) fn remote(&self) -> anyhow::Result<Option<Remote>> {
+    pub(in crate::cli) fn remote(&self) -> anyhow::Result<Option<Remote>> {
         let Some(server) = &self.server else { return Ok(None) };
         let token = Zeroizing::new(std::env::var("AFFIANT_TOKEN").context("set AFFIANT_TOKEN to an admin's token")?);
         let url = format!("{}/v1", server.trim_end_matches('/'));
@@ -44,10 +44,10 @@ impl RemoteArgs {
 }
 
 /// What to tell somebody whose directory is held by a server.
-const HELD: &str = "a server holds this directory: name it with --server, and set AFFIANT_TOKEN";
+const HELD: &str = "a server holds this directory: name it with --server and set AFFIANT_TOKEN";
 
 /// Locks a data directory in which there is an authority: nothing is made in another.
-pub(super) fn lock_data(data: &Path) -> anyhow::Result<DataLock> {
+pub(in crate::cli) fn lock_data(data: &Path) -> anyhow::Result<DataLock> {
     let authority = data.join("authority");
     anyhow::ensure!(authority.is_dir(), "there is no authority in {}", authority.display());
     match DataLock::take(&SystemDisk, data) {
@@ -58,17 +58,17 @@ pub(super) fn lock_data(data: &Path) -> anyhow::Result<DataLock> {
 
 impl Remote {
     /// Gets what is at `path` and prints it.
-    pub(super) async fn get(&self, path: &str) -> anyhow::Result<()> {
+    pub(in crate::cli) async fn get(&self, path: &str) -> anyhow::Result<()> {
         self.call("GET", path, None).await
     }
 
     /// Posts `body` to `path` and prints the answer.
-    pub(super) async fn post(&self, path: &str, body: Value) -> anyhow::Result<()> {
+    pub(in crate::cli) async fn post(&self, path: &str, body: Value) -> anyhow::Result<()> {
         self.call("POST", path, Some(body)).await
     }
 
     /// Deletes what is at `path`.
-    pub(super) async fn delete(&self, path: &str) -> anyhow::Result<()> {
+    pub(in crate::cli) async fn delete(&self, path: &str) -> anyhow::Result<()> {
         self.call("DELETE", path, None).await
     }
 

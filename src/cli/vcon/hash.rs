@@ -13,7 +13,7 @@ use crate::vcon::ContentHash;
 
 /// Print the content_hash (SHA-512) of files of any size, as a vCon binds them.
 #[derive(Debug, clap::Args)]
-pub struct FingerprintCommand {
+pub(crate) struct HashCommand {
     /// The files; - is the standard input.
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -22,7 +22,7 @@ pub struct FingerprintCommand {
     json: bool,
 }
 
-impl FingerprintCommand {
+impl HashCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut found = Vec::new();
         for path in &self.files {

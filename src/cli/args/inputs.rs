@@ -6,12 +6,12 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::progress;
+use crate::cli::progress;
 use crate::evidence::{Bundle, BundleFiles, SuppliedRecording};
 use crate::vcon::VconLimits;
 
 /// Reads a bundle, the folder that it unpacks to, or a record alone, as the files of a bundle.
-pub(super) fn read_files(path: &Path) -> anyhow::Result<BundleFiles> {
+pub(in crate::cli) fn read_files(path: &Path) -> anyhow::Result<BundleFiles> {
     if path.is_dir() {
         return read_folder(path);
     }
@@ -52,13 +52,13 @@ fn is_bundle_file(name: &str, prefix: &str) -> bool {
 }
 
 /// Reads a recording of any size.
-pub(super) fn read_recording(path: &Path) -> anyhow::Result<SuppliedRecording> {
+pub(in crate::cli) fn read_recording(path: &Path) -> anyhow::Result<SuppliedRecording> {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     Ok(SuppliedRecording { name, digests: progress::digests_of(path)?.0 })
 }
 
 /// Reads a revocation list, PEM or DER.
-pub(super) fn read_crl(path: &Path) -> anyhow::Result<Vec<u8>> {
+pub(in crate::cli) fn read_crl(path: &Path) -> anyhow::Result<Vec<u8>> {
     let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
     if !bytes.starts_with(b"-----BEGIN") {
         return Ok(bytes);

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use super::document::{Input, Output};
 use super::keys::read_public_key;
 use super::sign::DialectName;
+use crate::cli::vcon::io::document::{Input, Output};
 use crate::crypto::{ContentAlgorithm, EncryptingKey};
 use crate::evidence::Record;
 use crate::jose::{Compression, KeyAlgorithm, NewEncryption, NewRecipient, content_algorithm, gzip};
@@ -18,10 +18,10 @@ use crate::vcon::{Form, Vcon, VconLimits, inflate};
 
 /// Encrypt the signed form for those who may read it.
 #[derive(Debug, Args)]
-pub struct EncryptCommand {
+pub(crate) struct EncryptCommand {
     #[command(flatten)]
     input: Input,
-    /// Certificate, public key (PEM) or JWK of one who may read it; may be given again.
+    /// Certificate, public key (PEM) or JWK of one who may read it; may be repeated.
     #[arg(long = "to", value_name = "FILE", required = true)]
     recipients: Vec<PathBuf>,
     /// RSA-OAEP, RSA-OAEP-256 or ECDH-ES+A256KW; without it, the alg of a JWK, or what the key is mostly used with.
@@ -48,7 +48,7 @@ impl EncryptCommand {
     ///
     /// # Errors
     /// When a file cannot be read or written, a key is not one to encrypt to, or the document is not signed.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let limits = VconLimits::default();
         let bytes = self.input.bytes()?;
         let uuid = self.uuid(&bytes, &limits).with_context(|| self.input.name())?;

@@ -11,24 +11,24 @@ use crate::tlog::LogPolicy;
 
 /// The trust policy and what is added to it.
 #[derive(Debug, Args)]
-pub(super) struct TrustArgs {
-    /// The trust policy (TOML): whom you trust, for what, and since when. The options below add to it.
+pub(in crate::cli) struct TrustArgs {
+    /// The trust policy (TOML); the options below add to it.
     #[arg(long, value_name = "FILE")]
     trust_policy: Option<PathBuf>,
-    /// PEM file of anchors that you trust for signers; may be given again. Without one the answer is indeterminate.
+    /// PEM file of trust anchors for signers; may be repeated. Without one the result is INDETERMINATE.
     #[arg(long, value_name = "PEM")]
     trust: Vec<PathBuf>,
-    /// PEM file of anchors that you trust for timestamps; may be given again.
+    /// PEM file of trust anchors for timestamps; may be repeated.
     #[arg(long, value_name = "PEM")]
     trust_time: Vec<PathBuf>,
-    /// The log policy (C2SP tlog-policy) that you trust.
+    /// The trusted log policy (C2SP tlog-policy).
     #[arg(long, value_name = "FILE")]
     log_policy: Option<PathBuf>,
 }
 
 impl TrustArgs {
     /// What the policy file says, and over it what the options say.
-    pub(super) fn policy(&self) -> anyhow::Result<TrustPolicy> {
+    pub(in crate::cli) fn policy(&self) -> anyhow::Result<TrustPolicy> {
         let mut policy = match &self.trust_policy {
             Some(path) => read_trust_policy(path)?,
             None => TrustPolicy::nobody(),
@@ -53,7 +53,7 @@ impl TrustArgs {
 }
 
 /// The name of a policy to which the command line adds.
-pub(super) fn on_command_line(policy: &TrustPolicy) -> String {
+pub(in crate::cli) fn on_command_line(policy: &TrustPolicy) -> String {
     const COMMAND_LINE: &str = "the command line";
     match policy.name.as_str() {
         "none" | COMMAND_LINE => COMMAND_LINE.into(),
