@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use affiant::clock::SystemClock;
 use affiant::crypto::{SealingKey, Sha256Digest, Signer, SigningKey};
 use affiant::disk::SystemDisk;
-use affiant::evidence::entry::RecordEvent;
+use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
     AppendError, INDEX_PAIRS, Ledger, LedgerOptions, Particulars, Recovered, SNAPSHOT_ENTRIES, SealedBody, Stage,

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize as _, Serializer};
 
 /// A source of wall-clock and monotonic time.
 pub trait Clock: Send + Sync {
@@ -85,6 +86,23 @@ impl Clock for ManualClock {
 #[must_use]
 pub fn format_time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Serializes a time as [`format_time`] writes it.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize_time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format_time(*time))
+}
+
+/// Serializes a time that may be absent: null, or as [`format_time`] writes it.
+///
+/// # Errors
+/// Those of the serializer.
+#[expect(clippy::ref_option, reason = "the signature is serde's")]
+pub fn serialize_optional_time<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(format_time).serialize(serializer)
 }
 
 /// Reads an RFC 3339 time of any offset and precision.

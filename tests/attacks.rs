@@ -73,7 +73,7 @@ const ATTACKS: &[(&str, &[&str])] = &[
         &[
             "src/vcon/gzip.rs a_bomb_is_stopped_by_ratio_and_by_size",
             "src/vcon/gzip.rs opens_one_member_and_nothing_behind_it",
-            "src/evidence/record.rs gzip_inside_gzip_is_one_bomb",
+            "src/evidence/format/record.rs gzip_inside_gzip_is_one_bomb",
         ],
     ),
     (
@@ -144,7 +144,7 @@ const ATTACKS: &[(&str, &[&str])] = &[
         &[
             "tests/attacks.rs a_name_that_looks_like_another_is_flagged",
             "src/pki/name.rs a_value_does_not_look_like_another_attribute",
-            "src/evidence/text.rs a_name_does_not_move_the_cursor_or_turn_the_line",
+            "src/evidence/render/text.rs a_name_does_not_move_the_cursor_or_turn_the_line",
         ],
     ),
     ("anchors and policies that a bundle brings along", &["tests/attacks.rs what_a_bundle_offers_is_not_trusted"]),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use affiant::clock::{ManualClock, parse_time};
 use affiant::crypto::{SealingKey, Sha256Digest, SignatureAlgorithm, Signer, SigningError, SigningKey, VerifyingKey};
 use affiant::disk::SystemDisk;
-use affiant::evidence::entry::RecordEvent;
+use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
     AppendError, DirectorySource, INDEX_PAIRS, Ledger, LedgerOptions, Particulars, Recovered, RecoveryError,

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use affiant::clock::format_time;
 use affiant::crypto::Sha256Digest;
-use affiant::evidence::completeness::Piece;
+use affiant::evidence::report::Piece;
 use affiant::evidence::report::{REPORT_SCHEMA, SubIndication};
 use affiant::evidence::{
     ArchiveTimestamp, ArchiveTree, Bundle, BundleFiles, Depth, ValidationReport, archive_proofs, verify,

@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::client::LogClient;
 use crate::clock::format_time;
-use crate::evidence::entry::ENTRY_BYTES_MAX;
+use crate::evidence::format::ENTRY_BYTES_MAX;
 use crate::evidence::{PERIOD_HEAD_BYTES_MAX, PeriodError, PeriodReader, PeriodRecord, PeriodSummary};
 use crate::ledger::{AuditError, AuditSummary, DirectorySource, audit};
 use crate::tlog::{LogPolicy, VerifierKey};

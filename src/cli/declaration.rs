@@ -15,7 +15,7 @@ use crate::cli::args::trust::TrustArgs;
 use crate::client::HttpClient;
 use crate::clock::{Clock as _, SystemClock};
 use crate::durable::{self, Access};
-use crate::evidence::court::{CertifiedFile, Rule, court_certificate, disposal_certificate};
+use crate::evidence::render::{CertifiedFile, Rule, court_certificate, disposal_certificate};
 use crate::evidence::{Entry, verify};
 use crate::json::to_canonical;
 use crate::tlog::TlogProof;

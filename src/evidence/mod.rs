@@ -1,61 +1,28 @@
 //! Evidence: the formats bound together, and the verifier.
 //!
-//! Pure: no I/O, no clock. [`entry`] is what a ledger entry says; a [`Bundle`] is all that a verifier is given; a
-//! [`Verifier`] holds it against a [`TrustPolicy`] and gives a [`ValidationReport`].
+//! Pure: no I/O, no clock. A room imports only those before it:
+//!
+//! | room | what lives there |
+//! |---|---|
+//! | [`format`] | ledger entries, records, bundles, evidence records, log exports: bytes and what they say |
+//! | [`policy`] | the trust policy, and until when algorithms are trusted |
+//! | [`report`] | the validation report as data |
+//! | [`verify`](mod@verify) | the verifier: a bundle, a trust policy and the time in, a report out |
+//! | [`render`] | the report as text, HTML, JSON and forms; of `verify` it imports nothing |
 
-mod archive;
-mod archive_timestamp;
-mod bundle;
-pub mod completeness;
-pub mod court;
-mod depth;
-pub mod diagnostic;
-pub mod entry;
-mod existence;
-pub mod html;
-mod instructions;
-mod judge;
-mod lasting;
-mod lookalikes;
-mod memo;
-mod period;
-mod record;
-mod recordings;
+pub mod format;
+pub mod policy;
+pub mod render;
 pub mod report;
-mod revocation;
-mod rows;
-mod signer;
-mod split_view;
-mod statement;
-mod sub_indication;
-mod sunset;
-mod text;
-mod time;
-pub mod timeline;
-mod trust;
-mod trust_file;
-mod validity;
-mod verify;
-mod walk;
+pub mod verify;
 
-pub use archive::{ArchiveError, BundleFiles};
-pub use archive_timestamp::{
-    ARCHIVES_MAX, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, ArchiveTree, archive_proofs,
+pub use format::{
+    ARCHIVES_MAX, ArchiveError, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, ArchiveTree,
+    Bundle, BundleFiles, ConsistencyProof, Entry, EntryDraft, EntryError, Event, FormEvidence, LedgerAnswer,
+    PERIOD_HEAD_BYTES_MAX, PeriodError, PeriodReader, PeriodRecord, PeriodRequest, PeriodSummary, Record, RecordError,
+    SuppliedRecording, Walk, WalkError, archive_proofs, period_head, record_digest,
 };
-pub use bundle::{Bundle, FormEvidence, LedgerAnswer, SuppliedRecording};
-pub use depth::Depth;
-pub use entry::{Entry, EntryDraft, EntryError, Event};
-pub use instructions::instructions;
-pub use period::{
-    PERIOD_HEAD_BYTES_MAX, PeriodError, PeriodReader, PeriodRecord, PeriodRequest, PeriodSummary, period_head,
-};
-pub use record::{Record, RecordError, record_digest};
+pub use policy::{LedgerRequirement, Sunset, SunsetAlgorithm, TrustPolicy, TrustPolicyError};
+pub use render::{Depth, instructions};
 pub use report::{Indication, SubIndication, ValidationReport};
-pub use signer::signer_chain;
-pub use split_view::ConsistencyProof;
-pub use statement::{ReceiptError, SignedStatement, StatementError, check_receipt};
-pub use sunset::{Sunset, SunsetAlgorithm};
-pub use trust::{LedgerRequirement, TrustPolicy};
-pub use trust_file::TrustPolicyError;
-pub use verify::{Verifier, verify};
-pub use walk::{Walk, WalkError};
+pub use verify::{ReceiptError, SignedStatement, StatementError, Verifier, check_receipt, signer_chain, verify};

@@ -3,7 +3,7 @@
 use super::Issuance;
 use super::submit::{PreparedSubmission, SubmitError, Submitter, uuid_of};
 use crate::crypto::Sha256Digest;
-use crate::evidence::entry::RecordEvent;
+use crate::evidence::format::RecordEvent;
 use crate::evidence::{Event, Indication, Record, RecordError, record_digest};
 
 impl Issuance {

@@ -7,7 +7,7 @@ use super::Issuance;
 use super::submit::{PreparedSubmission, SubmitError, Submitter, uuid_of};
 use crate::clock::format_time;
 use crate::crypto::Sha256Digest;
-use crate::evidence::entry::RecordEvent;
+use crate::evidence::format::RecordEvent;
 use crate::evidence::{Event, Indication, Record};
 use crate::jose::NewSignature;
 use crate::ledger::ReadError;

@@ -6,7 +6,7 @@ use super::Issuance;
 use super::receipt::{Receipt, Wait};
 use super::submit::{PreparedSubmission, SubmitError};
 use crate::crypto::Sha256Digest;
-use crate::evidence::entry::RecordEvent;
+use crate::evidence::format::RecordEvent;
 use crate::evidence::{Bundle, Event, Indication, Record};
 use crate::jose::NewSignature;
 use crate::ledger::AppendError;

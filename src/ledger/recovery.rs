@@ -20,7 +20,7 @@ use super::tiles::{TileReadError, TileWriter, Tiles};
 use super::vault::{FrameHead, Vault, VaultError, VaultWriter};
 use super::{Closing, Layout, Ledger, LedgerOptions, QUEUE_ENTRIES_MAX, Shared, Stage, Submission};
 use crate::crypto::Sha256Digest;
-use crate::evidence::entry::{RecordEvent, first_prev};
+use crate::evidence::format::{RecordEvent, first_prev};
 use crate::evidence::{Entry, EntryDraft, Event};
 use crate::tlog::merkle::{consistency_proof, leaf_hash};
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries};

@@ -26,7 +26,7 @@ use super::vault::{SealedBody, VaultWriter};
 use super::{Shared, Stage};
 use crate::clock::Clock;
 use crate::crypto::{Sha256Digest, Signer};
-use crate::evidence::entry::first_prev;
+use crate::evidence::format::first_prev;
 use crate::evidence::{Entry, Event};
 use crate::tlog::merkle::leaf_hash;
 use crate::tlog::{Checkpoint, CheckpointError};

@@ -14,7 +14,7 @@ pub use compatibility::{Compatibility, CompatibilityError, CompatibilityHealth};
 use crate::clock::Clock;
 use crate::cose::{CoseError, InclusionProof, Sign1, sign_receipt, thumbprint};
 use crate::crypto::{Sha256Digest, Signer, SigningError, VerifyingKey};
-use crate::evidence::entry::RecordEvent;
+use crate::evidence::format::RecordEvent;
 use crate::evidence::{EntryDraft, Event, ReceiptError, StatementError, Verifier, check_receipt};
 use crate::ledger::{AppendError, Ledger, Particulars, ReadError, SealedBody, Stage, Submission};
 

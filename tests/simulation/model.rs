@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use affiant::crypto::{Sha256Digest, SignatureAlgorithm, Signer, SigningError, SigningKey, VerifyingKey};
-use affiant::evidence::entry::RecordEvent;
+use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{Entry, EntryDraft, Event};
 use affiant::ledger::{KeptArchive, Ledger, Particulars, Receipt, SealedBody, Submission};
 use affiant::tlog::merkle::leaf_hash;

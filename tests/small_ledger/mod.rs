@@ -12,7 +12,7 @@ use std::time::Duration;
 use affiant::clock::{ManualClock, parse_time};
 use affiant::crypto::{SealingKey, Sha256Digest, Signer as _, SigningKey};
 use affiant::disk::SystemDisk;
-use affiant::evidence::entry::RecordEvent;
+use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
     AppendError, AuditError, DirectorySource, INDEX_PAIRS, Ledger, LedgerOptions, Particulars, Receipt, Recovered,

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use crate::evidence::html::STYLE;
+use crate::evidence::render::STYLE;
 use crate::evidence::report::SubIndication;
 
 #[derive(Template)]

@@ -1,0 +1,329 @@
+//! The evidence bundle as files: `<uuid>.evidence.zip`, or the folder that it unpacks to (`docs/FORMATS.md`).
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read as _, Write as _};
+
+use crate::evidence::format::bundle::{Bundle, FormEvidence};
+use crate::evidence::format::evidence_record::ArchiveTimestamp;
+use crate::evidence::format::record::RENEWALS_MAX;
+use crate::pki::{pem_blocks, to_pem};
+use crate::tlog::TlogProof;
+
+/// Files in a bundle: a dozen, and archived revocation lists.
+const FILES_MAX: usize = 256;
+/// Bytes of all files together: a record of the largest size and its evidence.
+const BYTES_MAX: u64 = 128 << 20;
+/// The folder of evidence of earlier forms: in it a folder for each layer inside the outermost.
+const EARLIER: &str = "earlier/";
+/// What the names of consistency proofs begin with.
+const CONSISTENCY: &str = "consistency-";
+/// Certificates in one PEM file.
+const CERTIFICATES_MAX: usize = 64;
+
+/// The files of a bundle, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BundleFiles(Vec<(String, Vec<u8>)>);
+
+/// Why bytes are not a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// Not a zip archive, or a damaged one.
+    #[error("not a zip archive: {0}")]
+    Zip(#[from] zip::result::ZipError),
+    /// A file in it could not be read.
+    #[error("file {name} in the bundle: {source}")]
+    File {
+        /// Which one.
+        name: String,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+    /// Too many files or bytes.
+    #[error("more than {FILES_MAX} files or {BYTES_MAX} bytes")]
+    TooLarge,
+    /// The file that everything is about is not there.
+    #[error("there is no record.vcon.json in the bundle")]
+    NoRecord,
+    /// A file of certificates or lists is not PEM.
+    #[error("file {0} in the bundle is not PEM")]
+    Pem(String),
+}
+
+impl BundleFiles {
+    /// Names every file of `bundle`. Reports and instructions are added by whoever makes them.
+    #[must_use]
+    pub fn of(bundle: &Bundle) -> Self {
+        let mut files = Self::default();
+        files.add("record.vcon.json", bundle.record.clone());
+        files.add_form("", &bundle.evidence);
+        for (position, form) in bundle.earlier.iter().enumerate() {
+            files.add_form(&format!("{EARLIER}{:02}/", position + 1), form);
+        }
+        for (position, archive) in bundle.archives.iter().enumerate() {
+            let stem = format!("archive-{:02}", position + 1);
+            files.add(&format!("{stem}.txt"), archive.root.clone());
+            files.add(&format!("{stem}.proofs"), archive.proofs.clone());
+            for (position, token) in archive.tokens.iter().enumerate() {
+                files.add(&numbered(&stem, position, "tsr"), token.clone());
+            }
+        }
+        for (position, proof) in bundle.consistency.iter().enumerate() {
+            files.add(&format!("{CONSISTENCY}{:02}.txt", position + 1), proof.clone());
+        }
+        let pem = |ders: &[Vec<u8>]| ders.iter().map(|der| to_pem("CERTIFICATE", der)).collect::<String>();
+        if !bundle.certificates.is_empty() {
+            files.add("certificates.pem", pem(&bundle.certificates).into_bytes());
+        }
+        for (position, crl) in bundle.crls.iter().enumerate() {
+            files.add(&format!("crls/{position}.crl.pem"), to_pem("X509 CRL", crl).into_bytes());
+        }
+        if !bundle.offered_anchors.is_empty() {
+            files.add("anchors.pem", pem(&bundle.offered_anchors).into_bytes());
+        }
+        if let Some(policy) = &bundle.offered_log_policy {
+            files.add("ledger.tlog-policy", policy.clone());
+        }
+        files
+    }
+
+    /// Whether a file of this name is one that a bundle consists of, so that it is written anew when the bundle is.
+    #[must_use]
+    pub fn is_own(name: &str) -> bool {
+        let named = [
+            "record.vcon.json",
+            "entry.json",
+            "record.tlog-proof",
+            "certificates.pem",
+            "anchors.pem",
+            "ledger.tlog-policy",
+            "report.json",
+            "report.html",
+            "VERIFY.txt",
+            "checkpoint.txt",
+        ];
+        let is_token = ["checkpoint", "record"].iter().any(|stem| name.starts_with(stem)) && name.ends_with(".tsr");
+        let is_in_folder = name.starts_with("crls/") || name.starts_with(EARLIER);
+        let is_part = archive_part(name).is_some() || is_consistency(name);
+        named.contains(&name) || is_token || is_in_folder || is_part
+    }
+
+    /// The folders that files of a bundle may be in: that of the bundle itself, empty, and those in it, each with `/`.
+    pub fn folders() -> impl Iterator<Item = String> {
+        let earlier = (1..RENEWALS_MAX).map(|layer| format!("{EARLIER}{layer:02}/"));
+        ["".to_owned(), "crls/".to_owned()].into_iter().chain(earlier)
+    }
+
+    /// Adds a file.
+    pub fn add(&mut self, name: &str, bytes: Vec<u8>) {
+        self.0.push((name.to_owned(), bytes));
+    }
+
+    fn add_form(&mut self, folder: &str, form: &FormEvidence) {
+        if let Some(entry) = &form.entry {
+            self.add(&format!("{folder}entry.json"), entry.clone());
+        }
+        if let Some(proof) = &form.proof {
+            self.add(&format!("{folder}record.tlog-proof"), proof.clone());
+            if let Ok(proof) = TlogProof::parse(proof) {
+                let text = proof.checkpoint().note().text().as_bytes().to_vec();
+                self.add(&format!("{folder}checkpoint.txt"), text);
+            }
+        }
+        for (position, token) in form.checkpoint_tokens.iter().enumerate() {
+            self.add(&numbered(&format!("{folder}checkpoint"), position, "tsr"), token.clone());
+        }
+        for (position, token) in form.record_tokens.iter().enumerate() {
+            self.add(&numbered(&format!("{folder}record"), position, "tsr"), token.clone());
+        }
+    }
+
+    /// The files, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+    }
+
+    /// The bundle that these files are. Unknown files are left alone.
+    ///
+    /// # Errors
+    /// When there is no record, or a file of certificates or lists is not PEM.
+    pub fn to_bundle(&self) -> Result<Bundle, ArchiveError> {
+        let mut bundle = Bundle::default();
+        let mut record = None;
+        let mut archives: BTreeMap<&str, ArchiveTimestamp> = BTreeMap::new();
+        for (name, bytes) in self.iter() {
+            let pem = |label| {
+                let text = std::str::from_utf8(bytes).map_err(|_| ArchiveError::Pem(name.to_owned()))?;
+                pem_blocks(text, label, CERTIFICATES_MAX).map_err(|_| ArchiveError::Pem(name.to_owned()))
+            };
+            match name {
+                "record.vcon.json" => record = Some(bytes.to_vec()),
+                "certificates.pem" => bundle.certificates = pem("CERTIFICATE")?,
+                "anchors.pem" => bundle.offered_anchors = pem("CERTIFICATE")?,
+                "ledger.tlog-policy" => bundle.offered_log_policy = Some(bytes.to_vec()),
+                _ if let Some((number, part)) = archive_part(name) => {
+                    let archive = archives.entry(number).or_default();
+                    match part {
+                        ArchivePart::Root => archive.root = bytes.to_vec(),
+                        ArchivePart::Proofs => archive.proofs = bytes.to_vec(),
+                        ArchivePart::Token => archive.tokens.push(bytes.to_vec()),
+                    }
+                }
+                _ if is_consistency(name) => bundle.consistency.push(bytes.to_vec()),
+                _ if name.starts_with("crls/") => bundle.crls.extend(pem("X509 CRL")?),
+                _ if let Some((layer, file)) = earlier_part(name) => {
+                    if bundle.earlier.len() < layer {
+                        bundle.earlier.resize_with(layer, FormEvidence::default);
+                    }
+                    bundle.earlier[layer - 1].take(file, bytes);
+                }
+                _ => bundle.evidence.take(name, bytes),
+            }
+        }
+        bundle.archives = archives.into_values().collect();
+        bundle.record = record.ok_or(ArchiveError::NoRecord)?;
+        Ok(bundle)
+    }
+
+    /// Packs the files.
+    ///
+    /// # Panics
+    /// Never: it is written to memory.
+    #[must_use]
+    pub fn to_zip(&self) -> Vec<u8> {
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        // No times: the same files are the same bytes.
+        let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+        for (name, bytes) in self.iter() {
+            archive.start_file(name, options).expect("a name of our own, in memory");
+            archive.write_all(bytes).expect("memory takes every byte");
+        }
+        archive.finish().expect("memory takes every byte").into_inner()
+    }
+
+    /// Unpacks an archive.
+    ///
+    /// # Errors
+    /// When it is damaged or larger than a bundle may be.
+    pub fn from_zip(bytes: &[u8]) -> Result<Self, ArchiveError> {
+        let mut archive = zip::ZipArchive::new(Cursor::new(bytes))?;
+        if archive.len() > FILES_MAX {
+            return Err(ArchiveError::TooLarge);
+        }
+        let mut files = Self::default();
+        let mut left = BYTES_MAX;
+        for position in 0..archive.len() {
+            let file = archive.by_index(position)?;
+            let name = file.name()?.into_owned();
+            let mut bytes = Vec::new();
+            let read = file.take(left + 1).read_to_end(&mut bytes);
+            let read = read.map_err(|source| ArchiveError::File { name: name.clone(), source })?;
+            left = left.checked_sub(read as u64).ok_or(ArchiveError::TooLarge)?;
+            files.add(&name, bytes);
+        }
+        Ok(files)
+    }
+}
+
+impl FormEvidence {
+    /// Takes over a file, if it is one of a form's evidence.
+    fn take(&mut self, name: &str, bytes: &[u8]) {
+        match name {
+            "entry.json" => self.entry = Some(bytes.to_vec()),
+            "record.tlog-proof" => self.proof = Some(bytes.to_vec()),
+            _ if name.starts_with("checkpoint") && name.ends_with(".tsr") => {
+                self.checkpoint_tokens.push(bytes.to_vec());
+            }
+            _ if name.starts_with("record") && name.ends_with(".tsr") => self.record_tokens.push(bytes.to_vec()),
+            _ => {}
+        }
+    }
+}
+
+fn is_consistency(name: &str) -> bool {
+    name.starts_with(CONSISTENCY) && name.ends_with(".txt")
+}
+
+/// Which layer inside the outermost a file is about, from 1, and its name in that folder.
+fn earlier_part(name: &str) -> Option<(usize, &str)> {
+    let (number, file) = name.strip_prefix(EARLIER)?.split_once('/')?;
+    let layer = number.parse().ok().filter(|layer| (1..RENEWALS_MAX).contains(layer))?;
+    Some((layer, file))
+}
+
+/// What a file of an archive timestamp is.
+enum ArchivePart {
+    Root,
+    Proofs,
+    Token,
+}
+
+/// The number of an archive timestamp, two digits, and what the file of this name is of it.
+fn archive_part(name: &str) -> Option<(&str, ArchivePart)> {
+    let (number, rest) = name.strip_prefix("archive-")?.split_at_checked(2)?;
+    let part = match rest {
+        ".txt" => ArchivePart::Root,
+        ".proofs" => ArchivePart::Proofs,
+        _ if rest.ends_with(".tsr") => ArchivePart::Token,
+        _ => return None,
+    };
+    number.bytes().all(|byte| byte.is_ascii_digit()).then_some((number, part))
+}
+
+fn numbered(stem: &str, position: usize, ending: &str) -> String {
+    if position == 0 { format!("{stem}.{ending}") } else { format!("{stem}-{}.{ending}", position + 1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_packs_and_unpacks() {
+        let bundle = Bundle {
+            record: b"{}".to_vec(),
+            evidence: FormEvidence {
+                entry: Some(b"entry".to_vec()),
+                checkpoint_tokens: vec![vec![1], vec![2]],
+                ..FormEvidence::default()
+            },
+            earlier: vec![
+                FormEvidence::default(),
+                FormEvidence { record_tokens: vec![vec![3], vec![4]], ..FormEvidence::default() },
+            ],
+            archives: (1..=12)
+                .map(|n| ArchiveTimestamp { root: vec![n], tokens: vec![vec![n], vec![n + 1]], proofs: vec![n] })
+                .collect(),
+            consistency: vec![vec![5], vec![6]],
+            certificates: vec![vec![0x30, 0], vec![0x30, 1]],
+            crls: vec![vec![0x30, 2]],
+            ..Bundle::default()
+        };
+        assert!(BundleFiles::of(&bundle).iter().all(|(name, _)| BundleFiles::is_own(name)));
+        let packed = BundleFiles::of(&bundle).to_zip();
+        let unpacked = BundleFiles::from_zip(&packed).unwrap();
+        assert_eq!(unpacked, BundleFiles::of(&bundle));
+        let read = unpacked.to_bundle().unwrap();
+        assert_eq!(
+            (read.evidence, read.earlier, read.consistency, read.archives, read.certificates, read.crls),
+            (
+                bundle.evidence.clone(),
+                bundle.earlier.clone(),
+                bundle.consistency.clone(),
+                bundle.archives.clone(),
+                bundle.certificates.clone(),
+                bundle.crls.clone()
+            )
+        );
+        assert_eq!(packed, BundleFiles::of(&bundle).to_zip());
+    }
+
+    #[test]
+    fn refuses_what_is_no_bundle() {
+        assert!(matches!(BundleFiles::from_zip(b"PK nonsense"), Err(ArchiveError::Zip(_))));
+        let mut files = BundleFiles::default();
+        assert!(matches!(files.to_bundle(), Err(ArchiveError::NoRecord)));
+        files.add("record.vcon.json", b"{}".to_vec());
+        files.add("crls/x.pem", b"-----BEGIN X509 CRL-----\n!\n-----END X509 CRL-----\n".to_vec());
+        assert!(matches!(files.to_bundle(), Err(ArchiveError::Pem(_))));
+    }
+}

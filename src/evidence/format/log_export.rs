@@ -1,0 +1,390 @@
+//! A period of a log, whole: that no record of an issuer is missing between two checkpoints (`docs/FORMATS.md`).
+//!
+//! It is a file of lines: a head, then every entry between the checkpoints. Behind the right edge of the first
+//! checkpoint's tree the entries make the tree of the second, so none was left out; each issuer's count has no gap.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{format_time, parse_time, serialize_optional_time};
+use crate::crypto::Sha256Digest;
+use crate::evidence::format::entry::Entry;
+use crate::evidence::format::entry_chain::{Walk, WalkError};
+use crate::tlog::merkle::HashError;
+use crate::tlog::{CheckpointError, LogPolicy, NodeHash, RightEdge, RootHash, SignedCheckpoint, TreeSize, VerifierKey};
+
+/// What the first member of the head says.
+const FORMAT: &str = "affiant period 1";
+/// Bytes of the head: two checkpoints of many signatures, and 64 hashes.
+pub const PERIOD_HEAD_BYTES_MAX: usize = 256 << 10;
+
+/// Why a file is not the whole of a period.
+#[derive(Debug, thiserror::Error)]
+pub enum PeriodError {
+    /// The head cannot be read.
+    #[error("the head: {0}")]
+    Head(String),
+    /// A checkpoint is not one, or not the log's.
+    #[error("a checkpoint: {0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// The hashes are not those of the first checkpoint's tree.
+    #[error("the right edge is not that of the first checkpoint")]
+    Edge,
+    /// An entry does not follow.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    /// The entries end before the last checkpoint, or after it.
+    #[error("the entries reach to {reached}, and the last checkpoint to {size}")]
+    Length {
+        /// Where they end.
+        reached: TreeSize,
+        /// Where they should.
+        size: TreeSize,
+    },
+    /// The entries make another tree than the last checkpoint's.
+    #[error("the entries lead to another root than that of the last checkpoint")]
+    Root,
+    /// The log policy does not know the log, or a cosignature of a witness that it names is wrong.
+    #[error("the last checkpoint, under the log policy: {0}")]
+    Policy(String),
+    /// What is before the first entry may belong to the period.
+    #[error("it begins within the period: the first entry is of {0}")]
+    Late(String),
+}
+
+impl From<HashError> for PeriodError {
+    fn from(error: HashError) -> Self {
+        Self::Head(error.to_string())
+    }
+}
+
+/// Of whom and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeriodRequest {
+    /// The issuer.
+    pub issuer: String,
+    /// Entries of this time and later; `None` from the log's first.
+    pub from: Option<DateTime<Utc>>,
+    /// Entries of this time and earlier; `None` to the newest checkpoint.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// The first line of the file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    format: String,
+    issuer: String,
+    from: Option<String>,
+    to: Option<String>,
+    /// The checkpoint before the first entry; null at the log's beginning.
+    begin: Option<String>,
+    /// The right edge of its tree, the largest subtree first.
+    edge: Vec<String>,
+    /// The checkpoint behind the last entry.
+    end: String,
+}
+
+/// The head of a file, as a line without its end.
+///
+/// # Panics
+/// Never: it is JSON.
+#[must_use]
+pub fn period_head(
+    request: &PeriodRequest,
+    begin: Option<(&SignedCheckpoint, &RightEdge)>,
+    end: &SignedCheckpoint,
+) -> String {
+    let head = Head {
+        format: FORMAT.to_owned(),
+        issuer: request.issuer.clone(),
+        from: request.from.map(format_time),
+        to: request.to.map(format_time),
+        begin: begin.map(|(signed, _)| signed.note().to_string()),
+        edge: begin.iter().flat_map(|(_, edge)| edge.hashes()).map(|hash| hash.to_base64()).collect(),
+        end: end.note().to_string(),
+    };
+    serde_json::to_string(&head).expect("it is JSON")
+}
+
+/// A record of the issuer, in the period.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PeriodRecord {
+    /// Its count.
+    pub seq: u64,
+    /// Its entry's place.
+    pub index: u64,
+    /// Its entry's time, by the ledger's own word.
+    pub time: String,
+    /// What its entry is.
+    pub kind: &'static str,
+    /// The record.
+    pub record: Sha256Digest,
+}
+
+/// What a whole period has shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PeriodSummary {
+    /// The log.
+    pub origin: String,
+    /// Whose records.
+    pub issuer: String,
+    /// From when; null from the log's first entry.
+    #[serde(serialize_with = "serialize_optional_time")]
+    pub from: Option<DateTime<Utc>>,
+    /// To when; null to the last checkpoint.
+    #[serde(serialize_with = "serialize_optional_time")]
+    pub to: Option<DateTime<Utc>>,
+    /// Entries before the first.
+    pub begin_size: u64,
+    /// Entries to the last.
+    pub end_size: u64,
+    /// Whether an entry of after the period is there: else more of the period may follow the last checkpoint.
+    pub closed: bool,
+    /// How many records the issuer has in the period.
+    pub records: u64,
+    /// The count of the first and of the last; between them none is missing.
+    pub counts: Option<(u64, u64)>,
+    /// The witnesses that cosigned the last checkpoint, where a log policy says whose words count.
+    pub witnesses: Vec<String>,
+    /// Whether they are enough; null where the policy asks for none, or there is no policy.
+    pub quorum: Option<bool>,
+}
+
+/// A file that is read, line by line.
+#[derive(Debug)]
+pub struct PeriodReader {
+    request: PeriodRequest,
+    walk: Walk,
+    begin_size: TreeSize,
+    end: SignedCheckpoint,
+    first: Option<DateTime<Utc>>,
+    closed: bool,
+    records: u64,
+    counts: Option<(u64, u64)>,
+}
+
+impl PeriodReader {
+    /// Begins with the head. `key` is the log's, from where the reader trusts it.
+    ///
+    /// # Errors
+    /// When it is no head, or a checkpoint not the log's.
+    pub fn begin(head: &[u8], key: &VerifierKey) -> Result<Self, PeriodError> {
+        let wrong = |error: &dyn std::fmt::Display| PeriodError::Head(error.to_string());
+        let head: Head = serde_json::from_slice(head).map_err(|error| wrong(&error))?;
+        if head.format != FORMAT {
+            return Err(wrong(&format_args!("{:?} is not {FORMAT:?}", head.format)));
+        }
+        let time = |text: Option<&String>| text.map(|text| parse_time(text)).transpose();
+        let from = time(head.from.as_ref()).map_err(|error| wrong(&error))?;
+        let to = time(head.to.as_ref()).map_err(|error| wrong(&error))?;
+        let begin = head.begin.map(|note| SignedCheckpoint::open(note.as_bytes(), key)).transpose()?;
+        let (begin_size, root) = begin.as_ref().map_or((TreeSize(0), RootHash::empty()), |signed| {
+            (signed.checkpoint().size(), signed.checkpoint().root())
+        });
+        let edge = head.edge.iter().map(|hash| NodeHash::from_base64(hash)).collect::<Result<_, _>>()?;
+        let edge = RightEdge::new(begin_size, edge).map_err(|_| PeriodError::Edge)?;
+        if edge.root() != root {
+            return Err(PeriodError::Edge);
+        }
+        let request = PeriodRequest { issuer: head.issuer, from, to };
+        let end = SignedCheckpoint::open(head.end.as_bytes(), key)?;
+        let walk = Walk::behind(edge);
+        Ok(Self { request, walk, begin_size, end, first: None, closed: false, records: 0, counts: None })
+    }
+
+    /// Comes by the next entry, and gives it where it is a record of the issuer in the period.
+    ///
+    /// # Errors
+    /// When it does not follow, or there is one too many.
+    pub fn entry(&mut self, line: &[u8]) -> Result<Option<PeriodRecord>, PeriodError> {
+        let size = self.end.checkpoint().size();
+        if self.walk.edge().size() >= size {
+            return Err(PeriodError::Length { reached: TreeSize(self.walk.edge().size().0 + 1), size });
+        }
+        let (entry, _) = self.walk.entry(line)?;
+        self.first = self.first.or(Some(entry.time));
+        if self.request.to.is_some_and(|to| entry.time > to) {
+            self.closed = true;
+            return Ok(None);
+        }
+        if self.request.from.is_some_and(|from| entry.time < from) {
+            return Ok(None);
+        }
+        Ok(self.count(&entry))
+    }
+
+    fn count(&mut self, entry: &Entry) -> Option<PeriodRecord> {
+        let record = entry.event.record().filter(|record| record.issuer == self.request.issuer)?;
+        self.records += 1;
+        self.counts = Some((self.counts.map_or(record.seq, |(first, _)| first), record.seq));
+        Some(PeriodRecord {
+            seq: record.seq,
+            index: entry.index,
+            time: format_time(entry.time),
+            kind: entry.event.kind(),
+            record: record.record,
+        })
+    }
+
+    /// Says what the whole of it has shown.
+    ///
+    /// # Errors
+    /// When the entries do not make the last checkpoint's tree, or more of the period may be before the first.
+    pub fn finish(self, policy: Option<&LogPolicy>) -> Result<PeriodSummary, PeriodError> {
+        let checkpoint = self.end.checkpoint();
+        let (reached, size) = (self.walk.edge().size(), checkpoint.size());
+        if reached != size {
+            return Err(PeriodError::Length { reached, size });
+        }
+        if self.walk.edge().root() != checkpoint.root() {
+            return Err(PeriodError::Root);
+        }
+        // Times never go back in a log: what is before an entry of before the period is before it too.
+        if self.begin_size.0 > 0 {
+            match (self.first, self.request.from) {
+                (Some(first), Some(from)) if first < from => {}
+                (first, _) => return Err(PeriodError::Late(first.map(format_time).unwrap_or_default())),
+            }
+        }
+        let (mut witnesses, mut quorum) = (Vec::new(), None);
+        if let Some(policy) = policy {
+            let found = policy.witnessing(&self.end).map_err(|error| PeriodError::Policy(error.to_string()))?;
+            witnesses.extend(found.cosignatures().iter().map(|one| one.witness.key().name().to_owned()));
+            quorum = policy.asks_for_witnesses().then(|| found.quorum());
+        }
+        Ok(PeriodSummary {
+            origin: checkpoint.origin().to_owned(),
+            issuer: self.request.issuer,
+            from: self.request.from,
+            to: self.request.to,
+            begin_size: self.begin_size.0,
+            end_size: size.0,
+            closed: self.closed,
+            records: self.records,
+            counts: self.counts,
+            witnesses,
+            quorum,
+        })
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "server")]
+mod tests {
+    use super::*;
+    use crate::crypto::{Signer as _, SigningKey};
+    use crate::evidence::format::{RecordEvent, first_prev};
+    use crate::evidence::{EntryDraft, Event};
+    use crate::tlog::Checkpoint;
+    use crate::tlog::merkle::leaf_hash;
+
+    const ORIGIN: &str = "log.example/1";
+
+    struct Log {
+        signer: SigningKey,
+        entries: Vec<Vec<u8>>,
+    }
+
+    impl Log {
+        /// Twenty records, a and b in turn, a minute apart.
+        fn new() -> Self {
+            let (signer, _) = SigningKey::generate_ed25519();
+            let mut entries: Vec<Vec<u8>> = Vec::new();
+            for index in 0..20_u64 {
+                let issuer = if index % 2 == 0 { "a" } else { "b" };
+                let record = Sha256Digest::of(&index.to_be_bytes());
+                let event = RecordEvent { issuer: issuer.into(), seq: 0, record, signer: None, of: None };
+                let prev = entries.last().map_or_else(first_prev, |last| Sha256Digest(*leaf_hash(last).as_bytes()));
+                let draft = EntryDraft::new(Event::VconAnchored(event));
+                entries.push(draft.place(index, prev, minute(index), index / 2 + 1).1);
+            }
+            Self { signer, entries }
+        }
+
+        fn edge(&self, size: usize) -> RightEdge {
+            let mut edge = RightEdge::default();
+            self.entries[..size].iter().for_each(|entry| drop(edge.append(leaf_hash(entry))));
+            edge
+        }
+
+        fn signed(&self, size: usize) -> SignedCheckpoint {
+            let edge = self.edge(size);
+            Checkpoint::new(ORIGIN, edge.size(), edge.root()).unwrap().sign(&self.signer).unwrap()
+        }
+
+        fn lines(&self, (begin, end): (usize, usize), request: &PeriodRequest) -> Vec<Vec<u8>> {
+            let (first, edge) = (self.signed(begin.max(1)), self.edge(begin));
+            let begun = (begin > 0).then_some((&first, &edge));
+            let mut lines = vec![period_head(request, begun, &self.signed(end)).into_bytes()];
+            lines.extend(self.entries[begin..end].iter().cloned());
+            lines
+        }
+
+        fn read(&self, lines: &[Vec<u8>]) -> Result<(Vec<u64>, PeriodSummary), PeriodError> {
+            let key = VerifierKey::ed25519(ORIGIN, self.signer.verifying_key()).unwrap();
+            let mut reader = PeriodReader::begin(&lines[0], &key)?;
+            let mut counts = Vec::new();
+            for line in &lines[1..] {
+                counts.extend(reader.entry(line)?.map(|record| record.seq));
+            }
+            Ok((counts, reader.finish(None)?))
+        }
+    }
+
+    fn minute(index: u64) -> DateTime<Utc> {
+        parse_time(&format!("2026-07-01T12:{index:02}:00Z")).unwrap()
+    }
+
+    fn request(from: Option<u64>, to: Option<u64>) -> PeriodRequest {
+        PeriodRequest { issuer: "a".into(), from: from.map(minute), to: to.map(minute) }
+    }
+
+    #[test]
+    fn every_record_of_the_issuer_in_the_period_is_there() {
+        let log = Log::new();
+        for ((begin, end), (from, to), counts, closed) in [
+            ((0, 20), (None, None), (1..=10).collect::<Vec<_>>(), false),
+            ((0, 20), (Some(4), Some(8)), vec![3, 4, 5], true),
+            ((3, 10), (Some(4), Some(8)), vec![3, 4, 5], true),
+            ((3, 9), (Some(4), Some(8)), vec![3, 4, 5], false),
+            ((1, 20), (Some(3), Some(3)), vec![], true),
+        ] {
+            let (found, summary) = log.read(&log.lines((begin, end), &request(from, to))).unwrap();
+            assert_eq!((&found, summary.closed, summary.records), (&counts, closed, counts.len() as u64));
+            assert_eq!(summary.counts, counts.first().copied().zip(counts.last().copied()));
+        }
+    }
+
+    #[test]
+    fn what_begins_within_the_period_may_lack_its_beginning() {
+        let log = Log::new();
+        assert!(matches!(log.read(&log.lines((4, 10), &request(Some(4), Some(8)))), Err(PeriodError::Late(_))));
+        assert!(matches!(log.read(&log.lines((4, 10), &request(None, Some(8)))), Err(PeriodError::Late(_))));
+    }
+
+    #[test]
+    fn nothing_can_be_left_out_put_in_or_changed() {
+        let log = Log::new();
+        let whole = log.lines((3, 12), &request(Some(4), Some(8)));
+        assert!(log.read(&whole).is_ok());
+        for line in 0..whole.len() {
+            let mut without = whole.clone();
+            without.remove(line);
+            assert!(log.read(&without).is_err(), "without line {line}");
+            let mut twice = whole.clone();
+            twice.insert(line, whole[line].clone());
+            assert!(log.read(&twice).is_err(), "line {line} twice");
+            for at in (0..whole[line].len()).step_by(7) {
+                let mut flipped = whole.clone();
+                flipped[line][at] ^= 1;
+                // What was asked for is nobody's word but the reader's own to compare.
+                let said = String::from_utf8_lossy(&flipped[line]).into_owned();
+                let asked = line == 0 && at < said.find("\"begin\"").unwrap_or(0);
+                assert!(asked || log.read(&flipped).is_err(), "byte {at} of line {line}: {said}");
+            }
+        }
+        let other = Log::new();
+        assert!(matches!(other.read(&whole), Err(PeriodError::Checkpoint(_))));
+    }
+}

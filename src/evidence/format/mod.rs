@@ -1,0 +1,23 @@
+//! The formats of evidence (`docs/FORMATS.md`): what is in a ledger, a record, a bundle and an export.
+
+mod bundle;
+mod bundle_zip;
+mod consistency;
+mod entry;
+mod entry_chain;
+mod evidence_record;
+mod log_export;
+mod record;
+
+pub use bundle::{Bundle, FormEvidence, LedgerAnswer, SuppliedRecording};
+pub use bundle_zip::{ArchiveError, BundleFiles};
+pub use consistency::ConsistencyProof;
+pub use entry::{ENTRY_BYTES_MAX, Entry, EntryDraft, EntryError, Event, RecordEvent, first_prev};
+pub use entry_chain::{Walk, WalkError};
+pub use evidence_record::{
+    ARCHIVES_MAX, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, ArchiveTree, archive_proofs,
+};
+pub use log_export::{
+    PERIOD_HEAD_BYTES_MAX, PeriodError, PeriodReader, PeriodRecord, PeriodRequest, PeriodSummary, period_head,
+};
+pub use record::{Record, RecordError, record_digest};

@@ -1,0 +1,109 @@
+//! What the verifier trusts, from its own side. Nothing in a bundle changes it.
+
+use std::collections::HashSet;
+
+use chrono::TimeDelta;
+
+use crate::crypto::Sha256Digest;
+use crate::evidence::policy::algorithms::{Sunset, SunsetAlgorithm};
+use crate::pki::oid::{DOCUMENT_SIGNING, ObjectIdentifier};
+use crate::pki::{PathProfile, TrustAnchors};
+use crate::tlog::LogPolicy;
+
+/// What a record must have in a ledger to pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LedgerRequirement {
+    /// Nothing: the ledger has a row of its own.
+    #[default]
+    Nothing,
+    /// A proof that a log of the log policy has it.
+    Included,
+    /// The same, under a checkpoint that a quorum of witnesses has cosigned.
+    Witnessed,
+}
+
+/// A trust policy. Its file is `docs/TRUST.md`'s: [`TrustPolicy::parse`] and [`TrustPolicy::to_toml`].
+#[derive(Debug, Clone)]
+pub struct TrustPolicy {
+    /// Its name, for reports.
+    pub name: String,
+    /// Whose signatures on records count.
+    pub anchors: TrustAnchors,
+    /// The purpose that a signer's certificate has to name; `None` asks for none.
+    pub signer_purpose: Option<ObjectIdentifier>,
+    /// Whose timestamps count.
+    pub timestamp_anchors: TrustAnchors,
+    /// Thumbprints of timestamp anchors that the log's own operator runs: shown, never used as time.
+    pub own_timestamp_anchors: HashSet<[u8; 32]>,
+    /// Which logs and witnesses count; without it no ledger does.
+    pub log_policy: Option<LogPolicy>,
+    /// Names of witnesses that the log's own operator runs: shown, never used as time or quorum.
+    pub own_witnesses: HashSet<String>,
+    /// Whether the time of cosignatures counts as trusted time.
+    pub time_from_cosignatures: bool,
+    /// Whether a record passes only with its recordings.
+    pub recordings_required: bool,
+    /// Whether a record passes only with a trusted time.
+    pub timestamp_required: bool,
+    /// What a record must have in a ledger to pass.
+    pub ledger_required: LedgerRequirement,
+    /// Until when algorithms and lengths of keys are trusted.
+    pub sunsets: Vec<Sunset>,
+    /// How far times may contradict each other: the claimed time of signing may be so much ahead of the trusted one, and
+    /// a lower bound of an upper one.
+    pub clock_skew_max: TimeDelta,
+}
+
+impl TrustPolicy {
+    /// How far times may contradict each other unless a policy says otherwise: what time servers keep within, many times.
+    pub const CLOCK_SKEW_SECONDS: i64 = 300;
+
+    /// Trusts nobody: what a report without a trust policy is made with.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self {
+            name: "none".into(),
+            anchors: TrustAnchors::default(),
+            signer_purpose: Some(DOCUMENT_SIGNING),
+            timestamp_anchors: TrustAnchors::default(),
+            own_timestamp_anchors: HashSet::new(),
+            log_policy: None,
+            own_witnesses: HashSet::new(),
+            time_from_cosignatures: false,
+            recordings_required: false,
+            timestamp_required: false,
+            ledger_required: LedgerRequirement::Nothing,
+            sunsets: Sunset::built_in(),
+            clock_skew_max: TimeDelta::seconds(Self::CLOCK_SKEW_SECONDS),
+        }
+    }
+
+    /// SHA-256 of the policy as [`to_toml`](Self::to_toml) writes it: whoever has that text can make it again, and two
+    /// files that say the same have the same.
+    #[must_use]
+    pub fn digest(&self) -> Sha256Digest {
+        Sha256Digest::of(self.to_toml().as_bytes())
+    }
+
+    /// What a signer's path must satisfy.
+    #[must_use]
+    pub fn signer_profile(&self) -> PathProfile {
+        PathProfile {
+            extended_key_usage: self.signer_purpose,
+            rsa_bits_min: self.rsa_bits_min(),
+            ..PathProfile::document_signing()
+        }
+    }
+
+    /// What the path of a timestamp authority must satisfy.
+    #[must_use]
+    pub fn timestamp_profile(&self) -> PathProfile {
+        PathProfile { rsa_bits_min: self.rsa_bits_min(), ..PathProfile::time_stamping() }
+    }
+
+    /// Keys that no date saves are not looked past when a path is searched.
+    fn rsa_bits_min(&self) -> usize {
+        let never = self.sunsets.iter().filter(|one| one.algorithm == SunsetAlgorithm::Rsa && one.until.is_none());
+        never.map(|one| one.bits_below.unwrap_or(usize::MAX)).max().unwrap_or_default()
+    }
+}

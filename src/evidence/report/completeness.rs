@@ -1,0 +1,84 @@
+//! What a bundle lacks, as a report tells it.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::clock::{format_time, serialize_optional_time};
+
+/// A kind of thing that a bundle holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Piece {
+    /// `entry.json`.
+    LedgerEntry,
+    /// `record.tlog-proof`.
+    LedgerProof,
+    /// Signatures of witnesses in the proof's checkpoint.
+    Cosignatures,
+    /// `checkpoint.tsr` or `record.tsr`.
+    Timestamp,
+    /// `consistency-01.txt`.
+    Consistency,
+    /// In `certificates.pem`.
+    Certificate,
+    /// In `crls/`.
+    RevocationList,
+    /// `anchors.pem`: offered, never trusted, and not needed by whoever has anchors.
+    OfferedAnchor,
+    /// `ledger.tlog-policy`: offered, never trusted, and not needed by whoever has a log policy.
+    OfferedLogPolicy,
+}
+
+impl Piece {
+    /// For people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LedgerEntry => "the ledger entry",
+            Self::LedgerProof => "the ledger's proof",
+            Self::Cosignatures => "cosignatures",
+            Self::Timestamp => "a timestamp",
+            Self::Consistency => "a consistency proof",
+            Self::Certificate => "a certificate",
+            Self::RevocationList => "a revocation list",
+            Self::OfferedAnchor => "the offered anchor",
+            Self::OfferedLogPolicy => "the offered log policy",
+        }
+    }
+}
+
+/// Something that is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// What.
+    pub what: Piece,
+    /// Whose, where there may be several.
+    pub of: Option<String>,
+    /// Whether a verifier who has a trust policy needs it.
+    pub needed: bool,
+    /// What was seen.
+    pub reason: String,
+    /// From when it can be had, where that is known.
+    #[serde(serialize_with = "serialize_optional_time")]
+    pub available_from: Option<DateTime<Utc>>,
+}
+
+/// Whether a bundle is complete.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Completeness {
+    /// Nothing that is needed is missing.
+    pub complete: bool,
+    /// What is missing, each piece once.
+    pub missing: Vec<Missing>,
+}
+
+impl Missing {
+    /// In one line.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        let of = self.of.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();
+        let from = self.available_from.map(|time| format!("; the next is due at {}", format_time(time)));
+        let needed = if self.needed { "" } else { " (not needed to verify)" };
+        format!("{}{of}{needed}: {}{}", self.what.name(), self.reason, from.unwrap_or_default())
+    }
+}

@@ -1,0 +1,15 @@
+//! The validation report as data, in the words of EN 319 102-1.
+
+mod completeness;
+mod sub_indication;
+mod validation_report;
+
+pub use completeness::{Completeness, Missing, Piece};
+pub use sub_indication::SubIndication;
+#[cfg(test)]
+pub(crate) use validation_report::example;
+pub use validation_report::{
+    Answer, CertificateShown, EarlierReport, Indication, LedgerReport, LedgerStatus, NOT_PROVED, REPORT_SCHEMA,
+    RecordingReport, RevocationShown, Row, SignatureReport, Times, TimestampReport, ValidationReport, Verdict,
+};
+pub(crate) use validation_report::{NAME_MAX, REASON_MAX, cut};

@@ -1,0 +1,509 @@
+//! The validation report, in the words of EN 319 102-1.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::clock::{serialize_optional_time, serialize_time};
+use crate::crypto::Sha256Digest;
+use crate::evidence::report::completeness::Completeness;
+use crate::evidence::report::sub_indication::SubIndication;
+use crate::vcon::Finding;
+
+/// Characters of a name that are shown: the upper bounds of RFC 5280 appendix A.1 are 64 for most attributes, and names
+/// have three or four. What identifies is the thumbprint.
+pub(crate) const NAME_MAX: usize = 200;
+/// Characters of a reason that are shown: a sentence with two names in it.
+pub(crate) const REASON_MAX: usize = 600;
+
+/// What is shown of a text by a stranger: so many characters, the last an ellipsis where there were more.
+pub(crate) fn cut(mut text: String, max: usize) -> String {
+    // A character is a byte at least.
+    if text.len() > max && text.chars().nth(max).is_some() {
+        let end = text.char_indices().nth(max - 1).map_or(0, |(end, _)| end);
+        text.truncate(end);
+        text.push('…');
+    }
+    text.shrink_to_fit();
+    text
+}
+
+/// The main answer (EN 319 102-1 §5.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Indication {
+    /// Everything that was asked is right.
+    #[serde(rename = "TOTAL-PASSED")]
+    Passed,
+    /// It cannot be said with what is here.
+    #[serde(rename = "INDETERMINATE")]
+    Indeterminate,
+    /// Something is wrong, and more information would not change that.
+    #[serde(rename = "TOTAL-FAILED")]
+    Failed,
+}
+
+impl Indication {
+    /// As the standard writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "TOTAL-PASSED",
+            Self::Indeterminate => "INDETERMINATE",
+            Self::Failed => "TOTAL-FAILED",
+        }
+    }
+}
+
+/// An indication, why, and in one sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// The indication.
+    pub indication: Indication,
+    /// Why not, where it is not passed.
+    pub sub_indication: Option<SubIndication>,
+    /// What was seen.
+    pub reason: String,
+}
+
+impl Verdict {
+    pub(crate) fn passed(reason: impl Into<String>) -> Self {
+        Self { indication: Indication::Passed, sub_indication: None, reason: reason.into() }
+    }
+
+    pub(crate) fn failed(sub: SubIndication, reason: impl Into<String>) -> Self {
+        let reason = cut(reason.into(), REASON_MAX);
+        Self { indication: Indication::Failed, sub_indication: Some(sub), reason }
+    }
+
+    pub(crate) fn indeterminate(sub: SubIndication, reason: impl Into<String>) -> Self {
+        let reason = cut(reason.into(), REASON_MAX);
+        Self { indication: Indication::Indeterminate, sub_indication: Some(sub), reason }
+    }
+
+    /// What to answer of a signature that does not verify, or could not be verified; `None` of one that does.
+    pub(crate) fn unverified(&self) -> Option<Answer> {
+        use SubIndication as S;
+        match self.sub_indication? {
+            S::FormatFailure | S::SigCryptoFailure => Some(Answer::No),
+            S::NoSigningCertificateFound => Some(Answer::Unknown),
+            S::CryptoConstraintsFailure if self.reason.starts_with("algorithm") => Some(Answer::Unknown),
+            _ => None,
+        }
+    }
+
+    /// `TOTAL-PASSED`, or the indication with its sub-indication in brackets.
+    #[must_use]
+    pub fn code(&self) -> String {
+        match self.sub_indication {
+            None => self.indication.name().to_owned(),
+            Some(sub) => format!("{} ({})", self.indication.name(), sub.name()),
+        }
+    }
+}
+
+/// The answer of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// It is so.
+    Yes,
+    /// It is not so.
+    No,
+    /// It cannot be said. Never shown as if it were no.
+    Unknown,
+    /// Nobody asked.
+    NotChecked,
+}
+
+impl Answer {
+    /// For people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Unknown => "unknown",
+            Self::NotChecked => "not checked",
+        }
+    }
+}
+
+/// One of the five rows that people see first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// Which one.
+    pub title: &'static str,
+    /// The answer.
+    pub answer: Answer,
+    /// The code that stands for it.
+    pub code: String,
+    /// What was seen.
+    pub reason: String,
+    /// What can be done, where something can.
+    pub next_step: Option<String>,
+}
+
+/// A certificate, as a report shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CertificateShown {
+    /// Its subject: a name is shown, the thumbprint identifies.
+    pub subject: String,
+    /// `sha256-…` of its DER.
+    pub thumbprint: String,
+    /// Start of validity.
+    #[serde(serialize_with = "serialize_time")]
+    pub not_before: DateTime<Utc>,
+    /// End of validity.
+    #[serde(serialize_with = "serialize_time")]
+    pub not_after: DateTime<Utc>,
+    /// That it was revoked, where a list of its issuer says so.
+    pub revocation: Option<RevocationShown>,
+}
+
+/// A revocation, as a report shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RevocationShown {
+    /// When its key was first not to be trusted.
+    #[serde(serialize_with = "serialize_time")]
+    pub effective_at: DateTime<Utc>,
+    /// The reason, as RFC 5280 §5.3.1 names it.
+    pub reason: &'static str,
+}
+
+/// One signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SignatureReport {
+    /// Which layer it is of: 0 is the outermost.
+    pub layer: usize,
+    /// Its position there.
+    pub position: usize,
+    /// Its algorithm.
+    pub algorithm: String,
+    /// The verdict on it.
+    pub verdict: Verdict,
+    /// `iat`: when the signer says that it signed. A claim, not a proof.
+    #[serde(serialize_with = "serialize_optional_time")]
+    pub claimed_time: Option<DateTime<Utc>>,
+    /// The signer's certificate.
+    pub signer: Option<CertificateShown>,
+    /// The path from signer to anchor, where there is one.
+    pub path: Vec<CertificateShown>,
+    /// The topmost certificate that was offered when no path was found: who would have to be trusted.
+    pub offered_anchor: Option<CertificateShown>,
+    /// What does not change the verdict but should be known.
+    pub warnings: Vec<String>,
+}
+
+impl SignatureReport {
+    /// Whether the signature was made with the key of its certificate, whatever else is to be said of it.
+    #[must_use]
+    pub fn verifies(&self) -> bool {
+        self.verdict.unverified().is_none()
+    }
+}
+
+/// One recording, or other external content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecordingReport {
+    /// Index of the dialog; `None` for a file that belongs to none.
+    pub dialog: Option<usize>,
+    /// Name of the file that was supplied.
+    pub file: Option<String>,
+    /// Whether it is the one that was signed.
+    pub answer: Answer,
+    /// What was seen.
+    pub reason: String,
+}
+
+/// One timestamp.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TimestampReport {
+    /// What it is over: `record`, `checkpoint`, `cosignature` (of a checkpoint), or `archive`.
+    pub over: &'static str,
+    /// Of which layer of the record: 0 is the outermost; of an archive always 0.
+    pub layer: usize,
+    /// The time that it states.
+    #[serde(serialize_with = "serialize_optional_time")]
+    pub time: Option<DateTime<Utc>>,
+    /// Who states it.
+    pub authority: String,
+    /// Whether it counts under the trust policy.
+    pub counts: bool,
+    /// Why not, or how.
+    pub reason: String,
+}
+
+/// A form that the record had before it was signed again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EarlierReport {
+    /// Which layer: 1 is the one inside the outermost.
+    pub layer: usize,
+    /// Its record digest.
+    pub record: Sha256Digest,
+    /// The earliest trusted time by which it was there: its own, or that of a form around it.
+    #[serde(serialize_with = "serialize_optional_time")]
+    pub existed_by: Option<DateTime<Utc>>,
+    /// Whether the ledger has it.
+    pub ledger: LedgerReport,
+}
+
+/// Whether the ledger has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum LedgerStatus {
+    /// Proved.
+    Included,
+    /// The ledger says that it does not have it.
+    NotIncluded,
+    /// What was given as proof contradicts itself.
+    Inconsistent,
+    /// No proof was given, or it is of a log that the trust policy does not know.
+    Unavailable,
+}
+
+/// What the ledger says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LedgerReport {
+    /// The status.
+    pub status: LedgerStatus,
+    /// What was seen.
+    pub reason: String,
+    /// The log's name.
+    pub origin: Option<String>,
+    /// Place of the entry.
+    pub index: Option<u64>,
+    /// Size of the tree that the proof is for.
+    pub size: Option<u64>,
+    /// When the ledger says that it took the record in. The ledger's own word, not a proof.
+    #[serde(serialize_with = "serialize_optional_time")]
+    pub entry_time: Option<DateTime<Utc>>,
+    /// Names of witnesses that cosigned the checkpoint.
+    pub witnesses: Vec<String>,
+    /// Whether they are as many as the log policy asks for; `None` when it asks for none.
+    pub quorum: Option<bool>,
+    /// Sizes of other checkpoints at hand that are shown to be of the same tree.
+    pub consistent_with: Vec<u64>,
+}
+
+impl LedgerReport {
+    /// Nothing is known.
+    pub(crate) fn unavailable(reason: &str) -> Self {
+        Self {
+            status: LedgerStatus::Unavailable,
+            reason: reason.to_owned(),
+            origin: None,
+            index: None,
+            size: None,
+            entry_time: None,
+            witnesses: Vec::new(),
+            quorum: None,
+            consistent_with: Vec::new(),
+        }
+    }
+}
+
+/// Times, side by side.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Times {
+    /// The earliest time at which the record is proved to have existed.
+    #[serde(serialize_with = "serialize_optional_time")]
+    pub existed_by: Option<DateTime<Utc>>,
+    /// A time before which it cannot have been signed.
+    #[serde(serialize_with = "serialize_optional_time")]
+    pub signed_after: Option<DateTime<Utc>>,
+    /// What the signer claims.
+    #[serde(serialize_with = "serialize_optional_time")]
+    pub claimed: Option<DateTime<Utc>>,
+}
+
+/// The whole report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ValidationReport {
+    /// Version of this shape.
+    pub version: u32,
+    /// The verdict on everything together.
+    pub verdict: Verdict,
+    /// The verdict for people.
+    pub sentence: String,
+    /// The five rows.
+    pub rows: Vec<Row>,
+    /// The record digest.
+    pub record: Option<Sha256Digest>,
+    /// The uuid of the vCon.
+    pub uuid: Option<String>,
+    /// Each signature; none is ignored.
+    pub signatures: Vec<SignatureReport>,
+    /// Each recording.
+    pub recordings: Vec<RecordingReport>,
+    /// Each timestamp.
+    pub timestamps: Vec<TimestampReport>,
+    /// The times.
+    pub times: Times,
+    /// The ledger.
+    pub ledger: LedgerReport,
+    /// The forms that the record had before it was signed again, the newest first.
+    pub earlier: Vec<EarlierReport>,
+    /// Whether the bundle holds all that is needed, and what is missing.
+    pub completeness: Completeness,
+    /// What the rules of the vCon draft say of the payload. Never part of the verdict.
+    pub findings: Vec<Finding>,
+    /// Name of the trust policy.
+    pub trust_policy: String,
+    /// Its digest.
+    pub trust_policy_digest: Sha256Digest,
+    /// When this report was made.
+    #[serde(serialize_with = "serialize_time")]
+    pub verified_at: DateTime<Utc>,
+    /// What no report of this kind proves.
+    pub not_proved: &'static [&'static str],
+}
+
+/// The shape of reports of every depth: JSON Schema, draft 2020-12.
+pub const REPORT_SCHEMA: &str = include_str!("report.schema.json");
+
+/// What is not proved, said every time.
+pub const NOT_PROVED: &[&str] = &[
+    "That the call was lawful, or that any consent given in it was valid.",
+    "That what was said in the call is true.",
+    "That the parties are who they said they were.",
+    "That there were no other calls, beyond what the issuer put into the ledger.",
+];
+
+impl ValidationReport {
+    /// The report as JSON, indented.
+    ///
+    /// # Panics
+    /// Never: a report is JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a report is JSON")
+    }
+}
+
+/// A report of everything that a report can have, for tests of how it is shown.
+#[cfg(test)]
+pub(crate) fn example(subject: &str) -> ValidationReport {
+    use crate::evidence::report::completeness::{Missing, Piece};
+    use crate::vcon::Level;
+    let at = |text: &str| crate::clock::parse_time(text).expect("a time");
+    let certificate = |subject: &str, seed: &str| CertificateShown {
+        subject: subject.to_owned(),
+        thumbprint: Sha256Digest::of(seed.as_bytes()).to_string(),
+        not_before: at("2026-01-01T00:00:00Z"),
+        not_after: at("2027-04-06T00:00:00Z"),
+        revocation: None,
+    };
+    let row = |title, answer, code: &str, reason: String, next_step: Option<&str>| Row {
+        title,
+        answer,
+        code: code.to_owned(),
+        reason,
+        next_step: next_step.map(str::to_owned),
+    };
+    ValidationReport {
+        version: 1,
+        verdict: Verdict::indeterminate(SubIndication::TryLater, "the revocation list at hand is too old"),
+        sentence: format!("This cannot be decided here: the revocation list for {subject} is too old."),
+        rows: vec![
+            row("Unaltered", Answer::Yes, "SIGNATURE_RIGHT", "every signature fits what is signed".into(), None),
+            row(
+                "Signed by",
+                Answer::Unknown,
+                "TRY_LATER",
+                format!("{subject}: the revocation list at hand is too old"),
+                Some(SubIndication::TryLater.next_step()),
+            ),
+            row("Existed by", Answer::Yes, "TRUSTED_TIME", "proved to exist by 2026-07-01T12:00:05.000Z".into(), None),
+            row(
+                "Recording matches",
+                Answer::No,
+                "HASH_FAILURE",
+                "\"call.wav\" is not a recording that was signed".into(),
+                Some(SubIndication::HashFailure.next_step()),
+            ),
+            row("In the ledger", Answer::NotChecked, "UNAVAILABLE", "no proof was given".into(), None),
+        ],
+        record: Some(Sha256Digest::of(b"record")),
+        uuid: Some("019f15a6-a752-826f-b9a2-279e0d16bc46".into()),
+        signatures: vec![SignatureReport {
+            layer: 0,
+            position: 0,
+            algorithm: "RS256".into(),
+            verdict: Verdict::indeterminate(SubIndication::TryLater, "the revocation list at hand is too old"),
+            claimed_time: Some(at("2026-07-01T12:00:00Z")),
+            signer: Some(certificate(subject, "leaf")),
+            path: vec![
+                certificate(subject, "leaf"),
+                certificate("CN=Example Issuing Authority,O=Example", "issuing"),
+                certificate("CN=Example Root,O=Example", "root"),
+            ],
+            offered_anchor: None,
+            warnings: vec!["not signed, and not looked at: note".into()],
+        }],
+        recordings: vec![RecordingReport {
+            dialog: None,
+            file: Some("call.wav".into()),
+            answer: Answer::No,
+            reason: "\"call.wav\" is not a recording that was signed".into(),
+        }],
+        timestamps: vec![
+            TimestampReport {
+                over: "checkpoint",
+                layer: 0,
+                time: Some(at("2026-07-01T12:00:04Z")),
+                authority: "CN=Example Timestamping".into(),
+                counts: true,
+                reason: "a token of a trusted timestamp authority".into(),
+            },
+            TimestampReport {
+                over: "cosignature",
+                layer: 0,
+                time: Some(at("2026-07-01T12:00:05Z")),
+                authority: "witness.example/w1".into(),
+                counts: false,
+                reason: "the trust policy takes no time from cosignatures".into(),
+            },
+        ],
+        times: Times {
+            existed_by: Some(at("2026-07-01T12:00:05Z")),
+            signed_after: Some(at("2026-07-01T11:59:00Z")),
+            claimed: Some(at("2026-07-01T12:00:00Z")),
+        },
+        ledger: LedgerReport {
+            status: LedgerStatus::Unavailable,
+            reason: "no proof was given".into(),
+            origin: Some("ledger.example/2026".into()),
+            index: Some(41),
+            size: Some(64),
+            entry_time: Some(at("2026-07-01T12:00:01Z")),
+            witnesses: vec!["witness.example/w1".into()],
+            quorum: Some(false),
+            consistent_with: vec![12],
+        },
+        earlier: vec![EarlierReport {
+            layer: 1,
+            record: Sha256Digest::of(b"earlier"),
+            existed_by: Some(at("2026-06-01T12:00:05Z")),
+            ledger: LedgerReport::unavailable("no proof was given"),
+        }],
+        completeness: Completeness {
+            complete: false,
+            missing: vec![Missing {
+                what: Piece::RevocationList,
+                of: Some("CN=Example Issuing Authority,O=Example".into()),
+                needed: true,
+                reason: "the list at hand is too old".into(),
+                available_from: Some(at("2026-07-09T00:00:00Z")),
+            }],
+        },
+        findings: vec![Finding {
+            pointer: "/created_at".into(),
+            rule: 9,
+            level: Level::Must,
+            message: "created_at is missing".into(),
+        }],
+        trust_policy: "example".into(),
+        trust_policy_digest: Sha256Digest::of(b"policy"),
+        verified_at: at("2026-07-02T09:00:00Z"),
+        not_proved: NOT_PROVED,
+    }
+}

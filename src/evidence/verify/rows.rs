@@ -1,0 +1,225 @@
+//! The five rows and the sentence that people see first, from what the verifier found.
+
+use chrono::{DateTime, Utc};
+
+use crate::clock::format_time;
+use crate::evidence::format::Record;
+use crate::evidence::report::{
+    Answer, EarlierReport, Indication, LedgerReport, LedgerStatus, RecordingReport, Row, SignatureReport,
+    SubIndication, Times, Verdict,
+};
+use crate::evidence::verify::time::TimeEvidence;
+use crate::vcon::Content;
+
+pub(super) fn row(title: &'static str, answer: Answer, code: &str, reason: &str, next_step: Option<&str>) -> Row {
+    Row { title, answer, code: code.into(), reason: reason.into(), next_step: next_step.map(str::to_owned) }
+}
+
+/// Every signature counts: the row is that of the worst of them, whatever the verdict is about.
+pub(super) fn unaltered_row(signatures: &[SignatureReport]) -> Row {
+    let title = "Unaltered";
+    let worst = signatures
+        .iter()
+        .filter_map(|signature| signature.verdict.unverified().map(|answer| (answer, &signature.verdict)))
+        .max_by_key(|(answer, _)| *answer == Answer::No);
+    match worst {
+        Some((answer, Verdict { sub_indication: Some(sub), reason, .. })) => {
+            row(title, answer, sub.name(), reason, Some(sub.next_step()))
+        }
+        _ => row(title, Answer::Yes, "SIGNATURE_RIGHT", "every signature fits what is signed", None),
+    }
+}
+
+pub(super) fn signed_by_row(verdict: &Verdict, signatures: &[SignatureReport]) -> Row {
+    use SubIndication as S;
+    let title = "Signed by";
+    let whose = || format!("{}: {}", signer_judged(verdict, signatures), verdict.reason);
+    match (verdict.indication, verdict.sub_indication) {
+        (Indication::Passed, _) | (_, Some(S::HashFailure | S::SignedDataNotFound)) => {
+            let vouched = |signature: &SignatureReport, name: &str| match signature.path.last() {
+                Some(anchor) => format!("{name}, vouched for by {}", anchor.subject),
+                None => format!("{name}; the path was not looked at"),
+            };
+            let reason = signers(signatures, vouched, "; ");
+            let answer = if verdict.indication == Indication::Passed { Answer::Yes } else { Answer::Unknown };
+            row(title, answer, verdict.sub_indication.map_or("PATH_VALID", S::name), &reason, None)
+        }
+        (Indication::Failed, Some(sub @ (S::Revoked | S::Expired | S::NotYetValid))) => {
+            row(title, Answer::No, sub.name(), &whose(), Some(sub.next_step()))
+        }
+        (_, Some(sub)) => row(title, Answer::Unknown, sub.name(), &whose(), Some(sub.next_step())),
+        (_, None) => row(title, Answer::Unknown, "UNKNOWN", "unknown", None),
+    }
+}
+
+/// The signer that the verdict is about: with several signatures not always the first.
+fn signer_judged<'a>(verdict: &Verdict, signatures: &'a [SignatureReport]) -> &'a str {
+    let judged = signatures.iter().find(|signature| signature.verdict == *verdict);
+    judged.and_then(|signature| signature.signer.as_ref()).map_or("unknown", |signer| &signer.subject)
+}
+
+/// Everybody who signed, once each: who signed the vCon itself before those who signed it anew.
+fn signers(
+    signatures: &[SignatureReport],
+    written: impl Fn(&SignatureReport, &str) -> String,
+    between: &str,
+) -> String {
+    let mut inmost_first: Vec<_> = signatures.iter().collect();
+    inmost_first.sort_by_key(|signature| std::cmp::Reverse(signature.layer));
+    let mut names: Vec<String> = Vec::new();
+    for signature in inmost_first {
+        let name = signature.signer.as_ref().map_or("an unknown signer", |signer| &*signer.subject);
+        let name = written(signature, name);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(between)
+}
+
+pub(super) fn existed_by_row(time: &TimeEvidence) -> Row {
+    let title = "Existed by";
+    let counted = |time: &DateTime<Utc>| format!("proved to exist by {}", format_time(*time));
+    match (&time.forms[0].existed_by, time.timestamps.first()) {
+        (Some(by), _) => {
+            let reason = match first_form(&time.earlier).filter(|first| first < by) {
+                Some(first) => format!("{}; as it was first signed, by {}", counted(by), format_time(first)),
+                None => counted(by),
+            };
+            row(title, Answer::Yes, "TRUSTED_TIME", &reason, None)
+        }
+        (None, Some(first)) => {
+            let next = "Verify with a trust policy that names the timestamp authority or the witnesses.";
+            let shown =
+                first.time.map_or_else(String::new, |time| format!("{} by {}: ", format_time(time), first.authority));
+            row(title, Answer::Unknown, "NO_TRUSTED_TIME", &format!("{shown}{}", first.reason), Some(next))
+        }
+        (None, None) => {
+            let next = "Ask for the evidence bundle, which holds the timestamps.";
+            row(title, Answer::NotChecked, "NO_TIMESTAMP", "no timestamp was given", Some(next))
+        }
+    }
+}
+
+pub(super) fn recording_row(record: &Record, recordings: &[RecordingReport]) -> Row {
+    let title = "Recording matches";
+    if let Some(wrong) = recordings.iter().find(|recording| recording.answer == Answer::No) {
+        let sub = SubIndication::HashFailure;
+        return row(title, Answer::No, sub.name(), &wrong.reason, Some(sub.next_step()));
+    }
+    if recordings.is_empty() {
+        let inline = record.vcon().dialogs().any(|dialog| matches!(dialog.content(), Content::Inline { .. }));
+        let reason = if inline { "all content is inside the record" } else { "the record names no recording" };
+        let answer = if inline { Answer::Yes } else { Answer::NotChecked };
+        return row(title, answer, "NO_EXTERNAL_CONTENT", reason, None);
+    }
+    let checked = recordings.iter().filter(|recording| recording.answer == Answer::Yes).count();
+    if checked == recordings.len() {
+        let reason = format!("{checked} of {checked} recordings are those that were signed");
+        return row(title, Answer::Yes, "HASH_MATCHES", &reason, None);
+    }
+    let reason = format!("{checked} of {} recordings were supplied and are those that were signed", recordings.len());
+    row(title, Answer::NotChecked, "NOT_SUPPLIED", &reason, Some("Verify again with the recording."))
+}
+
+pub(super) fn ledger_row(ledger: &LedgerReport) -> Row {
+    let title = "In the ledger";
+    let (answer, code) = match ledger.status {
+        LedgerStatus::Included if ledger.quorum == Some(false) => (Answer::Yes, "INCLUDED_NOT_WITNESSED"),
+        LedgerStatus::Included => (Answer::Yes, "INCLUDED"),
+        LedgerStatus::NotIncluded => (Answer::No, "NOT_INCLUDED"),
+        LedgerStatus::Inconsistent => (Answer::No, "INCONSISTENT"),
+        LedgerStatus::Unavailable => (Answer::Unknown, "UNAVAILABLE"),
+    };
+    let next = match ledger.status {
+        LedgerStatus::Included => None,
+        LedgerStatus::NotIncluded => Some("Ask the issuer in which ledger the record is."),
+        LedgerStatus::Inconsistent => Some("Keep what you have: it may show that a ledger told two stories."),
+        LedgerStatus::Unavailable => Some("Verify with the bundle, and with the log's policy as part of your trust."),
+    };
+    row(title, answer, code, &ledger.reason, next)
+}
+
+/// By when the record was there as it was first signed.
+fn first_form(earlier: &[EarlierReport]) -> Option<DateTime<Utc>> {
+    earlier.last().and_then(|first| first.existed_by)
+}
+
+pub(super) fn sentence(
+    verdict: &Verdict,
+    signatures: &[SignatureReport],
+    times: &Times,
+    earlier: &[EarlierReport],
+) -> String {
+    let signer = signers(signatures, |_, name| name.to_owned(), " and by ");
+    match verdict.indication {
+        // A form is there no later than the one around it.
+        Indication::Passed => match first_form(earlier).or(times.existed_by) {
+            Some(time) => format!("Signed by {signer}, unaltered, and in existence by {}.", format_time(time)),
+            None => format!("Signed by {signer} and unaltered; no trusted time says since when it exists."),
+        },
+        Indication::Failed => format!("This does not hold: {}.", verdict.reason),
+        Indication::Indeterminate => format!("This cannot be decided here: {}.", verdict.reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::report::CertificateShown;
+
+    fn shown(subject: &str) -> CertificateShown {
+        let (not_before, not_after) = (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH);
+        CertificateShown { subject: subject.into(), thumbprint: String::new(), not_before, not_after, revocation: None }
+    }
+
+    fn signature(layer: usize, signer: Option<&str>, verdict: Verdict) -> SignatureReport {
+        SignatureReport {
+            layer,
+            position: 0,
+            algorithm: "RS256".into(),
+            verdict,
+            claimed_time: None,
+            signer: signer.map(shown),
+            path: vec![shown("CN=Root")],
+            offered_anchor: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_signature_that_nobody_could_verify_is_not_said_to_fit() {
+        let unsigned = Verdict::indeterminate(SubIndication::NoSigningCertificateFound, "no certificate");
+        let later = Verdict::indeterminate(SubIndication::TryLater, "too old");
+        let wrong = Verdict::failed(SubIndication::SigCryptoFailure, "wrong");
+        let right = || signature(0, Some("CN=A"), later.clone());
+        let bare = || signature(0, None, unsigned.clone());
+        for (signatures, answer) in [
+            (vec![right()], Answer::Yes),
+            (vec![bare(), right()], Answer::Unknown),
+            (vec![right(), bare()], Answer::Unknown),
+            (vec![signature(0, Some("CN=B"), wrong.clone()), bare(), right()], Answer::No),
+        ] {
+            assert_eq!(unaltered_row(&signatures).answer, answer);
+        }
+    }
+
+    #[test]
+    fn a_verdict_is_told_of_the_signer_that_it_is_about() {
+        let revoked = Verdict::failed(SubIndication::Revoked, "revoked");
+        let signatures =
+            [signature(0, Some("CN=Good"), Verdict::passed("right")), signature(0, Some("CN=Bad"), revoked.clone())];
+        let row = signed_by_row(&revoked, &signatures);
+        assert_eq!((row.answer, &*row.reason), (Answer::No, "CN=Bad: revoked"));
+    }
+
+    #[test]
+    fn a_renewal_does_not_hide_who_signed_the_call() {
+        let passed = || Verdict::passed("right");
+        let signatures = [signature(0, Some("CN=Archive"), passed()), signature(1, Some("CN=Caller"), passed())];
+        let row = signed_by_row(&passed(), &signatures);
+        assert_eq!(row.reason, "CN=Caller, vouched for by CN=Root; CN=Archive, vouched for by CN=Root");
+        let sentence = sentence(&passed(), &signatures, &Times::default(), &[]);
+        assert!(sentence.starts_with("Signed by CN=Caller and by CN=Archive and unaltered"), "{sentence}");
+    }
+}
