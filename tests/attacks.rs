@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use affiant::crypto::{Hash, SignatureAlgorithm, Signer as _, sha256};
-use affiant::evidence::report::Answer;
+use affiant::evidence::report::RowStatus;
 use affiant::evidence::{Bundle, LedgerRequirement, SuppliedRecording, verify};
 use affiant::pki::{TrustAnchors, to_pem};
 use affiant::tlog::{LeafIndex, RootHash, TlogProof, TreeSize};
@@ -483,7 +483,7 @@ fn lists_and_keys_of_strangers_cost_no_more_than_the_budget() {
 }
 
 /// A record with one recording of these hashes, and what the report says of the recording when it is supplied.
-fn hashes(hashes: Value) -> (Answer, String) {
+fn hashes(hashes: Value) -> (RowStatus, String) {
     let case = Case { recording: Some(RECORDING), ..Case::new() };
     let (protected, header, payload) = parts(&case);
     let mut payload: Value = serde_json::from_str(&payload).unwrap();
@@ -499,9 +499,9 @@ fn a_recording_has_to_match_every_hash_that_was_signed() {
     let right = ContentHash::of(RECORDING).to_string();
     let wrong = ContentHash::of(b"another").to_string();
     let sha256_of = |content| format!("sha256-{}", URL_SAFE_NO_PAD.encode(sha256(content)));
-    assert_eq!(hashes(json!([right, sha256_of(RECORDING)])), (Answer::Yes, PASSED.into()));
+    assert_eq!(hashes(json!([right, sha256_of(RECORDING)])), (RowStatus::Yes, PASSED.into()));
     for several in [json!([right, wrong]), json!([wrong, right]), json!([right, sha256_of(b"another")])] {
-        assert_eq!(hashes(several), (Answer::No, "TOTAL-FAILED (HASH_FAILURE)".into()));
+        assert_eq!(hashes(several), (RowStatus::No, "TOTAL-FAILED (HASH_FAILURE)".into()));
     }
 }
 
@@ -509,7 +509,7 @@ fn a_recording_has_to_match_every_hash_that_was_signed() {
 fn an_unknown_hash_proves_nothing() {
     // A file that was supplied, and that nothing signed speaks of, is not one of the record's.
     let (answer, code) = hashes(json!(["sha0-AAAA"]));
-    assert_eq!((answer, code.as_str()), (Answer::No, "TOTAL-FAILED (HASH_FAILURE)"));
+    assert_eq!((answer, code.as_str()), (RowStatus::No, "TOTAL-FAILED (HASH_FAILURE)"));
     let case = Case { recording: Some(RECORDING), ..Case::new() };
     let (protected, header, payload) = parts(&case);
     let mut payload: Value = serde_json::from_str(&payload).unwrap();
@@ -517,7 +517,7 @@ fn an_unknown_hash_proves_nothing() {
     let record = put_together(&protected.to_string(), &header, &payload.to_string(), sign_leaf);
     let bundle = Bundle { recordings: Vec::<SuppliedRecording>::new(), ..of_record(&case, record) };
     let report = verify(&bundle, &case.trust(), case.now);
-    assert_eq!(report.recordings[0].answer, Answer::NotChecked);
+    assert_eq!(report.recordings[0].answer, RowStatus::NotChecked);
     assert!(report.recordings[0].reason.contains("no content hash of a known algorithm"));
 }
 
@@ -649,7 +649,7 @@ fn no_list_takes_the_place_of_ones_own() {
     let case = Case::new();
     let revoked = leaf_list(LISTED).revokes(Revoked::of(&case.leaf, plus(SIGNED, -60))).signed_by(&KEYS.authority);
     let mut bundle = case.bundled();
-    bundle.own_crls = vec![revoked];
+    bundle.local_crls = vec![revoked];
     for padding in [0, 40] {
         // Right lists of the authority, older each, and none of them names the certificate.
         let older = (1..=padding).map(|hours| leaf_list_at(plus(LISTED, -3600 * hours)).signed_by(&KEYS.authority));

@@ -14,7 +14,7 @@ use affiant::authority::{
 };
 use affiant::clock::{Clock, ManualClock, parse_time};
 use affiant::crypto::{Hash, SignatureAlgorithm};
-use affiant::evidence::{Bundle, FormEvidence, Indication, SubIndication, TrustPolicy, verify};
+use affiant::evidence::{Bundle, Indication, LayerEvidence, SubIndication, TrustPolicy, verify};
 use affiant::jose::NewSignature;
 use affiant::pki::timestamp::MessageImprint;
 use affiant::pki::timestamp_exchange::{TimestampRequest, TimestampResponse};
@@ -445,7 +445,7 @@ fn the_lists_of_a_revoked_authority_prove_nothing() {
     let record = signature.sign(br#"{"parties":[],"uuid":"01909c6e-0000-8000-8000-000000000000"}"#).unwrap();
     let request = TimestampRequest::new(MessageImprint::of(Hash::Sha256, &record), [1; 8]).encode().unwrap();
     let token = TimestampResponse::parse(&time.answer(&request)).unwrap().granted_token().unwrap().to_vec();
-    let evidence = FormEvidence { record_tokens: vec![token], ..FormEvidence::default() };
+    let evidence = LayerEvidence { record_tokens: vec![token], ..LayerEvidence::default() };
     let before = Bundle { record, evidence, crls: crls(), ..Bundle::default() };
     assert_eq!(verify(&before, &policy, place.now()).verdict.indication, Indication::Passed);
 

@@ -124,7 +124,7 @@ async fn what_is_included_is_proved_and_survives_a_stop() {
     let ledger = bench.open();
     let index = ledger.index_of_uuid(Some("iss_a"), "uuid-3").unwrap().unwrap();
     assert_eq!(ledger.record(index).unwrap().body.unwrap().1, b"body iss_a 3");
-    assert_eq!(put(&ledger, "iss_a", 600).await.entry.event.stream(), Some(("iss_a", 201)));
+    assert_eq!(put(&ledger, "iss_a", 600).await.entry.event.issuer_sequence(), Some(("iss_a", 201)));
     ledger.stop();
 }
 

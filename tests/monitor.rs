@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::{Sha256Digest, Signer as _, SigningKey};
-use affiant::evidence::{EntryDraft, Event, entry};
+use affiant::evidence::{EntryDraft, Event, format};
 use affiant::ledger::{AuditError, AuditSource};
 use affiant::monitor::{Finding, FindingKind, Monitor, MonitorSettings};
 use affiant::tlog::merkle::leaf_hash;
@@ -63,9 +63,9 @@ impl Log {
     fn push(&mut self, seq: u64, time: DateTime<Utc>, what: &[u8]) {
         let index = self.entries.len() as u64;
         let last = self.entries.last();
-        let prev = last.map_or_else(entry::first_prev, |last| Sha256Digest(*leaf_hash(last).as_bytes()));
+        let prev = last.map_or_else(format::genesis_prev, |last| Sha256Digest(*leaf_hash(last).as_bytes()));
         let record = Sha256Digest::of(&[&index.to_be_bytes()[..], what].concat());
-        let event = entry::RecordEvent { issuer: "i1".into(), seq, record, signer: None, of: None };
+        let event = format::RecordEvent { issuer: "i1".into(), seq, record, signer: None, of: None };
         self.entries.push(EntryDraft::new(Event::VconAnchored(event)).place(index, prev, time, seq).1);
         self.size = self.entries.len();
     }

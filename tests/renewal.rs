@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 
 use affiant::crypto::{Hash, KeySize, Sha256Digest};
 use affiant::evidence::{
-    ArchiveTimestamp, ArchiveTree, Bundle, BundleFiles, Sunset, SunsetAlgorithm, TrustPolicy, ValidationReport,
-    archive_proofs, verify,
+    AlgorithmConstraint, ArchiveTimestamp, ArchiveTree, Bundle, BundleFiles, ConstrainedAlgorithm, TrustPolicy,
+    ValidationReport, archive_proofs, verify,
 };
 use affiant::pki::TrustAnchors;
 use affiant::pki::timestamp::{MessageImprint, TstInfo};
@@ -101,7 +101,7 @@ fn case() -> Case {
 }
 
 fn trust() -> TrustPolicy {
-    let sunset = |algorithm, bits_below, until| Sunset {
+    let sunset = |algorithm, bits_below, until| AlgorithmConstraint {
         algorithm,
         bits_below,
         until: Some(at(until)),
@@ -110,9 +110,9 @@ fn trust() -> TrustPolicy {
     let case = case();
     let mut policy = case.trust();
     policy.sunsets = vec![
-        sunset(SunsetAlgorithm::Rsa, Some(3072), FIRST_ENDS),
-        sunset(SunsetAlgorithm::Rsa, Some(4096), SECOND_ENDS),
-        sunset(SunsetAlgorithm::Ecdsa, None, SIGNER_ENDS),
+        sunset(ConstrainedAlgorithm::Rsa, Some(3072), FIRST_ENDS),
+        sunset(ConstrainedAlgorithm::Rsa, Some(4096), SECOND_ENDS),
+        sunset(ConstrainedAlgorithm::Ecdsa, None, SIGNER_ENDS),
     ];
     let first = case.time_root.signed_by(&KEYS.time_root);
     let roots = [first, SECOND.root(), THIRD.root()];

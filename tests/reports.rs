@@ -12,7 +12,7 @@ use affiant::crypto::Sha256Digest;
 use affiant::evidence::report::Piece;
 use affiant::evidence::report::{REPORT_SCHEMA, SubIndication};
 use affiant::evidence::{
-    ArchiveTimestamp, ArchiveTree, Bundle, BundleFiles, Depth, ValidationReport, archive_proofs, verify,
+    ArchiveTimestamp, ArchiveTree, Bundle, BundleFiles, ReportLevel, ValidationReport, archive_proofs, verify,
 };
 use affiant::pki::TrustAnchors;
 use case::{
@@ -52,13 +52,14 @@ fn a_diagnosis_takes_archives_and_trust_apart() {
         bundle.archives.push(unreadable);
     });
     let (bundle, mut trust) = (case.bundled(), case.trust());
-    trust.own_witnesses.insert(WITNESS.into());
-    trust.own_timestamp_anchors.insert(*trust.timestamp_anchors.entries()[0].certificate.thumbprint());
+    trust.operator_witnesses.insert(WITNESS.into());
+    trust.operator_timestamp_anchors.insert(*trust.timestamp_anchors.entries()[0].certificate.thumbprint());
     let mut anchor = trust.anchors.entries()[0].clone();
     anchor.not_after = Some(at(LISTED));
     trust.anchors = TrustAnchors::of(vec![anchor]);
     let report = verify(&bundle, &trust, case.now);
-    let value: Value = serde_json::from_str(&report.to_json_at(Depth::Diagnostic, &bundle, &trust)).unwrap();
+    let value: Value =
+        serde_json::from_str(&report.to_json_at_level(ReportLevel::Diagnostic, &bundle, &trust)).unwrap();
     let [readable, unreadable] = value["diagnostic"]["archives"].as_array().unwrap().as_slice() else { panic!() };
     let pieces = bundle.evidence.checkpoint_tokens.len() + bundle.crls.len();
     assert_eq!((readable["root"]["size"].clone(), readable["proofs"]["count"].clone()), (pieces.into(), pieces.into()));
@@ -274,8 +275,8 @@ fn every_report_of_every_depth_has_the_published_shape() {
     ] {
         let (bundle, trust) = (case.bundled(), case.trust());
         let report = verify(&bundle, &trust, case.now);
-        for depth in [Depth::Simple, Depth::Detailed, Depth::Diagnostic] {
-            let mut value: Value = serde_json::from_str(&report.to_json_at(depth, &bundle, &trust)).unwrap();
+        for depth in [ReportLevel::Simple, ReportLevel::Detailed, ReportLevel::Diagnostic] {
+            let mut value: Value = serde_json::from_str(&report.to_json_at_level(depth, &bundle, &trust)).unwrap();
             let errors: Vec<_> = schema.iter_errors(&value).map(|error| error.to_string()).collect();
             assert!(errors.is_empty(), "{depth:?} {}: {errors:?}", report.verdict.code());
             value["unforeseen"] = true.into();

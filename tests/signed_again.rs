@@ -6,7 +6,7 @@ mod case;
 mod minted;
 
 use affiant::evidence::report::{LedgerStatus, REPORT_SCHEMA};
-use affiant::evidence::{Bundle, BundleFiles, Depth, FormEvidence, ValidationReport, verify};
+use affiant::evidence::{Bundle, BundleFiles, LayerEvidence, ReportLevel, ValidationReport, verify};
 use case::{By, Case, DAY, ENDS, SIGNED, at, leaf_list_at, plus, root_list_at};
 use chrono::{DateTime, TimeDelta, Utc};
 use minted::Revoked;
@@ -36,7 +36,7 @@ fn of_years(from: &str, now: DateTime<Utc>) -> Case {
 fn again(inner: &Case) -> (Case, Bundle) {
     let inner = inner.bundled();
     let outer = Case { around: Some(inner.record), ..of_years(AGAIN, plus(AGAIN, DAY)) };
-    let bundle = Bundle { earlier: vec![inner.evidence], ..outer.bundled() };
+    let bundle = Bundle { inner_layers: vec![inner.evidence], ..outer.bundled() };
     (outer, bundle)
 }
 
@@ -55,14 +55,14 @@ fn what_was_signed_before_is_judged_by_its_own_time() {
     assert_eq!(found.verdict.code(), PASSED, "{:?}", found.signatures);
     let layers: Vec<_> = found.signatures.iter().map(|one| one.verdict.code()).collect();
     assert_eq!(layers, [PASSED; 2]);
-    assert_eq!((found.times.existed_by, found.earlier[0].existed_by), (None, Some(plus(SIGNED, 60))));
+    assert_eq!((found.times.existed_by, found.inner_layers[0].existed_by), (None, Some(plus(SIGNED, 60))));
     assert!(found.sentence.ends_with("in existence by 2026-06-01T12:01:00.000Z."), "{}", found.sentence);
 
     let schema = jsonschema::validator_for(&serde_json::from_str(REPORT_SCHEMA).unwrap()).unwrap();
     let (outer, bundle) = whole;
-    let written = found.to_json_at(Depth::Diagnostic, &bundle, &outer.trust());
+    let written = found.to_json_at_level(ReportLevel::Diagnostic, &bundle, &outer.trust());
     assert!(schema.is_valid(&serde_json::from_str(&written).unwrap()), "{written}");
-    let found = report(&(outer, Bundle { earlier: Vec::new(), ..bundle }));
+    let found = report(&(outer, Bundle { inner_layers: Vec::new(), ..bundle }));
     assert_eq!(found.verdict.code(), "INDETERMINATE (OUT_OF_BOUNDS_NOT_REVOKED)");
     assert_eq!(found.signatures[0].verdict.code(), PASSED);
 }
@@ -74,14 +74,14 @@ fn a_layer_was_there_no_later_than_the_one_around_it() {
     for (stamped, expected) in [(at(ENDS), PASSED), (plus(ENDS, 1), "INDETERMINATE (OUT_OF_BOUNDS_NOT_REVOKED)")] {
         outer.stamped = vec![stamped];
         let found = outer.report();
-        assert_eq!((found.verdict.code().as_str(), found.earlier[0].existed_by), (expected, Some(stamped)));
+        assert_eq!((found.verdict.code().as_str(), found.inner_layers[0].existed_by), (expected, Some(stamped)));
     }
     // Of two times the earlier counts, wherever it is.
     outer.stamped = vec![at(ENDS)];
     let inner = outer.around.clone().unwrap();
-    let earlier = FormEvidence { record_tokens: vec![outer.token(&inner, plus(ENDS, 9))], ..FormEvidence::default() };
-    let found = verify(&Bundle { earlier: vec![earlier], ..outer.bundled() }, &outer.trust(), outer.now);
-    assert_eq!((found.verdict.code().as_str(), found.earlier[0].existed_by), (PASSED, Some(at(ENDS))));
+    let earlier = LayerEvidence { record_tokens: vec![outer.token(&inner, plus(ENDS, 9))], ..LayerEvidence::default() };
+    let found = verify(&Bundle { inner_layers: vec![earlier], ..outer.bundled() }, &outer.trust(), outer.now);
+    assert_eq!((found.verdict.code().as_str(), found.inner_layers[0].existed_by), (PASSED, Some(at(ENDS))));
 }
 
 #[test]
@@ -108,16 +108,18 @@ fn evidence_of_another_record_or_of_another_layer_dates_nothing() {
     const LATE: &str = "INDETERMINATE (OUT_OF_BOUNDS_NOT_REVOKED)";
     let other = Case::new().claimed(plus(SIGNED, 1)).stamped(plus(SIGNED, 60)).entered(plus(SIGNED, 5));
     let (outer, bundle) = again(&first());
-    let report = |earlier: Vec<FormEvidence>| verify(&Bundle { earlier, ..bundle.clone() }, &outer.trust(), outer.now);
-    let own = bundle.earlier[0].clone();
+    let report = |inner_layers: Vec<LayerEvidence>| {
+        verify(&Bundle { inner_layers, ..bundle.clone() }, &outer.trust(), outer.now)
+    };
+    let own = bundle.inner_layers[0].clone();
     assert_eq!(report(vec![own.clone()]).verdict.code(), PASSED);
     assert_eq!(report(vec![other.bundled().evidence]).verdict.code(), LATE);
     // One layer too far in.
-    assert_eq!(report(vec![FormEvidence::default(), own]).verdict.code(), LATE);
+    assert_eq!(report(vec![LayerEvidence::default(), own]).verdict.code(), LATE);
     // A token over the checkpoint of a log in which the record is not.
     let under = Case { checkpoint_stamped: vec![plus(SIGNED, 60)], stamped: Vec::new(), ..other };
     let feigned = report(vec![under.bundled().evidence]);
-    assert_eq!((&*feigned.verdict.code(), feigned.earlier[0].ledger.status), (LATE, LedgerStatus::Inconsistent));
+    assert_eq!((&*feigned.verdict.code(), feigned.inner_layers[0].ledger.status), (LATE, LedgerStatus::Inconsistent));
 }
 
 #[test]
@@ -145,7 +147,7 @@ fn a_record_signed_three_times_is_dated_three_times() {
     let first = first().bundled();
     let second = Case { around: Some(first.record), ..of_years(AGAIN, at(AGAIN)).stamped(plus(AGAIN, 60)) }.bundled();
     let third = Case { around: Some(second.record), ..of_years("2031-01-01T00:00:00Z", at("2031-01-02T00:00:00Z")) };
-    let bundle = Bundle { earlier: vec![second.evidence, first.evidence], ..third.bundled() };
+    let bundle = Bundle { inner_layers: vec![second.evidence, first.evidence], ..third.bundled() };
     let code = |bundle: &Bundle| verify(bundle, &third.trust(), third.now).verdict.code();
     assert_eq!(code(&bundle), PASSED);
     // As files and back.
@@ -165,7 +167,7 @@ fn a_gzipped_form_is_dated_by_its_own_bytes() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     gzip.write_all(&inner.record).unwrap();
     let outer = Case { around: Some(gzip.finish().unwrap()), ..of_years(AGAIN, plus(AGAIN, DAY)) };
-    let bundle = Bundle { earlier: vec![inner.evidence], ..outer.bundled() };
+    let bundle = Bundle { inner_layers: vec![inner.evidence], ..outer.bundled() };
     assert_eq!(code(&(outer, bundle)), PASSED);
 }
 
@@ -174,7 +176,7 @@ fn what_is_missing_of_what_was_signed_before_is_named_where_it_is_needed() {
     let inner = Case { checkpoint_stamped: vec![plus(SIGNED, 60)], stamped: Vec::new(), ..first() }.bundled();
     let outer = Case { checkpoint_stamped: vec![plus(AGAIN, 60)], ..of_years(AGAIN, plus(AGAIN, DAY)) };
     let outer = Case { around: Some(inner.record.clone()), ..outer };
-    let whole = Bundle { earlier: vec![inner.evidence], ..outer.bundled() };
+    let whole = Bundle { inner_layers: vec![inner.evidence], ..outer.bundled() };
     assert_eq!(code(&(outer.clone(), whole.clone())), PASSED);
     let missing = |bundle: &Bundle| {
         let found = verify(bundle, &outer.trust(), outer.now);
@@ -182,11 +184,11 @@ fn what_is_missing_of_what_was_signed_before_is_named_where_it_is_needed() {
         lines.filter(|line| line.contains("layer 1")).collect::<Vec<_>>()
     };
     assert_eq!(missing(&whole), [""; 0]);
-    let none = Bundle { earlier: Vec::new(), ..whole.clone() };
+    let none = Bundle { inner_layers: Vec::new(), ..whole.clone() };
     assert_eq!(missing(&none).len(), 3, "{:?}", missing(&none));
     assert!(missing(&none).iter().all(|line| !line.contains("not needed")));
     let mut without_token = whole.clone();
-    without_token.earlier[0].checkpoint_tokens.clear();
+    without_token.inner_layers[0].checkpoint_tokens.clear();
     let lines = missing(&without_token);
     assert!(lines.len() == 1 && lines[0].starts_with("a timestamp of what was signed before"), "{lines:?}");
     // Signed again in time, it is good to have and no more.

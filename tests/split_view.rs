@@ -22,7 +22,7 @@ fn a_checkpoint_that_the_verifier_has_seen_shows_another_tree() {
     let root = proof.checkpoint().checkpoint().root();
     let with = |own: &[Vec<u8>]| {
         let mut bundle = bundle.clone();
-        bundle.own_checkpoints = own.to_vec();
+        bundle.local_checkpoints = own.to_vec();
         verify(&bundle, &case.trust(), case.now)
     };
     let note = |size: u64, root: RootHash| checkpoint(TreeSize(size), root, None).note().to_string().into_bytes();
@@ -53,7 +53,7 @@ fn a_checkpoint_inside_the_record_may_be_of_another_tree() {
     case.claimed = at(SIGNED);
     let mut bundle = case.bundled();
     assert_eq!(verify(&bundle, &case.trust(), case.now).ledger.status, LedgerStatus::Included);
-    bundle.own_checkpoints =
+    bundle.local_checkpoints =
         vec![checkpoint(TreeSize(7), RootHash::new([8; 32]), None).note().to_string().into_bytes()];
     let report = verify(&bundle, &case.trust(), case.now);
     assert_eq!(report.ledger.reason, "split view: the log signed two trees of 7 entries");

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use affiant::crypto::MlDsa44SigningKey;
-use affiant::evidence::{Bundle, LedgerRequirement, Sunset, SunsetAlgorithm, TrustPolicy, verify};
+use affiant::evidence::{AlgorithmConstraint, Bundle, ConstrainedAlgorithm, LedgerRequirement, TrustPolicy, verify};
 use affiant::pki::timestamp::{MessageImprint, Timestamp, TimestampError, TimestampToken, TstInfo};
 use affiant::pki::timestamp_signing::sign_token;
 use affiant::pki::{Certificate, TrustAnchors};
@@ -240,7 +240,12 @@ fn a_cosignature_of_another_algorithm_outlasts_a_sunset() {
         policy.time_from_cosignatures = true;
         policy.timestamp_required = true;
         let reason = "broken".to_owned();
-        policy.sunsets = vec![Sunset { algorithm: SunsetAlgorithm::Ed25519, bits_below: None, until: None, reason }];
+        policy.sunsets = vec![AlgorithmConstraint {
+            algorithm: ConstrainedAlgorithm::Ed25519,
+            bits_below: None,
+            until: None,
+            reason,
+        }];
     });
     let mut bundle = case.bundled();
     let code = |case: &Case, bundle: &Bundle| verify(bundle, &case.trust(), case.now).verdict.code();

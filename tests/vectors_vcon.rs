@@ -8,7 +8,7 @@ mod vectors;
 use std::sync::Arc;
 
 use affiant::clock::parse_time;
-use affiant::evidence::report::Answer;
+use affiant::evidence::report::RowStatus;
 use affiant::evidence::verify;
 use affiant::evidence::{Bundle, Indication, Record, SubIndication, SuppliedRecording, TrustPolicy, ValidationReport};
 use affiant::pki::{Certificate, TrustAnchors};
@@ -54,8 +54,8 @@ fn vectors_the_signed_example_is_right_but_its_path_is_not() {
     let report = example.verify(&TrustPolicy::nobody());
     assert_eq!(outcome(&report), (Indication::Indeterminate, Some(SubIndication::NoCertificateChainFound)));
     let answers: Vec<_> = report.rows.iter().map(|row| row.answer).collect();
-    assert_eq!(answers[0], Answer::Yes);
-    assert_eq!(answers[3], Answer::Yes);
+    assert_eq!(answers[0], RowStatus::Yes);
+    assert_eq!(answers[3], RowStatus::Yes);
     assert_eq!(report.signatures[0].offered_anchor.as_ref().unwrap().thumbprint, example.root().thumbprint_url());
 
     let policy = TrustPolicy { anchors: TrustAnchors::new(vec![Arc::new(example.root())]), ..TrustPolicy::nobody() };

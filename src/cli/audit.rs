@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::client::LogClient;
 use crate::clock::format_time;
 use crate::evidence::format::ENTRY_BYTES_MAX;
-use crate::evidence::{PERIOD_HEAD_BYTES_MAX, PeriodError, PeriodReader, PeriodRecord, PeriodSummary};
+use crate::evidence::{EXPORT_HEAD_BYTES_MAX, ExportSummary, ExportedRecord, LogExportError, LogExportReader};
 use crate::ledger::{AuditError, AuditSummary, DirectorySource, audit};
 use crate::tlog::{LogPolicy, VerifierKey};
 
@@ -70,9 +70,9 @@ impl AuditCommand {
             line.pop_if(|last| *last == b'\n');
             Ok((read > 0).then_some(line))
         };
-        let head = next(PERIOD_HEAD_BYTES_MAX)?.unwrap_or_default();
-        let mut read = || -> anyhow::Result<Result<PeriodSummary, PeriodError>> {
-            let mut reader = match PeriodReader::begin(&head, key) {
+        let head = next(EXPORT_HEAD_BYTES_MAX)?.unwrap_or_default();
+        let mut read = || -> anyhow::Result<Result<ExportSummary, LogExportError>> {
+            let mut reader = match LogExportReader::begin(&head, key) {
                 Ok(reader) => reader,
                 Err(error) => return Ok(Err(error)),
             };
@@ -93,14 +93,14 @@ impl AuditCommand {
         };
         self.print_export(&summary, &records)?;
         Ok(match summary {
-            PeriodSummary { quorum: Some(false), .. } => ExitCode::from(1),
+            ExportSummary { quorum: Some(false), .. } => ExitCode::from(1),
             // What is there is right, and may not be all that was asked for.
-            PeriodSummary { to: Some(_), closed: false, .. } => ExitCode::from(2),
+            ExportSummary { to: Some(_), closed: false, .. } => ExitCode::from(2),
             _ => ExitCode::SUCCESS,
         })
     }
 
-    fn print_export(&self, summary: &PeriodSummary, records: &[PeriodRecord]) -> anyhow::Result<()> {
+    fn print_export(&self, summary: &ExportSummary, records: &[ExportedRecord]) -> anyhow::Result<()> {
         let mut out = std::io::stdout();
         if self.json {
             let whole = serde_json::json!({ "summary": summary, "records": records });

@@ -14,7 +14,7 @@ use crate::cli::args::trust::TrustArgs;
 use crate::client::HttpClient;
 use crate::clock::{Clock as _, SystemClock};
 use crate::durable::{self, Access};
-use crate::evidence::{Bundle, BundleFiles, FormEvidence, Indication, Record, ValidationReport, instructions, verify};
+use crate::evidence::{Bundle, BundleFiles, Indication, LayerEvidence, Record, ValidationReport, instructions, verify};
 use crate::pki::{Certificate, Crl};
 use crate::vcon::VconLimits;
 
@@ -119,10 +119,10 @@ async fn ask(bundle: &mut Bundle, server: &str) -> anyhow::Result<()> {
 /// Takes over what the server has, and loses nothing that was there: only what belongs together is replaced together.
 fn merge(bundle: &mut Bundle, theirs: Bundle) {
     merge_form(&mut bundle.evidence, theirs.evidence);
-    for (position, form) in theirs.earlier.into_iter().enumerate() {
-        match bundle.earlier.get_mut(position) {
+    for (position, form) in theirs.inner_layers.into_iter().enumerate() {
+        match bundle.inner_layers.get_mut(position) {
             Some(ours) => merge_form(ours, form),
-            None => bundle.earlier.push(form),
+            None => bundle.inner_layers.push(form),
         }
     }
     if theirs.archives.len() >= bundle.archives.len() {
@@ -136,7 +136,7 @@ fn merge(bundle: &mut Bundle, theirs: Bundle) {
 }
 
 /// The same for one form of the record.
-fn merge_form(ours: &mut FormEvidence, theirs: FormEvidence) {
+fn merge_form(ours: &mut LayerEvidence, theirs: LayerEvidence) {
     // Tokens are over the checkpoint of the proof.
     if theirs.proof.is_some() && theirs.proof != ours.proof {
         (ours.entry, ours.proof) = (theirs.entry, theirs.proof);

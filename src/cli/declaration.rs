@@ -15,7 +15,7 @@ use crate::cli::args::trust::TrustArgs;
 use crate::client::HttpClient;
 use crate::clock::{Clock as _, SystemClock};
 use crate::durable::{self, Access};
-use crate::evidence::render::{CertifiedFile, Rule, court_certificate, disposal_certificate};
+use crate::evidence::render::{CertifiedFile, EvidenceRule, declaration, disposal_declaration};
 use crate::evidence::{Entry, verify};
 use crate::json::to_canonical;
 use crate::tlog::TlogProof;
@@ -82,15 +82,15 @@ impl DeclarationCommand {
     /// When something cannot be read or does not verify, or the server does not answer.
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.action {
-            Action::GeneratedRecord(certified) => certified.write(Rule::GeneratedRecord),
-            Action::CopiedData(certified) => certified.write(Rule::CopiedData),
+            Action::GeneratedRecord(certified) => certified.write(EvidenceRule::GeneratedRecord),
+            Action::CopiedData(certified) => certified.write(EvidenceRule::CopiedData),
             Action::Disposal(disposal) => disposal.write().await,
         }
     }
 }
 
 impl Certified {
-    fn write(&self, rule: Rule) -> anyhow::Result<ExitCode> {
+    fn write(&self, rule: EvidenceRule) -> anyhow::Result<ExitCode> {
         let mut bundle = read_files(&self.bundle)?.to_bundle().with_context(|| self.bundle.display().to_string())?;
         for path in &self.recordings {
             bundle.recordings.push(read_recording(path)?);
@@ -98,7 +98,7 @@ impl Certified {
         let report = verify(&bundle, &self.trust.policy()?, SystemClock::default().now());
         let files = std::iter::once(&self.bundle).filter(|path| path.is_file()).chain(&self.recordings);
         let files = files.map(|path| certified(path)).collect::<anyhow::Result<Vec<_>>>()?;
-        write(&self.output, &court_certificate(rule, &report, &files)?)
+        write(&self.output, &declaration(rule, &report, &files)?)
     }
 }
 
@@ -137,7 +137,7 @@ impl Disposal {
         };
         let proof = TlogProof::parse(&get(&format!("ledger/proofs/{}", entry.index)).await?)?;
         log_policy.witnessing(proof.checkpoint()).context("the checkpoint that the server gave")?;
-        write(&self.output, &disposal_certificate(&entry, &proof)?)
+        write(&self.output, &disposal_declaration(&entry, &proof)?)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::access::{Role, TokenRequest};
 use crate::authority::{Authority, AuthorityParams, IssuerId, Profiles, ScryptCost};
 use crate::clock::{Clock, SystemClock};
 use crate::disk::SystemDisk;
-use crate::evidence::report::Answer;
+use crate::evidence::report::RowStatus;
 use crate::evidence::{Bundle, Indication, SubIndication, SuppliedRecording, ValidationReport, verify};
 use crate::issuance::{Issuance, Submitter, Wait};
 use crate::ledger::DataLock;
@@ -287,10 +287,10 @@ fn rows(report: &ValidationReport) -> String {
     let mut text = String::new();
     for row in &report.rows {
         let mark = match row.answer {
-            Answer::Yes => "yes",
-            Answer::No => "NO",
-            Answer::Unknown => "unknown",
-            Answer::NotChecked => "not checked",
+            RowStatus::Yes => "yes",
+            RowStatus::No => "NO",
+            RowStatus::Unknown => "unknown",
+            RowStatus::NotChecked => "not checked",
         };
         let _ = writeln!(text, "    {:<18} {mark:<12} {}", row.title, row.reason);
     }

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::cli::args::inputs::{read_crl, read_files, read_recording};
 use crate::cli::args::trust::{TrustArgs, on_command_line};
 use crate::clock::{Clock as _, SystemClock, parse_time};
-use crate::evidence::{Depth, Indication, verify};
+use crate::evidence::{Indication, ReportLevel, verify};
 use crate::tlog::SignedCheckpoint;
 
 /// Verify a record or an evidence bundle, offline.
@@ -68,19 +68,19 @@ impl VerifyCommand {
             bundle.recordings.push(read_recording(path)?);
         }
         for path in &self.crls {
-            bundle.own_crls.push(read_crl(path)?);
+            bundle.local_crls.push(read_crl(path)?);
         }
         for path in &self.checkpoints {
             let note = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
             SignedCheckpoint::parse(&note).with_context(|| format!("checkpoint {}", path.display()))?;
-            bundle.own_checkpoints.push(note);
+            bundle.local_checkpoints.push(note);
         }
         let now = match &self.at {
             Some(time) => parse_time(time).with_context(|| format!("--at {time} is not an RFC 3339 time"))?,
             None => SystemClock::default().now(),
         };
         let mut policy = self.trust.policy()?;
-        for note in &bundle.own_checkpoints {
+        for note in &bundle.local_checkpoints {
             let log_policy =
                 policy.log_policy.as_ref().context("--checkpoint needs a log policy, which names the log's key")?;
             let signed = SignedCheckpoint::parse(note).context("it was parsed before")?;
@@ -95,12 +95,12 @@ impl VerifyCommand {
             std::fs::write(path, report.to_html()).with_context(|| format!("writing {}", path.display()))?;
         }
         let depth = match self.depth {
-            DepthName::Simple => Depth::Simple,
-            DepthName::Detailed => Depth::Detailed,
-            DepthName::Diagnostic => Depth::Diagnostic,
+            DepthName::Simple => ReportLevel::Simple,
+            DepthName::Detailed => ReportLevel::Detailed,
+            DepthName::Diagnostic => ReportLevel::Diagnostic,
         };
         let text = match self.json {
-            true => format!("{}\n", report.to_json_at(depth, &bundle, &policy)),
+            true => format!("{}\n", report.to_json_at_level(depth, &bundle, &policy)),
             false => report.to_text(),
         };
         std::io::stdout().write_all(text.as_bytes())?;

@@ -17,12 +17,12 @@ pub mod report;
 pub mod verify;
 
 pub use format::{
-    ARCHIVES_MAX, ArchiveError, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, ArchiveTree,
-    Bundle, BundleFiles, ConsistencyProof, Entry, EntryDraft, EntryError, Event, FormEvidence, LedgerAnswer,
-    PERIOD_HEAD_BYTES_MAX, PeriodError, PeriodReader, PeriodRecord, PeriodRequest, PeriodSummary, Record, RecordError,
-    SuppliedRecording, Walk, WalkError, archive_proofs, period_head, record_digest,
+    ARCHIVES_MAX, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, ArchiveTree, Bundle,
+    BundleError, BundleFiles, ConsistencyProof, EXPORT_HEAD_BYTES_MAX, Entry, EntryChain, EntryChainError, EntryDraft,
+    EntryError, Event, ExportRequest, ExportSummary, ExportedRecord, LayerEvidence, LedgerLookup, LogExportError,
+    LogExportReader, Record, RecordError, SuppliedRecording, archive_proofs, export_head, record_digest,
 };
-pub use policy::{LedgerRequirement, Sunset, SunsetAlgorithm, TrustPolicy, TrustPolicyError};
-pub use render::{Depth, instructions};
+pub use policy::{AlgorithmConstraint, ConstrainedAlgorithm, LedgerRequirement, TrustPolicy, TrustPolicyError};
+pub use render::{ReportLevel, instructions};
 pub use report::{Indication, SubIndication, ValidationReport};
 pub use verify::{ReceiptError, SignedStatement, StatementError, Verifier, check_receipt, signer_chain, verify};

@@ -46,7 +46,7 @@ impl Issuance {
         let Some(before) = record.layers().get(1).map(record_digest) else { return Ok(None) };
         let Some(index) = self.ledger.index_of_record(before)? else { return Ok(None) };
         let stored = self.ledger.record(index)?;
-        if stored.entry.event.stream().is_none_or(|(owner, _)| owner != issuer) {
+        if stored.entry.event.issuer_sequence().is_none_or(|(owner, _)| owner != issuer) {
             return Ok(None);
         }
         // What was erased does not come back inside of something else.

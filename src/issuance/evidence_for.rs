@@ -3,7 +3,7 @@
 use super::Issuance;
 use crate::authority::AuthorityError;
 use crate::crypto::Sha256Digest;
-use crate::evidence::{Bundle, ConsistencyProof, FormEvidence, Record, record_digest};
+use crate::evidence::{Bundle, ConsistencyProof, LayerEvidence, Record, record_digest};
 use crate::ledger::ReadError;
 use crate::pki::timestamp::TimestampToken;
 use crate::tlog::TlogProof;
@@ -27,18 +27,18 @@ impl Issuance {
     /// # Errors
     /// When a store cannot be read.
     pub(super) fn evidence_for(&self, index: Option<u64>, record: Option<&Record>) -> Result<Bundle, EvidenceError> {
-        let form = |index: Option<u64>| index.map_or_else(|| Ok(FormEvidence::default()), |index| self.form(index));
+        let form = |index: Option<u64>| index.map_or_else(|| Ok(LayerEvidence::default()), |index| self.form(index));
         let mut bundle = Bundle { evidence: form(index)?, ..Bundle::default() };
         for layer in record.iter().flat_map(|record| &record.layers()[1..]) {
             let earlier = form(self.ledger.index_of_record(record_digest(layer))?)?;
-            bundle.earlier.push(earlier);
+            bundle.inner_layers.push(earlier);
         }
-        while bundle.earlier.pop_if(|last| last.is_empty()).is_some() {}
+        while bundle.inner_layers.pop_if(|last| last.is_empty()).is_some() {}
         bundle.consistency = self.consistency_of(&bundle, record)?;
         bundle.crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
         // Today's lists tell what was revoked since; those of its time outlive their algorithm, under an archive.
         let mut dated = Vec::new();
-        for form in bundle.forms() {
+        for form in bundle.layers() {
             let stamped = form.checkpoint_tokens.iter().filter_map(|token| TimestampToken::parse(token).ok());
             if let Some(time) = stamped.map(|token| token.info().gen_time).min() {
                 dated.extend(self.authority.first_crls_since(time)?);
@@ -54,7 +54,7 @@ impl Issuance {
         let digests = |pieces: &mut dyn Iterator<Item = &Vec<u8>>| -> Vec<Sha256Digest> {
             pieces.map(|piece| Sha256Digest::of(piece)).collect()
         };
-        let tokens = digests(&mut bundle.forms().flat_map(|form| &form.checkpoint_tokens));
+        let tokens = digests(&mut bundle.layers().flat_map(|form| &form.checkpoint_tokens));
         bundle.archives = self.ledger.archives_of(&tokens, &digests(&mut certificates.chain(&bundle.crls)))?;
         Ok(bundle)
     }
@@ -78,8 +78,8 @@ impl Issuance {
     }
 
     /// What the ledger has of the record at `index` in the form that it was put there.
-    fn form(&self, index: u64) -> Result<FormEvidence, ReadError> {
-        let mut form = FormEvidence { entry: Some(self.ledger.tiles().entry(index)?), ..FormEvidence::default() };
+    fn form(&self, index: u64) -> Result<LayerEvidence, ReadError> {
+        let mut form = LayerEvidence { entry: Some(self.ledger.tiles().entry(index)?), ..LayerEvidence::default() };
         if let Some((proof, round)) = self.ledger.proof(index)? {
             form.proof = Some(proof.to_string().into_bytes());
             form.checkpoint_tokens = round.map(|round| round.tokens).unwrap_or_default();

@@ -213,7 +213,7 @@ impl Issuance {
         now: DateTime<Utc>,
     ) -> Result<ValidationReport, SubmitError> {
         let mut bundle = Bundle::of_record(bytes.to_vec());
-        bundle.own_crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
+        bundle.local_crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
         Ok(self.verifier.verify_parsed(&bundle, record, now))
     }
 

@@ -4,7 +4,7 @@ use super::Issuance;
 use super::evidence_for::EvidenceError;
 use crate::authority::AuthorityError;
 use crate::evidence::{
-    ArchiveError, Bundle, BundleFiles, FormEvidence, LedgerAnswer, Record, SuppliedRecording, ValidationReport,
+    Bundle, BundleError, BundleFiles, LayerEvidence, LedgerLookup, Record, SuppliedRecording, ValidationReport,
 };
 use crate::ledger::ReadError;
 use crate::tlog::TlogProof;
@@ -14,7 +14,7 @@ use crate::tlog::TlogProof;
 pub enum VerifyError {
     /// Not an evidence bundle.
     #[error(transparent)]
-    Bundle(#[from] ArchiveError),
+    Bundle(#[from] BundleError),
     /// The ledger cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -54,38 +54,38 @@ impl Issuance {
     fn add_own_evidence(&self, bundle: &mut Bundle, record: &Record) -> Result<(), VerifyError> {
         // Before anything of it is replaced: the proof that was sent may be what shows a fork.
         if self.is_of_another_tree(bundle, record)? {
-            bundle.ledger_answer = LedgerAnswer::OtherTree;
+            bundle.ledger_lookup = LedgerLookup::Fork;
         }
         let Some(index) = self.ledger.index_of_record(record.digest())? else {
             if bundle.evidence.proof.is_none() {
-                bundle.ledger_answer = LedgerAnswer::Denied;
+                bundle.ledger_lookup = LedgerLookup::NotFound;
             }
-            bundle.own_crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
+            bundle.local_crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
             return Ok(());
         };
         let known = self.evidence_for(Some(index), Some(record))?;
         // An old bundle lacks what was renewed since; tokens go with the checkpoint of the proof.
         let is_newer = known.archives.len() > bundle.archives.len();
-        if bundle.ledger_answer == LedgerAnswer::Nothing && (bundle.evidence.proof.is_none() || is_newer) {
+        if bundle.ledger_lookup == LedgerLookup::NotAsked && (bundle.evidence.proof.is_none() || is_newer) {
             replace(&mut bundle.evidence, known.evidence);
             bundle.consistency = known.consistency;
             bundle.archives = known.archives;
         }
-        for (position, form) in known.earlier.into_iter().enumerate() {
-            match bundle.earlier.get_mut(position) {
+        for (position, form) in known.inner_layers.into_iter().enumerate() {
+            match bundle.inner_layers.get_mut(position) {
                 Some(sent) if sent.proof.is_some() && !is_newer => {}
                 Some(sent) => replace(sent, form),
-                None => bundle.earlier.push(form),
+                None => bundle.inner_layers.push(form),
             }
         }
-        bundle.own_crls = known.crls;
+        bundle.local_crls = known.crls;
         Ok(())
     }
 
     /// Whether a proof, or a checkpoint inside the record, is signed with our log's key and is not of our tree.
     fn is_of_another_tree(&self, bundle: &Bundle, record: &Record) -> Result<bool, ReadError> {
         let Some(log) = self.log_policy.policy.logs().first() else { return Ok(false) };
-        let proofs = bundle.forms().filter_map(|form| TlogProof::parse(form.proof.as_ref()?).ok());
+        let proofs = bundle.layers().filter_map(|form| TlogProof::parse(form.proof.as_ref()?).ok());
         let proofs = proofs.map(|proof| proof.checkpoint().clone());
         for signed in proofs.chain(self.verifier.checkpoints_inside(record.vcon())) {
             if signed.check_log(log.key()).is_err() {
@@ -101,9 +101,9 @@ impl Issuance {
 }
 
 /// Takes the ledger's own word for one form of the record; tokens over the record itself stay.
-fn replace(sent: &mut FormEvidence, known: FormEvidence) {
+fn replace(sent: &mut LayerEvidence, known: LayerEvidence) {
     if known.proof.is_some() {
         let record_tokens = std::mem::take(&mut sent.record_tokens);
-        *sent = FormEvidence { record_tokens, ..known };
+        *sent = LayerEvidence { record_tokens, ..known };
     }
 }

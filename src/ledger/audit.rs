@@ -21,7 +21,7 @@ use super::vault::FrameHead;
 use crate::crypto::Sha256Digest;
 use crate::disk::{Disk, SystemDisk};
 use crate::durable;
-use crate::evidence::{Entry, Event, Walk, WalkError};
+use crate::evidence::{Entry, EntryChain, EntryChainError, Event};
 use crate::tlog::tile::{GrowingTiles, TILE_WIDTH, bundle_entries, width_in};
 use crate::tlog::{CheckpointError, RootHash, SignedCheckpoint, TileError, TileKind, TilePath, VerifierKey};
 
@@ -44,7 +44,7 @@ pub enum AuditError {
     },
     /// An entry does not follow.
     #[error(transparent)]
-    Walk(#[from] WalkError),
+    EntryChain(#[from] EntryChainError),
     /// The tree of an archive is gone, or is not the one that was timestamped.
     #[error("archive {0}: its tree is gone, or is not the one that was timestamped")]
     Archive(usize),
@@ -126,7 +126,7 @@ pub async fn audit(
 ) -> Result<AuditSummary, AuditError> {
     let signed = SignedCheckpoint::open(&source.checkpoint().await?, key)?;
     let (size, root) = (signed.checkpoint().size(), signed.checkpoint().root());
-    let (mut walk, mut tiles, mut walked) = (Walk::default(), GrowingTiles::default(), Walked::default());
+    let (mut walk, mut tiles, mut walked) = (EntryChain::default(), GrowingTiles::default(), Walked::default());
     let (mut kinds, mut first_time) = (BTreeMap::new(), None);
     for index in 0..size.0.div_ceil(u64::from(TILE_WIDTH)) {
         let width = width_in(size, 0, index).expect("below the end");
@@ -135,7 +135,7 @@ pub async fn audit(
         let entries =
             bundle_entries(&bundle, width).map_err(|error| AuditError::Tile { path: path.to_string(), error })?;
         for bytes in entries {
-            let (entry, closed) = walk.entry(bytes)?;
+            let (entry, closed) = walk.append(bytes)?;
             first_time = first_time.or(Some(entry.time));
             *kinds.entry(entry.event.kind()).or_default() += 1;
             walked.entry(&entry);

@@ -197,7 +197,7 @@ impl Shared {
 
     fn issuer_of(&self, index: u64) -> Option<String> {
         let entry = self.entry(index).ok()?;
-        entry.event.stream().map(|(issuer, _)| issuer.to_owned())
+        entry.event.issuer_sequence().map(|(issuer, _)| issuer.to_owned())
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use chrono::{DateTime, Utc};
 
 use super::{Ledger, ReadError};
-use crate::evidence::{PeriodRequest, period_head};
+use crate::evidence::{ExportRequest, export_head};
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries, width_in};
 use crate::tlog::{RightEdge, SignedCheckpoint, TileKind, TilePath, TreeSize};
 
@@ -25,11 +25,11 @@ pub enum PeriodWriteError {
 
 impl Ledger {
     /// Writes every entry between two checkpoints around a period, with what proves that none is missing
-    /// ([`PeriodReader`](crate::evidence::PeriodReader) reads it). Checkpoints that were shown to witnesses are preferred.
+    /// ([`LogExportReader`](crate::evidence::LogExportReader) reads it). Checkpoints that were shown to witnesses are preferred.
     ///
     /// # Errors
     /// When the ledger cannot be read, or `out` not be written.
-    pub fn write_period(&self, request: &PeriodRequest, out: &mut dyn Write) -> Result<(), PeriodWriteError> {
+    pub fn write_period(&self, request: &ExportRequest, out: &mut dyn Write) -> Result<(), PeriodWriteError> {
         let latest = self.latest().ok_or(PeriodWriteError::NoCheckpoint)?;
         let size = latest.checkpoint().size();
         let first = request.from.map_or(Ok(0), |from| self.first_entry(size, |time| time >= from))?;
@@ -46,7 +46,7 @@ impl Ledger {
         let begin = begin.map(|round| round.checkpoint);
         let begin_size = begin.as_ref().map_or(TreeSize(0), |begin| begin.checkpoint().size());
         let edge = RightEdge::read(begin_size, &self.tiles().hashes(begin_size)).map_err(ReadError::from)?;
-        let head = period_head(request, begin.as_ref().map(|begin| (begin, &edge)), &end);
+        let head = export_head(request, begin.as_ref().map(|begin| (begin, &edge)), &end);
         out.write_all(head.as_bytes())?;
         out.write_all(b"\n")?;
         let width = u64::from(TILE_WIDTH);

@@ -20,7 +20,7 @@ use super::tiles::{TileReadError, TileWriter, Tiles};
 use super::vault::{FrameHead, Vault, VaultError, VaultWriter};
 use super::{Closing, Layout, Ledger, LedgerOptions, QUEUE_ENTRIES_MAX, Shared, Stage, Submission};
 use crate::crypto::Sha256Digest;
-use crate::evidence::format::{RecordEvent, first_prev};
+use crate::evidence::format::{RecordEvent, genesis_prev};
 use crate::evidence::{Entry, EntryDraft, Event};
 use crate::tlog::merkle::{consistency_proof, leaf_hash};
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries};
@@ -361,11 +361,11 @@ impl Replay {
         }
         for bytes in &batch.entries {
             let entry = Entry::parse(bytes).map_err(|_| RecoveryError::Chain(index))?;
-            let prev = self.position.last_leaf.map_or_else(first_prev, |leaf| Sha256Digest(*leaf.as_bytes()));
+            let prev = self.position.last_leaf.map_or_else(genesis_prev, |leaf| Sha256Digest(*leaf.as_bytes()));
             if entry.index != index || entry.prev != prev {
                 return Err(RecoveryError::Chain(index));
             }
-            if let Some((issuer, seq)) = entry.event.stream() {
+            if let Some((issuer, seq)) = entry.event.issuer_sequence() {
                 self.position.sequences.insert(issuer.to_owned(), seq);
             }
             if let Event::VconErased { of } = entry.event {
@@ -420,7 +420,7 @@ fn catch_up(
         let entries = (bundle * width..).zip(bundle_entries(&bytes, wide).map_err(TileReadError::from)?);
         for (at, entry) in entries.filter(|(at, _)| *at >= known) {
             let entry = Entry::parse(entry).map_err(|_| RecoveryError::Chain(at))?;
-            if let Some(about) = entry.event.about() {
+            if let Some(about) = entry.event.subject() {
                 index.insert_event(about, at, entry.event.is_operation());
             }
             let Some(record) = entry.event.record() else { continue };
@@ -488,7 +488,7 @@ fn erase_again(record: Sha256Digest, index: &Index, vault: &Vault, tiles: &Tiles
     // An entry may tell of a record that is not here.
     let Some(at) = index.by_record(record)? else { return Ok(()) };
     let entry = Entry::parse(&tiles.entry(at)?).map_err(|_| RecoveryError::Chain(at))?;
-    let (issuer, _) = entry.event.stream().ok_or(RecoveryError::Chain(at))?;
+    let (issuer, _) = entry.event.issuer_sequence().ok_or(RecoveryError::Chain(at))?;
     let body = index.body(at)?.ok_or(RecoveryError::BodyGone(at))?;
     if let Ok((_, particulars, _)) = vault.read(body) {
         index.forget(at, issuer, &particulars.uuid, particulars.submitted);

@@ -26,7 +26,7 @@ use super::vault::{SealedBody, VaultWriter};
 use super::{Shared, Stage};
 use crate::clock::Clock;
 use crate::crypto::{Sha256Digest, Signer};
-use crate::evidence::format::first_prev;
+use crate::evidence::format::genesis_prev;
 use crate::evidence::{Entry, Event};
 use crate::tlog::merkle::leaf_hash;
 use crate::tlog::{Checkpoint, CheckpointError};
@@ -316,7 +316,7 @@ impl Sequencer {
         self.tiles.write()?;
         self.shared.set_size(self.size());
         for Placed { entry, body, .. } in &placed {
-            if let Some(about) = entry.event.about() {
+            if let Some(about) = entry.event.subject() {
                 self.shared.index.insert_event(about, entry.index, entry.event.is_operation());
             }
             if let (Some((body, at)), Some(record)) = (body, entry.event.record()) {
@@ -396,7 +396,7 @@ impl Sequencer {
                     // The same record in other bytes (white space, dialect): the same receipt to the same issuer.
                     let owner = placed.iter().find(|placed| placed.entry.index == index);
                     let owner = match owner {
-                        Some(placed) => placed.entry.event.stream().map(|(issuer, _)| issuer.to_owned()),
+                        Some(placed) => placed.entry.event.issuer_sequence().map(|(issuer, _)| issuer.to_owned()),
                         None => self.shared.issuer_of(index),
                     };
                     if owner.as_deref() == Some(&*record.issuer) {
@@ -433,8 +433,8 @@ impl Sequencer {
         next: &mut Position,
     ) -> Placed {
         let index = next.edge.size().0;
-        let prev = next.last_leaf.map_or_else(first_prev, |leaf| Sha256Digest(*leaf.as_bytes()));
-        let seq = submission.draft.stream().map_or(0, |issuer| {
+        let prev = next.last_leaf.map_or_else(genesis_prev, |leaf| Sha256Digest(*leaf.as_bytes()));
+        let seq = submission.draft.issuer().map_or(0, |issuer| {
             let before = || self.position.sequences.get(issuer).copied().unwrap_or(0);
             let count = next.sequences.entry(issuer.to_owned()).or_insert_with(before);
             *count += 1;

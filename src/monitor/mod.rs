@@ -18,7 +18,7 @@ pub use finding::{Finding, FindingKind};
 pub use seen::{Seen, SeenError};
 
 use crate::clock::{Clock, format_time};
-use crate::evidence::WalkError;
+use crate::evidence::EntryChainError;
 use crate::ledger::{AuditError, AuditSource};
 use crate::tlog::merkle::{check_consistency, consistency_proof, leaf_hash, root_hash};
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries, width_in};
@@ -196,7 +196,7 @@ impl<S: AuditSource> Monitor<S> {
             match self.read_to(&mut ahead, end, size).await {
                 Ok(()) => {}
                 Err(Stop::Source(error)) => return Ok(Err(error.into())),
-                Err(Stop::Walk(error)) => return Ok(Err(self.explained(&error, end, served).await)),
+                Err(Stop::EntryChain(error)) => return Ok(Err(self.explained(&error, end, served).await)),
             }
             let root = ahead.walk.edge().root();
             if let Err(wrong) = self.is_beginning(end, root, served).await {
@@ -216,7 +216,7 @@ impl<S: AuditSource> Monitor<S> {
     async fn read_to(&self, ahead: &mut Seen, end: TreeSize, size: TreeSize) -> Result<(), Stop> {
         while ahead.size() < end {
             for entry in self.entries_from(ahead.size(), end, size).await? {
-                let (_, closed) = ahead.walk.entry(&entry).map_err(Stop::Walk)?;
+                let (_, closed) = ahead.walk.append(&entry).map_err(Stop::EntryChain)?;
                 for (path, expected) in ahead.tiles.push(&closed) {
                     if self.source.tile(path).await? != expected {
                         return Err(AuditError::Hashes(path.to_string()).into());
@@ -248,7 +248,7 @@ impl<S: AuditSource> Monitor<S> {
     }
 
     /// An entry that does not follow: the log's doing where it is in the tree that it signed, else damage on the way.
-    async fn explained(&self, error: &WalkError, end: TreeSize, served: &SignedCheckpoint) -> Finding {
+    async fn explained(&self, error: &EntryChainError, end: TreeSize, served: &SignedCheckpoint) -> Finding {
         let mut edge = self.seen.walk.edge().clone();
         while edge.size() < end {
             match self.entries_from(edge.size(), end, served.checkpoint().size()).await {
@@ -259,7 +259,8 @@ impl<S: AuditSource> Monitor<S> {
         if let Err(wrong) = self.is_beginning(end, edge.root(), served).await {
             return self.other_tree(wrong, served).await;
         }
-        let kind = if matches!(error, WalkError::Sequence { .. }) { FindingKind::Gap } else { FindingKind::Chain };
+        let kind =
+            if matches!(error, EntryChainError::Sequence { .. }) { FindingKind::Gap } else { FindingKind::Chain };
         Finding::new(kind, error.to_string()).shown_by(&[served])
     }
 
@@ -372,7 +373,7 @@ impl<S: AuditSource> Monitor<S> {
 /// Why a walk has ended.
 enum Stop {
     Source(AuditError),
-    Walk(WalkError),
+    EntryChain(EntryChainError),
 }
 
 impl From<AuditError> for Stop {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{format_time, parse_time};
 use crate::crypto::Sha256Digest;
 use crate::durable::{self, Access};
-use crate::evidence::Walk;
+use crate::evidence::EntryChain;
 use crate::tlog::tile::GrowingTiles;
 use crate::tlog::{NodeHash, RightEdge, SignedCheckpoint, TreeSize, VerifierKey};
 
@@ -22,7 +22,7 @@ const FILE_BYTES_MAX: u64 = 128 << 20;
 /// What was seen of a log: everything in it is under a checkpoint that the log signed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    pub(super) walk: Walk,
+    pub(super) walk: EntryChain,
     pub(super) tiles: GrowingTiles,
     /// The newest checkpoint to which the walk has come.
     pub(super) newest: Option<SignedCheckpoint>,
@@ -92,9 +92,9 @@ impl Seen {
         let levels = levels.map_err(|error| malformed(&error))?;
         let walk = match file.last_leaf {
             Some(leaf) => {
-                Walk::resume(edge, leaf, time(file.last_time).map_err(|error| malformed(&error))?, file.sequences)
+                EntryChain::resume(edge, leaf, time(file.last_time).map_err(|error| malformed(&error))?, file.sequences)
             }
-            None => Walk::default(),
+            None => EntryChain::default(),
         };
         let newest = file.checkpoint.map(|note| SignedCheckpoint::open(note.as_bytes(), key)).transpose();
         let pending = file.pending.iter().map(|note| SignedCheckpoint::open(note.as_bytes(), key));

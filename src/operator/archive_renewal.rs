@@ -69,11 +69,11 @@ impl ArchiveRenewal {
     pub fn renew_by(&self) -> Result<Option<DateTime<Utc>>, ReadError> {
         let now = self.issuance.clock.now();
         let authorities = self.issuance.authority.authority_certificates();
-        let keys = authorities.iter().filter_map(|certificate| self.issuance.verifier.key_runs_out(certificate));
+        let keys = authorities.iter().filter_map(|certificate| self.issuance.verifier.key_expiry(certificate));
         let mut ends: Vec<_> = keys.filter(|end| *end > now).collect();
         // Of several tokens over one thing the last to end is enough.
         let mut add = |tokens: &[Vec<u8>], data: &[u8]| {
-            ends.extend(tokens.iter().filter_map(|token| self.issuance.verifier.runs_out(token, data)).max());
+            ends.extend(tokens.iter().filter_map(|token| self.issuance.verifier.token_expiry(token, data)).max());
         };
         match self.issuance.ledger.archives().last() {
             Some(archive) => add(&archive.tokens, &archive.root),
@@ -127,10 +127,10 @@ impl ArchiveRenewal {
         let root = begun.await.map_err(|_| ReadError::from(crate::ledger::StoreError::Poisoned))??;
         let text = root.to_text().into_bytes();
         let tokens = self.rounds.timestamps(&text).await;
-        if !tokens.iter().any(|token| self.issuance.verifier.counts(token, &text, self.issuance.clock.now())) {
+        if !tokens.iter().any(|token| self.issuance.verifier.token_counts(token, &text, self.issuance.clock.now())) {
             return Err(ArchiveRenewalError::NoToken);
         }
-        let renew_by = tokens.iter().filter_map(|token| self.issuance.verifier.runs_out(token, &text)).max();
+        let renew_by = tokens.iter().filter_map(|token| self.issuance.verifier.token_expiry(token, &text)).max();
         let archive = self.issuance.ledger.keep_archive(&root, &tokens)?;
         let renewed =
             RenewedArchive { archive, pieces: root.size.0, tokens: tokens.len(), renew_by: renew_by.map(format_time) };

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::access::ApiTokenError;
 use crate::authority::AuthorityError;
 use crate::cpu_pool::WorkError;
-use crate::evidence::{ArchiveError, Indication, ValidationReport};
+use crate::evidence::{BundleError, Indication, ValidationReport};
 use crate::issuance::{AssembleError, BatchError, EvidenceError, SubmitError, VerifyError};
 use crate::ledger::{AppendError, OperationError, ReadError, TileReadError};
 use crate::operator::archive_renewal::ArchiveRenewalError;
@@ -302,8 +302,8 @@ impl From<VerifyError> for Problem {
     }
 }
 
-impl From<ArchiveError> for Problem {
-    fn from(error: ArchiveError) -> Self {
+impl From<BundleError> for Problem {
+    fn from(error: BundleError) -> Self {
         Self::new("not-a-bundle", "Not an evidence bundle", UNPROCESSABLE, error.to_string())
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::{Hash, KeySize, SignatureAlgorithm, Signer as _, SigningKey, sha256};
 use affiant::evidence::{
-    Bundle, EntryDraft, Event, FormEvidence, Record, SuppliedRecording, TrustPolicy, ValidationReport, entry,
+    Bundle, EntryDraft, Event, LayerEvidence, Record, SuppliedRecording, TrustPolicy, ValidationReport, format,
     record_digest, verify,
 };
 use affiant::pki::TrustAnchors;
@@ -276,9 +276,9 @@ impl Case {
         let record = self.record();
         let data = self.stamped_data.unwrap_or(&record);
         let mut bundle = Bundle {
-            evidence: FormEvidence {
+            evidence: LayerEvidence {
                 record_tokens: self.stamped.iter().map(|at| self.token(data, *at)).collect(),
-                ..FormEvidence::default()
+                ..LayerEvidence::default()
             },
             crls: self.lists.iter().map(|(by, list)| list.signed_by(by.key())).collect(),
             ..Bundle::default()
@@ -299,10 +299,10 @@ impl Case {
     fn add_ledger(&self, bundle: &mut Bundle, record: &[u8]) {
         let record = Record::parse(record, &VconLimits::default()).unwrap();
         let of = record.layers().get(1).map(record_digest);
-        let event = entry::RecordEvent { issuer: "i1".into(), seq: 1, record: record.digest(), signer: None, of };
+        let event = format::RecordEvent { issuer: "i1".into(), seq: 1, record: record.digest(), signer: None, of };
         let event = if of.is_some() { Event::VconRenewed(event) } else { Event::VconAnchored(event) };
         let entered = self.entered.unwrap_or(at(SIGNED));
-        let (_, bytes) = EntryDraft::new(event).place(0, entry::first_prev(), entered, 1);
+        let (_, bytes) = EntryDraft::new(event).place(0, format::genesis_prev(), entered, 1);
         let mut tree = RightEdge::new(TreeSize(0), Vec::new()).unwrap();
         tree.append(leaf_hash(&bytes));
         let checkpoint = checkpoint(TreeSize(1), tree.root(), self.cosigned);

@@ -22,7 +22,7 @@ pub(crate) fn statuses() -> Vec<Row> {
             "denied",
             NotIncluded,
             None,
-            Case::new().bundle(|bundle| bundle.ledger_answer = affiant::evidence::LedgerAnswer::Denied),
+            Case::new().bundle(|bundle| bundle.ledger_lookup = affiant::evidence::LedgerLookup::NotFound),
         ),
         ("proved and cosigned", Included, Some(true), cosigned()),
         ("proved and not cosigned", Included, Some(false), entered()),

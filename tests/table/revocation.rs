@@ -48,7 +48,7 @@ pub(crate) fn signed_after() -> Vec<Expected> {
         }),
         is(REVOKED_NO_POE, "a lower bound of one's own witness is none", {
             after(1).policy(|policy| {
-                policy.own_witnesses.insert(crate::case::WITNESS.into());
+                policy.operator_witnesses.insert(crate::case::WITNESS.into());
             })
         }),
     ]
@@ -84,7 +84,7 @@ pub(crate) fn revoked_later() -> Vec<Expected> {
         is(REVOKED_NO_POE, "unless the policy takes none", cosigned(|policy| policy.time_from_cosignatures = false)),
         is(REVOKED_NO_POE, "or the witness is the log's own", {
             cosigned(|policy| {
-                policy.own_witnesses.insert(crate::case::WITNESS.into());
+                policy.operator_witnesses.insert(crate::case::WITNESS.into());
             })
         }),
         is(PASSED, "ended since then, too", {

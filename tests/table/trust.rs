@@ -1,6 +1,6 @@
 //! Rows T1, T2, 6a and 7 to 9a: timestamps, and what the trust policy says of paths, keys and requirements.
 
-use affiant::evidence::{LedgerRequirement, Sunset, SunsetAlgorithm};
+use affiant::evidence::{AlgorithmConstraint, ConstrainedAlgorithm, LedgerRequirement};
 use affiant::pki::TrustAnchors;
 use chrono::{DateTime, Utc};
 
@@ -54,7 +54,7 @@ pub(crate) fn dropped_tokens() -> Vec<Expected> {
         is(NOT_REVOKED, "of the log's own authority", {
             let own = *anchor(&ended().time_root, &KEYS.time_root).thumbprint();
             stamped().policy(|policy| {
-                policy.own_timestamp_anchors.insert(own);
+                policy.operator_timestamp_anchors.insert(own);
             })
         }),
         is(PASSED, "in the first second of its authority", window(0, DAY)),
@@ -143,7 +143,7 @@ pub(crate) fn requirements() -> Vec<Expected> {
     let ends = |until, case: Case| {
         case.policy(|policy| {
             policy.time_from_cosignatures = true;
-            policy.sunsets = vec![sunset(SunsetAlgorithm::Ed25519, None, until)];
+            policy.sunsets = vec![sunset(ConstrainedAlgorithm::Ed25519, None, until)];
         })
     };
     vec![
@@ -170,7 +170,7 @@ pub(crate) fn requirements() -> Vec<Expected> {
         is(
             PASSED,
             "the ledger is not required, and denies it",
-            Case::new().bundle(|bundle| bundle.ledger_answer = affiant::evidence::LedgerAnswer::Denied),
+            Case::new().bundle(|bundle| bundle.ledger_lookup = affiant::evidence::LedgerLookup::NotFound),
         ),
         is(CONSTRAINTS, "the ledger is required, and not there", ledger(included, Case::new())),
         is(PASSED, "the ledger is required, and there", ledger(included, entered())),
@@ -265,8 +265,12 @@ pub(crate) fn rules() -> Vec<Expected> {
     ]
 }
 
-fn sunset(algorithm: SunsetAlgorithm, bits_below: Option<usize>, until: Option<DateTime<Utc>>) -> Sunset {
-    Sunset { algorithm, bits_below, until, reason: "a test".into() }
+fn sunset(
+    algorithm: ConstrainedAlgorithm,
+    bits_below: Option<usize>,
+    until: Option<DateTime<Utc>>,
+) -> AlgorithmConstraint {
+    AlgorithmConstraint { algorithm, bits_below, until, reason: "a test".into() }
 }
 
 pub(crate) fn weak_keys() -> Vec<Expected> {
@@ -274,21 +278,21 @@ pub(crate) fn weak_keys() -> Vec<Expected> {
         case.policy(|policy| policy.sunsets = vec![sunset(algorithm, bits_below, None)])
     };
     let lower = |seconds: i64| {
-        let ended = sunset(SunsetAlgorithm::Ecdsa, None, Some(at(SIGNED)));
+        let ended = sunset(ConstrainedAlgorithm::Ecdsa, None, Some(at(SIGNED)));
         Case::new().after(plus(SIGNED, seconds)).policy(|policy| policy.sunsets = vec![ended])
     };
     vec![
-        is(PASSED, "nothing is said of it", never(SunsetAlgorithm::Rsa, Some(4096), Case::new())),
-        is(CRYPTO, "never trusted", never(SunsetAlgorithm::Ecdsa, None, Case::new())),
-        is(CRYPTO, "too short", never(SunsetAlgorithm::Ecdsa, Some(257), Case::new())),
-        is(PASSED, "just long enough", never(SunsetAlgorithm::Ecdsa, Some(256), Case::new())),
-        is(CRYPTO, "a digest that is never trusted", never(SunsetAlgorithm::Sha256, None, Case::new())),
-        is(PASSED, "another digest that is never trusted", never(SunsetAlgorithm::Sha512, None, Case::new())),
-        is(CRYPTO, "no timestamp saves it", never(SunsetAlgorithm::Ecdsa, None, Case::new().stamped(at(SIGNED)))),
+        is(PASSED, "nothing is said of it", never(ConstrainedAlgorithm::Rsa, Some(4096), Case::new())),
+        is(CRYPTO, "never trusted", never(ConstrainedAlgorithm::Ecdsa, None, Case::new())),
+        is(CRYPTO, "too short", never(ConstrainedAlgorithm::Ecdsa, Some(257), Case::new())),
+        is(PASSED, "just long enough", never(ConstrainedAlgorithm::Ecdsa, Some(256), Case::new())),
+        is(CRYPTO, "a digest that is never trusted", never(ConstrainedAlgorithm::Sha256, None, Case::new())),
+        is(PASSED, "another digest that is never trusted", never(ConstrainedAlgorithm::Sha512, None, Case::new())),
+        is(CRYPTO, "no timestamp saves it", never(ConstrainedAlgorithm::Ecdsa, None, Case::new().stamped(at(SIGNED)))),
         is(CRYPTO, "signed a second after its end", lower(1)),
         is(CRYPTO_NO_POE, "at its end: nobody knows on which side", lower(0)),
         is(CRYPTO_NO_POE, "a second after its end, by witnesses whose own algorithm is never trusted", {
-            lower(1).policy(|policy| policy.sunsets.push(sunset(SunsetAlgorithm::Ed25519, None, None)))
+            lower(1).policy(|policy| policy.sunsets.push(sunset(ConstrainedAlgorithm::Ed25519, None, None)))
         }),
     ]
 }
@@ -298,11 +302,11 @@ pub(crate) fn ended_keys() -> Vec<Expected> {
     let ended = |algorithm, bits_below, until, case: Case| {
         case.policy(|policy| policy.sunsets = vec![sunset(algorithm, bits_below, Some(until))])
     };
-    let signer = |until, case| ended(SunsetAlgorithm::Ecdsa, Some(257), until, case);
-    let authorities = |case| ended(SunsetAlgorithm::Sha384, None, at(LISTED), case);
+    let signer = |until, case| ended(ConstrainedAlgorithm::Ecdsa, Some(257), until, case);
+    let authorities = |case| ended(ConstrainedAlgorithm::Sha384, None, at(LISTED), case);
     let time = |until| {
         let stamped = Case::new().stamped(at(SIGNED)).policy(|policy| policy.timestamp_required = true);
-        ended(SunsetAlgorithm::Rsa, None, until, stamped)
+        ended(ConstrainedAlgorithm::Rsa, None, until, stamped)
     };
     let stamped = |seconds| Case::new().stamped(plus(SIGNED, seconds));
     vec![

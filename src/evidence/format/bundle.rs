@@ -1,4 +1,4 @@
-//! All that a verifier is given. Nothing in it is trusted; what it offers as anchors is only shown.
+//! The bundle: a record and the evidence about it. Nothing in it is trusted; the anchors that it offers are shown.
 
 use crate::evidence::format::evidence_record::ArchiveTimestamp;
 use crate::vcon::ContentDigests;
@@ -10,46 +10,46 @@ pub struct Bundle {
     pub record: Vec<u8>,
     /// Recordings, of which the digests were made as they streamed by.
     pub recordings: Vec<SuppliedRecording>,
-    /// What the ledger and others say of it.
-    pub evidence: FormEvidence,
-    /// The same of what it was before it was signed again: of each layer inside the outermost, from the outside in.
-    pub earlier: Vec<FormEvidence>,
+    /// What the ledger and others say of the outermost layer.
+    pub evidence: LayerEvidence,
+    /// The same of each layer inside the outermost, from the outside in: of the record before it was signed again.
+    pub inner_layers: Vec<LayerEvidence>,
     /// Archive timestamps, the oldest first: each proves what is older than it.
     pub archives: Vec<ArchiveTimestamp>,
     /// More certificates, DER: hints for a path.
     pub certificates: Vec<Vec<u8>>,
     /// Revocation lists, DER.
     pub crls: Vec<Vec<u8>>,
-    /// Revocation lists from the verifier's own side, DER: no list of the bundle takes their place.
-    pub own_crls: Vec<Vec<u8>>,
+    /// Revocation lists of the relying party, DER: no list of the bundle takes their place.
+    pub local_crls: Vec<Vec<u8>>,
     /// Anchors that the bundle would like to be trusted, DER.
     pub offered_anchors: Vec<Vec<u8>>,
     /// The log policy that the bundle would like to be used.
     pub offered_log_policy: Option<Vec<u8>>,
     /// Proofs that a checkpoint inside the record is of the same tree as that of the proof ([`ConsistencyProof`]).
     ///
-    /// [`ConsistencyProof`]: super::ConsistencyProof
+    /// [`ConsistencyProof`]: crate::evidence::ConsistencyProof
     pub consistency: Vec<Vec<u8>>,
-    /// Signed checkpoints of the log from the verifier's own side: what a monitor or a witness has seen.
-    pub own_checkpoints: Vec<Vec<u8>>,
-    /// What the ledger itself says of it, where it was asked.
-    pub ledger_answer: LedgerAnswer,
+    /// Signed checkpoints of the relying party: those that its monitor or witness has seen.
+    pub local_checkpoints: Vec<Vec<u8>>,
+    /// What the ledger said when it was asked for the record.
+    pub ledger_lookup: LedgerLookup,
 }
 
-/// What the ledger and others say of one form of a record: as it is, or as it was before it was signed again.
+/// What the ledger and others say of one layer of a record: as it is, or as it was before it was signed again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FormEvidence {
+pub struct LayerEvidence {
     /// The ledger entry.
     pub entry: Option<Vec<u8>>,
     /// The proof that the entry is in the ledger (C2SP tlog-proof).
     pub proof: Option<Vec<u8>>,
     /// Timestamp tokens over the text of the proof's checkpoint.
     pub checkpoint_tokens: Vec<Vec<u8>>,
-    /// Timestamp tokens over the bytes of the record in this form.
+    /// Timestamp tokens over the bytes of the record up to this layer.
     pub record_tokens: Vec<Vec<u8>>,
 }
 
-impl FormEvidence {
+impl LayerEvidence {
     /// Whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -57,16 +57,16 @@ impl FormEvidence {
     }
 }
 
-/// What a ledger that was asked says.
+/// The outcome of a lookup in the ledger.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum LedgerAnswer {
-    /// It was not asked, or says nothing against it.
+pub enum LedgerLookup {
+    /// The ledger was not asked, or says nothing against the record.
     #[default]
-    Nothing,
-    /// It does not have the record.
-    Denied,
-    /// It signed the checkpoint of the proof, and has another tree.
-    OtherTree,
+    NotAsked,
+    /// The ledger does not have the record.
+    NotFound,
+    /// The ledger signed the checkpoint of the proof, and has another tree.
+    Fork,
 }
 
 /// A recording that was handed in.
@@ -85,8 +85,8 @@ impl Bundle {
         Self { record, ..Self::default() }
     }
 
-    /// The evidence of each form of the record, the outermost first.
-    pub fn forms(&self) -> impl Iterator<Item = &FormEvidence> {
-        std::iter::once(&self.evidence).chain(&self.earlier)
+    /// The evidence of each layer of the record, the outermost first.
+    pub fn layers(&self) -> impl Iterator<Item = &LayerEvidence> {
+        std::iter::once(&self.evidence).chain(&self.inner_layers)
     }
 }

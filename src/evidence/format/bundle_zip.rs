@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _, Write as _};
 
-use crate::evidence::format::bundle::{Bundle, FormEvidence};
+use crate::evidence::format::bundle::{Bundle, LayerEvidence};
 use crate::evidence::format::evidence_record::ArchiveTimestamp;
 use crate::evidence::format::record::RENEWALS_MAX;
 use crate::pki::{pem_blocks, to_pem};
@@ -14,7 +14,7 @@ const FILES_MAX: usize = 256;
 /// Bytes of all files together: a record of the largest size and its evidence.
 const BYTES_MAX: u64 = 128 << 20;
 /// The folder of evidence of earlier forms: in it a folder for each layer inside the outermost.
-const EARLIER: &str = "earlier/";
+const INNER_LAYERS: &str = "earlier/";
 /// What the names of consistency proofs begin with.
 const CONSISTENCY: &str = "consistency-";
 /// Certificates in one PEM file.
@@ -26,7 +26,7 @@ pub struct BundleFiles(Vec<(String, Vec<u8>)>);
 
 /// Why bytes are not a bundle.
 #[derive(Debug, thiserror::Error)]
-pub enum ArchiveError {
+pub enum BundleError {
     /// Not a zip archive, or a damaged one.
     #[error("not a zip archive: {0}")]
     Zip(#[from] zip::result::ZipError),
@@ -55,9 +55,9 @@ impl BundleFiles {
     pub fn of(bundle: &Bundle) -> Self {
         let mut files = Self::default();
         files.add("record.vcon.json", bundle.record.clone());
-        files.add_form("", &bundle.evidence);
-        for (position, form) in bundle.earlier.iter().enumerate() {
-            files.add_form(&format!("{EARLIER}{:02}/", position + 1), form);
+        files.add_layer("", &bundle.evidence);
+        for (position, layer) in bundle.inner_layers.iter().enumerate() {
+            files.add_layer(&format!("{INNER_LAYERS}{:02}/", position + 1), layer);
         }
         for (position, archive) in bundle.archives.iter().enumerate() {
             let stem = format!("archive-{:02}", position + 1);
@@ -102,14 +102,14 @@ impl BundleFiles {
             "checkpoint.txt",
         ];
         let is_token = ["checkpoint", "record"].iter().any(|stem| name.starts_with(stem)) && name.ends_with(".tsr");
-        let is_in_folder = name.starts_with("crls/") || name.starts_with(EARLIER);
+        let is_in_folder = name.starts_with("crls/") || name.starts_with(INNER_LAYERS);
         let is_part = archive_part(name).is_some() || is_consistency(name);
         named.contains(&name) || is_token || is_in_folder || is_part
     }
 
     /// The folders that files of a bundle may be in: that of the bundle itself, empty, and those in it, each with `/`.
     pub fn folders() -> impl Iterator<Item = String> {
-        let earlier = (1..RENEWALS_MAX).map(|layer| format!("{EARLIER}{layer:02}/"));
+        let earlier = (1..RENEWALS_MAX).map(|layer| format!("{INNER_LAYERS}{layer:02}/"));
         ["".to_owned(), "crls/".to_owned()].into_iter().chain(earlier)
     }
 
@@ -118,21 +118,21 @@ impl BundleFiles {
         self.0.push((name.to_owned(), bytes));
     }
 
-    fn add_form(&mut self, folder: &str, form: &FormEvidence) {
-        if let Some(entry) = &form.entry {
+    fn add_layer(&mut self, folder: &str, layer: &LayerEvidence) {
+        if let Some(entry) = &layer.entry {
             self.add(&format!("{folder}entry.json"), entry.clone());
         }
-        if let Some(proof) = &form.proof {
+        if let Some(proof) = &layer.proof {
             self.add(&format!("{folder}record.tlog-proof"), proof.clone());
             if let Ok(proof) = TlogProof::parse(proof) {
                 let text = proof.checkpoint().note().text().as_bytes().to_vec();
                 self.add(&format!("{folder}checkpoint.txt"), text);
             }
         }
-        for (position, token) in form.checkpoint_tokens.iter().enumerate() {
+        for (position, token) in layer.checkpoint_tokens.iter().enumerate() {
             self.add(&numbered(&format!("{folder}checkpoint"), position, "tsr"), token.clone());
         }
-        for (position, token) in form.record_tokens.iter().enumerate() {
+        for (position, token) in layer.record_tokens.iter().enumerate() {
             self.add(&numbered(&format!("{folder}record"), position, "tsr"), token.clone());
         }
     }
@@ -146,14 +146,14 @@ impl BundleFiles {
     ///
     /// # Errors
     /// When there is no record, or a file of certificates or lists is not PEM.
-    pub fn to_bundle(&self) -> Result<Bundle, ArchiveError> {
+    pub fn to_bundle(&self) -> Result<Bundle, BundleError> {
         let mut bundle = Bundle::default();
         let mut record = None;
         let mut archives: BTreeMap<&str, ArchiveTimestamp> = BTreeMap::new();
         for (name, bytes) in self.iter() {
             let pem = |label| {
-                let text = std::str::from_utf8(bytes).map_err(|_| ArchiveError::Pem(name.to_owned()))?;
-                pem_blocks(text, label, CERTIFICATES_MAX).map_err(|_| ArchiveError::Pem(name.to_owned()))
+                let text = std::str::from_utf8(bytes).map_err(|_| BundleError::Pem(name.to_owned()))?;
+                pem_blocks(text, label, CERTIFICATES_MAX).map_err(|_| BundleError::Pem(name.to_owned()))
             };
             match name {
                 "record.vcon.json" => record = Some(bytes.to_vec()),
@@ -170,17 +170,17 @@ impl BundleFiles {
                 }
                 _ if is_consistency(name) => bundle.consistency.push(bytes.to_vec()),
                 _ if name.starts_with("crls/") => bundle.crls.extend(pem("X509 CRL")?),
-                _ if let Some((layer, file)) = earlier_part(name) => {
-                    if bundle.earlier.len() < layer {
-                        bundle.earlier.resize_with(layer, FormEvidence::default);
+                _ if let Some((layer, file)) = inner_layer_part(name) => {
+                    if bundle.inner_layers.len() < layer {
+                        bundle.inner_layers.resize_with(layer, LayerEvidence::default);
                     }
-                    bundle.earlier[layer - 1].take(file, bytes);
+                    bundle.inner_layers[layer - 1].take(file, bytes);
                 }
                 _ => bundle.evidence.take(name, bytes),
             }
         }
         bundle.archives = archives.into_values().collect();
-        bundle.record = record.ok_or(ArchiveError::NoRecord)?;
+        bundle.record = record.ok_or(BundleError::NoRecord)?;
         Ok(bundle)
     }
 
@@ -204,10 +204,10 @@ impl BundleFiles {
     ///
     /// # Errors
     /// When it is damaged or larger than a bundle may be.
-    pub fn from_zip(bytes: &[u8]) -> Result<Self, ArchiveError> {
+    pub fn from_zip(bytes: &[u8]) -> Result<Self, BundleError> {
         let mut archive = zip::ZipArchive::new(Cursor::new(bytes))?;
         if archive.len() > FILES_MAX {
-            return Err(ArchiveError::TooLarge);
+            return Err(BundleError::TooLarge);
         }
         let mut files = Self::default();
         let mut left = BYTES_MAX;
@@ -216,15 +216,15 @@ impl BundleFiles {
             let name = file.name()?.into_owned();
             let mut bytes = Vec::new();
             let read = file.take(left + 1).read_to_end(&mut bytes);
-            let read = read.map_err(|source| ArchiveError::File { name: name.clone(), source })?;
-            left = left.checked_sub(read as u64).ok_or(ArchiveError::TooLarge)?;
+            let read = read.map_err(|source| BundleError::File { name: name.clone(), source })?;
+            left = left.checked_sub(read as u64).ok_or(BundleError::TooLarge)?;
             files.add(&name, bytes);
         }
         Ok(files)
     }
 }
 
-impl FormEvidence {
+impl LayerEvidence {
     /// Takes over a file, if it is one of a form's evidence.
     fn take(&mut self, name: &str, bytes: &[u8]) {
         match name {
@@ -244,8 +244,8 @@ fn is_consistency(name: &str) -> bool {
 }
 
 /// Which layer inside the outermost a file is about, from 1, and its name in that folder.
-fn earlier_part(name: &str) -> Option<(usize, &str)> {
-    let (number, file) = name.strip_prefix(EARLIER)?.split_once('/')?;
+fn inner_layer_part(name: &str) -> Option<(usize, &str)> {
+    let (number, file) = name.strip_prefix(INNER_LAYERS)?.split_once('/')?;
     let layer = number.parse().ok().filter(|layer| (1..RENEWALS_MAX).contains(layer))?;
     Some((layer, file))
 }
@@ -281,14 +281,14 @@ mod tests {
     fn a_bundle_packs_and_unpacks() {
         let bundle = Bundle {
             record: b"{}".to_vec(),
-            evidence: FormEvidence {
+            evidence: LayerEvidence {
                 entry: Some(b"entry".to_vec()),
                 checkpoint_tokens: vec![vec![1], vec![2]],
-                ..FormEvidence::default()
+                ..LayerEvidence::default()
             },
-            earlier: vec![
-                FormEvidence::default(),
-                FormEvidence { record_tokens: vec![vec![3], vec![4]], ..FormEvidence::default() },
+            inner_layers: vec![
+                LayerEvidence::default(),
+                LayerEvidence { record_tokens: vec![vec![3], vec![4]], ..LayerEvidence::default() },
             ],
             archives: (1..=12)
                 .map(|n| ArchiveTimestamp { root: vec![n], tokens: vec![vec![n], vec![n + 1]], proofs: vec![n] })
@@ -304,10 +304,10 @@ mod tests {
         assert_eq!(unpacked, BundleFiles::of(&bundle));
         let read = unpacked.to_bundle().unwrap();
         assert_eq!(
-            (read.evidence, read.earlier, read.consistency, read.archives, read.certificates, read.crls),
+            (read.evidence, read.inner_layers, read.consistency, read.archives, read.certificates, read.crls),
             (
                 bundle.evidence.clone(),
-                bundle.earlier.clone(),
+                bundle.inner_layers.clone(),
                 bundle.consistency.clone(),
                 bundle.archives.clone(),
                 bundle.certificates.clone(),
@@ -319,11 +319,11 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_bundle() {
-        assert!(matches!(BundleFiles::from_zip(b"PK nonsense"), Err(ArchiveError::Zip(_))));
+        assert!(matches!(BundleFiles::from_zip(b"PK nonsense"), Err(BundleError::Zip(_))));
         let mut files = BundleFiles::default();
-        assert!(matches!(files.to_bundle(), Err(ArchiveError::NoRecord)));
+        assert!(matches!(files.to_bundle(), Err(BundleError::NoRecord)));
         files.add("record.vcon.json", b"{}".to_vec());
         files.add("crls/x.pem", b"-----BEGIN X509 CRL-----\n!\n-----END X509 CRL-----\n".to_vec());
-        assert!(matches!(files.to_bundle(), Err(ArchiveError::Pem(_))));
+        assert!(matches!(files.to_bundle(), Err(BundleError::Pem(_))));
     }
 }

@@ -152,7 +152,7 @@ pub enum EntryError {
 
 /// `prev` of entry 0: the hash of the empty tree (RFC 6962 §2.1).
 #[must_use]
-pub fn first_prev() -> Sha256Digest {
+pub fn genesis_prev() -> Sha256Digest {
     Sha256Digest(sha256(b""))
 }
 
@@ -163,10 +163,10 @@ impl EntryDraft {
         Self(event)
     }
 
-    /// The issuer whose records are counted by this event, if it counts any.
+    /// The issuer of the record; `None` for an event that brings in no record.
     #[must_use]
-    pub fn stream(&self) -> Option<&str> {
-        self.0.stream().map(|(issuer, _)| issuer)
+    pub fn issuer(&self) -> Option<&str> {
+        self.0.issuer_sequence().map(|(issuer, _)| issuer)
     }
 
     /// The event.
@@ -237,15 +237,15 @@ impl Event {
         }
     }
 
-    /// The issuer whose records this event counts, and the count.
+    /// The issuer of the record and its sequence number; `None` for an event that brings in no record.
     #[must_use]
-    pub fn stream(&self) -> Option<(&str, u64)> {
+    pub fn issuer_sequence(&self) -> Option<(&str, u64)> {
         self.record().map(|record| (&*record.issuer, record.seq))
     }
 
-    /// The earlier record that this event tells of: amended, renewed, erased, or done something with.
+    /// The earlier record that this event amends, renews, erases or operates on.
     #[must_use]
-    pub fn about(&self) -> Option<Sha256Digest> {
+    pub fn subject(&self) -> Option<Sha256Digest> {
         match self {
             Self::VconErased { of } | Self::VconEvent { of, .. } => Some(*of),
             other => other.record().and_then(|record| record.of),
@@ -455,7 +455,7 @@ mod tests {
 
     fn place(event: Event) -> (Entry, Vec<u8>) {
         let time = parse_time("2026-07-01T12:00:00.1234Z").unwrap();
-        EntryDraft::new(event).place(7, first_prev(), time, 3)
+        EntryDraft::new(event).place(7, genesis_prev(), time, 3)
     }
 
     fn record() -> RecordEvent {

@@ -1,20 +1,20 @@
-//! A log walked entry by entry: that each is one, follows the one before it, and that no issuer's count has a gap.
+//! The hash chain of entries: each follows the one before it, and no issuer's sequence has a gap.
 //!
-//! A walk begins at the first entry, or behind a tree of which nothing but the right edge is known.
+//! A chain begins at the first entry, or behind a tree of which only the right edge is known.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
 use crate::crypto::Sha256Digest;
-use crate::evidence::format::entry::first_prev;
+use crate::evidence::format::entry::genesis_prev;
 use crate::evidence::format::entry::{Entry, EntryError};
 use crate::tlog::merkle::leaf_hash;
 use crate::tlog::{NodeHash, RightEdge};
 
 /// Why an entry cannot be the next of a log.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum WalkError {
+pub enum EntryChainError {
     /// It is not an entry.
     #[error("entry {index}: {error}")]
     Entry {
@@ -43,11 +43,11 @@ pub enum WalkError {
     },
 }
 
-/// What a walk knows behind the entries that it has come by.
+/// The state of the chain after the entries that were appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Walk {
+pub struct EntryChain {
     edge: RightEdge,
-    // Nothing before the first entry of a walk that begins behind others.
+    // `None` before the first entry of a chain that begins behind others.
     prev: Option<Sha256Digest>,
     last_time: Option<DateTime<Utc>>,
     sequences: BTreeMap<String, u64>,
@@ -55,11 +55,11 @@ pub struct Walk {
     is_whole: bool,
 }
 
-impl Default for Walk {
+impl Default for EntryChain {
     fn default() -> Self {
         Self {
             edge: RightEdge::default(),
-            prev: Some(first_prev()),
+            prev: Some(genesis_prev()),
             last_time: None,
             sequences: BTreeMap::new(),
             is_whole: true,
@@ -67,17 +67,17 @@ impl Default for Walk {
     }
 }
 
-impl Walk {
-    /// Begins behind the tree of `edge`, which somebody has vouched for. What an issuer counted before is not known.
+impl EntryChain {
+    /// A chain that begins behind the tree of `edge`, which the caller trusts. Earlier sequence numbers are not known.
     #[must_use]
-    pub fn behind(edge: RightEdge) -> Self {
+    pub fn from_edge(edge: RightEdge) -> Self {
         if edge.size().0 == 0 {
             return Self::default();
         }
         Self { edge, prev: None, last_time: None, sequences: BTreeMap::new(), is_whole: false }
     }
 
-    /// Goes on where a walk from the first entry stood.
+    /// A chain from the first entry, continued where it stood.
     #[must_use]
     pub fn resume(
         edge: RightEdge,
@@ -88,24 +88,24 @@ impl Walk {
         Self { edge, prev: Some(prev), last_time, sequences, is_whole: true }
     }
 
-    /// Comes by the next entry; gives it, and the complete subtrees that it closes.
+    /// Checks the next entry and appends it; returns it, and the complete subtrees that it closes.
     ///
     /// # Errors
-    /// When it cannot be the next. The walk is over then.
-    pub fn entry(&mut self, bytes: &[u8]) -> Result<(Entry, Vec<NodeHash>), WalkError> {
+    /// When the entry cannot be the next. The chain cannot be continued then.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(Entry, Vec<NodeHash>), EntryChainError> {
         let index = self.edge.size().0;
-        let entry = Entry::parse(bytes).map_err(|error| WalkError::Entry { index, error })?;
+        let entry = Entry::parse(bytes).map_err(|error| EntryChainError::Entry { index, error })?;
         if entry.index != index || self.prev.is_some_and(|prev| prev != entry.prev) {
-            return Err(WalkError::Chain(index));
+            return Err(EntryChainError::Chain(index));
         }
         if self.last_time.is_some_and(|last| entry.time < last) {
-            return Err(WalkError::Time(index));
+            return Err(EntryChainError::Time(index));
         }
-        if let Some((issuer, seen)) = entry.event.stream() {
+        if let Some((issuer, seen)) = entry.event.issuer_sequence() {
             let known = self.sequences.get(issuer).copied();
             let expected = known.or(self.is_whole.then_some(0)).map_or(seen, |count| count + 1);
             if seen != expected || seen == 0 {
-                return Err(WalkError::Sequence { index, issuer: issuer.to_owned(), seen, expected });
+                return Err(EntryChainError::Sequence { index, issuer: issuer.to_owned(), seen, expected });
             }
             self.sequences.insert(issuer.to_owned(), seen);
         }
@@ -121,7 +121,7 @@ impl Walk {
         &self.edge
     }
 
-    /// The leaf hash of the last entry, which the next one names; `None` where the walk has not come by any.
+    /// The leaf hash of the last entry, which the next one names; `None` before the first.
     #[must_use]
     pub fn prev(&self) -> Option<Sha256Digest> {
         self.prev
@@ -133,7 +133,7 @@ impl Walk {
         self.last_time
     }
 
-    /// The last count of each issuer that was come by.
+    /// The last sequence number of each issuer that was seen.
     #[must_use]
     pub fn sequences(&self) -> &BTreeMap<String, u64> {
         &self.sequences
@@ -155,50 +155,57 @@ mod tests {
         EntryDraft::new(Event::VconAnchored(event)).place(index, prev, time, seq).1
     }
 
-    fn next(walk: &Walk, second: u32, stream: (&str, u64)) -> Vec<u8> {
-        entry(walk.edge().size().0, walk.prev().unwrap(), second, stream)
+    fn next(chain: &EntryChain, second: u32, stream: (&str, u64)) -> Vec<u8> {
+        entry(chain.edge().size().0, chain.prev().unwrap(), second, stream)
     }
 
-    fn walked() -> Walk {
-        let mut walk = Walk::default();
+    fn chain_of_three() -> EntryChain {
+        let mut chain = EntryChain::default();
         for (second, stream) in [(1, ("a", 1)), (1, ("b", 1)), (2, ("a", 2))] {
-            walk.entry(&next(&walk, second, stream)).unwrap();
+            chain.append(&next(&chain, second, stream)).unwrap();
         }
-        walk
+        chain
     }
 
     #[test]
     fn what_does_not_follow_is_named() {
-        let walk = walked();
-        let refused = |bytes: &[u8]| walk.clone().entry(bytes).unwrap_err();
-        assert_eq!(refused(&entry(3, first_prev(), 2, ("a", 3))), WalkError::Chain(3));
-        assert_eq!(refused(&entry(4, walk.prev().unwrap(), 2, ("a", 3))), WalkError::Chain(3));
-        assert_eq!(refused(&next(&walk, 1, ("a", 3))), WalkError::Time(3));
+        let chain = chain_of_three();
+        let refused = |bytes: &[u8]| chain.clone().append(bytes).unwrap_err();
+        assert_eq!(refused(&entry(3, genesis_prev(), 2, ("a", 3))), EntryChainError::Chain(3));
+        assert_eq!(refused(&entry(4, chain.prev().unwrap(), 2, ("a", 3))), EntryChainError::Chain(3));
+        assert_eq!(refused(&next(&chain, 1, ("a", 3))), EntryChainError::Time(3));
         for (stream, expected) in [(("a", 2), 3), (("a", 4), 3), (("c", 2), 1)] {
             let (issuer, seen) = (stream.0.to_owned(), stream.1);
-            assert_eq!(refused(&next(&walk, 2, stream)), WalkError::Sequence { index: 3, issuer, seen, expected });
+            assert_eq!(
+                refused(&next(&chain, 2, stream)),
+                EntryChainError::Sequence { index: 3, issuer, seen, expected }
+            );
         }
-        assert!(matches!(refused(b"{}"), WalkError::Entry { index: 3, .. }));
-        assert!(walk.clone().entry(&next(&walk, 2, ("a", 3))).is_ok());
+        assert!(matches!(refused(b"{}"), EntryChainError::Entry { index: 3, .. }));
+        assert!(chain.clone().append(&next(&chain, 2, ("a", 3))).is_ok());
     }
 
     #[test]
-    fn a_walk_behind_others_takes_the_first_count_and_no_gap_after_it() {
-        let whole = walked();
-        let mut walk = Walk::behind(whole.edge().clone());
-        walk.entry(&next(&whole, 3, ("a", 3))).unwrap();
-        let gap = next(&walk, 3, ("a", 5));
-        assert!(matches!(walk.clone().entry(&gap), Err(WalkError::Sequence { expected: 4, .. })));
-        walk.entry(&next(&walk, 3, ("a", 4))).unwrap();
-        assert_eq!(walk.sequences()["a"], 4);
-        assert_eq!(Walk::behind(RightEdge::default()), Walk::default());
+    fn a_chain_behind_others_takes_the_first_count_and_no_gap_after_it() {
+        let whole = chain_of_three();
+        let mut chain = EntryChain::from_edge(whole.edge().clone());
+        chain.append(&next(&whole, 3, ("a", 3))).unwrap();
+        let gap = next(&chain, 3, ("a", 5));
+        assert!(matches!(chain.clone().append(&gap), Err(EntryChainError::Sequence { expected: 4, .. })));
+        chain.append(&next(&chain, 3, ("a", 4))).unwrap();
+        assert_eq!(chain.sequences()["a"], 4);
+        assert_eq!(EntryChain::from_edge(RightEdge::default()), EntryChain::default());
     }
 
     #[test]
-    fn a_walk_goes_on_where_it_stood() {
-        let walk = walked();
-        let resumed =
-            Walk::resume(walk.edge().clone(), walk.prev().unwrap(), walk.last_time(), walk.sequences().clone());
-        assert_eq!(resumed, walk);
+    fn a_chain_goes_on_where_it_stood() {
+        let chain = chain_of_three();
+        let resumed = EntryChain::resume(
+            chain.edge().clone(),
+            chain.prev().unwrap(),
+            chain.last_time(),
+            chain.sequences().clone(),
+        );
+        assert_eq!(resumed, chain);
     }
 }

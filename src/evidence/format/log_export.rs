@@ -1,4 +1,4 @@
-//! A period of a log, whole: that no record of an issuer is missing between two checkpoints (`docs/FORMATS.md`).
+//! Log exports: every entry between two checkpoints, as a proof that no record of an issuer is missing (`docs/FORMATS.md`).
 //!
 //! It is a file of lines: a head, then every entry between the checkpoints. Behind the right edge of the first
 //! checkpoint's tree the entries make the tree of the second, so none was left out; each issuer's count has no gap.
@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{format_time, parse_time, serialize_optional_time};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::entry::Entry;
-use crate::evidence::format::entry_chain::{Walk, WalkError};
+use crate::evidence::format::entry_chain::{EntryChain, EntryChainError};
 use crate::tlog::merkle::HashError;
 use crate::tlog::{CheckpointError, LogPolicy, NodeHash, RightEdge, RootHash, SignedCheckpoint, TreeSize, VerifierKey};
 
 /// What the first member of the head says.
 const FORMAT: &str = "affiant period 1";
 /// Bytes of the head: two checkpoints of many signatures, and 64 hashes.
-pub const PERIOD_HEAD_BYTES_MAX: usize = 256 << 10;
+pub const EXPORT_HEAD_BYTES_MAX: usize = 256 << 10;
 
-/// Why a file is not the whole of a period.
+/// Why a file is not a complete export.
 #[derive(Debug, thiserror::Error)]
-pub enum PeriodError {
+pub enum LogExportError {
     /// The head cannot be read.
     #[error("the head: {0}")]
     Head(String),
@@ -32,7 +32,7 @@ pub enum PeriodError {
     Edge,
     /// An entry does not follow.
     #[error(transparent)]
-    Walk(#[from] WalkError),
+    EntryChain(#[from] EntryChainError),
     /// The entries end before the last checkpoint, or after it.
     #[error("the entries reach to {reached}, and the last checkpoint to {size}")]
     Length {
@@ -52,7 +52,7 @@ pub enum PeriodError {
     Late(String),
 }
 
-impl From<HashError> for PeriodError {
+impl From<HashError> for LogExportError {
     fn from(error: HashError) -> Self {
         Self::Head(error.to_string())
     }
@@ -60,7 +60,7 @@ impl From<HashError> for PeriodError {
 
 /// Of whom and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeriodRequest {
+pub struct ExportRequest {
     /// The issuer.
     pub issuer: String,
     /// Entries of this time and later; `None` from the log's first.
@@ -90,8 +90,8 @@ struct Head {
 /// # Panics
 /// Never: it is JSON.
 #[must_use]
-pub fn period_head(
-    request: &PeriodRequest,
+pub fn export_head(
+    request: &ExportRequest,
     begin: Option<(&SignedCheckpoint, &RightEdge)>,
     end: &SignedCheckpoint,
 ) -> String {
@@ -109,7 +109,7 @@ pub fn period_head(
 
 /// A record of the issuer, in the period.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PeriodRecord {
+pub struct ExportedRecord {
     /// Its count.
     pub seq: u64,
     /// Its entry's place.
@@ -124,7 +124,7 @@ pub struct PeriodRecord {
 
 /// What a whole period has shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PeriodSummary {
+pub struct ExportSummary {
     /// The log.
     pub origin: String,
     /// Whose records.
@@ -153,9 +153,9 @@ pub struct PeriodSummary {
 
 /// A file that is read, line by line.
 #[derive(Debug)]
-pub struct PeriodReader {
-    request: PeriodRequest,
-    walk: Walk,
+pub struct LogExportReader {
+    request: ExportRequest,
+    chain: EntryChain,
     begin_size: TreeSize,
     end: SignedCheckpoint,
     first: Option<DateTime<Utc>>,
@@ -164,13 +164,13 @@ pub struct PeriodReader {
     counts: Option<(u64, u64)>,
 }
 
-impl PeriodReader {
+impl LogExportReader {
     /// Begins with the head. `key` is the log's, from where the reader trusts it.
     ///
     /// # Errors
     /// When it is no head, or a checkpoint not the log's.
-    pub fn begin(head: &[u8], key: &VerifierKey) -> Result<Self, PeriodError> {
-        let wrong = |error: &dyn std::fmt::Display| PeriodError::Head(error.to_string());
+    pub fn begin(head: &[u8], key: &VerifierKey) -> Result<Self, LogExportError> {
+        let wrong = |error: &dyn std::fmt::Display| LogExportError::Head(error.to_string());
         let head: Head = serde_json::from_slice(head).map_err(|error| wrong(&error))?;
         if head.format != FORMAT {
             return Err(wrong(&format_args!("{:?} is not {FORMAT:?}", head.format)));
@@ -183,26 +183,26 @@ impl PeriodReader {
             (signed.checkpoint().size(), signed.checkpoint().root())
         });
         let edge = head.edge.iter().map(|hash| NodeHash::from_base64(hash)).collect::<Result<_, _>>()?;
-        let edge = RightEdge::new(begin_size, edge).map_err(|_| PeriodError::Edge)?;
+        let edge = RightEdge::new(begin_size, edge).map_err(|_| LogExportError::Edge)?;
         if edge.root() != root {
-            return Err(PeriodError::Edge);
+            return Err(LogExportError::Edge);
         }
-        let request = PeriodRequest { issuer: head.issuer, from, to };
+        let request = ExportRequest { issuer: head.issuer, from, to };
         let end = SignedCheckpoint::open(head.end.as_bytes(), key)?;
-        let walk = Walk::behind(edge);
-        Ok(Self { request, walk, begin_size, end, first: None, closed: false, records: 0, counts: None })
+        let chain = EntryChain::from_edge(edge);
+        Ok(Self { request, chain, begin_size, end, first: None, closed: false, records: 0, counts: None })
     }
 
-    /// Comes by the next entry, and gives it where it is a record of the issuer in the period.
+    /// Checks the next entry, and returns it where it is a record of the issuer in the period.
     ///
     /// # Errors
     /// When it does not follow, or there is one too many.
-    pub fn entry(&mut self, line: &[u8]) -> Result<Option<PeriodRecord>, PeriodError> {
+    pub fn entry(&mut self, line: &[u8]) -> Result<Option<ExportedRecord>, LogExportError> {
         let size = self.end.checkpoint().size();
-        if self.walk.edge().size() >= size {
-            return Err(PeriodError::Length { reached: TreeSize(self.walk.edge().size().0 + 1), size });
+        if self.chain.edge().size() >= size {
+            return Err(LogExportError::Length { reached: TreeSize(self.chain.edge().size().0 + 1), size });
         }
-        let (entry, _) = self.walk.entry(line)?;
+        let (entry, _) = self.chain.append(line)?;
         self.first = self.first.or(Some(entry.time));
         if self.request.to.is_some_and(|to| entry.time > to) {
             self.closed = true;
@@ -214,11 +214,11 @@ impl PeriodReader {
         Ok(self.count(&entry))
     }
 
-    fn count(&mut self, entry: &Entry) -> Option<PeriodRecord> {
+    fn count(&mut self, entry: &Entry) -> Option<ExportedRecord> {
         let record = entry.event.record().filter(|record| record.issuer == self.request.issuer)?;
         self.records += 1;
         self.counts = Some((self.counts.map_or(record.seq, |(first, _)| first), record.seq));
-        Some(PeriodRecord {
+        Some(ExportedRecord {
             seq: record.seq,
             index: entry.index,
             time: format_time(entry.time),
@@ -231,29 +231,29 @@ impl PeriodReader {
     ///
     /// # Errors
     /// When the entries do not make the last checkpoint's tree, or more of the period may be before the first.
-    pub fn finish(self, policy: Option<&LogPolicy>) -> Result<PeriodSummary, PeriodError> {
+    pub fn finish(self, policy: Option<&LogPolicy>) -> Result<ExportSummary, LogExportError> {
         let checkpoint = self.end.checkpoint();
-        let (reached, size) = (self.walk.edge().size(), checkpoint.size());
+        let (reached, size) = (self.chain.edge().size(), checkpoint.size());
         if reached != size {
-            return Err(PeriodError::Length { reached, size });
+            return Err(LogExportError::Length { reached, size });
         }
-        if self.walk.edge().root() != checkpoint.root() {
-            return Err(PeriodError::Root);
+        if self.chain.edge().root() != checkpoint.root() {
+            return Err(LogExportError::Root);
         }
         // Times never go back in a log: what is before an entry of before the period is before it too.
         if self.begin_size.0 > 0 {
             match (self.first, self.request.from) {
                 (Some(first), Some(from)) if first < from => {}
-                (first, _) => return Err(PeriodError::Late(first.map(format_time).unwrap_or_default())),
+                (first, _) => return Err(LogExportError::Late(first.map(format_time).unwrap_or_default())),
             }
         }
         let (mut witnesses, mut quorum) = (Vec::new(), None);
         if let Some(policy) = policy {
-            let found = policy.witnessing(&self.end).map_err(|error| PeriodError::Policy(error.to_string()))?;
+            let found = policy.witnessing(&self.end).map_err(|error| LogExportError::Policy(error.to_string()))?;
             witnesses.extend(found.cosignatures().iter().map(|one| one.witness.key().name().to_owned()));
             quorum = policy.asks_for_witnesses().then(|| found.quorum());
         }
-        Ok(PeriodSummary {
+        Ok(ExportSummary {
             origin: checkpoint.origin().to_owned(),
             issuer: self.request.issuer,
             from: self.request.from,
@@ -274,7 +274,7 @@ impl PeriodReader {
 mod tests {
     use super::*;
     use crate::crypto::{Signer as _, SigningKey};
-    use crate::evidence::format::{RecordEvent, first_prev};
+    use crate::evidence::format::{RecordEvent, genesis_prev};
     use crate::evidence::{EntryDraft, Event};
     use crate::tlog::Checkpoint;
     use crate::tlog::merkle::leaf_hash;
@@ -295,7 +295,7 @@ mod tests {
                 let issuer = if index % 2 == 0 { "a" } else { "b" };
                 let record = Sha256Digest::of(&index.to_be_bytes());
                 let event = RecordEvent { issuer: issuer.into(), seq: 0, record, signer: None, of: None };
-                let prev = entries.last().map_or_else(first_prev, |last| Sha256Digest(*leaf_hash(last).as_bytes()));
+                let prev = entries.last().map_or_else(genesis_prev, |last| Sha256Digest(*leaf_hash(last).as_bytes()));
                 let draft = EntryDraft::new(Event::VconAnchored(event));
                 entries.push(draft.place(index, prev, minute(index), index / 2 + 1).1);
             }
@@ -313,17 +313,17 @@ mod tests {
             Checkpoint::new(ORIGIN, edge.size(), edge.root()).unwrap().sign(&self.signer).unwrap()
         }
 
-        fn lines(&self, (begin, end): (usize, usize), request: &PeriodRequest) -> Vec<Vec<u8>> {
+        fn lines(&self, (begin, end): (usize, usize), request: &ExportRequest) -> Vec<Vec<u8>> {
             let (first, edge) = (self.signed(begin.max(1)), self.edge(begin));
             let begun = (begin > 0).then_some((&first, &edge));
-            let mut lines = vec![period_head(request, begun, &self.signed(end)).into_bytes()];
+            let mut lines = vec![export_head(request, begun, &self.signed(end)).into_bytes()];
             lines.extend(self.entries[begin..end].iter().cloned());
             lines
         }
 
-        fn read(&self, lines: &[Vec<u8>]) -> Result<(Vec<u64>, PeriodSummary), PeriodError> {
+        fn read(&self, lines: &[Vec<u8>]) -> Result<(Vec<u64>, ExportSummary), LogExportError> {
             let key = VerifierKey::ed25519(ORIGIN, self.signer.verifying_key()).unwrap();
-            let mut reader = PeriodReader::begin(&lines[0], &key)?;
+            let mut reader = LogExportReader::begin(&lines[0], &key)?;
             let mut counts = Vec::new();
             for line in &lines[1..] {
                 counts.extend(reader.entry(line)?.map(|record| record.seq));
@@ -336,8 +336,8 @@ mod tests {
         parse_time(&format!("2026-07-01T12:{index:02}:00Z")).unwrap()
     }
 
-    fn request(from: Option<u64>, to: Option<u64>) -> PeriodRequest {
-        PeriodRequest { issuer: "a".into(), from: from.map(minute), to: to.map(minute) }
+    fn request(from: Option<u64>, to: Option<u64>) -> ExportRequest {
+        ExportRequest { issuer: "a".into(), from: from.map(minute), to: to.map(minute) }
     }
 
     #[test]
@@ -359,8 +359,8 @@ mod tests {
     #[test]
     fn what_begins_within_the_period_may_lack_its_beginning() {
         let log = Log::new();
-        assert!(matches!(log.read(&log.lines((4, 10), &request(Some(4), Some(8)))), Err(PeriodError::Late(_))));
-        assert!(matches!(log.read(&log.lines((4, 10), &request(None, Some(8)))), Err(PeriodError::Late(_))));
+        assert!(matches!(log.read(&log.lines((4, 10), &request(Some(4), Some(8)))), Err(LogExportError::Late(_))));
+        assert!(matches!(log.read(&log.lines((4, 10), &request(None, Some(8)))), Err(LogExportError::Late(_))));
     }
 
     #[test]
@@ -385,6 +385,6 @@ mod tests {
             }
         }
         let other = Log::new();
-        assert!(matches!(other.read(&whole), Err(PeriodError::Checkpoint(_))));
+        assert!(matches!(other.read(&whole), Err(LogExportError::Checkpoint(_))));
     }
 }

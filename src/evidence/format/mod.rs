@@ -9,15 +9,15 @@ mod evidence_record;
 mod log_export;
 mod record;
 
-pub use bundle::{Bundle, FormEvidence, LedgerAnswer, SuppliedRecording};
-pub use bundle_zip::{ArchiveError, BundleFiles};
+pub use bundle::{Bundle, LayerEvidence, LedgerLookup, SuppliedRecording};
+pub use bundle_zip::{BundleError, BundleFiles};
 pub use consistency::ConsistencyProof;
-pub use entry::{ENTRY_BYTES_MAX, Entry, EntryDraft, EntryError, Event, RecordEvent, first_prev};
-pub use entry_chain::{Walk, WalkError};
+pub use entry::{ENTRY_BYTES_MAX, Entry, EntryDraft, EntryError, Event, RecordEvent, genesis_prev};
+pub use entry_chain::{EntryChain, EntryChainError};
 pub use evidence_record::{
     ARCHIVES_MAX, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, ArchiveTree, archive_proofs,
 };
 pub use log_export::{
-    PERIOD_HEAD_BYTES_MAX, PeriodError, PeriodReader, PeriodRecord, PeriodRequest, PeriodSummary, period_head,
+    EXPORT_HEAD_BYTES_MAX, ExportRequest, ExportSummary, ExportedRecord, LogExportError, LogExportReader, export_head,
 };
 pub use record::{Record, RecordError, record_digest};

@@ -7,7 +7,7 @@ use crate::crypto::{Hash, KeyKind, SignatureAlgorithm};
 
 /// What a sunset is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SunsetAlgorithm {
+pub enum ConstrainedAlgorithm {
     /// Signatures with RSA keys.
     Rsa,
     /// Signatures with ECDSA keys.
@@ -24,7 +24,7 @@ pub enum SunsetAlgorithm {
     Sha512,
 }
 
-impl SunsetAlgorithm {
+impl ConstrainedAlgorithm {
     /// Every one.
     pub const ALL: [Self; 7] =
         [Self::Rsa, Self::Ecdsa, Self::Ed25519, Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
@@ -52,9 +52,9 @@ impl SunsetAlgorithm {
 
 /// The end of an algorithm, or of keys that are too short.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sunset {
+pub struct AlgorithmConstraint {
     /// What ends.
-    pub algorithm: SunsetAlgorithm,
+    pub algorithm: ConstrainedAlgorithm,
     /// Keys of fewer bits than this; all keys where it is `None`.
     pub bits_below: Option<usize>,
     /// The last moment at which it is trusted. `None`: never, and no proof of an earlier time helps.
@@ -65,12 +65,12 @@ pub struct Sunset {
 
 /// How a signature was made: what sunsets are held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Strength {
+pub(crate) struct AlgorithmUse {
     pub(crate) algorithm: SignatureAlgorithm,
     pub(crate) key: KeyKind,
 }
 
-impl Sunset {
+impl AlgorithmConstraint {
     /// What every policy has that does not say otherwise: keys of less than 112 bits of security, and SHA-1.
     ///
     /// Without dates: whoever sets a date should be there to move it (`policies/trust/default.toml` has some).
@@ -84,25 +84,25 @@ impl Sunset {
         };
         vec![
             never(
-                SunsetAlgorithm::Rsa,
+                ConstrainedAlgorithm::Rsa,
                 Some(2048),
                 "less than 112 bits of security: not for new signatures since 2014 (NIST SP 800-131A Rev. 2 §3)",
             ),
             never(
-                SunsetAlgorithm::Sha1,
+                ConstrainedAlgorithm::Sha1,
                 None,
                 "collisions are made at will: not for new signatures since 2014 (NIST SP 800-131A Rev. 2 §9)",
             ),
         ]
     }
 
-    fn covers(&self, strength: Strength) -> bool {
+    fn covers(&self, strength: AlgorithmUse) -> bool {
         use SignatureAlgorithm as A;
         let (is_of, bits) = match (self.algorithm, strength.key) {
-            (SunsetAlgorithm::Rsa, KeyKind::Rsa { bits }) => (true, bits),
-            (SunsetAlgorithm::Ecdsa, KeyKind::P256) => (true, 256),
-            (SunsetAlgorithm::Ecdsa, KeyKind::P384) => (true, 384),
-            (SunsetAlgorithm::Ed25519, KeyKind::Ed25519) => (true, 0),
+            (ConstrainedAlgorithm::Rsa, KeyKind::Rsa { bits }) => (true, bits),
+            (ConstrainedAlgorithm::Ecdsa, KeyKind::P256) => (true, 256),
+            (ConstrainedAlgorithm::Ecdsa, KeyKind::P384) => (true, 384),
+            (ConstrainedAlgorithm::Ed25519, KeyKind::Ed25519) => (true, 0),
             (wanted, _) => {
                 let hash = match strength.algorithm {
                     A::RsaPkcs1(hash) | A::RsaPss(hash) | A::EcdsaDer(hash) | A::EcdsaFixed(hash) => hash,
@@ -110,9 +110,9 @@ impl Sunset {
                     A::Ed25519 => Hash::Sha512,
                 };
                 let named = match hash {
-                    Hash::Sha256 => SunsetAlgorithm::Sha256,
-                    Hash::Sha384 => SunsetAlgorithm::Sha384,
-                    Hash::Sha512 => SunsetAlgorithm::Sha512,
+                    Hash::Sha256 => ConstrainedAlgorithm::Sha256,
+                    Hash::Sha384 => ConstrainedAlgorithm::Sha384,
+                    Hash::Sha512 => ConstrainedAlgorithm::Sha512,
                 };
                 (wanted == named, 0)
             }
@@ -134,7 +134,10 @@ impl Sunset {
 }
 
 /// The first of the sunsets that ends a signature: one without a date before all others.
-pub(crate) fn first_sunset(sunsets: &[Sunset], strength: Strength) -> Option<&Sunset> {
+pub(crate) fn first_constraint(
+    sunsets: &[AlgorithmConstraint],
+    strength: AlgorithmUse,
+) -> Option<&AlgorithmConstraint> {
     sunsets.iter().filter(|sunset| sunset.covers(strength)).min_by_key(|sunset| sunset.until)
 }
 
@@ -143,17 +146,18 @@ mod tests {
     use super::*;
     use crate::clock::parse_time;
 
-    fn sunset(algorithm: SunsetAlgorithm, bits_below: Option<usize>, until: Option<&str>) -> Sunset {
+    fn sunset(algorithm: ConstrainedAlgorithm, bits_below: Option<usize>, until: Option<&str>) -> AlgorithmConstraint {
         let until = until.map(|until| parse_time(until).unwrap());
-        Sunset { algorithm, bits_below, until, reason: "a reason".into() }
+        AlgorithmConstraint { algorithm, bits_below, until, reason: "a reason".into() }
     }
 
     #[test]
     fn a_sunset_covers_what_it_names_and_shorter_keys_alone() {
-        use SunsetAlgorithm as S;
-        let rsa = |bits| Strength { algorithm: SignatureAlgorithm::RsaPkcs1(Hash::Sha256), key: KeyKind::Rsa { bits } };
-        let p256 = Strength { algorithm: SignatureAlgorithm::EcdsaDer(Hash::Sha384), key: KeyKind::P256 };
-        let ed25519 = Strength { algorithm: SignatureAlgorithm::Ed25519, key: KeyKind::Ed25519 };
+        use ConstrainedAlgorithm as S;
+        let rsa =
+            |bits| AlgorithmUse { algorithm: SignatureAlgorithm::RsaPkcs1(Hash::Sha256), key: KeyKind::Rsa { bits } };
+        let p256 = AlgorithmUse { algorithm: SignatureAlgorithm::EcdsaDer(Hash::Sha384), key: KeyKind::P256 };
+        let ed25519 = AlgorithmUse { algorithm: SignatureAlgorithm::Ed25519, key: KeyKind::Ed25519 };
         for (algorithm, bits_below, strength, covered) in [
             (S::Rsa, Some(2048), rsa(2047), true),
             (S::Rsa, Some(2048), rsa(2048), false),
@@ -173,14 +177,14 @@ mod tests {
 
     #[test]
     fn the_first_sunset_is_the_one_that_counts() {
-        let late = sunset(SunsetAlgorithm::Rsa, None, Some("2040-01-01T00:00:00Z"));
-        let early = sunset(SunsetAlgorithm::Sha256, None, Some("2030-01-01T00:00:00Z"));
-        let never = sunset(SunsetAlgorithm::Rsa, Some(2048), None);
+        let late = sunset(ConstrainedAlgorithm::Rsa, None, Some("2040-01-01T00:00:00Z"));
+        let early = sunset(ConstrainedAlgorithm::Sha256, None, Some("2030-01-01T00:00:00Z"));
+        let never = sunset(ConstrainedAlgorithm::Rsa, Some(2048), None);
         let sunsets = [late, early.clone(), never.clone()];
         let strength =
-            |bits| Strength { algorithm: SignatureAlgorithm::RsaPss(Hash::Sha256), key: KeyKind::Rsa { bits } };
-        assert_eq!(first_sunset(&sunsets, strength(3072)), Some(&early));
-        assert_eq!(first_sunset(&sunsets, strength(1024)), Some(&never));
+            |bits| AlgorithmUse { algorithm: SignatureAlgorithm::RsaPss(Hash::Sha256), key: KeyKind::Rsa { bits } };
+        assert_eq!(first_constraint(&sunsets, strength(3072)), Some(&early));
+        assert_eq!(first_constraint(&sunsets, strength(1024)), Some(&never));
         assert_eq!(early.describe(), "SHA-256 was trusted until 2030-01-01T00:00:00.000Z (a reason)");
         assert_eq!(never.describe(), "RSA below 2048 bits is never trusted (a reason)");
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::TimeDelta;
 
 use crate::crypto::Sha256Digest;
-use crate::evidence::policy::algorithms::{Sunset, SunsetAlgorithm};
+use crate::evidence::policy::algorithms::{AlgorithmConstraint, ConstrainedAlgorithm};
 use crate::pki::oid::{DOCUMENT_SIGNING, ObjectIdentifier};
 use crate::pki::{PathProfile, TrustAnchors};
 use crate::tlog::LogPolicy;
@@ -34,11 +34,11 @@ pub struct TrustPolicy {
     /// Whose timestamps count.
     pub timestamp_anchors: TrustAnchors,
     /// Thumbprints of timestamp anchors that the log's own operator runs: shown, never used as time.
-    pub own_timestamp_anchors: HashSet<[u8; 32]>,
+    pub operator_timestamp_anchors: HashSet<[u8; 32]>,
     /// Which logs and witnesses count; without it no ledger does.
     pub log_policy: Option<LogPolicy>,
     /// Names of witnesses that the log's own operator runs: shown, never used as time or quorum.
-    pub own_witnesses: HashSet<String>,
+    pub operator_witnesses: HashSet<String>,
     /// Whether the time of cosignatures counts as trusted time.
     pub time_from_cosignatures: bool,
     /// Whether a record passes only with its recordings.
@@ -48,7 +48,7 @@ pub struct TrustPolicy {
     /// What a record must have in a ledger to pass.
     pub ledger_required: LedgerRequirement,
     /// Until when algorithms and lengths of keys are trusted.
-    pub sunsets: Vec<Sunset>,
+    pub sunsets: Vec<AlgorithmConstraint>,
     /// How far times may contradict each other: the claimed time of signing may be so much ahead of the trusted one, and
     /// a lower bound of an upper one.
     pub clock_skew_max: TimeDelta,
@@ -66,14 +66,14 @@ impl TrustPolicy {
             anchors: TrustAnchors::default(),
             signer_purpose: Some(DOCUMENT_SIGNING),
             timestamp_anchors: TrustAnchors::default(),
-            own_timestamp_anchors: HashSet::new(),
+            operator_timestamp_anchors: HashSet::new(),
             log_policy: None,
-            own_witnesses: HashSet::new(),
+            operator_witnesses: HashSet::new(),
             time_from_cosignatures: false,
             recordings_required: false,
             timestamp_required: false,
             ledger_required: LedgerRequirement::Nothing,
-            sunsets: Sunset::built_in(),
+            sunsets: AlgorithmConstraint::built_in(),
             clock_skew_max: TimeDelta::seconds(Self::CLOCK_SKEW_SECONDS),
         }
     }
@@ -103,7 +103,7 @@ impl TrustPolicy {
 
     /// Keys that no date saves are not looked past when a path is searched.
     fn rsa_bits_min(&self) -> usize {
-        let never = self.sunsets.iter().filter(|one| one.algorithm == SunsetAlgorithm::Rsa && one.until.is_none());
+        let never = self.sunsets.iter().filter(|one| one.algorithm == ConstrainedAlgorithm::Rsa && one.until.is_none());
         never.map(|one| one.bits_below.unwrap_or(usize::MAX)).max().unwrap_or_default()
     }
 }

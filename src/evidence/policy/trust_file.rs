@@ -11,7 +11,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Deserialize;
 
 use crate::clock::parse_time;
-use crate::evidence::policy::algorithms::{Sunset, SunsetAlgorithm};
+use crate::evidence::policy::algorithms::{AlgorithmConstraint, ConstrainedAlgorithm};
 use crate::evidence::policy::trust::{LedgerRequirement, TrustPolicy};
 use crate::pki::oid::ObjectIdentifier;
 use crate::pki::{Certificate, CertificateError, TrustAnchor, TrustAnchors, to_pem};
@@ -102,7 +102,7 @@ pub enum TrustPolicyError {
     NoLog,
     /// A sunset that says what cannot be.
     #[error("sunset of {algorithm}: {reason}")]
-    Sunset {
+    AlgorithmConstraint {
         /// Of what.
         algorithm: String,
         /// What cannot be.
@@ -247,7 +247,7 @@ impl TrustPolicy {
         let mut own = HashSet::new();
         policy.anchors = anchors("anchors", file.anchor, None, &mut read_file)?;
         policy.timestamp_anchors = anchors("timestamp anchors", file.timestamp_anchor, Some(&mut own), &mut read_file)?;
-        policy.own_timestamp_anchors = own;
+        policy.operator_timestamp_anchors = own;
         if let Some(tables) = file.sunset {
             too_many("sunsets", tables.len(), SUNSETS_MAX)?;
             policy.sunsets = tables.into_iter().map(sunset).collect::<Result<_, _>>()?;
@@ -262,7 +262,7 @@ impl TrustPolicy {
             if log_policy.witnesses().iter().all(|witness| witness.key().name() != own) {
                 return Err(TrustPolicyError::UnknownWitness(own));
             }
-            self.own_witnesses.insert(own);
+            self.operator_witnesses.insert(own);
         }
         self.log_policy = Some(log_policy);
         self.time_from_cosignatures = log.time_from_cosignatures;
@@ -293,7 +293,7 @@ impl TrustPolicy {
         if let Some(log_policy) = &self.log_policy {
             text.push_str("\n[log]\n");
             line(&mut text, "time_from_cosignatures", &self.time_from_cosignatures.to_string());
-            let mut own: Vec<String> = self.own_witnesses.iter().map(|name| quoted(name)).collect();
+            let mut own: Vec<String> = self.operator_witnesses.iter().map(|name| quoted(name)).collect();
             own.sort();
             line(&mut text, "own_witnesses", &format!("[{}]", own.join(", ")));
             line(&mut text, "policy", &long(&log_policy.text()));
@@ -302,7 +302,7 @@ impl TrustPolicy {
             write_anchor(&mut text, "anchor", anchor, None);
         }
         for anchor in self.timestamp_anchors.entries() {
-            let own = self.own_timestamp_anchors.contains(anchor.certificate.thumbprint());
+            let own = self.operator_timestamp_anchors.contains(anchor.certificate.thumbprint());
             write_anchor(&mut text, "timestamp_anchor", anchor, Some(if own { "self" } else { "other" }));
         }
         for sunset in &self.sunsets {
@@ -384,18 +384,18 @@ fn anchors(
     Ok(TrustAnchors::of(anchors))
 }
 
-fn sunset(table: SunsetTable) -> Result<Sunset, TrustPolicyError> {
-    let wrong = |reason| TrustPolicyError::Sunset { algorithm: table.algorithm.clone(), reason };
-    let algorithm = SunsetAlgorithm::ALL.into_iter().find(|one| one.name() == table.algorithm);
+fn sunset(table: SunsetTable) -> Result<AlgorithmConstraint, TrustPolicyError> {
+    let wrong = |reason| TrustPolicyError::AlgorithmConstraint { algorithm: table.algorithm.clone(), reason };
+    let algorithm = ConstrainedAlgorithm::ALL.into_iter().find(|one| one.name() == table.algorithm);
     let algorithm = algorithm.ok_or_else(|| wrong("not RSA, ECDSA, Ed25519, SHA-1, SHA-256, SHA-384 or SHA-512"))?;
     if table.bits_below.is_some() && !algorithm.has_lengths() {
         return Err(wrong("bits_below is for RSA and ECDSA alone"));
     }
-    if table.until.is_some() && algorithm == SunsetAlgorithm::Sha1 {
+    if table.until.is_some() && algorithm == ConstrainedAlgorithm::Sha1 {
         return Err(wrong("it is never verified here, so that no date can be given"));
     }
     let until = table.until.map(time).transpose()?;
-    Ok(Sunset { algorithm, bits_below: table.bits_below, until, reason: table.reason })
+    Ok(AlgorithmConstraint { algorithm, bits_below: table.bits_below, until, reason: table.reason })
 }
 
 fn time(value: toml::value::Datetime) -> Result<DateTime<Utc>, TrustPolicyError> {

@@ -11,7 +11,7 @@ use crate::evidence::report::{Row, Times, ValidationReport, Verdict};
 /// The depth of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Depth {
+pub enum ReportLevel {
     /// The verdict, the five rows and the times: for whoever decides.
     Simple,
     /// Everything that was judged, and how: for whoever asks why.
@@ -51,11 +51,11 @@ impl ValidationReport {
     /// # Panics
     /// Never: a report is JSON.
     #[must_use]
-    pub fn to_json_at(&self, depth: Depth, bundle: &Bundle, policy: &TrustPolicy) -> String {
-        let written = match depth {
-            Depth::Simple => serde_json::to_string_pretty(&self.simple()),
-            Depth::Detailed => return self.to_json(),
-            Depth::Diagnostic => {
+    pub fn to_json_at_level(&self, level: ReportLevel, bundle: &Bundle, policy: &TrustPolicy) -> String {
+        let written = match level {
+            ReportLevel::Simple => serde_json::to_string_pretty(&self.simple()),
+            ReportLevel::Detailed => return self.to_json(),
+            ReportLevel::Diagnostic => {
                 let diagnostic = Diagnostic::of(bundle, policy);
                 serde_json::to_string_pretty(&WithDiagnostic { report: self, diagnostic })
             }
@@ -87,14 +87,15 @@ mod tests {
     use super::*;
     use crate::evidence::report::example;
 
-    fn members(depth: Depth) -> serde_json::Map<String, Value> {
-        let text = example("CN=Example").to_json_at(depth, &Bundle::default(), &TrustPolicy::nobody());
+    fn members(level: ReportLevel) -> serde_json::Map<String, Value> {
+        let text = example("CN=Example").to_json_at_level(level, &Bundle::default(), &TrustPolicy::nobody());
         serde_json::from_str(&text).unwrap()
     }
 
     #[test]
     fn a_deeper_report_says_all_that_a_simpler_one_says() {
-        let [simple, detailed, diagnostic] = [Depth::Simple, Depth::Detailed, Depth::Diagnostic].map(members);
+        let [simple, detailed, diagnostic] =
+            [ReportLevel::Simple, ReportLevel::Detailed, ReportLevel::Diagnostic].map(members);
         assert!(simple.len() < detailed.len() && detailed.len() + 1 == diagnostic.len());
         for (name, value) in &simple {
             assert_eq!(detailed.get(name), Some(value), "{name}");

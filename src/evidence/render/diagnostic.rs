@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::clock::format_time;
 use crate::crypto::{KeyKind, Sha256Digest};
-use crate::evidence::format::{ArchiveRoot, ArchiveTimestamp, Bundle, Entry, FormEvidence, Record};
-use crate::evidence::policy::{Sunset, TrustPolicy};
-use crate::evidence::report::{NAME_MAX, cut};
+use crate::evidence::format::{ArchiveRoot, ArchiveTimestamp, Bundle, Entry, LayerEvidence, Record};
+use crate::evidence::policy::{AlgorithmConstraint, TrustPolicy};
+use crate::evidence::report::{NAME_MAX, truncate};
 use crate::jose::Jws;
 use crate::pki::timestamp::TimestampToken;
 use crate::pki::{Certificate, CertificateSignature, Crl, KeyUsage, KeyUsages, TrustAnchor};
@@ -62,14 +62,14 @@ impl Diagnostic {
             },
             certificates: ders.into_iter().map(certificate).collect(),
             revocation_lists: bundle
-                .own_crls
+                .local_crls
                 .iter()
                 .chain(&bundle.crls)
                 .take(OBJECTS_MAX)
                 .map(|der| revocation_list(der))
                 .collect(),
             evidence: evidence(&bundle.evidence),
-            earlier: bundle.earlier.iter().take(OBJECTS_MAX).map(evidence).collect(),
+            earlier: bundle.inner_layers.iter().take(OBJECTS_MAX).map(evidence).collect(),
             archives: bundle.archives.iter().take(OBJECTS_MAX).map(archive).collect(),
             trust: trust(policy),
         }
@@ -77,7 +77,7 @@ impl Diagnostic {
 }
 
 /// The entry, the proof that leads from it to a checkpoint, and the tokens over that and over the record.
-fn evidence(form: &FormEvidence) -> Value {
+fn evidence(form: &LayerEvidence) -> Value {
     let tokens = |over: &'static str, tokens: &[Vec<u8>]| -> Vec<Value> {
         tokens.iter().take(OBJECTS_MAX).map(|token| timestamp(over, token)).collect()
     };
@@ -128,8 +128,8 @@ fn certificate(der: &[u8]) -> Value {
     let oids = |oids: &[crate::pki::oid::ObjectIdentifier]| oids.iter().map(ToString::to_string).collect::<Vec<_>>();
     json!({
         "thumbprint": certificate.thumbprint_url(),
-        "subject": cut(certificate.subject().to_string(), NAME_MAX),
-        "issuer": cut(certificate.issuer().to_string(), NAME_MAX),
+        "subject": truncate(certificate.subject().to_string(), NAME_MAX),
+        "issuer": truncate(certificate.issuer().to_string(), NAME_MAX),
         "serial": certificate.serial_hex(),
         "not_before": format_time(certificate.not_before()),
         "not_after": format_time(certificate.not_after()),
@@ -178,7 +178,7 @@ fn revocation_list(der: &[u8]) -> Value {
     };
     json!({
         "digest": list.digest_url(),
-        "issuer": cut(list.issuer().to_string(), NAME_MAX),
+        "issuer": truncate(list.issuer().to_string(), NAME_MAX),
         "number": list.number().map(hexadecimal),
         "this_update": format_time(list.this_update()),
         "next_update": list.next_update().map(format_time),
@@ -245,10 +245,10 @@ fn trust(policy: &TrustPolicy) -> Value {
     };
     let of_time = |anchor: &TrustAnchor| {
         let mut value = shown(anchor);
-        value["own"] = policy.own_timestamp_anchors.contains(anchor.certificate.thumbprint()).into();
+        value["own"] = policy.operator_timestamp_anchors.contains(anchor.certificate.thumbprint()).into();
         value
     };
-    let sunset = |sunset: &Sunset| {
+    let sunset = |sunset: &AlgorithmConstraint| {
         json!({
             "algorithm": sunset.algorithm.name(),
             "bits_below": sunset.bits_below,
@@ -256,8 +256,8 @@ fn trust(policy: &TrustPolicy) -> Value {
             "reason": sunset.reason,
         })
     };
-    let mut own_witnesses: Vec<_> = policy.own_witnesses.iter().collect();
-    own_witnesses.sort();
+    let mut operator_witnesses: Vec<_> = policy.operator_witnesses.iter().collect();
+    operator_witnesses.sort();
     let keys =
         |keys: &[crate::tlog::policy::PolicyKey]| keys.iter().map(|one| one.key().to_string()).collect::<Vec<_>>();
     json!({
@@ -267,7 +267,7 @@ fn trust(policy: &TrustPolicy) -> Value {
         "timestamp_anchors": policy.timestamp_anchors.entries().iter().map(of_time).collect::<Vec<_>>(),
         "logs": policy.log_policy.as_ref().map(|log| keys(log.logs())),
         "witnesses": policy.log_policy.as_ref().map(|log| keys(log.witnesses())),
-        "own_witnesses": own_witnesses,
+        "own_witnesses": operator_witnesses,
         "time_from_cosignatures": policy.time_from_cosignatures,
         "sunsets": policy.sunsets.iter().map(sunset).collect::<Vec<_>>(),
     })
@@ -285,11 +285,11 @@ mod tests {
     fn what_cannot_be_read_says_so_in_its_place() {
         let bundle = Bundle {
             record: b"{}".to_vec(),
-            evidence: FormEvidence {
+            evidence: LayerEvidence {
                 entry: Some(b"no".to_vec()),
                 proof: Some(Vec::new()),
                 record_tokens: vec![vec![2]],
-                ..FormEvidence::default()
+                ..LayerEvidence::default()
             },
             crls: vec![vec![0x30]],
             certificates: vec![vec![1], vec![1]],

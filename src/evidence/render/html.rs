@@ -7,7 +7,7 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 
 use crate::evidence::render::timeline::Timeline;
-use crate::evidence::report::{Answer, Indication, ValidationReport};
+use crate::evidence::report::{Indication, RowStatus, ValidationReport};
 
 /// The style sheet of reports, for whoever shows one in a page or allows it by its digest.
 pub const STYLE: &str = include_str!("style.css");
@@ -49,7 +49,7 @@ impl Indication {
     }
 }
 
-impl Answer {
+impl RowStatus {
     /// The class of the style sheet.
     pub(crate) fn class(self) -> &'static str {
         match self {
@@ -115,8 +115,8 @@ mod tests {
 
     #[test]
     fn unknown_is_not_shown_as_no() {
-        let class = |answer: Answer| answer.class();
-        assert_ne!(class(Answer::Unknown), class(Answer::No));
+        let class = |answer: RowStatus| answer.class();
+        assert_ne!(class(RowStatus::Unknown), class(RowStatus::No));
         let tone = |class: &str| STYLE.lines().find(|line| line.starts_with(&format!(".{class} {{ --tone"))).unwrap();
         assert!(tone("unknown").contains("--unknown") && !tone("unknown").contains("--no)"));
     }

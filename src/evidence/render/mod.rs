@@ -8,8 +8,8 @@ mod text;
 mod timeline;
 mod verify_txt;
 
-pub use declaration::{CertifiedFile, CourtError, Rule, court_certificate, disposal_certificate};
-pub use detail::Depth;
+pub use declaration::{CertifiedFile, DeclarationError, EvidenceRule, declaration, disposal_declaration};
+pub use detail::ReportLevel;
 pub use diagnostic::Diagnostic;
 pub use html::{STYLE, shown_date, shown_time};
 pub use timeline::{Ground, Step, Timeline};

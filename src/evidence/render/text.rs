@@ -28,7 +28,9 @@ impl ValidationReport {
         }
         lines.extend(self.record.map(|digest| format!("{digest}  the record")));
         lines.extend(
-            self.earlier.iter().map(|form| format!("{}  what was signed before, layer {}", form.record, form.layer)),
+            self.inner_layers
+                .iter()
+                .map(|form| format!("{}  what was signed before, layer {}", form.record, form.layer)),
         );
         let policy = printable(&self.trust_policy);
         lines.push(format!("{}  the trust policy {policy:?}", self.trust_policy_digest));

@@ -107,7 +107,7 @@ impl Timeline {
             add(signature.claimed_time, format!("{what}, as the signer says"), Kind::Stated);
             add_signer(signature, &mut add);
         }
-        let ledgers = std::iter::once(&report.ledger).chain(report.earlier.iter().map(|form| &form.ledger));
+        let ledgers = std::iter::once(&report.ledger).chain(report.inner_layers.iter().map(|form| &form.ledger));
         for ledger in ledgers {
             add(ledger.entry_time, "Anchored, as the ledger says".into(), Kind::Stated);
         }
@@ -214,7 +214,7 @@ fn gap(length: TimeDelta) -> String {
 mod tests {
     use super::*;
     use crate::evidence::render::shown_time;
-    use crate::evidence::report::{RevocationShown, TimestampReport, example};
+    use crate::evidence::report::{RevocationSummary, TimestampReport, example};
 
     #[test]
     fn steps_are_in_the_order_of_time_and_say_whose_word_they_are() {
@@ -236,7 +236,7 @@ mod tests {
             ..one.clone()
         };
         report.signatures.extend((1..60).map(stated));
-        let revoked = RevocationShown { effective_at: report.verified_at, reason: "keyCompromise" };
+        let revoked = RevocationSummary { effective_at: report.verified_at, reason: "keyCompromise" };
         report.signatures[0].signer.as_mut().unwrap().revocation = Some(revoked);
         let timeline = Timeline::of(&report);
         assert_eq!(timeline.steps().len(), STEPS_MAX);

@@ -43,7 +43,7 @@ pub fn instructions(bundle: &Bundle, report: &ValidationReport) -> String {
          openssl verify -crl_check_all -x509_strict -CAfile anchors.pem -untrusted certificates.pem{lists} \
          {when} certificates.pem\n",
     );
-    if !bundle.earlier.is_empty() {
+    if !bundle.inner_layers.is_empty() {
         text.push_str(
             "\nThe record was signed again: its payload is the record as it was before. earlier/01 holds the evidence of\n\
              that, in files of the same names, and earlier/02 that of what it holds in turn.\n",

@@ -9,7 +9,8 @@ pub use sub_indication::SubIndication;
 #[cfg(test)]
 pub(crate) use validation_report::example;
 pub use validation_report::{
-    Answer, CertificateShown, EarlierReport, Indication, LedgerReport, LedgerStatus, NOT_PROVED, REPORT_SCHEMA,
-    RecordingReport, RevocationShown, Row, SignatureReport, Times, TimestampReport, ValidationReport, Verdict,
+    CertificateSummary, Indication, LayerReport, LedgerReport, LedgerStatus, NOT_PROVED, REPORT_SCHEMA,
+    RecordingReport, RevocationSummary, Row, RowStatus, SignatureReport, Times, TimestampReport, ValidationReport,
+    Verdict,
 };
-pub(crate) use validation_report::{NAME_MAX, REASON_MAX, cut};
+pub(crate) use validation_report::{NAME_MAX, REASON_MAX, truncate};

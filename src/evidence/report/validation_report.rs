@@ -16,7 +16,7 @@ pub(crate) const NAME_MAX: usize = 200;
 pub(crate) const REASON_MAX: usize = 600;
 
 /// What is shown of a text by a stranger: so many characters, the last an ellipsis where there were more.
-pub(crate) fn cut(mut text: String, max: usize) -> String {
+pub(crate) fn truncate(mut text: String, max: usize) -> String {
     // A character is a byte at least.
     if text.len() > max && text.chars().nth(max).is_some() {
         let end = text.char_indices().nth(max - 1).map_or(0, |(end, _)| end);
@@ -70,22 +70,22 @@ impl Verdict {
     }
 
     pub(crate) fn failed(sub: SubIndication, reason: impl Into<String>) -> Self {
-        let reason = cut(reason.into(), REASON_MAX);
+        let reason = truncate(reason.into(), REASON_MAX);
         Self { indication: Indication::Failed, sub_indication: Some(sub), reason }
     }
 
     pub(crate) fn indeterminate(sub: SubIndication, reason: impl Into<String>) -> Self {
-        let reason = cut(reason.into(), REASON_MAX);
+        let reason = truncate(reason.into(), REASON_MAX);
         Self { indication: Indication::Indeterminate, sub_indication: Some(sub), reason }
     }
 
     /// What to answer of a signature that does not verify, or could not be verified; `None` of one that does.
-    pub(crate) fn unverified(&self) -> Option<Answer> {
+    pub(crate) fn unverified(&self) -> Option<RowStatus> {
         use SubIndication as S;
         match self.sub_indication? {
-            S::FormatFailure | S::SigCryptoFailure => Some(Answer::No),
-            S::NoSigningCertificateFound => Some(Answer::Unknown),
-            S::CryptoConstraintsFailure if self.reason.starts_with("algorithm") => Some(Answer::Unknown),
+            S::FormatFailure | S::SigCryptoFailure => Some(RowStatus::No),
+            S::NoSigningCertificateFound => Some(RowStatus::Unknown),
+            S::CryptoConstraintsFailure if self.reason.starts_with("algorithm") => Some(RowStatus::Unknown),
             _ => None,
         }
     }
@@ -103,7 +103,7 @@ impl Verdict {
 /// The answer of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum RowStatus {
     /// It is so.
     Yes,
     /// It is not so.
@@ -114,7 +114,7 @@ pub enum Answer {
     NotChecked,
 }
 
-impl Answer {
+impl RowStatus {
     /// For people.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -133,7 +133,7 @@ pub struct Row {
     /// Which one.
     pub title: &'static str,
     /// The answer.
-    pub answer: Answer,
+    pub answer: RowStatus,
     /// The code that stands for it.
     pub code: String,
     /// What was seen.
@@ -144,7 +144,7 @@ pub struct Row {
 
 /// A certificate, as a report shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CertificateShown {
+pub struct CertificateSummary {
     /// Its subject: a name is shown, the thumbprint identifies.
     pub subject: String,
     /// `sha256-…` of its DER.
@@ -156,12 +156,12 @@ pub struct CertificateShown {
     #[serde(serialize_with = "serialize_time")]
     pub not_after: DateTime<Utc>,
     /// That it was revoked, where a list of its issuer says so.
-    pub revocation: Option<RevocationShown>,
+    pub revocation: Option<RevocationSummary>,
 }
 
 /// A revocation, as a report shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RevocationShown {
+pub struct RevocationSummary {
     /// When its key was first not to be trusted.
     #[serde(serialize_with = "serialize_time")]
     pub effective_at: DateTime<Utc>,
@@ -184,11 +184,11 @@ pub struct SignatureReport {
     #[serde(serialize_with = "serialize_optional_time")]
     pub claimed_time: Option<DateTime<Utc>>,
     /// The signer's certificate.
-    pub signer: Option<CertificateShown>,
+    pub signer: Option<CertificateSummary>,
     /// The path from signer to anchor, where there is one.
-    pub path: Vec<CertificateShown>,
+    pub path: Vec<CertificateSummary>,
     /// The topmost certificate that was offered when no path was found: who would have to be trusted.
-    pub offered_anchor: Option<CertificateShown>,
+    pub offered_anchor: Option<CertificateSummary>,
     /// What does not change the verdict but should be known.
     pub warnings: Vec<String>,
 }
@@ -209,7 +209,7 @@ pub struct RecordingReport {
     /// Name of the file that was supplied.
     pub file: Option<String>,
     /// Whether it is the one that was signed.
-    pub answer: Answer,
+    pub answer: RowStatus,
     /// What was seen.
     pub reason: String,
 }
@@ -234,7 +234,7 @@ pub struct TimestampReport {
 
 /// A form that the record had before it was signed again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct EarlierReport {
+pub struct LayerReport {
     /// Which layer: 1 is the one inside the outermost.
     pub layer: usize,
     /// Its record digest.
@@ -341,7 +341,8 @@ pub struct ValidationReport {
     /// The ledger.
     pub ledger: LedgerReport,
     /// The forms that the record had before it was signed again, the newest first.
-    pub earlier: Vec<EarlierReport>,
+    #[serde(rename = "earlier")]
+    pub inner_layers: Vec<LayerReport>,
     /// Whether the bundle holds all that is needed, and what is missing.
     pub completeness: Completeness,
     /// What the rules of the vCon draft say of the payload. Never part of the verdict.
@@ -385,7 +386,7 @@ pub(crate) fn example(subject: &str) -> ValidationReport {
     use crate::evidence::report::completeness::{Missing, Piece};
     use crate::vcon::Level;
     let at = |text: &str| crate::clock::parse_time(text).expect("a time");
-    let certificate = |subject: &str, seed: &str| CertificateShown {
+    let certificate = |subject: &str, seed: &str| CertificateSummary {
         subject: subject.to_owned(),
         thumbprint: Sha256Digest::of(seed.as_bytes()).to_string(),
         not_before: at("2026-01-01T00:00:00Z"),
@@ -404,23 +405,29 @@ pub(crate) fn example(subject: &str) -> ValidationReport {
         verdict: Verdict::indeterminate(SubIndication::TryLater, "the revocation list at hand is too old"),
         sentence: format!("This cannot be decided here: the revocation list for {subject} is too old."),
         rows: vec![
-            row("Unaltered", Answer::Yes, "SIGNATURE_RIGHT", "every signature fits what is signed".into(), None),
+            row("Unaltered", RowStatus::Yes, "SIGNATURE_RIGHT", "every signature fits what is signed".into(), None),
             row(
                 "Signed by",
-                Answer::Unknown,
+                RowStatus::Unknown,
                 "TRY_LATER",
                 format!("{subject}: the revocation list at hand is too old"),
                 Some(SubIndication::TryLater.next_step()),
             ),
-            row("Existed by", Answer::Yes, "TRUSTED_TIME", "proved to exist by 2026-07-01T12:00:05.000Z".into(), None),
+            row(
+                "Existed by",
+                RowStatus::Yes,
+                "TRUSTED_TIME",
+                "proved to exist by 2026-07-01T12:00:05.000Z".into(),
+                None,
+            ),
             row(
                 "Recording matches",
-                Answer::No,
+                RowStatus::No,
                 "HASH_FAILURE",
                 "\"call.wav\" is not a recording that was signed".into(),
                 Some(SubIndication::HashFailure.next_step()),
             ),
-            row("In the ledger", Answer::NotChecked, "UNAVAILABLE", "no proof was given".into(), None),
+            row("In the ledger", RowStatus::NotChecked, "UNAVAILABLE", "no proof was given".into(), None),
         ],
         record: Some(Sha256Digest::of(b"record")),
         uuid: Some("019f15a6-a752-826f-b9a2-279e0d16bc46".into()),
@@ -442,7 +449,7 @@ pub(crate) fn example(subject: &str) -> ValidationReport {
         recordings: vec![RecordingReport {
             dialog: None,
             file: Some("call.wav".into()),
-            answer: Answer::No,
+            answer: RowStatus::No,
             reason: "\"call.wav\" is not a recording that was signed".into(),
         }],
         timestamps: vec![
@@ -479,7 +486,7 @@ pub(crate) fn example(subject: &str) -> ValidationReport {
             quorum: Some(false),
             consistent_with: vec![12],
         },
-        earlier: vec![EarlierReport {
+        inner_layers: vec![LayerReport {
             layer: 1,
             record: Sha256Digest::of(b"earlier"),
             existed_by: Some(at("2026-06-01T12:00:05Z")),

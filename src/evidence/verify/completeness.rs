@@ -6,9 +6,9 @@
 use chrono::{DateTime, Utc};
 
 use crate::clock::format_time;
-use crate::evidence::format::{Entry, Event, FormEvidence};
+use crate::evidence::format::{Entry, Event, LayerEvidence};
 use crate::evidence::report::{
-    Completeness, EarlierReport, Indication, LedgerReport, LedgerStatus, Missing, Piece, SignatureReport,
+    Completeness, Indication, LayerReport, LedgerReport, LedgerStatus, Missing, Piece, SignatureReport,
 };
 use crate::evidence::verify::revocation::Standing;
 use crate::evidence::verify::{Context, Signer, Verifier};
@@ -36,10 +36,10 @@ impl Completeness {
             let of = Some(format!("the checkpoint of {size} entries"));
             found.push(Missing { what: Piece::Consistency, of, needed: false, reason, available_from: None });
         }
-        for (form, around) in time.earlier.iter().zip(bundle.forms()) {
+        for (form, around) in time.earlier.iter().zip(bundle.layers()) {
             let passed =
                 |one: &SignatureReport| one.layer != form.layer || one.verdict.indication == Indication::Passed;
-            found.earlier(form, around, bundle.earlier.get(form.layer - 1), !signatures.iter().all(passed));
+            found.earlier(form, around, bundle.inner_layers.get(form.layer - 1), !signatures.iter().all(passed));
         }
         for (signature, signer) in signatures.iter().zip(signers) {
             let context = &contexts[signature.layer];
@@ -82,12 +82,12 @@ impl Completeness {
     }
 
     /// What a ledger had of the record before it was signed again; `needed` where the time of the new form is not enough.
-    fn earlier(&mut self, form: &EarlierReport, around: &FormEvidence, own: Option<&FormEvidence>, needed: bool) {
+    fn earlier(&mut self, form: &LayerReport, around: &LayerEvidence, own: Option<&LayerEvidence>, needed: bool) {
         let entry = around.entry.as_ref().and_then(|entry| Entry::parse(entry).ok());
         if !entry.is_some_and(|entry| matches!(entry.event, Event::VconRenewed(_))) {
             return;
         }
-        let has = |what: fn(&FormEvidence) -> bool| own.is_some_and(what);
+        let has = |what: fn(&LayerEvidence) -> bool| own.is_some_and(what);
         let pieces = [
             (Piece::LedgerEntry, has(|own| own.entry.is_some())),
             (Piece::LedgerProof, has(|own| own.proof.is_some())),
@@ -105,7 +105,7 @@ impl Completeness {
         }
     }
 
-    fn ledger(&mut self, evidence: &FormEvidence, ledger: &LedgerReport) {
+    fn ledger(&mut self, evidence: &LayerEvidence, ledger: &LedgerReport) {
         if evidence.entry.is_none() {
             self.add(Piece::LedgerEntry, None, "the bundle has no entry.json");
         }

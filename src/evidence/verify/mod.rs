@@ -33,8 +33,8 @@ use crate::crypto::{Sha256, Sha256Digest, SignatureError, sha256};
 use crate::evidence::format::{Bundle, Record, RecordError};
 use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::{
-    Answer, CertificateShown, Completeness, LedgerReport, NAME_MAX, NOT_PROVED, RecordingReport, RevocationShown,
-    SignatureReport, SubIndication, Times, ValidationReport, Verdict, cut,
+    CertificateSummary, Completeness, LedgerReport, NAME_MAX, NOT_PROVED, RecordingReport, RevocationSummary,
+    RowStatus, SignatureReport, SubIndication, Times, ValidationReport, Verdict, truncate,
 };
 use crate::evidence::verify::cache::Memo;
 use crate::evidence::verify::confusables::name_warnings;
@@ -43,7 +43,7 @@ use crate::evidence::verify::revocation::{Issuer, KnownCrl, Lists, Standing, Vou
 use crate::evidence::verify::rows::{
     existed_by_row, ledger_row, recording_row, row, sentence, signed_by_row, unaltered_row,
 };
-use crate::evidence::verify::time::{FormTime, JudgedToken, TimeEvidence};
+use crate::evidence::verify::time::{JudgedToken, LayerTime, TimeEvidence};
 use crate::evidence::verify::validity::window;
 use crate::jose::{Jws, JwsSignature};
 use crate::pki::{
@@ -217,7 +217,7 @@ impl Verifier {
             timestamps: time.timestamps,
             times,
             ledger: time.ledger,
-            earlier: time.earlier,
+            inner_layers: time.earlier,
             completeness,
             findings: validate(record.vcon()),
             trust_policy: self.policy.name.clone(),
@@ -231,12 +231,12 @@ impl Verifier {
     fn unreadable(&self, verdict: &Verdict, now: DateTime<Utc>) -> ValidationReport {
         let verdict = verdict.clone();
         let sub = verdict.sub_indication.expect("a failed verdict says why");
-        let unknown = |title| row(title, Answer::Unknown, sub.name(), "there is no record that could be read", None);
+        let unknown = |title| row(title, RowStatus::Unknown, sub.name(), "there is no record that could be read", None);
         ValidationReport {
             version: REPORT_VERSION,
             sentence: sentence(&verdict, &[], &Times::default(), &[]),
             rows: vec![
-                row("Unaltered", Answer::No, sub.name(), &verdict.reason, Some(sub.next_step())),
+                row("Unaltered", RowStatus::No, sub.name(), &verdict.reason, Some(sub.next_step())),
                 unknown("Signed by"),
                 unknown("Existed by"),
                 unknown("Recording matches"),
@@ -250,7 +250,7 @@ impl Verifier {
             timestamps: Vec::new(),
             times: Times::default(),
             ledger: LedgerReport::unavailable("there is no record"),
-            earlier: Vec::new(),
+            inner_layers: Vec::new(),
             completeness: Completeness::default(),
             findings: Vec::new(),
             trust_policy: self.policy.name.clone(),
@@ -404,7 +404,7 @@ impl Verifier {
             let lists = ders.map(|(digest, der)| self.crls.get_of(digest, der.len(), || KnownCrl::parse(der)));
             lists.filter(|list| list.is_some()).take(most).collect()
         };
-        let mut lists = parsed(&bundle.own_crls, usize::MAX);
+        let mut lists = parsed(&bundle.local_crls, usize::MAX);
         lists.extend(parsed(&bundle.crls, CRLS_MAX));
         lists
     }
@@ -440,7 +440,7 @@ fn outside_window(outcome: Option<PathOutcome>, anchors: &TrustAnchors) -> Optio
 }
 
 /// Who would have to be trusted: the anchor that the bundle offers, else the topmost certificate of the chain.
-fn offered_anchor(bundle: &Bundle, signer: Option<&Signer>) -> Option<CertificateShown> {
+fn offered_anchor(bundle: &Bundle, signer: Option<&Signer>) -> Option<CertificateSummary> {
     let offered = bundle.offered_anchors.first().and_then(|der| Certificate::from_der(der).ok());
     let topmost = |signer: &Signer| {
         let offered = &signer.offered;
@@ -464,7 +464,7 @@ struct Context<'a> {
     record: &'a Record,
     time: &'a TimeEvidence,
     /// When this layer was there.
-    form: &'a FormTime,
+    form: &'a LayerTime,
     crls: &'a [Arc<Option<KnownCrl>>],
     recordings: &'a [RecordingReport],
     now: DateTime<Utc>,
@@ -475,9 +475,9 @@ struct Context<'a> {
     vouched: RefCell<Vouched>,
 }
 
-fn shown(certificate: &Certificate) -> CertificateShown {
-    CertificateShown {
-        subject: cut(certificate.subject().to_string(), NAME_MAX),
+fn shown(certificate: &Certificate) -> CertificateSummary {
+    CertificateSummary {
+        subject: truncate(certificate.subject().to_string(), NAME_MAX),
         thumbprint: certificate.thumbprint_url(),
         not_before: certificate.not_before(),
         not_after: certificate.not_after(),
@@ -486,12 +486,12 @@ fn shown(certificate: &Certificate) -> CertificateShown {
 }
 
 /// A certificate of a path, and that its issuer has revoked it, where it has.
-fn shown_with(certificate: &Certificate, standing: Option<&Standing>) -> CertificateShown {
+fn shown_with(certificate: &Certificate, standing: Option<&Standing>) -> CertificateSummary {
     let revocation = match standing {
         Some(Standing::Revoked(entry)) => {
-            Some(RevocationShown { effective_at: entry.effective_at(), reason: entry.reason.name() })
+            Some(RevocationSummary { effective_at: entry.effective_at(), reason: entry.reason.name() })
         }
         _ => None,
     };
-    CertificateShown { revocation, ..shown(certificate) }
+    CertificateSummary { revocation, ..shown(certificate) }
 }

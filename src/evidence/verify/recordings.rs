@@ -1,7 +1,7 @@
 //! The recordings: what was supplied, held against what was signed.
 
 use crate::evidence::format::{Bundle, Record};
-use crate::evidence::report::{Answer, RecordingReport};
+use crate::evidence::report::{RecordingReport, RowStatus};
 use crate::vcon::Content;
 
 /// Holds what was supplied against what was signed: every hash of a dialog must match, and every file some dialog.
@@ -21,7 +21,7 @@ pub(super) fn recordings(bundle: &Bundle, record: &Record) -> Vec<RecordingRepor
             reason: format!("dialog {index}: {reason}"),
         };
         if hashes.is_empty() {
-            reports.push(report(None, Answer::NotChecked, "no content hash of a known algorithm is signed"));
+            reports.push(report(None, RowStatus::NotChecked, "no content hash of a known algorithm is signed"));
             continue;
         }
         let matching = bundle.recordings.iter().position(|recording| {
@@ -32,11 +32,11 @@ pub(super) fn recordings(bundle: &Bundle, record: &Record) -> Vec<RecordingRepor
             Some(position) => {
                 used[position] = true;
                 let name = &bundle.recordings[position].name;
-                reports.push(report(Some(name), Answer::Yes, "the recording is the one that was signed"));
+                reports.push(report(Some(name), RowStatus::Yes, "the recording is the one that was signed"));
             }
             None => {
                 unmatched.push(reports.len());
-                reports.push(report(None, Answer::NotChecked, "the recording was not supplied"));
+                reports.push(report(None, RowStatus::NotChecked, "the recording was not supplied"));
             }
         }
     }
@@ -44,7 +44,7 @@ pub(super) fn recordings(bundle: &Bundle, record: &Record) -> Vec<RecordingRepor
         reports.push(RecordingReport {
             dialog: None,
             file: Some(recording.name.clone()),
-            answer: Answer::No,
+            answer: RowStatus::No,
             reason: format!("{:?} is not a recording that was signed", recording.name),
         });
     }

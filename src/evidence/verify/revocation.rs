@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::crypto::sha256;
-use crate::evidence::policy::Strength;
+use crate::evidence::policy::AlgorithmUse;
 use crate::evidence::policy::TrustPolicy;
 use crate::evidence::verify::cache::Memo;
 use crate::evidence::verify::poe::Existence;
@@ -246,10 +246,10 @@ impl Lists<'_> {
         Ok(cleared)
     }
 
-    fn strength(&self, crl: &Crl, signer: &Certificate) -> Option<Strength> {
+    fn strength(&self, crl: &Crl, signer: &Certificate) -> Option<AlgorithmUse> {
         match (crl.signature_algorithm(), signer.key()) {
             (CertificateSignature::Supported(algorithm), Ok(key)) => {
-                Some(Strength { algorithm: *algorithm, key: key.kind() })
+                Some(AlgorithmUse { algorithm: *algorithm, key: key.kind() })
             }
             _ => None,
         }

@@ -5,13 +5,13 @@ use chrono::{DateTime, Utc};
 use crate::clock::format_time;
 use crate::evidence::format::Record;
 use crate::evidence::report::{
-    Answer, EarlierReport, Indication, LedgerReport, LedgerStatus, RecordingReport, Row, SignatureReport,
+    Indication, LayerReport, LedgerReport, LedgerStatus, RecordingReport, Row, RowStatus, SignatureReport,
     SubIndication, Times, Verdict,
 };
 use crate::evidence::verify::time::TimeEvidence;
 use crate::vcon::Content;
 
-pub(super) fn row(title: &'static str, answer: Answer, code: &str, reason: &str, next_step: Option<&str>) -> Row {
+pub(super) fn row(title: &'static str, answer: RowStatus, code: &str, reason: &str, next_step: Option<&str>) -> Row {
     Row { title, answer, code: code.into(), reason: reason.into(), next_step: next_step.map(str::to_owned) }
 }
 
@@ -21,12 +21,12 @@ pub(super) fn unaltered_row(signatures: &[SignatureReport]) -> Row {
     let worst = signatures
         .iter()
         .filter_map(|signature| signature.verdict.unverified().map(|answer| (answer, &signature.verdict)))
-        .max_by_key(|(answer, _)| *answer == Answer::No);
+        .max_by_key(|(answer, _)| *answer == RowStatus::No);
     match worst {
         Some((answer, Verdict { sub_indication: Some(sub), reason, .. })) => {
             row(title, answer, sub.name(), reason, Some(sub.next_step()))
         }
-        _ => row(title, Answer::Yes, "SIGNATURE_RIGHT", "every signature fits what is signed", None),
+        _ => row(title, RowStatus::Yes, "SIGNATURE_RIGHT", "every signature fits what is signed", None),
     }
 }
 
@@ -41,14 +41,14 @@ pub(super) fn signed_by_row(verdict: &Verdict, signatures: &[SignatureReport]) -
                 None => format!("{name}; the path was not looked at"),
             };
             let reason = signers(signatures, vouched, "; ");
-            let answer = if verdict.indication == Indication::Passed { Answer::Yes } else { Answer::Unknown };
+            let answer = if verdict.indication == Indication::Passed { RowStatus::Yes } else { RowStatus::Unknown };
             row(title, answer, verdict.sub_indication.map_or("PATH_VALID", S::name), &reason, None)
         }
         (Indication::Failed, Some(sub @ (S::Revoked | S::Expired | S::NotYetValid))) => {
-            row(title, Answer::No, sub.name(), &whose(), Some(sub.next_step()))
+            row(title, RowStatus::No, sub.name(), &whose(), Some(sub.next_step()))
         }
-        (_, Some(sub)) => row(title, Answer::Unknown, sub.name(), &whose(), Some(sub.next_step())),
-        (_, None) => row(title, Answer::Unknown, "UNKNOWN", "unknown", None),
+        (_, Some(sub)) => row(title, RowStatus::Unknown, sub.name(), &whose(), Some(sub.next_step())),
+        (_, None) => row(title, RowStatus::Unknown, "UNKNOWN", "unknown", None),
     }
 }
 
@@ -86,50 +86,50 @@ pub(super) fn existed_by_row(time: &TimeEvidence) -> Row {
                 Some(first) => format!("{}; as it was first signed, by {}", counted(by), format_time(first)),
                 None => counted(by),
             };
-            row(title, Answer::Yes, "TRUSTED_TIME", &reason, None)
+            row(title, RowStatus::Yes, "TRUSTED_TIME", &reason, None)
         }
         (None, Some(first)) => {
             let next = "Verify with a trust policy that names the timestamp authority or the witnesses.";
             let shown =
                 first.time.map_or_else(String::new, |time| format!("{} by {}: ", format_time(time), first.authority));
-            row(title, Answer::Unknown, "NO_TRUSTED_TIME", &format!("{shown}{}", first.reason), Some(next))
+            row(title, RowStatus::Unknown, "NO_TRUSTED_TIME", &format!("{shown}{}", first.reason), Some(next))
         }
         (None, None) => {
             let next = "Ask for the evidence bundle, which holds the timestamps.";
-            row(title, Answer::NotChecked, "NO_TIMESTAMP", "no timestamp was given", Some(next))
+            row(title, RowStatus::NotChecked, "NO_TIMESTAMP", "no timestamp was given", Some(next))
         }
     }
 }
 
 pub(super) fn recording_row(record: &Record, recordings: &[RecordingReport]) -> Row {
     let title = "Recording matches";
-    if let Some(wrong) = recordings.iter().find(|recording| recording.answer == Answer::No) {
+    if let Some(wrong) = recordings.iter().find(|recording| recording.answer == RowStatus::No) {
         let sub = SubIndication::HashFailure;
-        return row(title, Answer::No, sub.name(), &wrong.reason, Some(sub.next_step()));
+        return row(title, RowStatus::No, sub.name(), &wrong.reason, Some(sub.next_step()));
     }
     if recordings.is_empty() {
         let inline = record.vcon().dialogs().any(|dialog| matches!(dialog.content(), Content::Inline { .. }));
         let reason = if inline { "all content is inside the record" } else { "the record names no recording" };
-        let answer = if inline { Answer::Yes } else { Answer::NotChecked };
+        let answer = if inline { RowStatus::Yes } else { RowStatus::NotChecked };
         return row(title, answer, "NO_EXTERNAL_CONTENT", reason, None);
     }
-    let checked = recordings.iter().filter(|recording| recording.answer == Answer::Yes).count();
+    let checked = recordings.iter().filter(|recording| recording.answer == RowStatus::Yes).count();
     if checked == recordings.len() {
         let reason = format!("{checked} of {checked} recordings are those that were signed");
-        return row(title, Answer::Yes, "HASH_MATCHES", &reason, None);
+        return row(title, RowStatus::Yes, "HASH_MATCHES", &reason, None);
     }
     let reason = format!("{checked} of {} recordings were supplied and are those that were signed", recordings.len());
-    row(title, Answer::NotChecked, "NOT_SUPPLIED", &reason, Some("Verify again with the recording."))
+    row(title, RowStatus::NotChecked, "NOT_SUPPLIED", &reason, Some("Verify again with the recording."))
 }
 
 pub(super) fn ledger_row(ledger: &LedgerReport) -> Row {
     let title = "In the ledger";
     let (answer, code) = match ledger.status {
-        LedgerStatus::Included if ledger.quorum == Some(false) => (Answer::Yes, "INCLUDED_NOT_WITNESSED"),
-        LedgerStatus::Included => (Answer::Yes, "INCLUDED"),
-        LedgerStatus::NotIncluded => (Answer::No, "NOT_INCLUDED"),
-        LedgerStatus::Inconsistent => (Answer::No, "INCONSISTENT"),
-        LedgerStatus::Unavailable => (Answer::Unknown, "UNAVAILABLE"),
+        LedgerStatus::Included if ledger.quorum == Some(false) => (RowStatus::Yes, "INCLUDED_NOT_WITNESSED"),
+        LedgerStatus::Included => (RowStatus::Yes, "INCLUDED"),
+        LedgerStatus::NotIncluded => (RowStatus::No, "NOT_INCLUDED"),
+        LedgerStatus::Inconsistent => (RowStatus::No, "INCONSISTENT"),
+        LedgerStatus::Unavailable => (RowStatus::Unknown, "UNAVAILABLE"),
     };
     let next = match ledger.status {
         LedgerStatus::Included => None,
@@ -141,7 +141,7 @@ pub(super) fn ledger_row(ledger: &LedgerReport) -> Row {
 }
 
 /// By when the record was there as it was first signed.
-fn first_form(earlier: &[EarlierReport]) -> Option<DateTime<Utc>> {
+fn first_form(earlier: &[LayerReport]) -> Option<DateTime<Utc>> {
     earlier.last().and_then(|first| first.existed_by)
 }
 
@@ -149,7 +149,7 @@ pub(super) fn sentence(
     verdict: &Verdict,
     signatures: &[SignatureReport],
     times: &Times,
-    earlier: &[EarlierReport],
+    earlier: &[LayerReport],
 ) -> String {
     let signer = signers(signatures, |_, name| name.to_owned(), " and by ");
     match verdict.indication {
@@ -166,11 +166,17 @@ pub(super) fn sentence(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::report::CertificateShown;
+    use crate::evidence::report::CertificateSummary;
 
-    fn shown(subject: &str) -> CertificateShown {
+    fn shown(subject: &str) -> CertificateSummary {
         let (not_before, not_after) = (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH);
-        CertificateShown { subject: subject.into(), thumbprint: String::new(), not_before, not_after, revocation: None }
+        CertificateSummary {
+            subject: subject.into(),
+            thumbprint: String::new(),
+            not_before,
+            not_after,
+            revocation: None,
+        }
     }
 
     fn signature(layer: usize, signer: Option<&str>, verdict: Verdict) -> SignatureReport {
@@ -195,10 +201,10 @@ mod tests {
         let right = || signature(0, Some("CN=A"), later.clone());
         let bare = || signature(0, None, unsigned.clone());
         for (signatures, answer) in [
-            (vec![right()], Answer::Yes),
-            (vec![bare(), right()], Answer::Unknown),
-            (vec![right(), bare()], Answer::Unknown),
-            (vec![signature(0, Some("CN=B"), wrong.clone()), bare(), right()], Answer::No),
+            (vec![right()], RowStatus::Yes),
+            (vec![bare(), right()], RowStatus::Unknown),
+            (vec![right(), bare()], RowStatus::Unknown),
+            (vec![signature(0, Some("CN=B"), wrong.clone()), bare(), right()], RowStatus::No),
         ] {
             assert_eq!(unaltered_row(&signatures).answer, answer);
         }
@@ -210,7 +216,7 @@ mod tests {
         let signatures =
             [signature(0, Some("CN=Good"), Verdict::passed("right")), signature(0, Some("CN=Bad"), revoked.clone())];
         let row = signed_by_row(&revoked, &signatures);
-        assert_eq!((row.answer, &*row.reason), (Answer::No, "CN=Bad: revoked"));
+        assert_eq!((row.answer, &*row.reason), (RowStatus::No, "CN=Bad: revoked"));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::evidence::format::{Bundle, ConsistencyProof, LedgerAnswer, Record};
+use crate::evidence::format::{Bundle, ConsistencyProof, LedgerLookup, Record};
 use crate::evidence::report::LedgerStatus;
 use crate::evidence::verify::Verifier;
 use crate::evidence::verify::time::TimeEvidence;
@@ -20,15 +20,15 @@ const OWN_MAX: usize = 64;
 impl Verifier {
     /// Holds the checkpoints at hand against one another, and says in the ledger's row what comes of it.
     pub(super) fn hold_to_one_tree(&self, bundle: &Bundle, record: &Record, time: &mut TimeEvidence) {
-        if bundle.ledger_answer == LedgerAnswer::OtherTree {
+        if bundle.ledger_lookup == LedgerLookup::Fork {
             time.ledger.status = LedgerStatus::Inconsistent;
             "split view: the ledger that was asked has another tree".clone_into(&mut time.ledger.reason);
             return;
         }
         let Some(policy) = &self.policy().log_policy else { return };
         let parsed = |note: &Vec<u8>| SignedCheckpoint::parse(note).ok();
-        let own = bundle.own_checkpoints.iter().take(OWN_MAX).filter_map(parsed);
-        let proofs = bundle.forms().filter_map(|form| TlogProof::parse(form.proof.as_ref()?).ok());
+        let own = bundle.local_checkpoints.iter().take(OWN_MAX).filter_map(parsed);
+        let proofs = bundle.layers().filter_map(|form| TlogProof::parse(form.proof.as_ref()?).ok());
         let proofs = proofs.map(|proof| proof.checkpoint().clone());
         let inside = self.checkpoints_inside(record.vcon());
         let mut roots: HashMap<(String, TreeSize), RootHash> = HashMap::new();

@@ -6,8 +6,8 @@ use crate::clock::format_time;
 use crate::crypto::SignatureError;
 use crate::evidence::policy::LedgerRequirement;
 use crate::evidence::policy::TrustPolicy;
-use crate::evidence::policy::{Strength, first_sunset};
-use crate::evidence::report::{Answer, LedgerStatus, SubIndication, Verdict};
+use crate::evidence::policy::{AlgorithmUse, first_constraint};
+use crate::evidence::report::{LedgerStatus, RowStatus, SubIndication, Verdict};
 use crate::evidence::verify::{Context, Signer, Verifier};
 use crate::jose::{Jws, JwsSignature, algorithm};
 use crate::pki::{Certificate, CertificateSignature, CertificationPath, PathOutcome};
@@ -60,7 +60,7 @@ impl Verifier {
             Err(error) => return Verdict::failed(S::SigCryptoFailure, error.to_string()),
         }
         // 4
-        if let Some(wrong) = context.recordings.iter().find(|recording| recording.answer == Answer::No) {
+        if let Some(wrong) = context.recordings.iter().find(|recording| recording.answer == RowStatus::No) {
             return Verdict::failed(S::HashFailure, wrong.reason.clone());
         }
         // T2, after what is altered whenever it was, and before all that asks when.
@@ -69,7 +69,7 @@ impl Verifier {
         }
         // 5
         if self.policy().recordings_required
-            && let Some(missing) = context.recordings.iter().find(|recording| recording.answer != Answer::Yes)
+            && let Some(missing) = context.recordings.iter().find(|recording| recording.answer != RowStatus::Yes)
         {
             return Verdict::indeterminate(S::SignedDataNotFound, missing.reason.clone());
         }
@@ -158,7 +158,7 @@ impl Verifier {
         let form = context.form;
         let certificates = path.certificates();
         let own = algorithm(&header.algorithm).zip(certificates[0].key().ok());
-        let own = own.map(|(algorithm, key)| (Strength { algorithm, key: key.kind() }, form.existed_by));
+        let own = own.map(|(algorithm, key)| (AlgorithmUse { algorithm, key: key.kind() }, form.existed_by));
         let above = certificates.windows(2).enumerate().filter_map(|(depth, pair)| {
             let proved = if depth == 0 && header.certificate_protected {
                 form.existed_by
@@ -171,7 +171,7 @@ impl Verifier {
         });
         let mut saved = Vec::new();
         for (strength, proved) in own.into_iter().chain(above) {
-            let Some(sunset) = first_sunset(&self.policy().sunsets, strength) else { continue };
+            let Some(sunset) = first_constraint(&self.policy().sunsets, strength) else { continue };
             let Some(until) = sunset.until else {
                 return Some(Verdict::indeterminate(S::CryptoConstraintsFailure, sunset.describe()));
             };
@@ -194,18 +194,18 @@ impl Verifier {
 }
 
 /// How `certificate` was signed by `issuer`.
-pub(super) fn strength(certificate: &Certificate, issuer: &Certificate) -> Option<Strength> {
+pub(super) fn strength(certificate: &Certificate, issuer: &Certificate) -> Option<AlgorithmUse> {
     match (certificate.signature_algorithm(), issuer.key()) {
         (CertificateSignature::Supported(algorithm), Ok(key)) => {
-            Some(Strength { algorithm: *algorithm, key: key.kind() })
+            Some(AlgorithmUse { algorithm: *algorithm, key: key.kind() })
         }
         _ => None,
     }
 }
 
 /// The sunset that ends one of the signatures at `now`, for evidence of which nothing proves that it is older.
-pub(super) fn ended(policy: &TrustPolicy, strengths: &[Strength], now: DateTime<Utc>) -> Option<String> {
-    let sunsets = strengths.iter().filter_map(|strength| first_sunset(&policy.sunsets, *strength));
+pub(super) fn ended(policy: &TrustPolicy, strengths: &[AlgorithmUse], now: DateTime<Utc>) -> Option<String> {
+    let sunsets = strengths.iter().filter_map(|strength| first_constraint(&policy.sunsets, *strength));
     let ended = sunsets.filter(|sunset| sunset.until.is_none_or(|until| until < now)).min_by_key(|one| one.until);
     ended.map(|sunset| sunset.describe())
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use crate::cose::{CoseError, Receipt, Sign1, algorithm};
 use crate::crypto::{Sha256Digest, SignatureError, VerifyingKey, sha256};
 use crate::evidence::format::{Entry, EntryError, Event};
-use crate::evidence::policy::Strength;
+use crate::evidence::policy::AlgorithmUse;
 use crate::evidence::verify::poe::Existence;
 use crate::evidence::verify::revocation::{Issuer, KnownCrl, Lists, Standing};
 use crate::evidence::verify::signature::{ended, strength};
@@ -105,7 +105,7 @@ impl Verifier {
             chain[1..].iter().filter_map(|der| Certificate::from_der(der).ok()).map(Arc::new).collect();
         let path = self.statement_path(&leaf, &offered, now)?;
         let own = message.protected().algorithm.and_then(algorithm);
-        let own = own.map(|algorithm| Strength { algorithm, key: key.kind() });
+        let own = own.map(|algorithm| AlgorithmUse { algorithm, key: key.kind() });
         let above = path.certificates().windows(2).filter_map(|pair| strength(&pair[0], &pair[1]));
         let strengths: Vec<_> = own.into_iter().chain(above).collect();
         if let Some(ended) = ended(self.policy(), &strengths, now) {

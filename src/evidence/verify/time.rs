@@ -9,9 +9,11 @@ use chrono::{DateTime, Utc};
 use crate::clock::format_time;
 use crate::crypto::{KeyKind, Sha256Digest, SignatureAlgorithm, sha256};
 use crate::evidence::format::record_digest;
-use crate::evidence::format::{Bundle, Entry, Event, FormEvidence, LedgerAnswer, Record};
-use crate::evidence::policy::{Strength, first_sunset};
-use crate::evidence::report::{EarlierReport, LedgerReport, LedgerStatus, NAME_MAX, REASON_MAX, TimestampReport, cut};
+use crate::evidence::format::{Bundle, Entry, Event, LayerEvidence, LedgerLookup, Record};
+use crate::evidence::policy::{AlgorithmUse, first_constraint};
+use crate::evidence::report::{
+    LayerReport, LedgerReport, LedgerStatus, NAME_MAX, REASON_MAX, TimestampReport, truncate,
+};
 use crate::evidence::verify::poe::Existence;
 use crate::evidence::verify::signature::{ended, strength};
 use crate::evidence::verify::{Verifier, outside_window};
@@ -27,8 +29,8 @@ const TOKENS_MAX: usize = 8;
 const CHECKPOINTS_MAX: usize = 8;
 
 /// What a form has of which nothing is known.
-static NOTHING: FormEvidence =
-    FormEvidence { entry: None, proof: None, checkpoint_tokens: Vec::new(), record_tokens: Vec::new() };
+static NOTHING: LayerEvidence =
+    LayerEvidence { entry: None, proof: None, checkpoint_tokens: Vec::new(), record_tokens: Vec::new() };
 
 /// What the timestamps and the ledger say together.
 pub(super) struct TimeEvidence {
@@ -39,15 +41,15 @@ pub(super) struct TimeEvidence {
     /// By when pieces of evidence were there.
     pub(super) existence: Existence,
     /// Of each layer of the record, the outermost first.
-    pub(super) forms: Vec<FormTime>,
+    pub(super) forms: Vec<LayerTime>,
     /// What is to be said of the layers inside the outermost.
-    pub(super) earlier: Vec<EarlierReport>,
+    pub(super) earlier: Vec<LayerReport>,
     /// Sizes of checkpoints at hand that no proof shows to be of the same tree as the record's.
     pub(super) not_shown: Vec<u64>,
 }
 
 /// When a form of the record was there.
-pub(super) struct FormTime {
+pub(super) struct LayerTime {
     /// The earliest time that counts, its accuracy added. What is around it is evidence of it too.
     pub(super) existed_by: Option<DateTime<Utc>>,
     /// The earliest that counts for every byte of this form, its unprotected header too: a token over the record covers
@@ -62,9 +64,9 @@ struct Form<'a> {
     digest: Sha256Digest,
     /// The form inside, where there is one.
     inside: Option<Sha256Digest>,
-    evidence: &'a FormEvidence,
+    evidence: &'a LayerEvidence,
     /// What the ledger says of it, where it was asked.
-    answer: LedgerAnswer,
+    answer: LedgerLookup,
 }
 
 /// A timestamp, and the time by which what it is over was there for certain.
@@ -89,7 +91,7 @@ pub(super) struct JudgedToken {
     counts: bool,
     reason: String,
     /// How the token and its authority's path were signed.
-    strengths: Vec<Strength>,
+    strengths: Vec<AlgorithmUse>,
     /// When the first certificate of the authority's path ends.
     ends: Option<DateTime<Utc>>,
     /// Whether it was given up as too expensive beside everything else.
@@ -100,9 +102,10 @@ impl Verifier {
     /// When a token over `data` has to be renewed by: the first of its certificates ends, or the trust in its keys and
     /// algorithms. `None` when it does not count, or never runs out.
     #[must_use]
-    pub fn runs_out(&self, token: &[u8], data: &[u8]) -> Option<DateTime<Utc>> {
+    pub fn token_expiry(&self, token: &[u8], data: &[u8]) -> Option<DateTime<Utc>> {
         let judged = self.judged_token(token, data, &RefCell::default());
-        let sunsets = judged.strengths.iter().filter_map(|strength| first_sunset(&self.policy().sunsets, *strength));
+        let sunsets =
+            judged.strengths.iter().filter_map(|strength| first_constraint(&self.policy().sunsets, *strength));
         sunsets.filter_map(|sunset| sunset.until).chain(judged.ends).min()
     }
 
@@ -118,14 +121,14 @@ impl Verifier {
         let outer = record.digest();
         let inner = record.layers()[1..].iter().map(record_digest);
         let digests: Vec<_> = std::iter::once(outer).chain(inner).collect();
-        let (mut forms, mut timestamps, mut ledgers) = (Vec::<FormTime>::new(), Vec::new(), Vec::new());
-        for ((layer, digest), evidence) in digests.iter().enumerate().zip(bundle.forms().chain(repeat(&NOTHING))) {
+        let (mut forms, mut timestamps, mut ledgers) = (Vec::<LayerTime>::new(), Vec::new(), Vec::new());
+        for ((layer, digest), evidence) in digests.iter().enumerate().zip(bundle.layers().chain(repeat(&NOTHING))) {
             let inside = digests.get(layer + 1).copied();
             let form = Form {
                 digest: *digest,
                 inside,
                 evidence,
-                answer: if layer == 0 { bundle.ledger_answer } else { LedgerAnswer::Nothing },
+                answer: if layer == 0 { bundle.ledger_lookup } else { LedgerLookup::NotAsked },
             };
             let (mut ledger, proof, witnessing) = self.ledger(&form, now);
             let inflated = (!evidence.record_tokens.is_empty()).then(|| record.bytes_of_layer(layer, self.limits()));
@@ -151,13 +154,13 @@ impl Verifier {
             // Whoever signs again signs every byte of what is inside, so that was there no later.
             let around = forms.last().and_then(|form| form.existed_by);
             let existed_by = own.into_iter().chain(around).min();
-            forms.push(FormTime {
+            forms.push(LayerTime {
                 existed_by,
                 bytes_existed_by: own_bytes.into_iter().chain(around).min(),
                 disorder: self.disorder(signed_after, existed_by.unwrap_or(now)),
             });
             timestamps.extend(stamps.into_iter().map(|stamp| TimestampReport { layer, ..stamp.report }));
-            ledgers.push(EarlierReport { layer, record: *digest, existed_by, ledger });
+            ledgers.push(LayerReport { layer, record: *digest, existed_by, ledger });
         }
         let earlier = ledgers.split_off(1);
         let mut time = TimeEvidence {
@@ -238,7 +241,7 @@ impl Verifier {
 
     fn cosignature(&self, cosignature: &WitnessedAt, included: bool, now: DateTime<Utc>) -> Stamp {
         let authority = cosignature.witness.key().name().to_owned();
-        let own = self.policy().own_witnesses.contains(&authority);
+        let own = self.policy().operator_witnesses.contains(&authority);
         let time = i64::try_from(cosignature.time).ok().and_then(|time| DateTime::from_timestamp(time, 0));
         let to_come = time.is_none_or(|time| self.is_to_come(time, now));
         let ended = self.cosignature_ended(cosignature.witness.key(), now);
@@ -254,7 +257,7 @@ impl Verifier {
         } else {
             "the trust policy takes no time from cosignatures".to_owned()
         };
-        let reason = cut(reason, REASON_MAX);
+        let reason = truncate(reason, REASON_MAX);
         Stamp {
             bound: time,
             report: TimestampReport { over: "cosignature", layer: 0, time, authority, counts, reason },
@@ -267,7 +270,7 @@ impl Verifier {
         if key.key_type() == KeyType::MlDsa44Cosignature {
             return None;
         }
-        let strength = Strength { algorithm: SignatureAlgorithm::Ed25519, key: KeyKind::Ed25519 };
+        let strength = AlgorithmUse { algorithm: SignatureAlgorithm::Ed25519, key: KeyKind::Ed25519 };
         ended(self.policy(), &[strength], now)
     }
 
@@ -275,7 +278,7 @@ impl Verifier {
         let judge = || {
             let judged = self.judge_token(token, data, &mut budget.borrow_mut());
             // Both are kept, and are strangers' words.
-            let (authority, reason) = (cut(judged.authority, NAME_MAX), cut(judged.reason, REASON_MAX));
+            let (authority, reason) = (truncate(judged.authority, NAME_MAX), truncate(judged.reason, REASON_MAX));
             JudgedToken { authority, reason, ..judged }
         };
         // What is kept is made of the token, and never more than it.
@@ -334,11 +337,12 @@ impl Verifier {
                 if let Err((_, why)) = path.check_validity_at(time) {
                     return JudgedToken { reason: format!("a certificate of the authority is {why}"), ..shown };
                 }
-                if self.policy().own_timestamp_anchors.contains(path.anchor().thumbprint()) {
+                if self.policy().operator_timestamp_anchors.contains(path.anchor().thumbprint()) {
                     let reason = "an authority of the log's own operator: shown, not counted".into();
                     return JudgedToken { reason, ..shown };
                 }
-                let own = signer.key().ok().map(|key| Strength { algorithm: timestamp.algorithm(), key: key.kind() });
+                let own =
+                    signer.key().ok().map(|key| AlgorithmUse { algorithm: timestamp.algorithm(), key: key.kind() });
                 let above = path.certificates().windows(2).filter_map(|pair| strength(&pair[0], &pair[1]));
                 JudgedToken {
                     counts: true,
@@ -354,7 +358,7 @@ impl Verifier {
     /// The ledger row, the proof where it leads to its checkpoint, and who witnessed that.
     fn ledger(&self, form: &Form<'_>, now: DateTime<Utc>) -> (LedgerReport, Option<TlogProof>, Option<Witnessing>) {
         let mut report = LedgerReport::unavailable("no proof was given");
-        if form.answer == LedgerAnswer::Denied {
+        if form.answer == LedgerLookup::NotFound {
             report.status = LedgerStatus::NotIncluded;
             "the ledger that was asked does not have this record".clone_into(&mut report.reason);
             return (report, None, None);
@@ -364,7 +368,7 @@ impl Verifier {
         };
         let inconsistent = |mut report: LedgerReport, reason: String| {
             report.status = LedgerStatus::Inconsistent;
-            report.reason = cut(reason, REASON_MAX);
+            report.reason = truncate(reason, REASON_MAX);
             (report, None, None)
         };
         let proof = match TlogProof::parse(proof) {
@@ -415,7 +419,7 @@ impl Verifier {
                 report.quorum = policy.asks_for_witnesses().then_some(quorum);
                 report.reason = match (report.quorum, ended) {
                     (Some(false), Some(ended)) => {
-                        cut(format!("in the log, but its cosignatures count no more: {ended}"), REASON_MAX)
+                        truncate(format!("in the log, but its cosignatures count no more: {ended}"), REASON_MAX)
                     }
                     (Some(false), None) => "in the log, but not yet cosigned by enough witnesses".into(),
                     _ => format!("entry {} of the log, under its checkpoint of {}", parsed.index, checkpoint.size()),
@@ -432,7 +436,7 @@ impl Verifier {
         checkpoint: &SignedCheckpoint,
     ) -> Arc<Result<Witnessing, String>> {
         let key = sha256(checkpoint.note().to_string().as_bytes());
-        let wrong = |error: PolicyError| cut(error.to_string(), REASON_MAX);
+        let wrong = |error: PolicyError| truncate(error.to_string(), REASON_MAX);
         self.witnessings.get(key, || policy.witnessing(checkpoint).map_err(wrong))
     }
 
@@ -452,7 +456,7 @@ impl Verifier {
             .filter_map(|checkpoint| {
                 let witnessing = self.witnessing(policy, &checkpoint);
                 let cosignatures = witnessing.as_ref().as_ref().ok()?.cosignatures();
-                let own = &self.policy().own_witnesses;
+                let own = &self.policy().operator_witnesses;
                 let lasts = |key: &VerifierKey| self.cosignature_ended(key, now).is_none();
                 let foreign = cosignatures.iter().filter(|one| !own.contains(one.witness.key().name()));
                 let foreign = foreign.filter(|one| lasts(one.witness.key()));

@@ -15,7 +15,8 @@ use crate::crypto::{Sha256Digest, sha256};
 use crate::evidence::{ValidationReport, render};
 
 /// The style sheet of the page: that of a report, and what only the page has.
-pub(in crate::server) const STYLE: &str = concat!(include_str!("../../evidence/render/style.css"), include_str!("page.css"));
+pub(in crate::server) const STYLE: &str =
+    concat!(include_str!("../../evidence/render/style.css"), include_str!("page.css"));
 /// The script of the page.
 pub(in crate::server) const SCRIPT: &str = include_str!("../../../web/page.js");
 /// The picture in a browser's tab.

@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 
 use crate::authority::IssuerId;
 use crate::clock::parse_time;
-use crate::evidence::PeriodRequest;
+use crate::evidence::ExportRequest;
 use crate::ledger::PeriodWriteError;
 use crate::server::extract::auth::Authenticated;
 use crate::server::problem::Problem;
@@ -58,7 +58,7 @@ pub(super) async fn export(
     if from.zip(to).is_some_and(|(from, to)| from > to) {
         return Err(Problem::bad_request("from is later than to"));
     }
-    let request = PeriodRequest { issuer: issuer.as_str().to_owned(), from, to };
+    let request = ExportRequest { issuer: issuer.as_str().to_owned(), from, to };
     if state.services.issuance.ledger.latest().is_none() {
         return Err(Problem::not_found("checkpoint"));
     }

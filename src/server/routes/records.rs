@@ -251,7 +251,7 @@ pub(super) fn find(state: &AppState, who: &Authenticated, id: &str) -> Result<u6
     let index = index.ok_or_else(|| Problem::not_found("record"))?;
     if let Some(own) = issuer {
         let (entry, _) = ledger.entry(index)?;
-        if entry.event.stream().is_none_or(|(issuer, _)| issuer != own.as_str()) {
+        if entry.event.issuer_sequence().is_none_or(|(issuer, _)| issuer != own.as_str()) {
             return Err(Problem::not_found("record"));
         }
     }

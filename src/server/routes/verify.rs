@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, post};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::evidence::Depth;
+use crate::evidence::ReportLevel;
 use crate::server::extract::multipart::VerificationBody;
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
@@ -17,7 +17,7 @@ pub(super) struct VerifyQuery {
     /// How much of the report is written as JSON: `simple`, `detailed` (default) or `diagnostic`.
     #[serde(default)]
     #[param(value_type = Option<String>)]
-    depth: Depth,
+    depth: ReportLevel,
 }
 
 /// Verify a record: signature, certificate path, recordings, ledger and time together.
@@ -43,7 +43,7 @@ pub(super) async fn verify(
     let issuance = state.services.issuance.clone();
     let verified = state.services.issuance.cpu_pool.run(move || {
         let (report, bundle) = issuance.verify_with_ledger(body.record, body.recordings)?;
-        let json = (!html).then(|| report.to_json_at(depth, &bundle, issuance.verifier.policy()));
+        let json = (!html).then(|| report.to_json_at_level(depth, &bundle, issuance.verifier.policy()));
         Ok::<_, Problem>((report, json))
     });
     let (report, json) = verified.await??;

@@ -36,13 +36,13 @@ pub(super) fn trust_policy(
     for one in &config.witnessing.timestamp_authority {
         let anchors = read_anchors(&one.anchors_file)?;
         if one.operator == Operator::Own {
-            policy.own_timestamp_anchors.extend(anchors.iter().map(|anchor| *anchor.thumbprint()));
+            policy.operator_timestamp_anchors.extend(anchors.iter().map(|anchor| *anchor.thumbprint()));
         }
         policy.timestamp_anchors.add(anchors);
     }
     let own = config.witnessing.witness.iter().filter(|witness| witness.operator == Operator::Own);
-    let own_witnesses = own.filter_map(|witness| witness.vkey.parse::<VerifierKey>().ok());
-    policy.own_witnesses = own_witnesses.map(|key| key.name().to_owned()).collect();
+    let operator_witnesses = own.filter_map(|witness| witness.vkey.parse::<VerifierKey>().ok());
+    policy.operator_witnesses = operator_witnesses.map(|key| key.name().to_owned()).collect();
     policy.log_policy = Some(log_policy.clone());
     policy.time_from_cosignatures = true;
     Ok(policy)

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::keys::PublicKey;
 use crate::clock::format_time;
 use crate::crypto::{SignatureError, VerifyingKey};
-use crate::evidence::report::Answer;
+use crate::evidence::report::RowStatus;
 use crate::evidence::{Record, signer_chain};
 use crate::jose::{Jws, JwsSignature};
 use crate::pki::Certificate;
@@ -22,7 +22,7 @@ pub(super) struct JudgedSignature {
     /// `alg`.
     pub(super) algorithm: String,
     /// Whether it verifies: a word for that alone, and not for the whole of what ETSI's indications say.
-    pub(super) answer: Answer,
+    pub(super) answer: RowStatus,
     /// What was seen.
     pub(super) reason: String,
     /// Whether the signature is right under some key, whoever's.
@@ -54,14 +54,14 @@ impl JudgedSignature {
 const NOT_MEANT: &str = "verifies, but use, key_ops or alg of the JWK that was given does not allow it";
 
 /// What is to be said of all together: every signature counts, and what cannot be read is no record.
-pub(super) fn of_all(signatures: &[JudgedSignature]) -> Answer {
+pub(super) fn of_all(signatures: &[JudgedSignature]) -> RowStatus {
     let any = |answer| signatures.iter().any(|signature| signature.answer == answer);
-    if signatures.is_empty() || any(Answer::No) {
-        Answer::No
-    } else if signatures.iter().all(|signature| signature.answer == Answer::Yes) {
-        Answer::Yes
+    if signatures.is_empty() || any(RowStatus::No) {
+        RowStatus::No
+    } else if signatures.iter().all(|signature| signature.answer == RowStatus::Yes) {
+        RowStatus::Yes
     } else {
-        Answer::Unknown
+        RowStatus::Unknown
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) fn judge(record: &Record, given: &[PublicKey], supplied: &[Vec<u8>]) 
 }
 
 struct Judgement {
-    answer: Answer,
+    answer: RowStatus,
     reason: String,
     verifies: bool,
     sound: bool,
@@ -113,7 +113,7 @@ impl Judgement {
         if let Some(given) = meant.or(first) {
             let forbidden = meant.is_none().then_some(NOT_MEANT);
             let contradiction = forbidden.or_else(|| contradiction(record, signature, certificate.as_ref()));
-            let answer = if contradiction.is_none() { Answer::Yes } else { Answer::Unknown };
+            let answer = if contradiction.is_none() { RowStatus::Yes } else { RowStatus::Unknown };
             let reason = "verifies with the key that was given";
             // A certificate of another key is one that anybody may have put there.
             let of_key = |one: &Certificate| one.key().is_ok_and(|key| key.spki_der() == given.key().spki_der());
@@ -134,24 +134,24 @@ impl Judgement {
             Ok(()) => {
                 let trust = "verifies under its own certificate, and whether that is to be trusted is not judged";
                 let contradiction = contradiction(record, signature, Some(&certificate));
-                Self::right(Answer::Unknown, trust, contradiction, Some(certificate))
+                Self::right(RowStatus::Unknown, trust, contradiction, Some(certificate))
             }
             Err(SignatureError::Unsupported) => Self::unknown("its algorithm is not one that is verified here"),
             Err(error) => Self::wrong(&error.to_string()),
         }
     }
 
-    fn right(answer: Answer, reason: &str, contradiction: Option<&str>, certificate: Option<Certificate>) -> Self {
+    fn right(answer: RowStatus, reason: &str, contradiction: Option<&str>, certificate: Option<Certificate>) -> Self {
         let (reason, sound) = (contradiction.unwrap_or(reason).into(), contradiction.is_none());
         Self { answer, reason, verifies: true, sound, certificate }
     }
 
     fn wrong(reason: &str) -> Self {
-        Self { answer: Answer::No, reason: reason.into(), verifies: false, sound: false, certificate: None }
+        Self { answer: RowStatus::No, reason: reason.into(), verifies: false, sound: false, certificate: None }
     }
 
     fn unknown(reason: impl Into<String>) -> Self {
-        Self { answer: Answer::Unknown, reason: reason.into(), verifies: false, sound: false, certificate: None }
+        Self { answer: RowStatus::Unknown, reason: reason.into(), verifies: false, sound: false, certificate: None }
     }
 }
 

@@ -14,7 +14,7 @@ use super::signatures::{JudgedSignature, judge, of_all};
 use crate::cli::args::inputs::read_crl;
 use crate::cli::vcon::io::document::Input;
 use crate::clock::{Clock as _, SystemClock};
-use crate::evidence::report::Answer;
+use crate::evidence::report::RowStatus;
 use crate::evidence::{Bundle, Indication, Record, RecordError, TrustPolicy, verify};
 use crate::pki::TrustAnchors;
 use crate::server::read_anchors;
@@ -72,13 +72,13 @@ impl VerifyCommand {
         for path in &self.trust {
             anchors.extend(read_anchors(path)?);
         }
-        let own_crls = self.crls.iter().map(|path| read_crl(path)).collect::<anyhow::Result<_>>()?;
+        let local_crls = self.crls.iter().map(|path| read_crl(path)).collect::<anyhow::Result<_>>()?;
         let policy = TrustPolicy {
             name: "the command line".into(),
             anchors: TrustAnchors::new(anchors),
             ..TrustPolicy::nobody()
         };
-        let bundle = Bundle { certificates, own_crls, ..Bundle::of_record(bytes) };
+        let bundle = Bundle { certificates, local_crls, ..Bundle::of_record(bytes) };
         let report = verify(&bundle, &policy, SystemClock::default().now());
         let text = if self.json { format!("{}\n", report.to_json()) } else { report.to_text() };
         let code = match report.verdict.indication {
@@ -106,19 +106,19 @@ impl VerifyCommand {
             in_words(answer, &parsed, &signatures)
         };
         let code = match answer {
-            Answer::Yes => 0,
-            Answer::No => 1,
-            Answer::Unknown | Answer::NotChecked => 2,
+            RowStatus::Yes => 0,
+            RowStatus::No => 1,
+            RowStatus::Unknown | RowStatus::NotChecked => 2,
         };
         Ok((code, text))
     }
 }
 
-fn in_words(answer: Answer, parsed: &Result<Record, RecordError>, signatures: &[JudgedSignature]) -> String {
+fn in_words(answer: RowStatus, parsed: &Result<Record, RecordError>, signatures: &[JudgedSignature]) -> String {
     let said = match answer {
-        Answer::Yes => "every signature verifies with a key that was given",
-        Answer::No => "not signed as it stands",
-        Answer::Unknown | Answer::NotChecked => "whether it is signed as it should be cannot be said",
+        RowStatus::Yes => "every signature verifies with a key that was given",
+        RowStatus::No => "not signed as it stands",
+        RowStatus::Unknown | RowStatus::NotChecked => "whether it is signed as it should be cannot be said",
     };
     let mut text = format!("{said}\n");
     match parsed {

@@ -64,7 +64,7 @@ reason = "112 bits"
 fn the_default_policy_adds_a_date_to_what_every_policy_has() {
     let default = parse(DEFAULT).unwrap();
     let (dated, built_in): (Vec<_>, Vec<_>) = default.sunsets.iter().cloned().partition(|one| one.until.is_some());
-    assert_eq!(built_in, Sunset::built_in());
+    assert_eq!(built_in, AlgorithmConstraint::built_in());
     assert_eq!(dated.len(), 1);
     let without = TrustPolicy { name: "none".into(), sunsets: built_in, ..default };
     assert_eq!(without.to_toml(), TrustPolicy::nobody().to_toml());
@@ -86,7 +86,7 @@ fn what_is_written_is_whole_and_reads_back_as_the_same_policy() {
     assert_eq!(policy.name, "a \"name\" \\ \u{7} ü");
     let anchor = &policy.anchors.entries()[0];
     assert_eq!(anchor.not_before, parse_time("2026-01-01T00:00:00Z").ok());
-    assert!(policy.own_timestamp_anchors.contains(anchor.certificate.thumbprint()));
+    assert!(policy.operator_timestamp_anchors.contains(anchor.certificate.thumbprint()));
     assert_eq!(policy.log_policy.as_ref().unwrap().text(), LOG);
     assert_eq!(policy.ledger_required, LedgerRequirement::Witnessed);
     assert_eq!((policy.clock_skew_max, policy.signer_purpose), (TimeDelta::zero(), None));
