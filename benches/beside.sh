@@ -113,8 +113,8 @@ issuer=$(grep -o 'iss_[0-9a-f]*' issuer.json | head -n 1)
 AFFIANT_TOKEN=$(grep -o 'aff_[A-Za-z0-9_-]*' token.json)
 export AFFIANT_TOKEN
 "$affiant" serve --print-config | sed "s/127.0.0.1:8440/127.0.0.1:$port/; s/^enabled = false/enabled = true/
-    s/^policy = \"\"/policy = \"trust.toml\"/; s/^per_second = .*/per_second = 1000000/
-    s/^verifications_max = .*/verifications_max = 4096/" >affiant.toml
+    s/^policy = \"\"/policy = \"trust.toml\"/; s/^rate_per_signer = .*/rate_per_signer = 1000000/
+    s/^public_requests_concurrent_max = .*/public_requests_concurrent_max = 4096/" >affiant.toml
 "$affiant" serve --config affiant.toml --publish "$work/published" >serve.log 2>&1 &
 server=$!
 pids+=("$server")

@@ -56,9 +56,10 @@ impl CpuPool {
     /// When too much is waiting, or the work panics.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, WorkError> {
         let (sender, result) = oneshot::channel();
+        let span = tracing::Span::current();
         let piece: Work = Box::new(move || {
             // Whoever asked may have gone away.
-            let _ = sender.send(work());
+            let _ = sender.send(span.in_scope(work));
         });
         self.queue.try_send(piece).map_err(|error| match error {
             TrySendError::Full(_) => WorkError::Busy,

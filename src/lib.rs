@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 5  main -> cli -> server
-//! 4  issuance  operator  monitor  statements  witness  ledger  authority  access  client  cpu_pool  private_key_file  durable  disk
+//! 4  issuance  operator  monitor  statements  witness  ledger  authority  access  client  cpu_pool  private_key_file  path_error  durable  disk
 //! 3  scorecard  browser
 //! 2  evidence
 //! 1  vcon   jose   cose   pki   tlog
@@ -49,6 +49,8 @@ pub mod ledger;
 pub mod monitor;
 #[cfg(feature = "server")]
 pub mod operator;
+#[cfg(feature = "server")]
+pub mod path_error;
 #[cfg(feature = "server")]
 pub mod private_key_file;
 #[cfg(feature = "server")]

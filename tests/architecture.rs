@@ -29,6 +29,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("statements", 4),
     ("client", 4),
     ("private_key_file", 4),
+    ("path_error", 4),
     ("cpu_pool", 4),
     ("durable", 4),
     ("disk", 4),

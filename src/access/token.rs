@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::authority::IssuerId;
 use crate::crypto::{equal_in_constant_time, random, sha256};
 use crate::durable::{self, Access};
+use crate::path_error::PathError;
 
 /// Largest token file that is read: some 40,000 tokens.
 const TOKENS_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -103,13 +104,8 @@ pub struct NewToken {
 #[derive(Debug, thiserror::Error)]
 pub enum ApiTokenError {
     /// The file cannot be read or written.
-    #[error("{path}: {cause}")]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] PathError),
     /// Another process has the tokens open, and would not see a change.
     #[error("another process has the tokens in {0} open")]
     Locked(PathBuf),
@@ -153,18 +149,17 @@ impl TokenStore {
     /// When the file cannot be read, or another process has it open.
     pub fn open(directory: &Path) -> Result<Self, ApiTokenError> {
         let lock_path = directory.join("tokens.lock");
-        let lock = File::create(&lock_path).map_err(|cause| ApiTokenError::File { path: lock_path.clone(), cause })?;
+        let lock = File::create(&lock_path).map_err(PathError::at(&lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(ApiTokenError::Locked(directory.to_owned())),
-            Err(TryLockError::Error(cause)) => return Err(ApiTokenError::File { path: lock_path, cause }),
+            Err(TryLockError::Error(cause)) => return Err(ApiTokenError::File(PathError { path: lock_path, cause })),
         }
         let path = directory.join("tokens.json");
         let tokens = match durable::read(&path, TOKENS_BYTES_MAX) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|cause| ApiTokenError::File { path: path.clone(), cause: cause.into() })?,
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| PathError::at(&path)(error.into()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(cause) => return Err(ApiTokenError::File { path, cause }),
+            Err(cause) => return Err(ApiTokenError::File(PathError { path, cause })),
         };
         Ok(Self { path, tokens: Mutex::new(tokens), _lock: lock })
     }
@@ -243,8 +238,7 @@ impl TokenStore {
         let mut next = tokens.clone();
         change(&mut next)?;
         let bytes = serde_json::to_vec_pretty(&next).expect("tokens are plain JSON");
-        durable::write(&self.path, &bytes, Access::Secret)
-            .map_err(|cause| ApiTokenError::File { path: self.path.clone(), cause })?;
+        durable::write(&self.path, &bytes, Access::Secret).map_err(PathError::at(&self.path))?;
         *tokens = next;
         Ok(())
     }

@@ -7,18 +7,14 @@ use chrono::{DateTime, Utc};
 use super::issuer::IssuerId;
 use super::key_store::KeyStoreError;
 use super::profile::ProfileError;
+use crate::path_error::PathError;
 
 /// Why the authority did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
     /// A file cannot be read or written.
-    #[error("{path}: {cause}")]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] PathError),
     /// There is an authority in the directory already.
     #[error("there is an authority in {0} already")]
     Exists(PathBuf),

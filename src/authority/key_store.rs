@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::{KeySize, Signer, SigningKey, random};
 use crate::durable::{self, Access};
+use crate::path_error::PathError;
 use crate::pki::PemError;
 use crate::private_key_file::{self, KEY_FILE_BYTES_MAX, PrivateKeyFileError, ScryptCost};
 
@@ -27,13 +28,8 @@ impl fmt::Display for KeyId {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyStoreError {
     /// The file cannot be read or written.
-    #[error("key file {path}: {cause}")]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] PathError),
     /// There is a file where a new one was to be made.
     #[error("key file {path} is there already")]
     Exists {
@@ -122,7 +118,7 @@ impl KeyStore for FileKeyStore {
 
     fn destroy(&self, id: &KeyId) -> Result<(), KeyStoreError> {
         let path = self.path(id);
-        durable::destroy(&path).map_err(|cause| KeyStoreError::File { path, cause })
+        Ok(durable::destroy(&path).map_err(PathError::at(&path))?)
     }
 }
 
@@ -147,8 +143,7 @@ pub fn write_key_file(
     }
     let sealed = private_key_file::seal(pkcs8, passphrase, cost);
     let sealed = sealed.ok_or_else(|| KeyStoreError::Malformed { path: path.to_owned() })?;
-    durable::write(path, sealed.as_bytes(), Access::Secret)
-        .map_err(|cause| KeyStoreError::File { path: path.to_owned(), cause })
+    Ok(durable::write(path, sealed.as_bytes(), Access::Secret).map_err(PathError::at(path))?)
 }
 
 /// Opens an encrypted PKCS#8 key.
@@ -157,8 +152,7 @@ pub fn write_key_file(
 /// When it cannot be read, the pass phrase is wrong, or it is not a key that signs.
 pub fn read_key_file(path: &Path, passphrase: &Zeroizing<String>) -> Result<SigningKey, KeyStoreError> {
     let path_ = || path.to_owned();
-    let bytes =
-        durable::read(path, KEY_FILE_BYTES_MAX).map_err(|cause| KeyStoreError::File { path: path_(), cause })?;
+    let bytes = durable::read(path, KEY_FILE_BYTES_MAX).map_err(PathError::at(path))?;
     let text = String::from_utf8(bytes).map_err(|_| KeyStoreError::Malformed { path: path_() })?;
     private_key_file::open(&text, passphrase).map_err(|error| match error {
         PrivateKeyFileError::Pem(cause) => KeyStoreError::Pem { path: path_(), cause },
@@ -191,7 +185,7 @@ mod tests {
         assert!(matches!(read_key_file(&path, &passphrase("wrong")), Err(KeyStoreError::Sealed { .. })));
         assert!(!std::fs::read_to_string(&path).unwrap().contains("BEGIN PRIVATE KEY"));
         store.destroy(&id).unwrap();
-        assert!(matches!(store.open(&id), Err(KeyStoreError::File { .. })));
+        assert!(matches!(store.open(&id), Err(KeyStoreError::File(_))));
         assert!(!format!("{store:?}").contains("right"));
     }
 

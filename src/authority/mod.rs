@@ -47,6 +47,7 @@ pub use summary::{CertificateState, CertificateSummary};
 use crate::clock::Clock;
 use crate::crypto::{Signer, SigningKey};
 use crate::durable::{self, Access};
+use crate::path_error::PathError;
 use crate::pki::{Certificate, to_pem};
 use issue::{SigningAuthority, Subject};
 use state::{AuthorityRecord, State};
@@ -122,8 +123,7 @@ impl Authority {
     ) -> Result<Self, AuthorityError> {
         let protection = protection.into();
         check_params(directory, &params)?;
-        let create =
-            |path: PathBuf| durable::create_directory(&path).map_err(|cause| AuthorityError::File { path, cause });
+        let create = |path: PathBuf| durable::create_directory(&path).map_err(PathError::at(&path));
         create(directory.to_owned())?;
         let lock = lock(directory)?;
         // Not before: another process may just have made it.
@@ -331,7 +331,7 @@ impl Authority {
 
     fn write_certificate(&self, certificate: &Certificate) -> Result<(), AuthorityError> {
         let path = certificate_path(&self.directory, &certificate.thumbprint_url());
-        durable::write(&path, certificate.der(), Access::Public).map_err(|cause| AuthorityError::File { path, cause })
+        Ok(durable::write(&path, certificate.der(), Access::Public).map_err(PathError::at(&path))?)
     }
 }
 
@@ -360,11 +360,11 @@ fn check_params(directory: &Path, params: &AuthorityParams) -> Result<(), Author
 
 fn lock(directory: &Path) -> Result<File, AuthorityError> {
     let path = directory.join("lock");
-    let file = File::create(&path).map_err(|cause| AuthorityError::File { path: path.clone(), cause })?;
+    let file = File::create(&path).map_err(PathError::at(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(AuthorityError::Locked(directory.to_owned())),
-        Err(std::fs::TryLockError::Error(cause)) => Err(AuthorityError::File { path, cause }),
+        Err(std::fs::TryLockError::Error(cause)) => Err(AuthorityError::File(PathError { path, cause })),
     }
 }
 
@@ -374,11 +374,11 @@ fn certificate_path(directory: &Path, thumbprint: &str) -> PathBuf {
 
 fn read_certificate(directory: &Path, thumbprint: &str) -> Result<Arc<Certificate>, AuthorityError> {
     let path = certificate_path(directory, thumbprint);
-    let file = |cause| AuthorityError::File { path: path.clone(), cause };
+    let file = PathError::at(&path);
     let bytes = durable::read(&path, CERTIFICATE_BYTES_MAX).map_err(file)?;
     let certificate = Certificate::from_der(&bytes).map_err(|error| file(std::io::Error::other(error)))?;
     if certificate.thumbprint_url() != thumbprint {
-        return Err(file(std::io::Error::other("the file is not the certificate that it is named after")));
+        return Err(file(std::io::Error::other("the file is not the certificate that it is named after")).into());
     }
     Ok(Arc::new(certificate))
 }

@@ -1,12 +1,13 @@
 //! Certificate profiles: what a certificate of each kind says, read from `certs/profiles/*.toml`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::KeySize;
 use crate::durable::{self, Access};
+use crate::path_error::PathError;
 use crate::pki::oid::ObjectIdentifier;
 
 /// Largest profile file: ours are below 1 KiB.
@@ -82,13 +83,8 @@ pub enum ProfileKeyUsage {
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
     /// The file cannot be read or written.
-    #[error("profile {path}: {cause}")]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] PathError),
     /// The file is not TOML, or has members that no profile has.
     #[error("profile {name}: {cause}")]
     Toml {
@@ -226,8 +222,7 @@ impl Profiles {
         for (name, profile) in profiles {
             let path = directory.join(format!("{name}.toml"));
             let text = toml::to_string(profile).expect("a profile is plain TOML");
-            durable::write(&path, text.as_bytes(), Access::Public)
-                .map_err(|cause| ProfileError::File { path, cause })?;
+            durable::write(&path, text.as_bytes(), Access::Public).map_err(PathError::at(&path))?;
         }
         Ok(())
     }
@@ -243,7 +238,7 @@ fn load(
         None => built_in.to_owned(),
         Some(path) => durable::read(&path, PROFILE_BYTES_MAX)
             .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other))
-            .map_err(|cause| ProfileError::File { path, cause })?,
+            .map_err(PathError::at(&path))?,
     };
     let profile: CertificateProfile =
         toml::from_str(&text).map_err(|cause| ProfileError::Toml { name, cause: Box::new(cause) })?;

@@ -16,6 +16,7 @@ use super::state::{CertificateKind, CertificateRecord, CrlRecord, Revocation, St
 use super::{Authority, NO_PANIC, ROOT};
 use crate::crypto::Signer as _;
 use crate::durable::{self, Access};
+use crate::path_error::PathError;
 use crate::pki::{Crl, RevocationReason};
 
 /// Largest list of our own that is read back: what a verifier takes at most.
@@ -263,7 +264,7 @@ impl Authority {
             der: crl.der().to_vec(),
         };
         let path = self.crl_path(&authority.name, number);
-        durable::write(&path, crl.der(), Access::Public).map_err(|cause| AuthorityError::File { path, cause })?;
+        durable::write(&path, crl.der(), Access::Public).map_err(PathError::at(&path))?;
         state.crls.push(CrlRecord {
             authority: authority.name.clone(),
             number,
@@ -282,11 +283,11 @@ impl Authority {
 
     fn read_crl(&self, record: &CrlRecord) -> Result<PublishedCrl, AuthorityError> {
         let path = self.crl_path(&record.authority, record.number);
-        let file = |cause| AuthorityError::File { path: path.clone(), cause };
+        let file = PathError::at(&path);
         let der = durable::read(&path, CRL_BYTES_MAX).map_err(file)?;
         let crl = Crl::from_der(&der).map_err(|error| file(std::io::Error::other(error)))?;
         if crl.digest_url() != record.digest {
-            return Err(file(std::io::Error::other("the file is not the list that was made")));
+            return Err(file(std::io::Error::other("the file is not the list that was made")).into());
         }
         Ok(PublishedCrl {
             authority: record.authority.clone(),

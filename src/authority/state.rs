@@ -11,6 +11,7 @@ use super::event::{AuthorityEvent, PendingEvent};
 use super::issuer::{Issuer, IssuerId};
 use super::key_store::KeyId;
 use crate::durable::{self, Access};
+use crate::path_error::PathError;
 
 /// Largest state that is read: some 100,000 certificates.
 const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -113,7 +114,7 @@ impl State {
     }
 
     pub(super) fn load(path: &Path) -> Result<Self, AuthorityError> {
-        let file = |cause| AuthorityError::File { path: path.to_owned(), cause };
+        let file = PathError::at(path);
         let bytes = durable::read(path, STATE_BYTES_MAX).map_err(file)?;
         let state: Self = serde_json::from_slice(&bytes).map_err(|cause| file(cause.into()))?;
         if state.v != VERSION {
@@ -124,8 +125,7 @@ impl State {
 
     pub(super) fn save(&self, path: &Path) -> Result<(), AuthorityError> {
         let bytes = serde_json::to_vec_pretty(self).expect("the state is plain JSON");
-        durable::write(path, &bytes, Access::Secret)
-            .map_err(|cause| AuthorityError::File { path: path.to_owned(), cause })
+        Ok(durable::write(path, &bytes, Access::Secret).map_err(PathError::at(path))?)
     }
 
     pub(super) fn record(&mut self, event: AuthorityEvent) {

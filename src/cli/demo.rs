@@ -142,8 +142,8 @@ impl Stage {
         let witness_key = witness_dir.open(None, &clock)?.witness.keys()[0].to_string();
         let (witness, witness_url) = start_witness(&dir.join("witness")).await?;
         let witnessing = format!(
-            "[[witnessing.witness]]\nvkey = \"{witness_key}\"\nurl = \"{witness_url}\"\noperator = \"self\"\n\
-             [[witnessing.timestamp_authority]]\nurl = \"{witness_url}/tsa\"\nanchors_file = \"{}\"\noperator = \"self\"\n",
+            "[[witnessing.witness]]\nvkey = \"{witness_key}\"\nurl = \"{witness_url}\"\nindependent = false\n\
+             [[witnessing.timestamp_authority]]\nurl = \"{witness_url}/tsa\"\nanchors_file = \"{}\"\nindependent = false\n",
             witness_dir.root_certificate().display(),
         );
         std::fs::write(&config_path, config_text(dir, listen, &witnessing))?;

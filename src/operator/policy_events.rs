@@ -2,7 +2,7 @@
 //! each event once.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use crate::crypto::Sha256Digest;
 use crate::durable::{self, Access};
 use crate::evidence::Event;
 use crate::ledger::{AppendError, Ledger, ReadError};
+use crate::path_error::PathError;
 use crate::pki::RevocationReason;
 use crate::scorecard::Scorecard;
 
@@ -27,13 +28,8 @@ pub enum PolicyEventError {
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     /// The file of what was told.
-    #[error("{path}: {cause}")]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] PathError),
 }
 
 /// Bytes of the file of what was told: digests of thousands of scorecards.
@@ -83,11 +79,11 @@ pub async fn record_policy_changes(
     scorecards: &[Scorecard],
     trust: Sha256Digest,
 ) -> Result<usize, PolicyEventError> {
-    let file = |cause| PolicyEventError::File { path: published.to_owned(), cause };
+    let file = PathError::at(&published);
     let mut known: PublishedPolicies = match durable::read(published, PUBLISHED_BYTES_MAX) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| file(error.into()))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => PublishedPolicies::default(),
-        Err(error) => return Err(file(error)),
+        Err(error) => return Err(file(error).into()),
     };
     let mut new = Vec::new();
     for card in scorecards {

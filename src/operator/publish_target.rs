@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::{Disk as _, SystemDisk};
 use crate::durable;
 use crate::ledger::{TileReadError, Tiles};
+use crate::path_error::PathError;
 use crate::tlog::signed_note::NOTE_BYTES_MAX;
 use crate::tlog::tile::{TILE_WIDTH, hashes_at, new_tiles, width_in};
 use crate::tlog::{CheckpointError, SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey};
@@ -34,13 +35,8 @@ pub enum PublishError {
     #[error("another process publishes in {0}")]
     Locked(PathBuf),
     /// A file could not be read or written: the disk is full, or not there.
-    #[error("{path}: {source}")]
-    Io {
-        /// Which one.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// What stands there is no checkpoint of this log.
     #[error("{path} is not a checkpoint of this log: {source}")]
     Checkpoint {
@@ -91,7 +87,7 @@ impl PublishTarget {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(PublishError::Locked(dir.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(PublishError::Io { path, source }),
+            Err(TryLockError::Error(source)) => return Err(PublishError::Io(PathError { path, cause: source })),
         }
         // What a crash left half-written.
         for left in fs::read_dir(&new).map_err(io_at(&new))? {
@@ -107,7 +103,7 @@ impl PublishTarget {
                 Some(signed.map_err(|source| PublishError::Checkpoint { path, source })?)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(source) => return Err(PublishError::Io { path, source }),
+            Err(source) => return Err(PublishError::Io(PathError { path, cause: source })),
         };
         Ok(Self { dir: dir.to_owned(), published, _lock: lock })
     }
@@ -163,7 +159,9 @@ impl PublishTarget {
         let folder = path.parent().expect("a name in the folder");
         let mut folders = BTreeSet::new();
         self.make(folder, &mut folders)?;
-        self.written(bytes)?.persist(&path).map_err(|error| PublishError::Io { path, source: error.error })?;
+        self.written(bytes)?
+            .persist(&path)
+            .map_err(|error| PublishError::Io(PathError { path, cause: error.error }))?;
         folders.into_iter().try_for_each(|folder| SystemDisk.sync_directory(&folder).map_err(io_at(&folder)))
     }
 
@@ -177,10 +175,10 @@ impl PublishTarget {
             Ok(there) if there == bytes => return Ok(()),
             Ok(_) => return Err(PublishError::Differs(path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(PublishError::Io { path, source }),
+            Err(source) => return Err(PublishError::Io(PathError { path, cause: source })),
         }
         let written = self.written(&bytes)?;
-        written.persist_noclobber(&path).map_err(|error| PublishError::Io { path, source: error.error })?;
+        written.persist_noclobber(&path).map_err(|error| PublishError::Io(PathError { path, cause: error.error }))?;
         Ok(())
     }
 
@@ -210,7 +208,9 @@ impl PublishTarget {
         let before = TilePath::new(full.kind(), before, TILE_WIDTH).expect("as the one behind it");
         let path = self.dir.join(format!("{before}.p"));
         match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(PublishError::Io { path, source: error }),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(PublishError::Io(PathError { path, cause: error }))
+            }
             _ => Ok(()),
         }
     }
@@ -229,7 +229,7 @@ fn partial_tiles(size: TreeSize, newest: TreeSize) -> impl Iterator<Item = TileP
 
 fn io_at(path: &Path) -> impl FnOnce(io::Error) -> PublishError {
     let path = path.to_owned();
-    move |source| PublishError::Io { path, source }
+    move |source| PublishError::Io(PathError { path, cause: source })
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config::{Environment, File, FileFormat};
+use config::{Environment, File, FileFormat, Value};
 use serde::Deserialize;
+
+use super::config_names;
 
 /// The defaults, as the file that they are.
 pub const DEFAULT_CONFIG: &str = include_str!("default.toml");
@@ -26,8 +28,8 @@ pub struct Config {
     pub scorecards: ScorecardsConfig,
     /// `[trust]`.
     pub trust: TrustConfig,
-    /// When evidence is renewed.
-    pub renewal: RenewalConfig,
+    /// `[archive_timestamp]`.
+    pub archive_timestamp: ArchiveTimestampConfig,
     /// `[witnessing]`.
     pub witnessing: WitnessingConfig,
     /// `[statements]`.
@@ -66,8 +68,8 @@ pub struct DataConfig {
     pub dir: PathBuf,
     /// Pass phrase of the keys.
     pub passphrase_file: PathBuf,
-    /// Master key of the vault.
-    pub master_key_file: PathBuf,
+    /// File of the key that seals the keys of bodies; empty for `master.key` in the data folder.
+    pub vault_key_file: PathBuf,
 }
 
 /// `[ledger]`.
@@ -78,8 +80,8 @@ pub struct LedgerConfig {
     pub origin: String,
     /// The least time between two checkpoints.
     pub checkpoint_interval_ms: u64,
-    /// Room that must be left on the disk.
-    pub free_bytes_min: u64,
+    /// Room on the disk below which the ledger takes nothing.
+    pub disk_free_bytes_min: u64,
     /// How long a caller may wait for witnesses.
     pub witnessed_timeout_ms: u64,
 }
@@ -92,8 +94,8 @@ pub struct LimitsConfig {
     pub record_bytes_max: usize,
     /// Bytes of all recordings of one verification.
     pub recordings_bytes_max: u64,
-    /// Verifications at a time.
-    pub verifications_max: usize,
+    /// Requests to the public endpoints at a time.
+    pub public_requests_concurrent_max: usize,
 }
 
 /// `[scorecards]`.
@@ -110,8 +112,8 @@ pub struct ScorecardsConfig {
 pub struct StatementsConfig {
     /// Whether there is a log of signed statements.
     pub enabled: bool,
-    /// How many statements a signer may register in a second.
-    pub per_second: u32,
+    /// Statements that one signer may register per second.
+    pub rate_per_signer: u32,
     /// Whether the witnesses are asked for it too: they have to know it.
     pub witnessed: bool,
     /// PEM file of the public keys whose statements the compatibility log takes; empty for no such log.
@@ -126,12 +128,12 @@ pub struct TrustConfig {
     pub policy: PathBuf,
 }
 
-/// `[renewal]`.
+/// `[archive_timestamp]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RenewalConfig {
-    /// How long before its end evidence is renewed.
-    pub ahead_days: u32,
+pub struct ArchiveTimestampConfig {
+    /// Days before its expiry at which evidence is put under an archive timestamp.
+    pub before_expiry_days: u32,
 }
 
 /// `[witnessing]`.
@@ -148,18 +150,6 @@ pub struct WitnessingConfig {
     pub timestamp_authority: Vec<TimestampAuthorityConfig>,
 }
 
-/// Who runs a witness or an authority.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Operator {
-    /// Whoever runs this server: shown, never counted.
-    #[serde(rename = "self")]
-    Own,
-    /// Somebody else.
-    #[default]
-    Other,
-}
-
 /// `[[witnessing.witness]]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -168,9 +158,9 @@ pub struct WitnessConfig {
     pub vkey: String,
     /// Its address.
     pub url: String,
-    /// Who runs it.
-    #[serde(default)]
-    pub operator: Operator,
+    /// Whether somebody else runs it than this server; if not, it is shown and never counted.
+    #[serde(default = "independent")]
+    pub independent: bool,
 }
 
 /// `[[witnessing.timestamp_authority]]`.
@@ -181,9 +171,13 @@ pub struct TimestampAuthorityConfig {
     pub url: String,
     /// Its root.
     pub anchors_file: PathBuf,
-    /// Who runs it.
-    #[serde(default)]
-    pub operator: Operator,
+    /// Whether somebody else runs it than this server; if not, it is shown and never counted.
+    #[serde(default = "independent")]
+    pub independent: bool,
+}
+
+fn independent() -> bool {
+    true
 }
 
 /// `[publish]`.
@@ -223,7 +217,9 @@ impl Config {
             builder = builder.add_source(File::from(file).format(FileFormat::Toml));
         }
         let environment = Environment::with_prefix("AFFIANT").prefix_separator("__").separator("__").try_parsing(true);
-        builder.add_source(environment).build()?.try_deserialize()
+        let mut values: Value = builder.add_source(environment).build()?.try_deserialize()?;
+        config_names::rename(&mut values)?;
+        Self::deserialize(values)
     }
 
     /// The log's name.
@@ -252,7 +248,7 @@ impl Config {
     /// The file of the vault key.
     #[must_use]
     pub fn vault_key_file(&self) -> PathBuf {
-        let file = &self.data.master_key_file;
+        let file = &self.data.vault_key_file;
         if file.as_os_str().is_empty() { self.data.dir.join("master.key") } else { file.clone() }
     }
 
@@ -278,11 +274,38 @@ mod tests {
     fn a_file_changes_what_it_names_and_may_name_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("affiant.toml");
-        std::fs::write(&path, "[ledger]\norigin = \"log.example/1\"\n[[witnessing.witness]]\nvkey = \"k\"\nurl = \"u\"\noperator = \"self\"\n").unwrap();
+        let witness = "[[witnessing.witness]]\nvkey = \"k\"\nurl = \"u\"\nindependent = false\n";
+        std::fs::write(&path, format!("[ledger]\norigin = \"log.example/1\"\n{witness}")).unwrap();
         let config = Config::load(Some(&path)).unwrap();
         assert_eq!((config.origin().as_str(), config.ledger.checkpoint_interval_ms), ("log.example/1", 40));
-        assert_eq!(config.witnessing.witness[0].operator, Operator::Own);
+        assert!(!config.witnessing.witness[0].independent);
         std::fs::write(&path, "[ledger]\norgin = \"log.example/1\"\n").unwrap();
         assert!(Config::load(Some(&path)).is_err());
+    }
+
+    #[test]
+    fn names_of_the_release_before_are_read_and_no_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("affiant.toml");
+        let load = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            Config::load(Some(&path))
+        };
+        let text = "[data]\nmaster_key_file = \"k\"\n[ledger]\nfree_bytes_min = 1\n[limits]\nverifications_max = 2\n\
+                    [statements]\nper_second = 3\n[renewal]\nahead_days = 4\n\
+                    [[witnessing.witness]]\nvkey = \"k\"\nurl = \"u\"\noperator = \"self\"\n\
+                    [[witnessing.witness]]\nvkey = \"k\"\nurl = \"u\"\noperator = \"other\"\n\
+                    [[witnessing.timestamp_authority]]\nanchors_file = \"a\"\nurl = \"u\"\noperator = \"self\"\n";
+        let config = load(text).unwrap();
+        assert_eq!(config.data.vault_key_file, Path::new("k"));
+        assert_eq!((config.ledger.disk_free_bytes_min, config.limits.public_requests_concurrent_max), (1, 2));
+        assert_eq!((config.statements.rate_per_signer, config.archive_timestamp.before_expiry_days), (3, 4));
+        let independent: Vec<_> = config.witnessing.witness.iter().map(|one| one.independent).collect();
+        assert_eq!((independent, config.witnessing.timestamp_authority[0].independent), (vec![false, true], false));
+        for wrong in
+            ["[renewal]\nother = 1\n", "[[witnessing.witness]]\nvkey = \"k\"\nurl = \"u\"\noperator = \"they\"\n"]
+        {
+            assert!(load(wrong).is_err(), "{wrong}");
+        }
     }
 }

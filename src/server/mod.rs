@@ -2,17 +2,20 @@
 //!
 //! | place | what lives there |
 //! |---|---|
-//! | [`config`] | the configuration |
+//! | [`config`] | the configuration; `config_names.rs` reads names of the release before |
 //! | `start` | from the configuration to the services that run |
 //! | `state.rs` | what the routes share |
 //! | `extract` | what routes take from a request |
 //! | `routes` | one file, one resource |
 //! | `pages` | HTML |
-//! | `problem.rs` | the map from errors to HTTP |
+//! | `problem.rs`, `concise_problem.rs` | the maps from errors to HTTP |
+//! | `trace.rs` | the span of a request |
 //! | `serve.rs` | the server that runs |
 
+mod concise_problem;
 mod conditional;
 pub mod config;
+mod config_names;
 mod cors;
 mod extract;
 pub mod pages;
@@ -22,6 +25,7 @@ mod routes;
 mod serve;
 mod start;
 mod state;
+mod trace;
 
 #[cfg(feature = "browser")]
 pub(crate) use pages::saved::saved_page;

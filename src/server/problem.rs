@@ -1,13 +1,17 @@
 //! The only map from errors to HTTP: problem details (RFC 9457) with stable types.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ContentType, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::access::ApiTokenError;
 use crate::authority::AuthorityError;
+use crate::clock::format_time;
 use crate::cpu_pool::WorkError;
 use crate::evidence::{BundleError, Indication, ValidationReport};
 use crate::issuance::{AssembleError, BatchError, EvidenceError, SubmitError, VerifyError};
@@ -32,12 +36,32 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     report: Option<Box<ValidationReport>>,
+    /// What the detail names, each under its own name (RFC 9457 §3.2).
+    #[serde(flatten)]
+    #[schema(ignore)]
+    members: BTreeMap<&'static str, Value>,
+    /// The cause of a fault of ours: for the log alone.
+    #[serde(skip)]
+    #[schema(ignore)]
+    cause: Option<String>,
 }
 
 impl Problem {
     /// A problem of one of our types.
     pub(super) fn new(kind: &'static str, title: &'static str, status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { kind, title, status: status.as_u16(), detail: detail.into(), report: None }
+        let (detail, members) = (detail.into(), BTreeMap::new());
+        Self { kind, title, status: status.as_u16(), detail, report: None, members, cause: None }
+    }
+
+    /// Adds a member beside the detail that names it.
+    fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.members.insert(name, value.into());
+        self
+    }
+
+    /// What the log is told and the caller is not.
+    pub(super) fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
     }
 
     pub(super) fn not_found(what: &str) -> Self {
@@ -67,7 +91,7 @@ impl Problem {
     }
 
     pub(super) fn busy() -> Self {
-        Self::new("busy", "Busy", StatusCode::SERVICE_UNAVAILABLE, "too much is under way; try again later")
+        Self::new("busy", "Busy", StatusCode::SERVICE_UNAVAILABLE, "server busy; retry later")
     }
 
     pub(super) fn uuid_shared() -> Self {
@@ -77,8 +101,9 @@ impl Problem {
 
     /// A fault of ours: the cause is for the log alone.
     pub(super) fn internal(cause: &dyn std::fmt::Display) -> Self {
-        tracing::error!(%cause, "request failed by a fault");
-        Self::new("internal", "Internal fault", StatusCode::INTERNAL_SERVER_ERROR, "the fault has been logged")
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        let problem = Self::new("internal", "Internal fault", status, "the fault has been logged");
+        Self { cause: Some(cause.to_string()), ..problem }
     }
 
     fn http_status(&self) -> StatusCode {
@@ -166,21 +191,26 @@ impl From<AuthorityError> for Problem {
     fn from(error: AuthorityError) -> Self {
         let detail = error.to_string();
         match error {
-            AuthorityError::UnknownIssuer(_) => {
-                Self::new("unknown-issuer", "Unknown issuer", StatusCode::NOT_FOUND, detail)
+            AuthorityError::UnknownIssuer(issuer) => {
+                let problem = Self::new("unknown-issuer", "Unknown issuer", StatusCode::NOT_FOUND, detail);
+                problem.with("issuer", issuer.as_str())
             }
-            AuthorityError::UnknownCertificate(_) => {
-                Self::new("unknown-certificate", "Unknown certificate", StatusCode::NOT_FOUND, detail)
+            AuthorityError::UnknownCertificate(certificate) => {
+                let problem = Self::new("unknown-certificate", "Unknown certificate", StatusCode::NOT_FOUND, detail);
+                problem.with("certificate", certificate)
             }
             AuthorityError::UnknownCrl(_) => Self::not_found("revocation list"),
-            AuthorityError::NoCertificate(_)
-            | AuthorityError::NotActive { .. }
-            | AuthorityError::Revoked { .. }
-            | AuthorityError::KeyElsewhere(_) => {
-                Self::new("certificate-not-active", "No active certificate", StatusCode::CONFLICT, detail)
+            AuthorityError::NoCertificate(issuer)
+            | AuthorityError::NotActive { issuer, .. }
+            | AuthorityError::Revoked { issuer, .. }
+            | AuthorityError::KeyElsewhere(issuer) => {
+                let problem =
+                    Self::new("certificate-not-active", "No active certificate", StatusCode::CONFLICT, detail);
+                problem.with("issuer", issuer.as_str())
             }
-            AuthorityError::RevokedAlready { .. } => {
-                Self::new("revoked-already", "Revoked already", StatusCode::CONFLICT, detail)
+            AuthorityError::RevokedAlready { certificate, since } => {
+                let problem = Self::new("revoked-already", "Revoked already", StatusCode::CONFLICT, detail);
+                problem.with("certificate", certificate).with("since", format_time(since))
             }
             AuthorityError::Name
             | AuthorityError::RevocationDate { .. }
@@ -213,9 +243,12 @@ impl From<AppendError> for Problem {
             AppendError::Full => Self::new("storage-full", "Storage is full", unavailable, detail),
             AppendError::Stopped => Self::new("stopped", "The ledger has stopped", unavailable, detail),
             AppendError::ReadOnly => Self::new("read-only", "The ledger is read-only", unavailable, detail),
-            AppendError::Clock { .. } => Self::new("clock", "The clock cannot be believed", unavailable, detail),
-            AppendError::UuidTaken(_) => {
-                Self::new("uuid-conflict", "Another record has this uuid", StatusCode::CONFLICT, detail)
+            AppendError::Clock { ahead, .. } => {
+                Self::new("clock", "Clock out of range", unavailable, detail).with("ahead_seconds", ahead)
+            }
+            AppendError::UuidTaken(index) => {
+                let conflict = StatusCode::CONFLICT;
+                Self::new("uuid-conflict", "Another record has this uuid", conflict, detail).with("index", index)
             }
             AppendError::RecordTaken => {
                 Self::new("record-conflict", "Another issuer has this record", StatusCode::CONFLICT, detail)
@@ -224,15 +257,20 @@ impl From<AppendError> for Problem {
     }
 }
 
+fn number_conflict(detail: String) -> Problem {
+    Problem::new("number-conflict", "Not the record's next operation", StatusCode::CONFLICT, detail)
+}
+
 impl From<OperationError> for Problem {
     fn from(error: OperationError) -> Self {
         let detail = error.to_string();
         match error {
             OperationError::Read(error) => error.into(),
             OperationError::Append(error) => error.into(),
-            OperationError::Taken { .. } | OperationError::Gap { .. } => {
-                Self::new("number-conflict", "Not the record's next operation", StatusCode::CONFLICT, detail)
+            OperationError::Taken { number, found } => {
+                number_conflict(detail).with("number", number).with("operation", found)
             }
+            OperationError::Gap { number, next } => number_conflict(detail).with("number", number).with("next", next),
         }
     }
 }
@@ -258,9 +296,9 @@ impl From<ReadError> for Problem {
             ReadError::Tiles(TileReadError::NoEntry(_)) => Self::not_found("entry"),
             // The index gives up at its first failed write, as on a full disk; a restart makes it anew.
             ReadError::Index(error) => {
-                tracing::error!(%error, "the index is out of use until a restart");
                 let detail = "the index is out of use until a restart";
-                Self::new("stopped", "The ledger has stopped", StatusCode::SERVICE_UNAVAILABLE, detail)
+                let problem = Self::new("stopped", "The ledger has stopped", StatusCode::SERVICE_UNAVAILABLE, detail);
+                Self { cause: Some(error.to_string()), ..problem }
             }
             other => Self::internal(&other),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
 use actix_web::error::JsonPayloadError;
-use actix_web::middleware::{Compress, DefaultHeaders};
+use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
 use actix_web::web::{self, Data, JsonConfig, PathConfig, PayloadConfig, QueryConfig};
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
@@ -15,6 +15,7 @@ use chrono::TimeDelta;
 use super::problem::Problem;
 use super::routes;
 use super::state::AppState;
+use super::trace;
 use crate::operator::maintenance::maintain;
 
 /// Bytes of an admin request.
@@ -51,6 +52,7 @@ pub fn serve(state: AppState) -> anyhow::Result<RunningServer> {
                     .add(("Referrer-Policy", "no-referrer"))
                     .add(("X-Frame-Options", "DENY")),
             )
+            .wrap(from_fn(trace::request))
             .configure(|config| routes::that_compress(config, &shared))
             .service(web::scope("").wrap(Compress::default()).configure(routes::to_be_compressed))
     })
@@ -129,7 +131,7 @@ async fn witness_rounds(state: Data<AppState>) {
 }
 
 fn maintenance(state: &AppState) -> impl Future<Output = ()> + use<> {
-    let ahead = TimeDelta::days(state.config.renewal.ahead_days.into());
+    let ahead = TimeDelta::days(state.config.archive_timestamp.before_expiry_days.into());
     maintain(state.services.issuance.clone(), state.services.archive_renewal.clone(), ahead)
 }
 

@@ -53,7 +53,7 @@ impl AppState {
         Ok(Self {
             log: Data::new(PublicLog::new(services.issuance.ledger.clone())),
             statements_log: statements.map(|ledger| Data::new(PublicLog::new(ledger))),
-            public_requests: Semaphore::new(config.limits.verifications_max),
+            public_requests: Semaphore::new(config.limits.public_requests_concurrent_max),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             services,
             config,

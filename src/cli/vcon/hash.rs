@@ -1,4 +1,4 @@
-//! `affiant vcon fingerprint`: the hashes that bind files.
+//! `affiant vcon hash`: the `content_hash` of files.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -66,7 +66,11 @@ pub(super) async fn batches(
         let results = run_batch(issuance, submitter, wait, lines);
         let mut results = std::pin::pin!(results);
         while let Some(result) = results.next().await {
-            let mut line = serde_json::to_vec(&ResultLine::from(result)).expect("a result is JSON");
+            let result = ResultLine::from(result);
+            if let Some(cause) = result.problem.as_ref().and_then(Problem::cause) {
+                tracing::error!(line = result.line, cause, "line of a batch failed");
+            }
+            let mut line = serde_json::to_vec(&result).expect("a result is JSON");
             line.push(b'\n');
             if sender.send(Bytes::from(line)).await.is_err() {
                 return;

@@ -5,35 +5,16 @@ use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 
-use super::scitt::{COSE, Concise, blocking, busy, check_kind, described, key_set, statement};
+use super::scitt::{COSE, blocking, busy, check_kind, described, key_set, statement};
+use crate::server::concise_problem::ConciseProblem;
 use crate::server::state::AppState;
-use crate::statements::{Compatibility, CompatibilityError};
+use crate::statements::Compatibility;
 
 /// Adds the routes, where there is such a log.
 pub(super) fn routes(config: &mut ServiceConfig, state: &AppState) {
     if log(state).is_some() {
         let scope = web::scope("/compatibility").service(register_payload).service(payload_receipt);
         config.service(scope.service(compatible_configuration).service(compatible_jwks));
-    }
-}
-
-impl From<CompatibilityError> for Concise {
-    fn from(error: CompatibilityError) -> Self {
-        let detail = error.to_string();
-        match error {
-            CompatibilityError::Cose(_) => Self::new(StatusCode::BAD_REQUEST, "Malformed request", detail),
-            CompatibilityError::Detached => Self::new(StatusCode::BAD_REQUEST, "Payload Missing", detail),
-            CompatibilityError::Signature => Self::new(StatusCode::BAD_REQUEST, "Rejected", detail),
-            CompatibilityError::NotFound => Self::new(StatusCode::NOT_FOUND, "Not Found", detail),
-            CompatibilityError::Full => Self::new(StatusCode::INSUFFICIENT_STORAGE, "Full", detail),
-            CompatibilityError::Io(_) => {
-                tracing::error!(%detail, "the compatibility log takes nothing");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "see the server's log").retry()
-            }
-            CompatibilityError::Signing(_) => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "see the server's log")
-            }
-        }
     }
 }
 
@@ -54,7 +35,7 @@ pub(super) async fn register_payload(
     state: Data<AppState>,
     request: HttpRequest,
     body: Payload,
-) -> Result<HttpResponse, Concise> {
+) -> Result<HttpResponse, ConciseProblem> {
     let _place = state.public_requests.try_acquire().map_err(busy)?;
     check_kind(&request)?;
     let body = statement(body).await?;
@@ -73,9 +54,12 @@ pub(super) async fn register_payload(
     responses((status = 200, description = "The receipt", content_type = "application/cose"),
         (status = "4XX", description = "Concise problem details", content_type = "application/concise-problem-details+cbor")))]
 #[get("/entries/{index}")]
-pub(super) async fn payload_receipt(state: Data<AppState>, index: Path<String>) -> Result<HttpResponse, Concise> {
+pub(super) async fn payload_receipt(
+    state: Data<AppState>,
+    index: Path<String>,
+) -> Result<HttpResponse, ConciseProblem> {
     let index = index.parse();
-    let index = index.map_err(|_| Concise::new(StatusCode::BAD_REQUEST, "Invalid locator", "not a number"))?;
+    let index = index.map_err(|_| ConciseProblem::new(StatusCode::BAD_REQUEST, "Invalid locator", "not a number"))?;
     let shared = state.clone();
     let _place = shared.public_requests.try_acquire().map_err(busy)?;
     let receipt = blocking(move || Ok(known(&state).receipt(index)?)).await?;

@@ -35,7 +35,7 @@ pub(super) struct ExportQuery {
 }
 
 /// Export a period of the ledger: every entry between two checkpoints around it, with what proves that no record of the
-/// issuer is missing. `affiant audit --period` checks it offline.
+/// issuer is missing. `affiant audit --export` checks it offline.
 #[utoipa::path(tag = "ledger", params(ExportQuery), responses((status = 200, description = "A line of JSON with the checkpoints, then a line for each entry", content_type = "application/x-ndjson"),
     (status = "4XX", body = Problem)), security(("token" = [])))]
 #[get("/v1/ledger/periods")]

@@ -1,9 +1,9 @@
 //! Registering signed statements and getting receipts (draft-ietf-scitt-scrapi).
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, ResponseError, delete, get, post, web};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::StreamExt as _;
@@ -13,13 +13,12 @@ use tokio::sync::TryAcquireError;
 
 use crate::cose::{MESSAGE_BYTES_MAX, cose_key};
 use crate::crypto::{Sha256Digest, VerifyingKey};
-use crate::evidence::StatementError;
-use crate::ledger::AppendError;
+use crate::server::concise_problem::ConciseProblem;
 use crate::server::extract::auth::Authenticated;
 use crate::server::problem::Problem;
 use crate::server::start::services::StatementsService;
 use crate::server::state::AppState;
-use crate::statements::{RegisterError, Statements};
+use crate::statements::Statements;
 
 pub(super) const COSE: &str = "application/cose";
 const CBOR: &str = "application/cbor";
@@ -38,79 +37,6 @@ pub(super) fn routes(config: &mut ServiceConfig, state: &AppState) {
     }
 }
 
-/// What went wrong, as CBOR (RFC 9290).
-#[derive(Debug)]
-pub(super) struct Concise {
-    status: StatusCode,
-    title: &'static str,
-    detail: String,
-    retry: bool,
-}
-
-impl Concise {
-    pub(super) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, title, detail: detail.into(), retry: false }
-    }
-
-    pub(super) fn retry(self) -> Self {
-        Self { retry: true, ..self }
-    }
-}
-
-impl std::fmt::Display for Concise {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}: {}", self.title, self.detail)
-    }
-}
-
-impl ResponseError for Concise {
-    fn status_code(&self) -> StatusCode {
-        self.status
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        let mut body = Vec::new();
-        let mut encoder = Encoder::new(&mut body);
-        let written = (|| {
-            encoder.map(2)?.i8(-1)?.str(self.title)?.i8(-2)?.str(&self.detail)?;
-            Ok::<_, minicbor::encode::Error<std::convert::Infallible>>(())
-        })();
-        written.expect("memory takes every byte");
-        let mut response = HttpResponse::build(self.status);
-        response.insert_header((CONTENT_TYPE, "application/concise-problem-details+cbor"));
-        if self.retry {
-            response.insert_header((RETRY_AFTER, "1"));
-        }
-        response.body(body)
-    }
-}
-
-impl From<RegisterError> for Concise {
-    fn from(error: RegisterError) -> Self {
-        let detail = error.to_string();
-        let rejected = |title| Self::new(StatusCode::BAD_REQUEST, title, detail.clone());
-        match &error {
-            RegisterError::Statement(statement) => rejected(match statement {
-                StatementError::Cose(_) => "Malformed request",
-                StatementError::Detached => "Payload Missing",
-                StatementError::Algorithm => "Bad Signature Algorithm",
-                _ => "Rejected",
-            }),
-            RegisterError::TooFast(_) => Self::new(StatusCode::TOO_MANY_REQUESTS, "Too fast", detail).retry(),
-            RegisterError::NotFound => Self::new(StatusCode::NOT_FOUND, "Not Found", detail),
-            RegisterError::Erased => Self::new(StatusCode::GONE, "Erased", detail),
-            RegisterError::NotYet
-            | RegisterError::Append(
-                AppendError::Busy | AppendError::Full | AppendError::ReadOnly | AppendError::Stopped,
-            ) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", detail).retry(),
-            _ => {
-                tracing::error!(%error, "a statement could not be registered or proved");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "see the server's log")
-            }
-        }
-    }
-}
-
 fn service(state: &AppState) -> &StatementsService {
     state.services.statements.as_ref().expect("these routes are there only with the log")
 }
@@ -125,14 +51,11 @@ fn statements(state: &AppState) -> &Statements {
     responses((status = 201, description = "The receipt (RFC 9942)", content_type = "application/cose"),
         (status = "4XX", description = "Concise problem details (RFC 9290)", content_type = "application/concise-problem-details+cbor")))]
 #[post("/entries")]
-async fn register(state: Data<AppState>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Concise> {
+async fn register(state: Data<AppState>, request: HttpRequest, body: Payload) -> Result<HttpResponse, ConciseProblem> {
     let _place = state.public_requests.try_acquire().map_err(busy)?;
     check_kind(&request)?;
     let body = statement(body).await?;
-    let crls = state.services.issuance.authority.current_crls().map_err(|error| {
-        tracing::error!(%error, "the revocation lists cannot be read");
-        Concise::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "see the server's log")
-    })?;
+    let crls = state.services.issuance.authority.current_crls().map_err(|error| ConciseProblem::internal(&error))?;
     let crls: Vec<_> = crls.iter().map(|crl| crl.der.clone()).collect();
     let registered = statements(&state).register(body, &state.services.issuance.verifier, &crls).await?;
     let location = format!("{}/entries/{}", statements(&state).issuer(), registered.digest);
@@ -141,38 +64,39 @@ async fn register(state: Data<AppState>, request: HttpRequest, body: Payload) ->
 }
 
 /// Checks that a statement is sent as one.
-pub(super) fn check_kind(request: &HttpRequest) -> Result<(), Concise> {
+pub(super) fn check_kind(request: &HttpRequest) -> Result<(), ConciseProblem> {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(COSE) {
         return Ok(());
     }
     let detail = "a signed statement is sent as application/cose";
-    Err(Concise::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Malformed request", detail))
+    Err(ConciseProblem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Malformed request", detail))
 }
 
 /// The bytes of a statement, no more of them than it may have.
-pub(super) async fn statement(mut payload: Payload) -> Result<Vec<u8>, Concise> {
+pub(super) async fn statement(mut payload: Payload) -> Result<Vec<u8>, ConciseProblem> {
     let mut body = Vec::new();
     while let Some(piece) = payload.next().await {
-        let piece = piece.map_err(|_| Concise::new(StatusCode::BAD_REQUEST, "Malformed request", "it broke off"))?;
+        let piece =
+            piece.map_err(|_| ConciseProblem::new(StatusCode::BAD_REQUEST, "Malformed request", "it broke off"))?;
         if body.len() + piece.len() > MESSAGE_BYTES_MAX {
             let detail = format!("a statement has at most {MESSAGE_BYTES_MAX} bytes");
-            return Err(Concise::new(StatusCode::PAYLOAD_TOO_LARGE, "Malformed request", detail));
+            return Err(ConciseProblem::new(StatusCode::PAYLOAD_TOO_LARGE, "Malformed request", detail));
         }
         body.extend_from_slice(&piece);
     }
     Ok(body)
 }
 
-pub(super) fn busy(_: TryAcquireError) -> Concise {
-    Concise::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "too many requests at a time").retry()
+pub(super) fn busy(_: TryAcquireError) -> ConciseProblem {
+    ConciseProblem::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "too many requests at a time").retry()
 }
 
 /// Does elsewhere what waits for a disk or a lock.
 pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Concise> + Send + 'static,
-) -> Result<T, Concise> {
-    let stopping = |_| Concise::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "the server stops");
+    work: impl FnOnce() -> Result<T, ConciseProblem> + Send + 'static,
+) -> Result<T, ConciseProblem> {
+    let stopping = |_| ConciseProblem::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "the server stops");
     web::block(work).await.map_err(stopping)?
 }
 
@@ -181,7 +105,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     responses((status = 200, description = "The receipt", content_type = "application/cose"),
         (status = "4XX", description = "Concise problem details", content_type = "application/concise-problem-details+cbor")))]
 #[get("/entries/{id}")]
-async fn receipt(state: Data<AppState>, id: Path<String>) -> Result<HttpResponse, Concise> {
+async fn receipt(state: Data<AppState>, id: Path<String>) -> Result<HttpResponse, ConciseProblem> {
     let digest = locator(&id)?;
     let shared = state.clone();
     let _place = shared.public_requests.try_acquire().map_err(busy)?;
@@ -195,12 +119,13 @@ async fn receipt(state: Data<AppState>, id: Path<String>) -> Result<HttpResponse
 #[delete("/entries/{id}")]
 async fn erase(state: Data<AppState>, who: Authenticated, id: Path<String>) -> Result<HttpResponse, actix_web::Error> {
     who.check_admin()?;
-    statements(&state).erase(locator(&id)?).await.map_err(Concise::from)?;
+    statements(&state).erase(locator(&id)?).await.map_err(ConciseProblem::from)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn locator(id: &str) -> Result<Sha256Digest, Concise> {
-    id.parse().map_err(|_| Concise::new(StatusCode::BAD_REQUEST, "Invalid locator", "not the digest of a statement"))
+fn locator(id: &str) -> Result<Sha256Digest, ConciseProblem> {
+    id.parse()
+        .map_err(|_| ConciseProblem::new(StatusCode::BAD_REQUEST, "Invalid locator", "not the digest of a statement"))
 }
 
 /// The keys that receipts are verified with (COSE Key Set).
@@ -217,9 +142,13 @@ async fn keys(state: Data<AppState>) -> HttpResponse {
     responses((status = 200, description = "A COSE Key", content_type = "application/cbor"),
         (status = 404, description = "Concise problem details", content_type = "application/concise-problem-details+cbor")))]
 #[get("/.well-known/scitt-keys/{kid}")]
-async fn key(state: Data<AppState>, kid: Path<String>) -> Result<HttpResponse, Concise> {
+async fn key(state: Data<AppState>, kid: Path<String>) -> Result<HttpResponse, ConciseProblem> {
     if *kid != URL_SAFE_NO_PAD.encode(statements(&state).key_id()) {
-        return Err(Concise::new(StatusCode::NOT_FOUND, "No such key", "No key could be found for this kid value"));
+        return Err(ConciseProblem::new(
+            StatusCode::NOT_FOUND,
+            "No such key",
+            "No key could be found for this kid value",
+        ));
     }
     Ok(HttpResponse::Ok().content_type(CBOR).body(own_key(&state)))
 }

@@ -118,9 +118,10 @@ pub(super) fn statements_keys(
 
 /// The key that seals the keys of bodies: from the environment, or a file that is made at the first start.
 pub(super) fn vault_key(path: &Path) -> anyhow::Result<SealingKey> {
-    let text = match std::env::var("AFFIANT_MASTER_KEY") {
-        Ok(text) => Zeroizing::new(text),
-        Err(_) => {
+    let named = ["AFFIANT_VAULT_KEY", "AFFIANT_MASTER_KEY"].into_iter().find_map(|name| std::env::var(name).ok());
+    let text = match named {
+        Some(text) => Zeroizing::new(text),
+        None => {
             if !path.exists() {
                 let key = Zeroizing::new(STANDARD.encode(random::<32>()));
                 write_secret(path, &key).with_context(|| format!("writing {}", path.display()))?;

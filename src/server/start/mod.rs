@@ -139,7 +139,7 @@ impl Opening<'_> {
             checkpoint_interval: config.checkpoint_interval(),
             snapshot_entries: SNAPSHOT_ENTRIES,
             index_pairs: INDEX_PAIRS,
-            free_bytes_min: config.ledger.free_bytes_min,
+            free_bytes_min: config.ledger.disk_free_bytes_min,
         };
         let recovered = Recovered::open_locked(lock, ledger).context("opening the ledger")?;
         rollback::check_clock(witnesses, &**clock).await?;

@@ -55,7 +55,7 @@ impl PublishFolder {
         check_apart(&options.dir, &config.data.dir)?;
         let target = match PublishTarget::open(&options.dir, &options.key) {
             Ok(target) => Some(target),
-            Err(error @ PublishError::Io { .. }) => {
+            Err(error @ PublishError::Io(_)) => {
                 tracing::warn!(%error, "publish target could not be read at the start");
                 None
             }

@@ -70,7 +70,7 @@ pub(super) async fn open_statements(
         master,
         clock: clock.clone(),
         checkpoint_interval: config.checkpoint_interval(),
-        free_bytes_min: config.ledger.free_bytes_min,
+        free_bytes_min: config.ledger.disk_free_bytes_min,
         snapshot_entries: SNAPSHOT_ENTRIES,
         index_pairs: INDEX_PAIRS,
     })
@@ -88,12 +88,12 @@ pub(super) async fn open_statements(
             .context("anchoring the trust policy of statements")?;
     }
     let issuer = config.server.public_url.trim_end_matches('/').to_owned();
-    let per_second = config.statements.per_second;
+    let rate_per_signer = config.statements.rate_per_signer;
     let compatibility = compatibility(config, &issuer, keys.compatibility)?;
     Ok(StatementsService {
         compatibility,
         publisher: folder.map(|folder| folder.publisher(&ledger, &clock)),
         witness_rounds: WitnessRounds::new(ledger.clone(), witnesses, clock.clone()),
-        statements: Statements::new(ledger, keys.receipts, issuer, per_second, clock),
+        statements: Statements::new(ledger, keys.receipts, issuer, rate_per_signer, clock),
     })
 }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use crate::authority::Authority;
 use crate::evidence::{LedgerRequirement, TrustPolicy};
 use crate::pki::Certificate;
-use crate::server::config::{Config, Operator};
+use crate::server::config::Config;
 use crate::tlog::{LogPolicy, VerifierKey};
 
 /// Certificates in a file of anchors: browsers trust some hundred and fifty.
@@ -35,12 +35,12 @@ pub(super) fn trust_policy(
     policy.anchors.add(vec![authority.root().clone()]);
     for one in &config.witnessing.timestamp_authority {
         let anchors = read_anchors(&one.anchors_file)?;
-        if one.operator == Operator::Own {
+        if !one.independent {
             policy.operator_timestamp_anchors.extend(anchors.iter().map(|anchor| *anchor.thumbprint()));
         }
         policy.timestamp_anchors.add(anchors);
     }
-    let own = config.witnessing.witness.iter().filter(|witness| witness.operator == Operator::Own);
+    let own = config.witnessing.witness.iter().filter(|witness| !witness.independent);
     let operator_witnesses = own.filter_map(|witness| witness.vkey.parse::<VerifierKey>().ok());
     policy.operator_witnesses = operator_witnesses.map(|key| key.name().to_owned()).collect();
     policy.log_policy = Some(log_policy.clone());

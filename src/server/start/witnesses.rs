@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use crate::client::HttpClient;
 use crate::issuance::LogPolicyFile;
 use crate::operator::witness_rounds::WitnessSet;
-use crate::server::config::{Config, Operator};
+use crate::server::config::Config;
 use crate::tlog::{LogPolicy, VerifierKey};
 use crate::witness::{TimestampClient, WitnessClient};
 
@@ -35,13 +35,15 @@ pub(super) fn log_policy(config: &Config, log_key: &VerifierKey) -> anyhow::Resu
     for (position, witness) in config.witnessing.witness.iter().enumerate() {
         let name = format!("w{}", position + 1);
         let _ = writeln!(text, "witness {name} {} {}", witness.vkey, witness.url);
-        if witness.operator == Operator::Other {
+        if witness.independent {
             counted.push(name);
         }
     }
     match config.witnessing.quorum.as_str() {
         "none" => text.push_str("quorum none\n"),
-        _ if counted.is_empty() => anyhow::bail!("a quorum is asked for, but no witness of another operator is named"),
+        _ if counted.is_empty() => {
+            anyhow::bail!("quorum is set, but no independent witness is configured: name one, or set quorum = \"none\"")
+        }
         quorum => {
             let _ = writeln!(text, "group enough {quorum} {}\nquorum enough", counted.join(" "));
         }
