@@ -64,5 +64,5 @@ pub mod cli;
 pub mod server;
 
 #[cfg(test)]
-#[path = "../tests/conformance/mod.rs"]
+#[path = "../tests/fixtures/conformance.rs"]
 mod conformance;

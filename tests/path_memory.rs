@@ -3,12 +3,17 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-mod minted;
-mod pathological;
+#[allow(dead_code, reason = "each program uses its part")]
+mod fixtures {
+    pub(crate) mod certificates;
+    pub(crate) mod hostile_certificates;
+}
 
+use crate::fixtures::certificates::{DOCUMENT_SIGNING, Key, Mint};
+use crate::fixtures::hostile_certificates::{
+    chain, constrained, constrained_and_unverifiable, cross_signed, long_list, unverifiable, window,
+};
 use affiant::pki::Crl;
-use minted::{DOCUMENT_SIGNING, Key, Mint};
-use pathological::{chain, constrained, constrained_and_unverifiable, cross_signed, long_list, unverifiable, window};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;

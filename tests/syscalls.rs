@@ -7,7 +7,10 @@
 #![cfg(all(feature = "server", target_os = "linux"))]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod small_ledger;
+#[allow(dead_code, reason = "each program uses its part")]
+mod fixtures {
+    pub(crate) mod ledger_folder;
+}
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -15,9 +18,9 @@ use std::process::{Command, Stdio};
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::fixtures::ledger_folder::{Acknowledged, Small, check, make_key};
 use affiant::crypto::Sha256Digest;
 use affiant::ledger::{AppendError, Stage};
-use small_ledger::{Acknowledged, Small, check, make_key};
 
 /// Calls that change what is on the disk. strace counts each by itself.
 const WRITING: [&str; 11] = [

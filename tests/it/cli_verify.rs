@@ -1,0 +1,109 @@
+//! `affiant verify` as a stranger runs it: on the draft's own signed example, and on what is none. The exit codes count.
+
+use crate::fixtures;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use affiant::evidence::Record;
+use affiant::pki::to_pem;
+use affiant::vcon::VconLimits;
+
+/// Exit code and output.
+fn verify(arguments: &[&Path]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_affiant")).arg("verify").args(arguments).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), text)
+}
+
+fn example() -> Option<(PathBuf, PathBuf)> {
+    let folder = fixtures::vectors::folder("vcon-core-03")?;
+    Some((folder.join("ab_call_ext_rec_signed.vcon"), folder.join("ab_call.mp3")))
+}
+
+#[test]
+fn vectors_the_signed_example_gives_its_exit_codes() {
+    let Some((record, recording)) = example() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (flag, trust) = (Path::new("--recording"), Path::new("--trust"));
+
+    let (code, text) = verify(&[&record, flag, &recording]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("INDETERMINATE (NO_CERTIFICATE_CHAIN_FOUND)") && text.contains("HASH_MATCHES"), "{text}");
+
+    let parsed = Record::parse(&std::fs::read(&record).unwrap(), &VconLimits::default()).unwrap();
+    let chain = &parsed.layers()[0].signatures()[0].header().certificates;
+    let root = dir.path().join("root.pem");
+    std::fs::write(&root, to_pem("CERTIFICATE", chain.last().unwrap())).unwrap();
+    let (code, text) = verify(&[&record, flag, &recording, trust, &root]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("INDETERMINATE (CHAIN_CONSTRAINTS_FAILURE)"), "{text}");
+
+    let mut other = std::fs::read(&recording).unwrap();
+    other[20_000] ^= 1;
+    let altered = dir.path().join("altered.mp3");
+    std::fs::write(&altered, other).unwrap();
+    let (code, text) = verify(&[&record, flag, &altered]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("TOTAL-FAILED (HASH_FAILURE)"), "{text}");
+
+    let text = std::fs::read_to_string(&record).unwrap();
+    let at = text.find("eyJwYXJ0aWVz").unwrap() + 300;
+    let other = if text[at..].starts_with('A') { "B" } else { "A" };
+    let altered = dir.path().join("altered.vcon");
+    std::fs::write(&altered, format!("{}{other}{}", &text[..at], &text[at + 1..])).unwrap();
+    let (code, text) = verify(&[&altered, flag, &recording]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("TOTAL-FAILED (SIG_CRYPTO_FAILURE)"), "{text}");
+}
+
+#[test]
+fn what_is_no_record_fails_and_what_cannot_be_run_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x");
+    for (content, expected) in [("", 1), ("{}", 1), ("hello", 1), ("PK\u{3}\u{4}", 3)] {
+        std::fs::write(&file, content).unwrap();
+        let (code, text) = verify(&[&file]);
+        assert_eq!(code, expected, "{content:?}: {text}");
+    }
+    assert_eq!(verify(&[&dir.path().join("missing")]).0, 3);
+    assert_eq!(verify(&[&file, Path::new("--trust"), &file]).0, 3);
+    assert_eq!(verify(&[&file, Path::new("--no-such-flag")]).0, 3);
+    assert_eq!(verify(&[Path::new("--help")]).0, 0);
+}
+
+#[test]
+fn a_trust_policy_is_read_with_the_files_beside_it_and_named_in_the_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let record = write("record", "{}");
+    let report = |arguments: &[&Path]| -> serde_json::Value {
+        let (code, text) = verify(&[&[record.as_path(), Path::new("--json")], arguments].concat());
+        assert_eq!(code, 1, "{text}");
+        serde_json::from_str(&text).unwrap()
+    };
+    let flag = Path::new("--trust-policy");
+    let default = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/policies/trust/default.toml"));
+    assert_eq!(report(&[flag, default])["trust_policy"], "default");
+
+    let key = rcgen::KeyPair::generate().unwrap();
+    let anchor = rcgen::CertificateParams::new([]).unwrap().self_signed(&key).unwrap();
+    let anchor = write("anchor.pem", &anchor.pem());
+    let policy = write("p.toml", "version = 1\nname = \"ours\"\n[[anchor]]\nname = \"a\"\nfile = \"anchor.pem\"\n");
+    let of_file = report(&[flag, &policy]);
+    assert_eq!(of_file["trust_policy"], "ours");
+    let with_more = report(&[flag, &policy, Path::new("--require-recordings")]);
+    assert_eq!(with_more["trust_policy"], "ours, and the command line");
+    assert_ne!(with_more["trust_policy_digest"], of_file["trust_policy_digest"]);
+    // The digest is that of what is trusted: the same anchor by another way, under the name that it has there.
+    let pem = std::fs::read_to_string(&anchor).unwrap();
+    let inline = format!("version = 1\nname = \"ours\"\n[[anchor]]\nname = \"a\"\ncertificate = \"\"\"\n{pem}\"\"\"\n");
+    assert_eq!(report(&[flag, &write("q.toml", &inline)])["trust_policy_digest"], of_file["trust_policy_digest"]);
+
+    let missing = write("r.toml", "version = 1\nname = \"x\"\n[[anchor]]\nname = \"a\"\nfile = \"none.pem\"\n");
+    let (code, text) = verify(&[&record, flag, &missing]);
+    assert!(code == 3 && text.contains("none.pem"), "{text}");
+}

@@ -1,0 +1,259 @@
+//! Rows 1 to 6: the record's own bytes, its certificate, its recordings, its header.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use affiant::evidence::Bundle;
+
+use super::{Expected, PASSED, is};
+use crate::fixtures::record::{Case, NOW, RECORDING, SIGNED, at, plus};
+
+const FORMAT_FAILURE: &str = "TOTAL-FAILED (FORMAT_FAILURE)";
+const NO_CERTIFICATE: &str = "INDETERMINATE (NO_SIGNING_CERTIFICATE_FOUND)";
+const SIG_CRYPTO_FAILURE: &str = "TOTAL-FAILED (SIG_CRYPTO_FAILURE)";
+const CRYPTO_CONSTRAINTS: &str = "INDETERMINATE (CRYPTO_CONSTRAINTS_FAILURE)";
+const HASH_FAILURE: &str = "TOTAL-FAILED (HASH_FAILURE)";
+const DATA_NOT_FOUND: &str = "INDETERMINATE (SIGNED_DATA_NOT_FOUND)";
+const CONSTRAINTS: &str = "INDETERMINATE (SIG_CONSTRAINTS_FAILURE)";
+
+/// Changes the record as a document.
+fn change(bundle: &mut Bundle, change: impl FnOnce(&mut Value)) {
+    let mut record: Value = serde_json::from_slice(&bundle.record).unwrap();
+    change(&mut record);
+    bundle.record = record.to_string().into_bytes();
+}
+
+/// Changes the record as text.
+fn replace(bundle: &mut Bundle, from: &str, to: &str) {
+    let text = String::from_utf8(bundle.record.clone()).unwrap();
+    assert!(text.contains(from), "{text}");
+    bundle.record = text.replacen(from, to, 1).into_bytes();
+}
+
+pub(crate) fn formats() -> Vec<Expected> {
+    let case = |bundle: fn(&mut Bundle)| Case::new().bundle(bundle);
+    let header = |header: fn(&mut Value, &mut Value)| Case::new().header(header);
+    vec![
+        is(PASSED, "as it was made", Case::new()),
+        is(PASSED, "with white space", case(|bundle| replace(bundle, ",", " ,\n"))),
+        is(FORMAT_FAILURE, "not JSON", case(|bundle| bundle.record.truncate(100))),
+        is(FORMAT_FAILURE, "not a JWS", case(|bundle| bundle.record = b"{}".to_vec())),
+        is(FORMAT_FAILURE, "a member twice", {
+            case(|bundle| replace(bundle, "{\"payload\":", "{\"payload\":\"\",\"payload\":"))
+        }),
+        is(FORMAT_FAILURE, "a member twice in a header", {
+            case(|bundle| replace(bundle, "\"uuid\":", "\"uuid\":\"\",\"uuid\":"))
+        }),
+        is(FORMAT_FAILURE, "base64url with padding", {
+            case(|bundle| {
+                change(bundle, |record| record["payload"] = format!("{}=", record["payload"].as_str().unwrap()).into())
+            })
+        }),
+        is(
+            FORMAT_FAILURE,
+            "no algorithm",
+            header(|protected, _| {
+                protected.as_object_mut().unwrap().shift_remove("alg");
+            }),
+        ),
+        is(FORMAT_FAILURE, "alg none", header(|protected, _| protected["alg"] = "none".into())),
+        is(FORMAT_FAILURE, "an HMAC", header(|protected, _| protected["alg"] = "HS256".into())),
+        is(FORMAT_FAILURE, "an unknown crit", header(|protected, _| protected["crit"] = json!(["exp"]))),
+        is(FORMAT_FAILURE, "headers that differ", header(|_, unprotected| unprotected["alg"] = "RS256".into())),
+        is(PASSED, "headers that say the same", header(|_, unprotected| unprotected["alg"] = "ES256".into())),
+        is(FORMAT_FAILURE, "one signature more than are read", {
+            case(|bundle| {
+                change(bundle, |record| {
+                    let one = record["signatures"][0].clone();
+                    record["signatures"] = vec![one; 17].into();
+                })
+            })
+        }),
+        is(PASSED, "as many signatures as are read", {
+            case(|bundle| {
+                change(bundle, |record| {
+                    let one = record["signatures"][0].clone();
+                    record["signatures"] = vec![one; 16].into();
+                })
+            })
+        }),
+    ]
+}
+
+pub(crate) fn certificates() -> Vec<Expected> {
+    let header = |header: fn(&mut Value, &mut Value)| Case::new().header(header);
+    fn without_chain(unprotected: &mut Value) {
+        unprotected.as_object_mut().unwrap().shift_remove("x5c");
+    }
+    vec![
+        is(NO_CERTIFICATE, "no x5c", header(|_, unprotected| without_chain(unprotected))),
+        is(NO_CERTIFICATE, "an x5u, which nobody fetches", {
+            header(|_, unprotected| {
+                without_chain(unprotected);
+                unprotected["x5u"] = "https://certificates.example.com/signer.pem".into();
+            })
+        })
+        .says("not fetched"),
+        is(NO_CERTIFICATE, "what is no certificate", {
+            header(|protected, unprotected| {
+                protected.as_object_mut().unwrap().shift_remove("x5t#S256");
+                unprotected["x5c"] = json!([STANDARD.encode(b"no certificate")]);
+            })
+        }),
+        is(NO_CERTIFICATE, "a certificate of a key that is of no known kind", {
+            Case::new().leaf(|mut mint| {
+                // The algorithm is id-ecPublicKey (RFC 5480): another last byte is another algorithm.
+                let at = mint.spki.windows(7).position(|bytes| bytes == [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]).unwrap();
+                mint.spki[at + 6] = 9;
+                mint
+            })
+        })
+        .says("the signer's key"),
+        is(PASSED, "a certificate that was handed in beside", {
+            // Without its thumbprint, too: the certificates of two cases are signed apart.
+            let nameless = header(|protected, unprotected| {
+                protected.as_object_mut().unwrap().shift_remove("x5t#S256");
+                without_chain(unprotected);
+                unprotected["x5u"] = "https://certificates.example.com/signer.pem".into();
+            });
+            nameless.bundle(|bundle| {
+                let made: Value = serde_json::from_slice(&Case::new().record()).unwrap();
+                let chain = made["signatures"][0]["header"]["x5c"].as_array().unwrap().clone();
+                bundle.certificates = chain.iter().map(|one| STANDARD.decode(one.as_str().unwrap()).unwrap()).collect();
+            })
+        }),
+    ]
+}
+
+pub(crate) fn signatures() -> Vec<Expected> {
+    vec![
+        is(PASSED, "as it was made", Case::new()),
+        is(SIG_CRYPTO_FAILURE, "another payload", {
+            Case::new().bundle(|bundle| {
+                change(bundle, |record| {
+                    let bytes = URL_SAFE_NO_PAD.decode(record["payload"].as_str().unwrap()).unwrap();
+                    let other = String::from_utf8(bytes).unwrap().replace("\"parties\":[]", "\"parties\":[{}]");
+                    record["payload"] = URL_SAFE_NO_PAD.encode(other).into();
+                });
+            })
+        }),
+        is(SIG_CRYPTO_FAILURE, "a payload that is no JSON any more", {
+            Case::new().bundle(|bundle| change(bundle, |record| record["payload"] = URL_SAFE_NO_PAD.encode("{").into()))
+        }),
+        is(SIG_CRYPTO_FAILURE, "a bit of the signature", {
+            Case::new().bundle(|bundle| {
+                change(bundle, |record| {
+                    let signature = &mut record["signatures"][0]["signature"];
+                    let mut bytes = URL_SAFE_NO_PAD.decode(signature.as_str().unwrap()).unwrap();
+                    bytes[9] ^= 1;
+                    *signature = URL_SAFE_NO_PAD.encode(bytes).into();
+                });
+            })
+        }),
+        is(SIG_CRYPTO_FAILURE, "one wrong signature among right ones", {
+            Case::new().bundle(|bundle| {
+                change(bundle, |record| {
+                    let mut wrong = record["signatures"][0].clone();
+                    wrong["signature"] = URL_SAFE_NO_PAD.encode([1; 64]).into();
+                    record["signatures"].as_array_mut().unwrap().push(wrong);
+                });
+            })
+        }),
+        is(PASSED, "the same certificate in other white space", {
+            Case::new().bundle(|bundle| replace(bundle, "\"signatures\":[", "\"signatures\":\n[ "))
+        }),
+        is(NO_CERTIFICATE, "another's certificate, where the thumbprint says whose it was", {
+            Case::new().header(|_, unprotected| {
+                let other = Case::new().leaf(|mint| crate::fixtures::certificates::Mint {
+                    spki: crate::fixtures::record::KEYS.other.spki(),
+                    ..mint
+                });
+                let other = other.leaf.signed_by(&crate::fixtures::record::KEYS.authority);
+                unprotected["x5c"] = json!([STANDARD.encode(other)]);
+            })
+        }),
+    ]
+}
+
+pub(crate) fn algorithms() -> Vec<Expected> {
+    vec![
+        is(CRYPTO_CONSTRAINTS, "a curve that nobody here verifies with", {
+            Case::new().header(|protected, _| protected["alg"] = "ES256K".into())
+        }),
+        is(SIG_CRYPTO_FAILURE, "an algorithm of another kind of key", {
+            Case::new().header(|protected, _| protected["alg"] = "RS256".into())
+        }),
+        is(PASSED, "the right one", Case::new()),
+    ]
+}
+
+pub(crate) fn recordings() -> Vec<Expected> {
+    let supplied = |recording| Case { recording: Some(recording), ..Case::new() };
+    vec![
+        is(PASSED, "the recording that was signed", supplied(RECORDING)),
+        is(HASH_FAILURE, "another recording", supplied(b"RIFF a recording that is not two")),
+        is(HASH_FAILURE, "the right one, cut short", supplied(&RECORDING[..RECORDING.len() - 1])),
+        is(HASH_FAILURE, "one too many", {
+            supplied(RECORDING).bundle(|bundle| {
+                let mut more = bundle.recordings[0].clone();
+                more.digests.sha512[0] ^= 1;
+                bundle.recordings.push(more);
+            })
+        }),
+        is(PASSED, "none", supplied(RECORDING).bundle(|bundle| bundle.recordings.clear())),
+    ]
+}
+
+pub(crate) fn required_recordings() -> Vec<Expected> {
+    let required = |recording| Case { recording, ..Case::new() }.policy(|policy| policy.recordings_required = true);
+    vec![
+        is(PASSED, "supplied", required(Some(RECORDING))),
+        is(DATA_NOT_FOUND, "not supplied", required(None)),
+        is(HASH_FAILURE, "another one supplied", required(Some(b"RIFF"))),
+    ]
+}
+
+pub(crate) fn constraints() -> Vec<Expected> {
+    let header = |header: fn(&mut Value, &mut Value)| Case::new().header(header);
+    let claimed = |seconds| Case::new().stamped(at(SIGNED)).claimed(plus(SIGNED, seconds));
+    let accurate = |seconds| Case { accuracy: Some(std::time::Duration::from_secs(2)), ..claimed(seconds) };
+    let skewed = |seconds| claimed(seconds).policy(|policy| policy.clock_skew_max = chrono::TimeDelta::zero());
+    vec![
+        is(CONSTRAINTS, "x5t#S256 names another certificate", {
+            header(|protected, _| protected["x5t#S256"] = URL_SAFE_NO_PAD.encode([7; 32]).into())
+        }),
+        is(CONSTRAINTS, "alg outside of what is signed", {
+            header(|protected, unprotected| {
+                protected.as_object_mut().unwrap().shift_remove("alg");
+                unprotected["alg"] = "ES256".into();
+            })
+        }),
+        is(CONSTRAINTS, "the uuid of another vCon", {
+            header(|_, unprotected| unprotected["uuid"] = "0190a000-0000-8000-8000-000000000002".into())
+        }),
+        is(
+            PASSED,
+            "no uuid",
+            header(|_, unprotected| {
+                unprotected.as_object_mut().unwrap().shift_remove("uuid");
+            }),
+        ),
+        is(PASSED, "claimed as much ahead of the timestamp as clocks may be", claimed(300)),
+        is(PASSED, "a second less", claimed(299)),
+        is(CONSTRAINTS, "a second more", claimed(301)),
+        is(PASSED, "the accuracy of the timestamp is added", accurate(302)),
+        is(CONSTRAINTS, "and no more", accurate(303)),
+        is(PASSED, "a policy without tolerance", skewed(0)),
+        is(CONSTRAINTS, "a policy without tolerance, and a second", skewed(1)),
+        is(PASSED, "claimed as much ahead of the verification", Case::new().claimed(plus(NOW, 300))),
+        is(CONSTRAINTS, "claimed a second more ahead of the verification", Case::new().claimed(plus(NOW, 301))),
+        is(
+            PASSED,
+            "nothing is said when",
+            header(|protected, _| {
+                protected.as_object_mut().unwrap().shift_remove("iat");
+            }),
+        ),
+    ]
+}

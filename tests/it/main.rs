@@ -1,0 +1,48 @@
+//! The integration tests, one program with a module for each suite: `cargo test --test it NAME::` runs one.
+//!
+//! What needs a process of its own stands beside it: `tests/simulation`, `tests/syscalls.rs` and those that measure memory.
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+#[path = "../fixtures/mod.rs"]
+mod fixtures;
+
+mod attacks;
+mod authority;
+mod bad_input;
+mod bad_jose;
+mod cli_certs;
+mod cli_vcon;
+mod cli_vcon_content;
+mod cli_vcon_jose;
+mod cli_vcon_warnings;
+mod cli_verify;
+mod completeness;
+mod crash;
+mod decision_table;
+mod first_start;
+mod fuzz_corpus;
+mod ledger;
+mod monitor;
+mod path_budget;
+mod path_rules;
+mod publishing;
+mod readme;
+mod renewal;
+mod reports;
+mod resigning;
+mod rollback;
+mod rotation;
+mod server;
+mod split_view;
+mod statements;
+mod stores;
+mod timestamps;
+mod tlog_http;
+mod trust_policy;
+mod vectors_encryption;
+mod vectors_jose;
+mod vectors_vcon;
+mod vectors_x509;
+mod witness;
+mod witnessing;

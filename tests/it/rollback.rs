@@ -1,0 +1,79 @@
+//! A restored backup must not fork the log: also where a witness has no address at which it shows what it saw.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
+use crate::fixtures::server::{Place, WitnessPlace, call};
+
+/// Takes what is posted to the witness at `address`, and has nothing to get.
+fn only_to_post(address: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut stream = stream;
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let (mut head, mut length) = (String::new(), 0);
+            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {
+                let line = head.lines().last().unwrap_or_default().to_ascii_lowercase();
+                length = line.strip_prefix("content-length:").map_or(length, |value| value.trim().parse().unwrap());
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            if head.starts_with("GET") {
+                stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+                continue;
+            }
+            let mut witness = TcpStream::connect(&address).unwrap();
+            let head = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+            witness.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+            let mut answer = Vec::new();
+            witness.read_to_end(&mut answer).unwrap();
+            stream.write_all(&answer).unwrap();
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_witness_that_shows_nothing_is_shown_what_was_signed_last() {
+    let witness = WitnessPlace::new();
+    let process = witness.serve();
+    let url = only_to_post(process.client.base.trim_start_matches("http://").to_owned());
+    let mut place = Place::new();
+    let settings = format!(
+        "quorum = \"any\"\n[[witnessing.witness]]\nvkey = \"{}\"\nurl = \"{url}\"",
+        WitnessPlace::key(&process)
+    );
+    place.set("witnessing", &settings);
+    let token = place.issuer_token(0);
+
+    let issue = async |n| {
+        let server = place.serve().await;
+        server.client.issue(&token, call(n)).await;
+        let size = server.state().issuance().ledger().size();
+        let cosigned = |health: &serde_json::Value| health["parties"][0]["answered"].as_u64().unwrap() >= size;
+        server.client.wait_for_health(cosigned).await;
+        server.stop().await;
+        size
+    };
+    issue(1).await;
+    let backup = place.copy();
+    // The same state and newer ones are confirmed; what the witness has seen more of than is here is refused.
+    let newest = issue(2).await;
+    assert_eq!(place.open().await.unwrap().issuance().ledger().trouble(), None);
+    let refused = backup.open().await.err().unwrap().to_string();
+    assert!(refused.contains(&format!("has cosigned {newest} entries")), "{refused}");
+    // Another history, longer than what the witness knows, is no newer one.
+    let mut alone = backup.copy();
+    alone.set_only("witnessing", "quorum = \"none\"");
+    let forked = alone.serve().await;
+    for n in 3..6 {
+        forked.client.issue(&token, call(n)).await;
+    }
+    forked.stop().await;
+    alone.set_only("witnessing", &settings);
+    let refused = alone.open().await.err().unwrap().to_string();
+    assert!(refused.contains(&format!("has cosigned {newest} entries")), "{refused}");
+    assert!(process.stop());
+}

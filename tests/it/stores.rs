@@ -1,0 +1,243 @@
+//! Each store of a ledger lost, damaged, older or newer than the others: what is put right, and what is refused
+//! (`docs/ARCHITECTURE.md`, "Stores and recovery").
+
+use crate::fixtures;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::fixtures::ledger_folder::{Acknowledged, Small, audited, check, make_key, recover};
+use affiant::clock::{Clock as _, ManualClock, parse_time};
+use affiant::crypto::Sha256Digest;
+use affiant::ledger::{AppendError, AuditError, RecoveryError, Stage, StoreError};
+use affiant::tlog::merkle::leaf_hash;
+use chrono::TimeDelta;
+
+const JOURNAL: &str = "ledger/0000000000000000.seg";
+const SNAPSHOT: &str = "ledger/snapshot";
+const EVIDENCE: &str = "evidence/0000000000000000.seg";
+const BODIES: &str = "vault/0000000000000000.seg";
+
+/// A ledger of five records, each in a batch of its own; stopped, or killed.
+struct Place {
+    dir: tempfile::TempDir,
+    acknowledged: Acknowledged,
+}
+
+impl Place {
+    fn new(stopped: bool) -> Self {
+        let mut place = Self { dir: tempfile::tempdir().unwrap(), acknowledged: Acknowledged::new() };
+        make_key(&place.data());
+        place.go_on(0..5, stopped);
+        place
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.data().join(name)
+    }
+
+    fn go_on(&mut self, numbers: std::ops::Range<u8>, stopped: bool) {
+        let mut small = Small::open(&self.data(), 0).unwrap();
+        for number in numbers {
+            let receipt = small.put(&[&[number; 700]], Stage::Included).remove(0).unwrap();
+            self.acknowledged.insert(receipt.entry.index, Sha256Digest::of(&[number; 700]));
+        }
+        if stopped {
+            assert!(small.stop());
+        }
+    }
+
+    fn refusal(&self) -> RecoveryError {
+        recover(&self.data(), &clock(), 9).err().expect("the ledger is refused")
+    }
+
+    async fn is_whole(&self) {
+        assert!(check(&self.data(), &self.acknowledged).await > 5);
+    }
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(parse_time("2026-07-01T12:00:00Z").unwrap()))
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(path).unwrap();
+    change(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn the_vault_is_cut_behind_the_last_body_of_an_entry() {
+    for rebuilt in [false, true] {
+        let place = Place::new(true);
+        let whole = std::fs::read(place.file(BODIES)).unwrap();
+        // A body that no entry refers to, and the beginning of another.
+        let mut nobodys = whole[8..whole.len() / 5].to_vec();
+        nobodys[..8].copy_from_slice(&99_u64.to_be_bytes());
+        let checked = crc32fast::hash(&nobodys).to_le_bytes();
+        change(&place.file(BODIES), |bytes| {
+            bytes.extend([&whole[..4], &checked, &nobodys, &whole[..100]].concat());
+        });
+        if rebuilt {
+            std::fs::remove_dir_all(place.file("index")).unwrap();
+        }
+        place.is_whole().await;
+        assert!(std::fs::read(place.file(BODIES)).unwrap() == whole, "what is of nobody is gone");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_was_committed_is_missed() {
+    let place = Place::new(true);
+    change(&place.file(BODIES), |bytes| bytes.truncate(bytes.len() - 1));
+    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Damaged { .. })));
+    std::fs::remove_dir_all(place.file("index")).unwrap();
+    assert!(matches!(place.refusal(), RecoveryError::BodyGone(5)));
+    assert!(matches!(audited(&place.data()).await, Err(AuditError::Body(5))));
+}
+
+#[tokio::test]
+async fn without_its_key_a_body_is_closed_and_the_entries_are_untouched() {
+    let place = Place::new(true);
+    change(&place.file("vault/keys"), |bytes| bytes[64 * 2..64 * 3].fill(0x5a));
+    let small = Small::open(&place.data(), 0).unwrap();
+    assert!(small.ledger.record(3).is_err());
+    assert!(small.ledger.record(2).unwrap().body.is_some());
+    let (proof, _) = small.ledger.proof(3).unwrap().unwrap();
+    assert_eq!(proof.check_inclusion(leaf_hash(&small.ledger.entry(3).unwrap().1)), Ok(()));
+    drop(small);
+    // A key that is gone without an entry that says so is found; so is another master key.
+    change(&place.file("vault/keys"), |bytes| bytes[64 * 2..64 * 3].fill(0));
+    assert!(matches!(audited(&place.data()).await, Err(AuditError::Body(3))));
+    for rebuilt in [false, true] {
+        if rebuilt {
+            std::fs::remove_dir_all(place.file("index")).unwrap();
+        }
+        assert!(matches!(recover(&place.data(), &clock(), 8).err(), Some(RecoveryError::MasterKey)));
+    }
+    let place = Place::new(true);
+    change(&place.file("vault/keys"), Vec::clear);
+    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Io { .. })));
+}
+
+#[test]
+fn a_journal_that_is_damaged_or_shorter_than_what_was_signed_is_refused() {
+    let place = Place::new(false);
+    let whole = std::fs::read(place.file(JOURNAL)).unwrap();
+    change(&place.file(JOURNAL), |bytes| bytes[whole.len() / 2] ^= 1);
+    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Damaged { .. })));
+    for shorter in [whole.len() - 1, whole.len() / 2, 0] {
+        std::fs::write(place.file(JOURNAL), &whole[..shorter]).unwrap();
+        assert!(matches!(place.refusal(), RecoveryError::ShorterThanSigned { signed: 6, .. }), "{shorter}");
+        assert_eq!(std::fs::read(place.file(JOURNAL)).unwrap().len(), shorter, "what is refused is left as it is");
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_gone_damaged_or_older_costs_time_alone() {
+    let mut place = Place::new(true);
+    let older = std::fs::read(place.file(SNAPSHOT)).unwrap();
+    place.go_on(5..9, true);
+    std::fs::write(place.file(SNAPSHOT), &older).unwrap();
+    place.is_whole().await;
+    change(&place.file(SNAPSHOT), |bytes| bytes[99] ^= 1);
+    place.is_whole().await;
+    std::fs::remove_file(place.file(SNAPSHOT)).unwrap();
+    place.is_whole().await;
+}
+
+#[test]
+fn a_snapshot_that_is_newer_than_the_journal_is_refused() {
+    let mut place = Place::new(true);
+    let older = std::fs::read(place.file(JOURNAL)).unwrap();
+    place.go_on(5..9, true);
+    std::fs::write(place.file(JOURNAL), older).unwrap();
+    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn a_torn_end_of_the_evidence_is_cut_and_damage_before_it_is_refused() {
+    let place = Place::new(false);
+    let whole = std::fs::read(place.file(EVIDENCE)).unwrap();
+    change(&place.file(EVIDENCE), |bytes| bytes[whole.len() / 2] ^= 1);
+    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Damaged { .. })));
+    assert!(matches!(audited(&place.data()).await, Err(AuditError::Store(StoreError::Damaged { .. }))));
+    // The newest checkpoint is signed again, and says the same.
+    std::fs::write(place.file(EVIDENCE), &whole[..whole.len() - 1]).unwrap();
+    place.is_whole().await;
+    assert!(std::fs::read(place.file(EVIDENCE)).unwrap() == whole, "and is where it was");
+}
+
+/// A start reads the evidence from where the snapshot ends; what it keeps of the rest is in the snapshot.
+#[tokio::test]
+async fn the_snapshot_knows_the_evidence_before_it() {
+    let place = Place::new(true);
+    let whole = std::fs::read(place.file(EVIDENCE)).unwrap();
+    change(&place.file(EVIDENCE), |bytes| bytes[whole.len() / 2] ^= 1);
+    let small = Small::open(&place.data(), 0).unwrap();
+    assert_eq!(small.ledger.latest().unwrap().checkpoint().size().0, 6);
+    drop(small);
+    assert!(matches!(audited(&place.data()).await, Err(AuditError::Store(StoreError::Damaged { .. }))));
+    std::fs::write(place.file(EVIDENCE), &whole[..whole.len() - 1]).unwrap();
+    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn tiles_and_index_are_made_again() {
+    let place = Place::new(true);
+    let tile = place.file("tiles/tile/entries/000");
+    let whole = std::fs::read(&tile).unwrap();
+    std::fs::remove_dir_all(place.file("tiles")).unwrap();
+    place.is_whole().await;
+    change(&tile, |bytes| bytes[whole.len() - 9] ^= 1);
+    place.is_whole().await;
+    assert!(std::fs::read(&tile).unwrap() == whole, "a bit that fell over is put right");
+    std::fs::remove_dir_all(place.file("index")).unwrap();
+    place.is_whole().await;
+    for file in std::fs::read_dir(place.file("index")).unwrap() {
+        let path = file.unwrap().path();
+        std::fs::write(&path, [0x5a; 4096]).unwrap();
+        place.is_whole().await;
+    }
+}
+
+#[test]
+fn the_clock_may_be_sixty_seconds_off_and_no_more() {
+    let place = Place::new(true);
+    let millisecond = TimeDelta::milliseconds(1);
+    let minute = TimeDelta::seconds(60);
+    let mut small = Small::open(&place.data(), 0).unwrap();
+    let mut number = 100_u8;
+    let mut put = |small: &mut Small| {
+        number += 1;
+        small.put(&[&[number; 9]], Stage::Accepted).remove(0)
+    };
+    let last = put(&mut small).unwrap().entry.time;
+
+    // Ahead of the last batch and the time that passed since.
+    let now = small.clock.now();
+    small.clock.jump_to(now + minute + millisecond);
+    assert!(matches!(put(&mut small), Err(AppendError::Clock { ahead: 60, .. })));
+    let now = small.clock.now();
+    small.clock.jump_to(now - millisecond);
+    let time = put(&mut small).unwrap().entry.time;
+    assert!(time > last + minute - TimeDelta::seconds(1));
+
+    // Behind the last entry: up to a minute it gets the time of the last entry, behind that none. `put` lets time pass.
+    small.clock.jump_to(time - minute - millisecond);
+    assert!(matches!(put(&mut small), Err(AppendError::Clock { ahead: -60, .. })));
+    small.clock.jump_to(time - minute);
+    assert_eq!(put(&mut small).unwrap().entry.time, time);
+
+    // After a restart the last entry still counts.
+    drop(small);
+    let early = clock();
+    early.jump_to(time - minute - millisecond);
+    let (ledger, sequencer) = recover(&place.data(), &early, 9).unwrap().by_hand(false).unwrap();
+    let answer = ledger.append(fixtures::ledger_folder::submission(b"early"), Stage::Accepted).unwrap();
+    sequencer.step().unwrap();
+    assert!(matches!(futures_util::FutureExt::now_or_never(answer), Some(Err(AppendError::Clock { ahead: -60, .. }))));
+}

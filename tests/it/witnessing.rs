@@ -1,0 +1,340 @@
+//! Witness and timestamp authority as processes of their own: what they add, what happens without them, and what they
+//! keep a restored backup from.
+
+use crate::fixtures;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::fixtures::server::{
+    Client, InProcess, PASSPHRASE, Place, Process, WitnessPlace, affiant, call, openssl, unpack, uuid, verify_line,
+};
+use affiant::access::Role;
+use affiant::clock::{Clock as _, ManualClock, SystemClock};
+use affiant::evidence::{BundleFiles, EntryDraft, Event};
+use affiant::ledger::{Stage, Submission};
+use affiant::server::StartOptions;
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+/// A place whose server asks a witness that runs.
+fn witnessed_place() -> (Place, WitnessPlace, Process) {
+    let (mut place, witness) = (Place::new(), WitnessPlace::new());
+    let process = witness.serve();
+    place.set("witnessing", &witness.settings(&process));
+    (place, witness, process)
+}
+
+async fn serve(place: &Place) -> InProcess {
+    let state = place.open_with(Arc::new(SystemClock::default()), StartOptions::default()).await.unwrap();
+    InProcess::of(affiant::server::serve(state).unwrap())
+}
+
+async fn issue_witnessed(client: &Client, token: &str, n: u64) -> Value {
+    let answer = client.post("/v1/records?wait=witnessed", token, call(n)).await;
+    assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+    answer.json()
+}
+
+/// Whether witness and authority answer, and have answered for what covers the record of `receipt`.
+fn all_answered(receipt: &Value) -> impl Fn(&Value) -> bool {
+    let index = receipt["index"].as_u64().unwrap();
+    move |health| {
+        let mut parties = health["parties"].as_array().unwrap().iter();
+        parties.all(|party| party["down_since"].is_null() && party["answered"].as_u64().unwrap() > index)
+    }
+}
+
+#[tokio::test]
+async fn a_witnessed_record_carries_its_time_and_openssl_agrees() {
+    let (place, witness, process) = witnessed_place();
+    let token = place.issuer_token(0);
+    let server = serve(&place).await;
+    let client = &server.client;
+    let receipt = issue_witnessed(client, &token, 1).await;
+    assert_eq!(receipt["status"], "witnessed");
+    assert_eq!(receipt["checkpoint"].as_str().unwrap().matches("\n\u{2014} ").count(), 2, "{receipt}");
+    client.wait_for_health(all_answered(&receipt)).await;
+    let bundle = client.get(receipt["links"]["bundle"].as_str().unwrap(), &token).await.body;
+    let report = client.verify(bundle.clone()).await;
+    assert_eq!((&report["verdict"]["indication"], &report["ledger"]["quorum"]), (&json!("TOTAL-PASSED"), &json!(true)));
+    assert!(report["times"]["existed_by"].is_string(), "{report}");
+    // The next record says of itself that it is younger than the checkpoint that was witnessed before it.
+    let next = client.issue(&token, call(2)).await;
+    let next = client.get(next["links"]["record"].as_str().unwrap(), &token).await.body;
+    assert!(client.verify(next).await["times"]["signed_after"].is_string());
+    server.stop().await;
+    assert!(process.stop());
+
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    unpack(&bundle, dir);
+    let (root, tsa) = (place.root(), witness.tsa_root());
+    let (root, tsa) = (root.to_str().unwrap(), tsa.to_str().unwrap());
+    let all = ["verify", ".", "--trust", root, "--trust-time", tsa, "--log-policy", "ledger.tlog-policy", "--json"];
+    let run = affiant(dir, &all);
+    assert_eq!(run.status.code(), Some(0), "{}", String::from_utf8_lossy(&run.stdout));
+    let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let token = report["timestamps"].as_array().unwrap().iter().find(|one| one["over"] == "checkpoint").unwrap();
+    assert_eq!(token["counts"], true, "{report}");
+    let without = affiant(dir, &["verify", ".", "--trust", root, "--json"]);
+    let report: Value = serde_json::from_slice(&without.stdout).unwrap();
+    assert!(report["times"]["existed_by"].is_null(), "nobody was trusted for the time");
+
+    std::fs::copy(tsa, dir.join("TSA.pem")).unwrap();
+    let line = verify_line(dir, "openssl ts -verify");
+    if openssl(dir, &line).is_some() {
+        assert_eq!(openssl(dir, &line), Some(true));
+        let mut checkpoint = std::fs::read(dir.join("checkpoint.txt")).unwrap();
+        checkpoint[0] ^= 1;
+        std::fs::write(dir.join("checkpoint.txt"), checkpoint).unwrap();
+        assert_eq!(openssl(dir, &line), Some(false));
+    }
+}
+
+#[tokio::test]
+async fn without_witness_and_authority_issuing_goes_on_and_what_is_owed_is_made_up() {
+    let (mut place, witness, process) = witnessed_place();
+    place.set("ledger", "witnessed_timeout_ms = 300");
+    let token = place.issuer_token(0);
+    let server = serve(&place).await;
+    let client = &server.client;
+    let receipt = client.issue(&token, call(1)).await;
+    client.wait_for_health(all_answered(&receipt)).await;
+
+    assert!(process.stop());
+    let before = chrono::Utc::now();
+    let receipt = issue_witnessed(client, &token, 2).await;
+    assert_eq!(receipt["status"], "included");
+    let down =
+        |health: &Value| health["parties"].as_array().unwrap().iter().all(|party| party["down_since"].is_string());
+    let health = client.wait_for_health(down).await;
+    assert_eq!(health["parties"].as_array().unwrap().len(), 2);
+    for party in health["parties"].as_array().unwrap() {
+        let since = affiant::clock::parse_time(party["down_since"].as_str().unwrap()).unwrap();
+        assert!((since - before).num_seconds().abs() < 60 && party["reason"].is_string(), "{party}");
+    }
+    assert_eq!(health["status"], "ok");
+    assert_eq!(client.get("/readyz", "").await.status, 200);
+    client.issue(&token, call(3)).await;
+    let bundle = client.get(receipt["links"]["bundle"].as_str().unwrap(), &token).await;
+    assert!(client.verify(bundle.body).await["times"]["existed_by"].is_null());
+
+    let process = witness.serve();
+    client.wait_for_health(all_answered(&receipt)).await;
+    let bundle = client.get(receipt["links"]["bundle"].as_str().unwrap(), &token).await;
+    let report = client.verify(bundle.body).await;
+    assert!(report["times"]["existed_by"].is_string(), "{report}");
+    assert_eq!(report["ledger"]["quorum"], true);
+    let again = issue_witnessed(client, &token, 2).await;
+    assert_eq!((&again["status"], &again["index"]), (&json!("witnessed"), &receipt["index"]));
+    server.stop().await;
+    drop(process);
+    assert!(place.audit().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_restored_backup_does_not_fork() {
+    let (place, witness, process) = witnessed_place();
+    let token = place.issuer_token(0);
+    let server = serve(&place).await;
+    issue_witnessed(&server.client, &token, 1).await;
+    server.stop().await;
+    let backup = place.copy();
+    let server = serve(&place).await;
+    for n in 2..5 {
+        issue_witnessed(&server.client, &token, n).await;
+    }
+    server.stop().await;
+    let newest = place.audit().await.unwrap().size;
+    // What the witness has seen is what there is, so this one goes on.
+    assert!(place.try_spawn(&[], None).is_ok_and(Process::stop));
+
+    // The witness has seen more: not started, whatever is accepted.
+    for arguments in [&[][..], &["--accept-rollback-risk"]] {
+        let refused = backup.try_spawn(arguments, None).err().expect("a restored backup");
+        assert_eq!(refused.status.code(), Some(3));
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains(&format!("has cosigned {newest} entries")), "{said}");
+    }
+
+    // No witness answers: read-only, unless somebody takes the risk.
+    assert!(process.stop());
+    let read_only = backup.spawn();
+    let client = &read_only.client;
+    client.post("/v1/records", &token, call(9)).await.problem(503, "read-only");
+    assert_eq!(client.get("/readyz", "").await.status, 503);
+    assert!(client.get("/healthz", "").await.json()["trouble"].as_str().unwrap().contains("read-only"));
+    let record = client.get(&format!("/v1/records/{}", uuid(1)), &token).await;
+    assert_eq!(record.status, 200);
+    assert_eq!(client.verify(record.body).await["ledger"]["status"], "INCLUDED");
+    let size = backup.audit().await.unwrap().size;
+    assert!(read_only.stop());
+    assert_eq!(backup.audit().await.unwrap().size, size, "nothing was signed");
+
+    let risky = backup.try_spawn(&["--accept-rollback-risk"], None).unwrap();
+    risky.client.issue(&token, call(9)).await;
+    // The witness, back again, does not cosign the fork, and health says so.
+    let process = witness.serve();
+    let reason = |health: &Value| {
+        let parties = health["parties"].as_array().unwrap().iter();
+        parties
+            .filter(|party| party["kind"] == "witness")
+            .all(|party| party["reason"].is_string() && party["answered"] == 0)
+    };
+    risky.client.wait_for_health(reason).await;
+    assert!(risky.stop());
+    let refused = backup.try_spawn(&[], None).err().expect("a fork");
+    assert_eq!(refused.status.code(), Some(3));
+    drop(process);
+}
+
+#[tokio::test]
+async fn a_renewal_proves_everything_that_is_older_and_survives_a_restart() {
+    let (place, witness, process) = witnessed_place();
+    let token = place.issuer_token(0);
+    let (admin, auditor) = (place.token(Role::Admin, None, false), place.token(Role::Auditor, None, false));
+    let server = serve(&place).await;
+    let receipt = issue_witnessed(&server.client, &token, 1).await;
+    server.client.wait_for_health(all_answered(&receipt)).await;
+    let link = receipt["links"]["bundle"].as_str().unwrap();
+    let archived = |bundle: &[u8]| -> Vec<String> {
+        let files = BundleFiles::from_zip(bundle).unwrap();
+        files.iter().map(|(name, _)| name.to_owned()).filter(|name| name.starts_with("archive-")).collect()
+    };
+    assert_eq!(archived(&server.client.get(link, &token).await.body), [""; 0]);
+
+    server.client.post_json("/v1/admin/renewals", &auditor, &json!({})).await.problem(403, "forbidden");
+    let first = server.client.post_json("/v1/admin/renewals", &admin, &json!({})).await;
+    assert_eq!((first.status, &first.json()["archive"], &first.json()["tokens"]), (201, &json!(1), &json!(1)));
+    assert!(first.json()["runs_out"].is_string(), "{first:?}");
+    // A token, three lists, certificates of root, authority, signers.
+    assert!(first.json()["pieces"].as_u64().unwrap() >= 6, "{first:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_affiant"));
+    command.env("AFFIANT_TOKEN", &admin).args(["renew", "--server", &server.client.base]);
+    let run = tokio::task::spawn_blocking(move || fixtures::server::run(&mut command).unwrap()).await.unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    assert_eq!(serde_json::from_slice::<Value>(&run.stdout).unwrap()["archive"], 2);
+    server.stop().await;
+
+    let server = serve(&place).await;
+    let bundle = server.client.get(link, &token).await.body;
+    let parts = ["txt", "proofs", "tsr"];
+    let names = [1, 2].into_iter().flat_map(|n| parts.map(|part| format!("archive-{n:02}.{part}")));
+    assert_eq!(archived(&bundle), names.collect::<Vec<_>>());
+    let report = server.client.verify(bundle.clone()).await;
+    assert_eq!(report["verdict"]["indication"], "TOTAL-PASSED");
+    let counted = report["timestamps"].as_array().unwrap().iter().filter(|one| one["over"] == "archive");
+    assert_eq!(counted.filter(|one| one["counts"] == true).count(), 2, "{report}");
+    // A record of after the renewal needs none of it.
+    let receipt = issue_witnessed(&server.client, &token, 2).await;
+    server.client.wait_for_health(all_answered(&receipt)).await;
+    let later = server.client.get(receipt["links"]["bundle"].as_str().unwrap(), &token).await.body;
+    assert_eq!(archived(&later), [""; 0]);
+    server.stop().await;
+    assert!(process.stop());
+
+    unpack(&bundle, folder.path());
+    std::fs::copy(witness.tsa_root(), folder.path().join("TSA.pem")).unwrap();
+    let (root, tsa) = (place.root(), witness.tsa_root());
+    let trust = ["--trust", root.to_str().unwrap(), "--trust-time", tsa.to_str().unwrap(), "--json"];
+    let run = affiant(folder.path(), &[&["verify", "."], &trust[..]].concat());
+    let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let archives = report["timestamps"].as_array().unwrap().iter().filter(|one| one["over"] == "archive");
+    assert_eq!(archives.filter(|one| one["counts"] == true).count(), 2, "{report}");
+    let line = "openssl ts -verify -data archive-02.txt -in archive-02.tsr -token_in -CAfile TSA.pem";
+    assert_ne!(openssl(folder.path(), line), Some(false));
+    assert!(place.audit().await.is_ok());
+    let tree = place.data().join("archives/000002.tree");
+    let whole = std::fs::read(&tree).unwrap();
+    for at in [0, 33, whole.len() - 1] {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        std::fs::write(&tree, flipped).unwrap();
+        assert_eq!(place.audit().await.unwrap_err().to_string().split(':').next(), Some("archive 2"), "byte {at}");
+    }
+    std::fs::write(&tree, whole).unwrap();
+    // A tree that is gone is noticed before anything else is.
+    std::fs::remove_file(place.data().join("archives/000001.tree")).unwrap();
+    let refused = place.open_with(Arc::new(SystemClock::default()), StartOptions::default()).await;
+    assert!(format!("{:#}", refused.err().unwrap()).contains("000001.tree"));
+}
+
+#[tokio::test]
+async fn a_record_whose_certificate_has_ended_is_signed_again_on_its_own_evidence() {
+    // Longer than a signing certificate is valid.
+    const LATER: Duration = Duration::from_secs(470 * 24 * 60 * 60);
+    let (witnessed, _witness, process) = witnessed_place();
+    for (place, stamped) in [(witnessed, true), (Place::new(), false)] {
+        let (token, admin) = (place.issuer_token(0), place.token(Role::Admin, None, false));
+        let clock = Arc::new(ManualClock::new(SystemClock::default().now()));
+        let state = place.open_with(clock.clone(), StartOptions::default()).await.unwrap();
+        let server = InProcess::of(affiant::server::serve(state).unwrap());
+        let client = &server.client;
+        let receipt = client.issue(&token, call(1)).await;
+        if stamped {
+            client.wait_for_health(all_answered(&receipt)).await;
+        }
+        clock.advance(LATER);
+        let authority = server.state().issuance().authority();
+        let passphrase = Zeroizing::new(PASSPHRASE.to_owned());
+        authority.renew_root_crl(&place.path().join("root-key.pem"), &passphrase).unwrap();
+        authority.renew_crls_now().unwrap();
+        let rotated = client.post(&format!("/v1/admin/issuers/{}/rotate", place.issuer(0)), &admin, "").await;
+        assert_eq!(rotated.status, 201, "{rotated:?}");
+        let renewals = format!("{}/renewals", receipt["links"]["record"].as_str().unwrap());
+        let again = client.post(&renewals, &token, "").await;
+        if stamped {
+            assert_eq!((again.status, &again.json()["kind"]), (201, &json!("vcon.renewed")), "{again:?}");
+            let bundle = client.get(again.json()["links"]["bundle"].as_str().unwrap(), &token).await.body;
+            let files = BundleFiles::from_zip(&bundle).unwrap();
+            let earlier: Vec<_> =
+                files.iter().map(|(name, _)| name).filter(|name| name.starts_with("earlier/")).collect();
+            let kinds = ["entry.json", "record.tlog-proof", "checkpoint.txt", "checkpoint.tsr"];
+            assert_eq!(earlier, kinds.map(|kind| format!("earlier/01/{kind}")));
+            let report = client.verify(bundle).await;
+            assert_eq!(report["verdict"]["indication"], "TOTAL-PASSED", "{report}");
+            assert_eq!(report["earlier"][0]["record"], receipt["record"]);
+            // The server knows what was before of a record that comes alone, too.
+            let record = client.get(again.json()["links"]["record"].as_str().unwrap(), &token).await.body;
+            assert_eq!(client.verify(record).await["verdict"]["indication"], "TOTAL-PASSED");
+        } else {
+            again.problem(422, "too-late");
+        }
+        server.stop().await;
+    }
+    assert!(process.stop());
+}
+
+#[tokio::test]
+async fn without_a_timestamp_authority_nothing_is_renewed() {
+    let place = Place::new();
+    let admin = place.token(Role::Admin, None, false);
+    let server = place.serve().await;
+    server.client.post_json("/v1/admin/renewals", &admin, &json!({})).await.problem(503, "no-timestamp");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn evidence_is_renewed_before_it_runs_out_and_not_again_at_once() {
+    let (place, _witness, process) = witnessed_place();
+    let state = place.open_with(Arc::new(SystemClock::default()), StartOptions::default()).await.unwrap();
+    let issuance = state.issuance();
+    assert!(!state.archive_renewal().is_due(TimeDelta::days(36_500)).unwrap(), "there is nothing to renew");
+    let draft = EntryDraft::new(Event::TrustChanged { policy: issuance.verifier().policy_digest() });
+    let appended = issuance.ledger().append(Submission { draft, body: None }, Stage::Included).unwrap();
+    appended.await.unwrap();
+    let checkpoint = issuance.ledger().begin_round().unwrap().unwrap();
+    assert!(state.witness_rounds().round(&checkpoint).await.unwrap());
+
+    let ends = state.archive_renewal().renew_by().unwrap().unwrap();
+    let ahead = ends - state.clock().now();
+    assert!(!state.archive_renewal().is_due(ahead - TimeDelta::hours(1)).unwrap());
+    assert!(state.archive_renewal().is_due(ahead + TimeDelta::hours(1)).unwrap());
+    assert_eq!(state.archive_renewal().renew().await.unwrap().archive, 1);
+    assert!(!state.archive_renewal().is_due(ahead + TimeDelta::hours(1)).unwrap(), "it was renewed just now");
+    issuance.ledger().stop();
+    assert!(process.stop());
+}
