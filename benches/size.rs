@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 
 use affiant::clock::SystemClock;
 use affiant::crypto::{SealingKey, Sha256Digest, Signer, SigningKey};
-use affiant::disk::SystemDisk;
 use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
     AppendError, INDEX_PAIRS, Ledger, LedgerOptions, Particulars, Recovered, SNAPSHOT_ENTRIES, SealedBody, Stage,
     Submission,
 };
+use affiant::vfs::OsFileSystem;
 
 /// As in the program.
 #[global_allocator]
@@ -108,7 +108,7 @@ fn start(dir: &Path, signer: &Arc<dyn Signer>, when: &str) -> Result<Ledger, Fai
 
 fn options(dir: &Path, signer: Arc<dyn Signer>) -> LedgerOptions {
     LedgerOptions {
-        disk: Arc::new(SystemDisk),
+        fs: Arc::new(OsFileSystem),
         dir: dir.to_owned(),
         origin: "log.example/size".into(),
         signer,

@@ -100,7 +100,6 @@ pub fn serialize_time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Res
 ///
 /// # Errors
 /// Those of the serializer.
-#[expect(clippy::ref_option, reason = "the signature is serde's")]
 pub fn serialize_optional_time<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
     time.map(format_time).serialize(serializer)
 }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 5  main -> cli -> server
-//! 4  issuance  operator  monitor  statements  witness  ledger  authority  access  client  cpu_pool  private_key_file  path_error  durable  disk
+//! 4  issuance  operator  monitor  statements  witness  ledger  authority  access  client  cpu_pool  private_key_file  path_error  atomic_file  vfs
 //! 3  scorecard  browser
 //! 2  evidence
 //! 1  vcon   jose   cose   pki   tlog
@@ -32,15 +32,13 @@ pub mod scorecard;
 #[cfg(feature = "server")]
 pub mod access;
 #[cfg(feature = "server")]
+pub mod atomic_file;
+#[cfg(feature = "server")]
 pub mod authority;
 #[cfg(feature = "server")]
 pub mod client;
 #[cfg(feature = "server")]
 pub mod cpu_pool;
-#[cfg(feature = "server")]
-pub mod disk;
-#[cfg(feature = "server")]
-pub mod durable;
 #[cfg(feature = "server")]
 pub mod issuance;
 #[cfg(feature = "server")]
@@ -56,6 +54,8 @@ pub mod private_key_file;
 #[cfg(feature = "server")]
 pub mod statements;
 #[cfg(feature = "server")]
+pub mod vfs;
+#[cfg(feature = "server")]
 pub mod witness;
 
 #[cfg(feature = "server")]
@@ -65,4 +65,5 @@ pub mod server;
 
 #[cfg(test)]
 #[path = "../tests/fixtures/conformance.rs"]
+#[allow(dead_code, reason = "each program uses its part")]
 mod conformance;

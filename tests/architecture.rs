@@ -31,15 +31,15 @@ const FLOORS: &[(&str, u8)] = &[
     ("private_key_file", 4),
     ("path_error", 4),
     ("cpu_pool", 4),
-    ("durable", 4),
-    ("disk", 4),
+    ("atomic_file", 4),
+    ("vfs", 4),
     ("server", 5),
     ("cli", 5),
 ];
 /// The floor of the formats, which do not know each other.
 const FORMATS: u8 = 1;
 /// The module of its floor that imports none beside it.
-const LOWEST: &str = "disk";
+const LOWEST: &str = "vfs";
 /// The highest floor that has no disk, no socket and no clock.
 const PURE: u8 = 3;
 
@@ -247,8 +247,8 @@ fn the_rules_see_what_they_look_for() {
         ("jose", "use crate::crypto::sha256;", true),
         ("ledger", "use crate::witness::Witness;", true),
         ("witness", "use crate::server::page::Page;", false),
-        ("durable", "use crate::disk::Disk;", true),
-        ("disk", "use crate::durable::Access;", false),
+        ("atomic_file", "use crate::vfs::FileSystem;", true),
+        ("vfs", "use crate::atomic_file::Access;", false),
     ] {
         assert_eq!(import_complaint(module, line).is_none(), allowed, "{module}: {line}");
     }

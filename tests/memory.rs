@@ -8,7 +8,7 @@ use affiant::authority::{Authority, AuthorityParams, KeyProtection, Profiles};
 use affiant::clock::{Clock, SystemClock};
 use zeroize::Zeroizing;
 
-/// Opening one key: 128 MiB of scrypt (N = 2^17, r = 8).
+/// OpenMode one key: 128 MiB of scrypt (N = 2^17, r = 8).
 const KEY_MIB: u64 = 128;
 const CALLERS: usize = 12;
 

@@ -15,7 +15,6 @@ mod fixtures {
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::fixtures::ledger_folder::{Acknowledged, Small, check, make_key};
@@ -38,9 +37,6 @@ const WRITING: [&str; 11] = [
 ];
 /// Where the child finds the directory of its ledger.
 const DIR: &str = "AFFIANT_SYSCALLS_DIR";
-
-/// A process that is made has for a moment the locks of the one that makes it: not while a ledger is open here.
-static MAKING: RwLock<()> = RwLock::new(());
 
 /// Where the child that fills a disk finds it.
 const FULL: &str = "AFFIANT_SYSCALLS_FULL_DIR";
@@ -67,7 +63,6 @@ fn child() {
 /// call.
 fn run_child(dir: &Path, call: &str, inject: &str) -> (Acknowledged, bool) {
     let trace = dir.with_extension("trace");
-    let making = MAKING.write().unwrap();
     let mut child = Command::new("strace")
         .args(["-f", "-qq", "-o"])
         .arg(&trace)
@@ -79,7 +74,6 @@ fn run_child(dir: &Path, call: &str, inject: &str) -> (Acknowledged, bool) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    drop(making);
     let mut acknowledged = Acknowledged::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
         if let Some((index, record)) = line.strip_prefix("acknowledged ").and_then(|line| line.split_once(' ')) {
@@ -103,7 +97,6 @@ impl Place {
 
     fn killed() -> (Self, Acknowledged) {
         let place = Self::new();
-        let _open = MAKING.read().unwrap();
         let mut small = Small::open(&place.dir(), 0).unwrap();
         let receipt = small.put(&[b"before"], Stage::Included).remove(0).unwrap();
         let index = receipt.entry.index;
@@ -146,7 +139,6 @@ fn for_each_call(case: impl Fn(u64) -> bool + Sync) -> u64 {
 }
 
 fn check_place(place: &Place, acknowledged: &Acknowledged) {
-    let _open = MAKING.read().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(check(&place.dir(), acknowledged));
 }
@@ -199,7 +191,6 @@ fn whichever_call_fails_nothing_is_lost() {
 #[test]
 fn a_second_process_is_refused() {
     let (place, _) = Place::killed();
-    let _open = MAKING.write().unwrap();
     let small = Small::open(&place.dir(), 0).unwrap();
     let second = || {
         let mut child = Command::new(std::env::current_exe().unwrap());
@@ -254,7 +245,6 @@ fn full_disk_child() {
 #[test]
 fn a_disk_that_is_really_full_loses_nothing() {
     let disk = tempfile::tempdir().unwrap();
-    let _open = MAKING.write().unwrap();
     let mount = "mount -t tmpfs -o size=8m none \"$0\" && exec \"$@\"";
     let mut child = Command::new("unshare");
     child.args(["-rm", "sh", "-c", mount]).arg(disk.path()).arg(std::env::current_exe().unwrap());

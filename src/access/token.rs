@@ -4,7 +4,6 @@
 //! random bits.
 
 use std::fmt;
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -14,10 +13,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::atomic_file::{self, Access};
 use crate::authority::IssuerId;
 use crate::crypto::{equal_in_constant_time, random, sha256};
-use crate::durable::{self, Access};
 use crate::path_error::PathError;
+use crate::vfs::FileLock;
 
 /// Largest token file that is read: some 40,000 tokens.
 const TOKENS_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -139,7 +139,7 @@ pub struct TokenStore {
     path: PathBuf,
     // Invariant: what is in memory is on the disk.
     tokens: Mutex<Vec<Stored>>,
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl TokenStore {
@@ -149,14 +149,10 @@ impl TokenStore {
     /// When the file cannot be read, or another process has it open.
     pub fn open(directory: &Path) -> Result<Self, ApiTokenError> {
         let lock_path = directory.join("tokens.lock");
-        let lock = File::create(&lock_path).map_err(PathError::at(&lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(ApiTokenError::Locked(directory.to_owned())),
-            Err(TryLockError::Error(cause)) => return Err(ApiTokenError::File(PathError { path: lock_path, cause })),
-        }
+        let lock = FileLock::take(&lock_path).map_err(PathError::at(&lock_path))?;
+        let lock = lock.ok_or_else(|| ApiTokenError::Locked(directory.to_owned()))?;
         let path = directory.join("tokens.json");
-        let tokens = match durable::read(&path, TOKENS_BYTES_MAX) {
+        let tokens = match atomic_file::read(&path, TOKENS_BYTES_MAX) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| PathError::at(&path)(error.into()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(cause) => return Err(ApiTokenError::File(PathError { path, cause })),
@@ -238,7 +234,7 @@ impl TokenStore {
         let mut next = tokens.clone();
         change(&mut next)?;
         let bytes = serde_json::to_vec_pretty(&next).expect("tokens are plain JSON");
-        durable::write(&self.path, &bytes, Access::Secret).map_err(PathError::at(&self.path))?;
+        atomic_file::write(&self.path, &bytes, Access::Secret).map_err(PathError::at(&self.path))?;
         *tokens = next;
         Ok(())
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::atomic_file::{self, Access};
 use crate::crypto::{KeySize, Signer, SigningKey, random};
-use crate::durable::{self, Access};
 use crate::path_error::PathError;
 use crate::pki::PemError;
 use crate::private_key_file::{self, KEY_FILE_BYTES_MAX, PrivateKeyFileError, ScryptCost};
@@ -118,7 +118,7 @@ impl KeyStore for FileKeyStore {
 
     fn destroy(&self, id: &KeyId) -> Result<(), KeyStoreError> {
         let path = self.path(id);
-        Ok(durable::destroy(&path).map_err(PathError::at(&path))?)
+        Ok(atomic_file::destroy(&path).map_err(PathError::at(&path))?)
     }
 }
 
@@ -143,7 +143,7 @@ pub fn write_key_file(
     }
     let sealed = private_key_file::seal(pkcs8, passphrase, cost);
     let sealed = sealed.ok_or_else(|| KeyStoreError::Malformed { path: path.to_owned() })?;
-    Ok(durable::write(path, sealed.as_bytes(), Access::Secret).map_err(PathError::at(path))?)
+    Ok(atomic_file::write(path, sealed.as_bytes(), Access::Secret).map_err(PathError::at(path))?)
 }
 
 /// Opens an encrypted PKCS#8 key.
@@ -152,7 +152,7 @@ pub fn write_key_file(
 /// When it cannot be read, the pass phrase is wrong, or it is not a key that signs.
 pub fn read_key_file(path: &Path, passphrase: &Zeroizing<String>) -> Result<SigningKey, KeyStoreError> {
     let path_ = || path.to_owned();
-    let bytes = durable::read(path, KEY_FILE_BYTES_MAX).map_err(PathError::at(path))?;
+    let bytes = atomic_file::read(path, KEY_FILE_BYTES_MAX).map_err(PathError::at(path))?;
     let text = String::from_utf8(bytes).map_err(|_| KeyStoreError::Malformed { path: path_() })?;
     private_key_file::open(&text, passphrase).map_err(|error| match error {
         PrivateKeyFileError::Pem(cause) => KeyStoreError::Pem { path: path_(), cause },

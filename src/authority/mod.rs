@@ -28,7 +28,6 @@ mod state;
 mod summary;
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
@@ -44,11 +43,12 @@ pub use revocation::{PublishedCrl, RevocationRequest};
 pub use state::{CertificateKind, Revocation};
 pub use summary::{CertificateState, CertificateSummary};
 
+use crate::atomic_file::{self, Access};
 use crate::clock::Clock;
 use crate::crypto::{Signer, SigningKey};
-use crate::durable::{self, Access};
 use crate::path_error::PathError;
 use crate::pki::{Certificate, to_pem};
+use crate::vfs::FileLock;
 use issue::{SigningAuthority, Subject};
 use state::{AuthorityRecord, State};
 
@@ -107,7 +107,7 @@ pub struct Authority {
     loading: Mutex<()>,
     /// The newest lists, read once after every change: each record that is issued is verified against them.
     newest_crls: RwLock<Option<Arc<[PublishedCrl]>>>,
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl Authority {
@@ -123,7 +123,7 @@ impl Authority {
     ) -> Result<Self, AuthorityError> {
         let protection = protection.into();
         check_params(directory, &params)?;
-        let create = |path: PathBuf| durable::create_directory(&path).map_err(PathError::at(&path));
+        let create = |path: PathBuf| atomic_file::create_directory(&path).map_err(PathError::at(&path));
         create(directory.to_owned())?;
         let lock = lock(directory)?;
         // Not before: another process may just have made it.
@@ -331,7 +331,7 @@ impl Authority {
 
     fn write_certificate(&self, certificate: &Certificate) -> Result<(), AuthorityError> {
         let path = certificate_path(&self.directory, &certificate.thumbprint_url());
-        Ok(durable::write(&path, certificate.der(), Access::Public).map_err(PathError::at(&path))?)
+        Ok(atomic_file::write(&path, certificate.der(), Access::Public).map_err(PathError::at(&path))?)
     }
 }
 
@@ -358,14 +358,10 @@ fn check_params(directory: &Path, params: &AuthorityParams) -> Result<(), Author
     }
 }
 
-fn lock(directory: &Path) -> Result<File, AuthorityError> {
+fn lock(directory: &Path) -> Result<FileLock, AuthorityError> {
     let path = directory.join("lock");
-    let file = File::create(&path).map_err(PathError::at(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(AuthorityError::Locked(directory.to_owned())),
-        Err(std::fs::TryLockError::Error(cause)) => Err(AuthorityError::File(PathError { path, cause })),
-    }
+    let lock = FileLock::take(&path).map_err(PathError::at(&path))?;
+    lock.ok_or_else(|| AuthorityError::Locked(directory.to_owned()))
 }
 
 fn certificate_path(directory: &Path, thumbprint: &str) -> PathBuf {
@@ -375,7 +371,7 @@ fn certificate_path(directory: &Path, thumbprint: &str) -> PathBuf {
 fn read_certificate(directory: &Path, thumbprint: &str) -> Result<Arc<Certificate>, AuthorityError> {
     let path = certificate_path(directory, thumbprint);
     let file = PathError::at(&path);
-    let bytes = durable::read(&path, CERTIFICATE_BYTES_MAX).map_err(file)?;
+    let bytes = atomic_file::read(&path, CERTIFICATE_BYTES_MAX).map_err(file)?;
     let certificate = Certificate::from_der(&bytes).map_err(|error| file(std::io::Error::other(error)))?;
     if certificate.thumbprint_url() != thumbprint {
         return Err(file(std::io::Error::other("the file is not the certificate that it is named after")).into());

@@ -5,8 +5,8 @@ use std::path::Path;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
+use crate::atomic_file::{self, Access};
 use crate::crypto::KeySize;
-use crate::durable::{self, Access};
 use crate::path_error::PathError;
 use crate::pki::oid::ObjectIdentifier;
 
@@ -222,7 +222,7 @@ impl Profiles {
         for (name, profile) in profiles {
             let path = directory.join(format!("{name}.toml"));
             let text = toml::to_string(profile).expect("a profile is plain TOML");
-            durable::write(&path, text.as_bytes(), Access::Public).map_err(PathError::at(&path))?;
+            atomic_file::write(&path, text.as_bytes(), Access::Public).map_err(PathError::at(&path))?;
         }
         Ok(())
     }
@@ -236,7 +236,7 @@ fn load(
     let path = directory.map(|directory| directory.join(format!("{name}.toml"))).filter(|path| path.exists());
     let text = match path {
         None => built_in.to_owned(),
-        Some(path) => durable::read(&path, PROFILE_BYTES_MAX)
+        Some(path) => atomic_file::read(&path, PROFILE_BYTES_MAX)
             .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other))
             .map_err(PathError::at(&path))?,
     };

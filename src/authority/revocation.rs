@@ -14,8 +14,8 @@ use super::key_store::read_key_file;
 use super::revocation_list::{self, Contents};
 use super::state::{CertificateKind, CertificateRecord, CrlRecord, Revocation, State};
 use super::{Authority, NO_PANIC, ROOT};
+use crate::atomic_file::{self, Access};
 use crate::crypto::Signer as _;
-use crate::durable::{self, Access};
 use crate::path_error::PathError;
 use crate::pki::{Crl, RevocationReason};
 
@@ -264,7 +264,7 @@ impl Authority {
             der: crl.der().to_vec(),
         };
         let path = self.crl_path(&authority.name, number);
-        durable::write(&path, crl.der(), Access::Public).map_err(PathError::at(&path))?;
+        atomic_file::write(&path, crl.der(), Access::Public).map_err(PathError::at(&path))?;
         state.crls.push(CrlRecord {
             authority: authority.name.clone(),
             number,
@@ -284,7 +284,7 @@ impl Authority {
     fn read_crl(&self, record: &CrlRecord) -> Result<PublishedCrl, AuthorityError> {
         let path = self.crl_path(&record.authority, record.number);
         let file = PathError::at(&path);
-        let der = durable::read(&path, CRL_BYTES_MAX).map_err(file)?;
+        let der = atomic_file::read(&path, CRL_BYTES_MAX).map_err(file)?;
         let crl = Crl::from_der(&der).map_err(|error| file(std::io::Error::other(error)))?;
         if crl.digest_url() != record.digest {
             return Err(file(std::io::Error::other("the file is not the list that was made")).into());

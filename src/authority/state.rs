@@ -10,7 +10,7 @@ use super::error::AuthorityError;
 use super::event::{AuthorityEvent, PendingEvent};
 use super::issuer::{Issuer, IssuerId};
 use super::key_store::KeyId;
-use crate::durable::{self, Access};
+use crate::atomic_file::{self, Access};
 use crate::path_error::PathError;
 
 /// Largest state that is read: some 100,000 certificates.
@@ -115,7 +115,7 @@ impl State {
 
     pub(super) fn load(path: &Path) -> Result<Self, AuthorityError> {
         let file = PathError::at(path);
-        let bytes = durable::read(path, STATE_BYTES_MAX).map_err(file)?;
+        let bytes = atomic_file::read(path, STATE_BYTES_MAX).map_err(file)?;
         let state: Self = serde_json::from_slice(&bytes).map_err(|cause| file(cause.into()))?;
         if state.v != VERSION {
             return Err(AuthorityError::StateVersion { seen: state.v, known: VERSION });
@@ -125,7 +125,7 @@ impl State {
 
     pub(super) fn save(&self, path: &Path) -> Result<(), AuthorityError> {
         let bytes = serde_json::to_vec_pretty(self).expect("the state is plain JSON");
-        Ok(durable::write(path, &bytes, Access::Secret).map_err(PathError::at(path))?)
+        Ok(atomic_file::write(path, &bytes, Access::Secret).map_err(PathError::at(path))?)
     }
 
     pub(super) fn record(&mut self, event: AuthorityEvent) {

@@ -9,11 +9,11 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use zeroize::Zeroizing;
 
+use crate::atomic_file::{self, Access};
 use crate::cli::args::inputs::{read_crl, read_files};
 use crate::cli::args::trust::TrustArgs;
 use crate::client::HttpClient;
 use crate::clock::{Clock as _, SystemClock};
-use crate::durable::{self, Access};
 use crate::evidence::{Bundle, BundleFiles, Indication, LayerEvidence, Record, ValidationReport, instructions, verify};
 use crate::pki::{Certificate, Crl};
 use crate::vcon::VconLimits;
@@ -79,7 +79,7 @@ impl AugmentCommand {
         for (name, bytes) in files.iter().filter(|(name, _)| !BundleFiles::is_own(name)) {
             completed.add(name, bytes.to_vec());
         }
-        durable::write(&self.output, &completed.to_zip(), Access::Secret)
+        atomic_file::write(&self.output, &completed.to_zip(), Access::Secret)
             .with_context(|| format!("writing {}", self.output.display()))?;
         println!("{}", report.verdict.code());
         report.completeness.missing.iter().for_each(|missing| println!("missing: {}", missing.to_line()));

@@ -18,9 +18,9 @@ use crate::authority::{
 use crate::cli::args::passphrase::{self, PassphraseArgs};
 use crate::cli::args::remote::{Remote, RemoteArgs, lock_data};
 use crate::clock::{Clock, SystemClock, format_time, parse_time};
-use crate::disk::SystemDisk;
 use crate::ledger::DataLock;
 use crate::pki::{RevocationReason, pem_blocks, to_pem};
+use crate::vfs::OsFileSystem;
 
 /// Manage certificates: authorities, issuers, revocation lists.
 #[derive(Debug, Args)]
@@ -155,7 +155,7 @@ impl CertsCommand {
         let passphrase = self.passphrase.read()?;
         if let Action::Init { organisation, base_url, root_key, profiles } = self.action {
             let profiles = Profiles::load(profiles.as_deref())?;
-            let _lock = DataLock::take(&SystemDisk, &self.data)?;
+            let _lock = DataLock::take(&OsFileSystem, &self.data)?;
             let params = AuthorityParams { organisation, base_url, root_key_path: root_key, profiles };
             let authority = Authority::init(&directory, params, passphrase, clock)?;
             return print_certificates(self.json, &authority.certificates());

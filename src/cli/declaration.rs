@@ -10,11 +10,11 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::progress;
+use crate::atomic_file::{self, Access};
 use crate::cli::args::inputs::{read_files, read_recording};
 use crate::cli::args::trust::TrustArgs;
 use crate::client::HttpClient;
 use crate::clock::{Clock as _, SystemClock};
-use crate::durable::{self, Access};
 use crate::evidence::render::{CertifiedFile, EvidenceRule, declaration, disposal_declaration};
 use crate::evidence::{Entry, verify};
 use crate::json::to_canonical;
@@ -142,6 +142,6 @@ impl Disposal {
 }
 
 fn write(path: &Path, page: &str) -> anyhow::Result<ExitCode> {
-    durable::write(path, page.as_bytes(), Access::Secret).with_context(|| format!("writing {}", path.display()))?;
+    atomic_file::write(path, page.as_bytes(), Access::Secret).with_context(|| format!("writing {}", path.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -19,7 +19,6 @@ use zeroize::Zeroizing;
 use crate::access::{Role, TokenRequest};
 use crate::authority::{Authority, AuthorityParams, IssuerId, Profiles, ScryptCost};
 use crate::clock::{Clock, SystemClock};
-use crate::disk::SystemDisk;
 use crate::evidence::report::RowStatus;
 use crate::evidence::{Bundle, Indication, SubIndication, SuppliedRecording, ValidationReport, verify};
 use crate::issuance::{Issuance, Submitter, Wait};
@@ -29,6 +28,7 @@ use crate::server::{AppState, RunningServer, StartOptions, log_keys, serve};
 use crate::vcon::{
     ContentDigests, ContentHash, NewAnalysis, NewContent, NewDialog, NewParty, Vcon, VconBuilder, uuid8,
 };
+use crate::vfs::OsFileSystem;
 use crate::witness::{CosigningAlgorithm, WitnessDir, WitnessSettings};
 
 /// The scorecard of the demo.
@@ -109,7 +109,7 @@ impl Stage {
             None => TcpListener::bind("127.0.0.1:0")?.local_addr()?,
         };
         let data = dir.join("data");
-        let lock = DataLock::take(&SystemDisk, &data)?;
+        let lock = DataLock::take(&OsFileSystem, &data)?;
         let authority = Authority::init(
             &data.join("authority"),
             AuthorityParams {

@@ -7,15 +7,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
+use crate::atomic_file::{self, Access};
 use crate::client::{HttpClient, LogClient};
 use crate::clock::{Clock, SystemClock, format_time};
-use crate::durable::{self, Access};
 use crate::monitor::{Finding, FindingKind, Look, Monitor, MonitorSettings};
 use crate::tlog::VerifierKey;
+use crate::vfs::FileLock;
 use crate::witness::WitnessClient;
 
 /// Between a question to a witness or a webhook and its answer.
@@ -110,7 +111,7 @@ impl MonitorCommand {
             let look = monitor.look().await.with_context(|| format!("writing {}", self.state.display()))?;
             if let Some(path) = &self.metrics {
                 let text = metrics(self.key.name(), &look, clock.now().timestamp());
-                let written = durable::write(path, text.as_bytes(), Access::Public);
+                let written = atomic_file::write(path, text.as_bytes(), Access::Public);
                 written.with_context(|| format!("writing {}", path.display()))?;
             }
             let named = |one: &Finding| (one.kind, one.witness.clone());
@@ -161,15 +162,12 @@ impl MonitorCommand {
 }
 
 /// Two monitors with one file would each undo what the other has seen.
-fn lock(state: &Path) -> anyhow::Result<std::fs::File> {
+fn lock(state: &Path) -> anyhow::Result<FileLock> {
     let mut path = state.as_os_str().to_owned();
     path.push(".lock");
-    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = file.with_context(|| format!("opening {}", Path::new(&path).display()))?;
-    if file.try_lock().is_err() {
-        bail!("another monitor keeps {}", state.display());
-    }
-    Ok(file)
+    let path = Path::new(&path);
+    let lock = FileLock::take(path).with_context(|| format!("locking {}", path.display()))?;
+    lock.with_context(|| format!("another monitor keeps {}", state.display()))
 }
 
 /// The look in the text format of Prometheus.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ClientError, HttpClient};
-use crate::durable;
+use crate::atomic_file;
 use crate::ledger::{AuditError, AuditSource};
 use crate::tlog::{LogPolicy, TilePath, VerifierKey};
 
@@ -73,7 +73,7 @@ impl LogClient {
                     status => Err(unreachable(format!("status {status}"))),
                 }
             }
-            Place::Folder(folder) => match durable::read(&folder.join(path), bytes_max as u64) {
+            Place::Folder(folder) => match atomic_file::read(&folder.join(path), bytes_max as u64) {
                 Ok(bytes) => Ok(Some(bytes)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(unreachable(error.to_string())),

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use super::evidence_store::Piece;
 use super::segment::{FramePosition, StoreError, create_directory};
 use super::{EvidenceKind, Ledger, ReadError};
+use crate::atomic_file;
 use crate::crypto::Sha256Digest;
-use crate::disk::{Access, Disk, DiskFile, Opening};
-use crate::durable;
 use crate::evidence::{ARCHIVES_MAX, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTree, archive_proofs};
 use crate::tlog::merkle::{HashReader, leaf_hash, root_hash};
 use crate::tlog::{LeafHash, NodeHash};
+use crate::vfs::{Access, FileHandle, FileSystem, OpenMode};
 
 /// Bytes of a digest or hash in the file of a tree.
 const HASH_BYTES: u64 = 32;
@@ -54,10 +54,10 @@ impl Archives {
     }
 
     /// Gives the number of an archive whose tree is not the one that was timestamped: every hash is made again.
-    pub(super) fn first_wrong(&self, disk: &dyn Disk, dir: &Path) -> Option<usize> {
+    pub(super) fn first_wrong(&self, fs: &dyn FileSystem, dir: &Path) -> Option<usize> {
         let is_right = |position: usize, archive: &KeptArchive| -> Option<bool> {
             let root = ArchiveRoot::parse(&archive.root).ok()?;
-            let bytes = durable::read_on(disk, &tree_path(dir, position + 1), file_bytes(root.size.0)).ok()?;
+            let bytes = atomic_file::read_on(fs, &tree_path(dir, position + 1), file_bytes(root.size.0)).ok()?;
             let (digests, _) = bytes.as_chunks::<32>();
             let digests = digests.get(..usize::try_from(root.size.0).ok()?)?;
             let tree = ArchiveTree::of(digests.iter().map(|digest| Sha256Digest(*digest)).collect());
@@ -71,9 +71,9 @@ impl Archives {
     }
 
     /// Checks that every tree is there, as large as its root says.
-    pub(super) fn check_files(&self, disk: &dyn Disk, dir: &Path) -> Result<(), StoreError> {
+    pub(super) fn check_files(&self, fs: &dyn FileSystem, dir: &Path) -> Result<(), StoreError> {
         for (position, archive) in self.kept.iter().enumerate() {
-            TreeFile::open(disk, &tree_path(dir, position + 1), &archive.root)?;
+            TreeFile::open(fs, &tree_path(dir, position + 1), &archive.root)?;
         }
         Ok(())
     }
@@ -111,14 +111,14 @@ impl Ledger {
             }
         }
         let tree = ArchiveTree::of(more);
-        let (disk, dir) = (&self.shared.disk, &self.shared.archive_dir);
-        create_directory(disk, dir)?;
+        let (fs, dir) = (&self.shared.fs, &self.shared.archive_dir);
+        create_directory(fs, dir)?;
         let archives = self.shared.archives.read().expect("no holder of this lock panics");
         if archives.in_doubt {
             return Err(StoreError::Poisoned.into());
         }
         let path = tree_path(dir, archives.kept.len() + 1);
-        durable::write_on(&**disk, &path, &tree.to_bytes(), Access::Secret).map_err(StoreError::io(&path))?;
+        atomic_file::write_on(&**fs, &path, &tree.to_bytes(), Access::Secret).map_err(StoreError::io(&path))?;
         Ok(tree.root(origin))
     }
 
@@ -135,7 +135,7 @@ impl Ledger {
         let number = archives.kept.len() + 1;
         let path = tree_path(&self.shared.archive_dir, number);
         let text = root.to_text().into_bytes();
-        let tree = TreeFile::open(&*self.shared.disk, &path, &text)?;
+        let tree = TreeFile::open(&*self.shared.fs, &path, &text)?;
         if root_hash(root.size, &tree)? != root.root {
             return Err(StoreError::Damaged { path: path.clone(), offset: 0 }.into());
         }
@@ -166,7 +166,7 @@ impl Ledger {
         let mut first = None;
         for (position, kept) in archives.iter().enumerate() {
             let path = path(position);
-            let tree = TreeFile::open(&*self.shared.disk, &path, &kept.root)?;
+            let tree = TreeFile::open(&*self.shared.fs, &path, &kept.root)?;
             let found = deciding.iter().map(|digest| tree.position(digest)).collect::<Result<Vec<_>, _>>()?;
             if found.iter().any(Option::is_some) {
                 first = Some(position);
@@ -178,7 +178,7 @@ impl Ledger {
         let mut given = Vec::new();
         for position in spread(first, archives.len() - 1) {
             let (path, kept) = (path(position), &archives[position]);
-            let proofs = archive_proofs(&TreeFile::open(&*self.shared.disk, &path, &kept.root)?, &wanted)?.into_bytes();
+            let proofs = archive_proofs(&TreeFile::open(&*self.shared.fs, &path, &kept.root)?, &wanted)?.into_bytes();
             // What the next has to prove first.
             let pieces = kept.tokens.iter().chain([&kept.root]).map(|piece| Sha256Digest::of(piece));
             wanted.splice(0..0, pieces);
@@ -205,14 +205,14 @@ fn file_bytes(size: u64) -> u64 {
 
 /// The tree of an archive on the disk: two reads a level for a proof.
 struct TreeFile<'a> {
-    file: Arc<dyn DiskFile>,
+    file: Arc<dyn FileHandle>,
     path: &'a Path,
     size: u64,
 }
 
 impl<'a> TreeFile<'a> {
-    fn open(disk: &dyn Disk, path: &'a Path, root: &[u8]) -> Result<Self, StoreError> {
-        let file = disk.open(path, Opening::Read).map_err(StoreError::io(path))?;
+    fn open(fs: &dyn FileSystem, path: &'a Path, root: &[u8]) -> Result<Self, StoreError> {
+        let file = fs.open(path, OpenMode::Read).map_err(StoreError::io(path))?;
         let bytes = file.length().map_err(StoreError::io(path))?;
         match ArchiveRoot::parse(root) {
             Ok(root) if file_bytes(root.size.0) == bytes => Ok(Self { file, path, size: root.size.0 }),
@@ -252,7 +252,7 @@ impl ArchiveReader for TreeFile<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::SystemDisk;
+    use crate::vfs::OsFileSystem;
 
     #[test]
     fn archives_that_are_too_many_are_spread_from_the_first_to_the_newest() {
@@ -287,13 +287,13 @@ mod tests {
             let path = dir.path().join(size.to_string());
             std::fs::write(&path, tree.to_bytes()).unwrap();
             let root = tree.root("log.example/1").to_text();
-            let file = TreeFile::open(&SystemDisk, &path, root.as_bytes()).unwrap();
+            let file = TreeFile::open(&OsFileSystem, &path, root.as_bytes()).unwrap();
             assert_eq!((file.size(), file_bytes(u64::from(size))), (u64::from(size), tree.to_bytes().len() as u64));
             let Ok(expected) = archive_proofs(&tree, &digests[..2.min(digests.len())]);
             assert_eq!(archive_proofs(&file, &digests[..2.min(digests.len())]).unwrap(), expected);
             assert_eq!(file.position(&Sha256Digest::of(b"other")).unwrap(), None);
             std::fs::write(&path, &tree.to_bytes()[1..]).unwrap();
-            assert!(matches!(TreeFile::open(&SystemDisk, &path, root.as_bytes()), Err(StoreError::Damaged { .. })));
+            assert!(matches!(TreeFile::open(&OsFileSystem, &path, root.as_bytes()), Err(StoreError::Damaged { .. })));
         }
     }
 }

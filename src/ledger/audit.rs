@@ -18,12 +18,12 @@ use super::evidence_store::{EvidenceKind, Piece};
 use super::segment::{FramePosition, SegmentReader, StoreError};
 use super::tiles::{TileReadError, Tiles};
 use super::vault::FrameHead;
+use crate::atomic_file;
 use crate::crypto::Sha256Digest;
-use crate::disk::{Disk, SystemDisk};
-use crate::durable;
 use crate::evidence::{Entry, EntryChain, EntryChainError, Event};
 use crate::tlog::tile::{GrowingTiles, TILE_WIDTH, bundle_entries, width_in};
 use crate::tlog::{CheckpointError, RootHash, SignedCheckpoint, TileError, TileKind, TilePath, VerifierKey};
+use crate::vfs::{FileSystem, OsFileSystem};
 
 /// Why a ledger does not pass.
 #[derive(Debug, thiserror::Error)]
@@ -185,7 +185,7 @@ fn check_tile(bytes: &[u8], path: TilePath, expected: &[u8]) -> Result<(), Audit
 /// A data directory, read without its lock.
 #[derive(Debug)]
 pub struct DirectorySource {
-    disk: Arc<dyn Disk>,
+    fs: Arc<dyn FileSystem>,
     dir: PathBuf,
     tiles: Tiles,
     checkpoints: Vec<SignedCheckpoint>,
@@ -198,16 +198,16 @@ impl DirectorySource {
     /// # Errors
     /// When its evidence store cannot be read.
     pub fn open(dir: &Path) -> Result<Self, AuditError> {
-        Self::open_on(Arc::new(SystemDisk), dir)
+        Self::open_on(Arc::new(OsFileSystem), dir)
     }
 
     /// As [`open`](Self::open), on another disk.
     ///
     /// # Errors
     /// As there.
-    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, AuditError> {
+    pub fn open_on(fs: Arc<dyn FileSystem>, dir: &Path) -> Result<Self, AuditError> {
         let layout = Layout(dir);
-        let reader = SegmentReader::new(&disk, &layout.evidence());
+        let reader = SegmentReader::new(&fs, &layout.evidence());
         let mut checkpoints = Vec::new();
         let mut archives = Vec::new();
         // A frame that is being written right now looks torn; everything before it counts.
@@ -221,7 +221,7 @@ impl DirectorySource {
         reader.check_torn(end)?;
         let checkpoints = checkpoints.into_iter().collect::<Result<Vec<_>, _>>()?;
         let archives = Archives::of(archives);
-        Ok(Self { dir: dir.to_owned(), tiles: Tiles::new(&disk, &layout.tiles()), disk, checkpoints, archives })
+        Ok(Self { dir: dir.to_owned(), tiles: Tiles::new(&fs, &layout.tiles()), fs, checkpoints, archives })
     }
 
     /// Sizes of every checkpoint that was signed here: an audit has to come by their roots.
@@ -255,7 +255,7 @@ impl AuditSource for DirectorySource {
     }
 
     fn check_stores(&self, walked: &Walked, key: &VerifierKey) -> Result<(), AuditError> {
-        if let Some(number) = self.archives.first_wrong(&*self.disk, &Layout(&self.dir).archives()) {
+        if let Some(number) = self.archives.first_wrong(&*self.fs, &Layout(&self.dir).archives()) {
             return Err(AuditError::Archive(number));
         }
         for signed in &self.checkpoints {
@@ -265,8 +265,9 @@ impl AuditSource for DirectorySource {
                 return Err(AuditError::Root(size));
             }
         }
-        let reader = SegmentReader::new(&self.disk, &Layout(&self.dir).vault());
-        let keys = durable::read_on(&*self.disk, &Layout(&self.dir).vault().join("keys"), u64::MAX).unwrap_or_default();
+        let reader = SegmentReader::new(&self.fs, &Layout(&self.dir).vault());
+        let keys =
+            atomic_file::read_on(&*self.fs, &Layout(&self.dir).vault().join("keys"), u64::MAX).unwrap_or_default();
         let mut there = HashSet::new();
         reader.whole(FramePosition::START, |_, frame| {
             let Some((head, _)) = FrameHead::parse(&frame) else { return };

@@ -7,21 +7,25 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::segment::StoreError;
+use crate::atomic_file;
 use crate::crypto::Sha256Digest;
-use crate::disk::{Access, Disk};
-use crate::durable;
+use crate::vfs::{Access, FileSystem};
 
 /// Puts `content` at `path`: after a crash there is the old file or the new one.
-pub(super) fn write(disk: &dyn Disk, path: &Path, content: &impl Serialize) -> Result<(), StoreError> {
+pub(super) fn write(fs: &dyn FileSystem, path: &Path, content: &impl Serialize) -> Result<(), StoreError> {
     let body = serde_json::to_vec(content).expect("what is kept is JSON");
     let mut bytes = format!("{}\n", Sha256Digest::of(&body)).into_bytes();
     bytes.extend_from_slice(&body);
-    durable::write_on(disk, path, &bytes, Access::Secret).map_err(StoreError::io(path))
+    atomic_file::write_on(fs, path, &bytes, Access::Secret).map_err(StoreError::io(path))
 }
 
 /// Reads what [`write()`] wrote. A file that is missing, damaged, too large or of another layout is `None`.
-pub(super) fn read<T: DeserializeOwned>(disk: &dyn Disk, path: &Path, bytes_max: u64) -> Result<Option<T>, StoreError> {
-    match durable::read_on(disk, path, bytes_max) {
+pub(super) fn read<T: DeserializeOwned>(
+    fs: &dyn FileSystem,
+    path: &Path,
+    bytes_max: u64,
+) -> Result<Option<T>, StoreError> {
+    match atomic_file::read_on(fs, path, bytes_max) {
         Ok(bytes) => Ok(parse(&bytes)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge) => Ok(None),
         Err(source) => Err(StoreError::Io { path: path.to_owned(), source }),

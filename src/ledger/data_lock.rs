@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::recovery::RecoveryError;
 use super::segment::StoreError;
 use super::{Layout, LedgerOptions};
-use crate::disk::{Access, Disk, Lock};
-use crate::durable;
+use crate::atomic_file;
+use crate::vfs::{Access, FileSystem, Lock};
 
 /// A data directory that this process has for itself, until this is dropped.
 ///
@@ -22,10 +22,10 @@ impl DataLock {
     ///
     /// # Errors
     /// When another process has it, or it cannot be made.
-    pub fn take(disk: &dyn Disk, dir: &Path) -> Result<Self, RecoveryError> {
-        durable::create_directory_on(disk, dir, Access::Public).map_err(StoreError::io(dir))?;
+    pub fn take(fs: &dyn FileSystem, dir: &Path) -> Result<Self, RecoveryError> {
+        atomic_file::create_directory_on(fs, dir, Access::Public).map_err(StoreError::io(dir))?;
         let path = Layout(dir).lock();
-        let lock = disk.lock(&path).map_err(StoreError::io(&path))?;
+        let lock = fs.lock(&path).map_err(StoreError::io(&path))?;
         let lock = lock.ok_or_else(|| RecoveryError::Locked(dir.to_owned()))?;
         Ok(Self { dir: dir.to_owned(), _lock: lock })
     }

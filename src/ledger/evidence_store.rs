@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::KeptArchive;
 use super::archives;
 use super::segment::{FramePosition, SegmentReader, SegmentWriter, StoreError, create_directory};
-use crate::disk::Disk;
 use crate::tlog::SignedCheckpoint;
+use crate::vfs::FileSystem;
 
 /// What a frame of the evidence store holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,9 +151,9 @@ pub(super) struct EvidenceStore {
 
 impl EvidenceStore {
     /// Opens the store, of which `before` was known. A torn end, of a write that was never answered, is cut off.
-    pub(super) fn open(disk: &Arc<dyn Disk>, dir: &Path, before: KnownUpTo) -> Result<Self, StoreError> {
-        create_directory(disk, dir)?;
-        let reader = SegmentReader::new(disk, dir);
+    pub(super) fn open(fs: &Arc<dyn FileSystem>, dir: &Path, before: KnownUpTo) -> Result<Self, StoreError> {
+        create_directory(fs, dir)?;
+        let reader = SegmentReader::new(fs, dir);
         // What was durable once is there.
         reader.check_reaches(before.end)?;
         let KnownUpTo { mut known, end: before } = before;
@@ -162,7 +162,7 @@ impl EvidenceStore {
             last = Some(position);
             known.take(piece.kind, piece.key, &piece.bytes);
         })?;
-        let mut writer = SegmentWriter::open(disk, dir, end)?;
+        let mut writer = SegmentWriter::open(fs, dir, end)?;
         if let Some(last) = last {
             writer.rewrite_last(last)?;
         }
@@ -189,11 +189,11 @@ impl EvidenceStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::SystemDisk;
+    use crate::vfs::OsFileSystem;
 
     fn open(dir: &Path) -> Result<EvidenceStore, StoreError> {
-        let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
-        EvidenceStore::open(&disk, dir, KnownUpTo::empty())
+        let fs: Arc<dyn FileSystem> = Arc::new(OsFileSystem);
+        EvidenceStore::open(&fs, dir, KnownUpTo::empty())
     }
 
     fn pieces(store: &EvidenceStore, from: FramePosition) -> Vec<Piece> {
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_was_known_and_what_came_later_is_what_all_of_it_says() {
-        let (disk, dir): (Arc<dyn Disk>, _) = (Arc::new(SystemDisk), tempfile::tempdir().unwrap());
+        let (fs, dir): (Arc<dyn FileSystem>, _) = (Arc::new(OsFileSystem), tempfile::tempdir().unwrap());
         let mut store = open(dir.path()).unwrap();
         store.append(EvidenceKind::Round, 7, b"note").unwrap();
         store.append(EvidenceKind::ArchiveRoot, 1, b"root").unwrap();
@@ -230,12 +230,12 @@ mod tests {
         store.append(EvidenceKind::Cosignature, 7, b"line").unwrap();
         let all = store.known();
         assert_eq!(open(dir.path()).unwrap().known(), all);
-        let later = EvidenceStore::open(&disk, dir.path(), before.clone()).unwrap();
+        let later = EvidenceStore::open(&fs, dir.path(), before.clone()).unwrap();
         assert_eq!((later.known(), pieces(&later, before.end).len()), (all.clone(), 2));
         assert_eq!((all.known.last_round, all.known.last_answered, all.known.archives.len()), (7, 7, 1));
         // A store that ends before what was known is not the one that it was.
         std::fs::write(dir.path().join("0000000000000000.seg"), b"").unwrap();
-        let shorter = EvidenceStore::open(&disk, dir.path(), before);
+        let shorter = EvidenceStore::open(&fs, dir.path(), before);
         assert!(matches!(shorter, Err(StoreError::Damaged { .. })));
     }
 

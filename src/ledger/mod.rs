@@ -48,10 +48,10 @@ pub use vault::{Particulars, SealedBody, VaultError};
 
 use crate::clock::Clock;
 use crate::crypto::{SealingKey, Sha256Digest, Signer};
-use crate::disk::Disk;
 use crate::evidence::{Entry, EntryDraft, Event};
 use crate::tlog::merkle::{consistency_proof, inclusion_proof, root_hash};
 use crate::tlog::{LeafHash, LeafIndex, NodeHash, RightEdge, RootHash, SignedCheckpoint, TlogProof, TreeSize};
+use crate::vfs::FileSystem;
 use archives::Archives;
 use evidence_store::{EvidenceStore, KnownUpTo};
 use index::Index;
@@ -77,7 +77,7 @@ pub enum Stage {
 #[derive(Clone)]
 pub struct LedgerOptions {
     /// Where they are.
-    pub disk: Arc<dyn Disk>,
+    pub fs: Arc<dyn FileSystem>,
     /// The folder of all its stores.
     pub dir: PathBuf,
     /// Its name: the origin of its checkpoints.
@@ -106,7 +106,7 @@ pub(super) struct Shared {
     evidence: Mutex<EvidenceStore>,
     pieces: SegmentReader,
     archives: RwLock<Archives>,
-    disk: Arc<dyn Disk>,
+    fs: Arc<dyn FileSystem>,
     archive_dir: PathBuf,
     closing: Closing,
     latest: RwLock<Option<Arc<SignedCheckpoint>>>,

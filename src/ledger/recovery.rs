@@ -1,4 +1,4 @@
-//! Opening a ledger: what a crash, a torn write or a restored backup may have left, put right or refused.
+//! OpenMode a ledger: what a crash, a torn write or a restored backup may have left, put right or refused.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -106,7 +106,7 @@ impl Recovered {
     /// # Errors
     /// When another process has it, a store cannot be read or written, or what is there is not what was signed.
     pub fn open(options: LedgerOptions) -> Result<Self, RecoveryError> {
-        let lock = DataLock::take(&*options.disk, &options.dir)?;
+        let lock = DataLock::take(&*options.fs, &options.dir)?;
         Self::open_locked(lock, options)
     }
 
@@ -130,24 +130,24 @@ impl Recovered {
     fn open_once(lock: Arc<DataLock>, options: LedgerOptions) -> Result<Self, RecoveryError> {
         let dir = options.dir.clone();
         let layout = Layout(&dir);
-        let disk = &options.disk;
-        let mut index = Index::open(disk, &layout.index(), &options.master, options.index_pairs)?;
-        let mut snapshot = Snapshot::read(&**disk, &layout.snapshot())?.unwrap_or_else(Snapshot::empty);
-        let found = Tiles::new(disk, &layout.tiles());
+        let fs = &options.fs;
+        let mut index = Index::open(fs, &layout.index(), &options.master, options.index_pairs)?;
+        let mut snapshot = Snapshot::read(&**fs, &layout.snapshot())?.unwrap_or_else(Snapshot::empty);
+        let found = Tiles::new(fs, &layout.tiles());
         if !found.hold(&snapshot.position.edge, snapshot.position.last_leaf)? {
             tracing::warn!("the tiles are not those of the snapshot; they are made again from all of the journal");
             snapshot = Snapshot::empty();
         }
         let Snapshot { position, erasing, journal: from, evidence: known } = snapshot;
-        let evidence = EvidenceStore::open(disk, &layout.evidence(), known)?;
+        let evidence = EvidenceStore::open(fs, &layout.evidence(), known)?;
         let KnownUpTo { known, end: evidence_end } = evidence.known();
         let Known { signed, last_round, last_answered, archives } = known;
         let archives = Archives::of(archives);
-        archives.check_files(&**disk, &layout.archives())?;
+        archives.check_files(&**fs, &layout.archives())?;
 
-        let tiles = TileWriter::open(disk, &layout.tiles(), position.edge.size())?;
+        let tiles = TileWriter::open(fs, &layout.tiles(), position.edge.size())?;
         let mut replay = Replay { position, tiles, last_frame: None, erased: erasing };
-        let reader = SegmentReader::new(disk, &layout.journal());
+        let reader = SegmentReader::new(fs, &layout.journal());
         reader.check_reaches(from)?;
         let end = replay.journal(&reader, from, signed.as_ref())?;
         let Replay { position, mut tiles, last_frame, erased } = replay;
@@ -158,8 +158,8 @@ impl Recovered {
             }
         }
         tiles.write()?;
-        let vault = Vault::open(disk, &layout.vault(), options.master.clone())?;
-        let readable = Tiles::new(disk, &layout.tiles());
+        let vault = Vault::open(fs, &layout.vault(), options.master.clone())?;
+        let readable = Tiles::new(fs, &layout.tiles());
         if index.watermark().0 > position.edge.size().0 || index.rounds_known() > evidence_end {
             // It knows of what is not there.
             index = index.begin_again()?;
@@ -167,7 +167,7 @@ impl Recovered {
         let vault_end = catch_up(&index, &vault, &readable, position.edge.size().0, &erased)?;
         // Until here nothing was cut off: what is refused is left as it was found.
         let vault = vault.write(vault_end)?;
-        let mut journal = SegmentWriter::open(disk, &layout.journal(), end)?;
+        let mut journal = SegmentWriter::open(fs, &layout.journal(), end)?;
         if let Some(last) = last_frame {
             journal.rewrite_last(last)?;
         }
@@ -229,7 +229,7 @@ impl Recovered {
     /// # Errors
     /// When a tile cannot be read.
     pub fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Vec<NodeHash>, TileReadError> {
-        let tiles = Tiles::new(&self.options.disk, &Layout(&self.options.dir).tiles());
+        let tiles = Tiles::new(&self.options.fs, &Layout(&self.options.dir).tiles());
         consistency_proof(old, new, &TileHashes::new(&tiles, new))
     }
 
@@ -256,8 +256,8 @@ impl Recovered {
         let layout_tiles = Layout(&self.options.dir).tiles();
         let shared = Arc::new(Shared {
             vault: self.vault.vault(),
-            tiles: Tiles::new(&self.options.disk, &layout_tiles),
-            disk: self.options.disk,
+            tiles: Tiles::new(&self.options.fs, &layout_tiles),
+            fs: self.options.fs,
             pieces: self.evidence.reader(),
             archives: RwLock::new(self.archives),
             archive_dir: Layout(&self.options.dir).archives(),

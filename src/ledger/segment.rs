@@ -8,8 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use crate::disk::{Access, Disk, DiskFile, Opening};
-use crate::durable;
+use crate::atomic_file;
+use crate::vfs::{Access, FileHandle, FileSystem, OpenMode};
 
 /// Bytes of one frame: a batch of entries, or one record body of the largest size with its seal.
 pub(super) const FRAME_BYTES_MAX: usize = 128 << 20;
@@ -62,18 +62,18 @@ impl FramePosition {
 /// The reading side: shared, and open while the writer appends.
 #[derive(Clone, Debug)]
 pub(super) struct SegmentReader {
-    disk: Arc<dyn Disk>,
+    fs: Arc<dyn FileSystem>,
     dir: Arc<Path>,
-    open: Arc<Mutex<HashMap<u64, Arc<dyn DiskFile>>>>,
+    open: Arc<Mutex<HashMap<u64, Arc<dyn FileHandle>>>>,
 }
 
 impl SegmentReader {
-    pub(super) fn new(disk: &Arc<dyn Disk>, dir: &Path) -> Self {
-        Self { disk: disk.clone(), dir: dir.into(), open: Arc::default() }
+    pub(super) fn new(fs: &Arc<dyn FileSystem>, dir: &Path) -> Self {
+        Self { fs: fs.clone(), dir: dir.into(), open: Arc::default() }
     }
 
-    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
-        &self.disk
+    pub(super) fn fs(&self) -> &Arc<dyn FileSystem> {
+        &self.fs
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -83,7 +83,7 @@ impl SegmentReader {
     /// Checks that what is on the disk reaches as far as `position`, which was durable once.
     pub(super) fn check_reaches(&self, position: FramePosition) -> Result<(), StoreError> {
         let path = self.path(position.segment);
-        let length = match self.disk.open(&path, Opening::Read).and_then(|file| file.length()) {
+        let length = match self.fs.open(&path, OpenMode::Read).and_then(|file| file.length()) {
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(source) => return Err(StoreError::Io { path, source }),
@@ -95,13 +95,13 @@ impl SegmentReader {
         self.dir.join(format!("{segment:016}.seg"))
     }
 
-    fn file(&self, segment: u64) -> Result<Arc<dyn DiskFile>, StoreError> {
+    fn file(&self, segment: u64) -> Result<Arc<dyn FileHandle>, StoreError> {
         let mut open = self.open.lock().expect("no holder of this lock panics");
         if let Some(file) = open.get(&segment) {
             return Ok(file.clone());
         }
         let path = self.path(segment);
-        let file = self.disk.open(&path, Opening::Read).map_err(StoreError::io(&path))?;
+        let file = self.fs.open(&path, OpenMode::Read).map_err(StoreError::io(&path))?;
         // A handful of segments is read at a time; the rest would only hold descriptors.
         if open.len() >= 64 {
             open.clear();
@@ -213,7 +213,7 @@ impl SegmentReader {
     /// Numbers of the segments, in order.
     pub(super) fn segments(&self) -> Result<Vec<u64>, StoreError> {
         let mut numbers = Vec::new();
-        for name in self.disk.list(&self.dir).map_err(StoreError::io(&self.dir))? {
+        for name in self.fs.list(&self.dir).map_err(StoreError::io(&self.dir))? {
             let number: Option<u64> = name.strip_suffix(".seg").and_then(|name| name.parse().ok());
             numbers.extend(number);
         }
@@ -275,7 +275,7 @@ impl Iterator for Scan<'_> {
 #[derive(Debug)]
 pub(super) struct SegmentWriter {
     reader: SegmentReader,
-    file: Arc<dyn DiskFile>,
+    file: Arc<dyn FileHandle>,
     end: FramePosition,
     pending: Vec<u8>,
     poisoned: bool,
@@ -283,12 +283,12 @@ pub(super) struct SegmentWriter {
 
 impl SegmentWriter {
     /// Opens the store in `dir`, which is made if it is not there, to append at `end`: what lies behind is cut off.
-    pub(super) fn open(disk: &Arc<dyn Disk>, dir: &Path, end: FramePosition) -> Result<Self, StoreError> {
-        create_directory(disk, dir)?;
-        let reader = SegmentReader::new(disk, dir);
+    pub(super) fn open(fs: &Arc<dyn FileSystem>, dir: &Path, end: FramePosition) -> Result<Self, StoreError> {
+        create_directory(fs, dir)?;
+        let reader = SegmentReader::new(fs, dir);
         for segment in reader.segments()?.into_iter().filter(|segment| *segment > end.segment) {
             let path = reader.path(segment);
-            disk.remove(&path).map_err(StoreError::io(&path))?;
+            fs.remove(&path).map_err(StoreError::io(&path))?;
         }
         let file = Self::open_segment(&reader, end.segment)?;
         let path = reader.path(end.segment);
@@ -301,10 +301,10 @@ impl SegmentWriter {
         Ok(Self { reader, file, end, pending: Vec::new(), poisoned: false })
     }
 
-    fn open_segment(reader: &SegmentReader, segment: u64) -> Result<Arc<dyn DiskFile>, StoreError> {
+    fn open_segment(reader: &SegmentReader, segment: u64) -> Result<Arc<dyn FileHandle>, StoreError> {
         let path = reader.path(segment);
-        let file = reader.disk.open(&path, Opening::Write).map_err(StoreError::io(&path))?;
-        sync_dir(&reader.disk, &reader.dir)?;
+        let file = reader.fs.open(&path, OpenMode::Write).map_err(StoreError::io(&path))?;
+        sync_dir(&reader.fs, &reader.dir)?;
         Ok(file)
     }
 
@@ -338,7 +338,7 @@ impl SegmentWriter {
         }
         let path = self.reader.path(end.segment);
         self.poisoned = true;
-        self.file = self.reader.disk.open(&path, Opening::Write).map_err(StoreError::io(&path))?;
+        self.file = self.reader.fs.open(&path, OpenMode::Write).map_err(StoreError::io(&path))?;
         self.file.set_length(end.offset).and_then(|()| self.file.sync()).map_err(StoreError::io(&path))?;
         self.end = end;
         self.poisoned = false;
@@ -375,7 +375,7 @@ impl SegmentWriter {
         }
         self.end.offset += self.pending.len() as u64;
         self.pending.clear();
-        if self.end.offset >= self.reader.disk.file_bytes_max() {
+        if self.end.offset >= self.reader.fs.file_bytes_max() {
             // A segment that cannot be begun is begun with the next commit; this one is done.
             if let Ok(file) = Self::open_segment(&self.reader, self.end.segment + 1) {
                 self.file = file;
@@ -393,7 +393,7 @@ impl SegmentWriter {
     pub(super) fn rewrite_last(&mut self, position: FramePosition) -> Result<(), StoreError> {
         let Some(payload) = self.reader.read(position)? else { return Ok(()) };
         let path = self.reader.path(position.segment);
-        let file = self.reader.disk.open(&path, Opening::Write).map_err(StoreError::io(&path))?;
+        let file = self.reader.fs.open(&path, OpenMode::Write).map_err(StoreError::io(&path))?;
         let written = file.write_all_at(&frame_header(&[&payload]), position.offset);
         let written = written.and_then(|()| file.write_all_at(&payload, position.offset + HEADER_BYTES as u64));
         written.and_then(|()| file.sync()).map_err(StoreError::io(&path))
@@ -417,26 +417,26 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 }
 
 /// Makes the names in a folder durable.
-pub(super) fn sync_dir(disk: &Arc<dyn Disk>, dir: &Path) -> Result<(), StoreError> {
-    disk.sync_directory(dir).map_err(StoreError::io(dir))
+pub(super) fn sync_dir(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<(), StoreError> {
+    fs.sync_directory(dir).map_err(StoreError::io(dir))
 }
 
 /// Makes the folder of a store, durable.
-pub(super) fn create_directory(disk: &Arc<dyn Disk>, dir: &Path) -> Result<(), StoreError> {
-    durable::create_directory_on(&**disk, dir, Access::Public).map_err(StoreError::io(dir))
+pub(super) fn create_directory(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<(), StoreError> {
+    atomic_file::create_directory_on(&**fs, dir, Access::Public).map_err(StoreError::io(dir))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::SystemDisk;
+    use crate::vfs::OsFileSystem;
 
-    fn disk() -> Arc<dyn Disk> {
-        Arc::new(SystemDisk)
+    fn fs() -> Arc<dyn FileSystem> {
+        Arc::new(OsFileSystem)
     }
 
     fn frames(dir: &Path) -> Vec<Vec<u8>> {
-        SegmentReader::new(&disk(), dir)
+        SegmentReader::new(&fs(), dir)
             .scan(FramePosition::START)
             .map_while(Result::ok)
             .map(|(_, frame)| frame)
@@ -444,7 +444,7 @@ mod tests {
     }
 
     fn written(dir: &Path) -> SegmentWriter {
-        let mut writer = SegmentWriter::open(&disk(), dir, FramePosition::START).unwrap();
+        let mut writer = SegmentWriter::open(&fs(), dir, FramePosition::START).unwrap();
         for frame in [b"one".as_slice(), b"two", b"three"] {
             writer.push(&[frame]);
         }
@@ -474,8 +474,7 @@ mod tests {
             std::fs::write(&path, &flipped).unwrap();
             let intact = [(0, 11), (11, 22), (22, 35)].iter().take_while(|(_, end)| at >= *end).count();
             assert_eq!(frames(dir.path()).len(), intact, "bit in byte {at}");
-            let damaged =
-                SegmentReader::new(&disk(), dir.path()).scan(FramePosition::START).any(|frame| frame.is_err());
+            let damaged = SegmentReader::new(&fs(), dir.path()).scan(FramePosition::START).any(|frame| frame.is_err());
             assert!(damaged, "bit in byte {at}");
         }
         for end in 0..whole.len() {
@@ -488,7 +487,7 @@ mod tests {
     fn reopening_cuts_what_lies_behind_the_end() {
         let dir = tempfile::tempdir().unwrap();
         let end = written(dir.path()).end();
-        let mut writer = SegmentWriter::open(&disk(), dir.path(), FramePosition { segment: 0, offset: 22 }).unwrap();
+        let mut writer = SegmentWriter::open(&fs(), dir.path(), FramePosition { segment: 0, offset: 22 }).unwrap();
         assert_eq!(frames(dir.path()).len(), 2);
         writer.push(&[b"THREE"]);
         writer.commit().unwrap();
@@ -513,7 +512,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         written(dir.path());
         let (path, second) = (dir.path().join("0000000000000000.seg"), FramePosition { segment: 0, offset: 11 });
-        let check = || SegmentReader::new(&disk(), dir.path()).check_torn(second);
+        let check = || SegmentReader::new(&fs(), dir.path()).check_torn(second);
         // Finished since it was looked at.
         assert!(check().is_ok());
         let whole = std::fs::read(&path).unwrap();
@@ -538,7 +537,7 @@ mod tests {
         std::fs::write(&path, &whole[..25]).unwrap();
         // Its name could not be made durable, so writing went on in the one before; and that could not be synced.
         std::fs::write(dir.path().join("0000000000000001.seg"), b"").unwrap();
-        let reader = SegmentReader::new(&disk(), dir.path());
+        let reader = SegmentReader::new(&fs(), dir.path());
         let end = reader.whole(FramePosition::START, |_, _| ()).unwrap();
         assert_eq!(end, FramePosition { segment: 0, offset: 22 });
         reader.check_torn(end).unwrap();

@@ -457,7 +457,7 @@ impl Sequencer {
         if self.shared.is_read_only() {
             return Some(|| AppendError::ReadOnly);
         }
-        let free = self.shared.disk.free_bytes(&self.dir);
+        let free = self.shared.fs.free_bytes(&self.dir);
         if free.is_ok_and(|free| free < self.free_bytes_min) {
             tracing::warn!(free_bytes_min = self.free_bytes_min, "too little room on the disk, batch refused");
             self.shared.note_full(true);
@@ -523,7 +523,7 @@ impl Sequencer {
         let evidence = self.shared.evidence_known()?;
         let (erasing, journal) = (self.shared.erasing(), self.journal.end());
         let snapshot = Snapshot { position: self.position.clone(), erasing, journal, evidence };
-        snapshot.write(&*self.shared.disk, &self.snapshot_path)?;
+        snapshot.write(&*self.shared.fs, &self.snapshot_path)?;
         self.state.last_snapshot = self.size();
         Ok(())
     }

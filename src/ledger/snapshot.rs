@@ -14,8 +14,8 @@ use super::evidence_store::{Known, KnownUpTo};
 use super::segment::{FramePosition, StoreError};
 use crate::clock::{format_time, parse_time};
 use crate::crypto::Sha256Digest;
-use crate::disk::Disk;
 use crate::tlog::{LeafHash, NodeHash, RightEdge, SignedCheckpoint, TreeSize};
+use crate::vfs::FileSystem;
 
 /// Bytes of a snapshot: some hundred for each issuer, and two million issuers.
 const SNAPSHOT_BYTES_MAX: u64 = 256 << 20;
@@ -125,7 +125,7 @@ impl Snapshot {
     }
 
     /// Puts it at `path`.
-    pub(super) fn write(self, disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
+    pub(super) fn write(self, fs: &dyn FileSystem, path: &Path) -> Result<(), StoreError> {
         let Self { position, erasing, journal, evidence } = self;
         let file = File {
             size: position.edge.size().0,
@@ -137,12 +137,12 @@ impl Snapshot {
             journal: (journal.segment, journal.offset),
             evidence: EvidenceFile::of(&evidence),
         };
-        checked_file::write(disk, path, &file)
+        checked_file::write(fs, path, &file)
     }
 
     /// Reads the one at `path`. One that is missing or damaged is `None`: the journal has everything.
-    pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Self>, StoreError> {
-        Ok(checked_file::read(disk, path, SNAPSHOT_BYTES_MAX)?.and_then(Self::of))
+    pub(super) fn read(fs: &dyn FileSystem, path: &Path) -> Result<Option<Self>, StoreError> {
+        Ok(checked_file::read(fs, path, SNAPSHOT_BYTES_MAX)?.and_then(Self::of))
     }
 
     fn of(file: File) -> Option<Self> {
@@ -161,14 +161,14 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::SystemDisk;
     use crate::tlog::merkle::leaf_hash;
+    use crate::vfs::OsFileSystem;
 
     #[test]
     fn reads_back_and_a_damaged_one_does_not_count() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("snapshot");
-        assert_eq!(Snapshot::read(&SystemDisk, &path).unwrap(), None);
+        assert_eq!(Snapshot::read(&OsFileSystem, &path).unwrap(), None);
         let mut position = Position::empty();
         for n in 0..5u8 {
             position.edge.append(leaf_hash(&[n]));
@@ -181,13 +181,13 @@ mod tests {
         let known = Known { signed: None, last_round: 9, last_answered: 7, archives };
         let evidence = KnownUpTo { known, end: FramePosition { segment: 1, offset: 5 } };
         let snapshot = Snapshot { position, erasing, journal: FramePosition { segment: 2, offset: 99 }, evidence };
-        snapshot.clone().write(&SystemDisk, &path).unwrap();
-        assert_eq!(Snapshot::read(&SystemDisk, &path).unwrap(), Some(snapshot));
+        snapshot.clone().write(&OsFileSystem, &path).unwrap();
+        assert_eq!(Snapshot::read(&OsFileSystem, &path).unwrap(), Some(snapshot));
         let mut bytes = std::fs::read(&path).unwrap();
         for at in 0..bytes.len() {
             bytes[at] ^= 1;
             std::fs::write(&path, &bytes).unwrap();
-            assert_eq!(Snapshot::read(&SystemDisk, &path).unwrap(), None, "byte {at}");
+            assert_eq!(Snapshot::read(&OsFileSystem, &path).unwrap(), None, "byte {at}");
             bytes[at] ^= 1;
         }
     }

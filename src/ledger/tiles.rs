@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::segment::{StoreError, create_directory, sync_dir};
-use crate::disk::{Disk, DiskFile, Opening};
-use crate::durable;
+use crate::atomic_file;
 use crate::tlog::merkle::{HashReader, leaf_hash, node_hash};
 use crate::tlog::tile::{TILE_HEIGHT, TILE_WIDTH, append_to_bundle, bundle_entries};
 use crate::tlog::{LeafHash, NodeHash, RightEdge, TileError, TileHashes, TileKind, TilePath, TileReader, TreeSize};
+use crate::vfs::{FileHandle, FileSystem, OpenMode};
 
 /// Tiles that are kept in memory: some 20 MiB of entry bundles, and of hashes what every proof needs.
 const CACHED_TILES_MAX: usize = 256;
@@ -27,7 +27,7 @@ const COMPUTED_HASHES_MAX: usize = 1 << 16;
 /// Reads tiles.
 #[derive(Clone, Debug)]
 pub struct Tiles {
-    disk: Arc<dyn Disk>,
+    fs: Arc<dyn FileSystem>,
     dir: Arc<Path>,
     // What was read before, exactly as wide as it was asked for: behind that a tile may still be written.
     read: Arc<Mutex<HashMap<(TileKind, u64), CachedTile>>>,
@@ -57,9 +57,9 @@ pub enum TileReadError {
 }
 
 impl Tiles {
-    pub(super) fn new(disk: &Arc<dyn Disk>, dir: &Path) -> Self {
+    pub(super) fn new(fs: &Arc<dyn FileSystem>, dir: &Path) -> Self {
         Self {
-            disk: disk.clone(),
+            fs: fs.clone(),
             dir: dir.into(),
             read: Arc::default(),
             computed: Arc::default(),
@@ -95,7 +95,7 @@ impl Tiles {
             return Ok((bytes, length));
         }
         let file_path = self.path(path.kind(), path.index());
-        let bytes = durable::read_on(&*self.disk, &file_path, TILE_BYTES_MAX).map_err(StoreError::io(&file_path))?;
+        let bytes = atomic_file::read_on(&*self.fs, &file_path, TILE_BYTES_MAX).map_err(StoreError::io(&file_path))?;
         let length = length_of(path, &bytes)?;
         let bytes: Arc<[u8]> = bytes[..length].into();
         let mut read = self.read.lock().expect("no holder of this lock panics");
@@ -197,7 +197,7 @@ pub(super) struct TileWriter {
 #[derive(Debug, Default)]
 struct Growing {
     index: u64,
-    file: Option<Arc<dyn DiskFile>>,
+    file: Option<Arc<dyn FileHandle>>,
     // Invariant: `pending` follows `written` bytes that are in the file.
     written: u64,
     pending: Vec<u8>,
@@ -205,9 +205,9 @@ struct Growing {
 
 impl TileWriter {
     /// Goes on behind the tree of `size` leaves, whose tiles are on disk.
-    pub(super) fn open(disk: &Arc<dyn Disk>, dir: &Path, size: TreeSize) -> Result<Self, TileReadError> {
-        let tiles = Tiles::new(disk, dir);
-        create_directory(disk, dir)?;
+    pub(super) fn open(fs: &Arc<dyn FileSystem>, dir: &Path, size: TreeSize) -> Result<Self, TileReadError> {
+        let tiles = Tiles::new(fs, dir);
+        create_directory(fs, dir)?;
         let width = u64::from(TILE_WIDTH);
         let mut bundle = Growing { index: size.0 / width, ..Growing::default() };
         let partial = u16::try_from(size.0 % width).expect("below 256");
@@ -253,7 +253,7 @@ impl TileWriter {
     pub(super) fn sync(&mut self) -> Result<(), StoreError> {
         self.each(|tiles, kind, growing| {
             write(tiles, kind, growing)?;
-            growing.file.as_ref().map_or(Ok(()), |file| sync(&tiles.disk, &tiles.path(kind, growing.index), &**file))
+            growing.file.as_ref().map_or(Ok(()), |file| sync(&tiles.fs, &tiles.path(kind, growing.index), &**file))
         })
     }
 
@@ -290,16 +290,16 @@ fn finish(tiles: &Tiles, kind: TileKind, growing: &mut Growing) -> Result<(), St
     if let Some(file) = growing.file.take() {
         // What an unfinished run of an earlier size may have left behind the end.
         file.set_length(growing.written).map_err(StoreError::io(&path))?;
-        sync(&tiles.disk, &path, &*file)?;
+        sync(&tiles.fs, &path, &*file)?;
     }
     *growing = Growing { index: growing.index + 1, ..Growing::default() };
     Ok(())
 }
 
 /// Makes a tile durable, and its name, which may be new.
-fn sync(disk: &Arc<dyn Disk>, path: &Path, file: &dyn DiskFile) -> Result<(), StoreError> {
+fn sync(fs: &Arc<dyn FileSystem>, path: &Path, file: &dyn FileHandle) -> Result<(), StoreError> {
     file.sync().map_err(StoreError::io(path))?;
-    sync_dir(disk, folder(path))
+    sync_dir(fs, folder(path))
 }
 
 fn folder(path: &Path) -> &Path {
@@ -307,26 +307,26 @@ fn folder(path: &Path) -> &Path {
 }
 
 /// Opens a tile to be written, in a folder whose name is durable, and so are those above it.
-fn open(tiles: &Tiles, path: &Path) -> Result<Arc<dyn DiskFile>, StoreError> {
+fn open(tiles: &Tiles, path: &Path) -> Result<Arc<dyn FileHandle>, StoreError> {
     let mut folders = tiles.folders.lock().expect("no holder of this lock panics");
     if !folders.contains(folder(path)) {
         // Whoever made one of them may have been stopped before its name was durable.
         let mut above: Vec<_> = folder(path).ancestors().take_while(|above| **above != *tiles.dir).collect();
         above.reverse();
-        above.into_iter().try_for_each(|above| create_directory(&tiles.disk, above))?;
+        above.into_iter().try_for_each(|above| create_directory(&tiles.fs, above))?;
         folders.insert(folder(path).to_owned());
     }
-    tiles.disk.open(path, Opening::Write).map_err(StoreError::io(path))
+    tiles.fs.open(path, OpenMode::Write).map_err(StoreError::io(path))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::SystemDisk;
     use crate::tlog::merkle::root_hash;
+    use crate::vfs::OsFileSystem;
 
-    fn disk() -> Arc<dyn Disk> {
-        Arc::new(SystemDisk)
+    fn fs() -> Arc<dyn FileSystem> {
+        Arc::new(OsFileSystem)
     }
 
     fn entry(index: u64) -> Vec<u8> {
@@ -346,10 +346,10 @@ mod tests {
     fn tiles_give_back_entries_and_the_root_at_every_size() {
         let dir = tempfile::tempdir().unwrap();
         let mut edge = RightEdge::default();
-        let mut writer = TileWriter::open(&disk(), dir.path(), TreeSize(0)).unwrap();
+        let mut writer = TileWriter::open(&fs(), dir.path(), TreeSize(0)).unwrap();
         for to in [1, 2, 255, 256, 257, 700, 66_000] {
             grow(&mut writer, &mut edge, to);
-            let tiles = Tiles::new(&disk(), dir.path());
+            let tiles = Tiles::new(&fs(), dir.path());
             let hashes = TileHashes::new(&tiles, edge.size());
             assert_eq!(root_hash(edge.size(), &hashes).unwrap(), edge.root(), "{to}");
             for index in [0, to / 2, to - 1] {
@@ -362,14 +362,14 @@ mod tests {
     fn writing_again_from_an_earlier_size_gives_the_same_tiles() {
         let dir = tempfile::tempdir().unwrap();
         let mut edge = RightEdge::default();
-        let mut writer = TileWriter::open(&disk(), dir.path(), TreeSize(0)).unwrap();
+        let mut writer = TileWriter::open(&fs(), dir.path(), TreeSize(0)).unwrap();
         grow(&mut writer, &mut edge, 300);
         let earlier = edge.clone();
         grow(&mut writer, &mut edge, 600);
         let mut again = earlier.clone();
-        let mut writer = TileWriter::open(&disk(), dir.path(), earlier.size()).unwrap();
+        let mut writer = TileWriter::open(&fs(), dir.path(), earlier.size()).unwrap();
         grow(&mut writer, &mut again, 600);
-        let tiles = Tiles::new(&disk(), dir.path());
+        let tiles = Tiles::new(&fs(), dir.path());
         assert_eq!(root_hash(TreeSize(600), &TileHashes::new(&tiles, TreeSize(600))).unwrap(), edge.root());
         assert_eq!(tiles.entry(599).unwrap(), entry(599));
     }
@@ -377,23 +377,22 @@ mod tests {
     #[test]
     fn an_entry_that_is_not_the_one_of_its_hash_is_not_given() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut edge, mut writer) =
-            (RightEdge::default(), TileWriter::open(&disk(), dir.path(), TreeSize(0)).unwrap());
+        let (mut edge, mut writer) = (RightEdge::default(), TileWriter::open(&fs(), dir.path(), TreeSize(0)).unwrap());
         grow(&mut writer, &mut edge, 3);
         let last = Some(leaf_hash(&entry(2)));
         for tile in ["tile/entries/000", "tile/0/000"] {
             let path = dir.path().join(tile);
             let whole = std::fs::read(&path).unwrap();
-            assert!(Tiles::new(&disk(), dir.path()).hold(&edge, last).unwrap());
+            assert!(Tiles::new(&fs(), dir.path()).hold(&edge, last).unwrap());
             let mut flipped = whole.clone();
             *flipped.last_mut().unwrap() ^= 1;
             std::fs::write(&path, flipped).unwrap();
-            let tiles = Tiles::new(&disk(), dir.path());
+            let tiles = Tiles::new(&fs(), dir.path());
             assert!(matches!(tiles.entry(2), Err(TileReadError::OtherEntry(2))), "{tile}");
             assert!(!tiles.hold(&edge, last).unwrap());
             std::fs::write(&path, whole).unwrap();
         }
         std::fs::remove_file(dir.path().join("tile/0/000")).unwrap();
-        assert!(!Tiles::new(&disk(), dir.path()).hold(&edge, last).unwrap());
+        assert!(!Tiles::new(&fs(), dir.path()).hold(&edge, last).unwrap());
     }
 }

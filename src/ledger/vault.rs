@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::segment::{FramePosition, SegmentReader, SegmentWriter, StoreError, create_directory, is_full, sync_dir};
 use crate::crypto::{SealingKey, Sha256Digest, random};
-use crate::disk::{Disk, DiskFile, Opening};
+use crate::vfs::{FileHandle, FileSystem, OpenMode};
 
 /// Bytes of a slot: a sealed 32-byte key, rounded up so that a slot never crosses a sector.
 const SLOT_BYTES: u64 = 64;
@@ -103,7 +103,7 @@ pub(super) struct Vault {
 /// The file of the slots.
 #[derive(Debug)]
 struct Keys {
-    file: Arc<dyn DiskFile>,
+    file: Arc<dyn FileHandle>,
     path: Box<Path>,
     // Held while it is written and synced: of two who wait for a sync that fails only one is told. True when one has.
     failed: Mutex<bool>,
@@ -166,12 +166,12 @@ impl FrameHead {
 
 impl Vault {
     /// Opens the vault in `dir` for reading.
-    pub(super) fn open(disk: &Arc<dyn Disk>, dir: &Path, master: Arc<SealingKey>) -> Result<Self, StoreError> {
-        create_directory(disk, dir)?;
-        let bodies = SegmentReader::new(disk, dir);
+    pub(super) fn open(fs: &Arc<dyn FileSystem>, dir: &Path, master: Arc<SealingKey>) -> Result<Self, StoreError> {
+        create_directory(fs, dir)?;
+        let bodies = SegmentReader::new(fs, dir);
         let path = dir.join("keys");
-        let file = disk.open(&path, Opening::Write).map_err(StoreError::io(&path))?;
-        sync_dir(disk, dir)?;
+        let file = fs.open(&path, OpenMode::Write).map_err(StoreError::io(&path))?;
+        sync_dir(fs, dir)?;
         let keys = Keys { file, path: path.into(), failed: Mutex::new(false) };
         Ok(Self { bodies, keys: Arc::new(keys), master })
     }
@@ -181,7 +181,7 @@ impl Vault {
     /// Those are bodies of batches that never reached the journal, perhaps because a sync failed: then they may be in
     /// the page cache alone, and a power cut would leave a hole before whatever is written behind them.
     pub(super) fn write(self, end: FramePosition) -> Result<VaultWriter, StoreError> {
-        let bodies = SegmentWriter::open(self.bodies.disk(), self.bodies.dir(), end)?;
+        let bodies = SegmentWriter::open(self.bodies.fs(), self.bodies.dir(), end)?;
         let slots = self.keys.file.length().map_err(StoreError::io(&self.keys.path))?.div_ceil(SLOT_BYTES);
         let vault = Self { bodies: bodies.reader(), ..self };
         Ok(VaultWriter { vault, bodies, slots, pending_keys: Vec::new() })
@@ -273,7 +273,7 @@ impl VaultWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::SystemDisk;
+    use crate::vfs::OsFileSystem;
 
     fn particulars() -> Particulars {
         Particulars {
@@ -289,7 +289,7 @@ mod tests {
     }
 
     fn open(dir: &Path, master: Arc<SealingKey>) -> VaultWriter {
-        let vault = Vault::open(&(Arc::new(SystemDisk) as Arc<dyn Disk>), dir, master).unwrap();
+        let vault = Vault::open(&(Arc::new(OsFileSystem) as Arc<dyn FileSystem>), dir, master).unwrap();
         let end = vault.bodies().whole(FramePosition::START, |_, _| ()).unwrap();
         vault.write(end).unwrap()
     }

@@ -9,9 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::atomic_file::{self, Access};
 use crate::clock::{format_time, parse_time};
 use crate::crypto::Sha256Digest;
-use crate::durable::{self, Access};
 use crate::evidence::EntryChain;
 use crate::tlog::tile::GrowingTiles;
 use crate::tlog::{NodeHash, RightEdge, SignedCheckpoint, TreeSize, VerifierKey};
@@ -74,7 +74,7 @@ impl Seen {
     /// # Errors
     /// When it cannot be read, was not written by a monitor, or is of another log.
     pub fn read(path: &Path, key: &VerifierKey) -> Result<Self, SeenError> {
-        let bytes = match durable::read(path, FILE_BYTES_MAX) {
+        let bytes = match atomic_file::read(path, FILE_BYTES_MAX) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(error.into()),
@@ -128,6 +128,6 @@ impl Seen {
             checkpoint: self.newest.as_ref().map(|signed| signed.note().to_string()),
             grown_at: self.grown_at.map(format_time),
         };
-        durable::write(path, &serde_json::to_vec(&file).expect("it is JSON"), Access::Public)
+        atomic_file::write(path, &serde_json::to_vec(&file).expect("it is JSON"), Access::Public)
     }
 }

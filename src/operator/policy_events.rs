@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::atomic_file::{self, Access};
 use crate::authority::{Authority, AuthorityError, AuthorityEvent};
 use crate::crypto::Sha256Digest;
-use crate::durable::{self, Access};
 use crate::evidence::Event;
 use crate::ledger::{AppendError, Ledger, ReadError};
 use crate::path_error::PathError;
@@ -80,7 +80,7 @@ pub async fn record_policy_changes(
     trust: Sha256Digest,
 ) -> Result<usize, PolicyEventError> {
     let file = PathError::at(&published);
-    let mut known: PublishedPolicies = match durable::read(published, PUBLISHED_BYTES_MAX) {
+    let mut known: PublishedPolicies = match atomic_file::read(published, PUBLISHED_BYTES_MAX) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| file(error.into()))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => PublishedPolicies::default(),
         Err(error) => return Err(file(error).into()),
@@ -100,7 +100,7 @@ pub async fn record_policy_changes(
     }
     if count > 0 {
         let bytes = serde_json::to_vec(&known).expect("digests are JSON");
-        durable::write(published, &bytes, Access::Public).map_err(file)?;
+        atomic_file::write(published, &bytes, Access::Public).map_err(file)?;
     }
     Ok(count)
 }

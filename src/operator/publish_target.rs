@@ -12,18 +12,18 @@
 //! its tiles, at any moment and over any crash. Only public bytes ever come here.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, Permissions, TryLockError};
+use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk as _, SystemDisk};
-use crate::durable;
+use crate::atomic_file;
 use crate::ledger::{TileReadError, Tiles};
 use crate::path_error::PathError;
 use crate::tlog::signed_note::NOTE_BYTES_MAX;
 use crate::tlog::tile::{TILE_WIDTH, hashes_at, new_tiles, width_in};
 use crate::tlog::{CheckpointError, SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey};
+use crate::vfs::{FileLock, FileSystem as _, OsFileSystem};
 
 /// Tiles of a tree: no level above holds anything.
 const LEVELS: u8 = 8;
@@ -69,7 +69,7 @@ pub struct PublishTarget {
     dir: PathBuf,
     published: Option<SignedCheckpoint>,
     // Held as long as the target is.
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl PublishTarget {
@@ -83,12 +83,8 @@ impl PublishTarget {
         // Whoever reads what is published has no business here: the lock could be held by them.
         fs::set_permissions(&new, Permissions::from_mode(0o700)).map_err(io_at(&new))?;
         let path = new.join("lock");
-        let lock = File::options().create(true).append(true).open(&path).map_err(io_at(&path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(PublishError::Locked(dir.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(PublishError::Io(PathError { path, cause: source })),
-        }
+        let lock = FileLock::take(&path).map_err(io_at(&path))?;
+        let lock = lock.ok_or_else(|| PublishError::Locked(dir.to_owned()))?;
         // What a crash left half-written.
         for left in fs::read_dir(&new).map_err(io_at(&new))? {
             let left = left.map_err(io_at(&new))?.path();
@@ -97,7 +93,7 @@ impl PublishTarget {
             }
         }
         let path = dir.join("checkpoint");
-        let published = match durable::read(&path, NOTE_BYTES_MAX as u64) {
+        let published = match atomic_file::read(&path, NOTE_BYTES_MAX as u64) {
             Ok(bytes) => {
                 let signed = SignedCheckpoint::open(&bytes, key);
                 Some(signed.map_err(|source| PublishError::Checkpoint { path, source })?)
@@ -137,7 +133,7 @@ impl PublishTarget {
             }
         }
         for folder in folders {
-            SystemDisk.sync_directory(&folder).map_err(io_at(&folder))?;
+            OsFileSystem.sync_directory(&folder).map_err(io_at(&folder))?;
         }
         self.replace("checkpoint", signed.to_string().as_bytes())?;
         self.published = Some(signed.clone());
@@ -153,7 +149,7 @@ impl PublishTarget {
     /// When it cannot be written.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
         let path = self.dir.join(name);
-        if durable::read(&path, bytes.len() as u64).is_ok_and(|there| there == bytes) {
+        if atomic_file::read(&path, bytes.len() as u64).is_ok_and(|there| there == bytes) {
             return Ok(());
         }
         let folder = path.parent().expect("a name in the folder");
@@ -162,7 +158,7 @@ impl PublishTarget {
         self.written(bytes)?
             .persist(&path)
             .map_err(|error| PublishError::Io(PathError { path, cause: error.error }))?;
-        folders.into_iter().try_for_each(|folder| SystemDisk.sync_directory(&folder).map_err(io_at(&folder)))
+        folders.into_iter().try_for_each(|folder| OsFileSystem.sync_directory(&folder).map_err(io_at(&folder)))
     }
 
     fn put_tile(&self, tile: TilePath, tiles: &Tiles, folders: &mut BTreeSet<PathBuf>) -> Result<(), PublishError> {

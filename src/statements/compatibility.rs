@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::cose::{CoseError, InclusionProof, Sign1, sign_receipt, thumbprint};
 use crate::crypto::{Sha256Digest, Signer, SigningError, VerifyingKey, random};
-use crate::disk::{Disk as _, SystemDisk};
 use crate::tlog::merkle::{inclusion_proof, leaf_hash, node_hash, root_hash};
 use crate::tlog::{HashReader, LeafIndex, NodeHash, TreeSize};
+use crate::vfs::{FileSystem as _, OsFileSystem};
 
 /// Entries of the log: 128 bytes of memory each. Whoever needs more has outgrown it.
 const ENTRIES_MAX: usize = 1 << 20;
@@ -94,11 +94,11 @@ impl Compatibility {
         issuer: String,
     ) -> Result<Self, CompatibilityError> {
         let key_id = thumbprint(signer.verifying_key()).expect("receipts are signed on P-256");
-        crate::durable::create_directory(dir)?;
+        crate::atomic_file::create_directory(dir)?;
         let path = dir.join("digests");
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).append(true).mode(0o600).open(&path)?;
-        SystemDisk.sync_directory(dir)?;
+        OsFileSystem.sync_directory(dir)?;
         let mut bytes = Vec::new();
         (&mut file).take((ENTRIES_MAX * ENTRY_BYTES) as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.len() > ENTRIES_MAX * ENTRY_BYTES {

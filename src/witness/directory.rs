@@ -13,7 +13,6 @@
 //! lock            held while a witness runs
 //! ```
 
-use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,10 +31,11 @@ use super::cosigner::cosigning_key::{CosigningAlgorithm, CosigningKey};
 use super::cosigner::witness::{OpenError, Witness};
 use super::key_file::{self, KeyFileError, Passphrase};
 use super::tsa::timestamp_authority::TimestampAuthority;
+use crate::atomic_file::{self, Access};
 use crate::clock::Clock;
 use crate::crypto::{KeySize, Signer as _, SigningKey, random};
-use crate::durable::{self, Access};
 use crate::tlog::{VerifierKey, VerifierKeyError};
+use crate::vfs::FileLock;
 
 /// Years that the root holds: longer than any token under it is of use.
 const ROOT_YEARS: i32 = 30;
@@ -141,7 +141,7 @@ pub struct Opened {
     /// The timestamp authority.
     pub authority: TimestampAuthority,
     /// Held for its lock: keep it as long as the two.
-    pub lock: File,
+    pub lock: FileLock,
 }
 
 impl WitnessDir {
@@ -286,19 +286,15 @@ impl WitnessDir {
         Ok(der)
     }
 
-    fn lock(&self) -> Result<File, WitnessDirError> {
-        let path = self.file("lock");
-        let file = File::options().create(true).append(true).open(&path).map_err(|source| self.io("lock", source))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(WitnessDirError::Locked(self.path.clone())),
-            Err(TryLockError::Error(source)) => Err(WitnessDirError::Io { path, source }),
-        }
+    fn lock(&self) -> Result<FileLock, WitnessDirError> {
+        let lock = FileLock::take(&self.file("lock")).map_err(|source| self.io("lock", source))?;
+        lock.ok_or_else(|| WitnessDirError::Locked(self.path.clone()))
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), WitnessDirError> {
         let path = self.file(name);
-        durable::write(&path, text.as_bytes(), Access::Public).map_err(|source| WitnessDirError::Io { path, source })
+        atomic_file::write(&path, text.as_bytes(), Access::Public)
+            .map_err(|source| WitnessDirError::Io { path, source })
     }
 
     fn io(&self, name: &str, source: io::Error) -> WitnessDirError {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use crate::atomic_file::{self, Access};
 use crate::crypto::{KeyError, SigningKey};
-use crate::durable::{self, Access};
 use crate::pki::{pem_blocks, to_pem};
 use crate::private_key_file::{self, KEY_FILE_BYTES_MAX, PrivateKeyFileError, ScryptCost};
 
@@ -65,7 +65,7 @@ pub(super) fn write(path: &Path, pkcs8: &[u8], passphrase: Option<&Passphrase>) 
             Zeroizing::new(sealed.ok_or(KeyFileError::Malformed)?)
         }
     };
-    Ok(durable::write(path, text.as_bytes(), Access::Secret)?)
+    Ok(atomic_file::write(path, text.as_bytes(), Access::Secret)?)
 }
 
 /// Reads a key that [`write()`] kept.
@@ -75,7 +75,7 @@ pub(super) fn read(path: &Path, passphrase: Option<&Passphrase>) -> Result<Signi
 
 /// The same, for a key of whatever kind: its PKCS#8 encoding.
 pub(super) fn read_pkcs8(path: &Path, passphrase: Option<&Passphrase>) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
-    let bytes = Zeroizing::new(durable::read(path, KEY_FILE_BYTES_MAX)?);
+    let bytes = Zeroizing::new(atomic_file::read(path, KEY_FILE_BYTES_MAX)?);
     let text = std::str::from_utf8(&bytes).map_err(|_| KeyFileError::Malformed)?;
     let plain = pem_blocks(text, PLAIN, 1).map_err(|_| KeyFileError::Malformed)?;
     if let Some(pkcs8) = plain.into_iter().next().map(Zeroizing::new) {

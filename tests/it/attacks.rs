@@ -1,4 +1,5 @@
 //! Every attack that a verifier of records has to withstand, and the test of each. Those that are not here are where the
+
 //! part is that withstands; the last test sees to it that they are there.
 
 use crate::fixtures;

@@ -1,4 +1,5 @@
 //! `affiant vcon sign`, `verify`, `encrypt` and `decrypt` as a person runs them, on good and on bad input. The exit codes
+
 //! count.
 
 use crate::fixtures;

@@ -1,5 +1,6 @@
 //! `kill -9` in the middle of a batch: what was acknowledged is there afterwards, in its place, and nothing is twice.
 //!
+
 //! `AFFIANT_CRASH_ROUNDS` says how often (10 if it does not); `AFFIANT_CRASH_SEED` repeats a run.
 
 use std::collections::{BTreeMap, BTreeSet};

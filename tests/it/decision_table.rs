@@ -137,7 +137,7 @@ fn what_passed_once_with_all_its_evidence_passes_for_ever() {
 
 /// Number and verdict of each row of the table in the document.
 fn documented() -> Vec<(String, String)> {
-    let text = include_str!("../docs/VERDICTS.md");
+    let text = include_str!("../../docs/VERDICTS.md");
     let table = text.split("## The table").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows = table.lines().filter(|line| line.starts_with("| ")).skip(1);
     rows.map(|line| {
@@ -163,7 +163,7 @@ fn the_document_and_the_tests_have_the_same_rows_in_the_same_order() {
 
 #[test]
 fn the_document_explains_every_sub_indication_in_the_words_of_the_report() {
-    let text = include_str!("../docs/VERDICTS.md");
+    let text = include_str!("../../docs/VERDICTS.md");
     let table = text.split("## Every sub-indication").nth(1).unwrap().split("\n## ").next().unwrap();
     let explained: Vec<(&str, &str)> = table
         .lines()

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use affiant::clock::{ManualClock, parse_time};
 use affiant::crypto::{SealingKey, Sha256Digest, SignatureAlgorithm, Signer, SigningError, SigningKey, VerifyingKey};
-use affiant::disk::SystemDisk;
 use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
@@ -17,6 +16,7 @@ use affiant::operator::policy_events::record_policy_changes;
 use affiant::scorecard::Scorecard;
 use affiant::tlog::VerifierKey;
 use affiant::tlog::merkle::leaf_hash;
+use affiant::vfs::OsFileSystem;
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -47,7 +47,7 @@ impl Bench {
 
     fn options(&self, master: u8, index_pairs: usize) -> LedgerOptions {
         LedgerOptions {
-            disk: Arc::new(SystemDisk),
+            fs: Arc::new(OsFileSystem),
             dir: self.path().to_owned(),
             origin: "log.example/1".into(),
             signer: self.signer.clone(),

@@ -1,5 +1,6 @@
 //! Certificates and lists that are made to take long: none takes more than the budget, which is counted, not timed.
 //!
+
 //! `cargo test --release --test it path_budget -- --ignored --nocapture` shows what each takes.
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,6 @@
 //! The rules of a path, one by one: each case is a right path with one thing changed, beside what may be changed.
 //!
+
 //! Suites from outside exercise many of these; here is each, whatever part of a suite is at hand.
 
 use crate::fixtures;

@@ -1,4 +1,5 @@
 //! Each store of a ledger lost, damaged, older or newer than the others: what is put right, and what is refused
+
 //! (`docs/ARCHITECTURE.md`, "Stores and recovery").
 
 use crate::fixtures;

@@ -1,4 +1,5 @@
 //! Encryption that others made, right and wrong: Wycheproof's A256CBC-HS512, A256GCM, RSAES-OAEP and AES key wrap, where
+
 //! the vectors' folder has them.
 
 use crate::fixtures;

@@ -1,4 +1,5 @@
 //! Signatures that others made, right and wrong: Wycheproof's JWS, JWK and RSA cases and the examples of RFC 7520 §4, read
+
 //! from the vectors' folder. Both cryptographic backends give the same verdicts: `--no-default-features` has the other.
 
 use std::path::PathBuf;

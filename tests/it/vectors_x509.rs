@@ -1,6 +1,7 @@
 //! Paths and revocation against suites from outside: C2SP x509-limbo and NIST PKITS.
 //!
 //! A case that must fail and passes is a failure of ours, always. Known divergences are predicates on a case's features
+
 //! with their reasons; a case that a predicate covers and that passes all the same is reported too.
 
 use std::sync::Arc;

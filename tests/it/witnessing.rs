@@ -1,4 +1,5 @@
 //! Witness and timestamp authority as processes of their own: what they add, what happens without them, and what they
+
 //! keep a restored backup from.
 
 use crate::fixtures;

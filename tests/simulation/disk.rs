@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use affiant::disk::{Access, Disk, DiskFile, Lock, Opening};
+use affiant::vfs::{Access, FileHandle, FileSystem, Lock, OpenMode};
 
 use crate::chance::Chance;
 use crate::file::{Done, File};
@@ -303,7 +303,7 @@ impl SimulatedDisk {
         Some((path, at, bit))
     }
 
-    fn handle(&self, state: &State, file: usize, path: &Path) -> Arc<dyn DiskFile> {
+    fn handle(&self, state: &State, file: usize, path: &Path) -> Arc<dyn FileHandle> {
         Arc::new(Handle { disk: self.clone(), process: state.process, file, path: path.to_owned() })
     }
 }
@@ -317,8 +317,8 @@ impl State {
     }
 }
 
-impl Disk for SimulatedDisk {
-    fn open(&self, path: &Path, opening: Opening) -> io::Result<Arc<dyn DiskFile>> {
+impl FileSystem for SimulatedDisk {
+    fn open(&self, path: &Path, opening: OpenMode) -> io::Result<Arc<dyn FileHandle>> {
         let mut state = self.state();
         let process = state.process;
         let way = state.enter(process, "open", path)?;
@@ -328,9 +328,9 @@ impl Disk for SimulatedDisk {
             None => None,
         };
         let number = match (known, opening) {
-            (Some(_), Opening::New(_)) => return Err(io::ErrorKind::AlreadyExists.into()),
+            (Some(_), OpenMode::New(_)) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Some(number), _) => number,
-            (None, Opening::Read) => return Err(not_found()),
+            (None, OpenMode::Read) => return Err(not_found()),
             (None, _) if path.parent().is_some_and(|parent| state.has_directory(parent)) => {
                 if state.full {
                     return Err(io::ErrorKind::StorageFull.into());
@@ -471,7 +471,7 @@ impl Handle {
     }
 }
 
-impl DiskFile for Handle {
+impl FileHandle for Handle {
     fn length(&self) -> io::Result<u64> {
         self.with("length", |state, way| match way {
             Way::Done => Ok(state.content.files[self.file].seen.len() as u64),

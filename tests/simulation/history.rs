@@ -117,7 +117,7 @@ impl History {
 
     pub(crate) fn options(&self) -> LedgerOptions {
         LedgerOptions {
-            disk: Arc::new(self.disk.clone()),
+            fs: Arc::new(self.disk.clone()),
             dir: PathBuf::from(DIR),
             origin: ORIGIN.into(),
             signer: self.pen.clone(),

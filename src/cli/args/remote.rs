@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::cli::output;
 use crate::client::HttpClient;
-use crate::disk::SystemDisk;
 use crate::ledger::{DataLock, RecoveryError};
+use crate::vfs::OsFileSystem;
 
 /// Between a question and its answer: a key of 4096 bits takes seconds to make.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -50,7 +50,7 @@ const HELD: &str = "a server holds this directory: name it with --server and set
 pub(in crate::cli) fn lock_data(data: &Path) -> anyhow::Result<DataLock> {
     let authority = data.join("authority");
     anyhow::ensure!(authority.is_dir(), "there is no authority in {}", authority.display());
-    match DataLock::take(&SystemDisk, data) {
+    match DataLock::take(&OsFileSystem, data) {
         Err(error @ RecoveryError::Locked(_)) => Err(error).context(HELD),
         taken => Ok(taken?),
     }

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
+use crate::atomic_file;
 use crate::cli::args::time_args::Moment;
 use crate::cli::output::printable;
 use crate::cli::vcon::io::document::{Input, Output};
-use crate::durable;
 use crate::json;
 use crate::vcon::{
     ContentHash, Form, Place, PriorVersion, References, Removal, Vcon, VconLimits, redact, remains, uuid8,
@@ -117,7 +117,8 @@ impl RedactCommand {
 /// The hash of the encrypted form of `prior`: what a redacted vCon refers to must not be in the clear.
 fn encrypted_hash(path: &Path, prior: &Vcon) -> anyhow::Result<ContentHash> {
     let limits = VconLimits::default().json;
-    let bytes = durable::read(path, limits.bytes_max as u64).with_context(|| format!("reading {}", path.display()))?;
+    let bytes =
+        atomic_file::read(path, limits.bytes_max as u64).with_context(|| format!("reading {}", path.display()))?;
     let value = json::parse(&bytes, &limits).with_context(|| path.display().to_string())?;
     if Form::of(&value) != Some(Form::Encrypted) {
         bail!("{} is not encrypted: the whole vCon may only be referred to in its encrypted form", path.display());

@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
+use crate::atomic_file;
 use crate::cli::args::time_args::Moment;
 use crate::cli::output::printable;
 use crate::cli::vcon::io::document::{Input, Output};
-use crate::durable;
 use crate::json;
 use crate::vcon::{Party, Vcon, VconLimits, Wtf, turns};
 
@@ -95,7 +95,7 @@ impl TranscriptCommand {
                     bail!("there is no dialog {dialog}");
                 }
                 let limits = VconLimits::default().json;
-                let bytes = durable::read(&body, limits.bytes_max as u64);
+                let bytes = atomic_file::read(&body, limits.bytes_max as u64);
                 let bytes = bytes.with_context(|| format!("reading {}", body.display()))?;
                 let value = json::parse(&bytes, &limits).with_context(|| body.display().to_string())?;
                 let wtf = Wtf::parse(value).with_context(|| body.display().to_string())?;

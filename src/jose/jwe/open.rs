@@ -1,4 +1,4 @@
-//! Opening a JWE with a private key.
+//! OpenMode a JWE with a private key.
 
 use zeroize::Zeroizing;
 

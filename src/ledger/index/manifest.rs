@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::super::checked_file;
 use super::super::segment::{FramePosition, StoreError};
 use super::pair::Name;
-use crate::disk::Disk;
+use crate::vfs::FileSystem;
 
 /// Bytes of a manifest: some forty for each run, of which there are hundreds at most.
 const MANIFEST_BYTES_MAX: u64 = 1 << 20;
@@ -66,8 +66,8 @@ impl Manifest {
     }
 
     /// Reads that of the index in `dir`; `None` when it is missing or damaged.
-    pub(super) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Self>, StoreError> {
-        let file: Option<File> = checked_file::read(disk, &Self::path(dir), MANIFEST_BYTES_MAX)?;
+    pub(super) fn read(fs: &dyn FileSystem, dir: &Path) -> Result<Option<Self>, StoreError> {
+        let file: Option<File> = checked_file::read(fs, &Self::path(dir), MANIFEST_BYTES_MAX)?;
         Ok(file.filter(|file| file.layout == LAYOUT).and_then(|file| {
             let position = |(segment, offset)| FramePosition { segment, offset };
             let marks = Marks { size: file.size, vault_end: position(file.vault), rounds_end: position(file.rounds) };
@@ -78,7 +78,7 @@ impl Manifest {
         }))
     }
 
-    pub(super) fn write(&self, disk: &dyn Disk, dir: &Path) -> Result<(), StoreError> {
+    pub(super) fn write(&self, fs: &dyn FileSystem, dir: &Path) -> Result<(), StoreError> {
         let position = |at: FramePosition| (at.segment, at.offset);
         let file = File {
             layout: LAYOUT,
@@ -89,6 +89,6 @@ impl Manifest {
             next_run: self.next_run,
             key_check: format!("{:032x}", self.key_check.0),
         };
-        checked_file::write(disk, &Self::path(dir), &file)
+        checked_file::write(fs, &Self::path(dir), &file)
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::segment::{FramePosition, StoreError};
 use crate::crypto::{DigestKey, SealingKey, Sha256Digest};
-use crate::disk::Disk;
+use crate::vfs::FileSystem;
 use pair::{Name, Pair};
 use pairs::Pairs;
 
@@ -82,14 +82,14 @@ enum Of {
 impl Index {
     /// Opens the index in `dir`; one that is damaged begins again empty.
     pub(super) fn open(
-        disk: &Arc<dyn Disk>,
+        fs: &Arc<dyn FileSystem>,
         dir: &Path,
         master: &SealingKey,
         pairs_in_memory: usize,
     ) -> Result<Self, IndexError> {
         let key = master.digest_key(b"affiant/index/1");
         let key_check = name(&key, Of::Key, &[]);
-        let pairs = Pairs::open(disk, dir, key_check, pairs_in_memory)?;
+        let pairs = Pairs::open(fs, dir, key_check, pairs_in_memory)?;
         Ok(Self { key: Arc::new(key), pairs: Arc::new(pairs) })
     }
 
@@ -279,7 +279,7 @@ fn unpacked(number: u64) -> FramePosition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::SystemDisk;
+    use crate::vfs::OsFileSystem;
 
     fn master() -> SealingKey {
         SealingKey::new(&[7; 32])
@@ -287,8 +287,8 @@ mod tests {
 
     /// One that writes a run for every few pairs.
     fn open(dir: &Path) -> Index {
-        let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
-        Index::open(&disk, dir, &master(), 5).unwrap()
+        let fs: Arc<dyn FileSystem> = Arc::new(OsFileSystem);
+        Index::open(&fs, dir, &master(), 5).unwrap()
     }
 
     fn record(index: u64, issuer: &str, uuid: &str) -> IndexedRecord {
@@ -431,7 +431,7 @@ mod tests {
         assert!(empty(&open(dir.path())));
         filled();
         assert!(!empty(&open(dir.path())));
-        let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
-        assert!(empty(&Index::open(&disk, dir.path(), &SealingKey::new(&[8; 32]), 5).unwrap()));
+        let fs: Arc<dyn FileSystem> = Arc::new(OsFileSystem);
+        assert!(empty(&Index::open(&fs, dir.path(), &SealingKey::new(&[8; 32]), 5).unwrap()));
     }
 }

@@ -18,7 +18,7 @@ use super::super::segment::{StoreError, create_directory, sync_dir};
 use super::manifest::{KnownRun, Manifest, Marks};
 use super::pair::{Merged, Name, Pair, Row, Rows};
 use super::run::Run;
-use crate::disk::Disk;
+use crate::vfs::FileSystem;
 
 /// Runs of a generation that are merged to one: with more of them a pair is written less often, and looked for longer.
 const RUNS_PER_MERGE: usize = 4;
@@ -32,7 +32,7 @@ const FROZEN_MAX: usize = 2;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Pairs {
-    disk: Arc<dyn Disk>,
+    fs: Arc<dyn FileSystem>,
     dir: PathBuf,
     key_check: Name,
     // Pairs in memory, after which they are frozen.
@@ -73,14 +73,14 @@ struct Frozen {
 impl Pairs {
     /// Opens the set in `dir`. One that is missing or damaged, or of names under another key, begins again empty.
     pub(super) fn open(
-        disk: &Arc<dyn Disk>,
+        fs: &Arc<dyn FileSystem>,
         dir: &Path,
         key_check: Name,
         fresh_max: usize,
     ) -> Result<Self, StoreError> {
-        create_directory(disk, dir)?;
-        let manifest = Manifest::read(&**disk, dir)?.filter(|manifest| manifest.key_check == key_check);
-        let state = match manifest.map(|manifest| State::of(manifest, &**disk, dir)).transpose() {
+        create_directory(fs, dir)?;
+        let manifest = Manifest::read(&**fs, dir)?.filter(|manifest| manifest.key_check == key_check);
+        let state = match manifest.map(|manifest| State::of(manifest, &**fs, dir)).transpose() {
             Err(StoreError::Damaged { path, .. }) => {
                 tracing::warn!(path = %path.display(), "the index is damaged and will be made again");
                 None
@@ -89,7 +89,7 @@ impl Pairs {
         };
         let has_manifest = state.is_some();
         let pairs = Self {
-            disk: disk.clone(),
+            fs: fs.clone(),
             dir: dir.to_owned(),
             key_check,
             fresh_max,
@@ -190,11 +190,11 @@ impl Pairs {
     /// Begins again empty.
     pub(super) fn begin_again(&self) -> Result<Self, StoreError> {
         let manifest = Manifest::path(&self.dir);
-        match self.disk.remove(&manifest) {
+        match self.fs.remove(&manifest) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(StoreError::Io { path: manifest, source: error })
             }
-            _ => Self::open(&self.disk, &self.dir, self.key_check, self.fresh_max),
+            _ => Self::open(&self.fs, &self.dir, self.key_check, self.fresh_max),
         }
     }
 
@@ -219,7 +219,7 @@ impl Pairs {
         let Some(merging) = mergeable(&runs) else { return Ok(false) };
         let rows = merging.iter().map(|(_, run)| run.rows()).sum();
         // The room is wanted for other things than tidiness.
-        let free = self.disk.free_bytes(&self.dir).map_err(StoreError::io(&self.dir))?;
+        let free = self.fs.free_bytes(&self.dir).map_err(StoreError::io(&self.dir))?;
         if free / 2 < rows * Row::BYTES as u64 {
             return Ok(false);
         }
@@ -241,7 +241,7 @@ impl Pairs {
         })?;
         for number in numbers {
             let path = self.dir.join(run_name(number));
-            self.disk.remove(&path).map_err(StoreError::io(&path))?;
+            self.fs.remove(&path).map_err(StoreError::io(&path))?;
         }
         Ok(true)
     }
@@ -259,13 +259,13 @@ impl Pairs {
             state.next_run - 1
         };
         let path = self.dir.join(run_name(number));
-        let run = Run::write(&*self.disk, &path, most, rows).inspect_err(|_| drop(self.disk.remove(&path)))?;
+        let run = Run::write(&*self.fs, &path, most, rows).inspect_err(|_| drop(self.fs.remove(&path)))?;
         if run.rows() == 0 {
-            self.disk.remove(&path).map_err(StoreError::io(&path))?;
+            self.fs.remove(&path).map_err(StoreError::io(&path))?;
             return Ok(None);
         }
         // Durable before the manifest names it.
-        sync_dir(&self.disk, &self.dir)?;
+        sync_dir(&self.fs, &self.dir)?;
         Ok(Some((KnownRun { number, generation, rows: run.rows() }, Arc::new(run))))
     }
 
@@ -281,7 +281,7 @@ impl Pairs {
         change(&mut written, &mut frozen);
         let runs = written.runs.iter().map(|(run, _)| *run).collect();
         let manifest = Manifest { marks: written.marks, runs, next_run, key_check: self.key_check };
-        manifest.write(&*self.disk, &self.dir)?;
+        manifest.write(&*self.fs, &self.dir)?;
         let mut state = self.write();
         // More may have been frozen, in front.
         let left = state.frozen.len() - (waiting - frozen.len());
@@ -300,7 +300,7 @@ impl Pairs {
         if matches!(error, StoreError::Damaged { .. }) && !self.damaged.swap(true, Ordering::AcqRel) {
             tracing::error!(%error, "the index is damaged; the next start makes it again");
             let _no_other = one_at_a_time(&self.manifest);
-            let _ = self.disk.remove(&Manifest::path(&self.dir));
+            let _ = self.fs.remove(&Manifest::path(&self.dir));
         }
     }
 
@@ -308,7 +308,7 @@ impl Pairs {
     /// were being written, or were merged. Without one they may be an index that somebody opens with another key.
     fn pass_strangers(&self, has_manifest: bool) -> Result<(), StoreError> {
         let mut state = self.write();
-        for name in self.disk.list(&self.dir).map_err(StoreError::io(&self.dir))? {
+        for name in self.fs.list(&self.dir).map_err(StoreError::io(&self.dir))? {
             let number = name.strip_suffix(RUN).and_then(|number| number.parse::<u64>().ok());
             let Some(number) = number.filter(|number| run_name(*number) == name && *number < u64::MAX) else {
                 continue;
@@ -316,7 +316,7 @@ impl Pairs {
             state.next_run = state.next_run.max(number + 1);
             if has_manifest && state.written.runs.iter().all(|(run, _)| run.number != number) {
                 let path = self.dir.join(name);
-                self.disk.remove(&path).map_err(StoreError::io(&path))?;
+                self.fs.remove(&path).map_err(StoreError::io(&path))?;
             }
         }
         Ok(())
@@ -337,10 +337,10 @@ impl State {
         Self { fresh: BTreeMap::new(), marks: Marks::START, frozen: Vec::new(), written, next_run: 0 }
     }
 
-    fn of(manifest: Manifest, disk: &dyn Disk, dir: &Path) -> Result<Self, StoreError> {
+    fn of(manifest: Manifest, fs: &dyn FileSystem, dir: &Path) -> Result<Self, StoreError> {
         let open = |known: KnownRun| {
             let path = dir.join(run_name(known.number));
-            match Run::open(disk, &path) {
+            match Run::open(fs, &path) {
                 Ok(run) if run.rows() == known.rows => Ok((known, Arc::new(run))),
                 Ok(_) => Err(StoreError::Damaged { path, offset: 0 }),
                 Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::super::segment::StoreError;
 use super::filter::{BLOCK_BYTES, Filter};
 use super::pair::{Name, Pair, Row, Rows};
-use crate::disk::{Access, Disk, DiskFile, Opening};
+use crate::vfs::{Access, FileHandle, FileSystem, OpenMode};
 
 const PAGE_BYTES: usize = 4096;
 const PAGE_ROWS: usize = (PAGE_BYTES - CRC_BYTES) / Row::BYTES;
@@ -27,7 +27,7 @@ const PAGES_AT_A_TIME: usize = 64;
 /// A run that is open.
 #[derive(Debug)]
 pub(super) struct Run {
-    file: Arc<dyn DiskFile>,
+    file: Arc<dyn FileHandle>,
     path: PathBuf,
     rows: u64,
     fences: Vec<Pair>,
@@ -36,8 +36,8 @@ pub(super) struct Run {
 
 impl Run {
     /// Writes `rows`, of which there are at most `most`, into a new file at `path`, and makes it durable; its name is not.
-    pub(super) fn write(disk: &dyn Disk, path: &Path, most: u64, rows: impl Rows) -> Result<Self, StoreError> {
-        let file = disk.open(path, Opening::New(Access::Secret)).map_err(StoreError::io(path))?;
+    pub(super) fn write(fs: &dyn FileSystem, path: &Path, most: u64, rows: impl Rows) -> Result<Self, StoreError> {
+        let file = fs.open(path, OpenMode::New(Access::Secret)).map_err(StoreError::io(path))?;
         let mut writer = RunWriter {
             file,
             path,
@@ -52,14 +52,14 @@ impl Run {
             writer.push(row?)?;
         }
         let (fences, filter, rows) = writer.finish()?;
-        let file = disk.open(path, Opening::Read).map_err(StoreError::io(path))?;
+        let file = fs.open(path, OpenMode::Read).map_err(StoreError::io(path))?;
         Ok(Self { file, path: path.to_owned(), rows, fences, filter })
     }
 
     /// Opens the run at `path`. That its pages are whole is seen when they are read.
-    pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(fs: &dyn FileSystem, path: &Path) -> Result<Self, StoreError> {
         let damaged = || StoreError::Damaged { path: path.to_owned(), offset: 0 };
-        let file = disk.open(path, Opening::Read).map_err(StoreError::io(path))?;
+        let file = fs.open(path, OpenMode::Read).map_err(StoreError::io(path))?;
         let length = file.length().map_err(StoreError::io(path))?;
         let read = |offset: u64, bytes: u64| {
             let mut read = vec![0; usize::try_from(bytes).map_err(|_| damaged())?];
@@ -168,7 +168,7 @@ impl Iterator for RunRows {
 }
 
 struct RunWriter<'a> {
-    file: Arc<dyn DiskFile>,
+    file: Arc<dyn FileHandle>,
     path: &'a Path,
     written: u64,
     pages: Vec<u8>,
@@ -238,7 +238,7 @@ fn checksum(parts: &[&[u8]]) -> [u8; CRC_BYTES] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::SystemDisk;
+    use crate::vfs::OsFileSystem;
 
     /// Every third number of each of some names.
     fn rows(count: u64) -> Vec<Row> {
@@ -248,7 +248,7 @@ mod tests {
 
     fn write(path: &Path, rows: &[Row]) -> Arc<Run> {
         let rows = rows.iter().copied().map(Ok);
-        Arc::new(Run::write(&SystemDisk, path, rows.len() as u64, rows).unwrap())
+        Arc::new(Run::write(&OsFileSystem, path, rows.len() as u64, rows).unwrap())
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
         for count in [0, 1, 169, 170, 171, 170 * 64, 170 * 64 + 1, 50_000] {
             let (path, rows) = (dir.path().join(count.to_string()), rows(count));
             let written = write(&path, &rows);
-            let opened = Arc::new(Run::open(&SystemDisk, &path).unwrap());
+            let opened = Arc::new(Run::open(&OsFileSystem, &path).unwrap());
             assert_eq!((opened.rows(), &opened.fences, &opened.filter), (count, &written.fences, &written.filter));
             let from = |first| opened.rows_from(first).map(Result::unwrap);
             let all = from(Pair { name: Name(0), number: 0 });
@@ -280,7 +280,7 @@ mod tests {
         for at in 0..bytes.len() {
             bytes[at] ^= 0x10;
             std::fs::write(&path, &bytes).unwrap();
-            let read = Run::open(&SystemDisk, &path).and_then(|run| {
+            let read = Run::open(&OsFileSystem, &path).and_then(|run| {
                 Arc::new(run).rows_from(Pair { name: Name(0), number: 0 }).collect::<Result<Vec<_>, _>>()
             });
             assert!(matches!(read, Err(StoreError::Damaged { .. })), "byte {at}");
@@ -288,7 +288,7 @@ mod tests {
         }
         for length in [0, 1, FOOTER_BYTES, bytes.len() - 1] {
             std::fs::write(&path, &bytes[..length]).unwrap();
-            assert!(matches!(Run::open(&SystemDisk, &path), Err(StoreError::Damaged { .. })), "{length}");
+            assert!(matches!(Run::open(&OsFileSystem, &path), Err(StoreError::Damaged { .. })), "{length}");
         }
     }
 
@@ -302,7 +302,7 @@ mod tests {
         let (one, other) = bytes[PAGE_BYTES..].split_at_mut(PAGE_BYTES);
         one.swap_with_slice(&mut other[..PAGE_BYTES]);
         std::fs::write(&path, &bytes).unwrap();
-        let run = Arc::new(Run::open(&SystemDisk, &path).unwrap());
+        let run = Arc::new(Run::open(&OsFileSystem, &path).unwrap());
         let looked: Result<Vec<Row>, _> = run.rows_from(rows[200].pair).take(1).collect();
         assert!(matches!(looked, Err(StoreError::Damaged { .. })), "{:?} for {:?}", looked, rows[200]);
     }
@@ -312,7 +312,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run");
         write(&path, &rows(4));
-        let again = Run::write(&SystemDisk, &path, 0, std::iter::empty());
+        let again = Run::write(&OsFileSystem, &path, 0, std::iter::empty());
         assert!(matches!(again, Err(StoreError::Io { .. })));
     }
 }

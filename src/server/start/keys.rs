@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 use crate::authority::{ScryptCost, read_key_file, write_key_file};
 use crate::crypto::{SealingKey, Signer, SigningKey, random};
-use crate::disk::SystemDisk;
 use crate::ledger::DataLock;
 use crate::server::config::Config;
 use crate::tlog::VerifierKey;
+use crate::vfs::OsFileSystem;
 
 /// The key of the log of statements.
 const STATEMENTS_LOG_KEY: &str = "statements-log.key.pem";
@@ -31,7 +31,7 @@ pub(super) fn lock_data(config: &Config) -> anyhow::Result<DataLock> {
         authority.display(),
         dir.display()
     );
-    Ok(DataLock::take(&SystemDisk, dir)?)
+    Ok(DataLock::take(&OsFileSystem, dir)?)
 }
 
 /// The verifier keys of the logs, the ledger's first. They are made when they are first asked for: witnesses are told them

@@ -27,7 +27,6 @@ use crate::authority::{Authority, KeyProtection, ScryptCost};
 use crate::clock::Clock;
 use crate::cpu_pool::CpuPool;
 use crate::crypto::{SealingKey, Signer};
-use crate::disk::SystemDisk;
 use crate::evidence::Verifier;
 use crate::issuance::{Issuance, LogPolicyFile};
 use crate::ledger::{DataLock, INDEX_PAIRS, Ledger, LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
@@ -39,6 +38,7 @@ use crate::operator::witness_rounds::{WitnessRounds, WitnessSet};
 use crate::server::config::Config;
 use crate::tlog::VerifierKey;
 use crate::vcon::VconLimits;
+use crate::vfs::OsFileSystem;
 use keys::{lock_data, log_key, statements_keys, vault_key};
 use options::StartOptions;
 use publish_folder::PublishFolder;
@@ -67,7 +67,7 @@ pub(crate) async fn open(
     let verifier = Verifier::new(trust::trust_policy(config, &authority, &log_policy.policy)?);
     let trust = verifier.policy_digest();
     let vault_key = Arc::new(vault_key(&config.vault_key_file())?);
-    let opening = Opening { config, options, clock: &clock, vault_key: &vault_key };
+    let opening = OpenMode { config, options, clock: &clock, vault_key: &vault_key };
     let opened = opening.open_ledger(lock, signer, &log_key, &witnesses, &log_policy).await?;
     let OpenedLedger { ledger, read_only, publisher, published_policies } = opened;
     let cpu_pool = CpuPool::start().context("starting the processor threads")?;
@@ -102,7 +102,7 @@ pub(crate) async fn open(
 }
 
 /// What the opening of a ledger needs besides its own key.
-struct Opening<'a> {
+struct OpenMode<'a> {
     config: &'a Config,
     options: StartOptions,
     clock: &'a Arc<dyn Clock>,
@@ -119,7 +119,7 @@ struct OpenedLedger {
     published_policies: PathBuf,
 }
 
-impl Opening<'_> {
+impl OpenMode<'_> {
     async fn open_ledger(
         self,
         lock: DataLock,
@@ -130,7 +130,7 @@ impl Opening<'_> {
     ) -> anyhow::Result<OpenedLedger> {
         let Self { config, options, clock, vault_key } = self;
         let ledger = LedgerOptions {
-            disk: Arc::new(SystemDisk),
+            fs: Arc::new(OsFileSystem),
             dir: config.data.dir.clone(),
             origin: config.origin(),
             signer,

@@ -11,10 +11,9 @@ use super::publish_folder::PublishFolder;
 use super::rollback::may_sign;
 use super::services::StatementsService;
 use super::witnesses::witness_set;
+use crate::atomic_file;
 use crate::clock::Clock;
 use crate::crypto::{SealingKey, Sha256Digest, Signer, VerifyingKey};
-use crate::disk::SystemDisk;
-use crate::durable;
 use crate::ledger::{INDEX_PAIRS, LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
 use crate::operator::policy_events::record_policy_changes;
 use crate::operator::rollback_check::{RollbackCheck, ask_witnesses};
@@ -22,6 +21,7 @@ use crate::operator::witness_rounds::{WitnessRounds, WitnessSet};
 use crate::pki::pem_blocks;
 use crate::server::config::Config;
 use crate::statements::{Compatibility, Statements};
+use crate::vfs::OsFileSystem;
 
 /// Keys whose statements the compatibility log takes: a conserver or a few.
 const KEYS_MAX: usize = 64;
@@ -34,7 +34,7 @@ fn compatibility(config: &Config, issuer: &str, signer: Arc<dyn Signer>) -> anyh
     if path.as_os_str().is_empty() {
         return Ok(None);
     }
-    let text = durable::read(path, KEYS_BYTES_MAX).with_context(|| format!("reading {}", path.display()))?;
+    let text = atomic_file::read(path, KEYS_BYTES_MAX).with_context(|| format!("reading {}", path.display()))?;
     let text = String::from_utf8(text).with_context(|| format!("{} is not PEM", path.display()))?;
     let blocks = pem_blocks(&text, "PUBLIC KEY", KEYS_MAX).with_context(|| path.display().to_string())?;
     let keys = blocks.iter().map(|spki| VerifyingKey::from_spki_der(spki)).collect::<Result<Vec<_>, _>>();
@@ -63,7 +63,7 @@ pub(super) async fn open_statements(
     let dir = Path::new(&config.data.dir).join("statements");
     let published_policies = dir.join("announced.json");
     let recovered = Recovered::open(LedgerOptions {
-        disk: Arc::new(SystemDisk),
+        fs: Arc::new(OsFileSystem),
         dir,
         origin: config.statements_origin(),
         signer: keys.log,

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::cosigning_key::CosigningKey;
+use crate::atomic_file::{self, Access};
 use crate::clock::Clock;
-use crate::durable::{self, Access};
 use crate::tlog::merkle::{ProofError, check_consistency};
 use crate::tlog::{
     CheckpointError, NoteError, NoteSignature, RootHash, SignedCheckpoint, Subtree, TreeSize, VerifierKey,
@@ -186,7 +186,7 @@ impl Witness {
             cosignatures.push(cosignature);
         }
         *state = State::InDoubt;
-        durable::write(&followed.file, cosigned.to_string().as_bytes(), Access::Public)
+        atomic_file::write(&followed.file, cosigned.to_string().as_bytes(), Access::Public)
             .map_err(|error| Refusal::Storage(Some(error)))?;
         *state = State::Latest(Box::new(cosigned));
         Ok(cosignatures)

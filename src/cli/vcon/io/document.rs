@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::json;
 
+use crate::atomic_file::{self, Access, NewFile};
 use crate::crypto::Sha512;
-use crate::durable::{self, Access, NewFile};
 use crate::evidence::Record;
 use crate::vcon::{ContentHash, Form, Vcon, VconError, VconLimits, inflate};
 
@@ -146,7 +146,7 @@ impl Output {
                     digests = Some(out.into_inner().map_err(std::io::IntoInnerError::into_error)?.finish());
                     Ok(())
                 };
-                durable::write_with(path, Access::Secret, write)
+                atomic_file::write_with(path, Access::Secret, write)
                     .with_context(|| format!("writing {}", path.display()))?;
                 if let (true, Some((hash, bytes))) = (self.json, digests) {
                     let file = path.display().to_string();

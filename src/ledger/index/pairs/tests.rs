@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::disk::{Access, DiskFile, Lock, Opening, SystemDisk};
+use crate::vfs::{Access, FileHandle, Lock, OpenMode, OsFileSystem};
 
 const KEY_CHECK: Name = Name(7);
 
 fn open(dir: &Path) -> Pairs {
-    let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
-    Pairs::open(&disk, dir, KEY_CHECK, 16).unwrap()
+    let fs: Arc<dyn FileSystem> = Arc::new(OsFileSystem);
+    Pairs::open(&fs, dir, KEY_CHECK, 16).unwrap()
 }
 
 fn pair(name: u64, number: u64) -> Pair {
@@ -133,29 +133,29 @@ fn of_many_numbers_no_more_are_taken_than_are_needed() {
 #[derive(Debug)]
 struct Narrow(u64);
 
-impl Disk for Narrow {
-    fn open(&self, path: &Path, opening: Opening) -> io::Result<Arc<dyn DiskFile>> {
-        SystemDisk.open(path, opening)
+impl FileSystem for Narrow {
+    fn open(&self, path: &Path, opening: OpenMode) -> io::Result<Arc<dyn FileHandle>> {
+        OsFileSystem.open(path, opening)
     }
 
     fn make_directory(&self, path: &Path, access: Access) -> io::Result<()> {
-        SystemDisk.make_directory(path, access)
+        OsFileSystem.make_directory(path, access)
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        SystemDisk.sync_directory(path)
+        OsFileSystem.sync_directory(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        SystemDisk.rename(from, to)
+        OsFileSystem.rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        SystemDisk.remove(path)
+        OsFileSystem.remove(path)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        SystemDisk.list(path)
+        OsFileSystem.list(path)
     }
 
     fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
@@ -163,7 +163,7 @@ impl Disk for Narrow {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
-        SystemDisk.lock(path)
+        OsFileSystem.lock(path)
     }
 }
 
@@ -171,8 +171,8 @@ impl Disk for Narrow {
 fn no_merge_takes_the_room_that_is_left() {
     for (free, runs) in [(2 * 64 * 24, 1), (2 * 64 * 24 - 1, 4)] {
         let dir = tempfile::tempdir().unwrap();
-        let disk: Arc<dyn Disk> = Arc::new(Narrow(free));
-        let pairs = Pairs::open(&disk, dir.path(), KEY_CHECK, 16).unwrap();
+        let fs: Arc<dyn FileSystem> = Arc::new(Narrow(free));
+        let pairs = Pairs::open(&fs, dir.path(), KEY_CHECK, 16).unwrap();
         for n in 0..64 {
             pairs.insert(&[pair(n, n)]);
             reach(&pairs, n + 1);
@@ -208,9 +208,9 @@ fn another_key_begins_again_and_leaves_what_it_found() {
     pairs.insert(&[pair(1, 1)]);
     reach(&pairs, 1);
     pairs.flush().unwrap();
-    let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
+    let fs: Arc<dyn FileSystem> = Arc::new(OsFileSystem);
     let before = files(dir.path());
-    let other = Pairs::open(&disk, dir.path(), Name(8), 16).unwrap();
+    let other = Pairs::open(&fs, dir.path(), Name(8), 16).unwrap();
     assert_eq!((other.marks().size, other.first(pair(1, 1).name).unwrap()), (0, None));
     assert_eq!(files(dir.path()), before);
     assert_eq!(open(dir.path()).marks().size, 1);
@@ -218,7 +218,7 @@ fn another_key_begins_again_and_leaves_what_it_found() {
     reach(&other, 9);
     other.flush().unwrap();
     assert_eq!(open(dir.path()).marks().size, 0);
-    assert_eq!(Pairs::open(&disk, dir.path(), Name(8), 16).unwrap().marks().size, 9);
+    assert_eq!(Pairs::open(&fs, dir.path(), Name(8), 16).unwrap().marks().size, 9);
 }
 
 #[test]

@@ -9,19 +9,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(crate) use crate::disk::Access;
-use crate::disk::{Disk, DiskFile, Opening, SystemDisk};
+pub(crate) use crate::vfs::Access;
+use crate::vfs::{FileHandle, FileSystem, OpenMode, OsFileSystem};
 
 /// Puts `bytes` at `path`: after a crash there is the old file or the new one, whole.
 ///
 /// After an error it is not known which of the two is there.
 pub(crate) fn write(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
-    write_on(&SystemDisk, path, bytes, access)
+    write_on(&OsFileSystem, path, bytes, access)
 }
 
-/// As [`write()`], on another disk.
-pub(crate) fn write_on(disk: &dyn Disk, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
-    replace(disk, path, access, |file| file.write_all(bytes))
+/// As [`write()`], in another file system.
+pub(crate) fn write_on(fs: &dyn FileSystem, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+    replace(fs, path, access, |file| file.write_all(bytes))
 }
 
 /// Puts what `content` writes at `path`, as [`write()`] does; if `content` says that it went wrong, the old file stays.
@@ -30,13 +30,13 @@ pub(crate) fn write_with<E: From<io::Error>>(
     access: Access,
     content: impl FnOnce(&mut NewFile) -> Result<(), E>,
 ) -> Result<(), E> {
-    replace(&SystemDisk, path, access, content)
+    replace(&OsFileSystem, path, access, content)
 }
 
 /// A file that is not in its place yet; what is written goes to its end.
 #[derive(Debug)]
 pub(crate) struct NewFile {
-    file: Arc<dyn DiskFile>,
+    file: Arc<dyn FileHandle>,
     length: u64,
 }
 
@@ -53,7 +53,7 @@ impl Write for NewFile {
 }
 
 fn replace<E: From<io::Error>>(
-    disk: &dyn Disk,
+    fs: &dyn FileSystem,
     path: &Path,
     access: Access,
     content: impl FnOnce(&mut NewFile) -> Result<(), E>,
@@ -64,7 +64,7 @@ fn replace<E: From<io::Error>>(
     let (beside, file) = loop {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let beside = directory.join(format!(".new-{}-{count}", std::process::id()));
-        match disk.open(&beside, Opening::New(access)) {
+        match fs.open(&beside, OpenMode::New(access)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             file => break (beside, file?),
         }
@@ -72,13 +72,13 @@ fn replace<E: From<io::Error>>(
     let mut file = NewFile { file, length: 0 };
     let placed = content(&mut file).and_then(|()| {
         file.file.sync()?;
-        Ok(disk.rename(&beside, path)?)
+        Ok(fs.rename(&beside, path)?)
     });
     if placed.is_err() {
-        let _ = disk.remove(&beside);
+        let _ = fs.remove(&beside);
     }
     placed?;
-    Ok(disk.sync_directory(directory)?)
+    Ok(fs.sync_directory(directory)?)
 }
 
 /// Removes a file for good, having overwritten it; a file that is gone already is no error.
@@ -94,7 +94,7 @@ pub(crate) fn destroy(path: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     }
     fs::remove_file(path)?;
-    path.parent().map_or(Ok(()), |directory| SystemDisk.sync_directory(directory))
+    path.parent().map_or(Ok(()), |directory| OsFileSystem.sync_directory(directory))
 }
 
 /// Reads a file of at most `bytes_max`, which may be a pipe.
@@ -104,9 +104,9 @@ pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     if bytes.len() as u64 <= bytes_max { Ok(bytes) } else { Err(too_large(bytes_max)) }
 }
 
-/// As [`read`], a file of another disk.
-pub(crate) fn read_on(disk: &dyn Disk, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let file = disk.open(path, Opening::Read)?;
+/// As [`read`], a file of another file system.
+pub(crate) fn read_on(fs: &dyn FileSystem, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let file = fs.open(path, OpenMode::Read)?;
     let length = file.length()?;
     if length > bytes_max {
         return Err(too_large(bytes_max));
@@ -122,23 +122,23 @@ fn too_large(bytes_max: u64) -> io::Error {
 
 /// Makes a directory that only its owner can enter.
 pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
-    create_directory_on(&SystemDisk, path, Access::Secret)?;
+    create_directory_on(&OsFileSystem, path, Access::Secret)?;
     fs::set_permissions(path, Permissions::from_mode(0o700))
 }
 
 /// Makes a directory, and those above it, durable.
-pub(crate) fn create_directory_on(disk: &dyn Disk, path: &Path, access: Access) -> io::Result<()> {
+pub(crate) fn create_directory_on(fs: &dyn FileSystem, path: &Path, access: Access) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    match disk.make_directory(path, access) {
+    match fs.make_directory(path, access) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && parent.is_some() => {
-            parent.map_or(Ok(()), |parent| create_directory_on(disk, parent, access))?;
-            disk.make_directory(path, access)?;
+            parent.map_or(Ok(()), |parent| create_directory_on(fs, parent, access))?;
+            fs.make_directory(path, access)?;
         }
         // Whoever made it may have been killed before its name was durable.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         made => made?,
     }
-    parent.map_or(Ok(()), |parent| disk.sync_directory(parent))
+    parent.map_or(Ok(()), |parent| fs.sync_directory(parent))
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The file system, as something that is handed in: the few operations that stores are made of.
 //!
 //! What each promises is what POSIX does, and no more: written bytes may be lost until their file is synced, names until
-//! their directory is, and an operation that fails may have been done, in part or as a whole. [`SystemDisk`] is the
+//! their directory is, and an operation that fails may have been done, in part or as a whole. [`OsFileSystem`] is the
 //! machine's own; `tests/simulation` has one that takes every liberty.
 
+mod file_lock;
 mod system;
 
 use std::any::Any;
@@ -12,7 +13,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use system::SystemDisk;
+pub use file_lock::FileLock;
+pub use system::OsFileSystem;
 
 /// Who may read a file, or enter a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub enum Access {
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opening {
+pub enum OpenMode {
     /// To be read; it must be there.
     Read,
     /// To be read and written in place; made when it is not there.
@@ -38,12 +40,12 @@ pub enum Opening {
 pub type Lock = Box<dyn Any + Send + Sync>;
 
 /// A file system.
-pub trait Disk: Debug + Send + Sync {
+pub trait FileSystem: Debug + Send + Sync {
     /// Opens the file at `path`. The name of a new one is not durable yet.
     ///
     /// # Errors
     /// `NotFound` when it, or its directory, is not there; `AlreadyExists`; or as the system says.
-    fn open(&self, path: &Path, opening: Opening) -> io::Result<Arc<dyn DiskFile>>;
+    fn open(&self, path: &Path, opening: OpenMode) -> io::Result<Arc<dyn FileHandle>>;
 
     /// Makes the directory at `path`. Its name is not durable yet.
     ///
@@ -94,7 +96,7 @@ pub trait Disk: Debug + Send + Sync {
 }
 
 /// An open file. Reading and writing name the place, so that one file serves many.
-pub trait DiskFile: Debug + Send + Sync {
+pub trait FileHandle: Debug + Send + Sync {
     /// Bytes of the file.
     ///
     /// # Errors

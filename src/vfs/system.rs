@@ -1,25 +1,26 @@
 //! The machine's own file system: each operation is one call.
 
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Access, Disk, DiskFile, Lock, Opening};
+use super::file_lock::FileLock;
+use super::{Access, FileHandle, FileSystem, Lock, OpenMode};
 
 /// The machine's own file system.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct SystemDisk;
+pub struct OsFileSystem;
 
-impl Disk for SystemDisk {
-    fn open(&self, path: &Path, opening: Opening) -> io::Result<Arc<dyn DiskFile>> {
+impl FileSystem for OsFileSystem {
+    fn open(&self, path: &Path, opening: OpenMode) -> io::Result<Arc<dyn FileHandle>> {
         let mut options = OpenOptions::new();
         let file = match opening {
-            Opening::Read => options.read(true).open(path)?,
-            Opening::Write => options.read(true).write(true).create(true).truncate(false).open(path)?,
+            OpenMode::Read => options.read(true).open(path)?,
+            OpenMode::Write => options.read(true).write(true).create(true).truncate(false).open(path)?,
             // Made for its owner alone, so nobody else ever sees a key half-written.
-            Opening::New(access) => {
+            OpenMode::New(access) => {
                 let file = options.write(true).create_new(true).mode(0o600).open(path)?;
                 if access == Access::Public {
                     file.set_permissions(Permissions::from_mode(0o644))?;
@@ -57,16 +58,11 @@ impl Disk for SystemDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        Ok(FileLock::take(path)?.map(|lock| Box::new(lock) as Lock))
     }
 }
 
-impl DiskFile for File {
+impl FileHandle for File {
     fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
