@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use affiant::access::{Role, TokenRequest};
-use affiant::authority::{Authority, AuthorityParams, IssuerId, KeyProtection, Profiles, ScryptCost};
+use affiant::authority::{Authority, AuthorityParams, FileKeyStore, IssuerId, KeyProtection, Profiles, ScryptCost};
 use affiant::clock::{Clock, SystemClock};
 use affiant::crypto::{Hash, KeySize, SignatureAlgorithm, Signer, SigningKey};
 use affiant::evidence::{Bundle, Indication};
@@ -196,15 +196,17 @@ impl Bench {
         let passphrase = Zeroizing::new("bench".to_owned());
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let profiles = Profiles::load(None)?;
+        let protection = KeyProtection::from(passphrase.clone()).with_cost(ScryptCost::INSECURE);
         let authority = Authority::init(
             &data.join("authority"),
             AuthorityParams {
                 organisation: "Bench".into(),
                 base_url: format!("http://{address}"),
                 root_key_path: dir.path().join("root.pem"),
+                root_key_protection: protection.clone(),
                 profiles: if bits == 2048 { profiles.with_smallest_keys() } else { profiles },
             },
-            KeyProtection::from(passphrase.clone()).with_cost(ScryptCost::INSECURE),
+            FileKeyStore::of_authority(&data.join("authority"), protection),
             clock.clone(),
         )?;
         let issuer = authority.add_issuer("Bench")?.id;

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Barrier};
 
-use affiant::authority::{Authority, AuthorityParams, KeyProtection, Profiles};
+use affiant::authority::{Authority, AuthorityParams, FileKeyStore, KeyProtection, Profiles};
 use affiant::clock::{Clock, SystemClock};
 use zeroize::Zeroizing;
 
@@ -23,14 +23,16 @@ fn a_key_is_opened_once_however_many_ask_for_it() {
         organisation: "Example Ltd".into(),
         base_url: "http://pki.example.com/".into(),
         root_key_path: directory.path().join("root-key.pem"),
+        root_key_protection: protection(),
         profiles: Profiles::load(None).unwrap().with_smallest_keys(),
     };
-    let authority = Authority::init(&data, params, protection(), clock.clone()).unwrap();
+    let authority =
+        Authority::init(&data, params, FileKeyStore::of_authority(&data, protection()), clock.clone()).unwrap();
     let issuer = authority.add_issuer("One").unwrap().id;
     authority.issue(&issuer).unwrap();
     drop(authority);
 
-    let authority = Authority::open(&data, protection(), clock).unwrap();
+    let authority = Authority::open(&data, FileKeyStore::of_authority(&data, protection()), clock).unwrap();
     let together = Barrier::new(CALLERS);
     let credentials: Vec<_> = std::thread::scope(|scope| {
         let callers: Vec<_> = (0..CALLERS)

@@ -16,9 +16,9 @@ use crate::private_key_file::{self, KEY_FILE_BYTES_MAX, PrivateKeyFileError, Scr
 /// The name of a key in its store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct KeyId(String);
+pub struct StoredKeyId(String);
 
-impl fmt::Display for KeyId {
+impl fmt::Display for StoredKeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
@@ -70,53 +70,80 @@ pub trait KeyStore: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be kept.
-    fn generate(&self, size: KeySize) -> Result<(KeyId, Arc<dyn Signer>), KeyStoreError>;
+    fn generate(&self, size: KeySize) -> Result<(StoredKeyId, Arc<dyn Signer>), KeyStoreError>;
 
     /// Opens a key for signing.
     ///
     /// # Errors
     /// When it is not there or does not open.
-    fn open(&self, id: &KeyId) -> Result<Arc<dyn Signer>, KeyStoreError>;
+    fn open(&self, id: &StoredKeyId) -> Result<Arc<dyn Signer>, KeyStoreError>;
 
     /// Destroys a key; one that is gone already is no error.
     ///
     /// # Errors
     /// When it cannot be removed.
-    fn destroy(&self, id: &KeyId) -> Result<(), KeyStoreError>;
+    fn destroy(&self, id: &StoredKeyId) -> Result<(), KeyStoreError>;
+}
+
+/// How private keys in files are encrypted.
+#[derive(Clone)]
+pub struct KeyProtection {
+    pub(super) passphrase: Zeroizing<String>,
+    pub(super) cost: ScryptCost,
+}
+
+impl KeyProtection {
+    /// Another cost of a guess than the recommended.
+    #[must_use]
+    pub fn with_cost(mut self, cost: ScryptCost) -> Self {
+        self.cost = cost;
+        self
+    }
+}
+
+impl From<Zeroizing<String>> for KeyProtection {
+    fn from(passphrase: Zeroizing<String>) -> Self {
+        Self { passphrase, cost: ScryptCost::RECOMMENDED }
+    }
+}
+
+impl fmt::Debug for KeyProtection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("KeyProtection").field("cost", &self.cost).finish_non_exhaustive()
+    }
 }
 
 /// Keys as files, each encrypted under one pass phrase (PKCS#8, PBES2 with scrypt and AES-256-CBC).
 pub struct FileKeyStore {
     directory: PathBuf,
-    passphrase: Zeroizing<String>,
-    cost: ScryptCost,
+    protection: KeyProtection,
 }
 
 impl FileKeyStore {
-    /// Takes a directory that is there.
+    /// The keys in the directory of an authority, which need not be there yet.
     #[must_use]
-    pub fn new(directory: PathBuf, passphrase: Zeroizing<String>, cost: ScryptCost) -> Self {
-        Self { directory, passphrase, cost }
+    pub fn of_authority(authority: &Path, protection: impl Into<KeyProtection>) -> Box<Self> {
+        Box::new(Self { directory: authority.join("keys"), protection: protection.into() })
     }
 
-    fn path(&self, id: &KeyId) -> PathBuf {
+    fn path(&self, id: &StoredKeyId) -> PathBuf {
         self.directory.join(format!("{id}.pem"))
     }
 }
 
 impl KeyStore for FileKeyStore {
-    fn generate(&self, size: KeySize) -> Result<(KeyId, Arc<dyn Signer>), KeyStoreError> {
-        let id = KeyId(format!("key_{}", hex(&random::<12>())));
+    fn generate(&self, size: KeySize) -> Result<(StoredKeyId, Arc<dyn Signer>), KeyStoreError> {
+        let id = StoredKeyId(format!("key_{}", hex(&random::<12>())));
         let (key, pkcs8) = SigningKey::generate_rsa(size);
-        write_key_file(&self.path(&id), &pkcs8, &self.passphrase, self.cost)?;
+        write_key_file(&self.path(&id), &pkcs8, &self.protection.passphrase, self.protection.cost)?;
         Ok((id, Arc::new(key)))
     }
 
-    fn open(&self, id: &KeyId) -> Result<Arc<dyn Signer>, KeyStoreError> {
-        Ok(Arc::new(read_key_file(&self.path(id), &self.passphrase)?))
+    fn open(&self, id: &StoredKeyId) -> Result<Arc<dyn Signer>, KeyStoreError> {
+        Ok(Arc::new(read_key_file(&self.path(id), &self.protection.passphrase)?))
     }
 
-    fn destroy(&self, id: &KeyId) -> Result<(), KeyStoreError> {
+    fn destroy(&self, id: &StoredKeyId) -> Result<(), KeyStoreError> {
         let path = self.path(id);
         Ok(atomic_file::destroy(&path).map_err(PathError::at(&path))?)
     }
@@ -177,7 +204,9 @@ mod tests {
     #[test]
     fn a_kept_key_opens_until_it_is_destroyed() {
         let directory = tempfile::tempdir().unwrap();
-        let store = FileKeyStore::new(directory.path().into(), passphrase("right"), ScryptCost::INSECURE);
+        std::fs::create_dir(directory.path().join("keys")).unwrap();
+        let protection = KeyProtection::from(passphrase("right")).with_cost(ScryptCost::INSECURE);
+        let store = FileKeyStore::of_authority(directory.path(), protection);
         let (id, key) = store.generate(KeySize::Rsa2048).unwrap();
         assert_eq!(store.open(&id).unwrap().verifying_key(), key.verifying_key());
 

@@ -1,8 +1,8 @@
-//! The certificate manager: a root kept offline, authorities that issue, issuers whose keys rotate, revocation lists
-//! that renew themselves, and API tokens.
+//! The certificate authority (RFC 5280): a root kept offline, authorities that issue, issuers whose keys rotate, and
+//! revocation lists that renew themselves.
 //!
 //! Everything is in one directory, written so that a power cut leaves the old or the new: `state.json`, `certificates/`,
-//! `keys/` (encrypted), `crls/` (every list ever made), `profiles/`, `tokens.json`. One process has it open at a time.
+//! `keys/` (encrypted, of a [`FileKeyStore`]), `crls/` (every list ever made), `profiles/`. One process has it open at a time.
 //! The root's key is never in it.
 //!
 //! What happens leaves an event in an outbox, which the caller turns into ledger entries. Signing never waits: a new key
@@ -10,13 +10,15 @@
 //!
 //! | file | what it adds to [`Authority`] |
 //! |---|---|
-//! | `mod.rs` | `init`, `open`, what is listed |
+//! | `init.rs` | a new authority |
+//! | `mod.rs` | `open`, what is listed |
 //! | `rotation.rs` | issuers: add, issue, sign, rotate |
 //! | `revocation.rs` | revoke, lists, ceremonies |
 
 mod certificate_request;
 mod error;
 mod event;
+mod init;
 mod issue;
 mod issuer;
 mod key_store;
@@ -31,65 +33,29 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
-use zeroize::Zeroizing;
-
 pub use crate::private_key_file::ScryptCost;
 pub use error::AuthorityError;
 pub use event::{AuthorityEvent, PendingEvent};
+pub use init::AuthorityParams;
 pub use issuer::{Issuer, IssuerCredential, IssuerId, IssuerIdError};
-pub use key_store::{FileKeyStore, KeyId, KeyStore, KeyStoreError, read_key_file, write_key_file};
+pub use key_store::{FileKeyStore, KeyProtection, KeyStore, KeyStoreError, StoredKeyId, read_key_file, write_key_file};
 pub use profile::{CertificateProfile, ProfileError, ProfileKeyUsage, Profiles};
 pub use revocation::{PublishedCrl, RevocationRequest};
 pub use state::{CertificateKind, Revocation};
 pub use summary::{CertificateState, CertificateSummary};
 
-use crate::atomic_file::{self, Access};
 use crate::clock::Clock;
-use crate::crypto::{Signer, SigningKey};
+use crate::atomic_file::{self, Access};
 use crate::path_error::PathError;
 use crate::pki::{Certificate, to_pem};
 use crate::vfs::FileLock;
-use issue::{SigningAuthority, Subject};
-use state::{AuthorityRecord, State};
+use issue::SigningAuthority;
+use state::State;
 
 /// Largest certificate file: what a certificate may have at most.
 const CERTIFICATE_BYTES_MAX: u64 = 64 * 1024;
 /// The name of the root among the authorities.
 const ROOT: &str = "root";
-
-/// How private keys are kept.
-pub struct KeyProtection {
-    passphrase: Zeroizing<String>,
-    cost: ScryptCost,
-}
-
-impl KeyProtection {
-    /// Another cost of a guess than the recommended.
-    #[must_use]
-    pub fn with_cost(mut self, cost: ScryptCost) -> Self {
-        self.cost = cost;
-        self
-    }
-}
-
-impl From<Zeroizing<String>> for KeyProtection {
-    fn from(passphrase: Zeroizing<String>) -> Self {
-        Self { passphrase, cost: ScryptCost::RECOMMENDED }
-    }
-}
-
-/// What a new authority is made of.
-#[derive(Debug)]
-pub struct AuthorityParams {
-    /// The organisation in every name.
-    pub organisation: String,
-    /// Where lists and certificates will be found: `{base}/crls/…` and `{base}/certificates/…`.
-    pub base_url: String,
-    /// Where the root's encrypted key goes: a medium that leaves the server.
-    pub root_key_path: PathBuf,
-    /// What certificates say.
-    pub profiles: Profiles,
-}
 
 /// A certificate authority in a directory.
 pub struct Authority {
@@ -111,90 +77,11 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Makes a root and an issuing authority, and their first lists.
+    /// Opens an authority, and its issuing keys in `keys`.
     ///
     /// # Errors
-    /// When there is one already, a name or address is no good, or something cannot be written.
-    pub fn init(
-        directory: &Path,
-        params: AuthorityParams,
-        protection: impl Into<KeyProtection>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, AuthorityError> {
-        let protection = protection.into();
-        check_params(directory, &params)?;
-        let create = |path: PathBuf| atomic_file::create_directory(&path).map_err(PathError::at(&path));
-        create(directory.to_owned())?;
-        let lock = lock(directory)?;
-        // Not before: another process may just have made it.
-        if directory.join("state.json").exists() {
-            return Err(AuthorityError::Exists(directory.to_owned()));
-        }
-        ["certificates", "keys", "crls", "profiles"]
-            .map(|part| directory.join(part))
-            .into_iter()
-            .try_for_each(create)?;
-        params.profiles.save(&directory.join("profiles"))?;
-
-        let (root_key, pkcs8) = SigningKey::generate_rsa(params.profiles.root.key_size());
-        write_key_file(&params.root_key_path, &pkcs8, &protection.passphrase, protection.cost)?;
-        let (not_before, not_after) = issue::window(&params.profiles.root, clock.now(), None)?;
-        let common_name = format!("{} Root CA", params.organisation);
-        let subject = Subject {
-            organisation: &params.organisation,
-            common_name: &common_name,
-            key: root_key.verifying_key(),
-            not_before,
-            not_after,
-        };
-        let root = issue::issue(&params.profiles.root, &subject, None, Some(&root_key), &params.base_url)?;
-        let mut state = State::new(&params.organisation, &params.base_url);
-        state.authorities.push(AuthorityRecord {
-            name: ROOT.to_owned(),
-            common_name: common_name.clone(),
-            thumbprint: root.thumbprint_url(),
-            key: None,
-            next_crl_number: 1,
-        });
-        state.record_certificate(&root, CertificateKind::Root, ROOT, None, None, root.not_after(), root.not_after());
-
-        let authority = Self {
-            directory: directory.to_owned(),
-            clock,
-            keys: Box::new(FileKeyStore::new(directory.join("keys"), protection.passphrase, protection.cost)),
-            profiles: params.profiles,
-            root: Arc::clone(&root),
-            state: Mutex::new(state.clone()),
-            issuing: RwLock::default(),
-            credentials: RwLock::default(),
-            loading: Mutex::default(),
-            newest_crls: RwLock::default(),
-            _lock: lock,
-        };
-        let root_signer: Arc<dyn Signer> = Arc::new(root_key);
-        let root_authority =
-            SigningAuthority { name: ROOT.to_owned(), common_name, certificate: root, signer: root_signer };
-        authority.write_certificate(&root_authority.certificate)?;
-        authority.make_crl(&mut state, &root_authority)?;
-        let issuing = authority.make_issuing_authority(&mut state, &root_authority)?;
-        authority.make_crl(&mut state, &issuing)?;
-        // The state comes last: until it is there, there is no authority.
-        state.save(&authority.state_path())?;
-        *authority.lock_state() = state;
-        authority.issuing.write().expect(NO_PANIC).push(Arc::new(issuing));
-        Ok(authority)
-    }
-
-    /// Opens an authority and its issuing keys.
-    ///
-    /// # Errors
-    /// When there is none, another process has it open, the pass phrase is wrong, or a file is damaged.
-    pub fn open(
-        directory: &Path,
-        protection: impl Into<KeyProtection>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, AuthorityError> {
-        let protection = protection.into();
+    /// When there is none, another process has it open, a key does not open, or a file is corrupt.
+    pub fn open(directory: &Path, keys: Box<dyn KeyStore>, clock: Arc<dyn Clock>) -> Result<Self, AuthorityError> {
         let state_path = directory.join("state.json");
         if !state_path.exists() {
             return Err(AuthorityError::Missing(directory.to_owned()));
@@ -202,7 +89,6 @@ impl Authority {
         let lock = lock(directory)?;
         let state = State::load(&state_path)?;
         let profiles = Profiles::load(Some(&directory.join("profiles")))?;
-        let keys = FileKeyStore::new(directory.join("keys"), protection.passphrase, protection.cost);
         let root = state.authority(ROOT).ok_or(AuthorityError::NoAuthority)?;
         let root = read_certificate(directory, &root.thumbprint)?;
         let mut issuing = Vec::new();
@@ -218,7 +104,7 @@ impl Authority {
         Ok(Self {
             directory: directory.to_owned(),
             clock,
-            keys: Box::new(keys),
+            keys,
             profiles,
             root,
             state: Mutex::new(state),
@@ -337,26 +223,6 @@ impl Authority {
 
 /// Why the locks here are never poisoned.
 const NO_PANIC: &str = "no holder of this lock panics";
-
-fn check_params(directory: &Path, params: &AuthorityParams) -> Result<(), AuthorityError> {
-    // The longest common name is the organisation's with " Issuing CA 99" after it.
-    if !issuer::is_display_name(&params.organisation) || params.organisation.chars().count() > 50 {
-        return Err(AuthorityError::Name);
-    }
-    let scheme = params.base_url.starts_with("http://") || params.base_url.starts_with("https://");
-    if !scheme || !params.base_url.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(AuthorityError::BaseUrl);
-    }
-    let parent = params.root_key_path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let parent = std::path::absolute(parent.unwrap_or(Path::new("."))).ok();
-    let parent = parent.map(|parent| parent.canonicalize().unwrap_or(parent));
-    let inside = std::path::absolute(directory).ok();
-    let inside = inside.map(|inside| inside.canonicalize().unwrap_or(inside));
-    match (parent, inside) {
-        (Some(parent), Some(inside)) if !parent.starts_with(&inside) => Ok(()),
-        _ => Err(AuthorityError::RootKeyInside(directory.to_owned())),
-    }
-}
 
 fn lock(directory: &Path) -> Result<FileLock, AuthorityError> {
     let path = directory.join("lock");

@@ -9,7 +9,7 @@ use super::error::AuthorityError;
 use super::event::AuthorityEvent;
 use super::issue::{self, SigningAuthority, Subject};
 use super::issuer::{Issuer, IssuerCredential, IssuerId, is_display_name};
-use super::key_store::KeyId;
+use super::key_store::StoredKeyId;
 use super::profile::CertificateProfile;
 use super::state::{AuthorityRecord, CertificateKind, CertificateRecord, Revocation, State};
 use super::{Authority, NO_PANIC, read_certificate};
@@ -363,7 +363,7 @@ impl State {
         kind: CertificateKind,
         issued_by: &str,
         issuer: Option<IssuerId>,
-        key: Option<KeyId>,
+        key: Option<StoredKeyId>,
         renew_at: DateTime<Utc>,
         active_until: DateTime<Utc>,
     ) {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::error::AuthorityError;
 use super::event::{AuthorityEvent, PendingEvent};
 use super::issuer::{Issuer, IssuerId};
-use super::key_store::KeyId;
+use super::key_store::StoredKeyId;
 use crate::atomic_file::{self, Access};
 use crate::path_error::PathError;
 
@@ -40,7 +40,7 @@ pub(super) struct AuthorityRecord {
     pub(super) common_name: String,
     pub(super) thumbprint: String,
     /// Nothing for the root, whose key is elsewhere.
-    pub(super) key: Option<KeyId>,
+    pub(super) key: Option<StoredKeyId>,
     pub(super) next_crl_number: u64,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct CertificateRecord {
     pub(super) issuer: Option<IssuerId>,
     pub(super) subject: String,
     /// Until it is destroyed.
-    pub(super) key: Option<KeyId>,
+    pub(super) key: Option<StoredKeyId>,
     pub(super) not_before: DateTime<Utc>,
     pub(super) not_after: DateTime<Utc>,
     pub(super) renew_at: DateTime<Utc>,

@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use super::output;
 use crate::authority::{
-    Authority, AuthorityParams, CertificateKind, CertificateSummary, IssuerCredential, IssuerId, Profiles,
-    PublishedCrl, RevocationRequest,
+    Authority, AuthorityParams, CertificateKind, CertificateSummary, FileKeyStore, IssuerCredential, IssuerId,
+    Profiles, PublishedCrl, RevocationRequest,
 };
 use crate::cli::args::passphrase::{self, PassphraseArgs};
 use crate::cli::args::remote::{Remote, RemoteArgs, lock_data};
@@ -156,12 +156,16 @@ impl CertsCommand {
         if let Action::Init { organisation, base_url, root_key, profiles } = self.action {
             let profiles = Profiles::load(profiles.as_deref())?;
             let _lock = DataLock::take(&OsFileSystem, &self.data)?;
-            let params = AuthorityParams { organisation, base_url, root_key_path: root_key, profiles };
-            let authority = Authority::init(&directory, params, passphrase, clock)?;
+            let root_key_protection = passphrase.clone().into();
+            let params =
+                AuthorityParams { organisation, base_url, root_key_path: root_key, root_key_protection, profiles };
+            let keys = FileKeyStore::of_authority(&directory, passphrase);
+            let authority = Authority::init(&directory, params, keys, clock)?;
             return print_certificates(self.json, &authority.certificates());
         }
         let _lock = lock_data(&self.data)?;
-        let authority = Authority::open(&directory, passphrase.clone(), Arc::clone(&clock))?;
+        let keys = FileKeyStore::of_authority(&directory, passphrase.clone());
+        let authority = Authority::open(&directory, keys, Arc::clone(&clock))?;
         let manager = Manager { authority, json: self.json, passphrase, now: clock.now() };
         manager.run(self.action)
     }

@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use zeroize::Zeroizing;
 
 use crate::access::{Role, TokenRequest};
-use crate::authority::{Authority, AuthorityParams, IssuerId, Profiles, ScryptCost};
+use crate::authority::{Authority, AuthorityParams, FileKeyStore, IssuerId, Profiles, ScryptCost};
 use crate::clock::{Clock, SystemClock};
 use crate::evidence::report::RowStatus;
 use crate::evidence::{Bundle, Indication, SubIndication, SuppliedRecording, ValidationReport, verify};
@@ -116,9 +116,10 @@ impl Stage {
                 organisation: "Affiant Demo".into(),
                 base_url: format!("http://{listen}"),
                 root_key_path: dir.join("root-key-to-be-taken-offline.pem"),
+                root_key_protection: passphrase.clone().into(),
                 profiles: Profiles::load(None)?,
             },
-            passphrase.clone(),
+            FileKeyStore::of_authority(&data.join("authority"), passphrase.clone()),
             clock.clone(),
         )?;
         let issuer = authority.add_issuer("Demo Call Centre")?.id;

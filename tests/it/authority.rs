@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use affiant::authority::{
-    Authority, AuthorityError, AuthorityEvent, AuthorityParams, CertificateKind, CertificateState, IssuerCredential,
-    KeyProtection, KeyStoreError, Profiles, RevocationRequest, ScryptCost,
+    Authority, AuthorityError, AuthorityEvent, AuthorityParams, CertificateKind, CertificateState, FileKeyStore,
+    IssuerCredential, KeyProtection, KeyStoreError, Profiles, RevocationRequest, ScryptCost,
 };
 use affiant::clock::{Clock, ManualClock, parse_time};
 use affiant::crypto::{Hash, SignatureAlgorithm};
@@ -55,13 +55,16 @@ impl Place {
             organisation: "Example Ltd".into(),
             base_url: "http://pki.example.com/".into(),
             root_key_path: self.root_key(),
+            root_key_protection: protection("correct"),
             profiles: Profiles::load(None).unwrap().with_smallest_keys(),
         };
-        Authority::init(&self.data(), params, protection("correct"), self.clock())
+        let keys = FileKeyStore::of_authority(&self.data(), protection("correct"));
+        Authority::init(&self.data(), params, keys, self.clock())
     }
 
     fn open(&self, passphrase: &str) -> Result<Authority, AuthorityError> {
-        Authority::open(&self.data(), protection(passphrase), self.clock())
+        let keys = FileKeyStore::of_authority(&self.data(), protection(passphrase));
+        Authority::open(&self.data(), keys, self.clock())
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
@@ -372,10 +375,12 @@ fn says_what_is_wrong_with_keys_directories_and_pass_phrases() {
         organisation: "Example Ltd".into(),
         base_url: "http://pki.example.com".into(),
         root_key_path: inside.data().join("keys").join("root.pem"),
+        root_key_protection: protection("correct"),
         profiles: Profiles::load(None).unwrap().with_smallest_keys(),
     };
     std::fs::create_dir_all(inside.data().join("keys")).unwrap();
-    let refused = Authority::init(&inside.data(), params, protection("correct"), inside.clock());
+    let keys = FileKeyStore::of_authority(&inside.data(), protection("correct"));
+    let refused = Authority::init(&inside.data(), params, keys, inside.clock());
     assert!(matches!(refused, Err(AuthorityError::RootKeyInside(_))));
 }
 

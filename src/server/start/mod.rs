@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 pub use keys::log_keys;
 
 use crate::access::TokenStore;
-use crate::authority::{Authority, KeyProtection, ScryptCost};
+use crate::authority::{Authority, FileKeyStore, KeyProtection, ScryptCost};
 use crate::clock::Clock;
 use crate::cpu_pool::CpuPool;
 use crate::crypto::{SealingKey, Signer};
@@ -59,7 +59,8 @@ pub(crate) async fn open(
     let (signer, log_key) = log_key(config, &passphrase, cost)?;
     let statements_keys = statements_keys(config, &passphrase, cost)?;
     let protection = KeyProtection::from(passphrase).with_cost(cost);
-    let authority = Arc::new(Authority::open(&config.authority_dir(), protection, clock.clone())?);
+    let keys = FileKeyStore::of_authority(&config.authority_dir(), protection);
+    let authority = Arc::new(Authority::open(&config.authority_dir(), keys, clock.clone())?);
     let tokens = TokenStore::open(&config.authority_dir())?;
     let scorecards = scorecards::read_scorecards(&config.scorecards.dir)?;
     let witnesses = witnesses::witness_set(config)?;
