@@ -11,10 +11,10 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
-use crate::atomic_file::{self, Access};
 use crate::client::{HttpClient, LogClient};
 use crate::clock::{Clock, SystemClock, format_time};
-use crate::monitor::{Finding, FindingKind, Look, Monitor, MonitorSettings};
+use crate::atomic_file::{self, Access};
+use crate::monitor::{Finding, FindingKind, Monitor, MonitorSettings, Poll};
 use crate::tlog::VerifierKey;
 use crate::vfs::FileLock;
 use crate::witness::WitnessClient;
@@ -22,7 +22,7 @@ use crate::witness::WitnessClient;
 /// Between a question to a witness or a webhook and its answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Longer than a checkpoint is cached and published apart: a second each.
-const PATIENCE: Duration = Duration::from_secs(3);
+const CACHE_MAX_AGE: Duration = Duration::from_secs(3);
 /// How often a webhook is tried before a lasting alert is given up.
 const WEBHOOK_TRIES: u32 = 3;
 /// What of a webhook's answer is read: its status is enough.
@@ -98,7 +98,7 @@ impl MonitorCommand {
         let settings = MonitorSettings {
             key: self.key.clone(),
             witnesses: self.witness.iter().map(witness).collect(),
-            patience: PATIENCE,
+            cache_max_age: CACHE_MAX_AGE,
             stale_after: (self.stale_after > 0).then(|| Duration::from_secs(self.stale_after)),
             file: self.state.clone(),
             clock: clock.clone(),
@@ -108,27 +108,27 @@ impl MonitorCommand {
         let mut monitor = monitor.with_context(|| format!("reading {}", self.state.display()))?;
         let mut known: Vec<Finding> = Vec::new();
         loop {
-            let look = monitor.look().await.with_context(|| format!("writing {}", self.state.display()))?;
+            let poll = monitor.poll().await.with_context(|| format!("writing {}", self.state.display()))?;
             if let Some(path) = &self.metrics {
-                let text = metrics(self.key.name(), &look, clock.now().timestamp());
+                let text = metrics(self.key.name(), &poll, clock.now().timestamp());
                 let written = atomic_file::write(path, text.as_bytes(), Access::Public);
                 written.with_context(|| format!("writing {}", path.display()))?;
             }
             let named = |one: &Finding| (one.kind, one.witness.clone());
             let names = |findings: &[Finding]| findings.iter().map(named).collect::<BTreeSet<_>>();
-            let (before, now) = (names(&known), names(&look.findings));
-            let begun = look.findings.iter().filter(|finding| !before.contains(&named(finding)));
+            let (before, now) = (names(&known), names(&poll.findings));
+            let begun = poll.findings.iter().filter(|finding| !before.contains(&named(finding)));
             let over = known.iter().filter(|finding| !now.contains(&named(finding)));
             for (state, finding) in begun.map(|finding| ("begun", finding)).chain(over.map(|one| ("over", one))) {
                 let time = format_time(clock.now());
                 let lasting = finding.kind.is_lasting();
-                let alert = Alert { state, log: self.key.name(), time, size: look.size.0, lasting, finding };
+                let alert = Alert { state, log: self.key.name(), time, size: poll.size.0, lasting, finding };
                 self.tell(&http, &alert).await?;
             }
-            if look.new > 0 || self.once {
-                writeln!(std::io::stdout(), "{}: {} entries verified, {} new", self.key.name(), look.size, look.new)?;
+            if poll.new > 0 || self.once {
+                writeln!(std::io::stdout(), "{}: {} entries verified, {} new", self.key.name(), poll.size, poll.new)?;
             }
-            let lasting = look.findings.iter().any(|finding| finding.kind.is_lasting());
+            let lasting = poll.findings.iter().any(|finding| finding.kind.is_lasting());
             let unreachable = now.iter().all(|(kind, _)| *kind == FindingKind::Unreachable);
             match (self.once, now.is_empty()) {
                 _ if lasting => return Ok(ExitCode::from(1)),
@@ -137,7 +137,7 @@ impl MonitorCommand {
                 (true, false) => return Ok(ExitCode::from(1)),
                 (false, _) => {}
             }
-            known = look.findings;
+            known = poll.findings;
             tokio::time::sleep(Duration::from_secs(self.interval)).await;
         }
     }
@@ -150,8 +150,8 @@ impl MonitorCommand {
             let answer = http.post(url, "application/json", line.clone().into_bytes(), ANSWER_BYTES_MAX).await;
             match answer {
                 Ok(answer) if (200..300).contains(&answer.status) => return Ok(()),
-                Ok(answer) => eprintln!("the webhook answered with status {}", answer.status),
-                Err(error) => eprintln!("the webhook: {error}"),
+                Ok(answer) => eprintln!("webhook {url} answered with status {}", answer.status),
+                Err(error) => eprintln!("webhook {url}: {error}"),
             }
             if attempt < WEBHOOK_TRIES {
                 tokio::time::sleep(Duration::from_secs(attempt.into())).await;
@@ -170,19 +170,22 @@ fn lock(state: &Path) -> anyhow::Result<FileLock> {
     lock.with_context(|| format!("another monitor keeps {}", state.display()))
 }
 
-/// The look in the text format of Prometheus.
-fn metrics(log: &str, look: &Look, time: i64) -> String {
+/// The poll in the text format of Prometheus.
+// The second name of the poll's time is that of the release before.
+fn metrics(log: &str, poll: &Poll, time: i64) -> String {
     // A key's name has no space, no plus sign and no control character; what a label has to escape is left.
     let log = log.replace('\\', "\\\\").replace('"', "\\\"");
     let mut text = format!(
         "# TYPE affiant_monitor_entries gauge\naffiant_monitor_entries{{log=\"{log}\"}} {}\n\
+         # TYPE affiant_monitor_poll_timestamp_seconds gauge\n\
+         affiant_monitor_poll_timestamp_seconds{{log=\"{log}\"}} {time}\n\
          # TYPE affiant_monitor_look_timestamp_seconds gauge\n\
          affiant_monitor_look_timestamp_seconds{{log=\"{log}\"}} {time}\n\
          # TYPE affiant_monitor_finding gauge\n",
-        look.size
+        poll.size
     );
     for kind in FindingKind::ALL {
-        let there = u8::from(look.findings.iter().any(|finding| finding.kind == kind));
+        let there = u8::from(poll.findings.iter().any(|finding| finding.kind == kind));
         text.push_str(&format!("affiant_monitor_finding{{log=\"{log}\",kind=\"{}\"}} {there}\n", kind.name()));
     }
     text
@@ -206,8 +209,8 @@ mod tests {
     #[test]
     fn metrics_name_every_kind_and_what_is_found() {
         let finding = Finding { kind: FindingKind::Stale, witness: None, detail: String::new(), evidence: Vec::new() };
-        let look = Look { size: TreeSize(7), new: 0, findings: vec![finding] };
-        let text = metrics("log.example/\"1", &look, 5);
+        let poll = Poll { size: TreeSize(7), new: 0, findings: vec![finding] };
+        let text = metrics("log.example/\"1", &poll, 5);
         assert!(text.contains("affiant_monitor_entries{log=\"log.example/\\\"1\"} 7\n"));
         assert_eq!(text.matches("affiant_monitor_finding{").count(), FindingKind::ALL.len());
         assert_eq!(text.lines().filter(|line| line.ends_with("} 1")).count(), 1);

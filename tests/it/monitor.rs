@@ -151,7 +151,7 @@ impl Bench {
         let settings = MonitorSettings {
             key: self.source.change(|log| log.key()),
             witnesses: Vec::new(),
-            patience: Duration::ZERO,
+            cache_max_age: Duration::ZERO,
             stale_after: Some(Duration::from_secs(600)),
             file: self.file(),
             clock: self.clock.clone(),
@@ -160,13 +160,13 @@ impl Bench {
     }
 
     /// What a new run finds, and how far it has come.
-    async fn look(&self) -> (u64, Vec<Finding>) {
-        let look = self.monitor().look().await.unwrap();
+    async fn poll(&self) -> (u64, Vec<Finding>) {
+        let look = self.monitor().poll().await.unwrap();
         (look.size.0, look.findings)
     }
 
     async fn kinds(&self) -> (u64, Vec<FindingKind>) {
-        let (size, findings) = self.look().await;
+        let (size, findings) = self.poll().await;
         (size, findings.into_iter().map(|finding| finding.kind).collect())
     }
 }
@@ -188,7 +188,7 @@ async fn a_rollback_and_a_fork_are_shown_by_two_checkpoints_of_the_log() {
     let bench = Bench::new(300);
     assert_eq!(bench.kinds().await, (300, vec![]));
     bench.source.change(|log| log.size = 299);
-    let (size, findings) = bench.look().await;
+    let (size, findings) = bench.poll().await;
     assert_eq!((size, findings[0].kind, findings[0].evidence.len()), (300, FindingKind::Rollback, 2));
     let key = bench.source.change(|log| log.key());
     for note in &findings[0].evidence {
@@ -201,7 +201,7 @@ async fn a_rollback_and_a_fork_are_shown_by_two_checkpoints_of_the_log() {
             log.push(300, start() + TimeDelta::milliseconds(299), b"another");
             log.add(301..=300 + more);
         });
-        let (size, findings) = bench.look().await;
+        let (size, findings) = bench.poll().await;
         assert_eq!((size, findings[0].kind, findings[0].evidence.len()), (300, FindingKind::Fork, 2), "{more} more");
     }
 }
@@ -211,7 +211,7 @@ async fn a_gap_that_was_signed_is_the_logs_and_damage_on_the_way_is_not() {
     let bench = Bench::new(300);
     assert_eq!(bench.kinds().await, (300, vec![]));
     bench.source.change(|log| log.add([301, 303]));
-    let (size, findings) = bench.look().await;
+    let (size, findings) = bench.poll().await;
     assert_eq!((size, findings[0].kind), (300, FindingKind::Gap));
     assert!(findings[0].detail.contains("entry 301 counts 303 for issuer i1, where 302 is due"), "{findings:?}");
 
@@ -257,7 +257,7 @@ async fn what_was_signed_binds_although_it_could_not_be_read() {
             log.size = 300;
             log.add(301..=then);
         });
-        let (_, findings) = bench.look().await;
+        let (_, findings) = bench.poll().await;
         assert_eq!((findings[0].kind, findings[0].evidence.len()), (kind, 2), "{withheld:?} {then}: {findings:?}");
     }
 }
@@ -322,16 +322,18 @@ fn what_was_kept_is_of_this_log_and_unchanged() {
     let bench = Bench::new(3);
     let other = bench.source.change(|log| VerifierKey::ed25519("log.example/2", log.signer.verifying_key()).unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(bench.look());
+    runtime.block_on(bench.poll());
     let key = bench.source.change(|log| log.key());
-    assert!(affiant::monitor::Seen::read(&bench.file(), &other).unwrap_err().to_string().contains("another log"));
+    assert!(
+        affiant::monitor::MonitorState::read(&bench.file(), &other).unwrap_err().to_string().contains("another log")
+    );
     let whole = std::fs::read_to_string(bench.file()).unwrap();
     for (from, to) in [("\"size\":3", "\"size\":4"), ("log.example/1\\n3", "log.example/1\\n4"), ("{", "")] {
         std::fs::write(bench.file(), whole.replacen(from, to, 1)).unwrap();
-        assert!(affiant::monitor::Seen::read(&bench.file(), &key).is_err(), "{from}");
+        assert!(affiant::monitor::MonitorState::read(&bench.file(), &key).is_err(), "{from}");
     }
     std::fs::write(bench.file(), whole).unwrap();
-    assert_eq!(affiant::monitor::Seen::read(&bench.file(), &key).unwrap().size(), TreeSize(3));
+    assert_eq!(affiant::monitor::MonitorState::read(&bench.file(), &key).unwrap().size(), TreeSize(3));
 }
 
 /// Runs the command once.

@@ -109,7 +109,7 @@ pub(super) async fn readyz(state: Data<AppState>) -> HttpResponse {
     response.content_type("text/plain; charset=utf-8").body(format!("{ready}{troubles}"))
 }
 
-/// Metrics in the text format of Prometheus.
+/// Metrics in the text format of Prometheus. Where a gauge has two names, the second is that of the release before.
 #[utoipa::path(tag = "operations", responses((status = 200, description = "Metrics", content_type = "text/plain")))]
 #[get("/metrics")]
 pub(super) async fn metrics(state: Data<AppState>) -> HttpResponse {
@@ -117,14 +117,20 @@ pub(super) async fn metrics(state: Data<AppState>) -> HttpResponse {
     for LogHealth { log, trouble, size } in logs(&state) {
         ::metrics::gauge!("affiant_log_up", "log" => log).set(up(trouble.is_none()));
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        ::metrics::gauge!("affiant_log_size", "log" => log).set(size as f64);
+        for name in ["affiant_log_tree_size", "affiant_log_size"] {
+            ::metrics::gauge!(name, "log" => log).set(size as f64);
+        }
     }
     for LogDependency { log, health } in dependencies(&state) {
         let Dependency { kind, name } = health.dependency;
         let labels = [("log", log.to_owned()), ("kind", kind.to_owned()), ("name", name)];
-        ::metrics::gauge!("affiant_party_up", &labels).set(up(health.down_since.is_none()));
+        for name in ["affiant_dependency_up", "affiant_party_up"] {
+            ::metrics::gauge!(name, &labels).set(up(health.down_since.is_none()));
+        }
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        ::metrics::gauge!("affiant_party_size", &labels).set(health.acknowledged_tree_size as f64);
+        for name in ["affiant_dependency_acknowledged_tree_size", "affiant_party_size"] {
+            ::metrics::gauge!(name, &labels).set(health.acknowledged_tree_size as f64);
+        }
     }
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(handle.render())
 }

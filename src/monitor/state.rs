@@ -1,4 +1,4 @@
-//! What a monitor has verified of a log, and keeps from one look to the next.
+//! The state of a monitor: what it has verified of a log, kept from one poll to the next.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,9 +19,9 @@ use crate::tlog::{NodeHash, RightEdge, SignedCheckpoint, TreeSize, VerifierKey};
 /// Bytes of the file: some sixty for each issuer, and two million issuers.
 const FILE_BYTES_MAX: u64 = 128 << 20;
 
-/// What was seen of a log: everything in it is under a checkpoint that the log signed.
+/// The verified state of a log: everything in it is under a checkpoint that the log signed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct MonitorState {
     pub(super) walk: EntryChain,
     pub(super) tiles: GrowingTiles,
     /// The newest checkpoint to which the walk has come.
@@ -33,9 +33,9 @@ pub struct Seen {
     pub(super) grown_at: Option<DateTime<Utc>>,
 }
 
-/// Why a file is not what a monitor kept.
+/// Why the state of a monitor cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
-pub enum SeenError {
+pub enum MonitorStateError {
     /// The operating system said no.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -49,7 +49,7 @@ pub enum SeenError {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct StateFile {
     log: String,
     size: u64,
     edge: Vec<Sha256Digest>,
@@ -62,7 +62,7 @@ struct File {
     grown_at: Option<String>,
 }
 
-impl Seen {
+impl MonitorState {
     /// How many entries were verified.
     #[must_use]
     pub fn size(&self) -> TreeSize {
@@ -73,16 +73,16 @@ impl Seen {
     ///
     /// # Errors
     /// When it cannot be read, was not written by a monitor, or is of another log.
-    pub fn read(path: &Path, key: &VerifierKey) -> Result<Self, SeenError> {
+    pub fn read(path: &Path, key: &VerifierKey) -> Result<Self, MonitorStateError> {
         let bytes = match atomic_file::read(path, FILE_BYTES_MAX) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(error.into()),
         };
-        let malformed = |error: &dyn std::fmt::Display| SeenError::Malformed(error.to_string());
-        let file: File = serde_json::from_slice(&bytes).map_err(|error| malformed(&error))?;
+        let malformed = |error: &dyn std::fmt::Display| MonitorStateError::Malformed(error.to_string());
+        let file: StateFile = serde_json::from_slice(&bytes).map_err(|error| malformed(&error))?;
         if file.log != key.to_string() {
-            return Err(SeenError::OtherLog(file.log));
+            return Err(MonitorStateError::OtherLog(file.log));
         }
         let time = |text: Option<String>| text.map(|text| parse_time(&text)).transpose();
         let size = TreeSize(file.size);
@@ -116,7 +116,7 @@ impl Seen {
     /// Never: it is JSON.
     pub fn write(&self, path: &Path, key: &VerifierKey) -> io::Result<()> {
         let size = self.size();
-        let file = File {
+        let file = StateFile {
             log: key.to_string(),
             size: size.0,
             edge: self.walk.edge().hashes().iter().map(|hash| Sha256Digest(*hash.as_bytes())).collect(),
