@@ -8,11 +8,11 @@ use super::issue::{self, SigningAuthority, Subject};
 use super::issuer::is_display_name;
 use super::key_store::{KeyProtection, KeyStore, write_key_file};
 use super::profile::Profiles;
-use super::state::{AuthorityRecord, CertificateKind, State};
+use super::state::{AuthorityRecord, AuthorityState, CertificateKind};
 use super::{Authority, NO_PANIC, ROOT, lock};
+use crate::atomic_file;
 use crate::clock::Clock;
 use crate::crypto::{Signer as _, SigningKey};
-use crate::atomic_file;
 use crate::path_error::PathError;
 use crate::vfs::FileLock;
 
@@ -45,7 +45,7 @@ impl Authority {
         check_params(directory, &params)?;
         let lock = make_directory(directory)?;
         params.profiles.save(&directory.join("profiles"))?;
-        let mut state = State::new(&params.organisation, &params.base_url);
+        let mut state = AuthorityState::new(&params.organisation, &params.base_url);
         let root_authority = make_root(&mut state, &params, &*clock)?;
         let authority = Self {
             directory: directory.to_owned(),
@@ -87,7 +87,7 @@ fn make_directory(directory: &Path) -> Result<FileLock, AuthorityError> {
 
 /// Makes the root's key and certificate; the key goes to its file.
 fn make_root(
-    state: &mut State,
+    state: &mut AuthorityState,
     params: &AuthorityParams,
     clock: &dyn Clock,
 ) -> Result<SigningAuthority, AuthorityError> {

@@ -44,13 +44,13 @@ pub use revocation::{PublishedCrl, RevocationRequest};
 pub use state::{CertificateKind, Revocation};
 pub use summary::{CertificateState, CertificateSummary};
 
-use crate::clock::Clock;
 use crate::atomic_file::{self, Access};
+use crate::clock::Clock;
 use crate::path_error::PathError;
 use crate::pki::{Certificate, to_pem};
 use crate::vfs::FileLock;
 use issue::SigningAuthority;
-use state::State;
+use state::AuthorityState;
 
 /// Largest certificate file: what a certificate may have at most.
 const CERTIFICATE_BYTES_MAX: u64 = 64 * 1024;
@@ -65,7 +65,7 @@ pub struct Authority {
     profiles: Profiles,
     root: Arc<Certificate>,
     // Invariant: what is in memory is on the disk. Taken before `issuing` and `credentials`.
-    state: Mutex<State>,
+    state: Mutex<AuthorityState>,
     /// Those that issue leaves, oldest first.
     issuing: RwLock<Vec<Arc<SigningAuthority>>>,
     credentials: RwLock<HashMap<IssuerId, Arc<IssuerCredential>>>,
@@ -87,7 +87,7 @@ impl Authority {
             return Err(AuthorityError::Missing(directory.to_owned()));
         }
         let lock = lock(directory)?;
-        let state = State::load(&state_path)?;
+        let state = AuthorityState::load(&state_path)?;
         let profiles = Profiles::load(Some(&directory.join("profiles")))?;
         let root = state.authority(ROOT).ok_or(AuthorityError::NoAuthority)?;
         let root = read_certificate(directory, &root.thumbprint)?;
@@ -199,7 +199,7 @@ impl Authority {
         self.commit(&mut state, next)
     }
 
-    fn lock_state(&self) -> MutexGuard<'_, State> {
+    fn lock_state(&self) -> MutexGuard<'_, AuthorityState> {
         self.state.lock().expect(NO_PANIC)
     }
 
@@ -208,7 +208,7 @@ impl Authority {
     }
 
     /// Writes a new state, then makes it the one in memory.
-    fn commit(&self, state: &mut MutexGuard<'_, State>, next: State) -> Result<(), AuthorityError> {
+    fn commit(&self, state: &mut MutexGuard<'_, AuthorityState>, next: AuthorityState) -> Result<(), AuthorityError> {
         next.save(&self.state_path())?;
         **state = next;
         *self.newest_crls.write().expect(NO_PANIC) = None;

@@ -12,7 +12,7 @@ use super::event::AuthorityEvent;
 use super::issue::SigningAuthority;
 use super::key_store::read_key_file;
 use super::revocation_list::{self, Contents};
-use super::state::{CertificateKind, CertificateRecord, CrlRecord, Revocation, State};
+use super::state::{AuthorityState, CertificateKind, CertificateRecord, CrlRecord, Revocation};
 use super::{Authority, NO_PANIC, ROOT};
 use crate::atomic_file::{self, Access};
 use crate::crypto::Signer as _;
@@ -240,7 +240,7 @@ impl Authority {
     /// Makes a list of everything that `authority` revoked, archives it, and records it in `state`.
     pub(super) fn make_crl(
         &self,
-        state: &mut State,
+        state: &mut AuthorityState,
         authority: &SigningAuthority,
     ) -> Result<PublishedCrl, AuthorityError> {
         let is_root = authority.name == ROOT;
@@ -326,7 +326,7 @@ impl Authority {
     }
 }
 
-impl State {
+impl AuthorityState {
     /// The certificate of a serial number or thumbprint.
     pub(super) fn certificate(&self, serial_or_thumbprint: &str) -> Result<&CertificateRecord, AuthorityError> {
         let wanted = serial_or_thumbprint;

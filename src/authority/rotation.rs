@@ -11,7 +11,7 @@ use super::issue::{self, SigningAuthority, Subject};
 use super::issuer::{Issuer, IssuerCredential, IssuerId, is_display_name};
 use super::key_store::StoredKeyId;
 use super::profile::CertificateProfile;
-use super::state::{AuthorityRecord, CertificateKind, CertificateRecord, Revocation, State};
+use super::state::{AuthorityRecord, AuthorityState, CertificateKind, CertificateRecord, Revocation};
 use super::{Authority, NO_PANIC, read_certificate};
 use crate::crypto::VerifyingKey;
 use crate::pki::Certificate;
@@ -265,7 +265,7 @@ impl Authority {
         Ok(Arc::clone(credentials.entry(id.clone()).or_insert(credential)))
     }
 
-    fn current_certificate(&self, state: &State, id: &IssuerId) -> Result<CertificateRecord, AuthorityError> {
+    fn current_certificate(&self, state: &AuthorityState, id: &IssuerId) -> Result<CertificateRecord, AuthorityError> {
         state.issuer(id).ok_or_else(|| AuthorityError::UnknownIssuer(id.clone()))?;
         let record = state.latest(id).ok_or_else(|| AuthorityError::NoCertificate(id.clone()))?;
         match record.revocation.as_ref().or_else(|| state.revocation_of_authority(&record.issued_by)) {
@@ -304,7 +304,7 @@ impl Authority {
     /// Makes an authority that issues leaves, under the root.
     pub(super) fn make_issuing_authority(
         &self,
-        state: &mut State,
+        state: &mut AuthorityState,
         root: &SigningAuthority,
     ) -> Result<SigningAuthority, AuthorityError> {
         let profile = &self.profiles.issuing_ca;
@@ -341,7 +341,7 @@ impl Authority {
     }
 }
 
-impl State {
+impl AuthorityState {
     /// How the authority of this name was revoked.
     fn revocation_of_authority(&self, name: &str) -> Option<&Revocation> {
         let thumbprint = &self.authority(name)?.thumbprint;

@@ -19,7 +19,7 @@ const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const VERSION: u32 = 1;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct State {
+pub(super) struct AuthorityState {
     v: u32,
     pub(super) organisation: String,
     pub(super) base_url: String,
@@ -98,7 +98,7 @@ pub(super) struct CrlRecord {
     pub(super) next_update: DateTime<Utc>,
 }
 
-impl State {
+impl AuthorityState {
     pub(super) fn new(organisation: &str, base_url: &str) -> Self {
         Self {
             v: VERSION,

@@ -1,4 +1,4 @@
-//! `affiant certs`: the certificate manager, on the directory itself or through the server that holds it.
+//! `affiant certs`: the certificate authority, on the directory itself or through the server that holds it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -223,7 +223,7 @@ impl Stage {
         issuance: &Arc<Issuance>,
         vcon: &Vcon,
         wait: Wait,
-    ) -> anyhow::Result<crate::issuance::Receipt> {
+    ) -> anyhow::Result<crate::issuance::SubmissionReceipt> {
         let caller = Submitter { issuer: self.issuer.clone(), may_anchor_foreign: false };
         Ok(issuance.submit(caller, vcon.to_bytes(), wait).await?)
     }

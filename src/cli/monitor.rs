@@ -11,10 +11,10 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
+use crate::atomic_file::{self, Access};
 use crate::client::{HttpClient, LogClient};
 use crate::clock::{Clock, SystemClock, format_time};
-use crate::atomic_file::{self, Access};
-use crate::monitor::{Finding, FindingKind, Monitor, MonitorSettings, Poll};
+use crate::monitor::{FindingKind, Monitor, MonitorFinding, MonitorSettings, Poll};
 use crate::tlog::VerifierKey;
 use crate::vfs::FileLock;
 use crate::witness::WitnessClient;
@@ -83,7 +83,7 @@ struct Alert<'a> {
     /// Whether the log cannot make it good.
     lasting: bool,
     #[serde(flatten)]
-    finding: &'a Finding,
+    finding: &'a MonitorFinding,
 }
 
 impl MonitorCommand {
@@ -106,7 +106,7 @@ impl MonitorCommand {
         let _lock = lock(&self.state)?;
         let monitor = Monitor::open(LogClient::new(&self.url)?, settings);
         let mut monitor = monitor.with_context(|| format!("reading {}", self.state.display()))?;
-        let mut known: Vec<Finding> = Vec::new();
+        let mut known: Vec<MonitorFinding> = Vec::new();
         loop {
             let poll = monitor.poll().await.with_context(|| format!("writing {}", self.state.display()))?;
             if let Some(path) = &self.metrics {
@@ -114,8 +114,8 @@ impl MonitorCommand {
                 let written = atomic_file::write(path, text.as_bytes(), Access::Public);
                 written.with_context(|| format!("writing {}", path.display()))?;
             }
-            let named = |one: &Finding| (one.kind, one.witness.clone());
-            let names = |findings: &[Finding]| findings.iter().map(named).collect::<BTreeSet<_>>();
+            let named = |one: &MonitorFinding| (one.kind, one.witness.clone());
+            let names = |findings: &[MonitorFinding]| findings.iter().map(named).collect::<BTreeSet<_>>();
             let (before, now) = (names(&known), names(&poll.findings));
             let begun = poll.findings.iter().filter(|finding| !before.contains(&named(finding)));
             let over = known.iter().filter(|finding| !now.contains(&named(finding)));
@@ -208,7 +208,8 @@ mod tests {
 
     #[test]
     fn metrics_name_every_kind_and_what_is_found() {
-        let finding = Finding { kind: FindingKind::Stale, witness: None, detail: String::new(), evidence: Vec::new() };
+        let finding =
+            MonitorFinding { kind: FindingKind::Stale, witness: None, detail: String::new(), evidence: Vec::new() };
         let poll = Poll { size: TreeSize(7), new: 0, findings: vec![finding] };
         let text = metrics("log.example/\"1", &poll, 5);
         assert!(text.contains("affiant_monitor_entries{log=\"log.example/\\\"1\"} 7\n"));

@@ -17,7 +17,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::server::config::LogFormat;
 use crate::tlog::VerifierKey;
 use crate::witness::http::{WitnessService, routes};
-use crate::witness::{CosigningAlgorithm, Opened, Passphrase, Witness, WitnessDir, WitnessSettings};
+use crate::witness::{CosigningAlgorithm, OpenedWitness, Passphrase, Witness, WitnessDir, WitnessSettings};
 
 /// Seconds that requests under way get at a stop: more than any takes.
 const STOP_SECONDS: u64 = 10;
@@ -38,7 +38,7 @@ enum Action {
     /// Make the keys and certificates of a new witness.
     Init {
         #[command(flatten)]
-        place: Place,
+        place: DirectoryArgs,
         /// Key name of the cosignatures, such as example.com/witness1.
         #[arg(long)]
         name: String,
@@ -55,7 +55,7 @@ enum Action {
     /// Cosign checkpoints and timestamp data over HTTP until told to stop.
     Serve {
         #[command(flatten)]
-        place: Place,
+        place: DirectoryArgs,
         /// Address to listen on; with port 0 the system chooses one.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
@@ -75,7 +75,7 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
-struct Place {
+struct DirectoryArgs {
     /// Directory of the witness.
     #[arg(long)]
     dir: PathBuf,
@@ -84,7 +84,7 @@ struct Place {
     passphrase_file: Option<PathBuf>,
 }
 
-impl Place {
+impl DirectoryArgs {
     fn passphrase(&self) -> anyhow::Result<Option<Passphrase>> {
         let text = match &self.passphrase_file {
             Some(path) => Some(std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?),
@@ -116,7 +116,7 @@ impl WitnessCommand {
     }
 }
 
-fn init(place: &Place, settings: WitnessSettings, logs: &[VerifierKey]) -> anyhow::Result<()> {
+fn init(place: &DirectoryArgs, settings: WitnessSettings, logs: &[VerifierKey]) -> anyhow::Result<()> {
     let passphrase = place.passphrase()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let directory = WitnessDir::init(&place.dir, settings, passphrase.as_ref(), clock.now())?;
@@ -133,10 +133,10 @@ fn add_log(directory: &Path, log: &VerifierKey) -> anyhow::Result<()> {
     say(&if added { format!("follows {name} from the next start on") } else { format!("follows {name} already") })
 }
 
-async fn serve(place: &Place, listen: SocketAddr, prefix: &str) -> anyhow::Result<()> {
+async fn serve(place: &DirectoryArgs, listen: SocketAddr, prefix: &str) -> anyhow::Result<()> {
     let directory = WitnessDir::at(&place.dir)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let Opened { witness, authority, lock } = directory.open(place.passphrase()?.as_ref(), &clock)?;
+    let OpenedWitness { witness, authority, lock } = directory.open(place.passphrase()?.as_ref(), &clock)?;
     let keys = keys_of(&witness);
     let service = Data::new(WitnessService { witness: Arc::new(witness), authority: Arc::new(authority) });
     let prefix = prefix.trim_end_matches('/').to_owned();

@@ -17,10 +17,10 @@ const CHECKPOINT_BYTES_MAX: usize = 64 << 10;
 
 /// The public bytes of a log: behind an address, or in the folder that it is published in.
 #[derive(Clone, Debug)]
-pub struct LogClient(Place);
+pub struct LogClient(LogLocation);
 
 #[derive(Clone, Debug)]
-enum Place {
+enum LogLocation {
     Address { http: HttpClient, url: String },
     Folder(PathBuf),
 }
@@ -32,7 +32,7 @@ impl LogClient {
     /// When the system's trust store or cryptography cannot be set up.
     pub fn new(url: &str) -> Result<Self, ClientError> {
         let url = url.trim_end_matches('/').to_owned();
-        Ok(Self(Place::Address { http: HttpClient::new(TIMEOUT)?, url }))
+        Ok(Self(LogLocation::Address { http: HttpClient::new(TIMEOUT)?, url }))
     }
 
     /// The log at an address (http…) or in a folder; `None` when nothing is published in that folder.
@@ -44,7 +44,7 @@ impl LogClient {
             return Self::new(place).map(Some);
         }
         let folder = PathBuf::from(place);
-        Ok(folder.join("checkpoint").is_file().then_some(Self(Place::Folder(folder))))
+        Ok(folder.join("checkpoint").is_file().then_some(Self(LogLocation::Folder(folder))))
     }
 
     /// The key that the log's own policy offers: its own word.
@@ -64,7 +64,7 @@ impl LogClient {
     async fn find(&self, path: &str, bytes_max: usize) -> Result<Option<Vec<u8>>, AuditError> {
         let unreachable = |cause: String| AuditError::Unreachable { path: path.to_owned(), cause };
         match &self.0 {
-            Place::Address { http, url } => {
+            LogLocation::Address { http, url } => {
                 let answer = http.get(&format!("{url}/{path}"), bytes_max).await;
                 let answer = answer.map_err(|error| unreachable(error.to_string()))?;
                 match answer.status {
@@ -73,7 +73,7 @@ impl LogClient {
                     status => Err(unreachable(format!("status {status}"))),
                 }
             }
-            Place::Folder(folder) => match atomic_file::read(&folder.join(path), bytes_max as u64) {
+            LogLocation::Folder(folder) => match atomic_file::read(&folder.join(path), bytes_max as u64) {
                 Ok(bytes) => Ok(Some(bytes)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(unreachable(error.to_string())),

@@ -9,7 +9,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::Semaphore;
 
 use super::Issuance;
-use super::receipt::{Receipt, Wait};
+use super::receipt::{SubmissionReceipt, Wait};
 use super::submit::{SubmitError, Submitter};
 use crate::cpu_pool::WorkError;
 use crate::ledger::AppendError;
@@ -47,7 +47,7 @@ pub struct BatchResult {
     /// Its number, from 1.
     pub line: u64,
     /// What became of it.
-    pub outcome: Result<Receipt, BatchError>,
+    pub outcome: Result<SubmissionReceipt, BatchError>,
 }
 
 /// Why a line failed. Other lines do not fail with it.
@@ -103,7 +103,7 @@ async fn one(
     submitter: Submitter,
     wait: Wait,
     bytes: Vec<u8>,
-) -> Result<Receipt, SubmitError> {
+) -> Result<SubmissionReceipt, SubmitError> {
     let bytes: Arc<[u8]> = bytes.into();
     loop {
         match issuance.submit(submitter.clone(), bytes.clone(), wait).await {

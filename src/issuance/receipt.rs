@@ -1,4 +1,4 @@
-//! What a submitter gets back.
+//! Receipts: what a submitter gets back.
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
@@ -22,9 +22,9 @@ pub enum Wait {
     Witnessed,
 }
 
-/// A receipt.
+/// The receipt of a submission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Receipt {
+pub struct SubmissionReceipt {
     /// The uuid of the vCon.
     pub uuid: String,
     /// The record digest.
@@ -45,7 +45,8 @@ pub struct Receipt {
     /// The signed checkpoint that covers it, once there is one.
     pub checkpoint: Option<String>,
     /// Whether the same submission was there before: this is its receipt.
-    pub repeated: bool,
+    #[serde(rename = "repeated")]
+    pub is_duplicate: bool,
     /// Where the record and its bundle are.
     pub links: Links,
 }
@@ -55,17 +56,17 @@ impl Issuance {
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn receipt(&self, index: u64) -> Result<Option<Receipt>, ReadError> {
+    pub fn receipt(&self, index: u64) -> Result<Option<SubmissionReceipt>, ReadError> {
         let stored = self.ledger.record(index)?;
         let uuid = stored.body.map(|(particulars, _)| particulars.uuid).unwrap_or_default();
         let checkpoint = self.ledger.latest().filter(|latest| latest.checkpoint().size().0 > index);
-        Ok(Receipt::of(&stored.entry, uuid, checkpoint.map(|latest| latest.note().to_string()), true))
+        Ok(SubmissionReceipt::of(&stored.entry, uuid, checkpoint.map(|latest| latest.note().to_string()), true))
     }
 }
 
-impl Receipt {
+impl SubmissionReceipt {
     /// The receipt of the record that `entry` is about; `None` where it is about none.
-    pub(super) fn of(entry: &Entry, uuid: String, checkpoint: Option<String>, repeated: bool) -> Option<Self> {
+    pub(super) fn of(entry: &Entry, uuid: String, checkpoint: Option<String>, is_duplicate: bool) -> Option<Self> {
         let record = entry.event.record()?;
         Some(Self {
             uuid,
@@ -77,7 +78,7 @@ impl Receipt {
             time: entry.time,
             status: if checkpoint.is_some() { Wait::Included } else { Wait::Accepted },
             checkpoint,
-            repeated,
+            is_duplicate,
             links: Links::of(record.record),
         })
     }

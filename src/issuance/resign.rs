@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Issuance;
-use super::receipt::{Receipt, Wait};
+use super::receipt::{SubmissionReceipt, Wait};
 use super::submit::{PreparedSubmission, SubmitError};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::RecordEvent;
@@ -18,7 +18,7 @@ impl Issuance {
     ///
     /// # Errors
     /// When it was erased, would not pass any more, or the ledger does not take it.
-    pub async fn resign(self: &Arc<Self>, index: u64, wait: Wait) -> Result<Receipt, SubmitError> {
+    pub async fn resign(self: &Arc<Self>, index: u64, wait: Wait) -> Result<SubmissionReceipt, SubmitError> {
         // Each signature is another record: between looking and appending nobody else signs, even when whoever asked goes
         // away.
         let held = self.ledger.one_at_a_time().await;

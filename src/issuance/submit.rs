@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::Issuance;
 use super::evidence_for::EvidenceError;
-use super::receipt::{Receipt, Wait};
+use super::receipt::{SubmissionReceipt, Wait};
 use crate::authority::{AuthorityError, IssuerId};
 use crate::cpu_pool::WorkError;
 use crate::crypto::{Sha256Digest, SigningError};
@@ -46,7 +46,7 @@ pub enum SubmitError {
     /// No active scorecard covers the call.
     #[error("no active scorecard covers this call")]
     NotCovered,
-    /// The certificate manager has nothing to sign with.
+    /// The authority has nothing to sign with.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     /// The key could not sign.
@@ -107,7 +107,7 @@ impl Issuance {
         submitter: Submitter,
         bytes: impl AsRef<[u8]> + Send + 'static,
         wait: Wait,
-    ) -> Result<Receipt, SubmitError> {
+    ) -> Result<SubmissionReceipt, SubmitError> {
         let issuance = Arc::clone(self);
         let prepared = self.cpu_pool.run(move || issuance.prepare(&submitter, bytes.as_ref())).await??;
         self.commit(prepared, wait).await
@@ -141,7 +141,7 @@ impl Issuance {
     ///
     /// # Errors
     /// When the ledger does not take it.
-    pub async fn commit(&self, prepared: PreparedSubmission, wait: Wait) -> Result<Receipt, SubmitError> {
+    pub async fn commit(&self, prepared: PreparedSubmission, wait: Wait) -> Result<SubmissionReceipt, SubmitError> {
         let stage = if wait == Wait::Accepted { Stage::Accepted } else { Stage::Included };
         let mut receipt = match prepared {
             PreparedSubmission::Duplicate(index) => self.receipt(index)?.ok_or(SubmitError::NoUuid)?,
@@ -152,7 +152,7 @@ impl Issuance {
                     self.receipt(answer.entry.index)?.ok_or(SubmitError::NoUuid)?
                 } else {
                     let checkpoint = answer.checkpoint.map(|signed| signed.note().to_string());
-                    Receipt::of(&answer.entry, uuid, checkpoint, false).ok_or(SubmitError::NoUuid)?
+                    SubmissionReceipt::of(&answer.entry, uuid, checkpoint, false).ok_or(SubmitError::NoUuid)?
                 }
             }
         };
@@ -162,7 +162,7 @@ impl Issuance {
         Ok(receipt)
     }
 
-    pub(super) async fn await_witnesses(&self, receipt: &mut Receipt) -> Result<(), SubmitError> {
+    pub(super) async fn await_witnesses(&self, receipt: &mut SubmissionReceipt) -> Result<(), SubmitError> {
         let mut rounds = self.ledger.rounds();
         let waiting = async {
             loop {

@@ -72,7 +72,7 @@ impl FindingKind {
 
 /// Something that is wrong with a log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct MonitorFinding {
     /// What kind of thing.
     pub kind: FindingKind,
     /// The witness by which it was found; `None` for what the log itself has shown.
@@ -83,7 +83,7 @@ pub struct Finding {
     pub evidence: Vec<String>,
 }
 
-impl Finding {
+impl MonitorFinding {
     pub(super) fn new(kind: FindingKind, detail: impl Into<String>) -> Self {
         Self { kind, witness: None, detail: detail.into(), evidence: Vec::new() }
     }
@@ -98,7 +98,7 @@ impl Finding {
     }
 }
 
-impl From<AuditError> for Finding {
+impl From<AuditError> for MonitorFinding {
     fn from(error: AuditError) -> Self {
         let kind = match error {
             AuditError::Unreachable { .. } | AuditError::NoCheckpoint | AuditError::Store(_) => {

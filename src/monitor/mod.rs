@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-pub use finding::{Finding, FindingKind};
+pub use finding::{FindingKind, MonitorFinding};
 pub use state::{MonitorState, MonitorStateError};
 
 use crate::clock::{Clock, format_time};
@@ -66,7 +66,7 @@ pub struct Poll {
     pub size: TreeSize,
     /// How many of them are new.
     pub new: u64,
-    pub findings: Vec<Finding>,
+    pub findings: Vec<MonitorFinding>,
 }
 
 impl<S: AuditSource> Monitor<S> {
@@ -104,7 +104,7 @@ impl<S: AuditSource> Monitor<S> {
     }
 
     /// The checkpoint that the log serves, signed by it.
-    async fn served(&self) -> Result<SignedCheckpoint, Finding> {
+    async fn served(&self) -> Result<SignedCheckpoint, MonitorFinding> {
         let bytes = self.source.checkpoint().await?;
         SignedCheckpoint::open(&bytes, &self.settings.key).map_err(|error| AuditError::from(error).into())
     }
@@ -127,11 +127,11 @@ impl<S: AuditSource> Monitor<S> {
         let twice = |one: &&SignedCheckpoint| one.checkpoint().size() == size && one.checkpoint().root() != root;
         if let Some(other) = signed.clone().find(twice) {
             let detail = format!("signed two trees of {size} entries");
-            return Err(Finding::new(FindingKind::Fork, detail).shown_by(&[other, &served]).into());
+            return Err(MonitorFinding::new(FindingKind::Fork, detail).shown_by(&[other, &served]).into());
         }
         if let Some(largest) = is_behind(&served) {
             let detail = format!("serves {size} entries, and has signed {}", largest.checkpoint().size());
-            return Err(Finding::new(FindingKind::Rollback, detail).shown_by(&[largest, &served]).into());
+            return Err(MonitorFinding::new(FindingKind::Rollback, detail).shown_by(&[largest, &served]).into());
         }
         // It is signed, whatever comes of reading it.
         self.remember(&served)?;
@@ -146,7 +146,7 @@ impl<S: AuditSource> Monitor<S> {
                     BeginningError::Source(error) => error.into(),
                     BeginningError::OtherTree => {
                         let detail = format!("its tree of {size} entries does not continue that of {old}");
-                        Finding::new(FindingKind::Fork, detail).shown_by(&[&one, &served])
+                        MonitorFinding::new(FindingKind::Fork, detail).shown_by(&[&one, &served])
                     }
                 };
                 self.state.pending.push(one);
@@ -180,7 +180,7 @@ impl<S: AuditSource> Monitor<S> {
             let mut ahead = self.state.clone();
             match self.read_to(&mut ahead, end, size).await {
                 Ok(()) => {}
-                Err(ReadFailure::Source(error)) => return Err(Finding::from(error).into()),
+                Err(ReadFailure::Source(error)) => return Err(MonitorFinding::from(error).into()),
                 Err(ReadFailure::EntryChain(error)) => return Err(self.explained(&error, end, served).await.into()),
             }
             let root = ahead.walk.edge().root();
@@ -233,7 +233,7 @@ impl<S: AuditSource> Monitor<S> {
     }
 
     /// An entry that does not follow: the log's doing where it is in the tree that it signed, else damage on the way.
-    async fn explained(&self, error: &EntryChainError, end: TreeSize, served: &SignedCheckpoint) -> Finding {
+    async fn explained(&self, error: &EntryChainError, end: TreeSize, served: &SignedCheckpoint) -> MonitorFinding {
         let mut edge = self.state.walk.edge().clone();
         while edge.size() < end {
             match self.entries_from(edge.size(), end, served.checkpoint().size()).await {
@@ -246,17 +246,17 @@ impl<S: AuditSource> Monitor<S> {
         }
         let kind =
             if matches!(error, EntryChainError::Sequence { .. }) { FindingKind::Gap } else { FindingKind::Chain };
-        Finding::new(kind, error.to_string()).shown_by(&[served])
+        MonitorFinding::new(kind, error.to_string()).shown_by(&[served])
     }
 
     /// Why the entries lead to another root than the one that was signed.
-    async fn other_tree(&self, unproved: BeginningError, served: &SignedCheckpoint) -> Finding {
+    async fn other_tree(&self, unproved: BeginningError, served: &SignedCheckpoint) -> MonitorFinding {
         if let BeginningError::Source(error) = unproved {
             return error.into();
         }
         let Some(newest) = &self.state.newest else {
             let detail = "the entries do not lead to the root that was signed";
-            return Finding::new(FindingKind::Damaged, detail).shown_by(&[served]);
+            return MonitorFinding::new(FindingKind::Damaged, detail).shown_by(&[served]);
         };
         let (old, new) = (newest.checkpoint(), served.checkpoint());
         let (kind, detail) = match check_beginning(&self.source, old.size(), old.root(), served).await {
@@ -267,7 +267,7 @@ impl<S: AuditSource> Monitor<S> {
                 (FindingKind::Fork, format!("its tree of {new} entries does not continue that of {old}"))
             }
         };
-        Finding::new(kind, detail).shown_by(&[newest, served])
+        MonitorFinding::new(kind, detail).shown_by(&[newest, served])
     }
 
     /// Holds what a witness has seen against the log.
@@ -278,7 +278,7 @@ impl<S: AuditSource> Monitor<S> {
             Ok(None) => return Ok(()),
             Err(error) => {
                 let detail = format!("witness {name}: {error}");
-                return Err(Finding::new(FindingKind::Unreachable, detail).of(name).into());
+                return Err(MonitorFinding::new(FindingKind::Unreachable, detail).of(name).into());
             }
         };
         let (size, root) = (theirs.checkpoint().size(), theirs.checkpoint().root());
@@ -292,31 +292,31 @@ impl<S: AuditSource> Monitor<S> {
         let Some(newest) = self.state.newest.as_ref().filter(|newest| newest.checkpoint().size() >= size) else {
             let detail = format!("serves {} entries, and witness {name} has cosigned {size}", self.state.size());
             self.remember(&theirs)?;
-            return Err(Finding::new(FindingKind::Withheld, detail).of(name).shown_by(&[&theirs]).into());
+            return Err(MonitorFinding::new(FindingKind::Withheld, detail).of(name).shown_by(&[&theirs]).into());
         };
         match check_beginning(&self.source, size, root, newest).await {
             Ok(()) => Ok(()),
-            Err(BeginningError::Source(error)) => Err(Finding::from(error).into()),
+            Err(BeginningError::Source(error)) => Err(MonitorFinding::from(error).into()),
             Err(BeginningError::OtherTree) => {
                 let detail = format!("witness {name} has cosigned another tree of {size} entries than is served here");
-                Err(Finding::new(FindingKind::Fork, detail).of(name).shown_by(&[newest, &theirs]).into())
+                Err(MonitorFinding::new(FindingKind::Fork, detail).of(name).shown_by(&[newest, &theirs]).into())
             }
         }
     }
 
     /// Whether the log stands still, or is ahead of the time.
-    fn stale(&self) -> Vec<Finding> {
+    fn stale(&self) -> Vec<MonitorFinding> {
         let now = self.settings.clock.now();
         let mut findings = Vec::new();
         if let (Some(after), Some(grown)) = (self.settings.stale_after, self.state.grown_at)
             && (now - grown).to_std().is_ok_and(|still| still > after)
         {
             let detail = format!("has had {} entries since {}", self.state.size(), format_time(grown));
-            findings.push(Finding::new(FindingKind::Stale, detail));
+            findings.push(MonitorFinding::new(FindingKind::Stale, detail));
         }
         if let Some(last) = self.state.walk.last_time().filter(|last| *last > now + CLOCK_TOLERANCE) {
             let detail = format!("its newest entry is of {}", format_time(last));
-            findings.push(Finding::new(FindingKind::Clock, detail));
+            findings.push(MonitorFinding::new(FindingKind::Clock, detail));
         }
         findings
     }
@@ -325,13 +325,13 @@ impl<S: AuditSource> Monitor<S> {
 /// Why a log could not be followed further.
 enum FollowError {
     /// The log's fault, or the way's to it.
-    Finding(Box<Finding>),
+    Finding(Box<MonitorFinding>),
     /// The verified state could not be kept.
     State(MonitorStateError),
 }
 
-impl From<Finding> for FollowError {
-    fn from(finding: Finding) -> Self {
+impl From<MonitorFinding> for FollowError {
+    fn from(finding: MonitorFinding) -> Self {
         Self::Finding(Box::new(finding))
     }
 }
@@ -343,7 +343,7 @@ impl From<MonitorStateError> for FollowError {
 }
 
 /// The finding, where there is one; a state that could not be kept ends the poll.
-fn found(outcome: Result<(), FollowError>) -> Result<Option<Finding>, MonitorStateError> {
+fn found(outcome: Result<(), FollowError>) -> Result<Option<MonitorFinding>, MonitorStateError> {
     match outcome {
         Ok(()) => Ok(None),
         Err(FollowError::Finding(finding)) => Ok(Some(*finding)),

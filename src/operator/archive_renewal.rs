@@ -22,7 +22,7 @@ pub enum ArchiveRenewalError {
     /// The ledger.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The certificate manager.
+    /// The authority.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     /// No timestamp authority is configured, none answered, or none whose token would count here.

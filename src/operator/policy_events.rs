@@ -1,4 +1,4 @@
-//! What the certificate manager did, and which scorecards and trust came into force, brought into the ledger: in order,
+//! What the authority did, and which scorecards and trust came into force, brought into the ledger: in order,
 //! each event once.
 
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ pub enum PolicyEventError {
     /// The evidence store.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The certificate manager.
+    /// The authority.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     /// The file of what was told.

@@ -135,7 +135,7 @@ pub struct WitnessDir {
 
 /// What runs from a directory.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedWitness {
     /// The witness.
     pub witness: Witness,
     /// The timestamp authority.
@@ -249,7 +249,11 @@ impl WitnessDir {
     ///
     /// # Errors
     /// When another process holds the directory, or something in it cannot be read or does not belong together.
-    pub fn open(&self, passphrase: Option<&Passphrase>, clock: &Arc<dyn Clock>) -> Result<Opened, WitnessDirError> {
+    pub fn open(
+        &self,
+        passphrase: Option<&Passphrase>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<OpenedWitness, WitnessDirError> {
         let lock = self.lock()?;
         let key = |name: &str| {
             let path = self.file(name);
@@ -269,7 +273,7 @@ impl WitnessDir {
         let chain = vec![self.certificate("tsa.pem", &signer)?];
         let policy = &self.settings.timestamp_policy;
         let authority = TimestampAuthority::new(signer, chain, policy, Arc::clone(clock));
-        Ok(Opened { witness, authority, lock })
+        Ok(OpenedWitness { witness, authority, lock })
     }
 
     fn certificate(&self, name: &str, key: &SigningKey) -> Result<Vec<u8>, WitnessDirError> {

@@ -22,7 +22,7 @@ pub use client::timestamp::{TimestampClient, TimestampClientError};
 pub use client::witness::{WitnessClient, WitnessError};
 pub use cosigner::cosigning_key::{CosigningAlgorithm, CosigningKey, UnknownAlgorithm};
 pub use cosigner::witness::{OpenError, Refusal, Witness};
-pub use directory::{Opened, WitnessDir, WitnessDirError, WitnessSettings};
+pub use directory::{OpenedWitness, WitnessDir, WitnessDirError, WitnessSettings};
 pub use key_file::{KeyFileError, Passphrase};
 pub use sign_subtree::SignSubtree;
 pub use tsa::timestamp_authority::TimestampAuthority;

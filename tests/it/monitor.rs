@@ -11,7 +11,7 @@ use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::{Sha256Digest, Signer as _, SigningKey};
 use affiant::evidence::{EntryDraft, Event, format};
 use affiant::ledger::{AuditError, AuditSource};
-use affiant::monitor::{Finding, FindingKind, Monitor, MonitorSettings};
+use affiant::monitor::{FindingKind, Monitor, MonitorFinding, MonitorSettings};
 use affiant::tlog::merkle::leaf_hash;
 use affiant::tlog::tile::{GrowingTiles, append_to_bundle};
 use affiant::tlog::{Checkpoint, RightEdge, SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey};
@@ -160,7 +160,7 @@ impl Bench {
     }
 
     /// What a new run finds, and how far it has come.
-    async fn poll(&self) -> (u64, Vec<Finding>) {
+    async fn poll(&self) -> (u64, Vec<MonitorFinding>) {
         let look = self.monitor().poll().await.unwrap();
         (look.size.0, look.findings)
     }

@@ -1,17 +1,17 @@
-//! Members that no option of a command is named after.
+//! MemberArgs that no option of a command is named after.
 
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
 
-/// Members of an item, given by name.
+/// MemberArgs of an item, given by name.
 #[derive(Debug, Default, clap::Args)]
-pub(in crate::cli) struct Members {
+pub(in crate::cli) struct MemberArgs {
     /// Set another member, as NAME=JSON or NAME=TEXT; may be repeated.
     #[arg(long = "member", value_name = "NAME=VALUE")]
     members: Vec<String>,
 }
 
-impl Members {
+impl MemberArgs {
     /// Puts them into an item, which does not have them yet.
     pub(in crate::cli) fn put_into(&self, item: &mut Map<String, Value>) -> anyhow::Result<()> {
         for member in &self.members {

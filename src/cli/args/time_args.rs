@@ -7,7 +7,7 @@ use crate::clock::{Clock as _, SystemClock, format_time, parse_time};
 
 /// When something is made or asked: now, unless told otherwise.
 #[derive(Debug, Default, clap::Args)]
-pub(in crate::cli) struct Moment {
+pub(in crate::cli) struct TimeArgs {
     /// Use this time (RFC 3339) instead of now.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -15,13 +15,13 @@ pub(in crate::cli) struct Moment {
 
 /// When something began.
 #[derive(Debug, Default, clap::Args)]
-pub(in crate::cli) struct Start {
-    /// Start time (RFC 3339); default: now.
+pub(in crate::cli) struct StartArgs {
+    /// StartArgs time (RFC 3339); default: now.
     #[arg(long, value_name = "TIME")]
     start: Option<String>,
 }
 
-impl Start {
+impl StartArgs {
     /// The time, as a document has it.
     pub(in crate::cli) fn text(&self) -> anyhow::Result<String> {
         let time = match &self.start {
@@ -32,7 +32,7 @@ impl Start {
     }
 }
 
-impl Moment {
+impl TimeArgs {
     /// The time.
     pub(in crate::cli) fn time(&self) -> anyhow::Result<DateTime<Utc>> {
         match &self.at {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::args::time_args::Moment;
+use crate::cli::args::time_args::TimeArgs;
 use crate::cli::progress;
 use crate::cli::vcon::io::document::{Input, Output};
 use crate::vcon::{ContentHash, PriorVersion, amend, uuid8};
@@ -23,7 +23,7 @@ pub(crate) struct AmendCommand {
     #[arg(long, value_name = "FILE", requires = "url")]
     original: Option<PathBuf>,
     #[command(flatten)]
-    moment: Moment,
+    moment: TimeArgs,
     #[command(flatten)]
     output: Output,
 }

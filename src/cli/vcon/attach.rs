@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 use serde_json::{Map, json};
 
-use crate::cli::args::member_args::Members;
-use crate::cli::args::time_args::Start;
+use crate::cli::args::member_args::MemberArgs;
+use crate::cli::args::time_args::StartArgs;
 use crate::cli::vcon::io::content::ContentArgs;
 use crate::cli::vcon::io::document::{Input, Output};
 
@@ -22,12 +22,12 @@ pub(crate) struct AttachCommand {
     #[arg(long, value_name = "INDEX")]
     dialog: u64,
     #[command(flatten)]
-    start: Start,
+    start: StartArgs,
     /// What it is for.
     #[arg(long)]
     purpose: Option<String>,
     #[command(flatten)]
-    members: Members,
+    members: MemberArgs,
     #[command(flatten)]
     content: ContentArgs,
     #[command(flatten)]
@@ -69,7 +69,7 @@ pub(crate) struct AnalyzeCommand {
     #[arg(long = "dialog", value_name = "INDEX")]
     dialogs: Vec<u64>,
     #[command(flatten)]
-    members: Members,
+    members: MemberArgs,
     #[command(flatten)]
     content: ContentArgs,
     #[command(flatten)]

@@ -6,8 +6,8 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use crate::cli::args::member_args::Members;
-use crate::cli::args::time_args::Start;
+use crate::cli::args::member_args::MemberArgs;
+use crate::cli::args::time_args::StartArgs;
 use crate::cli::output::print;
 use crate::cli::vcon::io::content::ContentArgs;
 use crate::cli::vcon::io::document::{Input, Listing, Output};
@@ -40,7 +40,7 @@ struct Add {
     #[arg(long = "party", value_name = "INDEX")]
     parties: Vec<u64>,
     #[command(flatten)]
-    start: Start,
+    start: StartArgs,
     /// How long it lasted, in seconds.
     #[arg(long, value_name = "SECONDS")]
     duration: Option<String>,
@@ -49,7 +49,7 @@ struct Add {
         value_parser = ["no-answer", "congestion", "failed", "busy", "hung-up", "voicemail-no-message"])]
     disposition: Option<String>,
     #[command(flatten)]
-    members: Members,
+    members: MemberArgs,
     #[command(flatten)]
     content: ContentArgs,
     #[command(flatten)]

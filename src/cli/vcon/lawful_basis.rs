@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::cli::args::member_args::json_or_text;
-use crate::cli::args::time_args::Moment;
+use crate::cli::args::time_args::TimeArgs;
 use crate::cli::output::{print, printable};
 use crate::cli::vcon::io::document::{Input, Output};
 use crate::clock::{format_time, parse_time};
@@ -42,7 +42,7 @@ enum Action {
         #[arg(long, value_name = "INDEX")]
         party: Option<usize>,
         #[command(flatten)]
-        moment: Moment,
+        moment: TimeArgs,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -52,7 +52,7 @@ enum Action {
         #[command(flatten)]
         input: Input,
         #[command(flatten)]
-        moment: Moment,
+        moment: TimeArgs,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -88,7 +88,7 @@ struct Add {
     #[arg(long = "member", value_name = "NAME=VALUE")]
     members: Vec<String>,
     #[command(flatten)]
-    moment: Moment,
+    moment: TimeArgs,
     #[command(flatten)]
     output: Output,
 }

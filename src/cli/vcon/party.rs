@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::Map;
 
-use crate::cli::args::member_args::Members;
+use crate::cli::args::member_args::MemberArgs;
 use crate::cli::output::print;
 use crate::cli::vcon::io::document::{Input, Listing, Output};
 
@@ -47,7 +47,7 @@ struct Add {
     #[arg(long)]
     stir: Option<String>,
     #[command(flatten)]
-    members: Members,
+    members: MemberArgs,
     #[command(flatten)]
     output: Output,
 }

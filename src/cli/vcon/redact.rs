@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 
 use crate::atomic_file;
-use crate::cli::args::time_args::Moment;
+use crate::cli::args::time_args::TimeArgs;
 use crate::cli::output::printable;
 use crate::cli::vcon::io::document::{Input, Output};
 use crate::json;
@@ -57,7 +57,7 @@ pub(crate) struct RedactCommand {
     #[arg(long, conflicts_with_all = ["original", "original_url"])]
     no_original: bool,
     #[command(flatten)]
-    moment: Moment,
+    moment: TimeArgs,
     #[command(flatten)]
     output: Output,
 }

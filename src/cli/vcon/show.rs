@@ -45,7 +45,7 @@ impl ShowCommand {
         let text = if self.json {
             format!("{}\n", serde_json::to_string_pretty(&summary(&vcon, around.as_deref()))?)
         } else {
-            Page { vcon: &vcon, paint: Paint::stdout(), text: String::new() }.of(around.as_deref())
+            PageWriter { vcon: &vcon, paint: Paint::stdout(), text: String::new() }.of(around.as_deref())
         };
         std::io::stdout().write_all(text.as_bytes())?;
         Ok(ExitCode::SUCCESS)
@@ -73,13 +73,13 @@ fn summary(vcon: &Vcon, signatures: Option<&[String]>) -> Value {
     })
 }
 
-struct Page<'a> {
+struct PageWriter<'a> {
     vcon: &'a Vcon,
     paint: Paint,
     text: String,
 }
 
-impl Page<'_> {
+impl PageWriter<'_> {
     fn of(mut self, signatures: Option<&[String]>) -> String {
         let vcon = self.vcon;
         self.line(0, &self.paint.bold(&printable(vcon.subject().unwrap_or("A conversation"))));

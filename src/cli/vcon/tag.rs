@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::cli::args::time_args::Moment;
+use crate::cli::args::time_args::TimeArgs;
 use crate::cli::output::{print, printable};
 use crate::cli::vcon::io::document::{Input, Listing, Output};
 use crate::clock::format_time;
@@ -30,7 +30,7 @@ enum Action {
         #[command(flatten)]
         input: Input,
         #[command(flatten)]
-        moment: Moment,
+        moment: TimeArgs,
         #[command(flatten)]
         output: Output,
     },

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
 use crate::atomic_file;
-use crate::cli::args::time_args::Moment;
+use crate::cli::args::time_args::TimeArgs;
 use crate::cli::output::printable;
 use crate::cli::vcon::io::document::{Input, Output};
 use crate::json;
@@ -43,7 +43,7 @@ enum Action {
         #[arg(long, value_name = "INDEX", default_value_t = 0)]
         dialog: usize,
         #[command(flatten)]
-        moment: Moment,
+        moment: TimeArgs,
         #[command(flatten)]
         output: Output,
     },
@@ -109,13 +109,13 @@ impl TranscriptCommand {
             Action::Srt { which, output } => {
                 let (vcon, _) = which.input.vcon_or_payload()?;
                 let wtf = which.of(&vcon)?;
-                let names = Names::of(&wtf, &vcon);
+                let names = PartyNames::of(&wtf, &vcon);
                 output.write(wtf.to_srt(|speaker| names.name(speaker)).as_bytes())?;
             }
             Action::Vtt { which, output } => {
                 let (vcon, _) = which.input.vcon_or_payload()?;
                 let wtf = which.of(&vcon)?;
-                let names = Names::of(&wtf, &vcon);
+                let names = PartyNames::of(&wtf, &vcon);
                 output.write(wtf.to_vtt(|speaker| names.name(speaker)).as_bytes())?;
             }
         }
@@ -135,12 +135,12 @@ impl Which {
 }
 
 /// What speakers are called.
-struct Names<'a> {
+struct PartyNames<'a> {
     wtf: &'a Wtf,
     parties: Vec<Option<&'a str>>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> PartyNames<'a> {
     fn of(wtf: &'a Wtf, vcon: &'a Vcon) -> Self {
         Self { wtf, parties: vcon.parties().map(Party::name).collect() }
     }
@@ -155,7 +155,7 @@ impl<'a> Names<'a> {
 }
 
 fn timed(wtf: &Wtf, vcon: &Vcon) -> String {
-    let (mut text, names) = (String::new(), Names::of(wtf, vcon));
+    let (mut text, names) = (String::new(), PartyNames::of(wtf, vcon));
     for segment in wtf.segments() {
         let speaker = segment.speaker.as_deref().map(|speaker| format!("{}: ", names.name(speaker)));
         let (minutes, seconds) = ((segment.start / 60.0).floor(), segment.start % 60.0);

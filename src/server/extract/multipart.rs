@@ -36,7 +36,7 @@ impl VerificationBody {
     ) -> Result<Self, Problem> {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if kind.is_some_and(|value| value.starts_with("multipart/form-data")) {
-            return Form::read(request, payload, limits).await;
+            return UploadForm::read(request, payload, limits).await;
         }
         let record = whole(payload, limits.record_bytes_max, || Problem::bad_request("the body broke off")).await?;
         if record.is_empty() {
@@ -47,14 +47,14 @@ impl VerificationBody {
 }
 
 /// A form that is being read.
-struct Form<'a> {
+struct UploadForm<'a> {
     limits: &'a LimitsConfig,
     record: Option<Vec<u8>>,
     recordings: Vec<SuppliedRecording>,
     recording_bytes_left: u64,
 }
 
-impl<'a> Form<'a> {
+impl<'a> UploadForm<'a> {
     async fn read(
         request: &HttpRequest,
         payload: Payload,

@@ -29,7 +29,7 @@ const SHORT_DIGEST_CHARACTERS: usize = 7 + 12;
 /// All that the page shows.
 #[derive(Debug, Template)]
 #[template(path = "server/pages/home.html")]
-pub struct Page<'a> {
+pub struct HomePage<'a> {
     name: &'a str,
     origin: &'a str,
     checkpoint: Option<CheckpointShown>,
@@ -84,7 +84,7 @@ pub struct EntryShown {
     pub record: Option<Sha256Digest>,
 }
 
-impl<'a> Page<'a> {
+impl<'a> HomePage<'a> {
     /// A page of a service and its log that shows nothing yet.
     #[must_use]
     pub fn new(name: &'a str, origin: &'a str) -> Self {
@@ -213,7 +213,7 @@ mod tests {
         }
     }
 
-    fn full<'a>() -> Page<'a> {
+    fn full<'a>() -> HomePage<'a> {
         let time = parse_time("2026-07-01T12:00:01Z").unwrap();
         let entry = |index, kind, record: Option<&str>| EntryShown {
             index,
@@ -221,7 +221,7 @@ mod tests {
             kind,
             record: record.map(|record| Sha256Digest::of(record.as_bytes())),
         };
-        Page::new("Example ledger", "ledger.example/2026")
+        HomePage::new("Example ledger", "ledger.example/2026")
             .checkpoint(CheckpointShown {
                 size: 1042,
                 root: STANDARD.encode(sha256(b"root")),
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_form_works_without_script() {
-        let html = Page::new("x", "y").render();
+        let html = HomePage::new("x", "y").render();
         assert!(html.contains(r#"method="post" action="/v1/verify" enctype="multipart/form-data""#));
         assert!(html.contains(r#"name="record" required"#) && html.contains(r#"name="recording" multiple"#));
         assert!(!html.contains("<script") && !html.contains(" onclick"));

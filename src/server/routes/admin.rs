@@ -18,8 +18,8 @@ use crate::server::state::AppState;
 /// List the issuers.
 #[utoipa::path(tag = "admin", responses((status = 200, description = "Issuers"), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[get("/v1/admin/issuers")]
-pub(super) async fn issuers(state: Data<AppState>, who: Authenticated) -> Result<Json<impl Serialize>, Problem> {
-    who.check_admin()?;
+pub(super) async fn issuers(state: Data<AppState>, auth: Authenticated) -> Result<Json<impl Serialize>, Problem> {
+    auth.check_admin()?;
     Ok(Json(state.services.issuance.authority.issuers()))
 }
 
@@ -37,10 +37,10 @@ pub(super) struct NewIssuer {
 #[post("/v1/admin/issuers")]
 pub(super) async fn add_issuer(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     body: Json<NewIssuer>,
 ) -> Result<HttpResponse, Problem> {
-    who.check_admin()?;
+    auth.check_admin()?;
     let issuance = state.services.issuance.clone();
     let issuer = web::block(move || {
         let issuer = issuance.authority.add_issuer(&body.name)?;
@@ -58,10 +58,10 @@ pub(super) async fn add_issuer(
 #[post("/v1/admin/issuers/{id}/certificates")]
 pub(super) async fn issue(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    new_certificate(&state, &who, &id, crate::authority::Authority::issue).await
+    new_certificate(&state, &auth, &id, crate::authority::Authority::issue).await
 }
 
 /// Rotate an issuer's certificate: the next record is signed with the new one, and none waits.
@@ -70,10 +70,10 @@ pub(super) async fn issue(
 #[post("/v1/admin/issuers/{id}/rotate")]
 pub(super) async fn rotate(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    new_certificate(&state, &who, &id, crate::authority::Authority::rotate).await
+    new_certificate(&state, &auth, &id, crate::authority::Authority::rotate).await
 }
 
 type Make = fn(
@@ -83,11 +83,11 @@ type Make = fn(
 
 async fn new_certificate(
     state: &Data<AppState>,
-    who: &Authenticated,
+    auth: &Authenticated,
     id: &str,
     make: Make,
 ) -> Result<HttpResponse, Problem> {
-    who.check_admin()?;
+    auth.check_admin()?;
     let id: IssuerId = id.parse().map_err(|_| Problem::not_found("issuer"))?;
     let issuance = state.services.issuance.clone();
     let credential = web::block(move || make(&issuance.authority, &id)).await??;
@@ -119,10 +119,10 @@ pub(super) struct NewRevocation {
 #[post("/v1/admin/revocations")]
 pub(super) async fn revoke(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     body: Json<NewRevocation>,
 ) -> Result<HttpResponse, Problem> {
-    who.check_admin()?;
+    auth.check_admin()?;
     let time = |text: &Option<String>| -> Result<Option<DateTime<Utc>>, Problem> {
         let parsed = text.as_deref().map(parse_time).transpose();
         parsed.map_err(|_| Problem::bad_request("a date is not RFC 3339"))
@@ -143,8 +143,8 @@ pub(super) async fn revoke(
 /// Make new revocation lists now.
 #[utoipa::path(tag = "admin", responses((status = 201, description = "Their numbers"), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[post("/v1/admin/crls")]
-pub(super) async fn crls(state: Data<AppState>, who: Authenticated) -> Result<HttpResponse, Problem> {
-    who.check_admin()?;
+pub(super) async fn crls(state: Data<AppState>, auth: Authenticated) -> Result<HttpResponse, Problem> {
+    auth.check_admin()?;
     let issuance = state.services.issuance.clone();
     let made = web::block(move || issuance.authority.renew_crls_now()).await??;
     publish(&state).await?;
@@ -156,16 +156,16 @@ pub(super) async fn crls(state: Data<AppState>, who: Authenticated) -> Result<Ht
 #[utoipa::path(tag = "admin", responses((status = 201, description = "The archive"), (status = "4XX", body = Problem),
     (status = 503, body = Problem)), security(("token" = [])))]
 #[post("/v1/admin/renewals")]
-pub(super) async fn archive_timestamp(state: Data<AppState>, who: Authenticated) -> Result<HttpResponse, Problem> {
-    who.check_admin()?;
+pub(super) async fn archive_timestamp(state: Data<AppState>, auth: Authenticated) -> Result<HttpResponse, Problem> {
+    auth.check_admin()?;
     Ok(HttpResponse::Created().json(state.services.archive_renewal.renew().await?))
 }
 
 /// List the tokens, without their secrets.
 #[utoipa::path(tag = "admin", responses((status = 200, description = "Tokens"), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[get("/v1/admin/tokens")]
-pub(super) async fn tokens(state: Data<AppState>, who: Authenticated) -> Result<Json<impl Serialize>, Problem> {
-    who.check_admin()?;
+pub(super) async fn tokens(state: Data<AppState>, auth: Authenticated) -> Result<Json<impl Serialize>, Problem> {
+    auth.check_admin()?;
     Ok(Json(state.services.tokens.list()))
 }
 
@@ -190,10 +190,10 @@ pub(super) struct NewTokenBody {
 #[post("/v1/admin/tokens")]
 pub(super) async fn create_token(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     body: Json<NewTokenBody>,
 ) -> Result<HttpResponse, Problem> {
-    who.check_admin()?;
+    auth.check_admin()?;
     let issuer = body.issuer.as_deref().map(str::parse).transpose();
     let expires_at = body.expires_at.as_deref().map(parse_time).transpose();
     let made = state.services.tokens.create(
@@ -214,10 +214,10 @@ pub(super) async fn create_token(
 #[delete("/v1/admin/tokens/{id}")]
 pub(super) async fn revoke_token(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    who.check_admin()?;
+    auth.check_admin()?;
     let known = state.services.tokens.list().iter().any(|token| token.id.to_string() == *id);
     if !known {
         return Err(Problem::not_found("token"));
@@ -226,7 +226,7 @@ pub(super) async fn revoke_token(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Brings what the certificate manager did into the ledger.
+/// Brings what the authority did into the ledger.
 async fn publish(state: &AppState) -> Result<(), Problem> {
     publish_authority_events(&state.services.issuance.authority, &state.services.issuance.ledger)
         .await

@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use crate::issuance::{BatchResult, Receipt, Wait, lines, run_batch};
+use crate::issuance::{BatchResult, SubmissionReceipt, Wait, lines, run_batch};
 use crate::server::extract::auth::Authenticated;
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
@@ -27,7 +27,7 @@ pub(super) struct BatchQuery {
 struct ResultLine {
     line: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    receipt: Option<Receipt>,
+    receipt: Option<SubmissionReceipt>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
 }
@@ -51,11 +51,11 @@ impl From<BatchResult> for ResultLine {
 #[post("/v1/batches")]
 pub(super) async fn batches(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     query: Query<BatchQuery>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let submitter = who.submitter(query.issuer.as_deref())?;
+    let submitter = auth.submitter(query.issuer.as_deref())?;
     let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(16);
     let (issuance, wait) = (state.services.issuance.clone(), query.wait);
     // The payload stays on this thread; the work is spread from there.

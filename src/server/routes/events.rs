@@ -53,16 +53,16 @@ struct EventReceipt {
 #[post("/v1/records/{id}/events")]
 pub(super) async fn add_event(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     id: Path<String>,
     event: Json<NewEvent>,
 ) -> Result<HttpResponse, Problem> {
-    who.check_writer()?;
+    auth.check_writer()?;
     let operation = LifecycleOperation::of_name(&event.operation);
     let operation =
         operation.ok_or_else(|| Problem::bad_request("operation is not one of draft-howe-vcon-lifecycle"))?;
     let ledger = &state.services.issuance.ledger;
-    let (entry, _) = ledger.entry(find_one(&state, &who, &id)?)?;
+    let (entry, _) = ledger.entry(find_one(&state, &auth, &id)?)?;
     let record = entry.event.record().ok_or_else(|| Problem::not_found("record"))?.record;
     let found = ledger.append_operation(record, &operation.word(), event.number).await?;
     let mut response = if found.repeated { HttpResponse::Ok() } else { HttpResponse::Created() };
@@ -78,7 +78,7 @@ pub(super) async fn add_event(
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct HistoryQuery {
+pub(super) struct EventsQuery {
     /// The index of the first entry to list.
     #[serde(default)]
     from: u64,
@@ -88,7 +88,7 @@ pub(super) struct HistoryQuery {
 }
 
 #[derive(Debug, Serialize)]
-struct History {
+struct EventPage {
     /// The ledger's entries, as they are.
     events: Vec<serde_json::Value>,
     /// `from` of the next page; null at the end.
@@ -96,21 +96,21 @@ struct History {
 }
 
 /// List what the ledger tells of a record: amendments, renewals, operations, erasure.
-#[utoipa::path(tag = "records", params(HistoryQuery, ("id" = String, Path, description = "record digest or uuid")),
+#[utoipa::path(tag = "records", params(EventsQuery, ("id" = String, Path, description = "record digest or uuid")),
     responses((status = 200, description = "A page of ledger entries"), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[get("/v1/records/{id}/events")]
 pub(super) async fn list_events(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     id: Path<String>,
-    query: Query<HistoryQuery>,
+    query: Query<EventsQuery>,
 ) -> Result<HttpResponse, Problem> {
     let ledger = state.services.issuance.ledger.clone();
-    let (entry, _) = ledger.entry(find(&state, &who, &id)?)?;
+    let (entry, _) = ledger.entry(find(&state, &auth, &id)?)?;
     let record = entry.event.record().ok_or_else(|| Problem::not_found("record"))?.record;
     let (from, limit) = (query.from, query.limit.clamp(1, PAGE_MAX));
     let entries = web::block(move || ledger.history(record, from, limit)).await??;
     let next = (entries.len() == limit).then(|| entries.last().map(|last| last.index + 1)).flatten();
     let events = entries.iter().map(Entry::to_json).collect();
-    Ok(HttpResponse::Ok().json(History { events, next }))
+    Ok(HttpResponse::Ok().json(EventPage { events, next }))
 }

@@ -41,11 +41,11 @@ pub(super) struct ExportQuery {
 #[get("/v1/ledger/periods")]
 pub(super) async fn export(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     query: Query<ExportQuery>,
 ) -> Result<HttpResponse, Problem> {
     let named: Option<IssuerId> = query.issuer.as_deref().map(str::parse).transpose().map_err(|_| bad("issuer"))?;
-    let issuer = match (who.reads(), named) {
+    let issuer = match (auth.reads(), named) {
         (None, Some(named)) => named,
         (None, None) => return Err(Problem::bad_request("name the issuer: ?issuer=…")),
         (Some(own), named) if named.as_ref().is_none_or(|named| named == own) => own.clone(),

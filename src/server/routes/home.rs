@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, get, web};
 
 use crate::evidence::ValidationReport;
 use crate::ledger::ReadError;
-use crate::server::pages::home::{CheckpointShown, EntryShown, Page, content_security_policy};
+use crate::server::pages::home::{CheckpointShown, EntryShown, HomePage, content_security_policy};
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
 
@@ -40,7 +40,7 @@ fn render(state: &AppState, report: Option<&ValidationReport>) -> Result<String,
     }
     let origin = state.services.log_key.name();
     let trouble = ledger.trouble();
-    let mut page = Page::new("Affiant", origin).trouble(trouble.as_deref());
+    let mut page = HomePage::new("Affiant", origin).trouble(trouble.as_deref());
     if let Some(latest) = ledger.latest() {
         let round = ledger.last_answered_round()?;
         let signatures = round.iter().flat_map(|round| round.checkpoint.note().signatures());

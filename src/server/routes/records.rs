@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use crate::crypto::Sha256Digest;
-use crate::issuance::{AssembleError, Receipt, Wait};
+use crate::issuance::{AssembleError, SubmissionReceipt, Wait};
 use crate::jose::draft_dialect;
 use crate::server::extract::auth::Authenticated;
 use crate::server::extract::record_body::RecordBody;
@@ -37,13 +37,13 @@ pub(super) struct SubmitQuery {
 #[post("/v1/records")]
 pub(super) async fn submit(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     query: Query<SubmitQuery>,
     body: RecordBody,
 ) -> Result<HttpResponse, Problem> {
-    let submitter = who.submitter(query.issuer.as_deref())?;
+    let submitter = auth.submitter(query.issuer.as_deref())?;
     let receipt = state.services.issuance.submit(submitter, body.0, query.wait).await?;
-    let mut response = if receipt.repeated { HttpResponse::Ok() } else { HttpResponse::Created() };
+    let mut response = if receipt.is_duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.insert_header(("Location", receipt.links.record.as_str())).json(receipt))
 }
 
@@ -78,8 +78,8 @@ pub(super) fn page() -> usize {
 }
 
 #[derive(Debug, Serialize)]
-struct Page {
-    records: Vec<Receipt>,
+struct ReceiptPage {
+    records: Vec<SubmissionReceipt>,
     /// `from` of the next page; null at the end.
     next: Option<u64>,
 }
@@ -90,10 +90,10 @@ struct Page {
 #[get("/v1/records")]
 pub(super) async fn list(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     query: Query<ListQuery>,
 ) -> Result<Json<impl Serialize>, Problem> {
-    let issuer = match (who.reads(), &query.issuer) {
+    let issuer = match (auth.reads(), &query.issuer) {
         (Some(own), None) => own.to_string(),
         (Some(own), Some(named)) if own.as_str() == named => own.to_string(),
         (None, Some(named)) => named.clone(),
@@ -107,9 +107,9 @@ pub(super) async fn list(
         let receipts = indices.iter().map(|index| issuance.receipt(*index));
         receipts.collect::<Result<Vec<_>, _>>()
     });
-    let records: Vec<Receipt> = page.await??.into_iter().flatten().collect();
+    let records: Vec<SubmissionReceipt> = page.await??.into_iter().flatten().collect();
     let next = (records.len() == limit).then(|| records.last().map(|last| last.seq + 1)).flatten();
-    Ok(Json(Page { records, next }))
+    Ok(Json(ReceiptPage { records, next }))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -135,11 +135,11 @@ enum DialectName {
 #[get("/v1/records/{id}")]
 pub(super) async fn read(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     id: Path<String>,
     query: Query<ReadQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let index = find(&state, &who, &id)?;
+    let index = find(&state, &auth, &id)?;
     let issuance = state.services.issuance.clone();
     let stored = web::block(move || issuance.ledger.record(index)).await??;
     let (_, record) = stored.body.ok_or(AssembleError::Erased)?;
@@ -156,10 +156,10 @@ pub(super) async fn read(
 #[get("/v1/records/{id}/receipt")]
 pub(super) async fn read_receipt(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     id: Path<String>,
-) -> Result<Json<Receipt>, Problem> {
-    let index = find(&state, &who, &id)?;
+) -> Result<Json<SubmissionReceipt>, Problem> {
+    let index = find(&state, &auth, &id)?;
     state.services.issuance.receipt(index)?.map(Json).ok_or_else(|| Problem::not_found("record"))
 }
 
@@ -170,10 +170,10 @@ pub(super) async fn read_receipt(
 #[get("/v1/records/{id}/bundle")]
 pub(super) async fn bundle(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let index = find(&state, &who, &id)?;
+    let index = find(&state, &auth, &id)?;
     let issuance = state.services.issuance.clone();
     let assembled = web::block(move || {
         let assembled = issuance.assemble_bundle(index)?;
@@ -201,14 +201,14 @@ fn file_stem(uuid: &str) -> String {
 #[post("/v1/records/{id}/renewals")]
 pub(super) async fn resign(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     id: Path<String>,
     query: Query<WaitQuery>,
 ) -> Result<HttpResponse, Problem> {
-    who.check_writer()?;
-    let index = find_one(&state, &who, &id)?;
+    auth.check_writer()?;
+    let index = find_one(&state, &auth, &id)?;
     let receipt = state.services.issuance.resign(index, query.wait).await?;
-    let mut response = if receipt.repeated { HttpResponse::Ok() } else { HttpResponse::Created() };
+    let mut response = if receipt.is_duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.insert_header(("Location", receipt.links.record.as_str())).json(receipt))
 }
 
@@ -221,29 +221,29 @@ pub(super) async fn resign(
 #[delete("/v1/records/{id}")]
 pub(super) async fn erase(
     state: Data<AppState>,
-    who: Authenticated,
+    auth: Authenticated,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    who.check_admin()?;
-    let index = find_one(&state, &who, &id)?;
+    auth.check_admin()?;
+    let index = find_one(&state, &auth, &id)?;
     state.services.issuance.erase(index).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// The entry of a record that the caller may read, where something is done to it: a uuid that several records have does
 /// not say to which, unless they are versions of the caller's own.
-pub(super) fn find_one(state: &AppState, who: &Authenticated, id: &str) -> Result<u64, Problem> {
+pub(super) fn find_one(state: &AppState, auth: &Authenticated, id: &str) -> Result<u64, Problem> {
     let by_uuid = id.parse::<Sha256Digest>().is_err();
-    if by_uuid && who.reads().is_none() && state.services.issuance.ledger.is_uuid_shared(id)? {
+    if by_uuid && auth.reads().is_none() && state.services.issuance.ledger.is_uuid_shared(id)? {
         return Err(Problem::uuid_shared());
     }
-    find(state, who, id)
+    find(state, auth, id)
 }
 
 /// The entry of a record that the caller may read. Another issuer's is as if it were not there.
-pub(super) fn find(state: &AppState, who: &Authenticated, id: &str) -> Result<u64, Problem> {
+pub(super) fn find(state: &AppState, auth: &Authenticated, id: &str) -> Result<u64, Problem> {
     let ledger = &state.services.issuance.ledger;
-    let issuer = who.reads();
+    let issuer = auth.reads();
     let index = match id.parse::<Sha256Digest>() {
         Ok(digest) => ledger.index_of_record(digest)?,
         Err(_) => ledger.index_of_uuid(issuer.map(crate::authority::IssuerId::as_str), id)?,

@@ -117,8 +117,8 @@ async fn receipt(state: Data<AppState>, id: Path<String>) -> Result<HttpResponse
 #[utoipa::path(tag = "statements", params(("id" = String, Path, description = "the statement's digest")),
     responses((status = 204, description = "Erased"), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[delete("/entries/{id}")]
-async fn erase(state: Data<AppState>, who: Authenticated, id: Path<String>) -> Result<HttpResponse, actix_web::Error> {
-    who.check_admin()?;
+async fn erase(state: Data<AppState>, auth: Authenticated, id: Path<String>) -> Result<HttpResponse, actix_web::Error> {
+    auth.check_admin()?;
     statements(&state).erase(locator(&id)?).await.map_err(ConciseProblem::from)?;
     Ok(HttpResponse::NoContent().finish())
 }

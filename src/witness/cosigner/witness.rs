@@ -61,7 +61,7 @@ pub enum Refusal {
 }
 
 /// What is known of a log.
-enum State {
+enum LogState {
     /// The checkpoint cosigned last, with the log's signatures and ours.
     Latest(Box<SignedCheckpoint>),
     /// None yet.
@@ -75,7 +75,7 @@ struct Followed {
     keys: Vec<VerifierKey>,
     file: PathBuf,
     // Held from the check of the old size until the new state is durable.
-    state: Mutex<State>,
+    state: Mutex<LogState>,
 }
 
 /// A witness.
@@ -100,7 +100,7 @@ pub enum OpenError {
     Key(#[from] VerifierKeyError),
     /// What was kept of a log is not a checkpoint of it that this witness cosigned.
     #[error("the state kept of log {origin} is not a checkpoint that this witness cosigned")]
-    State {
+    LogState {
         /// The log.
         origin: String,
     },
@@ -125,7 +125,7 @@ impl Witness {
             let file = states.join(&hash);
             let followed = followed_logs.entry(hash);
             followed
-                .or_insert_with(|| Followed { keys: Vec::new(), file, state: Mutex::new(State::Nothing) })
+                .or_insert_with(|| Followed { keys: Vec::new(), file, state: Mutex::new(LogState::Nothing) })
                 .keys
                 .push(log.clone());
         }
@@ -159,9 +159,9 @@ impl Witness {
 
         let mut state = followed.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (last_size, last_root) = match &*state {
-            State::Latest(last) => (last.checkpoint().size(), last.checkpoint().root()),
-            State::Nothing => (TreeSize(0), RootHash::empty()),
-            State::InDoubt => return Err(Refusal::Storage(None)),
+            LogState::Latest(last) => (last.checkpoint().size(), last.checkpoint().root()),
+            LogState::Nothing => (TreeSize(0), RootHash::empty()),
+            LogState::InDoubt => return Err(Refusal::Storage(None)),
         };
         if old != last_size {
             return Err(Refusal::Conflict { size: last_size });
@@ -185,10 +185,10 @@ impl Witness {
             cosigned.add(cosignature.clone()).map_err(|_| Refusal::Signing)?;
             cosignatures.push(cosignature);
         }
-        *state = State::InDoubt;
+        *state = LogState::InDoubt;
         atomic_file::write(&followed.file, cosigned.to_string().as_bytes(), Access::Public)
             .map_err(|error| Refusal::Storage(Some(error)))?;
-        *state = State::Latest(Box::new(cosigned));
+        *state = LogState::Latest(Box::new(cosigned));
         Ok(cosignatures)
     }
 
@@ -221,9 +221,9 @@ impl Witness {
         let Some(followed) = self.logs.get(origin_hash) else { return Ok(None) };
         let state = followed.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match &*state {
-            State::Latest(latest) => Ok(Some((**latest).clone())),
-            State::Nothing => Ok(None),
-            State::InDoubt => Err(Refusal::Storage(None)),
+            LogState::Latest(latest) => Ok(Some((**latest).clone())),
+            LogState::Nothing => Ok(None),
+            LogState::InDoubt => Err(Refusal::Storage(None)),
         }
     }
 }
@@ -245,20 +245,20 @@ impl Followed {
         signed.with_signatures(is_the_logs).ok_or(CheckpointError::Note(NoteError::NoKnownSignature))
     }
 
-    fn kept(&self, witness: &[VerifierKey]) -> Result<State, OpenError> {
+    fn kept(&self, witness: &[VerifierKey]) -> Result<LogState, OpenError> {
         let bytes = match std::fs::read(&self.file) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Nothing),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LogState::Nothing),
             Err(error) => return Err(error.into()),
         };
         let origin = self.keys.first().map_or("", VerifierKey::name);
-        let broken = || OpenError::State { origin: origin.to_owned() };
+        let broken = || OpenError::LogState { origin: origin.to_owned() };
         let signed = SignedCheckpoint::parse(&bytes).map_err(|_| broken())?;
         let ours = signed.cosignatures(&witness.iter().collect::<Vec<_>>()).map_err(|_| broken())?;
         if ours.is_empty() || signed.checkpoint().origin() != origin {
             return Err(broken());
         }
-        Ok(State::Latest(Box::new(signed)))
+        Ok(LogState::Latest(Box::new(signed)))
     }
 }
 
@@ -459,7 +459,7 @@ mod tests {
         let tree = Tree("one");
         let file = world.directory.path().join(origin_hash(LOG));
         std::fs::write(&file, world.request(&tree, 0, 5).checkpoint.to_string()).unwrap();
-        assert!(matches!(world.witness(), Err(OpenError::State { .. })));
+        assert!(matches!(world.witness(), Err(OpenError::LogState { .. })));
         std::fs::remove_file(&file).unwrap();
 
         let witness = world.witness().unwrap();
