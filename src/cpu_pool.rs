@@ -15,10 +15,10 @@ const QUEUE_PER_CORE: usize = 2048;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WorkError {
     /// The queue is full.
-    #[error("too much work is waiting")]
+    #[error("the queue of the processor threads is full")]
     Busy,
     /// The work panicked: a fault of ours, logged where it happened.
-    #[error("the work ended by a fault")]
+    #[error("internal error; see the log")]
     Panicked,
 }
 

@@ -11,6 +11,7 @@ use crate::path_error::PathError;
 
 /// Why the authority did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum AuthorityError {
     /// A file cannot be read or written.
     #[error(transparent)]
@@ -28,9 +29,8 @@ pub enum AuthorityError {
     #[error("the root's key must be kept outside of {0}")]
     RootKeyInside(PathBuf),
     /// The state was written by another version.
-    #[error("state of version {seen}, this program knows version {known}")]
+    #[error("state file has version {seen}; this program reads version {known}")]
     StateVersion {
-        /// In the file.
         seen: u32,
         /// What this program writes.
         known: u32,
@@ -54,25 +54,11 @@ pub enum AuthorityError {
     #[error("issuer {0} has no certificate yet")]
     NoCertificate(IssuerId),
     /// The certificate's key does not sign any more, or not yet.
-    #[error("the certificate of issuer {issuer} signs from {from} until {until}, it is {now}")]
-    NotActive {
-        /// Whose.
-        issuer: IssuerId,
-        /// From when.
-        from: DateTime<Utc>,
-        /// Until when.
-        until: DateTime<Utc>,
-        /// The time now.
-        now: DateTime<Utc>,
-    },
+    #[error("the certificate of issuer {issuer} signs from {from} until {until}; now is {now}")]
+    NotActive { issuer: IssuerId, from: DateTime<Utc>, until: DateTime<Utc>, now: DateTime<Utc> },
     /// The issuer's certificate is revoked.
     #[error("the certificate of issuer {issuer} is revoked since {since}")]
-    Revoked {
-        /// Whose.
-        issuer: IssuerId,
-        /// Since when.
-        since: DateTime<Utc>,
-    },
+    Revoked { issuer: IssuerId, since: DateTime<Utc> },
     /// No certificate of ours has this serial number or thumbprint.
     #[error("unknown certificate {0}")]
     UnknownCertificate(String),
@@ -81,29 +67,23 @@ pub enum AuthorityError {
     UnknownCrl(String),
     /// A revoked certificate stays as it is.
     #[error("certificate {certificate} is revoked already, since {since}")]
-    RevokedAlready {
-        /// Which.
-        certificate: String,
-        /// Since when.
-        since: DateTime<Utc>,
-    },
+    RevokedAlready { certificate: String, since: DateTime<Utc> },
     /// A revocation that is dated in the future, or before the certificate was.
-    #[error("{date} is not between the certificate's beginning and now")]
-    RevocationDate {
-        /// What was asked for.
-        date: DateTime<Utc>,
-    },
+    #[error("revocation date {date} is not between the certificate's start and now")]
+    RevocationDate { date: DateTime<Utc> },
     /// A reason that no full list can say.
-    #[error("reason {0} has no place here")]
+    #[error("revocation reason {0} is not for a full revocation list")]
     RevocationReason(&'static str),
     /// What the root issued is revoked by the root, whose key is not here.
-    #[error("certificate {0} was issued by the root: its revocation takes the root's key")]
+    #[error("certificate {0} was issued by the root: its revocation needs the root's key")]
     RootKeyNeeded(String),
     /// A key file is not the one of the root.
     #[error("the key is not the root's")]
     NotRootKey,
     /// The issuing authority ends before the new key would have stopped signing.
-    #[error("the issuing authority ends at {not_after}, a certificate would be needed until {needed}")]
+    #[error(
+        "the issuing authority expires at {not_after}, before the new key would at {needed}: make the next authority"
+    )]
     AuthorityEnds {
         /// The authority's end.
         not_after: DateTime<Utc>,
@@ -115,19 +95,13 @@ pub enum AuthorityError {
     NoAuthority,
     /// A certificate request is refused.
     #[error("the certificate request is refused: {what}")]
-    Request {
-        /// What is wrong with it.
-        what: String,
-    },
+    Request { what: String },
     /// The issuer brought its own key, which is not here.
     #[error("the key of issuer {0} is its own and not on this server")]
     KeyElsewhere(IssuerId),
     /// What was made is not what its profile says; it was thrown away.
-    #[error("what was made is not what its profile says: {what}")]
-    Lint {
-        /// What differs.
-        what: String,
-    },
+    #[error("the certificate does not match its profile: {what}")]
+    Lint { what: String },
     /// Something could not be encoded or signed.
     #[error("the certificate or list could not be encoded or signed")]
     Encoding,

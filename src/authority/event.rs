@@ -8,6 +8,7 @@ use super::issuer::IssuerId;
 /// Something that becomes a ledger entry. Certificates and lists are named by `sha256-<base64url>` of their bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind")]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum AuthorityEvent {
     /// A certificate was issued.
     #[serde(rename = "certificate.issued")]
@@ -24,7 +25,6 @@ pub enum AuthorityEvent {
         certificate: String,
         /// Why, as RFC 5280 §5.3.1 names it.
         reason: String,
-        /// Since when.
         revoked_at: DateTime<Utc>,
     },
     /// A revocation list was published.

@@ -26,42 +26,26 @@ impl fmt::Display for StoredKeyId {
 
 /// Why a key could not be made, opened or destroyed.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum KeyStoreError {
     /// The file cannot be read or written.
     #[error(transparent)]
     File(#[from] PathError),
     /// There is a file where a new one was to be made.
-    #[error("key file {path} is there already")]
-    Exists {
-        /// Which file.
-        path: PathBuf,
-    },
+    #[error("key file {path} exists already")]
+    Exists { path: PathBuf },
     /// The armour is broken.
     #[error("key file {path}: {cause}")]
-    Pem {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: PemError,
-    },
+    Pem { path: PathBuf, cause: PemError },
     /// The file is not an encrypted PKCS#8 key, or asks for more memory than is given.
     #[error("key file {path} is not an encrypted PKCS#8 key")]
-    Malformed {
-        /// Which file.
-        path: PathBuf,
-    },
+    Malformed { path: PathBuf },
     /// The pass phrase is wrong, or the file was changed: encryption cannot tell which.
     #[error("key file {path} does not open: the pass phrase is wrong or the file was changed")]
-    Sealed {
-        /// Which file.
-        path: PathBuf,
-    },
+    Sealed { path: PathBuf },
     /// The key itself is not one that can sign.
     #[error("key file {path} holds a key that cannot be used")]
-    Unusable {
-        /// Which file.
-        path: PathBuf,
-    },
+    Unusable { path: PathBuf },
 }
 
 /// A place that makes private keys and keeps them.

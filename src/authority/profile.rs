@@ -81,6 +81,7 @@ pub enum ProfileKeyUsage {
 
 /// Why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum ProfileError {
     /// The file cannot be read or written.
     #[error(transparent)]
@@ -90,7 +91,6 @@ pub enum ProfileError {
     Toml {
         /// Which profile.
         name: &'static str,
-        /// What is wrong.
         cause: Box<toml::de::Error>,
     },
     /// A profile says what no certificate of its kind may say.
@@ -172,8 +172,8 @@ impl CertificateProfile {
 
 /// The profiles of one authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct Profiles {
-    /// The root.
     pub root: CertificateProfile,
     /// Authorities that issue leaves.
     pub issuing_ca: CertificateProfile,

@@ -24,10 +24,10 @@ const CRL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// What is to be revoked, and how.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct RevocationRequest {
     /// A serial number in hexadecimal, or a thumbprint.
     pub certificate: String,
-    /// Why.
     pub reason: RevocationReason,
     /// Since when; now, when nothing is said.
     pub revoked_at: Option<DateTime<Utc>>,
@@ -37,6 +37,7 @@ pub struct RevocationRequest {
 
 /// A list that was made, and its bytes.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct PublishedCrl {
     /// Whose: `root`, `issuing-1`, ….
     pub authority: String,
@@ -48,7 +49,6 @@ pub struct PublishedCrl {
     pub this_update: DateTime<Utc>,
     /// By when the next is promised.
     pub next_update: DateTime<Utc>,
-    /// The bytes.
     pub der: Vec<u8>,
 }
 

@@ -60,8 +60,8 @@ pub enum CertificateKind {
 
 /// A revocation, as the lists will say it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct Revocation {
-    /// Since when.
     pub revoked_at: DateTime<Utc>,
     /// When the key was first not to be trusted, where that is known to be earlier.
     pub invalidity_date: Option<DateTime<Utc>>,

@@ -20,6 +20,7 @@ const HTTPS_PORT: u16 = 443;
 
 /// Why content was not fetched.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum FetchError {
     /// Not an HTTPS address.
     #[error("{0:?} is not an https address")]
@@ -31,19 +32,16 @@ pub enum FetchError {
     #[error("{0} is not a public address")]
     NotPublic(IpAddr),
     /// A redirect, or no content.
-    #[error("the server answered with status {0}, and only 200 brings content")]
+    #[error("the server answered with status {0} instead of 200")]
     Status(u16),
     /// The content is longer than allowed.
     #[error("the content is longer than {bytes_max} bytes")]
-    TooLong {
-        /// Allowed.
-        bytes_max: u64,
-    },
+    TooLong { bytes_max: u64 },
     /// No answer.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// What came could not be kept.
-    #[error("what was fetched could not be kept")]
+    #[error("the fetched content could not be written")]
     Sink(#[source] io::Error),
 }
 

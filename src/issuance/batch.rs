@@ -32,13 +32,11 @@ pub struct BatchLine {
 
 /// Why a line was not read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum LineError {
     /// Longer than a vCon may be.
     #[error("the line is longer than {bytes_max} bytes")]
-    TooLong {
-        /// Allowed.
-        bytes_max: usize,
-    },
+    TooLong { bytes_max: usize },
 }
 
 /// The result of one line.

@@ -21,6 +21,8 @@ mod issue;
 mod receipt;
 mod resign;
 mod submit;
+#[cfg(test)]
+mod tests;
 mod verify_with_ledger;
 
 use std::sync::Arc;

@@ -24,12 +24,12 @@ pub enum Wait {
 
 /// The receipt of a submission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct SubmissionReceipt {
     /// The uuid of the vCon.
     pub uuid: String,
     /// The record digest.
     pub record: Sha256Digest,
-    /// The issuer.
     pub issuer: String,
     /// Counts the issuer's records, from 1, without a gap.
     pub seq: u64,
@@ -86,8 +86,8 @@ impl SubmissionReceipt {
 
 /// Addresses, relative to the server's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct Links {
-    /// The record.
     pub record: String,
     /// Its evidence bundle.
     pub bundle: String,

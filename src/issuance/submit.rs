@@ -41,7 +41,7 @@ pub enum SubmitError {
     #[error("an encrypted vCon cannot be issued; sign it first, then encrypt the signed form")]
     Encrypted,
     /// There is no uuid, or one that is too long.
-    #[error("the vCon has no uuid of 1 to {UUID_CHARACTERS_MAX} characters")]
+    #[error("the vCon has no uuid, or one of more than {UUID_CHARACTERS_MAX} characters")]
     NoUuid,
     /// No active scorecard covers the call.
     #[error("no active scorecard covers this call")]
@@ -53,7 +53,7 @@ pub enum SubmitError {
     #[error(transparent)]
     Signing(#[from] SigningError),
     /// The signed record does not hold.
-    #[error("the record does not hold: {}", .0.verdict.reason)]
+    #[error("the record does not verify: {}", .0.verdict.reason)]
     TotalFailed(Box<ValidationReport>),
     /// The record was erased.
     #[error("the body of the record was erased")]
@@ -62,7 +62,7 @@ pub enum SubmitError {
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
     /// Signed again it would not pass: its certificate has ended, and no trusted time says that it was there before.
-    #[error("it is too late to sign this record again: {0}")]
+    #[error("the record can no longer be re-signed: {0}")]
     TooLate(String),
     /// Not signed under a certificate of this issuer, who may not anchor others'.
     #[error("the record is not signed under a certificate of this issuer, which may not anchor foreign records")]

@@ -36,6 +36,7 @@ const PENDING_MAX: usize = 64;
 const ASKED_AGAIN_MAX: u32 = 3;
 
 /// How a log is followed.
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct MonitorSettings {
     /// The log's key.
     pub key: VerifierKey,
@@ -47,7 +48,6 @@ pub struct MonitorSettings {
     pub stale_after: Option<Duration>,
     /// File of the verified state.
     pub file: PathBuf,
-    /// The time.
     pub clock: Arc<dyn Clock>,
 }
 

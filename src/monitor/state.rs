@@ -40,10 +40,10 @@ pub enum MonitorStateError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It was not written by a monitor, or was changed.
-    #[error("not what a monitor keeps: {0}")]
+    #[error("the state file of the monitor is corrupt: {0}")]
     Malformed(String),
     /// It is of another log.
-    #[error("it is of another log, {0}")]
+    #[error("the state file is of another log, {0}")]
     OtherLog(String),
 }
 

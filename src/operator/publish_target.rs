@@ -30,6 +30,7 @@ const LEVELS: u8 = 8;
 
 /// Why nothing could be published.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum PublishError {
     /// Another process publishes here.
     #[error("another process publishes in {0}")]
@@ -40,7 +41,6 @@ pub enum PublishError {
     /// What stands there is no checkpoint of this log.
     #[error("{path} is not a checkpoint of this log: {source}")]
     Checkpoint {
-        /// Where.
         path: PathBuf,
         /// Why not.
         source: CheckpointError,
@@ -48,7 +48,6 @@ pub enum PublishError {
     /// What was published is not the beginning of what is to be.
     #[error("{dir} holds {published} entries that this ledger of {here} entries does not continue")]
     Inconsistent {
-        /// The folder.
         dir: PathBuf,
         /// Size of the checkpoint there.
         published: TreeSize,
@@ -56,7 +55,7 @@ pub enum PublishError {
         here: TreeSize,
     },
     /// A file that never changes holds something else.
-    #[error("{0} is there already, with other bytes")]
+    #[error("{0} exists already with other bytes")]
     Differs(PathBuf),
     /// The ledger's own tiles.
     #[error(transparent)]

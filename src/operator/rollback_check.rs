@@ -13,6 +13,7 @@ use crate::witness::{WitnessClient, WitnessError};
 
 /// What the witnesses and the publish target say of a ledger that is about to be started: a restored backup must not fork.
 #[derive(Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum RollbackCheck {
     /// Somebody has seen nothing newer than what is here, and it fits.
     Confirmed,
@@ -21,14 +22,7 @@ pub enum RollbackCheck {
     /// Nobody is configured.
     NobodyToAsk,
     /// Somebody has seen more than is here, or something else.
-    Behind {
-        /// Which one.
-        dependency: Dependency,
-        /// Size of what was seen.
-        seen: u64,
-        /// Size of what is here.
-        here: u64,
-    },
+    Behind { dependency: Dependency, seen: u64, here: u64 },
 }
 
 impl RollbackCheck {

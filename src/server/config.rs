@@ -101,8 +101,8 @@ pub struct LimitsConfig {
 /// `[scorecards]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct ScorecardsConfig {
-    /// Their folder.
     pub dir: PathBuf,
 }
 
@@ -153,10 +153,10 @@ pub struct WitnessingConfig {
 /// `[[witnessing.witness]]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct WitnessConfig {
     /// Its verifier key.
     pub vkey: String,
-    /// Its address.
     pub url: String,
     /// Whether somebody else runs it than this server; if not, it is shown and never counted.
     #[serde(default = "independent")]
@@ -166,10 +166,9 @@ pub struct WitnessConfig {
 /// `[[witnessing.timestamp_authority]]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct TimestampAuthorityConfig {
-    /// Its address.
     pub url: String,
-    /// Its root.
     pub anchors_file: PathBuf,
     /// Whether somebody else runs it than this server; if not, it is shown and never counted.
     #[serde(default = "independent")]

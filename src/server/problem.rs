@@ -69,7 +69,7 @@ impl Problem {
     }
 
     pub(super) fn method_not_allowed(allowed: &str) -> Self {
-        let detail = format!("what is here takes {allowed} alone");
+        let detail = format!("this resource allows only {allowed}");
         Self::new("method-not-allowed", "Method not allowed", StatusCode::METHOD_NOT_ALLOWED, detail)
     }
 

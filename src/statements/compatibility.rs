@@ -38,7 +38,7 @@ pub enum CompatibilityError {
     #[error("there is no such entry")]
     NotFound,
     /// It holds as many as it may.
-    #[error("the log holds {ENTRIES_MAX} entries and takes no more")]
+    #[error("the log is full: it holds {ENTRIES_MAX} entries")]
     Full,
     /// The file could not be read or written. What is on the disk is not known until the next start.
     #[error("the file of the log: {0}")]

@@ -28,7 +28,7 @@ pub enum RegisterError {
     #[error(transparent)]
     Statement(#[from] StatementError),
     /// Its signer has registered too many within a second.
-    #[error("this signer may register {0} statements a second")]
+    #[error("rate limit exceeded: {0} statements per second and signer")]
     TooFast(u32),
     /// There is no such statement.
     #[error("there is no such statement")]
@@ -49,7 +49,7 @@ pub enum RegisterError {
     #[error(transparent)]
     Signing(#[from] SigningError),
     /// What is kept is not a statement: a fault of ours.
-    #[error("what is kept cannot be read: {0}")]
+    #[error("the stored statement cannot be read: {0}")]
     Kept(#[from] CoseError),
     /// A receipt that was just made does not prove it: a fault of ours.
     #[error("the receipt does not prove the statement: {0}")]
@@ -57,8 +57,8 @@ pub enum RegisterError {
 }
 
 /// The log of statements.
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct Statements {
-    /// The ledger.
     pub ledger: Ledger,
     key: Arc<dyn Signer>,
     key_id: [u8; 32],

@@ -49,6 +49,7 @@ const EXTENDED_KEY_USAGE: &[u64] = &[2, 5, 29, 37];
 
 /// Why a directory cannot be made or opened.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum WitnessDirError {
     /// There is one already.
     #[error("{0} is the directory of a witness already")]
@@ -58,12 +59,7 @@ pub enum WitnessDirError {
     Locked(PathBuf),
     /// A file could not be read or written.
     #[error("{path} could not be read or written")]
-    Io {
-        /// Which one.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
     /// A file is longer than any should be.
     #[error("{0} is longer than {FILE_BYTES_MAX} bytes")]
     TooLong(PathBuf),
@@ -75,12 +71,7 @@ pub enum WitnessDirError {
     Policy(String),
     /// A key was not kept or not read.
     #[error("{path}: {source}")]
-    Key {
-        /// Which one.
-        path: PathBuf,
-        /// Why.
-        source: KeyFileError,
-    },
+    Key { path: PathBuf, source: KeyFileError },
     /// A certificate was not made.
     #[error("a certificate could not be made")]
     Certificate(#[from] rcgen::Error),
@@ -93,15 +84,13 @@ pub enum WitnessDirError {
     /// A line of the logs is not a verifier key.
     #[error("line {line} of {path}: {source}")]
     Log {
-        /// The file.
         path: PathBuf,
         /// Which line, from 1.
         line: usize,
-        /// Why.
         source: VerifierKeyError,
     },
     /// No key, or two of one algorithm.
-    #[error("a witness has one key of each algorithm that it is to have, and at least one")]
+    #[error("a witness needs at least one key, and at most one of each algorithm")]
     Algorithms,
     /// The witness's state could not be read.
     #[error(transparent)]
@@ -135,8 +124,8 @@ pub struct WitnessDir {
 
 /// What runs from a directory.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct OpenedWitness {
-    /// The witness.
     pub witness: Witness,
     /// The timestamp authority.
     pub authority: TimestampAuthority,

@@ -28,8 +28,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What the routes serve; give it to the application as [`Data`].
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct WitnessService {
-    /// The witness.
     pub witness: Arc<Witness>,
     /// The timestamp authority.
     pub authority: Arc<TimestampAuthority>,

@@ -29,7 +29,7 @@ fn authenticate(request: &HttpRequest) -> Result<Authenticated, Problem> {
     let state = request.app_data::<Data<AppState>>().expect("the application has its state");
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let secret = header.and_then(|value| value.strip_prefix("Bearer "));
-    let secret = secret.ok_or_else(|| Problem::unauthorized("a bearer token is needed"))?;
+    let secret = secret.ok_or_else(|| Problem::unauthorized("this request needs a bearer token"))?;
     Ok(Authenticated(state.services.tokens.authenticate(secret, state.services.clock.now())?))
 }
 
@@ -38,12 +38,12 @@ impl Authenticated {
     pub(in crate::server) fn submitter(&self, named: Option<&str>) -> Result<Submitter, Problem> {
         let own = self.0.issuer.clone();
         let named: Option<IssuerId> =
-            named.map(str::parse).transpose().map_err(|_| Problem::bad_request("issuer is not an issuer's id"))?;
+            named.map(str::parse).transpose().map_err(|_| Problem::bad_request("issuer is not the id of an issuer"))?;
         let issuer = match (self.0.role, own, named) {
             (Role::Issuer, Some(own), None) => own,
             (Role::Issuer, Some(own), Some(named)) if own == named => own,
             (Role::Admin, _, Some(named)) => named,
-            (Role::Admin, _, None) => return Err(Problem::bad_request("an admin names the issuer: ?issuer=…")),
+            (Role::Admin, _, None) => return Err(Problem::bad_request("an admin must name the issuer: ?issuer=…")),
             _ => return Err(Problem::forbidden("this token may not submit for that issuer")),
         };
         let may_anchor_foreign = self.0.may_anchor_foreign || self.0.role == Role::Admin;
@@ -62,7 +62,7 @@ impl Authenticated {
     pub(in crate::server) fn check_writer(&self) -> Result<(), Problem> {
         match self.0.role {
             Role::Issuer | Role::Admin => Ok(()),
-            Role::Auditor => Err(Problem::forbidden("an auditor's token only reads")),
+            Role::Auditor => Err(Problem::forbidden("an auditor's token may only read")),
         }
     }
 
@@ -70,7 +70,7 @@ impl Authenticated {
     pub(in crate::server) fn check_admin(&self) -> Result<(), Problem> {
         match self.0.role {
             Role::Admin => Ok(()),
-            Role::Issuer | Role::Auditor => Err(Problem::forbidden("an admin's token is needed")),
+            Role::Issuer | Role::Auditor => Err(Problem::forbidden("this request needs an admin's token")),
         }
     }
 }

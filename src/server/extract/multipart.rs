@@ -38,7 +38,7 @@ impl VerificationBody {
         if kind.is_some_and(|value| value.starts_with("multipart/form-data")) {
             return UploadForm::read(request, payload, limits).await;
         }
-        let record = whole(payload, limits.record_bytes_max, || Problem::bad_request("the body broke off")).await?;
+        let record = whole(payload, limits.record_bytes_max, || Problem::bad_request("the body is incomplete")).await?;
         if record.is_empty() {
             return Err(Problem::bad_request("there is no record in the body"));
         }
@@ -115,7 +115,7 @@ impl<'a> UploadForm<'a> {
 }
 
 fn broken() -> Problem {
-    Problem::bad_request("the form is malformed or broke off")
+    Problem::bad_request("the form is malformed or incomplete")
 }
 
 /// All bytes of a stream, at most `bytes_max`; `broken` says what it is when the stream breaks off.

@@ -24,7 +24,7 @@ impl FromRequest for RecordBody {
         Box::pin(async move {
             body.await.map(Self).map_err(|error| match error.as_error::<PayloadError>() {
                 Some(PayloadError::Overflow) => Problem::too_large(bytes_max),
-                _ => Problem::bad_request("the body is damaged or broke off"),
+                _ => Problem::bad_request("the body is malformed or incomplete"),
             })
         })
     }

@@ -45,12 +45,12 @@ pub struct HomePage<'a> {
 
 /// What a page needs to verify on the reader's machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct LocalVerifier {
     /// Where the server has the worker; `None` in a page that has it inside.
     pub worker: Option<String>,
     /// The trust policy that is offered, whole.
     pub policy: String,
-    /// Its name.
     pub name: String,
     /// Its digest.
     pub digest: Sha256Digest,

@@ -199,7 +199,7 @@ pub(super) async fn create_token(
     let made = state.services.tokens.create(
         TokenRequest {
             role: body.role.parse::<Role>()?,
-            issuer: issuer.map_err(|_| Problem::bad_request("issuer is not an issuer's id"))?,
+            issuer: issuer.map_err(|_| Problem::bad_request("issuer is not the id of an issuer"))?,
             may_anchor_foreign: body.may_anchor_foreign,
             expires_at: expires_at.map_err(|_| Problem::bad_request("expires_at is not RFC 3339"))?,
         },

@@ -44,7 +44,7 @@ impl From<BatchResult> for ResultLine {
 
 /// Submit a batch: a vCon a line (NDJSON), a result line for each, in order, as it is reached.
 ///
-/// A bad line fails alone. The same batch twice makes no doubles, so one that broke off is sent again.
+/// Invalid lines fail individually. Resubmitting a batch is idempotent, so an interrupted batch is sent again.
 #[utoipa::path(tag = "records", params(BatchQuery), request_body(content = String, content_type = "application/x-ndjson"),
     responses((status = 200, description = "A line {line, receipt | problem} for each", content_type = "application/x-ndjson"),
         (status = "4XX", body = Problem)), security(("token" = [])))]

@@ -71,7 +71,7 @@ pub(super) async fn export(
         match ledger.write_period(&request, &mut pieces) {
             Ok(()) | Err(PeriodWriteError::Io(_)) => {}
             Err(error) => {
-                tracing::error!(%error, "a period could not be written");
+                tracing::error!(%error, "export broke off");
                 // The answer breaks off, so that nobody takes it for the whole.
                 let _ = pieces.sender.blocking_send(Err(io::Error::other("the ledger could not be read")));
             }
@@ -82,7 +82,7 @@ pub(super) async fn export(
 }
 
 fn bad(name: &str) -> Problem {
-    Problem::bad_request(format!("{name} is not what it should be"))
+    Problem::bad_request(format!("{name} is malformed"))
 }
 
 /// Hands on what is written, a piece at a time.

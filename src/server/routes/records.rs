@@ -30,7 +30,7 @@ pub(super) struct SubmitQuery {
 
 /// Submit a vCon: an unsigned one is scored, signed and appended; a signed one is verified and anchored.
 ///
-/// The same bytes twice give the same receipt.
+/// Submission is idempotent: the same bytes give the same receipt.
 #[utoipa::path(tag = "records", params(SubmitQuery), request_body(content = Object, content_type = "application/vcon+json"),
     responses((status = 201, description = "The receipt"), (status = 200, description = "The receipt of the same submission before"),
         (status = "4XX", body = Problem), (status = 503, body = Problem)), security(("token" = [])))]

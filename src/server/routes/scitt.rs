@@ -89,14 +89,14 @@ pub(super) async fn statement(mut payload: Payload) -> Result<Vec<u8>, ConcisePr
 }
 
 pub(super) fn busy(_: TryAcquireError) -> ConciseProblem {
-    ConciseProblem::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "too many requests at a time").retry()
+    ConciseProblem::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "server busy; retry later").retry()
 }
 
 /// Does elsewhere what waits for a disk or a lock.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ConciseProblem> + Send + 'static,
 ) -> Result<T, ConciseProblem> {
-    let stopping = |_| ConciseProblem::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "the server stops");
+    let stopping = |_| ConciseProblem::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", "the server is stopping");
     web::block(work).await.map_err(stopping)?
 }
 

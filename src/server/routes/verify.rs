@@ -24,7 +24,7 @@ pub(super) struct VerifyQuery {
 ///
 /// Takes the signed vCon itself (JSON), an evidence bundle (zip), or a form with `record` (either of them) and any number
 /// of `recording` files, which are hashed as they stream by and not kept. Answers JSON, or HTML where `Accept` prefers it.
-/// A record that does not hold is an answer (200), not an error.
+/// A record that does not verify is an answer (200), not an error.
 #[utoipa::path(tag = "verification", request_body(content((Object = "application/vcon+json"), (Vec<u8> = "application/zip"),
     (Object = "multipart/form-data"))), params(VerifyQuery), responses((status = 200, description = "The validation report"), (status = "4XX", body = Problem),
     (status = 503, body = Problem)))]

@@ -101,7 +101,11 @@ pub(super) fn statements_keys(
         if !path.exists() {
             // A new key would sign in the place of one that is lost, and nothing of before would verify.
             let begun = config.data.dir.join("statements").exists() && name != COMPATIBILITY_KEY;
-            anyhow::ensure!(!begun, "{} is gone; restore it: the log of statements has begun", path.display());
+            anyhow::ensure!(
+                !begun,
+                "key {} is missing, and the log of statements has entries under it: restore it",
+                path.display()
+            );
             write_key_file(&path, &made().1, passphrase, cost)?;
         }
         Ok(read_key_file(&path, passphrase)?)

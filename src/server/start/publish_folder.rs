@@ -82,7 +82,7 @@ fn check_apart(dir: &Path, data: &Path) -> anyhow::Result<()> {
     let there = dir.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or_default();
     anyhow::ensure!(
         !(there.starts_with(&data) || dir.exists() && data.starts_with(&there)),
-        "{} is to be read by everybody, and {} by nobody: neither may be inside the other",
+        "publish folder {} is public and data folder {} is not: neither may be inside the other",
         dir.display(),
         data.display()
     );

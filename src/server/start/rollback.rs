@@ -21,7 +21,7 @@ pub(super) async fn check_clock(witnesses: &WitnessSet, clock: &dyn Clock) -> an
         let ahead = clock.now() - timestamp.info().gen_time;
         anyhow::ensure!(
             ahead <= CLOCK_AHEAD_MAX,
-            "the clock is {} s ahead of what {} says; set it, and start again",
+            "the clock is {} s ahead of {}: set it and start again",
             ahead.num_seconds(),
             authority.url()
         );
@@ -42,8 +42,7 @@ pub(super) fn may_sign(
     match check {
         RollbackCheck::Confirmed | RollbackCheck::NobodyToAsk | RollbackCheck::NobodyAnswered if is_lost => {
             anyhow::bail!(
-                "the log is empty, but {} says that it was not: it would begin again under the same key. Bring it back, or \
-             take the risk with --accept-rollback-risk",
+                "{} records entries, but the log is empty: restore the data, or pass --accept-rollback-risk",
                 published.display()
             )
         }
@@ -54,7 +53,9 @@ pub(super) fn may_sign(
         }
         RollbackCheck::NobodyAnswered if options.accept_rollback_risk || recovered.size() == 0 => Ok(true),
         RollbackCheck::NobodyAnswered => {
-            tracing::warn!("no witness answered: read-only until a start at which one does, or --accept-rollback-risk");
+            tracing::warn!(
+                "no witness answered: read-only until a restart at which one does, or with --accept-rollback-risk"
+            );
             Ok(false)
         }
         RollbackCheck::Behind { dependency, seen, here } => {

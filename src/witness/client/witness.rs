@@ -10,16 +10,14 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Why there is no cosignature, or no word of what was seen last.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum WitnessError {
     /// No answer.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The witness cosigned another checkpoint last: a proof from that size is asked for.
     #[error("the witness cosigned a checkpoint of size {size} last")]
-    Conflict {
-        /// Its size.
-        size: TreeSize,
-    },
+    Conflict { size: TreeSize },
     /// 404: the witness does not follow the log.
     #[error("the witness does not follow this log")]
     UnknownLog,

@@ -43,7 +43,7 @@ pub enum Refusal {
         size: TreeSize,
     },
     /// A checkpoint of nothing with the root of something.
-    #[error("the root of an empty tree is another")]
+    #[error("the root is not that of an empty tree")]
     EmptyTreeRoot,
     /// The tree does not continue the one cosigned last.
     #[error(transparent)]
@@ -53,7 +53,7 @@ pub enum Refusal {
     #[error("the state of this log could not be kept")]
     Storage(#[source] Option<io::Error>),
     /// None of the witness's keys cosigns parts of trees.
-    #[error("this witness cosigns whole trees alone")]
+    #[error("this witness does not cosign subtrees")]
     WholeTreesOnly,
     /// The key did not sign, or the clock stands before 1970.
     #[error("no cosignature could be made")]
@@ -91,6 +91,7 @@ pub struct Witness {
 
 /// Why a witness cannot be opened.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum OpenError {
     /// A file could not be read.
     #[error("the state could not be read")]
@@ -100,10 +101,7 @@ pub enum OpenError {
     Key(#[from] VerifierKeyError),
     /// What was kept of a log is not a checkpoint of it that this witness cosigned.
     #[error("the state kept of log {origin} is not a checkpoint that this witness cosigned")]
-    LogState {
-        /// The log.
-        origin: String,
-    },
+    LogState { origin: String },
 }
 
 impl Witness {

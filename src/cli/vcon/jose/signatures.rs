@@ -23,7 +23,6 @@ pub(super) struct JudgedSignature {
     pub(super) algorithm: String,
     /// Whether it verifies: a word for that alone, and not for the whole of what ETSI's indications say.
     pub(super) answer: RowStatus,
-    /// What was seen.
     pub(super) reason: String,
     /// Whether the signature is right under some key, whoever's.
     pub(super) verifies: bool,

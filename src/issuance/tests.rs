@@ -1,0 +1,178 @@
+//! A record all the way, with the body store's reads counted.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::{Issuance, LogPolicyFile, Submitter, Wait};
+use crate::authority::{Authority, AuthorityParams, FileKeyStore, KeyProtection, Profiles, ScryptCost};
+use crate::clock::{Clock, SystemClock};
+use crate::cpu_pool::CpuPool;
+use crate::crypto::{SealingKey, Signer as _, SigningKey};
+use crate::evidence::{Indication, TrustPolicy, Verifier};
+use crate::ledger::{INDEX_PAIRS, LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
+use crate::scorecard::Scorecard;
+use crate::tlog::{LogPolicy, VerifierKey};
+use crate::vcon::{NewContent, NewDialog, VconBuilder, VconLimits};
+use crate::vfs::{Access, FileHandle, FileSystem, Lock, OpenMode, OsFileSystem};
+
+const SCORECARD: &str = include_str!("../../policies/scorecards/outbound-call.toml");
+/// Bytes of what is said in the call: larger than anything else that is read with its body.
+const SPEECH_BYTES: usize = 256 << 10;
+
+/// The machine's file system, with the bytes counted that are read from the bodies' folder.
+#[derive(Debug, Default)]
+struct Counting {
+    body_bytes: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct CountingFile {
+    file: Arc<dyn FileHandle>,
+    body_bytes: Arc<AtomicU64>,
+}
+
+impl FileSystem for Counting {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn FileHandle>> {
+        let file = OsFileSystem.open(path, mode)?;
+        let of_bodies = path.iter().any(|part| part == "vault");
+        let body_bytes = self.body_bytes.clone();
+        Ok(if of_bodies { Arc::new(CountingFile { file, body_bytes }) } else { file })
+    }
+
+    fn make_directory(&self, path: &Path, access: Access) -> io::Result<()> {
+        OsFileSystem.make_directory(path, access)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        OsFileSystem.sync_directory(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsFileSystem.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        OsFileSystem.remove(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        OsFileSystem.list(path)
+    }
+
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        OsFileSystem.free_bytes(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
+        OsFileSystem.lock(path)
+    }
+}
+
+impl FileHandle for CountingFile {
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
+    }
+
+    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.body_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.file.read_exact_at(bytes, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.file.set_length(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+}
+
+/// Issuing in `dir`, over `fs`, for an issuer that is made here.
+fn issuing(dir: &Path, fs: Arc<dyn FileSystem>) -> (Arc<Issuance>, Submitter) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let protection = KeyProtection::from(Zeroizing::new("x".to_owned())).with_cost(ScryptCost::INSECURE);
+    let params = AuthorityParams {
+        organisation: "Example Ltd".into(),
+        base_url: "http://127.0.0.1".into(),
+        root_key_path: dir.join("root-key.pem"),
+        root_key_protection: protection.clone(),
+        profiles: Profiles::load(None).unwrap().with_smallest_keys(),
+    };
+    let keys = FileKeyStore::of_authority(&dir.join("authority"), protection);
+    let authority = Authority::init(&dir.join("authority"), params, keys, clock.clone()).unwrap();
+    let issuer = authority.add_issuer("Example Calls").unwrap().id;
+    authority.issue(&issuer).unwrap();
+    let (log, _) = SigningKey::generate_ed25519();
+    let log_key = VerifierKey::ed25519("log.example/1", log.verifying_key()).unwrap();
+    let text = format!("log {log_key} http://127.0.0.1\nquorum none\n");
+    let log_policy = LogPolicy::parse(text.as_bytes()).unwrap();
+    let mut trust = TrustPolicy::nobody();
+    trust.anchors.add(vec![authority.root().clone()]);
+    trust.log_policy = Some(log_policy.clone());
+    let ledger = LedgerOptions {
+        fs,
+        dir: dir.join("data"),
+        origin: "log.example/1".into(),
+        signer: Arc::new(log),
+        master: Arc::new(SealingKey::new(&[7; 32])),
+        clock: clock.clone(),
+        checkpoint_interval: Duration::from_millis(1),
+        snapshot_entries: SNAPSHOT_ENTRIES,
+        index_pairs: INDEX_PAIRS,
+        free_bytes_min: 0,
+    };
+    let issuance = Issuance {
+        ledger: Recovered::open(ledger).unwrap().start(false).unwrap(),
+        authority: Arc::new(authority),
+        scorecards: vec![Scorecard::from_file(SCORECARD, toml::Deserializer::parse(SCORECARD).unwrap()).unwrap()],
+        verifier: Verifier::new(trust),
+        log_policy: LogPolicyFile { bytes: text.into_bytes(), policy: log_policy },
+        clock,
+        cpu_pool: CpuPool::start().unwrap(),
+        limits: VconLimits::default(),
+        witnessed_timeout: Duration::ZERO,
+    };
+    (Arc::new(issuance), Submitter { issuer, may_anchor_foreign: false })
+}
+
+fn call(now: chrono::DateTime<chrono::Utc>) -> Vec<u8> {
+    let mut builder = VconBuilder::new("01909c6e-0000-8000-8000-000000000001".parse().unwrap(), now);
+    let agent = builder.party("Agent", "tel:+12025550100");
+    let said = "This call is recorded. ".repeat(SPEECH_BYTES / 23);
+    builder.add_dialog(NewDialog::text(now, NewContent::text(&said)).parties(&[agent]));
+    builder.build().to_bytes()
+}
+
+#[tokio::test]
+async fn a_bundle_reads_its_body_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let fs = Counting::default();
+    let body_bytes = fs.body_bytes.clone();
+    let (issuance, submitter) = issuing(dir.path(), Arc::new(fs));
+    let receipt = issuance.submit(submitter, call(issuance.clock.now()), Wait::Included).await.unwrap();
+
+    let read = |work: &dyn Fn()| {
+        let before = body_bytes.load(Ordering::Relaxed);
+        work();
+        body_bytes.load(Ordering::Relaxed) - before
+    };
+    let once = read(&|| assert!(issuance.ledger.record(receipt.index).unwrap().body.is_some()));
+    assert!(once >= SPEECH_BYTES as u64, "the body is read from the vault: {once} bytes");
+    let bundle = read(&|| {
+        let assembled = issuance.assemble_bundle(receipt.index).unwrap();
+        assert_eq!(assembled.report.verdict.indication, Indication::Passed, "{}", assembled.report.to_json());
+        assert_eq!(assembled.uuid, receipt.uuid);
+        drop(assembled.to_files().to_zip());
+    });
+    assert_eq!(bundle, once);
+    issuance.ledger.stop();
+}
