@@ -236,6 +236,23 @@ fn every_document_that_is_mentioned_is_there() {
     assert_none(mentions);
 }
 
+/// The configuration comes to services without HTTP; where an error becomes an answer, nothing is logged: that is done once,
+/// where the request ends.
+#[test]
+fn the_start_knows_no_http_and_conversions_do_not_log() {
+    let sources = sources();
+    let under = |folder: &'static str| sources.iter().filter(move |source| source.path.starts_with(folder));
+    let http = |line: &str| {
+        let named = ["actix", "server::state", "server::routes", "server::extract", "server::pages"];
+        named.into_iter().find(|one| line.contains(one)).map(|one| format!("{one} in the start"))
+    };
+    assert_none(under("src/server/start").flat_map(|source| source.complaints(http)));
+    let logging = |line: &str| line.contains("tracing::").then(|| "logging in a conversion".to_owned());
+    let conversions = ["src/server/problem.rs", "src/server/concise_problem.rs"];
+    assert_none(conversions.into_iter().flat_map(under).flat_map(|source| source.complaints(logging)));
+    assert_eq!(conversions.into_iter().flat_map(under).count(), conversions.len());
+}
+
 /// A rule that never complains proves nothing.
 #[test]
 fn the_rules_see_what_they_look_for() {

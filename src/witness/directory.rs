@@ -13,7 +13,6 @@
 //! lock            held while a witness runs
 //! ```
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,6 +33,7 @@ use super::tsa::timestamp_authority::TimestampAuthority;
 use crate::atomic_file::{self, Access};
 use crate::clock::Clock;
 use crate::crypto::{KeySize, Signer as _, SigningKey, random};
+use crate::path_error::PathError;
 use crate::tlog::{VerifierKey, VerifierKeyError};
 use crate::vfs::FileLock;
 
@@ -58,8 +58,8 @@ pub enum WitnessDirError {
     #[error("another process holds {0}")]
     Locked(PathBuf),
     /// A file could not be read or written.
-    #[error("{path} could not be read or written")]
-    Io { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    File(#[from] PathError),
     /// A file is longer than any should be.
     #[error("{0} is longer than {FILE_BYTES_MAX} bytes")]
     TooLong(PathBuf),
@@ -159,7 +159,7 @@ impl WitnessDir {
             keys.push((algorithm.file(), pkcs8));
         }
         let this = Self { path: path.to_owned(), settings };
-        std::fs::create_dir_all(this.states()).map_err(|source| this.io("state", source))?;
+        std::fs::create_dir_all(this.states()).map_err(PathError::at(&this.states()))?;
         let _lock = this.lock()?;
         // Written last, so what a crash left behind is not taken for a witness.
         if this.file("witness.toml").exists() {
@@ -280,18 +280,13 @@ impl WitnessDir {
     }
 
     fn lock(&self) -> Result<FileLock, WitnessDirError> {
-        let lock = FileLock::take(&self.file("lock")).map_err(|source| self.io("lock", source))?;
+        let lock = FileLock::take(&self.file("lock")).map_err(PathError::at(&self.file("lock")))?;
         lock.ok_or_else(|| WitnessDirError::Locked(self.path.clone()))
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), WitnessDirError> {
         let path = self.file(name);
-        atomic_file::write(&path, text.as_bytes(), Access::Public)
-            .map_err(|source| WitnessDirError::Io { path, source })
-    }
-
-    fn io(&self, name: &str, source: io::Error) -> WitnessDirError {
-        WitnessDirError::Io { path: self.file(name), source }
+        Ok(atomic_file::write(&path, text.as_bytes(), Access::Public).map_err(PathError::at(&path))?)
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -304,11 +299,11 @@ impl WitnessDir {
 }
 
 fn read(path: &Path) -> Result<String, WitnessDirError> {
-    let io = |source| WitnessDirError::Io { path: path.to_owned(), source };
+    let io = PathError::at(path);
     if std::fs::metadata(path).map_err(io)?.len() > FILE_BYTES_MAX {
         return Err(WitnessDirError::TooLong(path.to_owned()));
     }
-    std::fs::read_to_string(path).map_err(io)
+    Ok(std::fs::read_to_string(path).map_err(io)?)
 }
 
 /// The root and, under it, a certificate that may timestamp and do nothing else (RFC 3161 §2.3).
