@@ -19,8 +19,8 @@ use affiant::crypto::{SealingKey, Sha256Digest, Signer, SigningKey};
 use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
-    AppendError, INDEX_PAIRS, Ledger, LedgerOptions, Particulars, Recovered, SNAPSHOT_ENTRIES, SealedBody, Stage,
-    Submission,
+    AppendError, BodyMetadata, Durability, EncryptedBody, Ledger, LedgerOptions, LocalBackend, OpenedLedger,
+    SNAPSHOT_ENTRIES, Submission,
 };
 use affiant::vfs::OsFileSystem;
 
@@ -88,7 +88,7 @@ fn main() -> Result<(), Failure> {
 fn grow_and_die(dir: &Path) -> Result<(), Failure> {
     let entries = std::env::var("AFFIANT_BENCH_ENTRIES").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
     let signer: Arc<dyn Signer> = Arc::new(SigningKey::from_pkcs8_der(&std::fs::read(dir.join(KEY))?)?);
-    let ledger = Recovered::open(options(dir, signer))?.start(false)?;
+    let ledger = open(dir, signer)?.start(false)?;
     println!("{:>12}  {:>12}  {:>14}  {:>12}", "entries", "appends/s", "us an append", "resident MiB");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let points = runtime.block_on(grow(&ledger, entries))?;
@@ -101,24 +101,23 @@ fn grow_and_die(dir: &Path) -> Result<(), Failure> {
 
 fn start(dir: &Path, signer: &Arc<dyn Signer>, when: &str) -> Result<Ledger, Failure> {
     let started = Instant::now();
-    let ledger = Recovered::open(options(dir, signer.clone()))?.start(false)?;
+    let ledger = open(dir, signer.clone())?.start(false)?;
     println!("start {when}: {:.2} s, {} MiB resident", started.elapsed().as_secs_f64(), resident_mib()?);
     Ok(ledger)
 }
 
-fn options(dir: &Path, signer: Arc<dyn Signer>) -> LedgerOptions {
-    LedgerOptions {
-        fs: Arc::new(OsFileSystem),
-        dir: dir.to_owned(),
+fn open(dir: &Path, signer: Arc<dyn Signer>) -> anyhow::Result<OpenedLedger> {
+    let vault_key = Arc::new(SealingKey::new(&[7; 32]));
+    let backend = LocalBackend::take(Arc::new(OsFileSystem), dir, vault_key.clone())?;
+    let options = LedgerOptions {
         origin: "log.example/size".into(),
         signer,
-        master: Arc::new(SealingKey::new(&[7; 32])),
+        vault_key,
         clock: Arc::new(SystemClock::default()),
         checkpoint_interval: Duration::from_millis(50),
-        free_bytes_min: 0,
         snapshot_entries: SNAPSHOT_ENTRIES,
-        index_pairs: INDEX_PAIRS,
-    }
+    };
+    Ok(OpenedLedger::open(options, &backend)?)
 }
 
 fn stop(ledger: &Ledger) {
@@ -132,7 +131,7 @@ async fn grow(ledger: &Ledger, entries: u64) -> Result<Vec<(u64, f64)>, Failure>
     let mut under_way = VecDeque::new();
     for n in 0..entries {
         let answer = loop {
-            match ledger.append(submission(n), Stage::Accepted) {
+            match ledger.append(submission(n), Durability::Accepted) {
                 Ok(answer) => break answer,
                 Err(AppendError::Busy) => tokio::task::yield_now().await,
                 Err(error) => return Err(error.into()),
@@ -162,8 +161,8 @@ fn submission(n: u64) -> Submission {
     let issuer = format!("iss_{:016x}", n % 1000);
     let event = RecordEvent { issuer: issuer.clone(), seq: 0, record, signer: Some(record), of: None };
     let uuid = format!("0190a000-0000-8000-8000-{n:012x}");
-    let particulars = Particulars { issuer, uuid, submitted: record, verdict: "TOTAL-PASSED".into() };
-    let body = Some(SealedBody::seal(record, particulars, &[b'x'; BODY_BYTES]));
+    let metadata = BodyMetadata { issuer, uuid, submitted: record, verdict: "TOTAL-PASSED".into() };
+    let body = Some(EncryptedBody::seal(record, metadata, &[b'x'; BODY_BYTES]));
     Submission { draft: EntryDraft::new(Event::VconAnchored(event)), body }
 }
 

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::fixtures::ledger_folder::{Acknowledged, Small, check, make_key};
 use affiant::crypto::Sha256Digest;
-use affiant::ledger::{AppendError, Stage};
+use affiant::ledger::{AppendError, Durability};
 
 /// Calls that change what is on the disk. strace counts each by itself.
 const WRITING: [&str; 11] = [
@@ -49,7 +49,7 @@ fn child() {
         Ok(small) => small,
         Err(error) => return println!("\nrefused: {error}"),
     };
-    for (number, stage) in [(1_u8, Stage::Accepted), (2, Stage::Included), (3, Stage::Included)] {
+    for (number, stage) in [(1_u8, Durability::Accepted), (2, Durability::Included), (3, Durability::Included)] {
         let bodies = [[number; 1000], [number + 100; 1000]];
         for receipt in small.put(&[&bodies[0], &bodies[1]], stage).into_iter().flatten() {
             let record = receipt.entry.event.record().unwrap().record;
@@ -98,7 +98,7 @@ impl Place {
     fn killed() -> (Self, Acknowledged) {
         let place = Self::new();
         let mut small = Small::open(&place.dir(), 0).unwrap();
-        let receipt = small.put(&[b"before"], Stage::Included).remove(0).unwrap();
+        let receipt = small.put(&[b"before"], Durability::Included).remove(0).unwrap();
         let index = receipt.entry.index;
         (place, Acknowledged::from([(index, Sha256Digest::of(b"before"))]))
     }
@@ -215,7 +215,7 @@ fn full_disk_child() {
         let mut small = Small::open(&dir, free_bytes_min).unwrap();
         let refused = (0_u32..10_000).find_map(|number| {
             let body = number.to_be_bytes().repeat(3000);
-            match small.put(&[&body], Stage::Included).remove(0) {
+            match small.put(&[&body], Durability::Included).remove(0) {
                 Ok(receipt) => {
                     acknowledged.insert(receipt.entry.index, receipt.entry.event.record().unwrap().record);
                     None
@@ -235,7 +235,7 @@ fn full_disk_child() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(check(&dir, &acknowledged));
         let mut small = Small::open(&dir, 0).unwrap();
-        assert!(small.put(&[b"there is room again"], Stage::Included)[0].is_ok());
+        assert!(small.put(&[b"there is room again"], Durability::Included)[0].is_ok());
         drop(small);
         println!("\nfilled with {} records, at the end: {refused}", acknowledged.len());
         std::fs::remove_dir_all(&dir).unwrap();

@@ -18,7 +18,7 @@ use crate::authority::{
 use crate::cli::args::passphrase::{self, PassphraseArgs};
 use crate::cli::args::remote::{Remote, RemoteArgs, lock_data};
 use crate::clock::{Clock, SystemClock, format_time, parse_time};
-use crate::ledger::DataLock;
+use crate::ledger::WriterLock;
 use crate::pki::{RevocationReason, pem_blocks, to_pem};
 use crate::vfs::OsFileSystem;
 
@@ -155,7 +155,7 @@ impl CertsCommand {
         let passphrase = self.passphrase.read()?;
         if let Action::Init { organisation, base_url, root_key, profiles } = self.action {
             let profiles = Profiles::load(profiles.as_deref())?;
-            let _lock = DataLock::take(&OsFileSystem, &self.data)?;
+            let _lock = WriterLock::take(&OsFileSystem, &self.data)?;
             let root_key_protection = passphrase.clone().into();
             let params =
                 AuthorityParams { organisation, base_url, root_key_path: root_key, root_key_protection, profiles };

@@ -22,7 +22,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::evidence::report::RowStatus;
 use crate::evidence::{Bundle, Indication, SubIndication, SuppliedRecording, ValidationReport, verify};
 use crate::issuance::{Issuance, Submitter, Wait};
-use crate::ledger::DataLock;
+use crate::ledger::WriterLock;
 use crate::server::config::Config;
 use crate::server::{AppState, RunningServer, StartOptions, log_keys, serve};
 use crate::vcon::{
@@ -109,7 +109,7 @@ impl Stage {
             None => TcpListener::bind("127.0.0.1:0")?.local_addr()?,
         };
         let data = dir.join("data");
-        let lock = DataLock::take(&OsFileSystem, &data)?;
+        let lock = WriterLock::take(&OsFileSystem, &data)?;
         let authority = Authority::init(
             &data.join("authority"),
             AuthorityParams {

@@ -57,7 +57,7 @@ impl Issuance {
     /// When the record was erased, is not included yet, or does not verify; when a store cannot be read.
     pub fn assemble_bundle(&self, index: u64) -> Result<AssembledBundle, AssembleError> {
         let stored = self.ledger.record(index)?;
-        let (particulars, body) = stored.body.ok_or(AssembleError::Erased)?;
+        let (metadata, body) = stored.body.ok_or(AssembleError::Erased)?;
         let record = Record::parse(&body, &self.stored_limits(&body));
         let mut bundle = self.evidence_for(Some(index), record.as_ref().ok())?;
         if bundle.evidence.proof.is_none() {
@@ -72,7 +72,7 @@ impl Issuance {
         }
         let signature = record.as_ref().ok().and_then(|record| record.layers()[0].signatures().first());
         bundle.certificates = signature.map(|signature| signature.header().certificates.clone()).unwrap_or_default();
-        Ok(AssembledBundle { uuid: particulars.uuid, bundle, report })
+        Ok(AssembledBundle { uuid: metadata.uuid, bundle, report })
     }
 
     /// The limits of a record that the ledger has: it was admitted under those of its time.

@@ -3,6 +3,7 @@
 use super::Issuance;
 use super::submit::SubmitError;
 use crate::ledger::AppendError;
+use crate::ledger::EraseError;
 
 impl Issuance {
     /// Erases the record at `index` in all its forms: what signed it again holds all of it. To its end even when whoever
@@ -22,7 +23,7 @@ impl Issuance {
                 found = false;
                 for form in ledger.forms(index)? {
                     if ledger.record(form)?.body.is_some() {
-                        ledger.erase(form).await??;
+                        ledger.erase(form).await?;
                         found = true;
                     }
                 }
@@ -30,5 +31,14 @@ impl Issuance {
             Ok::<_, SubmitError>(())
         });
         erased.await.map_err(|_| AppendError::Stopped)?
+    }
+}
+
+impl From<EraseError> for SubmitError {
+    fn from(error: EraseError) -> Self {
+        match error {
+            EraseError::Read(error) => error.into(),
+            EraseError::Append(error) => error.into(),
+        }
     }
 }

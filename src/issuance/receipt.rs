@@ -58,8 +58,8 @@ impl Issuance {
     /// When the ledger cannot be read.
     pub fn receipt(&self, index: u64) -> Result<Option<SubmissionReceipt>, ReadError> {
         let stored = self.ledger.record(index)?;
-        let uuid = stored.body.map(|(particulars, _)| particulars.uuid).unwrap_or_default();
-        let checkpoint = self.ledger.latest().filter(|latest| latest.checkpoint().size().0 > index);
+        let uuid = stored.body.map(|(metadata, _)| metadata.uuid).unwrap_or_default();
+        let checkpoint = self.ledger.latest_checkpoint().filter(|latest| latest.checkpoint().size().0 > index);
         Ok(SubmissionReceipt::of(&stored.entry, uuid, checkpoint.map(|latest| latest.note().to_string()), true))
     }
 }

@@ -39,7 +39,7 @@ impl Issuance {
     fn prepare_resign(&self, index: u64) -> Result<PreparedSubmission, SubmitError> {
         let now = self.clock.now();
         let stored = self.ledger.record(index)?;
-        let (particulars, old) = stored.body.ok_or(SubmitError::Erased)?;
+        let (metadata, old) = stored.body.ok_or(SubmitError::Erased)?;
         let known = stored.entry.event.record().expect("an entry with a body is of a record");
         let issuer = self.authority.issuers().into_iter().find(|one| one.id.as_str() == known.issuer);
         let issuer = issuer.expect("a record's issuer is never removed").id;
@@ -51,7 +51,7 @@ impl Issuance {
         if let Some(again) = self.ledger.renewal_of(known.record, signer)? {
             return Ok(PreparedSubmission::Duplicate(again));
         }
-        let (chain, uuid) = (&credential.chain_der, particulars.uuid);
+        let (chain, uuid) = (&credential.chain_der, metadata.uuid);
         let renewed = NewSignature { signer: &*credential.signer, chain, issued_at: now, uuid: &uuid }.sign(&old)?;
         let parsed = Record::parse(&renewed, &self.limits);
         // What was signed before is judged by when it was there: its certificate may have ended since.

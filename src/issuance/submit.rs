@@ -13,7 +13,7 @@ use crate::crypto::{Sha256Digest, SigningError};
 use crate::evidence::{Bundle, EntryDraft, Event, Record, RecordError, ValidationReport};
 use crate::jose::Jws;
 use crate::json;
-use crate::ledger::{AppendError, Particulars, ReadError, SealedBody, Stage, Submission};
+use crate::ledger::{AppendError, BodyMetadata, Durability, EncryptedBody, ReadError, Submission};
 use crate::vcon::{Form, Vcon, VconError};
 
 /// Characters of a uuid or of what stands in its place.
@@ -142,13 +142,13 @@ impl Issuance {
     /// # Errors
     /// When the ledger does not take it.
     pub async fn commit(&self, prepared: PreparedSubmission, wait: Wait) -> Result<SubmissionReceipt, SubmitError> {
-        let stage = if wait == Wait::Accepted { Stage::Accepted } else { Stage::Included };
+        let stage = if wait == Wait::Accepted { Durability::Accepted } else { Durability::Included };
         let mut receipt = match prepared {
             PreparedSubmission::Duplicate(index) => self.receipt(index)?.ok_or(SubmitError::NoUuid)?,
             PreparedSubmission::New(record) => {
                 let NewRecord { submission, uuid } = *record;
                 let answer = self.ledger.append(submission, stage)?.await?;
-                if answer.repeated {
+                if answer.is_duplicate {
                     self.receipt(answer.entry.index)?.ok_or(SubmitError::NoUuid)?
                 } else {
                     let checkpoint = answer.checkpoint.map(|signed| signed.note().to_string());
@@ -198,9 +198,9 @@ impl Issuance {
         submitted: Sha256Digest,
         report: &ValidationReport,
     ) -> PreparedSubmission {
-        let particulars =
-            Particulars { issuer: issuer.to_owned(), uuid: uuid.clone(), submitted, verdict: report.verdict.code() };
-        let body = SealedBody::seal(record, particulars, bytes);
+        let metadata =
+            BodyMetadata { issuer: issuer.to_owned(), uuid: uuid.clone(), submitted, verdict: report.verdict.code() };
+        let body = EncryptedBody::seal(record, metadata, bytes);
         let submission = Submission { draft: EntryDraft::new(event), body: Some(body) };
         PreparedSubmission::New(Box::new(NewRecord { submission, uuid }))
     }

@@ -14,7 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::cpu_pool::CpuPool;
 use crate::crypto::{SealingKey, Signer as _, SigningKey};
 use crate::evidence::{Indication, TrustPolicy, Verifier};
-use crate::ledger::{INDEX_PAIRS, LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
+use crate::ledger::{LedgerOptions, LocalBackend, OpenedLedger, SNAPSHOT_ENTRIES};
 use crate::scorecard::Scorecard;
 use crate::tlog::{LogPolicy, VerifierKey};
 use crate::vcon::{NewContent, NewDialog, VconBuilder, VconLimits};
@@ -118,20 +118,18 @@ fn issuing(dir: &Path, fs: Arc<dyn FileSystem>) -> (Arc<Issuance>, Submitter) {
     let mut trust = TrustPolicy::nobody();
     trust.anchors.add(vec![authority.root().clone()]);
     trust.log_policy = Some(log_policy.clone());
+    let vault_key = Arc::new(SealingKey::new(&[7; 32]));
+    let backend = LocalBackend::take(fs, &dir.join("data"), vault_key.clone()).unwrap();
     let ledger = LedgerOptions {
-        fs,
-        dir: dir.join("data"),
         origin: "log.example/1".into(),
         signer: Arc::new(log),
-        master: Arc::new(SealingKey::new(&[7; 32])),
+        vault_key: vault_key.clone(),
         clock: clock.clone(),
         checkpoint_interval: Duration::from_millis(1),
         snapshot_entries: SNAPSHOT_ENTRIES,
-        index_pairs: INDEX_PAIRS,
-        free_bytes_min: 0,
     };
     let issuance = Issuance {
-        ledger: Recovered::open(ledger).unwrap().start(false).unwrap(),
+        ledger: OpenedLedger::open(ledger, &backend).unwrap().start(false).unwrap(),
         authority: Arc::new(authority),
         scorecards: vec![Scorecard::from_file(SCORECARD, toml::Deserializer::parse(SCORECARD).unwrap()).unwrap()],
         verifier: Verifier::new(trust),

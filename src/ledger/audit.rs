@@ -6,19 +6,15 @@
 //! erased by an entry that says so.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::Layout;
-use super::archives::{self, Archives};
-use super::evidence_store::{EvidenceKind, Piece};
-use super::segment::{FramePosition, SegmentReader, StoreError};
-use super::tiles::{TileReadError, Tiles};
-use super::vault::FrameHead;
-use crate::atomic_file;
+use super::store::StoreError;
+use super::store::local::Inspection;
+use super::store::tiles::TileReadError;
 use crate::crypto::Sha256Digest;
 use crate::evidence::{Entry, EntryChain, EntryChainError, Event};
 use crate::tlog::tile::{GrowingTiles, TILE_WIDTH, bundle_entries, width_in};
@@ -185,43 +181,27 @@ fn check_tile(bytes: &[u8], path: TilePath, expected: &[u8]) -> Result<(), Audit
 /// A data directory, read without its lock.
 #[derive(Debug)]
 pub struct DirectorySource {
-    fs: Arc<dyn FileSystem>,
-    dir: PathBuf,
-    tiles: Tiles,
+    inspection: Inspection,
     checkpoints: Vec<SignedCheckpoint>,
-    archives: Archives,
 }
 
 impl DirectorySource {
     /// Looks into the data directory `dir`.
     ///
     /// # Errors
-    /// When its evidence store cannot be read.
+    /// When its attestations cannot be read.
     pub fn open(dir: &Path) -> Result<Self, AuditError> {
-        Self::open_on(Arc::new(OsFileSystem), dir)
+        Self::open_on(&(Arc::new(OsFileSystem) as Arc<dyn FileSystem>), dir)
     }
 
-    /// As [`open`](Self::open), on another disk.
+    /// As [`open`](Self::open), in another file system.
     ///
     /// # Errors
     /// As there.
-    pub fn open_on(fs: Arc<dyn FileSystem>, dir: &Path) -> Result<Self, AuditError> {
-        let layout = Layout(dir);
-        let reader = SegmentReader::new(&fs, &layout.evidence());
-        let mut checkpoints = Vec::new();
-        let mut archives = Vec::new();
-        // A frame that is being written right now looks torn; everything before it counts.
-        let end = reader.whole(FramePosition::START, |_, frame| match Piece::parse(&frame) {
-            Some(piece) if piece.kind == EvidenceKind::Checkpoint => {
-                checkpoints.push(SignedCheckpoint::parse(&piece.bytes));
-            }
-            Some(piece) => archives::take(&mut archives, piece.kind, &piece.bytes),
-            None => {}
-        })?;
-        reader.check_torn(end)?;
-        let checkpoints = checkpoints.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let archives = Archives::of(archives);
-        Ok(Self { dir: dir.to_owned(), tiles: Tiles::new(&fs, &layout.tiles()), fs, checkpoints, archives })
+    pub fn open_on(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<Self, AuditError> {
+        let inspection = Inspection::open(fs, dir)?;
+        let checkpoints = inspection.checkpoints().iter().map(|note| SignedCheckpoint::parse(note));
+        Ok(Self { checkpoints: checkpoints.collect::<Result<_, _>>()?, inspection })
     }
 
     /// Sizes of every checkpoint that was signed here: an audit has to come by their roots.
@@ -233,7 +213,7 @@ impl DirectorySource {
     /// The log's key as entry 0 has it: what the directory says of itself.
     #[must_use]
     pub fn own_key(&self) -> Option<VerifierKey> {
-        let entry = Entry::parse(&self.tiles.entry(0).ok()?).ok()?;
+        let entry = Entry::parse(&self.inspection.tiles().entry(0).ok()?).ok()?;
         match entry.event {
             Event::LedgerOpened { keys, .. } => keys.first()?.parse().ok(),
             _ => None,
@@ -248,14 +228,14 @@ impl AuditSource for DirectorySource {
     }
 
     async fn tile(&self, path: TilePath) -> Result<Vec<u8>, AuditError> {
-        self.tiles.read(path).map_err(|error| match error {
+        self.inspection.tiles().read(path).map_err(|error| match error {
             TileReadError::Tile(error) => AuditError::Tile { path: path.to_string(), error },
             other => AuditError::Unreachable { path: path.to_string(), cause: other.to_string() },
         })
     }
 
     fn check_stores(&self, walked: &Walked, key: &VerifierKey) -> Result<(), AuditError> {
-        if let Some(number) = self.archives.first_wrong(&*self.fs, &Layout(&self.dir).archives()) {
+        if let Some(number) = self.inspection.first_wrong_archive() {
             return Err(AuditError::Archive(number));
         }
         for signed in &self.checkpoints {
@@ -265,18 +245,11 @@ impl AuditSource for DirectorySource {
                 return Err(AuditError::Root(size));
             }
         }
-        let reader = SegmentReader::new(&self.fs, &Layout(&self.dir).vault());
-        let keys =
-            atomic_file::read_on(&*self.fs, &Layout(&self.dir).vault().join("keys"), u64::MAX).unwrap_or_default();
         let mut there = HashSet::new();
-        reader.whole(FramePosition::START, |_, frame| {
-            let Some((head, _)) = FrameHead::parse(&frame) else { return };
-            if head.index < walked.size && walked.records.get(&head.index) == Some(&head.record) {
-                let has_key = usize::try_from(head.slot * 64).ok().and_then(|at| keys.get(at..at + 32));
-                let has_key = has_key.is_some_and(|key| key.iter().any(|byte| *byte != 0));
-                if has_key || walked.erased.contains(&head.record) {
-                    there.insert(head.index);
-                }
+        self.inspection.each_body(|index, record, has_key| {
+            let is_of_entry = index < walked.size && walked.records.get(&index) == Some(&record);
+            if is_of_entry && (has_key || walked.erased.contains(&record)) {
+                there.insert(index);
             }
         })?;
         match walked.records.keys().filter(|index| !there.contains(index)).min() {

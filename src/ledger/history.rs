@@ -1,10 +1,12 @@
-//! What happened to a record after it came in: the entries that tell of it.
+//! The history of a record after it came in: the later entries about it.
 
 use std::sync::Arc;
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::{AppendError, Ledger, ReadError};
+use super::appender::Ledger;
+use super::read::{LedgerReader, ReadError};
+use super::submission::AppendError;
 use crate::crypto::Sha256Digest;
 use crate::evidence::{Entry, Event};
 
@@ -46,15 +48,15 @@ pub struct Operation {
     pub repeated: bool,
 }
 
-impl Ledger {
-    /// The entries that tell of `record`, from index `first` on, at most `most`: amendments, renewals, operations, and
+impl LedgerReader {
+    /// The later entries about `record`, from index `first` on, at most `most`: amendments, renewals, operations, and
     /// that it was erased.
     ///
     /// # Errors
     /// When the index or an entry cannot be read.
     pub fn history(&self, record: Sha256Digest, first: u64, most: usize) -> Result<Vec<Entry>, ReadError> {
-        let indices = self.shared.index.history(record, first, most)?;
-        indices.into_iter().map(|index| Ok(self.shared.entry(index)?)).collect()
+        let indices = self.inner.index.history(record, first, most)?;
+        indices.into_iter().map(|index| Ok(self.inner.entry(index)?)).collect()
     }
 
     /// The index of the record that holds `record` as a whole, signed with the certificate `signer`.
@@ -62,8 +64,8 @@ impl Ledger {
     /// # Errors
     /// When the index or an entry cannot be read.
     pub fn renewal_of(&self, record: Sha256Digest, signer: Sha256Digest) -> Result<Option<u64>, ReadError> {
-        for index in self.shared.index.history(record, 0, usize::MAX)? {
-            let entry = self.shared.entry(index)?;
+        for index in self.inner.index.history(record, 0, usize::MAX)? {
+            let entry = self.inner.entry(index)?;
             if matches!(&entry.event, Event::VconRenewed(renewed) if renewed.signer == Some(signer)) {
                 return Ok(Some(index));
             }
@@ -78,14 +80,14 @@ impl Ledger {
     /// When the index or an entry cannot be read.
     pub fn forms(&self, index: u64) -> Result<Vec<u64>, ReadError> {
         let mut inmost = index;
-        while let Event::VconRenewed(renewed) = self.shared.entry(inmost)?.event {
+        while let Event::VconRenewed(renewed) = self.inner.entry(inmost)?.event {
             let Some(inside) = renewed.of.map(|of| self.index_of_record(of)).transpose()?.flatten() else { break };
             inmost = inside;
         }
         let mut forms = vec![inmost];
         let mut at = 0;
         while let Some(index) = forms.get(at) {
-            if let Some(record) = self.shared.entry(*index)?.event.record() {
+            if let Some(record) = self.inner.entry(*index)?.event.record() {
                 for entry in self.history(record.record, 0, usize::MAX)? {
                     if matches!(entry.event, Event::VconRenewed(_)) {
                         forms.push(entry.index);
@@ -97,7 +99,9 @@ impl Ledger {
         forms.reverse();
         Ok(forms)
     }
+}
 
+impl Ledger {
     /// Held by whoever looks what was done to a record before doing more.
     pub(crate) async fn one_at_a_time(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.operations).lock_owned().await
@@ -116,10 +120,10 @@ impl Ledger {
     ) -> Result<Operation, OperationError> {
         // Between counting and appending no other operation comes in, even when whoever asked goes away.
         let held = self.one_at_a_time().await;
-        let known = self.shared.index.operations(record).map_err(ReadError::from)?;
+        let known = self.inner.index.operations(record).map_err(ReadError::from)?;
         let earlier = number.and_then(|number| usize::try_from(number).ok()?.checked_sub(1));
         if let (Some(number), Some(index)) = (number, earlier.and_then(|position| known.get(position))) {
-            let entry = self.shared.entry(*index).map_err(ReadError::from)?;
+            let entry = self.inner.entry(*index).map_err(ReadError::from)?;
             return match &entry.event {
                 Event::VconEvent { operation: found, .. } if found != operation => {
                     Err(OperationError::Taken { number, found: found.clone() })

@@ -1,31 +1,39 @@
-//! What is put into the ledger, and what whoever put it gets.
+//! Submissions and receipts.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 
-use super::Stage;
-use super::vault::SealedBody;
+use super::store::body::EncryptedBody;
 use crate::evidence::{Entry, EntryDraft};
 use crate::tlog::SignedCheckpoint;
 
-/// An event to be put into the ledger, with the body of the record if it is one.
+/// How far an entry has to come before its submitter is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The entry is durable.
+    Accepted,
+    /// A signed checkpoint covers it.
+    Included,
+}
+
+/// An event to be appended, with the body of the record if it is one.
 #[derive(Debug)]
 pub struct Submission {
     /// The event.
     pub draft: EntryDraft,
-    /// The body, sealed.
-    pub body: Option<SealedBody>,
+    /// The body, encrypted.
+    pub body: Option<EncryptedBody>,
 }
 
 impl Submission {
     pub(super) fn bytes(&self) -> usize {
-        self.body.as_ref().map_or(0, SealedBody::bytes) + 1024
+        self.body.as_ref().map_or(0, EncryptedBody::bytes) + 1024
     }
 }
 
-/// What an entry's submitter gets.
+/// The receipt of an entry.
 #[derive(Clone, Debug)]
 pub struct Receipt {
     /// The entry.
@@ -33,7 +41,7 @@ pub struct Receipt {
     /// A checkpoint that covers it, where one was waited for.
     pub checkpoint: Option<Arc<SignedCheckpoint>>,
     /// Whether the same submission was there before: this is its receipt.
-    pub repeated: bool,
+    pub is_duplicate: bool,
 }
 
 /// Why an event is not in the ledger.
@@ -43,7 +51,7 @@ pub enum AppendError {
     #[error("the queue of the sequencer is full")]
     Busy,
     /// The disk is full; nothing was written.
-    #[error("the disk takes no more")]
+    #[error("disk full")]
     Full,
     /// The sequencer has stopped. What was in flight may or may not be in the ledger; asking again tells.
     #[error("the sequencer has stopped")]
@@ -57,19 +65,19 @@ pub enum AppendError {
     /// The record was anchored by another issuer.
     #[error("another issuer has anchored this record")]
     RecordTaken,
-    /// The clock cannot be believed.
-    #[error("the clock shows {now}, {ahead} s ahead of what the last entry and the elapsed time allow")]
+    /// The clock is out of range.
+    #[error("the clock shows {now}, {ahead} s ahead of the last entry and the elapsed time: refusing to sequence")]
     Clock {
-        /// What it shows.
+        /// The time that it shows.
         now: DateTime<Utc>,
-        /// How far ahead; negative when it went back.
+        /// Seconds ahead; negative when it went back.
         ahead: i64,
     },
 }
 
-/// What the sequencer is told.
+/// A message to the sequencer.
 pub(super) enum Message {
-    Append { submission: Box<Submission>, stage: Stage, reply: Reply },
+    Append { submission: Box<Submission>, durability: Durability, reply: Reply },
     Stop,
 }
 

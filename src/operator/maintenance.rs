@@ -23,7 +23,7 @@ pub async fn maintain(issuance: Arc<Issuance>, renewal: Arc<ArchiveRenewal>, ahe
     let mut renew_at = Instant::now();
     loop {
         maintain_certificates(&issuance).await;
-        if Instant::now() >= renew_at && issuance.ledger.trouble().is_none() {
+        if Instant::now() >= renew_at && issuance.ledger.write_block_reason().is_none() {
             renew_at = renew_when_due(&renewal, ahead).await;
         }
         if let Err(error) = publish_authority_events(&issuance.authority, &issuance.ledger).await {

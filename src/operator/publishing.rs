@@ -115,7 +115,7 @@ impl Publisher {
             target.replace("v1/ledger/policy", log_policy)?;
         }
         let published = target.published().map(|signed| signed.checkpoint().size());
-        let Some(newest) = self.ledger.latest() else { return Ok(published.unwrap_or_default().0) };
+        let Some(newest) = self.ledger.latest_checkpoint() else { return Ok(published.unwrap_or_default().0) };
         let behind = published.is_none_or(|size| size < newest.checkpoint().size());
         let since = *unwitnessed_since.get_or_insert_with(Instant::now);
         let patient = self.options.witnessed && !last && since.elapsed() < WITNESSES_WAIT;
@@ -134,7 +134,7 @@ impl Publisher {
     /// Opens the folder, and looks whether the ledger continues what is there.
     fn open(&self) -> Result<PublishTarget, PublisherError> {
         let target = PublishTarget::open(&self.options.dir, &self.options.key)?;
-        if let (Some(there), Some(newest)) = (target.published(), self.ledger.latest()) {
+        if let (Some(there), Some(newest)) = (target.published(), self.ledger.latest_checkpoint()) {
             let (there, newest) = (there.checkpoint(), newest.checkpoint());
             let (old, new) = (there.size(), newest.size());
             let continues = old == TreeSize(0)

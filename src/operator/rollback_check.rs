@@ -6,7 +6,7 @@ use super::health::Dependency;
 use super::publish_target::PublishTarget;
 use super::publishing::PublishOptions;
 use super::witness_rounds::WitnessSet;
-use crate::ledger::Recovered;
+use crate::ledger::OpenedLedger;
 use crate::tlog::merkle::check_consistency;
 use crate::tlog::{SignedCheckpoint, TreeSize, VerifierKey};
 use crate::witness::{WitnessClient, WitnessError};
@@ -28,7 +28,7 @@ pub enum RollbackCheck {
 impl RollbackCheck {
     /// What follows from what a dependency says that it has seen: nothing, or a checkpoint; `None` where it does not answer.
     #[must_use]
-    pub fn of(recovered: &Recovered, dependency: Dependency, answer: Option<Option<&SignedCheckpoint>>) -> Self {
+    pub fn of(recovered: &OpenedLedger, dependency: Dependency, answer: Option<Option<&SignedCheckpoint>>) -> Self {
         match answer.map(|seen| seen.map_or(Ok(()), |seen| continues(recovered, seen))) {
             Some(Ok(())) => Self::Confirmed,
             Some(Err(seen)) => Self::Behind { dependency, seen, here: recovered.size() },
@@ -49,7 +49,7 @@ impl RollbackCheck {
 }
 
 /// Asks every witness what it saw last of this log.
-pub async fn ask_witnesses(recovered: &Recovered, set: &WitnessSet, log: &VerifierKey) -> RollbackCheck {
+pub async fn ask_witnesses(recovered: &OpenedLedger, set: &WitnessSet, log: &VerifierKey) -> RollbackCheck {
     let mut check = RollbackCheck::NobodyToAsk;
     for witness in &set.witnesses {
         let dependency = Dependency::witness(witness);
@@ -74,7 +74,7 @@ pub async fn ask_witnesses(recovered: &Recovered, set: &WitnessSet, log: &Verifi
 /// Looks at what was published last of this log, in a folder that could be read.
 #[must_use]
 pub fn ask_publish_target(
-    recovered: &Recovered,
+    recovered: &OpenedLedger,
     options: &PublishOptions,
     target: Option<&PublishTarget>,
 ) -> RollbackCheck {
@@ -86,7 +86,7 @@ pub fn ask_publish_target(
 }
 
 /// Whether what is here continues what was seen; else the size of that.
-fn continues(recovered: &Recovered, seen: &SignedCheckpoint) -> Result<(), u64> {
+fn continues(recovered: &OpenedLedger, seen: &SignedCheckpoint) -> Result<(), u64> {
     let (old, new) = (seen.checkpoint().size(), TreeSize(recovered.size()));
     let proved = old <= new
         && (old == TreeSize(0)
@@ -98,8 +98,8 @@ fn continues(recovered: &Recovered, seen: &SignedCheckpoint) -> Result<(), u64> 
 
 /// Shows a witness the newest checkpoint that was signed here, from where it says that it is: gives the size of what it
 /// cosigned before, if this does not continue that.
-async fn show_latest(recovered: &Recovered, witness: &WitnessClient) -> Result<Option<u64>, WitnessError> {
-    let Some(latest) = recovered.latest() else { return Ok(None) };
+async fn show_latest(recovered: &OpenedLedger, witness: &WitnessClient) -> Result<Option<u64>, WitnessError> {
+    let Some(latest) = recovered.latest_checkpoint() else { return Ok(None) };
     let size = latest.checkpoint().size();
     let seen = match witness.add_checkpoint(TreeSize(0), Vec::new(), latest).await {
         Err(WitnessError::Conflict { size }) => size,

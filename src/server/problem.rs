@@ -15,7 +15,7 @@ use crate::clock::format_time;
 use crate::cpu_pool::WorkError;
 use crate::evidence::{BundleError, Indication, ValidationReport};
 use crate::issuance::{AssembleError, BatchError, EvidenceError, SubmitError, VerifyError};
-use crate::ledger::{AppendError, OperationError, ReadError, TileReadError};
+use crate::ledger::{AppendError, BodyError, OperationError, ReadError, StoreError, TileReadError};
 use crate::operator::archive_renewal::ArchiveRenewalError;
 use crate::vcon::VconError;
 
@@ -294,8 +294,9 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Tiles(TileReadError::NoEntry(_)) => Self::not_found("entry"),
-            // The index gives up at its first failed write, as on a full disk; a restart makes it anew.
-            ReadError::Index(error) => {
+            // The index gives up at its first failed write, as on a full disk; a restart rebuilds it.
+            ReadError::Store(error @ StoreError::Index(_))
+            | ReadError::Body(BodyError::Store(error @ StoreError::Index(_))) => {
                 let detail = "the index is out of use until a restart";
                 let problem = Self::new("stopped", "The ledger has stopped", StatusCode::SERVICE_UNAVAILABLE, detail);
                 Self { cause: Some(error.to_string()), ..problem }

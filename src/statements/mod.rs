@@ -16,7 +16,7 @@ use crate::cose::{CoseError, InclusionProof, Sign1, sign_receipt, thumbprint};
 use crate::crypto::{Sha256Digest, Signer, SigningError, VerifyingKey};
 use crate::evidence::format::RecordEvent;
 use crate::evidence::{EntryDraft, Event, ReceiptError, StatementError, Verifier, check_receipt};
-use crate::ledger::{AppendError, Ledger, Particulars, ReadError, SealedBody, Stage, Submission};
+use crate::ledger::{AppendError, BodyMetadata, Durability, EncryptedBody, EraseError, Ledger, ReadError, Submission};
 
 /// Signers whose pace is remembered: more start anew, which lets them be faster for a second.
 const SIGNERS_MAX: usize = 4096;
@@ -133,13 +133,13 @@ impl Statements {
         let event =
             RecordEvent { issuer: issuer.clone(), seq: 0, record: digest, signer: Some(statement.signer), of: None };
         // What is not signed may be anything, so it is not what a repetition is known by.
-        let particulars =
-            Particulars { issuer, uuid: digest.to_string(), submitted: digest, verdict: "REGISTERED".to_owned() };
-        let body = Some(SealedBody::seal(digest, particulars, &bytes));
+        let metadata =
+            BodyMetadata { issuer, uuid: digest.to_string(), submitted: digest, verdict: "REGISTERED".to_owned() };
+        let body = Some(EncryptedBody::seal(digest, metadata, &bytes));
         let submission = Submission { draft: EntryDraft::new(Event::StatementRegistered(event)), body };
-        let placed = self.ledger.append(submission, Stage::Included)?.await?;
+        let placed = self.ledger.append(submission, Durability::Included)?.await?;
         let receipt = self.receipt_at(placed.entry.index)?;
-        Ok(Registered { digest, receipt, repeated: placed.repeated })
+        Ok(Registered { digest, receipt, repeated: placed.is_duplicate })
     }
 
     /// A receipt of the statement with this digest, under the newest checkpoint.
@@ -174,7 +174,7 @@ impl Statements {
     pub async fn erase(&self, digest: Sha256Digest) -> Result<(), RegisterError> {
         let index = self.ledger.index_of_record(digest)?.ok_or(RegisterError::NotFound)?;
         if self.ledger.record(index)?.body.is_some() {
-            self.ledger.erase(index).await??;
+            self.ledger.erase(index).await?;
         }
         Ok(())
     }
@@ -195,5 +195,14 @@ impl Statements {
         }
         *count += 1;
         Ok(())
+    }
+}
+
+impl From<EraseError> for RegisterError {
+    fn from(error: EraseError) -> Self {
+        match error {
+            EraseError::Read(error) => error.into(),
+            EraseError::Append(error) => error.into(),
+        }
     }
 }

@@ -323,7 +323,11 @@ pub trait HashReader {
 ///
 /// # Panics
 /// When `index` is not below `size`.
-pub fn inclusion_proof<R: HashReader>(index: LeafIndex, size: TreeSize, hashes: &R) -> Result<Vec<NodeHash>, R::Error> {
+pub fn inclusion_proof<R: HashReader + ?Sized>(
+    index: LeafIndex,
+    size: TreeSize,
+    hashes: &R,
+) -> Result<Vec<NodeHash>, R::Error> {
     assert!(index.0 < size.0, "leaf {index} is not in a tree of {size} leaves");
     let (mut begin, mut end) = (0, size.0);
     let mut proof = Vec::new();
@@ -350,7 +354,11 @@ pub fn inclusion_proof<R: HashReader>(index: LeafIndex, size: TreeSize, hashes: 
 ///
 /// # Panics
 /// When `old` is larger than `new`.
-pub fn consistency_proof<R: HashReader>(old: TreeSize, new: TreeSize, hashes: &R) -> Result<Vec<NodeHash>, R::Error> {
+pub fn consistency_proof<R: HashReader + ?Sized>(
+    old: TreeSize,
+    new: TreeSize,
+    hashes: &R,
+) -> Result<Vec<NodeHash>, R::Error> {
     assert!(old <= new, "tree size {new} is smaller than {old}");
     if old.0 == 0 || old == new {
         return Ok(Vec::new());
@@ -378,7 +386,7 @@ pub fn consistency_proof<R: HashReader>(old: TreeSize, new: TreeSize, hashes: &R
 ///
 /// # Errors
 /// Those of `hashes`.
-pub fn root_hash<R: HashReader>(size: TreeSize, hashes: &R) -> Result<RootHash, R::Error> {
+pub fn root_hash<R: HashReader + ?Sized>(size: TreeSize, hashes: &R) -> Result<RootHash, R::Error> {
     if size.0 == 0 {
         return Ok(RootHash::empty());
     }
@@ -389,7 +397,7 @@ pub fn root_hash<R: HashReader>(size: TreeSize, hashes: &R) -> Result<RootHash, 
 ///
 /// `begin` is a multiple of the smallest power of two that is not below `end - begin`, as every half that the standard
 /// cuts is.
-fn range_hash<R: HashReader>(mut begin: u64, end: u64, hashes: &R) -> Result<NodeHash, R::Error> {
+fn range_hash<R: HashReader + ?Sized>(mut begin: u64, end: u64, hashes: &R) -> Result<NodeHash, R::Error> {
     let mut complete = Vec::new();
     while begin < end {
         let level = (end - begin).ilog2();
@@ -443,7 +451,7 @@ impl RightEdge {
     ///
     /// # Errors
     /// Those of `reader`.
-    pub fn read<R: HashReader>(size: TreeSize, reader: &R) -> Result<Self, R::Error> {
+    pub fn read<R: HashReader + ?Sized>(size: TreeSize, reader: &R) -> Result<Self, R::Error> {
         let mut begin = 0;
         let mut hashes = Vec::new();
         while begin < size.0 {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::fixtures::server::{AFFIANT, PASSPHRASE, Place, run};
-use affiant::ledger::{DataLock, RecoveryError};
+use affiant::ledger::{LockError, WriterLock};
 use affiant::tlog::{SignedCheckpoint, VerifierKey};
 use affiant::vfs::OsFileSystem;
 
@@ -72,8 +72,8 @@ fn whoever_comes_second_writes_nothing() {
     let place = place();
     let config = place.config_file();
     let config = config.to_str().unwrap();
-    let held = DataLock::take(&OsFileSystem, place.data()).unwrap();
-    assert!(matches!(DataLock::take(&OsFileSystem, place.data()), Err(RecoveryError::Locked(_))));
+    let held = WriterLock::take(&OsFileSystem, place.data()).unwrap();
+    assert!(matches!(WriterLock::take(&OsFileSystem, place.data()), Err(LockError::Held(_))));
     let before = everything(place.path());
     let issuer = place.issuer(0).to_string();
     let init =
@@ -97,7 +97,7 @@ fn whoever_comes_second_writes_nothing() {
     // Once made, keys are read beside whoever has the directory.
     let print = ["serve", "--print-key", "--config", config];
     let made = command(&place, &print).stdout;
-    let _held = DataLock::take(&OsFileSystem, place.data()).unwrap();
+    let _held = WriterLock::take(&OsFileSystem, place.data()).unwrap();
     assert_eq!(String::from_utf8(command(&place, &print).stdout).unwrap(), String::from_utf8(made).unwrap());
     assert!(command(&place, &["token", "list", "--data", "nowhere"]).status.code() != Some(0));
     assert!(!place.path().join("nowhere").exists());

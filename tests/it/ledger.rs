@@ -9,14 +9,18 @@ use affiant::crypto::{SealingKey, Sha256Digest, SignatureAlgorithm, Signer, Sign
 use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
-    AppendError, DirectorySource, INDEX_PAIRS, Ledger, LedgerOptions, Particulars, Recovered, RecoveryError,
-    SNAPSHOT_ENTRIES, SealedBody, Stage, Submission, audit,
+    AppendError, BodyMetadata, DirectorySource, Durability, EncryptedBody, INDEX_RECORDS, Ledger, LedgerOptions,
+    LocalBackend, LockError, OpenedLedger, RecoveryError, SNAPSHOT_ENTRIES, Submission, audit,
 };
 use affiant::operator::policy_events::record_policy_changes;
 use affiant::scorecard::Scorecard;
 use affiant::tlog::VerifierKey;
 use affiant::tlog::merkle::leaf_hash;
 use affiant::vfs::OsFileSystem;
+
+fn vault_key(key: u8) -> Arc<SealingKey> {
+    Arc::new(SealingKey::new(&[key; 32]))
+}
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -37,26 +41,27 @@ impl Bench {
         self.dir.path()
     }
 
-    fn recover(&self) -> Result<Recovered, RecoveryError> {
-        self.recover_with(9, INDEX_PAIRS)
+    fn recover(&self) -> Result<OpenedLedger, RecoveryError> {
+        self.recover_with(9, INDEX_RECORDS)
     }
 
-    fn recover_with(&self, master: u8, index_pairs: usize) -> Result<Recovered, RecoveryError> {
-        Recovered::open(self.options(master, index_pairs))
+    fn recover_with(&self, key: u8, index_records: usize) -> Result<OpenedLedger, RecoveryError> {
+        let backend = LocalBackend { index_records, ..self.backend(key)? };
+        OpenedLedger::open(self.options(key), &backend)
     }
 
-    fn options(&self, master: u8, index_pairs: usize) -> LedgerOptions {
+    fn backend(&self, key: u8) -> Result<LocalBackend, LockError> {
+        LocalBackend::take(Arc::new(OsFileSystem), self.path(), vault_key(key))
+    }
+
+    fn options(&self, key: u8) -> LedgerOptions {
         LedgerOptions {
-            fs: Arc::new(OsFileSystem),
-            dir: self.path().to_owned(),
             origin: "log.example/1".into(),
             signer: self.signer.clone(),
-            master: Arc::new(SealingKey::new(&[master; 32])),
+            vault_key: vault_key(key),
             clock: self.clock.clone(),
             checkpoint_interval: Duration::from_millis(1),
             snapshot_entries: SNAPSHOT_ENTRIES,
-            index_pairs,
-            free_bytes_min: 0,
         }
     }
 
@@ -76,7 +81,7 @@ impl Bench {
 
 fn submission(issuer: &str, uuid: &str, body: &[u8]) -> Submission {
     let record = Sha256Digest::of(body);
-    let particulars = Particulars {
+    let metadata = BodyMetadata {
         issuer: issuer.into(),
         uuid: uuid.into(),
         submitted: Sha256Digest::of(&[body, b"!"].concat()),
@@ -90,13 +95,17 @@ fn submission(issuer: &str, uuid: &str, body: &[u8]) -> Submission {
             signer: None,
             of: None,
         })),
-        body: Some(SealedBody::seal(record, particulars, body)),
+        body: Some(EncryptedBody::seal(record, metadata, body)),
     }
 }
 
 async fn put(ledger: &Ledger, issuer: &str, n: u32) -> affiant::ledger::Receipt {
     let body = format!("body {issuer} {n}");
-    ledger.append(submission(issuer, &format!("uuid-{n}"), body.as_bytes()), Stage::Included).unwrap().await.unwrap()
+    ledger
+        .append(submission(issuer, &format!("uuid-{n}"), body.as_bytes()), Durability::Included)
+        .unwrap()
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -130,19 +139,19 @@ async fn what_is_included_is_proved_and_survives_a_stop() {
 async fn twice_is_once_in_one_batch_and_after_a_restart() {
     let bench = Bench::new();
     let ledger = bench.open();
-    let both = [0, 1].map(|_| ledger.append(submission("iss_a", "u", b"same"), Stage::Included).unwrap());
+    let both = [0, 1].map(|_| ledger.append(submission("iss_a", "u", b"same"), Durability::Included).unwrap());
     let [first, second] = both;
     let (first, second) = (first.await.unwrap(), second.await.unwrap());
     assert_eq!(first.entry, second.entry);
-    assert!(!first.repeated && second.repeated);
-    let taken = ledger.append(submission("iss_a", "u", b"other"), Stage::Included).unwrap().await;
+    assert!(!first.is_duplicate && second.is_duplicate);
+    let taken = ledger.append(submission("iss_a", "u", b"other"), Durability::Included).unwrap().await;
     assert!(matches!(taken, Err(AppendError::UuidTaken(1))));
-    let foreign = ledger.append(submission("iss_b", "v", b"same"), Stage::Included).unwrap().await;
+    let foreign = ledger.append(submission("iss_b", "v", b"same"), Durability::Included).unwrap().await;
     assert!(matches!(foreign, Err(AppendError::RecordTaken)));
     ledger.stop();
     drop(ledger);
     let ledger = bench.open();
-    let third = ledger.append(submission("iss_a", "u", b"same"), Stage::Accepted).unwrap().await.unwrap();
+    let third = ledger.append(submission("iss_a", "u", b"same"), Durability::Accepted).unwrap().await.unwrap();
     assert_eq!(third.entry, first.entry);
     ledger.stop();
 }
@@ -153,7 +162,7 @@ async fn an_erased_body_is_gone_and_the_audit_knows_why() {
     let ledger = bench.open();
     let receipt = put(&ledger, "iss_a", 0).await;
     put(&ledger, "iss_a", 1).await;
-    ledger.erase(receipt.entry.index).await.unwrap().unwrap();
+    ledger.erase(receipt.entry.index).await.unwrap();
     assert!(ledger.record(receipt.entry.index).unwrap().body.is_none());
     assert_eq!(ledger.index_of_uuid(None, "uuid-0").unwrap(), None);
     put(&ledger, "iss_a", 2).await;
@@ -250,16 +259,16 @@ async fn a_flipped_bit_anywhere_in_the_public_bytes_fails_the_audit() {
 async fn one_writer_one_key_and_a_believable_clock() {
     let bench = Bench::new();
     let ledger = bench.open();
-    assert!(matches!(bench.recover(), Err(RecoveryError::Locked(_))));
+    assert!(matches!(bench.recover(), Err(RecoveryError::Lock(LockError::Held(_)))));
     put(&ledger, "iss_a", 0).await;
     let hour = Duration::from_secs(3600);
     bench.clock.jump_to(parse_time("2026-07-01T13:00:00Z").unwrap());
-    let ahead = ledger.append(submission("iss_a", "v", b"v"), Stage::Included).unwrap().await;
+    let ahead = ledger.append(submission("iss_a", "v", b"v"), Durability::Included).unwrap().await;
     assert!(matches!(ahead, Err(AppendError::Clock { ahead: 3600, .. })));
     bench.clock.jump_to(parse_time("2026-07-01T11:59:30Z").unwrap());
     assert_eq!(put(&ledger, "iss_a", 1).await.entry.time, parse_time("2026-07-01T12:00:00Z").unwrap());
     bench.clock.jump_to(parse_time("2026-07-01T11:00:00Z").unwrap());
-    let behind = ledger.append(submission("iss_a", "v", b"v"), Stage::Included).unwrap().await;
+    let behind = ledger.append(submission("iss_a", "v", b"v"), Durability::Included).unwrap().await;
     assert!(matches!(behind, Err(AppendError::Clock { ahead: -3600, .. })));
     bench.clock.advance(hour);
     assert_eq!(put(&ledger, "iss_a", 2).await.entry.index, 3);
@@ -277,9 +286,9 @@ async fn a_read_only_ledger_signs_nothing() {
     ledger.stop();
     drop(ledger);
     let ledger = bench.recover().unwrap().start(true).unwrap();
-    let refused = ledger.append(submission("iss_a", "v", b"v"), Stage::Included).unwrap().await;
+    let refused = ledger.append(submission("iss_a", "v", b"v"), Durability::Included).unwrap().await;
     assert!(matches!(refused, Err(AppendError::ReadOnly)));
-    assert_eq!(ledger.latest().unwrap().checkpoint().size().0, 2);
+    assert_eq!(ledger.latest_checkpoint().unwrap().checkpoint().size().0, 2);
     ledger.stop();
 }
 
@@ -326,10 +335,10 @@ async fn erasures_one_by_one_leave_few_files() {
     for n in 0..64 {
         let body = format!("body {n}");
         let submission = submission("iss_a", &format!("uuid-{n}"), body.as_bytes());
-        ledger.append(submission, Stage::Accepted).unwrap().await.unwrap();
+        ledger.append(submission, Durability::Accepted).unwrap().await.unwrap();
     }
     for index in 1..=64 {
-        ledger.erase(index).await.unwrap().unwrap();
+        ledger.erase(index).await.unwrap();
     }
     ledger.stop();
     let runs = std::fs::read_dir(bench.path().join("index")).unwrap().count();
@@ -348,7 +357,7 @@ async fn a_start_with_another_master_key_leaves_the_index_as_it_was() {
     drop(ledger);
     let manifest = || std::fs::read(bench.path().join("index/manifest")).unwrap();
     let before = manifest();
-    assert!(matches!(bench.recover_with(8, 5).err(), Some(RecoveryError::MasterKey)));
+    assert!(matches!(bench.recover_with(8, 5).err(), Some(RecoveryError::VaultKey)));
     assert!(manifest() == before, "the index is that of another key now");
 }
 
@@ -394,13 +403,13 @@ impl Signer for Faulty {
 #[tokio::test]
 async fn a_fault_in_the_program_stops_the_ledger_and_is_told() {
     let bench = Bench::new();
-    let options = LedgerOptions { signer: Arc::new(Faulty(bench.signer.clone())), ..bench.options(9, INDEX_PAIRS) };
-    let ledger = Recovered::open(options).unwrap().start(false).unwrap();
+    let options = LedgerOptions { signer: Arc::new(Faulty(bench.signer.clone())), ..bench.options(9) };
+    let ledger = OpenedLedger::open(options, &bench.backend(9).unwrap()).unwrap().start(false).unwrap();
     // Also what is still in the queue is answered.
-    let one = |n| ledger.append(submission("iss_a", &format!("uuid-{n}"), b"body"), Stage::Included);
+    let one = |n| ledger.append(submission("iss_a", &format!("uuid-{n}"), b"body"), Durability::Included);
     for answer in (0..9).map(one).collect::<Vec<_>>().into_iter().flatten() {
         assert!(matches!(answer.await, Err(AppendError::Stopped)));
     }
-    assert_eq!(ledger.trouble().as_deref(), Some("the sequencer has a fault of the program, which the log tells"));
+    assert_eq!(ledger.write_block_reason().as_deref(), Some("internal error in the sequencer; see the log"));
     ledger.stop();
 }

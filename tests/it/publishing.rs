@@ -274,11 +274,11 @@ async fn a_restored_backup_is_refused_by_what_was_published() {
     std::fs::rename(&checkpoint, published.0.join("aside")).unwrap();
     std::fs::create_dir(&checkpoint).unwrap();
     let state = place.open().await.unwrap();
-    assert!(state.issuance().ledger().trouble().unwrap().starts_with("read-only"));
+    assert!(state.issuance().ledger().write_block_reason().unwrap().starts_with("read-only"));
     state.issuance().ledger().stop();
     drop(state);
     let state = place.open_with(place.clock.clone(), accepting).await.unwrap();
-    assert_eq!(state.issuance().ledger().trouble(), None);
+    assert_eq!(state.issuance().ledger().write_block_reason(), None);
     state.issuance().ledger().stop();
 }
 
@@ -351,9 +351,9 @@ async fn a_step_that_fails_leaves_what_was_published_and_is_made_up_for() {
     let server = place.serve().await;
     let ledger = server.state().issuance().ledger();
     issue(&server.client, &token, 0..250).await;
-    let first = ledger.latest().unwrap();
+    let first = ledger.latest_checkpoint().unwrap();
     issue(&server.client, &token, 250..700).await;
-    let second = ledger.latest().unwrap();
+    let second = ledger.latest_checkpoint().unwrap();
     let (key, sizes) = (place.log_key(), (first.checkpoint().size(), second.checkpoint().size()));
     PublishTarget::open(&published.0, &key).unwrap().publish(&first, &[], ledger.tiles()).unwrap();
     assert_eq!(published.check(&key), sizes.0.0);

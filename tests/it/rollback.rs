@@ -61,7 +61,7 @@ async fn a_witness_that_shows_nothing_is_shown_what_was_signed_last() {
     let backup = place.copy();
     // The same state and newer ones are confirmed; what the witness has seen more of than is here is refused.
     let newest = issue(2).await;
-    assert_eq!(place.open().await.unwrap().issuance().ledger().trouble(), None);
+    assert_eq!(place.open().await.unwrap().issuance().ledger().write_block_reason(), None);
     let refused = backup.open().await.err().unwrap().to_string();
     assert!(refused.contains(&format!("has cosigned {newest} entries")), "{refused}");
     // Another history, longer than what the witness knows, is no newer one.

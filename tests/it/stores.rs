@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::fixtures::ledger_folder::{Acknowledged, Small, audited, check, make_key, recover};
 use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::Sha256Digest;
-use affiant::ledger::{AppendError, AuditError, RecoveryError, Stage, StoreError};
+use affiant::ledger::{AppendError, AuditError, Durability, RecoveryError, StoreError};
 use affiant::tlog::merkle::leaf_hash;
 use chrono::TimeDelta;
 
@@ -43,7 +43,7 @@ impl Place {
     fn go_on(&mut self, numbers: std::ops::Range<u8>, stopped: bool) {
         let mut small = Small::open(&self.data(), 0).unwrap();
         for number in numbers {
-            let receipt = small.put(&[&[number; 700]], Stage::Included).remove(0).unwrap();
+            let receipt = small.put(&[&[number; 700]], Durability::Included).remove(0).unwrap();
             self.acknowledged.insert(receipt.entry.index, Sha256Digest::of(&[number; 700]));
         }
         if stopped {
@@ -94,7 +94,7 @@ async fn the_vault_is_cut_behind_the_last_body_of_an_entry() {
 async fn a_body_that_was_committed_is_missed() {
     let place = Place::new(true);
     change(&place.file(BODIES), |bytes| bytes.truncate(bytes.len() - 1));
-    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Damaged { .. })));
+    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Corrupt { .. })));
     std::fs::remove_dir_all(place.file("index")).unwrap();
     assert!(matches!(place.refusal(), RecoveryError::BodyGone(5)));
     assert!(matches!(audited(&place.data()).await, Err(AuditError::Body(5))));
@@ -117,7 +117,7 @@ async fn without_its_key_a_body_is_closed_and_the_entries_are_untouched() {
         if rebuilt {
             std::fs::remove_dir_all(place.file("index")).unwrap();
         }
-        assert!(matches!(recover(&place.data(), &clock(), 8).err(), Some(RecoveryError::MasterKey)));
+        assert!(matches!(recover(&place.data(), &clock(), 8).err(), Some(RecoveryError::VaultKey)));
     }
     let place = Place::new(true);
     change(&place.file("vault/keys"), Vec::clear);
@@ -129,7 +129,7 @@ fn a_journal_that_is_damaged_or_shorter_than_what_was_signed_is_refused() {
     let place = Place::new(false);
     let whole = std::fs::read(place.file(JOURNAL)).unwrap();
     change(&place.file(JOURNAL), |bytes| bytes[whole.len() / 2] ^= 1);
-    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Damaged { .. })));
+    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Corrupt { .. })));
     for shorter in [whole.len() - 1, whole.len() / 2, 0] {
         std::fs::write(place.file(JOURNAL), &whole[..shorter]).unwrap();
         assert!(matches!(place.refusal(), RecoveryError::ShorterThanSigned { signed: 6, .. }), "{shorter}");
@@ -156,7 +156,7 @@ fn a_snapshot_that_is_newer_than_the_journal_is_refused() {
     let older = std::fs::read(place.file(JOURNAL)).unwrap();
     place.go_on(5..9, true);
     std::fs::write(place.file(JOURNAL), older).unwrap();
-    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Damaged { .. })));
+    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Corrupt { .. })));
 }
 
 #[tokio::test]
@@ -164,8 +164,8 @@ async fn a_torn_end_of_the_evidence_is_cut_and_damage_before_it_is_refused() {
     let place = Place::new(false);
     let whole = std::fs::read(place.file(EVIDENCE)).unwrap();
     change(&place.file(EVIDENCE), |bytes| bytes[whole.len() / 2] ^= 1);
-    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Damaged { .. })));
-    assert!(matches!(audited(&place.data()).await, Err(AuditError::Store(StoreError::Damaged { .. }))));
+    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Corrupt { .. })));
+    assert!(matches!(audited(&place.data()).await, Err(AuditError::Store(StoreError::Corrupt { .. }))));
     // The newest checkpoint is signed again, and says the same.
     std::fs::write(place.file(EVIDENCE), &whole[..whole.len() - 1]).unwrap();
     place.is_whole().await;
@@ -179,11 +179,11 @@ async fn the_snapshot_knows_the_evidence_before_it() {
     let whole = std::fs::read(place.file(EVIDENCE)).unwrap();
     change(&place.file(EVIDENCE), |bytes| bytes[whole.len() / 2] ^= 1);
     let small = Small::open(&place.data(), 0).unwrap();
-    assert_eq!(small.ledger.latest().unwrap().checkpoint().size().0, 6);
+    assert_eq!(small.ledger.latest_checkpoint().unwrap().checkpoint().size().0, 6);
     drop(small);
-    assert!(matches!(audited(&place.data()).await, Err(AuditError::Store(StoreError::Damaged { .. }))));
+    assert!(matches!(audited(&place.data()).await, Err(AuditError::Store(StoreError::Corrupt { .. }))));
     std::fs::write(place.file(EVIDENCE), &whole[..whole.len() - 1]).unwrap();
-    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Damaged { .. })));
+    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Corrupt { .. })));
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ fn the_clock_may_be_sixty_seconds_off_and_no_more() {
     let mut number = 100_u8;
     let mut put = |small: &mut Small| {
         number += 1;
-        small.put(&[&[number; 9]], Stage::Accepted).remove(0)
+        small.put(&[&[number; 9]], Durability::Accepted).remove(0)
     };
     let last = put(&mut small).unwrap().entry.time;
 
@@ -237,8 +237,8 @@ fn the_clock_may_be_sixty_seconds_off_and_no_more() {
     drop(small);
     let early = clock();
     early.jump_to(time - minute - millisecond);
-    let (ledger, sequencer) = recover(&place.data(), &early, 9).unwrap().by_hand(false).unwrap();
-    let answer = ledger.append(fixtures::ledger_folder::submission(b"early"), Stage::Accepted).unwrap();
+    let (ledger, sequencer) = recover(&place.data(), &early, 9).unwrap().start_stepped(false).unwrap();
+    let answer = ledger.append(fixtures::ledger_folder::submission(b"early"), Durability::Accepted).unwrap();
     sequencer.step().unwrap();
     assert!(matches!(futures_util::FutureExt::now_or_never(answer), Some(Err(AppendError::Clock { ahead: -60, .. }))));
 }

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use crate::fixtures::server::{Answer, Client, InProcess, Place, WitnessPlace};
 use affiant::crypto::{Sha256Digest, sha256};
 use affiant::evidence::{EntryDraft, Event};
-use affiant::ledger::{Stage, Submission};
+use affiant::ledger::{Durability, Submission};
 use affiant::tlog::tile::{bundle_entries, hashes_at, new_tiles, width_in};
 use affiant::tlog::{SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey};
 
@@ -16,10 +16,12 @@ async fn grow(server: &InProcess, entries: u64) -> TreeSize {
     let mut last = None;
     for _ in 0..entries {
         let event = Event::ScorecardActivated { scorecard: Sha256Digest(sha256(b"a scorecard")) };
-        last = Some(ledger.append(Submission { draft: EntryDraft::new(event), body: None }, Stage::Included).unwrap());
+        last = Some(
+            ledger.append(Submission { draft: EntryDraft::new(event), body: None }, Durability::Included).unwrap(),
+        );
     }
     last.unwrap().await.unwrap();
-    ledger.latest().unwrap().checkpoint().size()
+    ledger.latest_checkpoint().unwrap().checkpoint().size()
 }
 
 async fn get(client: &Client, path: &str, headers: &[(&str, &str)]) -> Answer {

@@ -13,7 +13,7 @@ use crate::fixtures::server::{
 use affiant::access::Role;
 use affiant::clock::{Clock as _, ManualClock, SystemClock};
 use affiant::evidence::{BundleFiles, EntryDraft, Event};
-use affiant::ledger::{Stage, Submission};
+use affiant::ledger::{Durability, Submission};
 use affiant::server::StartOptions;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -325,7 +325,7 @@ async fn evidence_is_renewed_before_it_runs_out_and_not_again_at_once() {
     let issuance = state.issuance();
     assert!(!state.archive_renewal().is_due(TimeDelta::days(36_500)).unwrap(), "there is nothing to renew");
     let draft = EntryDraft::new(Event::TrustChanged { policy: issuance.verifier().policy_digest() });
-    let appended = issuance.ledger().append(Submission { draft, body: None }, Stage::Included).unwrap();
+    let appended = issuance.ledger().append(Submission { draft, body: None }, Durability::Included).unwrap();
     appended.await.unwrap();
     let checkpoint = issuance.ledger().begin_round().unwrap().unwrap();
     assert!(state.witness_rounds().round(&checkpoint).await.unwrap());

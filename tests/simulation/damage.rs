@@ -1,6 +1,6 @@
 //! What no ledger survives unnoticed: an older copy of itself, and bits that fall over in what was durable.
 
-use affiant::ledger::{AppendError, Ledger, Recovered, Stage};
+use affiant::ledger::{AppendError, Durability, Ledger};
 use affiant::operator::rollback_check::RollbackCheck;
 
 use crate::history::History;
@@ -17,30 +17,30 @@ impl History {
             return;
         }
         self.say(|| format!("  a backup of {size} is restored"));
-        let newest = self.disk.restore(backup);
-        let recovered = Recovered::open(self.options()).expect("a backup opens");
+        let newest = self.store.restore(backup);
+        let recovered = self.open_once().expect("a backup opens");
         let seen = Some(self.witness.latest());
         let standing = RollbackCheck::of(&recovered, witness(), seen.as_ref().map(Option::as_ref));
         assert!(matches!(standing, RollbackCheck::Behind { .. }), "a restored backup is found: {standing:?}");
         assert_eq!(RollbackCheck::of(&recovered, witness(), None), RollbackCheck::NobodyAnswered);
         let mut life = self.live(recovered, true);
         let wish = self.model.wish(&mut self.chance);
-        let mut answer = Box::pin(life.ledger.append(wish.submission(), Stage::Included).unwrap());
+        let mut answer = Box::pin(life.ledger.append(wish.submission(), Durability::Included).unwrap());
         self.step(&mut life);
         assert!(matches!(Self::poll(&mut answer), Some(Err(AppendError::ReadOnly))));
         self.clock.advance(crate::history::INTERVAL);
         self.step(&mut life);
         assert!(self.pen.signed.lock().unwrap().is_empty(), "a backup that nobody confirmed signs nothing");
         drop((life, answer));
-        self.disk.restore(newest);
+        self.store.restore(newest);
     }
 
     /// A bit of the index that fell over costs a start at most: nothing wrong is read, and the next start makes it again.
     pub(crate) fn check_index_rot(&mut self) {
-        let Some((path, at, bit)) = self.disk.rot("/index/", &mut self.chance) else { return };
+        let Some((path, at, bit)) = self.store.rot("/index/", &mut self.chance) else { return };
         self.say(|| format!("  bit {bit} of byte {at} of {} falls over", path.display()));
         let is_right = || {
-            let recovered = Recovered::open(self.options()).expect("a damaged index is no reason to refuse");
+            let recovered = self.open_once().expect("a damaged index is no reason to refuse");
             self.model.is_right(&self.live(recovered, true).ledger)
         };
         assert!(is_right() || is_right(), "an index that was found damaged is made again");
@@ -49,9 +49,9 @@ impl History {
     /// A bit that fell over is found, put right, or changes nothing; it is never served as good.
     pub(crate) fn check_rot(&mut self) {
         let place = PLACES[self.chance.index(PLACES.len())];
-        let Some((path, at, bit)) = self.disk.rot(place, &mut self.chance) else { return };
+        let Some((path, at, bit)) = self.store.rot(place, &mut self.chance) else { return };
         self.say(|| format!("  bit {bit} of byte {at} of {} falls over", path.display()));
-        let Ok(recovered) = Recovered::open(self.options()) else { return };
+        let Ok(recovered) = self.open_once() else { return };
         let life = self.live(recovered, true);
         let all_right = self.model.is_right(&life.ledger);
         let proofs_right = are_proofs_right(&life.ledger);

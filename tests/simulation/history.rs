@@ -1,7 +1,8 @@
 //! One history: lives of a ledger on a disk that fails, one after the other, as a seed decides.
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
@@ -11,31 +12,40 @@ use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::{SealingKey, Sha256Digest, Signer as _, SigningKey};
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
-    AppendError, DirectorySource, KeptArchive, Ledger, LedgerOptions, Receipt, Recovered, RecoveryError, Sequencer,
-    Stage, Submission, audit,
+    AppendError, AuditError, AuditSource, DirectorySource, Durability, KeptArchive, Ledger, LedgerOptions,
+    LedgerReader, LockError, OpenedLedger, Receipt, RecoveryError, Sequencer, Submission, TileReadError, audit,
 };
 use affiant::operator::rollback_check::RollbackCheck;
-use affiant::tlog::{NoteSignature, VerifierKey};
+use affiant::tlog::{NoteSignature, TilePath, VerifierKey};
+use affiant::vfs::FileSystem;
 use chrono::TimeDelta;
 
 use crate::chance::Chance;
-use crate::disk::{Image, SimulatedDisk};
+use crate::disk::SimulatedDisk;
+use crate::memory::SimulatedMemory;
 use crate::model::{Model, Pen, Wish};
+use crate::store::{Backup, DIR, Store};
 use crate::witness::{Witness, witness};
 
 pub(crate) const ORIGIN: &str = "log.example/1";
-const DIR: &str = "/data";
-/// What is made again when it is gone.
-const REMADE: [&str; 3] = ["/data/tiles", "/data/index", "/data/ledger/snapshot"];
 pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 
-/// How a history is to be broken beyond what a disk may do.
+/// What the ledger of a history is stored in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Disk,
+    Memory,
+}
+
+/// How a history is to be broken beyond what a store may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Lie {
     #[default]
     None,
     /// The disk says that it synced, and did not.
     Syncs,
+    /// The stores in memory go back to what they were when the process began.
+    Rollback,
 }
 
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Receipt, AppendError>>>>;
@@ -45,12 +55,12 @@ pub(crate) struct Life {
     pub(crate) ledger: Ledger,
     // None when it has stopped by a fault.
     sequencer: Option<Sequencer>,
-    waiting: Vec<(Wish, Stage, Answer)>,
+    waiting: Vec<(Wish, Durability, Answer)>,
 }
 
 pub(crate) struct History {
     pub(crate) chance: Chance,
-    pub(crate) disk: SimulatedDisk,
+    pub(crate) store: Store,
     pub(crate) clock: Arc<ManualClock>,
     // The clock was set to what it cannot show.
     jumped: bool,
@@ -59,9 +69,10 @@ pub(crate) struct History {
     pub(crate) witness: Witness,
     // Answers that are still on their way.
     delayed: Vec<(u64, NoteSignature)>,
-    pub(crate) backup: Option<(Image, u64)>,
+    pub(crate) backup: Option<(Backup, u64)>,
     snapshot_entries: u64,
-    index_pairs: usize,
+    index_records: usize,
+    lie: Lie,
     trace: bool,
 }
 
@@ -79,15 +90,18 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| runtime.borrow().block_on(future))
 }
 
-/// Runs the history of this seed; gives how many operations of the disk it was, and how many of them failed.
-pub(crate) fn run(seed: u64, lie: Lie, trace: bool) -> (u64, u64) {
+/// Runs the history of this seed; gives how many operations of the store it was, and how many of them failed.
+pub(crate) fn run(kind: Kind, seed: u64, lie: Lie, trace: bool) -> (u64, u64) {
     let mut chance = Chance::new(seed);
-    let disk = SimulatedDisk::new(&mut chance, trace);
-    if lie == Lie::Syncs {
+    let store = match kind {
+        Kind::Disk => Store::Disk(SimulatedDisk::new(&mut chance, trace)),
+        Kind::Memory => Store::Memory(SimulatedMemory::new(&mut chance, vault_key(), trace)),
+    };
+    if let (Lie::Syncs, Store::Disk(disk)) = (lie, &store) {
         disk.lie_about_syncs();
     }
     let mut history = History {
-        disk,
+        store,
         clock: Arc::new(ManualClock::new(parse_time("2026-07-01T12:00:00Z").unwrap())),
         jumped: false,
         pen: Arc::new(Pen::new(key().clone())),
@@ -96,16 +110,25 @@ pub(crate) fn run(seed: u64, lie: Lie, trace: bool) -> (u64, u64) {
         delayed: Vec::new(),
         backup: None,
         snapshot_entries: [3, 20, 8192][chance.index(3)],
-        index_pairs: [1, 20, 100_000][chance.index(3)],
+        index_records: [1, 20, 100_000][chance.index(3)],
+        lie,
         trace,
         chance,
     };
     for _ in 0..1 + history.chance.below(4) {
+        let before = history.store.backup();
         history.life();
+        if history.lie == Lie::Rollback {
+            drop(history.store.restore(before));
+        }
         history.end_process();
     }
     history.last_life();
-    (history.disk.operations(), history.disk.failures())
+    (history.store.operations(), history.store.failures())
+}
+
+fn vault_key() -> Arc<SealingKey> {
+    Arc::new(SealingKey::new(&[9; 32]))
 }
 
 impl History {
@@ -115,62 +138,54 @@ impl History {
         }
     }
 
-    pub(crate) fn options(&self) -> LedgerOptions {
-        LedgerOptions {
-            fs: Arc::new(self.disk.clone()),
-            dir: PathBuf::from(DIR),
+    pub(crate) fn open_once(&self) -> Result<OpenedLedger, RecoveryError> {
+        let options = LedgerOptions {
             origin: ORIGIN.into(),
             signer: self.pen.clone(),
-            master: Arc::new(SealingKey::new(&[9; 32])),
+            vault_key: vault_key(),
             clock: self.clock.clone(),
             checkpoint_interval: INTERVAL,
             snapshot_entries: self.snapshot_entries,
-            index_pairs: self.index_pairs,
-            free_bytes_min: 1,
-        }
+        };
+        self.store.open(options, vault_key(), self.index_records)
     }
 
     fn log_key() -> VerifierKey {
         VerifierKey::ed25519(ORIGIN, key().verifying_key()).unwrap()
     }
 
-    /// The process is gone, by one way or the other; perhaps with the power.
+    /// The process is gone, and perhaps a derived store with it.
     fn end_process(&mut self) {
-        if self.chance.one_in(2) {
-            self.say(|| "  power cut".into());
-            self.disk.power_cut();
-        } else {
-            self.say(|| "  process killed".into());
-            self.disk.restart();
-        }
+        let power = self.chance.one_in(2);
+        let how = self.store.end_process(power);
+        self.say(|| format!("  {how}"));
         if self.chance.one_in(10) {
-            let folder = REMADE[self.chance.index(REMADE.len())];
-            self.say(|| format!("  {folder} is deleted"));
-            self.disk.lose(folder);
+            let lost = self.store.lose(&mut self.chance);
+            self.say(|| format!("  {lost} is deleted"));
         }
     }
 
     /// Opens the ledger, if need be again and again: what fails while it is opened is no excuse when it does not fail.
-    fn open(&mut self) -> Recovered {
+    fn open(&mut self) -> OpenedLedger {
         for attempt in 0_u64.. {
             if attempt < 3 && self.chance.one_in(3) {
-                self.disk.kill_after(self.chance.below(60));
+                self.store.kill_after(self.chance.below(60));
             }
             if attempt < 3 && self.chance.one_in(4) {
-                self.disk.fail_one_in(5 + self.chance.below(60));
+                self.store.fail_one_in(5 + self.chance.below(60));
             } else if attempt >= 3 {
-                self.disk.set_full(false);
+                self.store.set_full(false);
             }
-            let failures = self.disk.failures();
+            let failures = self.store.failures();
             self.say(|| "  open".into());
-            let opened = Recovered::open(self.options());
-            self.disk.fail_one_in(0);
+            let opened = self.open_once();
+            self.store.fail_one_in(0);
             match opened {
-                Ok(recovered) if self.disk.is_alive() => return recovered,
+                Ok(recovered) if self.store.is_alive() => return recovered,
                 Ok(_) => self.end_process(),
                 Err(error) => {
                     self.say(|| format!("  refused: {error}"));
-                    let excused = !self.disk.is_alive() || self.disk.failures() > failures || self.disk.is_full();
+                    let excused = !self.store.is_alive() || self.store.failures() > failures || self.store.is_full();
                     assert!(excused, "a ledger that nothing damaged is refused: {error}");
                     self.end_process();
                 }
@@ -180,7 +195,7 @@ impl History {
     }
 
     /// Starts it as a server does: only if a witness says that nothing newer was seen.
-    fn start(&mut self, recovered: Recovered) -> Life {
+    fn start(&mut self, recovered: OpenedLedger) -> Life {
         let answer = if self.chance.one_in(8) { None } else { Some(self.witness.latest()) };
         let standing = RollbackCheck::of(&recovered, witness(), answer.as_ref().map(Option::as_ref));
         let read_only = match standing {
@@ -192,8 +207,8 @@ impl History {
         self.live(recovered, read_only)
     }
 
-    pub(crate) fn live(&self, recovered: Recovered, read_only: bool) -> Life {
-        let (ledger, sequencer) = recovered.by_hand(read_only).unwrap();
+    pub(crate) fn live(&self, recovered: OpenedLedger, read_only: bool) -> Life {
+        let (ledger, sequencer) = recovered.start_stepped(read_only).unwrap();
         Life { ledger, sequencer: Some(sequencer), waiting: Vec::new() }
     }
 
@@ -201,25 +216,25 @@ impl History {
         let recovered = self.open();
         let mut life = self.start(recovered);
         if self.chance.one_in(3) {
-            self.disk.kill_after(self.chance.below(150));
+            self.store.kill_after(self.chance.below(150));
         }
         if self.chance.one_in(2) {
-            self.disk.fail_one_in(10 + self.chance.below(200));
+            self.store.fail_one_in(10 + self.chance.below(200));
         }
         for _ in 0..3 + self.chance.below(12) {
             self.act(&mut life);
-            if !self.disk.is_alive() {
+            if !self.store.is_alive() {
                 break;
             }
         }
-        if self.disk.is_alive() && self.chance.one_in(4) {
+        if self.store.is_alive() && self.chance.one_in(4) {
             self.say(|| "  stop".into());
             life.ledger.stop();
             while life.sequencer.is_some() {
                 self.step(&mut life);
             }
         }
-        self.disk.fail_one_in(0);
+        self.store.fail_one_in(0);
     }
 
     fn act(&mut self, life: &mut Life) {
@@ -238,14 +253,14 @@ impl History {
             16 => self.archive(life),
             17 if self.chance.one_in(20) => self.burst(life),
             17 => self.jump(),
-            18 => self.disk.set_full(self.chance.one_in(2)),
+            18 => self.store.set_full(self.chance.one_in(2)),
             _ => self.second_process(),
         }
     }
 
     fn submit(&mut self, life: &mut Life) {
         let wish = self.model.wish(&mut self.chance);
-        let stage = if self.chance.one_in(2) { Stage::Accepted } else { Stage::Included };
+        let stage = if self.chance.one_in(2) { Durability::Accepted } else { Durability::Included };
         self.say(|| format!("  submit {} {} as {} for {}", wish.record(), wish.uuid, wish.submitted, wish.issuer));
         match life.ledger.append(wish.submission(), stage) {
             Ok(answer) => life.waiting.push((wish, stage, Box::pin(answer))),
@@ -259,7 +274,7 @@ impl History {
             Some(Err(fault)) => self.say(|| format!("  fault: {fault}")),
             None => {}
         }
-        if let Some(latest) = life.ledger.latest() {
+        if let Some(latest) = life.ledger.latest_checkpoint() {
             self.model.note_checkpoint(latest.checkpoint());
         }
         for (wish, stage, mut answer) in std::mem::take(&mut life.waiting) {
@@ -277,11 +292,11 @@ impl History {
         }
     }
 
-    fn take_answer(&mut self, wish: Wish, stage: Stage, answer: Result<Receipt, AppendError>) {
+    fn take_answer(&mut self, wish: Wish, stage: Durability, answer: Result<Receipt, AppendError>) {
         match answer {
             Ok(receipt) => {
                 self.say(|| format!("  answer {} at {}, {stage:?}", wish.record(), receipt.entry.index));
-                assert!(stage == Stage::Accepted || receipt.checkpoint.is_some());
+                assert!(stage == Durability::Accepted || receipt.checkpoint.is_some());
                 self.model.note(wish, &receipt);
             }
             Err(error) => {
@@ -355,7 +370,7 @@ impl History {
         self.model.begin_erasing(record);
         let ledger = life.ledger.clone();
         match self.drive(life, async move { ledger.erase(index).await }) {
-            Ok(Ok(receipt)) => {
+            Ok(receipt) => {
                 self.model.note_event(receipt.entry);
                 self.model.note_erased(record);
             }
@@ -377,7 +392,7 @@ impl History {
         for number in 0..300_u32 {
             let event = Event::TrustChanged { policy: Sha256Digest::of(&number.to_be_bytes()) };
             let submission = Submission { draft: EntryDraft::new(event), body: None };
-            drop(life.ledger.append(submission, Stage::Accepted));
+            drop(life.ledger.append(submission, Durability::Accepted));
         }
         self.step(life);
     }
@@ -401,17 +416,23 @@ impl History {
         self.clock.jump_to(self.clock.now() + TimeDelta::seconds(seconds));
     }
 
+    /// A second process is refused, or takes the lease: then the first commits nothing any more.
     fn second_process(&mut self) {
-        let failures = self.disk.failures();
-        let second = Recovered::open(self.options());
-        let excused = !self.disk.is_alive() || self.disk.failures() > failures;
-        assert!(excused || matches!(second, Err(RecoveryError::Locked(_))), "one writer");
-        assert!(second.is_err());
+        let failures = self.store.failures();
+        let second = self.open_once();
+        let excused = !self.store.is_alive() || self.store.failures() > failures;
+        match self.store {
+            Store::Disk(_) => {
+                assert!(excused || matches!(second, Err(RecoveryError::Lock(LockError::Held(_)))), "one writer");
+                assert!(second.is_err());
+            }
+            Store::Memory(_) => assert!(excused || second.is_ok(), "a lease can be taken"),
+        }
     }
 
     /// Nothing fails any more: whatever was said before is held against what is there.
     fn last_life(&mut self) {
-        self.disk.set_full(false);
+        self.store.set_full(false);
         self.check_opened();
         self.check_restored();
         self.check_index_rot();
@@ -420,13 +441,13 @@ impl History {
 
     fn check_opened(&mut self) {
         self.say(|| "  the last life".into());
-        let recovered = Recovered::open(self.options()).expect("a ledger that nothing damaged opens");
+        let recovered = self.open_once().expect("a ledger that nothing damaged opens");
         let mut life = self.live(recovered, false);
         self.model.check(&life.ledger, &self.pen);
         // The clock is right again, whatever it showed.
         let last = life.ledger.size().checked_sub(1).map(|last| life.ledger.entry(last).unwrap().0.time);
         self.clock.jump_to(self.clock.now().max(last.unwrap_or_default()) + TimeDelta::seconds(1));
-        self.backup = Some((self.disk.image(), life.ledger.size()));
+        self.backup = Some((self.store.backup(), life.ledger.size()));
         for _ in 0..2 {
             self.submit(&mut life);
         }
@@ -447,13 +468,39 @@ impl History {
 
     /// The witness sees what is there in the end.
     fn show_newest(&mut self, ledger: &Ledger) {
-        let (newest, seen) = (ledger.latest().unwrap(), self.witness.size());
+        let (newest, seen) = (ledger.latest_checkpoint().unwrap(), self.witness.size());
         let proof = ledger.consistency(seen, newest.checkpoint().size()).unwrap();
         self.witness.add_checkpoint(seen, &proof, &newest, self.clock.now());
     }
 
-    pub(crate) fn audit(&self) -> Result<u64, affiant::ledger::AuditError> {
-        let source = DirectorySource::open_on(Arc::new(self.disk.clone()), Path::new(DIR))?;
-        Ok(block_on(audit(&source, &Self::log_key(), &source.signed_sizes(), |_, _| ()))?.size)
+    pub(crate) fn audit(&self) -> Result<u64, AuditError> {
+        match &self.store {
+            Store::Disk(disk) => {
+                let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
+                let source = DirectorySource::open_on(&fs, Path::new(DIR))?;
+                Ok(block_on(audit(&source, &Self::log_key(), &source.signed_sizes(), |_, _| ()))?.size)
+            }
+            Store::Memory(_) => {
+                let life = self.live(self.open_once().expect("a ledger that nothing damaged opens"), true);
+                let source = ReaderSource(life.ledger.reader().clone());
+                Ok(block_on(audit(&source, &Self::log_key(), &HashSet::new(), |_, _| ()))?.size)
+            }
+        }
+    }
+}
+
+/// The public bytes of a log, as whoever may read it has them.
+struct ReaderSource(LedgerReader);
+
+impl AuditSource for ReaderSource {
+    async fn checkpoint(&self) -> Result<Vec<u8>, AuditError> {
+        let latest = self.0.latest_checkpoint().ok_or(AuditError::NoCheckpoint)?;
+        Ok(latest.note().to_string().into_bytes())
+    }
+
+    async fn tile(&self, path: TilePath) -> Result<Vec<u8>, AuditError> {
+        let unreachable =
+            |error: TileReadError| AuditError::Unreachable { path: path.to_string(), cause: error.to_string() };
+        self.0.tiles().read(path).map_err(unreachable)
     }
 }

@@ -1,4 +1,4 @@
-//! Ten thousand histories of a ledger whose disk fails, whose process is killed, whose power goes, whose clock jumps and
+//! Ten thousand histories of a ledger whose stores fail, whose process is killed, whose power goes, whose clock jumps and
 //! whose witness does not answer: nothing that was acknowledged is lost, nothing is told twice or two ways.
 //!
 //! A seed decides everything. `AFFIANT_SIMULATION_SEED` runs one history again and tells what happens in it;
@@ -11,14 +11,16 @@ mod damage;
 mod disk;
 mod file;
 mod history;
+mod memory;
 mod model;
+mod store;
 mod witness;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use history::Lie;
+use history::{Kind, Lie};
 
 /// Seeds of failed histories that are told; more say no more.
 const TOLD_MAX: usize = 5;
@@ -28,7 +30,7 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 /// Runs `histories` from seed `from` on, on every core; gives the seeds of those that failed.
-fn failing(from: u64, histories: u64, lie: Lie) -> Vec<u64> {
+fn failing(kind: Kind, from: u64, histories: u64, lie: Lie) -> Vec<u64> {
     let (next, failed) = (AtomicU64::new(from), Mutex::new(Vec::new()));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -39,7 +41,7 @@ fn failing(from: u64, histories: u64, lie: Lie) -> Vec<u64> {
                     if seed >= from + histories || failed.lock().unwrap().len() >= TOLD_MAX {
                         return;
                     }
-                    if catch_unwind(AssertUnwindSafe(|| history::run(seed, lie, false))).is_err() {
+                    if catch_unwind(AssertUnwindSafe(|| history::run(kind, seed, lie, false))).is_err() {
                         failed.lock().unwrap().push(seed);
                     }
                 }
@@ -49,33 +51,49 @@ fn failing(from: u64, histories: u64, lie: Lie) -> Vec<u64> {
     failed.into_inner().unwrap()
 }
 
-#[test]
-fn no_history_loses_forks_or_lies() {
+/// Runs the histories that are asked for, or the one of `AFFIANT_SIMULATION_SEED`.
+fn check(kind: Kind, name: &str, histories: u64) {
     if let Some(seed) = setting("AFFIANT_SIMULATION_SEED") {
-        history::run(seed, Lie::None, true);
+        history::run(kind, seed, Lie::None, true);
         return;
     }
-    let histories = setting("AFFIANT_SIMULATION_HISTORIES").unwrap_or(10_000);
-    let failed = failing(setting("AFFIANT_SIMULATION_FROM").unwrap_or(1), histories, Lie::None);
+    let failed = failing(kind, setting("AFFIANT_SIMULATION_FROM").unwrap_or(1), histories, Lie::None);
     for seed in &failed {
-        eprintln!("AFFIANT_SIMULATION_SEED={seed} cargo test --test simulation no_history -- --nocapture");
+        eprintln!("AFFIANT_SIMULATION_SEED={seed} cargo test --test simulation {name} -- --nocapture");
     }
     assert!(failed.is_empty(), "histories that failed: {failed:?}");
+}
+
+fn histories() -> u64 {
+    setting("AFFIANT_SIMULATION_HISTORIES").unwrap_or(10_000)
+}
+
+#[test]
+fn no_history_on_a_disk_loses_forks_or_lies() {
+    check(Kind::Disk, "no_history_on_a_disk", histories());
+}
+
+#[test]
+fn no_history_in_memory_loses_forks_or_lies() {
+    check(Kind::Memory, "no_history_in_memory", histories());
 }
 
 /// What fails has to fail again when it is looked at.
 #[test]
 fn a_seed_decides_everything() {
-    let runs = [(); 2].map(|()| (1..100).map(|seed| history::run(seed, Lie::None, false)).collect::<Vec<_>>());
-    assert_eq!(runs[0], runs[1]);
-    assert!(runs[0].iter().any(|(_, failures)| *failures > 0));
+    for kind in [Kind::Disk, Kind::Memory] {
+        let run = || (1..100).map(|seed| history::run(kind, seed, Lie::None, false)).collect::<Vec<_>>();
+        let runs = [run(), run()];
+        assert_eq!(runs[0], runs[1]);
+        assert!(runs[0].iter().any(|(_, failures)| *failures > 0));
+    }
 }
 
 /// A simulation that never fails proves nothing.
 #[test]
-fn a_disk_that_lies_about_syncs_is_found() {
+fn a_store_that_lies_is_found() {
     std::panic::set_hook(Box::new(|_| ()));
-    let failed = failing(1, 200, Lie::Syncs);
+    let found = [(Kind::Disk, Lie::Syncs), (Kind::Memory, Lie::Rollback)].map(|(kind, lie)| failing(kind, 1, 200, lie));
     let _ = std::panic::take_hook();
-    assert!(!failed.is_empty(), "what is lost although it was synced is missed");
+    assert!(found.iter().all(|failed| !failed.is_empty()), "what is lost although it was kept is missed: {found:?}");
 }

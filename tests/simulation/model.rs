@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use affiant::crypto::{Sha256Digest, SignatureAlgorithm, Signer, SigningError, SigningKey, VerifyingKey};
 use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{Entry, EntryDraft, Event};
-use affiant::ledger::{KeptArchive, Ledger, Particulars, Receipt, SealedBody, Submission};
+use affiant::ledger::{BodyMetadata, EncryptedBody, KeptArchive, Ledger, Receipt, Submission};
 use affiant::tlog::merkle::leaf_hash;
 use affiant::tlog::{Checkpoint, RightEdge, RootHash};
 
@@ -31,7 +31,7 @@ impl Wish {
 
     pub(crate) fn submission(&self) -> Submission {
         let (issuer, record) = (self.issuer.to_owned(), self.record());
-        let particulars = Particulars {
+        let metadata = BodyMetadata {
             issuer: issuer.clone(),
             uuid: self.uuid.clone(),
             submitted: self.submitted,
@@ -40,7 +40,7 @@ impl Wish {
         let event = RecordEvent { issuer, seq: 0, record, signer: None, of: self.of };
         Submission {
             draft: EntryDraft::new(Event::VconIssued(event)),
-            body: Some(SealedBody::seal(record, particulars, &self.body)),
+            body: Some(EncryptedBody::seal(record, metadata, &self.body)),
         }
     }
 }
@@ -150,7 +150,7 @@ impl Model {
                 self.acknowledged.insert(record, Acknowledged { wish, entry: receipt.entry.clone() });
             }
         }
-        if !receipt.repeated {
+        if !receipt.is_duplicate {
             assert!(self.firsts.insert(record), "a repeated submission is said to be one");
         }
         if let Some(checkpoint) = &receipt.checkpoint {
@@ -245,12 +245,12 @@ impl Model {
         let (index, wish) = (known.entry.index, &known.wish);
         let body = ledger.record(index).unwrap().body;
         match body {
-            Some((particulars, bytes)) => {
+            Some((metadata, bytes)) => {
                 assert!(!self.erased.contains(record), "what was erased stays erased");
-                assert_eq!((&bytes, &*particulars.issuer), (&wish.body, wish.issuer));
-                let found = ledger.index_of_submission(wish.issuer, particulars.submitted).unwrap();
+                assert_eq!((&bytes, &*metadata.issuer), (&wish.body, wish.issuer));
+                let found = ledger.index_of_submission(wish.issuer, metadata.submitted).unwrap();
                 assert_eq!(found, Some(index), "the index knows every submission");
-                let newest = ledger.index_of_uuid(Some(wish.issuer), &particulars.uuid).unwrap();
+                let newest = ledger.index_of_uuid(Some(wish.issuer), &metadata.uuid).unwrap();
                 assert!(newest.is_some_and(|newest| newest >= index), "the index knows every uuid");
             }
             None => assert!(self.is_erasable(record), "nobody asked to erase this body"),
@@ -265,7 +265,7 @@ impl Model {
             roots.push(edge.root());
         }
         let signed = std::mem::take(&mut *pen.signed.lock().unwrap());
-        let latest = ledger.latest().map_or(0, |latest| latest.checkpoint().size().0);
+        let latest = ledger.latest_checkpoint().map_or(0, |latest| latest.checkpoint().size().0);
         for (size, root) in &signed {
             let here = roots.get(usize::try_from(*size).unwrap());
             assert_eq!(here, Some(root), "no two signed checkpoints disagree: that of size {size}");

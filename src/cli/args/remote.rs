@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::output;
 use crate::client::HttpClient;
-use crate::ledger::{DataLock, RecoveryError};
+use crate::ledger::{LockError, WriterLock};
 use crate::vfs::OsFileSystem;
 
 /// Between a question and its answer: a key of 4096 bits takes seconds to make.
@@ -47,11 +47,11 @@ impl RemoteArgs {
 const HELD: &str = "a server holds this directory: name it with --server and set AFFIANT_TOKEN";
 
 /// Locks a data directory in which there is an authority: nothing is made in another.
-pub(in crate::cli) fn lock_data(data: &Path) -> anyhow::Result<DataLock> {
+pub(in crate::cli) fn lock_data(data: &Path) -> anyhow::Result<WriterLock> {
     let authority = data.join("authority");
     anyhow::ensure!(authority.is_dir(), "there is no authority in {}", authority.display());
-    match DataLock::take(&OsFileSystem, data) {
-        Err(error @ RecoveryError::Locked(_)) => Err(error).context(HELD),
+    match WriterLock::take(&OsFileSystem, data) {
+        Err(error @ LockError::Held(_)) => Err(error).context(HELD),
         taken => Ok(taken?),
     }
 }

@@ -188,7 +188,7 @@ pub trait ArchiveReader: HashReader {
 ///
 /// # Errors
 /// When the tree could not be read.
-pub fn archive_proofs<R: ArchiveReader>(tree: &R, digests: &[Sha256Digest]) -> Result<String, R::Error> {
+pub fn archive_proofs<R: ArchiveReader + ?Sized>(tree: &R, digests: &[Sha256Digest]) -> Result<String, R::Error> {
     let mut found = BTreeMap::new();
     for digest in digests {
         if found.len() == PROOFS_MAX {

@@ -59,7 +59,7 @@ pub(super) async fn export(
         return Err(Problem::bad_request("from is later than to"));
     }
     let request = ExportRequest { issuer: issuer.as_str().to_owned(), from, to };
-    if state.services.issuance.ledger.latest().is_none() {
+    if state.services.issuance.ledger.latest_checkpoint().is_none() {
         return Err(Problem::not_found("checkpoint"));
     }
     let place = state.exports.clone().try_acquire_owned().map_err(|_| Problem::busy())?;

@@ -39,9 +39,9 @@ fn render(state: &AppState, report: Option<&ValidationReport>) -> Result<String,
         entries.push(EntryShown { index, time: entry.time, kind: entry.event.kind(), record });
     }
     let origin = state.services.log_key.name();
-    let trouble = ledger.trouble();
+    let trouble = ledger.write_block_reason();
     let mut page = HomePage::new("Affiant", origin).trouble(trouble.as_deref());
-    if let Some(latest) = ledger.latest() {
+    if let Some(latest) = ledger.latest_checkpoint() {
         let round = ledger.last_answered_round()?;
         let signatures = round.iter().flat_map(|round| round.checkpoint.note().signatures());
         let witnesses = signatures.map(|one| one.name().to_owned()).filter(|name| name != origin);

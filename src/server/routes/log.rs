@@ -62,7 +62,7 @@ where
 #[utoipa::path(get, path = "/checkpoint", tag = "ledger", responses(
     (status = 200, description = "A signed note", content_type = "text/plain"), (status = 404, body = Problem)))]
 pub(super) async fn checkpoint(log: Data<PublicLog>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let latest = log.ledger.latest().ok_or_else(|| Problem::not_found("checkpoint"))?;
+    let latest = log.ledger.latest_checkpoint().ok_or_else(|| Problem::not_found("checkpoint"))?;
     let round = web::block(move || log.ledger.last_answered_round()).await??;
     let cosigned = round.map(|round| round.checkpoint).filter(|round| round.checkpoint() == latest.checkpoint());
     let note = cosigned.map_or_else(|| latest.note().to_string(), |cosigned| cosigned.note().to_string());
@@ -104,7 +104,7 @@ fn published(log: &PublicLog, path: &str) -> Option<TilePath> {
     // As it was asked for, without decoding: a tile has one name.
     let at = path.find("/tile/")? + 1;
     let tile: TilePath = path[at..].parse().ok()?;
-    let size = log.ledger.latest()?.checkpoint().size();
+    let size = log.ledger.latest_checkpoint()?.checkpoint().size();
     let level = match tile.kind() {
         TileKind::Hashes { level } => level,
         TileKind::Entries => 0,

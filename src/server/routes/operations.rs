@@ -52,7 +52,7 @@ const COMPATIBILITY: &str = "compatibility";
 
 /// Every log, the ledger first.
 fn logs(state: &AppState) -> Vec<LogHealth> {
-    let ledger = |log, ledger: &Ledger| LogHealth { log, trouble: ledger.trouble(), size: ledger.size() };
+    let ledger = |log, ledger: &Ledger| LogHealth { log, trouble: ledger.write_block_reason(), size: ledger.size() };
     let mut logs = vec![ledger(LEDGER, &state.services.issuance.ledger)];
     if let Some(service) = &state.services.statements {
         logs.push(ledger(STATEMENTS, &service.statements.ledger));
@@ -91,7 +91,7 @@ pub(super) async fn healthz(state: Data<AppState>) -> Json<impl Serialize> {
         status: if troubles.is_empty() { "ok" } else { "trouble" },
         trouble: (!troubles.is_empty()).then(|| troubles.join("; ")),
         tree_size: ledger.size(),
-        checkpoint_size: ledger.latest().map_or(0, |latest| latest.checkpoint().size().0),
+        checkpoint_size: ledger.latest_checkpoint().map_or(0, |latest| latest.checkpoint().size().0),
         logs,
         parties: dependencies(&state),
     })

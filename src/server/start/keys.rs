@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::authority::{ScryptCost, read_key_file, write_key_file};
 use crate::crypto::{SealingKey, Signer, SigningKey, random};
-use crate::ledger::DataLock;
+use crate::ledger::WriterLock;
 use crate::server::config::Config;
 use crate::tlog::VerifierKey;
 use crate::vfs::OsFileSystem;
@@ -23,7 +23,7 @@ const RECEIPTS_KEY: &str = "receipts.key.pem";
 const COMPATIBILITY_KEY: &str = "compatibility.key.pem";
 
 /// Locks the data directory, where there is an authority: before it is looked for what has to be made there.
-pub(super) fn lock_data(config: &Config) -> anyhow::Result<DataLock> {
+pub(super) fn lock_data(config: &Config) -> anyhow::Result<WriterLock> {
     let (dir, authority) = (&config.data.dir, config.data.dir.join("authority"));
     anyhow::ensure!(
         authority.join("state.json").exists(),
@@ -31,7 +31,7 @@ pub(super) fn lock_data(config: &Config) -> anyhow::Result<DataLock> {
         authority.display(),
         dir.display()
     );
-    Ok(DataLock::take(&OsFileSystem, dir)?)
+    Ok(WriterLock::take(&OsFileSystem, dir)?)
 }
 
 /// The verifier keys of the logs, the ledger's first. They are made when they are first asked for: witnesses are told them

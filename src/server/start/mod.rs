@@ -29,7 +29,7 @@ use crate::cpu_pool::CpuPool;
 use crate::crypto::{SealingKey, Signer};
 use crate::evidence::Verifier;
 use crate::issuance::{Issuance, LogPolicyFile};
-use crate::ledger::{DataLock, INDEX_PAIRS, Ledger, LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
+use crate::ledger::{INDEX_RECORDS, Ledger, LedgerOptions, LocalBackend, OpenedLedger, SNAPSHOT_ENTRIES, WriterLock};
 use crate::operator::archive_renewal::ArchiveRenewal;
 use crate::operator::policy_events::{publish_authority_events, record_policy_changes};
 use crate::operator::publishing::Publisher;
@@ -68,9 +68,9 @@ pub(crate) async fn open(
     let verifier = Verifier::new(trust::trust_policy(config, &authority, &log_policy.policy)?);
     let trust = verifier.policy_digest();
     let vault_key = Arc::new(vault_key(&config.vault_key_file())?);
-    let opening = OpenMode { config, options, clock: &clock, vault_key: &vault_key };
+    let opening = LedgerStart { config, options, clock: &clock, vault_key: &vault_key };
     let opened = opening.open_ledger(lock, signer, &log_key, &witnesses, &log_policy).await?;
-    let OpenedLedger { ledger, read_only, publisher, published_policies } = opened;
+    let StartedLedger { ledger, read_only, publisher, published_policies } = opened;
     let cpu_pool = CpuPool::start().context("starting the processor threads")?;
     let mut limits = VconLimits::default();
     limits.json.bytes_max = config.limits.record_bytes_max;
@@ -103,7 +103,7 @@ pub(crate) async fn open(
 }
 
 /// What the opening of a ledger needs besides its own key.
-struct OpenMode<'a> {
+struct LedgerStart<'a> {
     config: &'a Config,
     options: StartOptions,
     clock: &'a Arc<dyn Clock>,
@@ -111,7 +111,7 @@ struct OpenMode<'a> {
 }
 
 /// The ledger, started.
-struct OpenedLedger {
+struct StartedLedger {
     ledger: Ledger,
     /// Nobody could say that this is not a restored backup.
     read_only: bool,
@@ -120,29 +120,32 @@ struct OpenedLedger {
     published_policies: PathBuf,
 }
 
-impl OpenMode<'_> {
+impl LedgerStart<'_> {
     async fn open_ledger(
         self,
-        lock: DataLock,
+        lock: WriterLock,
         signer: Arc<dyn Signer>,
         log_key: &VerifierKey,
         witnesses: &WitnessSet,
         log_policy: &LogPolicyFile,
-    ) -> anyhow::Result<OpenedLedger> {
+    ) -> anyhow::Result<StartedLedger> {
         let Self { config, options, clock, vault_key } = self;
-        let ledger = LedgerOptions {
+        let backend = LocalBackend {
             fs: Arc::new(OsFileSystem),
-            dir: config.data.dir.clone(),
+            lock: Arc::new(lock),
+            vault_key: vault_key.clone(),
+            index_records: INDEX_RECORDS,
+            free_bytes_min: config.ledger.disk_free_bytes_min,
+        };
+        let ledger = LedgerOptions {
             origin: config.origin(),
             signer,
-            master: vault_key.clone(),
+            vault_key: vault_key.clone(),
             clock: clock.clone(),
             checkpoint_interval: config.checkpoint_interval(),
             snapshot_entries: SNAPSHOT_ENTRIES,
-            index_pairs: INDEX_PAIRS,
-            free_bytes_min: config.ledger.disk_free_bytes_min,
         };
-        let recovered = Recovered::open_locked(lock, ledger).context("opening the ledger")?;
+        let recovered = OpenedLedger::open(ledger, &backend).context("opening the ledger")?;
         rollback::check_clock(witnesses, &**clock).await?;
         let folder = PublishFolder::of_ledger(config, log_key, log_policy)?;
         let published = folder.as_ref().map_or(RollbackCheck::NobodyToAsk, |folder| folder.ask(&recovered));
@@ -151,6 +154,6 @@ impl OpenMode<'_> {
         let read_only = !rollback::may_sign(check, &recovered, &published_policies, options)?;
         let ledger = recovered.start(read_only)?;
         let publisher = folder.map(|folder| folder.publisher(&ledger, clock));
-        Ok(OpenedLedger { ledger, read_only, publisher, published_policies })
+        Ok(StartedLedger { ledger, read_only, publisher, published_policies })
     }
 }

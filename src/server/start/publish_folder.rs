@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::issuance::LogPolicyFile;
-use crate::ledger::{Ledger, Recovered};
+use crate::ledger::{Ledger, OpenedLedger};
 use crate::operator::publish_target::{PublishError, PublishTarget};
 use crate::operator::publishing::{PublishOptions, Publisher};
 use crate::operator::rollback_check::{RollbackCheck, ask_publish_target};
@@ -65,7 +65,7 @@ impl PublishFolder {
     }
 
     /// What was published last says of a log that is about to be started.
-    pub(super) fn ask(&self, recovered: &Recovered) -> RollbackCheck {
+    pub(super) fn ask(&self, recovered: &OpenedLedger) -> RollbackCheck {
         ask_publish_target(recovered, &self.options, self.target.as_ref())
     }
 

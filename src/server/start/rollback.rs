@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::options::StartOptions;
 use crate::clock::Clock;
-use crate::ledger::Recovered;
+use crate::ledger::OpenedLedger;
 use crate::operator::health::Dependency;
 use crate::operator::rollback_check::RollbackCheck;
 use crate::operator::witness_rounds::WitnessSet;
@@ -34,7 +34,7 @@ pub(super) async fn check_clock(witnesses: &WitnessSet, clock: &dyn Clock) -> an
 /// begin again whose file `published` says that it had entries.
 pub(super) fn may_sign(
     check: RollbackCheck,
-    recovered: &Recovered,
+    recovered: &OpenedLedger,
     published: &Path,
     options: StartOptions,
 ) -> anyhow::Result<bool> {

@@ -14,7 +14,7 @@ use super::witnesses::witness_set;
 use crate::atomic_file;
 use crate::clock::Clock;
 use crate::crypto::{SealingKey, Sha256Digest, Signer, VerifyingKey};
-use crate::ledger::{INDEX_PAIRS, LedgerOptions, Recovered, SNAPSHOT_ENTRIES};
+use crate::ledger::{LedgerOptions, LocalBackend, OpenedLedger, SNAPSHOT_ENTRIES};
 use crate::operator::policy_events::record_policy_changes;
 use crate::operator::rollback_check::{RollbackCheck, ask_witnesses};
 use crate::operator::witness_rounds::{WitnessRounds, WitnessSet};
@@ -55,32 +55,31 @@ pub(super) async fn open_statements(
     config: &Config,
     keys: StatementsKeys,
     master: Arc<SealingKey>,
-    options: StartOptions,
+    start: StartOptions,
     clock: Arc<dyn Clock>,
     ledger_is_read_only: bool,
     trust: Sha256Digest,
 ) -> anyhow::Result<StatementsService> {
     let dir = Path::new(&config.data.dir).join("statements");
     let published_policies = dir.join("announced.json");
-    let recovered = Recovered::open(LedgerOptions {
-        fs: Arc::new(OsFileSystem),
-        dir,
+    let backend =
+        LocalBackend::take(Arc::new(OsFileSystem), &dir, master.clone()).context("opening the log of statements")?;
+    let backend = LocalBackend { free_bytes_min: config.ledger.disk_free_bytes_min, ..backend };
+    let options = LedgerOptions {
         origin: config.statements_origin(),
         signer: keys.log,
-        master,
+        vault_key: master,
         clock: clock.clone(),
         checkpoint_interval: config.checkpoint_interval(),
-        free_bytes_min: config.ledger.disk_free_bytes_min,
         snapshot_entries: SNAPSHOT_ENTRIES,
-        index_pairs: INDEX_PAIRS,
-    })
-    .context("opening the log of statements")?;
+    };
+    let recovered = OpenedLedger::open(options, &backend).context("opening the log of statements")?;
     let witnesses = if config.statements.witnessed { witness_set(config)? } else { WitnessSet::default() };
     let folder = PublishFolder::of_statements(config, &keys.log_key)?;
     let published = folder.as_ref().map_or(RollbackCheck::NobodyToAsk, |folder| folder.ask(&recovered));
     let check = ask_witnesses(&recovered, &witnesses, &keys.log_key).await.and(published);
     // What is not known to be the newest of the ledger is not of this log either: they were backed up together.
-    let read_only = ledger_is_read_only || !may_sign(check, &recovered, &published_policies, options)?;
+    let read_only = ledger_is_read_only || !may_sign(check, &recovered, &published_policies, start)?;
     let ledger = recovered.start(read_only)?;
     if !read_only {
         record_policy_changes(&ledger, &published_policies, &[], trust)

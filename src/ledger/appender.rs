@@ -1,0 +1,123 @@
+//! Appending to a ledger: the handle on the queue of its sequencer.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use tokio::sync::oneshot;
+
+use super::core::LedgerInner;
+use super::read::{LedgerReader, ReadError};
+use super::store::attestation::AttestationKind;
+use super::submission::{AppendError, Durability, Message, Receipt, Submission};
+use crate::evidence::{EntryDraft, Event};
+
+/// Submissions that may wait: a second's worth. More are refused as busy.
+const QUEUE_ENTRIES_MAX: usize = 4096;
+/// Bytes of bodies that may wait.
+const QUEUE_BYTES_MAX: usize = 256 << 20;
+
+/// A running ledger. Clones are the same one. Whoever may append may read: it dereferences to its [`LedgerReader`].
+#[derive(Clone)]
+pub struct Ledger {
+    reader: LedgerReader,
+    queue: Sender<Message>,
+    queued_bytes: Arc<AtomicUsize>,
+    thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
+    /// Held by whoever looks what was done to a record before doing more.
+    pub(super) operations: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// The sequencer's end of the queue.
+pub(super) struct Queue {
+    pub(super) messages: Receiver<Message>,
+    pub(super) bytes: Arc<AtomicUsize>,
+}
+
+impl Deref for Ledger {
+    type Target = LedgerReader;
+
+    fn deref(&self) -> &LedgerReader {
+        &self.reader
+    }
+}
+
+impl Ledger {
+    /// A ledger whose sequencer takes from the queue.
+    pub(super) fn new(inner: Arc<LedgerInner>) -> (Self, Queue) {
+        let (queue, messages) = crossbeam_channel::bounded(QUEUE_ENTRIES_MAX);
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let ledger = Self {
+            reader: LedgerReader { inner },
+            queue,
+            queued_bytes: bytes.clone(),
+            thread: Arc::default(),
+            operations: Arc::default(),
+        };
+        (ledger, Queue { messages, bytes })
+    }
+
+    /// Hands over the thread that [`stop`](Self::stop) waits for.
+    pub(super) fn runs_in(&self, thread: std::thread::JoinHandle<()>) {
+        *self.thread.lock().expect("no holder of this lock panics") = Some(thread);
+    }
+
+    /// Reading alone, for whoever may not append.
+    #[must_use]
+    pub fn reader(&self) -> &LedgerReader {
+        &self.reader
+    }
+
+    /// Appends an event. The answer comes when `durability` is reached; a submission that was there before gets the receipt
+    /// that it got then.
+    ///
+    /// # Errors
+    /// At once when the queue is full or the sequencer has stopped.
+    pub fn append(
+        &self,
+        submission: Submission,
+        durability: Durability,
+    ) -> Result<impl Future<Output = Result<Receipt, AppendError>> + use<>, AppendError> {
+        let bytes = submission.bytes();
+        if self.queued_bytes.fetch_add(bytes, Ordering::Relaxed) > QUEUE_BYTES_MAX {
+            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(AppendError::Busy);
+        }
+        let (reply, answer) = oneshot::channel();
+        let submission = Box::new(submission);
+        self.queue.try_send(Message::Append { submission, durability, reply }).map_err(|error| {
+            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => AppendError::Busy,
+                TrySendError::Disconnected(_) => AppendError::Stopped,
+            }
+        })?;
+        Ok(async move { answer.await.unwrap_or(Err(AppendError::Stopped)) })
+    }
+
+    /// Appends an event without a body and waits until it is durable.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append), and whatever the sequencer answers.
+    pub async fn append_event(&self, event: Event) -> Result<Receipt, AppendError> {
+        self.append(Submission { draft: EntryDraft::new(event), body: None }, Durability::Accepted)?.await
+    }
+
+    /// Keeps a CRL that was published.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub fn keep_crl(&self, number: u64, crl: &[u8]) -> Result<(), ReadError> {
+        Ok(self.inner.keep(AttestationKind::Crl, number, crl)?)
+    }
+
+    /// Stops the sequencer after what waits now; everything acknowledged is durable and snapshotted.
+    pub fn stop(&self) {
+        let _ = self.queue.send(Message::Stop);
+        let thread = self.thread.lock().expect("no holder of this lock panics").take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}

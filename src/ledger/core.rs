@@ -1,0 +1,177 @@
+//! What the sequencer, the appenders and all readers of one ledger share.
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::evidence_records::EvidenceRecords;
+use super::index::Index;
+use super::store::attestation::AttestationKind;
+use super::store::tiles::{TileReadError, Tiles};
+use super::store::{ArchiveTreeStore, AttestationStore, BodyStore, StoreError};
+use crate::crypto::Sha256Digest;
+use crate::evidence::Entry;
+use crate::tlog::merkle::RightEdge;
+use crate::tlog::{LeafHash, NodeHash, SignedCheckpoint};
+
+/// The stores that are read beside the sequencer, and what is known of the log in memory.
+pub(super) struct LedgerInner {
+    pub(super) index: Index,
+    pub(super) bodies: Arc<dyn BodyStore>,
+    pub(super) tiles: Tiles,
+    pub(super) attestations: Arc<dyn AttestationStore>,
+    pub(super) archive_trees: Arc<dyn ArchiveTreeStore>,
+    /// Held to keep one; read by everybody.
+    pub(super) evidence_records: RwLock<EvidenceRecords>,
+    /// The right edge as the tiles have it. One appender, the sequencer; the lock is for nobody else.
+    right_edge: Mutex<RightEdge>,
+    /// Written by the sequencer when it has signed.
+    latest_checkpoint: RwLock<Option<Arc<SignedCheckpoint>>>,
+    /// Size of the newest witness round; tells whoever waits of each answer too.
+    pub(super) rounds: watch::Sender<u64>,
+    /// Size of the newest round with a cosignature or token; 0 before there is one.
+    pub(super) answered_size: AtomicU64,
+    size: AtomicU64,
+    /// Records that an entry says are erased, and whose keys may not be destroyed yet.
+    erasing: Mutex<BTreeSet<Sha256Digest>>,
+    read_only: AtomicBool,
+    full: AtomicBool,
+    /// Why the sequencer has stopped.
+    fault: Mutex<Option<String>>,
+    /// Held by the sequencer, the appenders and all readers: nobody else writes while one of them lives.
+    _lease: Arc<dyn Any + Send + Sync>,
+}
+
+/// What a ledger starts with.
+pub(super) struct Start {
+    pub(super) right_edge: RightEdge,
+    pub(super) latest_checkpoint: Option<SignedCheckpoint>,
+    pub(super) last_round: u64,
+    pub(super) last_answered: u64,
+    pub(super) read_only: bool,
+    pub(super) lease: Arc<dyn Any + Send + Sync>,
+}
+
+impl LedgerInner {
+    pub(super) fn new(
+        index: Index,
+        bodies: Arc<dyn BodyStore>,
+        tiles: Tiles,
+        attestations: Arc<dyn AttestationStore>,
+        archive_trees: Arc<dyn ArchiveTreeStore>,
+        evidence_records: EvidenceRecords,
+        start: Start,
+    ) -> Self {
+        let size = start.right_edge.size().0;
+        Self {
+            index,
+            bodies,
+            tiles,
+            attestations,
+            archive_trees,
+            evidence_records: RwLock::new(evidence_records),
+            right_edge: Mutex::new(start.right_edge),
+            latest_checkpoint: RwLock::new(start.latest_checkpoint.map(Arc::new)),
+            rounds: watch::Sender::new(start.last_round),
+            answered_size: AtomicU64::new(start.last_answered),
+            size: AtomicU64::new(size),
+            erasing: Mutex::default(),
+            read_only: AtomicBool::new(start.read_only),
+            full: AtomicBool::new(false),
+            fault: Mutex::new(None),
+            _lease: start.lease,
+        }
+    }
+
+    /// Appends a leaf to the right edge; gives the hashes of the subtrees that it closes, level by level.
+    pub(super) fn append_leaf(&self, leaf: LeafHash) -> Vec<NodeHash> {
+        self.right_edge.lock().expect("no holder of this lock panics").append(leaf)
+    }
+
+    pub(super) fn publish(&self, signed: SignedCheckpoint) {
+        *self.latest_checkpoint.write().expect("no holder of this lock panics") = Some(Arc::new(signed));
+    }
+
+    pub(super) fn latest_checkpoint(&self) -> Option<Arc<SignedCheckpoint>> {
+        self.latest_checkpoint.read().expect("no holder of this lock panics").clone()
+    }
+
+    pub(super) fn checkpoint_size(&self) -> Option<u64> {
+        self.latest_checkpoint().map(|signed| signed.checkpoint().size().0)
+    }
+
+    pub(super) fn keep(&self, kind: AttestationKind, key: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        self.attestations.append(kind, key, bytes)
+    }
+
+    fn erasing_locked(&self) -> MutexGuard<'_, BTreeSet<Sha256Digest>> {
+        self.erasing.lock().expect("no holder of this lock panics")
+    }
+
+    pub(super) fn note_erasing(&self, record: Sha256Digest) {
+        self.erasing_locked().insert(record);
+    }
+
+    pub(super) fn note_erased(&self, record: Sha256Digest) {
+        self.erasing_locked().remove(&record);
+    }
+
+    pub(super) fn is_erasing(&self, record: Sha256Digest) -> bool {
+        self.erasing_locked().contains(&record)
+    }
+
+    pub(super) fn erasing(&self) -> BTreeSet<Sha256Digest> {
+        self.erasing_locked().clone()
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_size(&self, size: u64) {
+        self.size.store(size, Ordering::Release);
+    }
+
+    pub(super) fn is_read_only(&self) -> bool {
+        self.read_only.load(Ordering::Acquire)
+    }
+
+    pub(super) fn note_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_batch(&self, entries: usize, elapsed: Duration) {
+        metrics::counter!("affiant_ledger_entries_total").increment(entries as u64);
+        metrics::histogram!("affiant_ledger_batch_entries").record(u32::try_from(entries).unwrap_or(u32::MAX));
+        metrics::histogram!("affiant_ledger_commit_seconds").record(elapsed);
+    }
+
+    pub(super) fn fail(&self, fault: &dyn std::fmt::Display) {
+        *self.fault.lock().expect("no holder of this lock panics") = Some(fault.to_string());
+    }
+
+    /// Why writes are refused, if they are.
+    pub(super) fn write_block_reason(&self) -> Option<String> {
+        let fault = self.fault.lock().expect("no holder of this lock panics").clone();
+        let full = || self.full.load(Ordering::Relaxed).then(|| "the disk is full".to_owned());
+        let read_only = || {
+            let is_read_only = self.is_read_only();
+            is_read_only.then(|| "read-only: no witness has confirmed that this is the newest state".to_owned())
+        };
+        fault.or_else(full).or_else(read_only)
+    }
+
+    pub(super) fn entry(&self, index: u64) -> Result<Entry, TileReadError> {
+        let bytes = self.tiles.entry(index)?;
+        Entry::parse(&bytes).map_err(|_| TileReadError::NoEntry(index))
+    }
+
+    pub(super) fn issuer_of(&self, index: u64) -> Option<String> {
+        let entry = self.entry(index).ok()?;
+        entry.event.issuer_sequence().map(|(issuer, _)| issuer.to_owned())
+    }
+}

@@ -1,0 +1,171 @@
+//! Evidence records (RFC 4998): what has to last is put under a tree, whose root is timestamped.
+//!
+//! The tree is durable before its root is shown to anybody; root and tokens are attestations. A tree whose root is not
+//! among them is of a renewal that was broken off, and is overwritten by the next.
+
+use super::appender::Ledger;
+use super::read::{LedgerReader, ReadError};
+use super::store::attestation::{AttestationKind, KeptArchive};
+use super::store::{ArchiveTreeStore, StoreError};
+use crate::crypto::Sha256Digest;
+use crate::evidence::{ARCHIVES_MAX, ArchiveRoot, ArchiveTimestamp, ArchiveTree, archive_proofs};
+use crate::tlog::merkle::root_hash;
+
+/// Every evidence record, the oldest first, as the attestations have them.
+#[derive(Debug)]
+pub(super) struct EvidenceRecords {
+    kept: Vec<KeptArchive>,
+    // Whether one could not be kept, and may be there all the same: its tree is not to be overwritten.
+    uncertain_write: bool,
+}
+
+impl EvidenceRecords {
+    /// Those that were kept, without one that was broken off.
+    pub(super) fn of(mut kept: Vec<KeptArchive>) -> Self {
+        kept.pop_if(|last| last.tokens.is_empty());
+        Self { kept, uncertain_write: false }
+    }
+
+    /// Checks that every tree is there, as large as its root says.
+    pub(super) fn check_trees(&self, trees: &dyn ArchiveTreeStore) -> Result<(), StoreError> {
+        (1..).zip(&self.kept).try_for_each(|(number, kept)| trees.open(number, &kept.root).map(drop))
+    }
+}
+
+impl LedgerReader {
+    /// Every evidence record, the oldest first.
+    ///
+    /// # Panics
+    /// Never: no holder of the lock panics.
+    #[must_use]
+    pub fn archives(&self) -> Vec<KeptArchive> {
+        self.inner.evidence_records.read().expect("no holder of this lock panics").kept.clone()
+    }
+
+    /// The evidence records that prove `tokens`, which make the time of a record, and with them what there is of `others`:
+    /// from the first that has one of the tokens (of the others, where there is no token) to the newest. Where that is more
+    /// than a bundle may have, evenly sampled: each has all that is older. None when nothing was renewed since.
+    ///
+    /// # Errors
+    /// When a tree cannot be read.
+    pub fn archives_of(
+        &self,
+        tokens: &[Sha256Digest],
+        others: &[Sha256Digest],
+    ) -> Result<Vec<ArchiveTimestamp>, ReadError> {
+        let archives = self.archives();
+        let tree = |position: usize| self.inner.archive_trees.open(position + 1, &archives[position].root);
+        let deciding = if tokens.is_empty() { others } else { tokens };
+        let mut first = None;
+        for position in 0..archives.len() {
+            let tree = tree(position)?;
+            let found = deciding.iter().map(|digest| tree.position(digest)).collect::<Result<Vec<_>, _>>()?;
+            if found.iter().any(Option::is_some) {
+                first = Some(position);
+                break;
+            }
+        }
+        let Some(first) = first else { return Ok(Vec::new()) };
+        let mut wanted = [tokens, others].concat();
+        let mut given = Vec::new();
+        for position in sample_evenly(first, archives.len() - 1) {
+            let kept = &archives[position];
+            let proofs = archive_proofs(&*tree(position)?, &wanted)?.into_bytes();
+            // What the next has to prove first.
+            let signed = kept.tokens.iter().chain([&kept.root]).map(|bytes| Sha256Digest::of(bytes));
+            wanted.splice(0..0, signed);
+            given.push(ArchiveTimestamp { root: kept.root.clone(), tokens: kept.tokens.clone(), proofs });
+        }
+        Ok(given)
+    }
+}
+
+impl Ledger {
+    /// Begins an evidence record: puts every token and list among the attestations, the evidence records before, and
+    /// `more` under a tree, and makes that durable. Gives its root as text, which is to be timestamped.
+    ///
+    /// Takes some hundred bytes of memory for each of them.
+    ///
+    /// # Errors
+    /// When the attestations cannot be read, the tree not be written, or it is not known since the last start whether an
+    /// evidence record was kept.
+    pub fn begin_archive(&self, origin: &str, mut more: Vec<Sha256Digest>) -> Result<ArchiveRoot, ReadError> {
+        self.inner.attestations.for_each(&mut |attestation| match attestation.kind {
+            AttestationKind::CheckpointToken
+            | AttestationKind::RecordToken
+            | AttestationKind::Crl
+            | AttestationKind::ArchiveRoot
+            | AttestationKind::ArchiveToken => more.push(Sha256Digest::of(&attestation.bytes)),
+            AttestationKind::Checkpoint | AttestationKind::Round | AttestationKind::Cosignature => {}
+        })?;
+        let tree = ArchiveTree::of(more);
+        let records = self.inner.evidence_records.read().expect("no holder of this lock panics");
+        if records.uncertain_write {
+            return Err(StoreError::Poisoned.into());
+        }
+        self.inner.archive_trees.write(records.kept.len() + 1, &tree)?;
+        Ok(tree.root(origin))
+    }
+
+    /// Keeps the evidence record that was begun last, with the tokens over its root.
+    ///
+    /// # Errors
+    /// When it cannot be kept, or another was begun since.
+    ///
+    /// # Panics
+    /// When there is no token: an evidence record without one proves nothing.
+    pub fn keep_archive(&self, root: &ArchiveRoot, tokens: &[Vec<u8>]) -> Result<u64, ReadError> {
+        assert!(!tokens.is_empty(), "an evidence record has a token");
+        let mut records = self.inner.evidence_records.write().expect("no holder of this lock panics");
+        let number = records.kept.len() + 1;
+        let text = root.to_text().into_bytes();
+        let tree = self.inner.archive_trees.open(number, &text)?;
+        if root_hash(root.size, &*tree)? != root.root {
+            return Err(self.inner.archive_trees.corrupt(number).into());
+        }
+        records.uncertain_write = true;
+        self.inner.keep(AttestationKind::ArchiveRoot, number as u64, &text)?;
+        for token in tokens {
+            self.inner.keep(AttestationKind::ArchiveToken, number as u64, token)?;
+        }
+        records.uncertain_write = false;
+        records.kept.push(KeptArchive { root: text, tokens: tokens.to_vec() });
+        Ok(number as u64)
+    }
+}
+
+/// At most as many positions as a bundle may have archives, from `first` to `last`, both among them.
+fn sample_evenly(first: usize, last: usize) -> Vec<usize> {
+    let (between, steps) = (last - first, ARCHIVES_MAX - 1);
+    if between <= steps { (first..=last).collect() } else { (0..=steps).map(|n| first + between * n / steps).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::store::attestation::AttestationState;
+    use super::*;
+
+    #[test]
+    fn evidence_records_that_are_too_many_are_sampled_from_the_first_to_the_newest() {
+        assert_eq!(sample_evenly(3, 3), [3]);
+        assert_eq!(sample_evenly(0, 15), (0..16).collect::<Vec<_>>());
+        for last in [16, 17, 100, 1000] {
+            let given = sample_evenly(1, last);
+            assert_eq!((given.len(), given[0], given[15]), (ARCHIVES_MAX, 1, last));
+            assert!(given.is_sorted_by(|one, other| one < other && other - one <= last / 15 + 1), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn an_evidence_record_without_a_token_was_broken_off() {
+        let mut state = AttestationState::default();
+        state.fold(AttestationKind::ArchiveRoot, 1, b"broken off");
+        state.fold(AttestationKind::ArchiveRoot, 1, b"one");
+        state.fold(AttestationKind::ArchiveToken, 1, b"token");
+        state.fold(AttestationKind::ArchiveRoot, 2, b"broken off too");
+        assert_eq!(
+            EvidenceRecords::of(state.archives).kept,
+            [KeptArchive { root: b"one".to_vec(), tokens: vec![b"token".to_vec()] }]
+        );
+    }
+}

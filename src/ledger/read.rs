@@ -1,0 +1,190 @@
+//! Reading a ledger: entries, records, proofs and what is found by name.
+
+use std::sync::Arc;
+
+use super::core::LedgerInner;
+use super::store::StoreError;
+use super::store::body::{BodyError, BodyMetadata};
+use super::store::tiles::{TileReadError, Tiles};
+use super::witness_rounds::WitnessRound;
+use crate::crypto::Sha256Digest;
+use crate::evidence::Entry;
+use crate::tlog::merkle::{consistency_proof, inclusion_proof, root_hash};
+use crate::tlog::{LeafIndex, NodeHash, RootHash, SignedCheckpoint, TlogProof, TreeSize};
+
+/// Why something cannot be read from the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The tiles, or no such entry.
+    #[error(transparent)]
+    Tiles(#[from] TileReadError),
+    /// The body of a record.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// A store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A record as the ledger has it.
+#[derive(Clone, Debug)]
+pub struct StoredRecord {
+    /// The entry that brought it in.
+    pub entry: Entry,
+    /// The entry's bytes.
+    pub entry_bytes: Vec<u8>,
+    /// What is kept beside the body, and the body; `None` when the record was erased.
+    pub body: Option<(BodyMetadata, Vec<u8>)>,
+}
+
+/// The reading side of a ledger. Clones read the same one.
+#[derive(Clone)]
+pub struct LedgerReader {
+    pub(super) inner: Arc<LedgerInner>,
+}
+
+impl LedgerReader {
+    /// The newest signed checkpoint.
+    #[must_use]
+    pub fn latest_checkpoint(&self) -> Option<Arc<SignedCheckpoint>> {
+        self.inner.latest_checkpoint()
+    }
+
+    /// The number of entries.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.inner.size()
+    }
+
+    /// The tiles.
+    #[must_use]
+    pub fn tiles(&self) -> &Tiles {
+        &self.inner.tiles
+    }
+
+    /// The entry at `index`, and its bytes.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn entry(&self, index: u64) -> Result<(Entry, Vec<u8>), ReadError> {
+        if index >= self.size() {
+            return Err(TileReadError::NoEntry(index).into());
+        }
+        let bytes = self.tiles().entry(index)?;
+        let entry = Entry::parse(&bytes).map_err(|_| TileReadError::NoEntry(index))?;
+        Ok((entry, bytes))
+    }
+
+    /// The index of the record with this digest.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn index_of_record(&self, record: Sha256Digest) -> Result<Option<u64>, ReadError> {
+        Ok(self.inner.index.by_record(record)?)
+    }
+
+    /// The index of the newest record with this uuid: of `issuer`, or of anybody.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn index_of_uuid(&self, issuer: Option<&str>, uuid: &str) -> Result<Option<u64>, ReadError> {
+        Ok(match issuer {
+            Some(issuer) => self.inner.index.by_uuid(issuer, uuid)?,
+            None => self.inner.index.by_any_uuid(uuid)?,
+        })
+    }
+
+    /// Whether more than one record, of whichever issuers, has this uuid.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn is_uuid_shared(&self, uuid: &str) -> Result<bool, ReadError> {
+        Ok(self.inner.index.is_uuid_shared(uuid)?)
+    }
+
+    /// The index of the record that `issuer` made by submitting these bytes.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn index_of_submission(&self, issuer: &str, submitted: Sha256Digest) -> Result<Option<u64>, ReadError> {
+        Ok(self.inner.index.by_submission(issuer, submitted)?)
+    }
+
+    /// Indices of the records of `issuer` from its `first` on, at most `most`.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn records_of(&self, issuer: &str, first: u64, most: usize) -> Result<Vec<u64>, ReadError> {
+        let counts = (first.max(1)..=u64::MAX).take(most);
+        let found = counts.map_while(|count| self.inner.index.by_sequence(issuer, count).transpose());
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    /// The record at `index`.
+    ///
+    /// # Errors
+    /// When there is none there, or its body cannot be opened.
+    pub fn record(&self, index: u64) -> Result<StoredRecord, ReadError> {
+        let (entry, entry_bytes) = self.entry(index)?;
+        let body = match self.inner.bodies.get(index) {
+            Ok(body) => Some(body),
+            Err(BodyError::Missing) => return Err(TileReadError::NoEntry(index).into()),
+            Err(BodyError::Erased) => None,
+            // Its key is half destroyed, and will be as a whole.
+            Err(BodyError::Sealed) if entry.event.record().is_some_and(|one| self.inner.is_erasing(one.record)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(StoredRecord { entry, entry_bytes, body })
+    }
+
+    /// Proves that entry `index` is in the ledger: under the smallest checkpoint that was witnessed and covers it, else
+    /// under the newest. `None` when no checkpoint covers it yet.
+    ///
+    /// # Errors
+    /// When a tile cannot be read.
+    pub fn proof(&self, index: u64) -> Result<Option<(TlogProof, Option<WitnessRound>)>, ReadError> {
+        let round = self.round_above(index)?;
+        let checkpoint = match (&round, self.latest_checkpoint()) {
+            (Some(round), _) => round.checkpoint.clone(),
+            (None, Some(latest)) if latest.checkpoint().size().0 > index => (*latest).clone(),
+            _ => return Ok(None),
+        };
+        let size = checkpoint.checkpoint().size();
+        let hashes = inclusion_proof(LeafIndex(index), size, &self.tiles().hashes(size))?;
+        Ok(Some((TlogProof::new(LeafIndex(index), hashes, checkpoint), round)))
+    }
+
+    /// The root of the ledger's first `size` entries.
+    ///
+    /// # Errors
+    /// When there are fewer, or a tile cannot be read.
+    pub fn root(&self, size: TreeSize) -> Result<RootHash, ReadError> {
+        Ok(root_hash(size, &self.tiles().hashes(size))?)
+    }
+
+    /// Proves that entry `index` is under the newest checkpoint; gives the root too. `None` when it is not yet.
+    ///
+    /// # Errors
+    /// When a tile cannot be read.
+    pub fn newest_proof(&self, index: u64) -> Result<Option<(TlogProof, RootHash)>, ReadError> {
+        let latest = self.latest_checkpoint().filter(|latest| latest.checkpoint().size().0 > index);
+        let Some(latest) = latest else { return Ok(None) };
+        let (size, root) = (latest.checkpoint().size(), latest.checkpoint().root());
+        let hashes = inclusion_proof(LeafIndex(index), size, &self.tiles().hashes(size))?;
+        Ok(Some((TlogProof::new(LeafIndex(index), hashes, (*latest).clone()), root)))
+    }
+
+    /// Proves that the ledger of `old` entries is the beginning of that of `new` entries.
+    ///
+    /// # Errors
+    /// When a tile cannot be read.
+    pub fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Vec<NodeHash>, ReadError> {
+        Ok(consistency_proof(old, new, &self.tiles().hashes(new))?)
+    }
+
+    /// Why writes are refused, if they are: the sequencer has stopped, the disk is full, or the ledger is read-only.
+    #[must_use]
+    pub fn write_block_reason(&self) -> Option<String> {
+        self.inner.write_block_reason()
+    }
+}

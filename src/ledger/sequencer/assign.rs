@@ -1,0 +1,141 @@
+//! Assigning indices: each submission gets the next one, or that of the submission which it duplicates.
+//!
+//! The index is asked here, where order is decided; whatever was looked up before was a cheap refusal, not the truth.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+use super::{Fault, Sequencer};
+use crate::crypto::Sha256Digest;
+use crate::evidence::Entry;
+use crate::evidence::format::{RecordEvent, genesis_prev};
+use crate::ledger::store::body::EncryptedBody;
+use crate::ledger::store::sequencer_state::SequencerState;
+use crate::ledger::submission::{AppendError, Durability, Reply, Submission};
+use crate::tlog::merkle::leaf_hash;
+
+/// A submission on its way through a batch.
+pub(super) type Queued = (Submission, Durability, Reply);
+
+/// A submission that has its entry.
+pub(super) struct Sequenced {
+    pub(super) entry: Entry,
+    pub(super) bytes: Vec<u8>,
+    pub(super) body: Option<EncryptedBody>,
+    pub(super) durability: Durability,
+    pub(super) reply: Reply,
+}
+
+/// A submission of what is in the ledger, or in this batch, at this index.
+pub(super) type Duplicate = (u64, Durability, Reply);
+
+/// What one batch holds already, by the names under which the index would know it.
+#[derive(Default)]
+struct InBatch {
+    submissions: HashMap<(String, Sha256Digest), u64>,
+    uuids: HashMap<(String, String), u64>,
+    records: HashMap<Sha256Digest, u64>,
+    owners: HashMap<u64, String>,
+}
+
+impl InBatch {
+    fn note(&mut self, record: &RecordEvent, body: &EncryptedBody, index: u64) {
+        let metadata = body.metadata();
+        self.submissions.insert((record.issuer.clone(), metadata.submitted), index);
+        self.uuids.insert((record.issuer.clone(), metadata.uuid.clone()), index);
+        self.records.insert(record.record, index);
+        self.owners.insert(index, record.issuer.clone());
+    }
+}
+
+/// What the ledger says to a record before it gets an index.
+enum Known {
+    New,
+    /// The same submission, or the same record of the same issuer, at this index.
+    Duplicate(u64),
+    Refused(AppendError),
+}
+
+impl Sequencer {
+    /// Assigns an index to each submission of a batch, from `next` on.
+    pub(super) fn assign(
+        &self,
+        batch: Vec<Queued>,
+        time: DateTime<Utc>,
+        next: &mut SequencerState,
+    ) -> Result<(Vec<Sequenced>, Vec<Duplicate>), Fault> {
+        let mut sequenced: Vec<Sequenced> = Vec::with_capacity(batch.len());
+        let (mut in_batch, mut duplicates) = (InBatch::default(), Vec::new());
+        for (submission, durability, reply) in batch {
+            if let (Some(record), Some(body)) = (submission.draft.event().record(), &submission.body) {
+                match self.known(&in_batch, record, body)? {
+                    Known::New => in_batch.note(record, body, next.edge.size().0),
+                    Known::Duplicate(index) => {
+                        duplicates.push((index, durability, reply));
+                        continue;
+                    }
+                    Known::Refused(error) => {
+                        let _ = reply.send(Err(error));
+                        continue;
+                    }
+                }
+            }
+            sequenced.push(self.assign_one(submission, durability, reply, time, next));
+        }
+        Ok((sequenced, duplicates))
+    }
+
+    fn known(&self, in_batch: &InBatch, record: &RecordEvent, body: &EncryptedBody) -> Result<Known, Fault> {
+        let (index, metadata) = (&self.parts.inner.index, body.metadata());
+        let same_submission = match in_batch.submissions.get(&(record.issuer.clone(), metadata.submitted)) {
+            Some(index) => Some(*index),
+            None => index.by_submission(&record.issuer, metadata.submitted)?,
+        };
+        if let Some(index) = same_submission {
+            return Ok(Known::Duplicate(index));
+        }
+        let same_record = match in_batch.records.get(&record.record) {
+            Some(index) => Some(*index),
+            None => index.by_record(record.record)?,
+        };
+        if let Some(index) = same_record {
+            // The same record in other bytes (white space, dialect): the same receipt to the same issuer.
+            let owner = in_batch.owners.get(&index).cloned().or_else(|| self.parts.inner.issuer_of(index));
+            let is_own = owner.as_deref() == Some(&*record.issuer);
+            return Ok(if is_own { Known::Duplicate(index) } else { Known::Refused(AppendError::RecordTaken) });
+        }
+        let same_uuid = match in_batch.uuids.get(&(record.issuer.clone(), metadata.uuid.clone())) {
+            Some(index) => Some(*index),
+            None => index.by_uuid(&record.issuer, &metadata.uuid)?,
+        };
+        match same_uuid.filter(|_| record.of.is_none()) {
+            Some(index) => Ok(Known::Refused(AppendError::UuidTaken(index))),
+            None => Ok(Known::New),
+        }
+    }
+
+    fn assign_one(
+        &self,
+        submission: Submission,
+        durability: Durability,
+        reply: Reply,
+        time: DateTime<Utc>,
+        next: &mut SequencerState,
+    ) -> Sequenced {
+        let index = next.edge.size().0;
+        let prev = next.last_leaf.map_or_else(genesis_prev, |leaf| Sha256Digest(*leaf.as_bytes()));
+        let seq = submission.draft.issuer().map_or(0, |issuer| {
+            let before = || self.parts.state.sequences.get(issuer).copied().unwrap_or(0);
+            let count = next.sequences.entry(issuer.to_owned()).or_insert_with(before);
+            *count += 1;
+            *count
+        });
+        let (entry, bytes) = submission.draft.place(index, prev, time, seq);
+        let leaf = leaf_hash(&bytes);
+        next.edge.append(leaf);
+        next.last_leaf = Some(leaf);
+        next.last_time = Some(entry.time);
+        Sequenced { entry, bytes, body: submission.body, durability, reply }
+    }
+}

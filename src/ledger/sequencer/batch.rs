@@ -1,0 +1,206 @@
+//! One batch: collected from the queue, committed, and made readable.
+
+use std::sync::atomic::Ordering;
+
+use super::assign::{Duplicate, Queued, Sequenced};
+use super::clock_guard::ClockOutOfRange;
+use super::{Fault, Sequencer};
+use crate::evidence::Event;
+use crate::ledger::index::IndexedRecord;
+use crate::ledger::store::StoreError;
+use crate::ledger::store::batch::Batch;
+use crate::ledger::store::body::EncryptedBody;
+use crate::ledger::submission::{AppendError, Durability, Message, Receipt};
+use crate::tlog::merkle::leaf_hash;
+
+/// Entries of one batch: where a sync is paid for by enough of them (measured: 256 reach nine tenths of the best).
+const BATCH_ENTRIES_MAX: usize = 512;
+/// Batches between two checkpoints, when nobody waits for less than a checkpoint.
+const BATCHES_PER_CHECKPOINT: u32 = 8;
+/// Bytes of bodies in one batch.
+const BATCH_BYTES_MAX: usize = 32 << 20;
+
+impl Sequencer {
+    /// Lets more submissions come before a batch is closed, so that they share its syncs (as Kafka's `linger.ms`).
+    ///
+    /// Only when the first of them waits for a checkpoint, and no longer than until it may be signed.
+    pub(super) fn linger(&self, first: &Message) {
+        let waits = matches!(first, Message::Append { durability: Durability::Included, .. });
+        if waits && self.parts.queue.len() < BATCH_ENTRIES_MAX {
+            let company = self.parts.checkpoint_interval / BATCHES_PER_CHECKPOINT;
+            std::thread::sleep(company.min(self.checkpoint_allowed_in()));
+        }
+    }
+
+    /// Takes what waits, up to a batch; and whether the sequencer was told to stop behind it.
+    pub(super) fn collect_batch(&self, first: Message) -> (Vec<Queued>, bool) {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Stop => return (batch, true),
+                Message::Append { submission, durability, reply } => {
+                    self.parts.queued_bytes.fetch_sub(submission.bytes(), Ordering::Relaxed);
+                    bytes += submission.bytes();
+                    batch.push((*submission, durability, reply));
+                }
+            }
+            let more = batch.len() < BATCH_ENTRIES_MAX && bytes < BATCH_BYTES_MAX;
+            next = if more { self.parts.queue.try_recv().ok() } else { None };
+        }
+        (batch, false)
+    }
+
+    pub(super) fn commit(&mut self, batch: Vec<Queued>) -> Result<(), Fault> {
+        let started = self.parts.clock.monotonic();
+        if let Some(error) = self.refusal() {
+            refuse(batch, &error);
+            return Ok(());
+        }
+        let time = match self.clock_guard.checked_now(&*self.parts.clock, self.parts.state.last_time) {
+            Ok(time) => time,
+            Err(ClockOutOfRange { now, ahead }) => {
+                refuse(batch, &|| AppendError::Clock { now, ahead });
+                return Ok(());
+            }
+        };
+        let mut next = self.parts.state.next();
+        let (mut sequenced, duplicates) = self.assign(batch, time, &mut next)?;
+        if sequenced.is_empty() {
+            return self.answer_duplicates(duplicates);
+        }
+        let bodies: Vec<(u64, EncryptedBody)> =
+            sequenced.iter_mut().filter_map(|one| one.body.take().map(|body| (one.entry.index, body))).collect();
+        let entries: Vec<Vec<u8>> = sequenced.iter().map(|one| one.bytes.clone()).collect();
+        let batch = Batch { first: self.size(), entries, root: next.edge.root() };
+        match self.commit_to_stores(&bodies, &batch) {
+            Ok(()) => {}
+            Err(StoreError::Full(cause)) => {
+                tracing::warn!(%cause, entries = sequenced.len(), "disk full, batch refused");
+                self.parts.inner.note_full(true);
+                // Duplicates of a refused one are refused with it.
+                let (new, known): (Vec<_>, Vec<_>) =
+                    duplicates.into_iter().partition(|(index, ..)| *index >= self.size());
+                let refused = sequenced.into_iter().map(|one| one.reply);
+                for reply in refused.chain(new.into_iter().map(|(_, _, reply)| reply)) {
+                    let _ = reply.send(Err(AppendError::Full));
+                }
+                return self.answer_duplicates(known);
+            }
+            Err(fault) => return Err(fault.into()),
+        }
+        self.parts.inner.note_full(false);
+        self.parts.state.advance(next);
+        let entries = sequenced.len();
+        self.after_commit(sequenced, bodies)?;
+        self.answer_duplicates(duplicates)?;
+        let elapsed = self.parts.clock.monotonic().saturating_sub(started);
+        tracing::debug!(tree_size = self.size(), entries, elapsed_us = elapsed.as_micros(), "batch committed");
+        self.parts.inner.note_batch(entries, elapsed);
+        Ok(())
+    }
+
+    /// 1. bodies, 2. the log: the commit point.
+    ///
+    /// # Errors
+    /// After [`StoreError::Full`] nothing of the batch is left.
+    fn commit_to_stores(&mut self, bodies: &[(u64, EncryptedBody)], batch: &Batch) -> Result<(), StoreError> {
+        let expected = self.parts.state.edge.size();
+        self.parts.inner.bodies.put(bodies)?;
+        let committed = self.parts.log.commit(expected, batch);
+        match &committed {
+            Ok(()) => self.parts.inner.bodies.settle(),
+            Err(StoreError::Full(_)) => self.parts.inner.bodies.withdraw()?,
+            Err(_) => {}
+        }
+        committed
+    }
+
+    /// 3. tiles, 4. the index, and the answers to those who do not wait for a checkpoint.
+    ///
+    /// In this order, so that what the index or a receipt names can be read.
+    fn after_commit(&mut self, sequenced: Vec<Sequenced>, bodies: Vec<(u64, EncryptedBody)>) -> Result<(), Fault> {
+        let inner = &self.parts.inner;
+        for one in &sequenced {
+            if let Event::VconErased { of } = one.entry.event {
+                inner.note_erasing(of);
+            }
+            let closed = inner.append_leaf(leaf_hash(&one.bytes));
+            self.parts.tiles.push(&one.bytes, &closed)?;
+        }
+        self.parts.tiles.write()?;
+        inner.set_size(self.size());
+        self.index_entries(&sequenced, bodies)?;
+        for Sequenced { entry, durability, reply, .. } in sequenced {
+            let index = entry.index;
+            let receipt = Receipt { entry, checkpoint: None, is_duplicate: false };
+            if durability == Durability::Accepted {
+                let _ = reply.send(Ok(receipt));
+            } else {
+                self.waiting.push((index, receipt, reply));
+            }
+        }
+        Ok(())
+    }
+
+    fn index_entries(&self, sequenced: &[Sequenced], bodies: Vec<(u64, EncryptedBody)>) -> Result<(), Fault> {
+        let index = &self.parts.inner.index;
+        let mut bodies = bodies.into_iter().peekable();
+        for Sequenced { entry, .. } in sequenced {
+            if let Some(subject) = entry.event.subject() {
+                index.insert_history(subject, entry.index, entry.event.is_operation());
+            }
+            let body = bodies.next_if(|(index, _)| *index == entry.index);
+            if let (Some((_, body)), Some(record)) = (body, entry.event.record()) {
+                index.insert(&IndexedRecord {
+                    index: entry.index,
+                    record: record.record,
+                    issuer: record.issuer.clone(),
+                    seq: record.seq,
+                    personal: Some((body.metadata().uuid.clone(), body.metadata().submitted)),
+                });
+            }
+        }
+        let wants_compaction = index.store().set_watermark(self.size())?;
+        match &self.parts.compactor {
+            Some(compactor) if wants_compaction => compactor.wake(),
+            Some(_) => {}
+            // As that thread does: what could not be written is tried again.
+            None => drop(index.store().compact(&|| false)),
+        }
+        Ok(())
+    }
+
+    /// Gives those who sent what is in the ledger the receipt of it.
+    fn answer_duplicates(&mut self, duplicates: Vec<Duplicate>) -> Result<(), Fault> {
+        for (index, durability, reply) in duplicates {
+            let receipt = Receipt { entry: self.parts.inner.entry(index)?, checkpoint: None, is_duplicate: true };
+            if durability == Durability::Accepted {
+                let _ = reply.send(Ok(receipt));
+            } else {
+                self.waiting.push((index, receipt, reply));
+            }
+        }
+        Ok(())
+    }
+
+    /// Why no batch is taken right now, before anything is tried.
+    fn refusal(&self) -> Option<fn() -> AppendError> {
+        if self.parts.inner.is_read_only() {
+            return Some(|| AppendError::ReadOnly);
+        }
+        if let Err(error) = self.parts.log.check_room() {
+            tracing::warn!(%error, "too little room left, batch refused");
+            self.parts.inner.note_full(true);
+            return Some(|| AppendError::Full);
+        }
+        None
+    }
+}
+
+fn refuse(batch: Vec<Queued>, error: &dyn Fn() -> AppendError) {
+    for (_, _, reply) in batch {
+        let _ = reply.send(Err(error()));
+    }
+}

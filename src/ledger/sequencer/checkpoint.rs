@@ -1,0 +1,42 @@
+//! Checkpoints: when one is due, and how it is signed, kept, published, and handed to whoever waits for it.
+
+use std::time::Duration;
+
+use super::{Fault, Sequencer};
+use crate::ledger::store::attestation::AttestationKind;
+use crate::tlog::Checkpoint;
+
+impl Sequencer {
+    /// How long until a checkpoint may be signed; `None` when none is owed.
+    pub(super) fn checkpoint_due_in(&self) -> Option<Duration> {
+        let owed = !self.waiting.is_empty() || self.parts.inner.checkpoint_size() != Some(self.size());
+        owed.then(|| self.checkpoint_allowed_in())
+    }
+
+    /// How long until the interval has passed since the last checkpoint was begun.
+    pub(super) fn checkpoint_allowed_in(&self) -> Duration {
+        let monotonic = self.parts.clock.monotonic();
+        let since = self.last_checkpoint.map_or(Duration::MAX, |last| monotonic.saturating_sub(last));
+        self.parts.checkpoint_interval.saturating_sub(since)
+    }
+
+    /// Signs a checkpoint, keeps it, publishes it, and answers whoever waited for it.
+    pub(super) fn sign_checkpoint(&mut self) -> Result<(), Fault> {
+        self.last_checkpoint = Some(self.parts.clock.monotonic());
+        let (size, inner) = (self.size(), &self.parts.inner);
+        if inner.checkpoint_size() != Some(size) && !inner.is_read_only() && size > 0 {
+            let edge = &self.parts.state.edge;
+            let checkpoint = Checkpoint::new(&self.parts.origin, edge.size(), edge.root())?;
+            assert_eq!(self.parts.tiles.size(), checkpoint.size(), "tiles reach as far as the checkpoint");
+            let signed = checkpoint.sign(&*self.parts.signer)?;
+            inner.keep(AttestationKind::Checkpoint, size, signed.note().to_string().as_bytes())?;
+            inner.publish(signed);
+        }
+        let checkpoint = inner.latest_checkpoint();
+        for (index, mut receipt, reply) in self.waiting.drain(..) {
+            receipt.checkpoint = checkpoint.clone().filter(|signed| signed.checkpoint().size().0 > index);
+            let _ = reply.send(Ok(receipt));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,198 @@
+//! The sequencer: one thread that gives every entry its index.
+//!
+//! It closes a batch with whatever is waiting, and then goes the write path of `docs/ARCHITECTURE.md`: bodies, the log
+//! (the commit point), tiles, index, checkpoint, answers. A step that fails before the commit point refuses its batch; one
+//! that fails after it stops the thread, and a restart finishes what was begun.
+
+mod assign;
+mod batch;
+mod checkpoint;
+mod clock_guard;
+
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
+
+use super::compactor::Compactor;
+use super::core::LedgerInner;
+use super::store::sequencer_state::{SequencerState, Snapshot};
+use super::store::tiles::TileReadError;
+use super::store::{LogStore, SnapshotStore, StoreError, TileAppender};
+use super::submission::{AppendError, Message, Receipt, Reply};
+use crate::clock::Clock;
+use crate::crypto::Signer;
+use crate::tlog::CheckpointError;
+use clock_guard::ClockGuard;
+
+/// Entries between two snapshots: what a start reads again, well below a second.
+pub const SNAPSHOT_ENTRIES: u64 = 8192;
+
+/// Why the sequencer has stopped for good; a restart finishes what was begun.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct SequencerFault(Fault);
+
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Tiles(#[from] TileReadError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// It panicked: what is in memory is not to be trusted any more, what is stored is.
+    #[error("internal error in the sequencer; see the log")]
+    Panicked,
+}
+
+/// Gives every entry its index. [`start`](super::OpenedLedger::start) has a thread for it;
+/// [`start_stepped`](super::OpenedLedger::start_stepped) leaves it to the caller.
+pub struct Sequencer {
+    parts: SequencerParts,
+    // Who waits for a checkpoint that covers an entry.
+    waiting: Vec<(u64, Receipt, Reply)>,
+    // Monotonic time.
+    last_checkpoint: Option<Duration>,
+    last_snapshot: u64,
+    clock_guard: ClockGuard,
+}
+
+/// What a sequencer is made of.
+pub(super) struct SequencerParts {
+    pub(super) inner: Arc<LedgerInner>,
+    pub(super) log: Box<dyn LogStore>,
+    pub(super) snapshots: Box<dyn SnapshotStore>,
+    pub(super) tiles: Box<dyn TileAppender>,
+    pub(super) state: SequencerState,
+    pub(super) queue: Receiver<Message>,
+    pub(super) queued_bytes: Arc<AtomicUsize>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) signer: Arc<dyn Signer>,
+    pub(super) origin: String,
+    pub(super) checkpoint_interval: Duration,
+    pub(super) snapshot_entries: u64,
+    /// `None` when it is stepped by the caller, and does the work of that thread itself.
+    pub(super) compactor: Option<Compactor>,
+}
+
+impl Sequencer {
+    pub(super) fn new(parts: SequencerParts) -> Self {
+        Self {
+            last_snapshot: parts.state.edge.size().0,
+            parts,
+            waiting: Vec::new(),
+            last_checkpoint: None,
+            clock_guard: ClockGuard::default(),
+        }
+    }
+
+    /// Leaves the compaction of the index to a thread.
+    pub(super) fn with_compactor(mut self, compactor: Compactor) -> Self {
+        self.parts.compactor = Some(compactor);
+        self
+    }
+
+    /// Runs until it is told to stop, or must.
+    pub(super) fn run(mut self) {
+        let ran = catch_unwind(AssertUnwindSafe(|| self.run_loop()));
+        match ran.unwrap_or(Err(Fault::Panicked)) {
+            Ok(()) => tracing::info!(tree_size = self.size(), "sequencer stopped"),
+            Err(fault) => {
+                self.fail(&fault);
+                // A queue keeps what is in it, and whoever waits for that, until it is taken out.
+                while let Ok(Message::Append { submission, reply, .. }) = self.parts.queue.recv() {
+                    self.parts.queued_bytes.fetch_sub(submission.bytes(), Ordering::Relaxed);
+                    let _ = reply.send(Err(AppendError::Stopped));
+                }
+            }
+        }
+        for message in self.parts.queue.try_iter() {
+            if let Message::Append { reply, .. } = message {
+                let _ = reply.send(Err(AppendError::Stopped));
+            }
+        }
+    }
+
+    fn size(&self) -> u64 {
+        self.parts.state.edge.size().0
+    }
+
+    /// Does what waits now, and signs a checkpoint when one is due, as the thread does in one iteration. `None` when it was
+    /// told to stop, and has.
+    ///
+    /// # Errors
+    /// When it has to stop for good; nobody is answered any more.
+    pub fn step(mut self) -> Result<Option<Self>, SequencerFault> {
+        let ran = match self.parts.queue.try_recv() {
+            Ok(first) => self.run_once(first),
+            Err(TryRecvError::Disconnected) => self.run_once(Message::Stop),
+            Err(TryRecvError::Empty) if self.checkpoint_due_in() == Some(Duration::ZERO) => {
+                self.sign_checkpoint().map(|()| ControlFlow::Continue(()))
+            }
+            Err(TryRecvError::Empty) => Ok(ControlFlow::Continue(())),
+        };
+        match ran {
+            Ok(ControlFlow::Continue(())) => Ok(Some(self)),
+            Ok(ControlFlow::Break(())) => Ok(None),
+            Err(fault) => {
+                self.fail(&fault);
+                Err(SequencerFault(fault))
+            }
+        }
+    }
+
+    fn run_loop(&mut self) -> Result<(), Fault> {
+        loop {
+            let first = match self.checkpoint_due_in() {
+                None => self.parts.queue.recv().unwrap_or(Message::Stop),
+                Some(wait) => match self.parts.queue.recv_timeout(wait) {
+                    Ok(message) => message,
+                    Err(RecvTimeoutError::Disconnected) => Message::Stop,
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.sign_checkpoint()?;
+                        continue;
+                    }
+                },
+            };
+            self.linger(&first);
+            if self.run_once(first)?.is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn run_once(&mut self, first: Message) -> Result<ControlFlow<()>, Fault> {
+        let (batch, stop) = self.collect_batch(first);
+        if !batch.is_empty() {
+            self.commit(batch)?;
+        }
+        if self.checkpoint_due_in() == Some(Duration::ZERO) || stop {
+            self.sign_checkpoint()?;
+        }
+        if stop || self.size() - self.last_snapshot >= self.parts.snapshot_entries {
+            self.save_snapshot()?;
+        }
+        if stop {
+            self.parts.inner.index.store().flush()?;
+        }
+        Ok(if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    fn fail(&mut self, fault: &Fault) {
+        tracing::error!(%fault, "sequencer stopped by a fault");
+        self.parts.inner.fail(fault);
+        self.waiting.clear();
+    }
+
+    fn save_snapshot(&mut self) -> Result<(), Fault> {
+        self.parts.tiles.sync()?;
+        let snapshot = Snapshot { state: self.parts.state.clone(), erasing: self.parts.inner.erasing() };
+        self.parts.snapshots.save(snapshot)?;
+        self.last_snapshot = self.size();
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! Attestations: what we and others signed about the ledger, and what of it a start has to know.
+
+use crate::tlog::SignedCheckpoint;
+
+/// What an attestation is, and what it is filed under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttestationKind {
+    /// A checkpoint that we signed, as a note; the key is its size.
+    Checkpoint,
+    /// A checkpoint that was frozen for a witness round, as a note; the key is its size.
+    Round,
+    /// A cosignature line; the key is the size of its round.
+    Cosignature,
+    /// A timestamp token over a round's checkpoint text; the key is the size of its round.
+    CheckpointToken,
+    /// A timestamp token over a record's bytes; the key is the record's index.
+    RecordToken,
+    /// A CRL that was published; the key is its number.
+    Crl,
+    /// The root of an evidence record's tree; the key is the number of the evidence record, from 1.
+    ArchiveRoot,
+    /// A timestamp token over the root of an evidence record's tree; the key is the number of the evidence record.
+    ArchiveToken,
+}
+
+impl AttestationKind {
+    const ALL: [Self; 8] = [
+        Self::Checkpoint,
+        Self::Round,
+        Self::Cosignature,
+        Self::CheckpointToken,
+        Self::RecordToken,
+        Self::Crl,
+        Self::ArchiveRoot,
+        Self::ArchiveToken,
+    ];
+
+    /// The byte that stands for it in a store.
+    pub(in crate::ledger) fn code(self) -> u8 {
+        match self {
+            Self::Checkpoint => 1,
+            Self::Round => 2,
+            Self::Cosignature => 3,
+            Self::CheckpointToken => 4,
+            Self::RecordToken => 5,
+            Self::Crl => 6,
+            Self::ArchiveRoot => 7,
+            Self::ArchiveToken => 8,
+        }
+    }
+
+    pub(in crate::ledger) fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+
+    /// Whether it belongs to a witness round.
+    pub(in crate::ledger) fn is_of_round(self) -> bool {
+        matches!(self, Self::Round | Self::Cosignature | Self::CheckpointToken)
+    }
+}
+
+/// One attestation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::ledger) struct Attestation {
+    pub(in crate::ledger) kind: AttestationKind,
+    pub(in crate::ledger) key: u64,
+    pub(in crate::ledger) bytes: Vec<u8>,
+}
+
+/// An evidence record (RFC 4998) that was kept: the root of its tree, and the tokens over it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptArchive {
+    /// Its root, as text.
+    pub root: Vec<u8>,
+    /// The tokens over the root.
+    pub tokens: Vec<Vec<u8>>,
+}
+
+/// All attestations folded to what the ledger has to know when it starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::ledger) struct AttestationState {
+    /// The checkpoint that was signed last.
+    pub(in crate::ledger) signed: Option<SignedCheckpoint>,
+    /// Size of the newest round.
+    pub(in crate::ledger) last_round: u64,
+    /// Size of the newest round with an answer.
+    pub(in crate::ledger) last_answered: u64,
+    /// Every evidence record, also one that no token has followed yet.
+    pub(in crate::ledger) archives: Vec<KeptArchive>,
+}
+
+impl AttestationState {
+    /// Takes in the next attestation.
+    pub(in crate::ledger) fn fold(&mut self, kind: AttestationKind, key: u64, bytes: &[u8]) {
+        match kind {
+            AttestationKind::Checkpoint => self.signed = SignedCheckpoint::parse(bytes).ok().or(self.signed.take()),
+            AttestationKind::Round => self.last_round = self.last_round.max(key),
+            AttestationKind::Cosignature | AttestationKind::CheckpointToken => {
+                self.last_round = self.last_round.max(key);
+                self.last_answered = self.last_answered.max(key);
+            }
+            AttestationKind::ArchiveRoot | AttestationKind::ArchiveToken => self.fold_archive(kind, bytes),
+            AttestationKind::RecordToken | AttestationKind::Crl => {}
+        }
+    }
+
+    /// An evidence record without a token was broken off: the next root takes its number.
+    fn fold_archive(&mut self, kind: AttestationKind, bytes: &[u8]) {
+        match (kind, self.archives.last_mut()) {
+            (AttestationKind::ArchiveRoot, Some(last)) if last.tokens.is_empty() => last.root = bytes.to_vec(),
+            (AttestationKind::ArchiveRoot, _) => {
+                self.archives.push(KeptArchive { root: bytes.to_vec(), tokens: Vec::new() });
+            }
+            (AttestationKind::ArchiveToken, Some(last)) => last.tokens.push(bytes.to_vec()),
+            _ => {}
+        }
+    }
+}

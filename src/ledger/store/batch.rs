@@ -1,0 +1,19 @@
+//! A batch of entries: what one commit puts into the log.
+
+use crate::tlog::RootHash;
+
+/// Entries in a row, and the root of the tree through the last of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::ledger) struct Batch {
+    /// Index of the first entry.
+    pub(in crate::ledger) first: u64,
+    pub(in crate::ledger) entries: Vec<Vec<u8>>,
+    pub(in crate::ledger) root: RootHash,
+}
+
+impl Batch {
+    /// The index behind the last entry.
+    pub(in crate::ledger) fn end(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+}

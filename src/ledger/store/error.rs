@@ -1,0 +1,65 @@
+//! Why a store does not do what it is asked.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What a store answers when it fails, by what follows for whoever called it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No room: nothing was written, and writing may go on later.
+    #[error("disk full: {0}")]
+    Full(#[source] io::Error),
+    /// The log does not end where the batch begins: nothing was written.
+    #[error("the log has {found} entries, the batch begins at {expected}")]
+    Conflict {
+        /// Entries that the caller expected.
+        expected: u64,
+        /// Entries there.
+        found: u64,
+    },
+    /// Somebody else has the lease: nothing was written, and nothing ever will be through this store.
+    #[error("another writer has taken the lease")]
+    Fenced,
+    /// What is stored is not what was written.
+    #[error("{path}: corrupt at byte {offset}")]
+    Corrupt {
+        /// The file or object.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+    },
+    /// The operating system refused. What is stored is not known where it was a write.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or object.
+        path: PathBuf,
+        /// The refusal.
+        source: io::Error,
+    },
+    /// The index failed. It is derived: the next start rebuilds it.
+    #[error("the index: {0}")]
+    Index(#[source] Box<StoreError>),
+    /// An earlier write failed, and what is stored is not known: only a restart finds out.
+    #[error("an earlier write failed; the store is closed until a restart")]
+    Poisoned,
+}
+
+impl StoreError {
+    /// Names the file that an error of the operating system is about.
+    pub(in crate::ledger) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    /// Says that it is the index that failed.
+    pub(in crate::ledger) fn index(self) -> Self {
+        match self {
+            Self::Index(_) => self,
+            other => Self::Index(Box::new(other)),
+        }
+    }
+
+    /// Whether the index is corrupt, so that opening it again rebuilds it.
+    pub(in crate::ledger) fn is_corrupt_index(&self) -> bool {
+        matches!(self, Self::Index(error) if matches!(**error, Self::Corrupt { .. }))
+    }
+}

@@ -1,0 +1,84 @@
+//! A data directory looked into without its lock, beside a server that may be writing.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::archive_trees::LocalArchiveTrees;
+use super::attestations::attestation_of;
+use super::bodies::FrameHead;
+use super::body_keys::SLOT_BYTES;
+use super::data_dir::DataDir;
+use super::segment::{SegmentOffset, SegmentReader};
+use super::tiles::LocalTiles;
+use crate::atomic_file;
+use crate::crypto::Sha256Digest;
+use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState, KeptArchive};
+use crate::ledger::store::tiles::Tiles;
+use crate::ledger::store::{ArchiveTreeStore as _, StoreError};
+use crate::vfs::FileSystem;
+
+/// What an audit asks of a data directory.
+#[derive(Debug)]
+pub(in crate::ledger) struct Inspection {
+    bodies: SegmentReader,
+    body_keys: Vec<u8>,
+    tiles: Tiles,
+    archive_trees: LocalArchiveTrees,
+    /// Every checkpoint that was signed, as notes.
+    checkpoints: Vec<Vec<u8>>,
+    archives: Vec<KeptArchive>,
+}
+
+impl Inspection {
+    pub(in crate::ledger) fn open(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<Self, StoreError> {
+        let dir = DataDir(dir);
+        let segments = SegmentReader::new(fs, &dir.attestations());
+        let (mut checkpoints, mut state) = (Vec::new(), AttestationState::default());
+        // A frame that is being written right now looks torn; everything before it counts.
+        let end = segments.scan_valid_prefix(SegmentOffset::START, |_, frame| {
+            let Some(Attestation { kind, key, bytes }) = attestation_of(&frame) else { return };
+            if kind == AttestationKind::Checkpoint {
+                checkpoints.push(bytes);
+            } else {
+                state.fold(kind, key, &bytes);
+            }
+        })?;
+        segments.check_torn_tail(end)?;
+        Ok(Self {
+            bodies: SegmentReader::new(fs, &dir.bodies()),
+            body_keys: atomic_file::read_on(&**fs, &dir.bodies().join("keys"), u64::MAX).unwrap_or_default(),
+            tiles: Tiles::new(Arc::new(LocalTiles::new(fs, &dir.tiles()))),
+            archive_trees: LocalArchiveTrees::new(fs, &dir.archive_trees()),
+            checkpoints,
+            archives: state.archives,
+        })
+    }
+
+    pub(in crate::ledger) fn tiles(&self) -> &Tiles {
+        &self.tiles
+    }
+
+    pub(in crate::ledger) fn checkpoints(&self) -> &[Vec<u8>] {
+        &self.checkpoints
+    }
+
+    /// The number of an evidence record whose tree is not the one that was timestamped: every hash is made again.
+    pub(in crate::ledger) fn first_wrong_archive(&self) -> Option<usize> {
+        // One that no token followed was broken off.
+        let kept = self.archives.iter().filter(|kept| !kept.tokens.is_empty());
+        (1..)
+            .zip(kept)
+            .find(|(number, kept)| !self.archive_trees.is_whole(*number, &kept.root))
+            .map(|(number, _)| number)
+    }
+
+    /// Hands every body to `take`: the index of its entry, its record, and whether its key is there.
+    pub(in crate::ledger) fn each_body(&self, mut take: impl FnMut(u64, Sha256Digest, bool)) -> Result<(), StoreError> {
+        self.bodies.scan_valid_prefix(SegmentOffset::START, |_, frame| {
+            let Some((head, _)) = FrameHead::parse(&frame) else { return };
+            let key = usize::try_from(head.slot * SLOT_BYTES).ok().and_then(|at| self.body_keys.get(at..at + 32));
+            take(head.index, head.record, key.is_some_and(|key| key.iter().any(|byte| *byte != 0)));
+        })?;
+        Ok(())
+    }
+}

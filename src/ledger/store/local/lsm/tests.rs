@@ -1,0 +1,268 @@
+//! The tree against a model, on a real disk.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::vfs::{Access, FileHandle, Lock, OpenMode, OsFileSystem};
+
+const KEY_CHECK: IndexKey = IndexKey(7);
+
+fn open(dir: &Path) -> LsmTree {
+    let fs: Arc<dyn FileSystem> = Arc::new(OsFileSystem);
+    LsmTree::open(&fs, dir, KEY_CHECK, 16).unwrap()
+}
+
+fn key_value(key: u64, value: u64) -> KeyValue {
+    // Spread, as digests are.
+    let spread = |n: u64| u128::from(n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    KeyValue { key: IndexKey(spread(key) << 64 | spread(!key)), value }
+}
+
+fn reach(tree: &LsmTree, size: u64) -> bool {
+    tree.set_watermarks(|watermarks| watermarks.size = size).unwrap()
+}
+
+fn files(dir: &Path) -> BTreeSet<String> {
+    std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn does_what_a_set_does_whenever_it_is_written_merged_or_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut tree, mut model) = (open(dir.path()), BTreeSet::new());
+    let mut state = 1_u64;
+    let mut chance = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) % below
+    };
+    for step in 0..4000 {
+        let one = key_value(chance(40), chance(50));
+        match chance(16) {
+            0..10 => {
+                tree.insert(&[one]);
+                model.insert(one);
+            }
+            10..13 => {
+                tree.remove(&[one]);
+                model.remove(&one);
+            }
+            13 => drop(reach(&tree, step)),
+            14 => tree.compact(&|| false).unwrap(),
+            _ if chance(8) == 0 => {
+                tree.flush().unwrap();
+                drop(tree);
+                tree = open(dir.path());
+            }
+            _ => {}
+        }
+        let (first, most) = (chance(50), usize::try_from(chance(6)).unwrap());
+        let found = tree.values(one.key, first, most).unwrap();
+        let expected = model.range(KeyValue { value: first, ..one }..=KeyValue { value: u64::MAX, ..one });
+        assert!(found.into_iter().eq(expected.take(most).map(|one| one.value)), "step {step}");
+    }
+}
+
+#[test]
+fn tables_are_few_and_hold_no_tombstones() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = open(dir.path());
+    for n in 0..16 * 64 {
+        tree.insert(&[key_value(n, n)]);
+        if n % 2 == 0 {
+            tree.remove(&[key_value(n, n)]);
+        }
+        if reach(&tree, n + 1) {
+            tree.compact(&|| false).unwrap();
+        }
+    }
+    let known: Vec<_> = tree.read().written.tables.iter().map(|(table, _)| (table.tier, table.records)).collect();
+    assert_eq!(known, [(3, 512)], "64 times 16, merged three times, without what was taken out");
+    assert_eq!(files(dir.path()).len(), 2, "the manifest, and the table");
+    assert_eq!(open(dir.path()).watermarks().size, 1024);
+}
+
+#[test]
+fn too_much_that_waits_is_written_by_whoever_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = open(dir.path());
+    for n in 0..160 {
+        tree.insert(&[key_value(n, n)]);
+        reach(&tree, n + 1);
+    }
+    let state = tree.read();
+    assert!(state.immutable.len() <= IMMUTABLE_MAX && state.written.tables.len() >= 7);
+}
+
+#[test]
+fn what_is_flushed_one_by_one_is_merged_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = open(dir.path());
+    // As erasures do it, one after the other: an entry, then what is forgotten, flushed.
+    for n in 0..200 {
+        tree.insert(&[key_value(n, n)]);
+        if reach(&tree, n + 1) {
+            tree.compact(&|| false).unwrap();
+        }
+        tree.remove(&[key_value(n, n)]);
+        tree.flush().unwrap();
+    }
+    let tables = tree.read().written.tables.len();
+    assert!(tables <= 4 * TABLES_PER_MERGE, "{tables} tables, each with a file that is open");
+}
+
+#[test]
+fn of_many_numbers_no_more_are_taken_than_are_needed() {
+    let records: BTreeMap<KeyValue, bool> =
+        (0..50_000).map(|value| (KeyValue { value, ..key_value(0, 0) }, value <= 2)).collect();
+    let all = KeyValue { value: 0, ..key_value(0, 0) }..=KeyValue { value: u64::MAX, ..key_value(0, 0) };
+    assert_eq!([0, 1, 5].map(|most| records_needed(&records, all.clone(), most).len()), [0, 4, 8]);
+    // What a newer map took out is made up for by the older ones.
+    let dir = tempfile::tempdir().unwrap();
+    let tree = open(dir.path());
+    let of = |numbers: std::ops::Range<u64>| numbers.map(|number| key_value(0, number)).collect::<Vec<_>>();
+    tree.insert(&of(0..20));
+    assert!(reach(&tree, 1));
+    tree.remove(&of(0..16));
+    assert!(reach(&tree, 2));
+    tree.remove(&of(16..18));
+    assert_eq!(tree.read().immutable.len(), 2);
+    assert_eq!([1, 2, 3].map(|most| tree.values(key_value(0, 0).key, 0, most).unwrap().len()), [1, 2, 2]);
+    assert_eq!(tree.first(key_value(0, 0).key).unwrap(), Some(18));
+}
+
+/// A file system with so many bytes left.
+#[derive(Debug)]
+struct Narrow(u64);
+
+impl FileSystem for Narrow {
+    fn open(&self, path: &Path, opening: OpenMode) -> io::Result<Arc<dyn FileHandle>> {
+        OsFileSystem.open(path, opening)
+    }
+
+    fn make_directory(&self, path: &Path, access: Access) -> io::Result<()> {
+        OsFileSystem.make_directory(path, access)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        OsFileSystem.sync_directory(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsFileSystem.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        OsFileSystem.remove(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        OsFileSystem.list(path)
+    }
+
+    fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
+        Ok(self.0)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
+        OsFileSystem.lock(path)
+    }
+}
+
+#[test]
+fn no_merge_takes_the_room_that_is_left() {
+    for (free, tables) in [(2 * 64 * 24, 1), (2 * 64 * 24 - 1, 4)] {
+        let dir = tempfile::tempdir().unwrap();
+        let fs: Arc<dyn FileSystem> = Arc::new(Narrow(free));
+        let tree = LsmTree::open(&fs, dir.path(), KEY_CHECK, 16).unwrap();
+        for n in 0..64 {
+            tree.insert(&[key_value(n, n)]);
+            reach(&tree, n + 1);
+        }
+        tree.compact(&|| false).unwrap();
+        assert_eq!(tree.read().written.tables.len(), tables, "{free} bytes");
+    }
+}
+
+#[test]
+fn what_was_not_flushed_is_forgotten_from_the_end_and_a_table_without_a_name_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = open(dir.path());
+    for n in 0..17 {
+        tree.insert(&[key_value(n, n)]);
+        reach(&tree, n);
+    }
+    tree.compact(&|| false).unwrap();
+    // As a process leaves it that is killed before the manifest is written.
+    let stranger = dir.path().join(table_name(5));
+    std::fs::copy(dir.path().join(table_name(0)), &stranger).unwrap();
+    drop(tree);
+    let tree = open(dir.path());
+    assert_eq!((tree.watermarks().size, tree.first(key_value(15, 15).key).unwrap()), (15, Some(15)));
+    assert_eq!(tree.first(key_value(16, 16).key).unwrap(), None);
+    assert!(!stranger.exists() && tree.read().next_table == 6);
+}
+
+#[test]
+fn another_key_begins_again_and_leaves_what_it_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = open(dir.path());
+    tree.insert(&[key_value(1, 1)]);
+    reach(&tree, 1);
+    tree.flush().unwrap();
+    let fs: Arc<dyn FileSystem> = Arc::new(OsFileSystem);
+    let before = files(dir.path());
+    let other = LsmTree::open(&fs, dir.path(), IndexKey(8), 16).unwrap();
+    assert_eq!((other.watermarks().size, other.first(key_value(1, 1).key).unwrap()), (0, None));
+    assert_eq!(files(dir.path()), before);
+    assert_eq!(open(dir.path()).watermarks().size, 1);
+    // Until it has something to keep.
+    reach(&other, 9);
+    other.flush().unwrap();
+    assert_eq!(open(dir.path()).watermarks().size, 0);
+    assert_eq!(LsmTree::open(&fs, dir.path(), IndexKey(8), 16).unwrap().watermarks().size, 9);
+}
+
+#[test]
+fn a_damaged_page_is_never_read_and_the_next_start_begins_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = open(dir.path());
+    for n in 0..16 {
+        tree.insert(&[key_value(n, n)]);
+    }
+    reach(&tree, 16);
+    tree.flush().unwrap();
+    let table = dir.path().join(table_name(0));
+    let mut bytes = std::fs::read(&table).unwrap();
+    bytes[50] ^= 1;
+    std::fs::write(&table, bytes).unwrap();
+    assert!(matches!(tree.first(key_value(3, 3).key), Err(StoreError::Corrupt { .. })));
+    tree.insert(&[key_value(99, 99)]);
+    assert!(matches!(tree.flush(), Err(StoreError::Poisoned)), "what is damaged is not named again");
+    drop(tree);
+    assert_eq!(open(dir.path()).watermarks().size, 0);
+}
+
+#[test]
+fn a_merge_that_is_broken_off_loses_nothing_and_is_done_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = open(dir.path());
+    for n in 0..64 {
+        tree.insert(&[key_value(n, n)]);
+        reach(&tree, n + 1);
+    }
+    let asked = std::cell::Cell::new(0);
+    let cancelled_half_way = || {
+        asked.set(asked.get() + 1);
+        asked.get() >= 30
+    };
+    tree.compact(&cancelled_half_way).unwrap();
+    assert_eq!(tree.read().written.tables.len(), 4);
+    assert_eq!(files(dir.path()).len(), 6, "four tables, the manifest, and a part of a table that nobody names");
+    drop(tree);
+    let tree = open(dir.path());
+    assert_eq!(files(dir.path()).len(), 5);
+    assert!((0..64).all(|n| tree.first(key_value(n, n).key).unwrap() == Some(n)));
+    tree.compact(&|| false).unwrap();
+    assert_eq!((tree.read().written.tables.len(), files(dir.path()).len()), (1, 2));
+    assert!((0..64).all(|n| tree.first(key_value(n, n).key).unwrap() == Some(n)));
+}

@@ -1,0 +1,114 @@
+//! Where bodies and attestations are in their segments: kept in the tree of the index, and rebuilt with it.
+
+use std::sync::{Arc, Mutex};
+
+use super::lsm::LsmTree;
+use super::segment::SegmentOffset;
+use crate::crypto::DigestKey;
+use crate::ledger::store::StoreError;
+use crate::ledger::store::index_key::{IndexKey, KeySpace, KeyValue, descending};
+
+/// Bits of an offset in a packed segment offset: a segment has less than a terabyte.
+const OFFSET_BITS: u32 = 40;
+
+/// The places, by what is there.
+#[derive(Debug)]
+pub(super) struct Placement {
+    pub(super) tree: LsmTree,
+    secret: DigestKey,
+    // Behind the last body that a committed entry refers to.
+    bodies_end: Mutex<SegmentOffset>,
+}
+
+impl Placement {
+    pub(super) fn new(tree: LsmTree, secret: DigestKey) -> Arc<Self> {
+        let bodies_end = Mutex::new(tree.watermarks().bodies_end);
+        Arc::new(Self { tree, secret, bodies_end })
+    }
+
+    /// The key that only this digest key makes.
+    pub(super) fn key_check(secret: &DigestKey) -> IndexKey {
+        KeySpace::KeyCheck.key(secret, &[])
+    }
+
+    /// Forgets everything.
+    pub(super) fn reset(&self) -> Result<(), StoreError> {
+        self.tree.reset().map_err(StoreError::index)?;
+        *self.bodies_end.lock().expect("no holder of this lock panics") = SegmentOffset::START;
+        Ok(())
+    }
+
+    pub(super) fn bodies_end(&self) -> SegmentOffset {
+        *self.bodies_end.lock().expect("no holder of this lock panics")
+    }
+
+    /// Notes where bodies are, and where the last of them ends.
+    pub(super) fn place_bodies(&self, bodies: impl IntoIterator<Item = (u64, SegmentOffset)>, end: SegmentOffset) {
+        let placed = bodies.into_iter().map(|(index, at)| KeyValue { key: self.body_key(index), value: packed(at) });
+        self.tree.insert(&placed.collect::<Vec<_>>());
+        *self.bodies_end.lock().expect("no holder of this lock panics") = end;
+    }
+
+    pub(super) fn body(&self, index: u64) -> Result<Option<SegmentOffset>, StoreError> {
+        Ok(self.tree.first(self.body_key(index)).map_err(StoreError::index)?.map(unpacked))
+    }
+
+    /// Notes where an attestation of the round of `size` entries is.
+    pub(super) fn place_attestation(&self, size: u64, at: SegmentOffset) {
+        self.tree.insert(&[
+            KeyValue { key: KeySpace::Rounds.key(&self.secret, &[]), value: size },
+            KeyValue { key: KeySpace::RoundsDescending.key(&self.secret, &[]), value: descending(size) },
+            KeyValue { key: self.attestations_key(size), value: packed(at) },
+        ]);
+    }
+
+    /// The places of the attestations of the smallest round of at least `size` entries.
+    pub(super) fn round_at_least(&self, size: u64) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
+        let found = self.tree.values(KeySpace::Rounds.key(&self.secret, &[]), size, 1).map_err(StoreError::index)?;
+        self.round(found.first().copied())
+    }
+
+    /// The places of the attestations of the largest round of at most `size` entries.
+    pub(super) fn round_at_most(&self, size: u64) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
+        let key = KeySpace::RoundsDescending.key(&self.secret, &[]);
+        let found = self.tree.values(key, descending(size), 1).map_err(StoreError::index)?;
+        self.round(found.first().copied().map(descending))
+    }
+
+    fn round(&self, size: Option<u64>) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
+        let Some(size) = size else { return Ok(None) };
+        let places = self.tree.values(self.attestations_key(size), 0, usize::MAX).map_err(StoreError::index)?;
+        Ok(Some(places.into_iter().map(unpacked).collect()))
+    }
+
+    fn body_key(&self, index: u64) -> IndexKey {
+        KeySpace::Body.key(&self.secret, &[&index.to_be_bytes()])
+    }
+
+    fn attestations_key(&self, size: u64) -> IndexKey {
+        KeySpace::Attestations.key(&self.secret, &[&size.to_be_bytes()])
+    }
+}
+
+fn packed(at: SegmentOffset) -> u64 {
+    let SegmentOffset { segment, offset } = at;
+    assert!(segment < 1 << 22 && offset < 1 << OFFSET_BITS, "segments are full at 256 MiB, and no disk has so many");
+    segment << OFFSET_BITS | offset
+}
+
+fn unpacked(value: u64) -> SegmentOffset {
+    SegmentOffset { segment: value >> OFFSET_BITS, offset: value & ((1 << OFFSET_BITS) - 1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_offset_packs_and_unpacks() {
+        for (segment, offset) in [(0, 0), (0, (1 << OFFSET_BITS) - 1), ((1 << 22) - 1, 7)] {
+            let at = SegmentOffset { segment, offset };
+            assert_eq!(unpacked(packed(at)), at);
+        }
+    }
+}

@@ -1,0 +1,508 @@
+//! Append-only files of checked frames: what the log, the bodies and the attestations are made of.
+//!
+//! A segment `0000000000000000.seg` holds frames `length u32 ‖ crc32 u32 ‖ payload`, little-endian. A store is a folder
+//! of segments, numbered from 0; only the last one grows.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use crate::atomic_file;
+use crate::ledger::store::StoreError;
+use crate::vfs::{Access, FileHandle, FileSystem, OpenMode};
+
+/// Bytes of one frame: a batch of entries, or one record body of the largest size with its seal.
+pub(super) const FRAME_BYTES_MAX: usize = 128 << 20;
+const HEADER_BYTES: usize = 8;
+
+/// Where a frame begins. It means nothing outside this module's stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SegmentOffset {
+    pub(super) segment: u64,
+    pub(super) offset: u64,
+}
+
+impl SegmentOffset {
+    pub(super) const START: Self = Self { segment: 0, offset: 0 };
+}
+
+/// The reading side: shared, and open while the writer appends.
+#[derive(Clone, Debug)]
+pub(super) struct SegmentReader {
+    fs: Arc<dyn FileSystem>,
+    dir: Arc<Path>,
+    open: Arc<Mutex<HashMap<u64, Arc<dyn FileHandle>>>>,
+}
+
+impl SegmentReader {
+    pub(super) fn new(fs: &Arc<dyn FileSystem>, dir: &Path) -> Self {
+        Self { fs: fs.clone(), dir: dir.into(), open: Arc::default() }
+    }
+
+    pub(super) fn file_system(&self) -> &Arc<dyn FileSystem> {
+        &self.fs
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Checks that what is on the disk reaches as far as `position`, which was durable once.
+    pub(super) fn check_reaches(&self, position: SegmentOffset) -> Result<(), StoreError> {
+        let path = self.path(position.segment);
+        let length = match self.fs.open(&path, OpenMode::Read).and_then(|file| file.length()) {
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(source) => return Err(StoreError::Io { path, source }),
+        };
+        if length < position.offset { Err(StoreError::Corrupt { path, offset: length }) } else { Ok(()) }
+    }
+
+    pub(super) fn path(&self, segment: u64) -> PathBuf {
+        self.dir.join(format!("{segment:016}.seg"))
+    }
+
+    fn file(&self, segment: u64) -> Result<Arc<dyn FileHandle>, StoreError> {
+        let mut open = self.open.lock().expect("no holder of this lock panics");
+        if let Some(file) = open.get(&segment) {
+            return Ok(file.clone());
+        }
+        let path = self.path(segment);
+        let file = self.fs.open(&path, OpenMode::Read).map_err(StoreError::io(&path))?;
+        // A handful of segments is read at a time; the rest would only hold descriptors.
+        if open.len() >= 64 {
+            open.clear();
+        }
+        open.insert(segment, file.clone());
+        Ok(file)
+    }
+
+    /// Reads the frame at `position`; `None` at the end of its segment.
+    pub(super) fn read(&self, position: SegmentOffset) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.path(position.segment);
+        let file = self.file(position.segment)?;
+        let length = file.length().map_err(StoreError::io(&path))?;
+        if position.offset == length {
+            return Ok(None);
+        }
+        let corrupt = || StoreError::Corrupt { path: path.clone(), offset: position.offset };
+        let mut header = [0; HEADER_BYTES];
+        if length < position.offset + HEADER_BYTES as u64 {
+            return Err(corrupt());
+        }
+        file.read_exact_at(&mut header, position.offset).map_err(StoreError::io(&path))?;
+        let [a, b, c, d, crc @ ..] = header;
+        let bytes = u32::from_le_bytes([a, b, c, d]) as usize;
+        let end = position.offset + (HEADER_BYTES + bytes) as u64;
+        if bytes == 0 || bytes > FRAME_BYTES_MAX || end > length {
+            return Err(corrupt());
+        }
+        let mut payload = vec![0; bytes];
+        file.read_exact_at(&mut payload, position.offset + HEADER_BYTES as u64).map_err(StoreError::io(&path))?;
+        if crc32fast::hash(&payload) == u32::from_le_bytes(crc) { Ok(Some(payload)) } else { Err(corrupt()) }
+    }
+
+    /// Whether any whole frame begins behind `position` in its segment: then what is damaged there is not a torn tail.
+    pub(super) fn has_frame_behind(&self, position: SegmentOffset) -> Result<bool, StoreError> {
+        let (path, file) = (self.path(position.segment), self.file(position.segment)?);
+        let length = file.length().map_err(StoreError::io(&path))?;
+        let mut rest = vec![0; usize::try_from(length.saturating_sub(position.offset)).expect("a segment is small")];
+        file.read_exact_at(&mut rest, position.offset).map_err(StoreError::io(&path))?;
+        Ok((1..rest.len()).any(|at| {
+            let Some((header, behind)) = rest[at..].split_first_chunk::<HEADER_BYTES>() else { return false };
+            let [a, b, c, d, crc @ ..] = *header;
+            let length = u32::from_le_bytes([a, b, c, d]) as usize;
+            let payload = behind.get(..length).filter(|payload| !payload.is_empty());
+            payload.is_some_and(|payload| crc32fast::hash(payload) == u32::from_le_bytes(crc))
+        }))
+    }
+
+    /// Reads the first bytes of the frame at `position`, unchecked.
+    pub(super) fn beginning<const N: usize>(&self, position: SegmentOffset) -> Result<[u8; N], StoreError> {
+        let mut beginning = [0; N];
+        let read = self.file(position.segment)?.read_exact_at(&mut beginning, position.offset + HEADER_BYTES as u64);
+        read.map_err(StoreError::io(&self.path(position.segment)))?;
+        Ok(beginning)
+    }
+
+    /// Reads every frame from `from` on, in order. Stops behind the first damaged one.
+    pub(super) fn scan(&self, from: SegmentOffset) -> Scan<'_> {
+        Scan { reader: self, next: from, ended: false }
+    }
+
+    /// Hands every whole frame from `from` on to `take`, and gives where the first that is not begins, or the end.
+    ///
+    /// # Errors
+    /// When a frame cannot be read: that says nothing of what it is.
+    pub(super) fn scan_valid_prefix(
+        &self,
+        from: SegmentOffset,
+        mut take: impl FnMut(SegmentOffset, Vec<u8>),
+    ) -> Result<SegmentOffset, StoreError> {
+        let mut scan = self.scan(from);
+        loop {
+            match scan.next() {
+                Some(Ok((position, frame))) => take(position, frame),
+                None | Some(Err(StoreError::Corrupt { .. })) => return Ok(scan.position()),
+                Some(Err(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Checks that what [`scan_valid_prefix`](Self::scan_valid_prefix) stopped at is a torn tail: no whole frame is behind it.
+    pub(super) fn check_torn_tail(&self, end: SegmentOffset) -> Result<(), StoreError> {
+        let segments = self.segments()?;
+        if segments.is_empty() {
+            return Ok(());
+        }
+        // One that could not be begun may be there, and nothing is in it.
+        let is_empty = |segment: &u64| {
+            let length = self.file(*segment)?.length().map_err(StoreError::io(&self.path(*segment)))?;
+            Ok::<_, StoreError>(length == 0)
+        };
+        let mut behind = segments.iter().filter(|segment| **segment > end.segment).map(is_empty);
+        let is_last =
+            segments.contains(&end.segment) && behind.try_fold(true, |all, one| Ok::<_, StoreError>(all && one?))?;
+        if is_last && !self.has_frame_behind(end)? {
+            return Ok(());
+        }
+        // Whoever looks without the lock may have come by while it was written.
+        match self.read(end) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) if segments.contains(&(end.segment + 1)) => Ok(()),
+            Ok(None) | Err(StoreError::Corrupt { .. }) => {
+                Err(StoreError::Corrupt { path: self.path(end.segment), offset: end.offset })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Numbers of the segments, in order.
+    pub(super) fn segments(&self) -> Result<Vec<u64>, StoreError> {
+        let mut numbers = Vec::new();
+        for name in self.fs.list(&self.dir).map_err(StoreError::io(&self.dir))? {
+            let number: Option<u64> = name.strip_suffix(".seg").and_then(|name| name.parse().ok());
+            numbers.extend(number);
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+/// See [`SegmentReader::scan`].
+pub(super) struct Scan<'a> {
+    reader: &'a SegmentReader,
+    next: SegmentOffset,
+    ended: bool,
+}
+
+impl Scan<'_> {
+    /// Where the next frame would begin.
+    pub(super) fn position(&self) -> SegmentOffset {
+        self.next
+    }
+}
+
+impl Iterator for Scan<'_> {
+    type Item = Result<(SegmentOffset, Vec<u8>), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.ended {
+            match self.reader.read(self.next) {
+                Ok(Some(payload)) => {
+                    let position = self.next;
+                    self.next.offset += (HEADER_BYTES + payload.len()) as u64;
+                    return Some(Ok((position, payload)));
+                }
+                Ok(None) => {
+                    let following = SegmentOffset { segment: self.next.segment + 1, offset: 0 };
+                    match self.reader.file(following.segment) {
+                        Ok(_) => self.next = following,
+                        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                            self.ended = true;
+                        }
+                        Err(error) => {
+                            self.ended = true;
+                            return Some(Err(error));
+                        }
+                    }
+                }
+                Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => self.ended = true,
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The writing side: one at a time, kept so by the lock on the data folder.
+#[derive(Debug)]
+pub(super) struct SegmentWriter {
+    reader: SegmentReader,
+    file: Arc<dyn FileHandle>,
+    end: SegmentOffset,
+    pending: Vec<u8>,
+    poisoned: bool,
+}
+
+impl SegmentWriter {
+    /// Opens the store in `dir`, which is made if it is not there, to append at `end`: what lies behind is cut off.
+    pub(super) fn open(fs: &Arc<dyn FileSystem>, dir: &Path, end: SegmentOffset) -> Result<Self, StoreError> {
+        create_directory(fs, dir)?;
+        let reader = SegmentReader::new(fs, dir);
+        for segment in reader.segments()?.into_iter().filter(|segment| *segment > end.segment) {
+            let path = reader.path(segment);
+            fs.remove(&path).map_err(StoreError::io(&path))?;
+        }
+        let file = Self::open_segment(&reader, end.segment)?;
+        let path = reader.path(end.segment);
+        let length = file.length().map_err(StoreError::io(&path))?;
+        assert!(length >= end.offset, "the end of a store lies within its last segment");
+        if length > end.offset {
+            file.set_length(end.offset).map_err(StoreError::io(&path))?;
+        }
+        file.sync().map_err(StoreError::io(&path))?;
+        Ok(Self { reader, file, end, pending: Vec::new(), poisoned: false })
+    }
+
+    fn open_segment(reader: &SegmentReader, segment: u64) -> Result<Arc<dyn FileHandle>, StoreError> {
+        let path = reader.path(segment);
+        let file = reader.fs.open(&path, OpenMode::Write).map_err(StoreError::io(&path))?;
+        sync_dir(&reader.fs, &reader.dir)?;
+        Ok(file)
+    }
+
+    pub(super) fn reader(&self) -> SegmentReader {
+        self.reader.clone()
+    }
+
+    /// Where the next frame will begin.
+    pub(super) fn end(&self) -> SegmentOffset {
+        SegmentOffset { offset: self.end.offset + self.pending.len() as u64, ..self.end }
+    }
+
+    /// Takes a frame in, to be written by [`commit`](Self::commit), and gives its place.
+    pub(super) fn push(&mut self, parts: &[&[u8]]) -> SegmentOffset {
+        let position = self.end();
+        self.pending.extend_from_slice(&frame_header(parts));
+        parts.iter().for_each(|part| self.pending.extend_from_slice(part));
+        position
+    }
+
+    /// Takes back what was committed behind `end`, where the store ended before.
+    pub(super) fn truncate_to(&mut self, end: SegmentOffset) -> Result<(), StoreError> {
+        self.pending.clear();
+        if self.poisoned || end == self.end {
+            return Ok(());
+        }
+        let path = self.reader.path(end.segment);
+        self.poisoned = true;
+        self.file = self.reader.fs.open(&path, OpenMode::Write).map_err(StoreError::io(&path))?;
+        self.file.set_length(end.offset).and_then(|()| self.file.sync()).map_err(StoreError::io(&path))?;
+        self.end = end;
+        self.poisoned = false;
+        Ok(())
+    }
+
+    /// Writes what was pushed and makes it durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when nothing was written and the store is as it was; any other closes the store: after a
+    /// failed sync the kernel may have dropped the pages, so a second one would say nothing.
+    pub(super) fn commit(&mut self) -> Result<(), StoreError> {
+        if self.poisoned {
+            self.pending.clear();
+            return Err(StoreError::Poisoned);
+        }
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let path = self.reader.path(self.end.segment);
+        if let Err(error) = self.file.write_all_at(&self.pending, self.end.offset) {
+            self.pending.clear();
+            let restored = self.file.set_length(self.end.offset).and_then(|()| self.file.sync());
+            if restored.is_ok() && is_full(&error) {
+                return Err(StoreError::Full(error));
+            }
+            self.poisoned = true;
+            return Err(StoreError::Io { path, source: error });
+        }
+        if let Err(source) = self.file.sync() {
+            self.pending.clear();
+            self.poisoned = true;
+            return Err(StoreError::Io { path, source });
+        }
+        self.end.offset += self.pending.len() as u64;
+        self.pending.clear();
+        if self.end.offset >= self.reader.fs.file_bytes_max() {
+            // A segment that cannot be begun is begun with the next commit; this one is done.
+            if let Ok(file) = Self::open_segment(&self.reader, self.end.segment + 1) {
+                self.file = file;
+                self.end = SegmentOffset { segment: self.end.segment + 1, offset: 0 };
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the frame at `position`, the last one, once more in its place and makes it durable.
+    ///
+    /// A frame that was read back after a crash may be in the page cache alone: when its sync failed, the kernel takes the
+    /// pages to be clean, and no later sync writes them. Written again they are owed again. The bytes are the same, so a
+    /// power cut in between leaves no more damage than there may have been before.
+    pub(super) fn rewrite_last(&mut self, position: SegmentOffset) -> Result<(), StoreError> {
+        let Some(payload) = self.reader.read(position)? else { return Ok(()) };
+        let path = self.reader.path(position.segment);
+        let file = self.reader.fs.open(&path, OpenMode::Write).map_err(StoreError::io(&path))?;
+        let written = file.write_all_at(&frame_header(&[&payload]), position.offset);
+        let written = written.and_then(|()| file.write_all_at(&payload, position.offset + HEADER_BYTES as u64));
+        written.and_then(|()| file.sync()).map_err(StoreError::io(&path))
+    }
+}
+
+/// The header of the frame that holds `parts`.
+fn frame_header(parts: &[&[u8]]) -> [u8; HEADER_BYTES] {
+    let mut hasher = crc32fast::Hasher::new();
+    parts.iter().for_each(|part| hasher.update(part));
+    let bytes: usize = parts.iter().map(|part| part.len()).sum();
+    assert!((1..=FRAME_BYTES_MAX).contains(&bytes), "a frame keeps its limits");
+    let [a, b, c, d] = u32::try_from(bytes).expect("a frame is below 4 GiB").to_le_bytes();
+    let [e, f, g, h] = hasher.finalize().to_le_bytes();
+    [a, b, c, d, e, f, g, h]
+}
+
+/// Whether an error means that there is no room: ENOSPC, EDQUOT, EFBIG.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
+/// Makes the names in a folder durable.
+pub(super) fn sync_dir(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<(), StoreError> {
+    fs.sync_directory(dir).map_err(StoreError::io(dir))
+}
+
+/// Makes the folder of a store, durable.
+pub(super) fn create_directory(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<(), StoreError> {
+    atomic_file::create_directory_on(&**fs, dir, Access::Public).map_err(StoreError::io(dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vfs::OsFileSystem;
+
+    fn fs() -> Arc<dyn FileSystem> {
+        Arc::new(OsFileSystem)
+    }
+
+    fn frames(dir: &Path) -> Vec<Vec<u8>> {
+        SegmentReader::new(&fs(), dir)
+            .scan(SegmentOffset::START)
+            .map_while(Result::ok)
+            .map(|(_, frame)| frame)
+            .collect()
+    }
+
+    fn written(dir: &Path) -> SegmentWriter {
+        let mut writer = SegmentWriter::open(&fs(), dir, SegmentOffset::START).unwrap();
+        for frame in [b"one".as_slice(), b"two", b"three"] {
+            writer.push(&[frame]);
+        }
+        writer.commit().unwrap();
+        writer
+    }
+
+    #[test]
+    fn what_is_committed_reads_back_and_what_is_truncated_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = written(dir.path());
+        let position = writer.push(&[b"fo", b"ur"]);
+        writer.truncate_to(position).unwrap();
+        assert_eq!(writer.end(), position);
+        assert_eq!(frames(dir.path()), [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]);
+    }
+
+    #[test]
+    fn a_flipped_bit_or_a_torn_end_stops_the_scan_there() {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path());
+        let path = dir.path().join("0000000000000000.seg");
+        let whole = std::fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 4;
+            std::fs::write(&path, &flipped).unwrap();
+            let intact = [(0, 11), (11, 22), (22, 35)].iter().take_while(|(_, end)| at >= *end).count();
+            assert_eq!(frames(dir.path()).len(), intact, "bit in byte {at}");
+            let damaged = SegmentReader::new(&fs(), dir.path()).scan(SegmentOffset::START).any(|frame| frame.is_err());
+            assert!(damaged, "bit in byte {at}");
+        }
+        for end in 0..whole.len() {
+            std::fs::write(&path, &whole[..end]).unwrap();
+            assert!(frames(dir.path()).len() < 3);
+        }
+    }
+
+    #[test]
+    fn reopening_cuts_what_lies_behind_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let end = written(dir.path()).end();
+        let mut writer = SegmentWriter::open(&fs(), dir.path(), SegmentOffset { segment: 0, offset: 22 }).unwrap();
+        assert_eq!(frames(dir.path()).len(), 2);
+        writer.push(&[b"THREE"]);
+        writer.commit().unwrap();
+        assert_eq!((frames(dir.path()).len(), writer.end()), (3, end));
+    }
+
+    #[test]
+    fn the_last_frame_is_written_once_more_where_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = written(dir.path());
+        let path = dir.path().join("0000000000000000.seg");
+        let whole = std::fs::read(&path).unwrap();
+        writer.rewrite_last(SegmentOffset { segment: 0, offset: 22 }).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
+        writer.push(&[b"four"]);
+        writer.commit().unwrap();
+        assert_eq!(frames(dir.path()).concat(), b"onetwothreefour");
+    }
+
+    #[test]
+    fn an_end_is_torn_when_no_whole_frame_is_behind_it() {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path());
+        let (path, second) = (dir.path().join("0000000000000000.seg"), SegmentOffset { segment: 0, offset: 11 });
+        let check = || SegmentReader::new(&fs(), dir.path()).check_torn_tail(second);
+        // Finished since it was looked at.
+        assert!(check().is_ok());
+        let whole = std::fs::read(&path).unwrap();
+        let mut damaged = whole.clone();
+        damaged[20] ^= 1;
+        std::fs::write(&path, &damaged).unwrap();
+        assert!(matches!(check(), Err(StoreError::Corrupt { offset: 11, .. })));
+        std::fs::write(&path, &damaged[..25]).unwrap();
+        assert!(check().is_ok());
+        // A segment between is gone.
+        std::fs::write(&path, &whole[..11]).unwrap();
+        std::fs::write(dir.path().join("0000000000000002.seg"), &whole).unwrap();
+        assert!(check().is_err());
+    }
+
+    #[test]
+    fn an_end_is_torn_also_before_a_segment_that_was_begun_and_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path());
+        let path = dir.path().join("0000000000000000.seg");
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..25]).unwrap();
+        // Its name could not be made durable, so writing went on in the one before; and that could not be synced.
+        std::fs::write(dir.path().join("0000000000000001.seg"), b"").unwrap();
+        let reader = SegmentReader::new(&fs(), dir.path());
+        let end = reader.scan_valid_prefix(SegmentOffset::START, |_, _| ()).unwrap();
+        assert_eq!(end, SegmentOffset { segment: 0, offset: 22 });
+        reader.check_torn_tail(end).unwrap();
+    }
+}

@@ -1,0 +1,139 @@
+//! Witness rounds: a checkpoint that was frozen and shown, and what was answered, late or not.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::watch;
+
+use super::appender::Ledger;
+use super::read::{LedgerReader, ReadError};
+use super::store::attestation::{Attestation, AttestationKind};
+use crate::tlog::{NoteSignature, SignedCheckpoint};
+
+/// A checkpoint that was shown to witnesses, with what they answered.
+#[derive(Clone, Debug)]
+pub struct WitnessRound {
+    /// The checkpoint, cosignatures and all.
+    pub checkpoint: SignedCheckpoint,
+    /// Timestamp tokens over its text.
+    pub tokens: Vec<Vec<u8>>,
+}
+
+impl Ledger {
+    /// Freezes the newest checkpoint for a witness round; `None` when it is the last round's, or there is none.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub fn begin_round(&self) -> Result<Option<Arc<SignedCheckpoint>>, ReadError> {
+        let Some(latest) = self.latest_checkpoint() else { return Ok(None) };
+        let size = latest.checkpoint().size().0;
+        if *self.inner.rounds.borrow() >= size {
+            return Ok(None);
+        }
+        self.keep_of_round(AttestationKind::Round, size, latest.note().to_string().as_bytes())?;
+        self.inner.rounds.send_replace(size);
+        Ok(Some(latest))
+    }
+
+    /// Keeps a cosignature of the round of `size`.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub fn keep_cosignature(&self, size: u64, cosignature: &NoteSignature) -> Result<(), ReadError> {
+        self.keep_of_round(AttestationKind::Cosignature, size, cosignature.to_string().as_bytes())
+    }
+
+    /// Keeps a timestamp token over the checkpoint text of the round of `size`.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub fn keep_checkpoint_token(&self, size: u64, token: &[u8]) -> Result<(), ReadError> {
+        self.keep_of_round(AttestationKind::CheckpointToken, size, token)
+    }
+
+    fn keep_of_round(&self, kind: AttestationKind, size: u64, bytes: &[u8]) -> Result<(), ReadError> {
+        self.inner.keep(kind, size, bytes)?;
+        if kind != AttestationKind::Round {
+            self.inner.answered_size.fetch_max(size, Ordering::AcqRel);
+        }
+        // Whoever waits for witnesses looks again.
+        self.inner.rounds.send_modify(|_| ());
+        Ok(())
+    }
+}
+
+impl LedgerReader {
+    /// The smallest round that covers entry `index` and was answered by a witness or an authority; else the smallest
+    /// that covers it.
+    ///
+    /// # Errors
+    /// When the attestations cannot be read.
+    pub fn round_above(&self, index: u64) -> Result<Option<WitnessRound>, ReadError> {
+        let mut first = None;
+        let mut size = index + 1;
+        // A witness that was away for long leaves many rounds without an answer; the newest answer is not far.
+        for _ in 0..64 {
+            let Some(round) = self.round_at_least(size)? else { break };
+            if !round.tokens.is_empty() || round.checkpoint.note().signatures().len() > 1 {
+                return Ok(Some(round));
+            }
+            size = round.checkpoint.checkpoint().size().0 + 1;
+            first = first.or(Some(round));
+        }
+        Ok(first)
+    }
+
+    /// The smallest round of at least `size` entries.
+    ///
+    /// # Errors
+    /// When the attestations cannot be read.
+    pub fn round_at_least(&self, size: u64) -> Result<Option<WitnessRound>, ReadError> {
+        Ok(self.inner.attestations.round_at_least(size)?.and_then(round_of))
+    }
+
+    /// The largest round of at most `size` entries.
+    ///
+    /// # Errors
+    /// When the attestations cannot be read.
+    pub fn round_at_most(&self, size: u64) -> Result<Option<WitnessRound>, ReadError> {
+        Ok(self.inner.attestations.round_at_most(size)?.and_then(round_of))
+    }
+
+    /// The newest round that a witness or an authority has answered.
+    ///
+    /// # Errors
+    /// When the attestations cannot be read.
+    pub fn last_answered_round(&self) -> Result<Option<WitnessRound>, ReadError> {
+        let size = self.inner.answered_size.load(Ordering::Acquire);
+        if size == 0 { Ok(None) } else { self.round_at_least(size) }
+    }
+
+    /// Tells whenever a round begins or is answered: the size of the newest.
+    #[must_use]
+    pub fn rounds(&self) -> watch::Receiver<u64> {
+        self.inner.rounds.subscribe()
+    }
+}
+
+/// What the attestations of one round come to; `None` when its checkpoint is not among them.
+fn round_of(attestations: Vec<Attestation>) -> Option<WitnessRound> {
+    let mut checkpoint: Option<SignedCheckpoint> = None;
+    let mut tokens = Vec::new();
+    for Attestation { kind, bytes, .. } in attestations {
+        match kind {
+            AttestationKind::Round => checkpoint = SignedCheckpoint::parse(&bytes).ok(),
+            AttestationKind::Cosignature => {
+                let line = std::str::from_utf8(&bytes).ok();
+                if let (Some(checkpoint), Some(line)) = (&mut checkpoint, line)
+                    && let Ok(signature) = NoteSignature::parse(line)
+                {
+                    // A note has room for sixteen; later ones are kept in the store all the same.
+                    let _ = checkpoint.add(signature);
+                }
+            }
+            AttestationKind::CheckpointToken => tokens.push(bytes),
+            _ => {}
+        }
+    }
+    checkpoint.map(|checkpoint| WitnessRound { checkpoint, tokens })
+}

@@ -1,0 +1,149 @@
+//! What a history's ledger is stored in: files on a disk that fails, or stores in memory that fail.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use affiant::crypto::SealingKey;
+use affiant::ledger::store::memory::{Content, Derived};
+use affiant::ledger::{LedgerOptions, LocalBackend, OpenedLedger, RecoveryError};
+
+use crate::chance::Chance;
+use crate::disk::{Image, SimulatedDisk};
+use crate::memory::SimulatedMemory;
+
+pub(crate) const DIR: &str = "/data";
+/// What is rebuilt when it is gone.
+const DERIVED: [(&str, Derived); 3] =
+    [("/data/tiles", Derived::Tiles), ("/data/index", Derived::Index), ("/data/ledger/snapshot", Derived::Snapshot)];
+
+#[derive(Clone, Debug)]
+pub(crate) enum Store {
+    Disk(SimulatedDisk),
+    Memory(SimulatedMemory),
+}
+
+/// A copy of all that is stored.
+#[derive(Clone)]
+pub(crate) enum Backup {
+    Disk(Image),
+    Memory(Content),
+}
+
+impl Store {
+    /// Opens the ledger in it; `index_records` are held in memory.
+    pub(crate) fn open(
+        &self,
+        options: LedgerOptions,
+        vault_key: Arc<SealingKey>,
+        index_records: usize,
+    ) -> Result<OpenedLedger, RecoveryError> {
+        match self {
+            Self::Disk(disk) => {
+                let backend = LocalBackend::take(Arc::new(disk.clone()), Path::new(DIR), vault_key)?;
+                OpenedLedger::open(options, &LocalBackend { index_records, free_bytes_min: 1, ..backend })
+            }
+            Self::Memory(memory) => OpenedLedger::open(options, &memory.backend),
+        }
+    }
+
+    pub(crate) fn kill_after(&self, left: u64) {
+        match self {
+            Self::Disk(disk) => disk.kill_after(left),
+            Self::Memory(memory) => memory.kill_after(left),
+        }
+    }
+
+    pub(crate) fn fail_one_in(&self, times: u64) {
+        match self {
+            Self::Disk(disk) => disk.fail_one_in(times),
+            Self::Memory(memory) => memory.fail_one_in(times),
+        }
+    }
+
+    pub(crate) fn set_full(&self, full: bool) {
+        match self {
+            Self::Disk(disk) => disk.set_full(full),
+            Self::Memory(memory) => memory.set_full(full),
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::Disk(disk) => disk.is_full(),
+            Self::Memory(memory) => memory.is_full(),
+        }
+    }
+
+    pub(crate) fn operations(&self) -> u64 {
+        match self {
+            Self::Disk(disk) => disk.operations(),
+            Self::Memory(memory) => memory.calls(),
+        }
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        match self {
+            Self::Disk(disk) => disk.failures(),
+            Self::Memory(memory) => memory.failures(),
+        }
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        match self {
+            Self::Disk(disk) => disk.is_alive(),
+            Self::Memory(memory) => memory.is_alive(),
+        }
+    }
+
+    /// The process is gone, by one way or the other; perhaps with the power. Says which.
+    pub(crate) fn end_process(&self, power: bool) -> &'static str {
+        match self {
+            Self::Disk(disk) if power => {
+                disk.power_cut();
+                "power cut"
+            }
+            Self::Disk(disk) => {
+                disk.restart();
+                "process killed"
+            }
+            Self::Memory(memory) => {
+                memory.restart();
+                "process killed"
+            }
+        }
+    }
+
+    /// Loses one of the derived stores; says which.
+    pub(crate) fn lose(&self, chance: &mut Chance) -> &'static str {
+        let (folder, derived) = DERIVED[chance.index(DERIVED.len())];
+        match self {
+            Self::Disk(disk) => disk.lose(folder),
+            Self::Memory(memory) => memory.lose(derived),
+        }
+        folder
+    }
+
+    pub(crate) fn backup(&self) -> Backup {
+        match self {
+            Self::Disk(disk) => Backup::Disk(disk.image()),
+            Self::Memory(memory) => Backup::Memory(memory.backend.backup()),
+        }
+    }
+
+    /// Puts a backup in the place of what is there, and gives what was there.
+    pub(crate) fn restore(&self, backup: Backup) -> Backup {
+        match (self, backup) {
+            (Self::Disk(disk), Backup::Disk(image)) => Backup::Disk(disk.restore(image)),
+            (Self::Memory(memory), Backup::Memory(content)) => Backup::Memory(memory.restore(content)),
+            _ => unreachable!("a backup is of the store that it is restored to"),
+        }
+    }
+
+    /// Flips a bit of a file whose path has `part` in it, where there are files; gives which.
+    pub(crate) fn rot(&self, part: &str, chance: &mut Chance) -> Option<(PathBuf, usize, u8)> {
+        match self {
+            Self::Disk(disk) => disk.rot(part, chance),
+            Self::Memory(_) => None,
+        }
+    }
+}
