@@ -38,7 +38,7 @@ pub enum ClientError {
     /// The answer is longer than the caller takes.
     #[error("the answer is longer than {bytes_max} bytes")]
     TooLong {
-        /// What the caller takes.
+        /// The largest that the caller takes.
         bytes_max: usize,
     },
     /// The server did not take the stream.

@@ -1,4 +1,4 @@
-//! Work for the processor: one thread for each core, and a queue before them.
+//! A pool of processor threads: one for each core, behind a bounded queue.
 //!
 //! Signing and verifying are all processor. More threads than cores would only take turns, and a queue without an end
 //! would only grow: when it is full, the caller is told, and tells whoever asked.
@@ -50,7 +50,7 @@ impl CpuPool {
         Ok(Self { queue })
     }
 
-    /// Has `work` done by one of the threads.
+    /// Runs `work` on one of the threads.
     ///
     /// # Errors
     /// When too much is waiting, or the work panics.

@@ -114,7 +114,7 @@ mod tests {
         assert!(matches!(flipped, Some(PrivateKeyFileError::Sealed | PrivateKeyFileError::Unusable(_))));
     }
 
-    /// What openssl writes unless it is asked for scrypt.
+    /// The default of openssl, which is not scrypt.
     #[test]
     fn opens_what_others_derived_with_pbkdf2_in_bearable_rounds() {
         let (key, pkcs8) = SigningKey::generate_ed25519();

@@ -24,7 +24,7 @@ const TOKENS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Longest text that is hashed as a token: a token has 47 characters.
 const SECRET_BYTES_MAX: usize = 128;
 
-/// What the holder of a token may do.
+/// The role of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -65,7 +65,7 @@ impl fmt::Display for TokenId {
 pub struct ApiToken {
     /// Its public name.
     pub id: TokenId,
-    /// What it allows.
+    /// Its role.
     pub role: Role,
     /// The issuer that it is bound to, when its role is [`Role::Issuer`].
     pub issuer: Option<IssuerId>,
@@ -79,10 +79,10 @@ pub struct ApiToken {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-/// What a new token is to allow.
+/// A request for a new token.
 #[derive(Clone, Debug)]
 pub struct TokenRequest {
-    /// What it allows.
+    /// Its role.
     pub role: Role,
     /// The issuer that it is bound to; needed by [`Role::Issuer`] and by no other.
     pub issuer: Option<IssuerId>,
@@ -94,9 +94,9 @@ pub struct TokenRequest {
 
 /// A token that was just made: the only moment when its secret is known.
 pub struct NewToken {
-    /// How it will be listed.
+    /// The token as it is listed.
     pub token: ApiToken,
-    /// What its holder sends.
+    /// The secret, which its holder sends.
     pub secret: Zeroizing<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Why the authority refuses.
+//! Errors of the authority.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::key_store::KeyStoreError;
 use super::profile::ProfileError;
 use crate::path_error::PathError;
 
-/// Why the authority did not do what it was asked to.
+/// An error of the authority.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub enum AuthorityError {
@@ -32,7 +32,7 @@ pub enum AuthorityError {
     #[error("state file has version {seen}; this program reads version {known}")]
     StateVersion {
         seen: u32,
-        /// What this program writes.
+        /// The version that this program writes.
         known: u32,
     },
     /// A key could not be made or opened.
@@ -74,7 +74,7 @@ pub enum AuthorityError {
     /// A reason that no full list can say.
     #[error("revocation reason {0} is not for a full revocation list")]
     RevocationReason(&'static str),
-    /// What the root issued is revoked by the root, whose key is not here.
+    /// Certificates that the root issued are revoked with its key, which is not here.
     #[error("certificate {0} was issued by the root: its revocation needs the root's key")]
     RootKeyNeeded(String),
     /// A key file is not the one of the root.
@@ -99,7 +99,7 @@ pub enum AuthorityError {
     /// The issuer brought its own key, which is not here.
     #[error("the key of issuer {0} is its own and not on this server")]
     KeyElsewhere(IssuerId),
-    /// What was made is not what its profile says; it was thrown away.
+    /// The new certificate does not match its profile; it was discarded.
     #[error("the certificate does not match its profile: {what}")]
     Lint { what: String },
     /// Something could not be encoded or signed.

@@ -13,7 +13,7 @@ pub enum AuthorityEvent {
     /// A certificate was issued.
     #[serde(rename = "certificate.issued")]
     CertificateIssued {
-        /// Whose it is; nobody's when it is an authority's own.
+        /// The issuer; `None` for an authority's own.
         issuer: Option<IssuerId>,
         /// The certificate.
         certificate: String,
@@ -46,6 +46,6 @@ pub enum AuthorityEvent {
 pub struct PendingEvent {
     /// Its place in the order of events, never used twice.
     pub id: u64,
-    /// What happened.
+    /// The event.
     pub event: AuthorityEvent,
 }

@@ -16,7 +16,7 @@ use crate::crypto::{Signer as _, SigningKey};
 use crate::path_error::PathError;
 use crate::vfs::FileLock;
 
-/// What a new authority is made of.
+/// Parameters of a new authority.
 #[derive(Debug)]
 pub struct AuthorityParams {
     /// The organisation in every name.
@@ -27,7 +27,7 @@ pub struct AuthorityParams {
     pub root_key_path: PathBuf,
     /// How that key is encrypted.
     pub root_key_protection: KeyProtection,
-    /// What certificates say.
+    /// The certificate profiles.
     pub profiles: Profiles,
 }
 

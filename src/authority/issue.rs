@@ -25,7 +25,7 @@ use crate::pki::{Budget, Certificate, KeyUsage, PathOutcome, PathProfile, TrustA
 /// numbers are positive and all are of the same length.
 const SERIAL_BYTES: usize = 16;
 
-/// What a certificate is to say beyond its profile.
+/// The subject of a certificate, and its validity.
 pub(super) struct Subject<'a> {
     pub(super) organisation: &'a str,
     pub(super) common_name: &'a str,
@@ -34,7 +34,7 @@ pub(super) struct Subject<'a> {
     pub(super) not_after: DateTime<Utc>,
 }
 
-/// Who signs it.
+/// The authority that signs it.
 pub(super) struct SigningAuthority {
     pub(super) name: String,
     pub(super) common_name: String,

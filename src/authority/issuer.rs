@@ -71,7 +71,7 @@ impl fmt::Display for IssuerId {
 pub struct Issuer {
     /// Its opaque name.
     pub id: IssuerId,
-    /// What its certificates say: the common name of their subject.
+    /// The common name in its certificates.
     pub name: String,
     /// When it was added.
     pub created_at: DateTime<Utc>,
@@ -83,7 +83,7 @@ pub(super) fn is_display_name(name: &str) -> bool {
     trimmed && name.chars().count() <= NAME_CHARACTERS_MAX && !name.chars().any(char::is_control)
 }
 
-/// What an issuer signs with: a key, its certificate, and the chain that goes into a record.
+/// The credential of an issuer: key, certificate, and the chain that goes into a record.
 pub struct IssuerCredential {
     /// The private key.
     pub signer: Arc<dyn Signer>,

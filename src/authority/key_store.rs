@@ -1,4 +1,4 @@
-//! Where private keys are kept. A trait, so that a key service or a token can stand in; files are the default.
+//! The store of private keys: a trait for files (the default), PKCS#11 tokens and key services.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

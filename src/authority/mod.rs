@@ -66,7 +66,7 @@ pub struct Authority {
     root: Arc<Certificate>,
     // Invariant: what is in memory is on the disk. Taken before `issuing` and `credentials`.
     state: Mutex<AuthorityState>,
-    /// Those that issue leaves, oldest first.
+    /// The issuing authorities, oldest first.
     issuing: RwLock<Vec<Arc<SigningAuthority>>>,
     credentials: RwLock<HashMap<IssuerId, Arc<IssuerCredential>>>,
     // Taken before all others, by whoever opens a key to sign with.
@@ -182,7 +182,7 @@ impl Authority {
         self.lock_state().certificate(thumbprint).ok().and_then(|record| record.issuer.clone())
     }
 
-    /// What has not been acknowledged, in the order in which it happened.
+    /// The events that were not acknowledged yet, in order.
     #[must_use]
     pub fn pending_events(&self) -> Vec<PendingEvent> {
         self.lock_state().outbox.clone()

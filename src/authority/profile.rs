@@ -18,7 +18,7 @@ const VALIDITY_DAYS_MAX: i64 = 30 * 366;
 /// How long before its issue a certificate begins: clocks of those who check it may be behind.
 pub(super) const BACK_DATED: TimeDelta = TimeDelta::minutes(5);
 
-/// What a certificate of one kind says.
+/// The profile of certificates of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateProfile {
@@ -36,9 +36,9 @@ pub struct CertificateProfile {
     /// How many authorities may follow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_length: Option<u8>,
-    /// What the key is for; always critical.
+    /// Key usage; always critical.
     pub key_usages: Vec<ProfileKeyUsage>,
-    /// What the certificate is for, as object identifiers.
+    /// Extended key usage, as object identifiers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extended_key_usages: Vec<String>,
     /// Whether the extended key usages are critical.
@@ -98,7 +98,7 @@ pub enum ProfileError {
     Rule {
         /// Which profile.
         name: &'static str,
-        /// What it breaks.
+        /// The rule that it breaks.
         rule: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! Revocation: certificates revoked at once, lists that renew themselves, and what takes the root's key.
+//! Revocation: certificates revoked at once, lists that renew themselves, and the ceremonies that need the root's key.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use crate::pki::{Crl, RevocationReason};
 /// Largest list of our own that is read back: what a verifier takes at most.
 const CRL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// What is to be revoked, and how.
+/// A request for a revocation.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct RevocationRequest {
@@ -39,7 +39,7 @@ pub struct RevocationRequest {
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct PublishedCrl {
-    /// Whose: `root`, `issuing-1`, ….
+    /// The authority: `root`, `issuing-1`, ….
     pub authority: String,
     /// Its number.
     pub number: u64,

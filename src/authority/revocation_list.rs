@@ -23,7 +23,7 @@ use crate::pki::{Crl, RevocationReason};
 /// sha256WithRSAEncryption (RFC 4055 §5).
 const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
 
-/// What a list says.
+/// The contents of a list.
 pub(super) struct Contents {
     pub(super) number: u64,
     pub(super) this_update: DateTime<Utc>,

@@ -65,7 +65,7 @@ impl Authority {
         self.issue_leaf(CertificateKind::Timestamp, None, name, &self.profiles.timestamp)
     }
 
-    /// What an issuer signs with now. Cheap, and never waits for a rotation.
+    /// The credential that an issuer signs with now. Cheap, and never waits for a rotation.
     ///
     /// # Errors
     /// When the issuer is unknown, has no certificate, or its certificate is revoked or not active.

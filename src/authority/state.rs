@@ -44,7 +44,7 @@ pub(super) struct AuthorityRecord {
     pub(super) next_crl_number: u64,
 }
 
-/// What a certificate is.
+/// The kind of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CertificateKind {

@@ -1,4 +1,4 @@
-//! Certificates as they are listed, with what became of them.
+//! Certificates as they are listed, with their state.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::issuer::IssuerId;
 use super::state::{CertificateKind, CertificateRecord, Revocation};
 
-/// What became of a certificate.
+/// The state of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CertificateState {
@@ -14,9 +14,9 @@ pub enum CertificateState {
     Active,
     /// It verifies what was signed; its key does not sign any more.
     Passive,
-    /// It is past its end.
+    /// Expired.
     Expired,
-    /// It is revoked.
+    /// Revoked.
     Revoked,
 }
 
@@ -27,11 +27,11 @@ pub struct CertificateSummary {
     pub thumbprint: String,
     /// Its serial number, in hexadecimal.
     pub serial: String,
-    /// What it is.
+    /// Its kind.
     pub kind: CertificateKind,
-    /// Whose it is; nobody's when it is an authority's own.
+    /// The issuer; `None` for an authority's own.
     pub issuer: Option<IssuerId>,
-    /// Whom it is about.
+    /// The subject.
     pub subject: String,
     /// Its beginning.
     pub not_before: DateTime<Utc>,
@@ -39,9 +39,9 @@ pub struct CertificateSummary {
     pub not_after: DateTime<Utc>,
     /// When its key stops signing.
     pub active_until: DateTime<Utc>,
-    /// What became of it.
+    /// Its state.
     pub state: CertificateState,
-    /// How it was revoked.
+    /// Its revocation.
     pub revocation: Option<Revocation>,
 }
 

@@ -1,4 +1,4 @@
-//! `affiant demo`: the whole way of a call, with a throw-away authority, ledger, witness and timestamp authority.
+//! `affiant demo`: an end-to-end demonstration with a temporary authority, ledger, witness and timestamp authority.
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -63,7 +63,7 @@ struct Call {
 }
 
 impl DemoCommand {
-    /// Runs the demo; it fails if a result is not the expected one.
+    /// Runs the demo. Exit code 1: a result is not the expected one.
     ///
     /// # Errors
     /// When something could not be set up.

@@ -32,7 +32,7 @@ pub(crate) struct ExportCommand {
     /// End of the range (RFC 3339); default: the newest checkpoint.
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
-    /// Where to write it.
+    /// The file to write.
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! `affiant monitor`: follows a log, and says when it lies or stands still.
+//! `affiant monitor`: follows a log, and reports when it misbehaves.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -25,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const CACHE_MAX_AGE: Duration = Duration::from_secs(3);
 /// How often a webhook is tried before a lasting alert is given up.
 const WEBHOOK_TRIES: u32 = 3;
-/// What of a webhook's answer is read: its status is enough.
+/// Bytes of a webhook's answer: its status is enough.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Follow a log and report when it misbehaves.
@@ -71,7 +71,7 @@ fn parse_witness(text: &str) -> Result<(VerifierKey, String), String> {
     Ok((key, text[split + 1..].to_owned()))
 }
 
-/// What is posted to a webhook, and printed.
+/// An alert, as it is printed and posted to the webhook.
 #[derive(Serialize)]
 struct Alert<'a> {
     /// `begun` or `over`.

@@ -1,4 +1,4 @@
-//! What commands print: a table for people, JSON for programs.
+//! Output of commands: a table for people, JSON for programs.
 
 use std::io::{IsTerminal as _, Write as _};
 

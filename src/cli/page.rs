@@ -18,7 +18,7 @@ pub(super) struct PageCommand {
     /// PEM file of anchors that are trusted for signers beside it; may be repeated.
     #[arg(long, value_name = "PEM")]
     trust: Vec<PathBuf>,
-    /// Where to write the page, instead of the standard output.
+    /// Write the page to this file instead of the standard output.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Fetching what a document refers to.
+//! Fetching external content of a document.
 //!
 //! Whoever wrote the document chose the address, so nothing is asked that was not allowed by name: HTTPS only, hosts on
 //! a list that is empty at first, no redirect, no proxy, and no address inside a private network, whatever its name.
@@ -40,7 +40,7 @@ pub enum FetchError {
     /// No answer.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// What came could not be kept.
+    /// The content could not be written.
     #[error("the fetched content could not be written")]
     Sink(#[source] io::Error),
 }

@@ -60,7 +60,7 @@ impl LogClient {
         Ok(log.key().clone())
     }
 
-    /// What is at `path`; `None` when nothing is.
+    /// The bytes at `path`; `None` when there are none.
     async fn find(&self, path: &str, bytes_max: usize) -> Result<Option<Vec<u8>>, AuditError> {
         let unreachable = |cause: String| AuditError::Unreachable { path: path.to_owned(), cause };
         match &self.0 {

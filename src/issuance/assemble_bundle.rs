@@ -33,7 +33,7 @@ pub struct AssembledBundle {
     pub uuid: String,
     /// The evidence.
     pub bundle: Bundle,
-    /// What it is worth here and now.
+    /// The report on it, as of now.
     pub report: ValidationReport,
 }
 

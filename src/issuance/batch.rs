@@ -44,7 +44,7 @@ pub enum LineError {
 pub struct BatchResult {
     /// Its number, from 1.
     pub line: u64,
-    /// What became of it.
+    /// Its receipt, or why there is none.
     pub outcome: Result<SubmissionReceipt, BatchError>,
 }
 

@@ -77,7 +77,7 @@ impl Issuance {
         Ok(proofs)
     }
 
-    /// What the ledger has of the record at `index` in the form that it was put there.
+    /// The ledger's evidence of the record at `index`, in the form in which it was appended.
     fn form(&self, index: u64) -> Result<LayerEvidence, ReadError> {
         let mut form = LayerEvidence { entry: Some(self.ledger.tiles().entry(index)?), ..LayerEvidence::default() };
         if let Some((proof, round)) = self.ledger.proof(index)? {

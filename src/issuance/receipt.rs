@@ -1,4 +1,4 @@
-//! Receipts: what a submitter gets back.
+//! Receipts for submitters.
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
@@ -9,7 +9,7 @@ use crate::crypto::Sha256Digest;
 use crate::evidence::Entry;
 use crate::ledger::ReadError;
 
-/// What a caller waits for.
+/// How far a record must come before its receipt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Wait {
@@ -35,19 +35,19 @@ pub struct SubmissionReceipt {
     pub seq: u64,
     /// Place in the ledger.
     pub index: u64,
-    /// What happened: `vcon.issued` or `vcon.anchored`.
+    /// The kind of its entry: `vcon.issued`, `vcon.anchored` or `vcon.renewed`.
     pub kind: &'static str,
     /// When the ledger took it in.
     #[serde(serialize_with = "time")]
     pub time: DateTime<Utc>,
-    /// How far it has come.
+    /// How far the record has come.
     pub status: Wait,
     /// The signed checkpoint that covers it, once there is one.
     pub checkpoint: Option<String>,
     /// Whether the same submission was there before: this is its receipt.
     #[serde(rename = "repeated")]
     pub is_duplicate: bool,
-    /// Where the record and its bundle are.
+    /// Addresses of the record and its bundle.
     pub links: Links,
 }
 

@@ -19,7 +19,7 @@ use crate::vcon::{Form, Vcon, VconError};
 /// Characters of a uuid or of what stands in its place.
 const UUID_CHARACTERS_MAX: usize = 64;
 
-/// Who submits.
+/// The submitter of a record.
 #[derive(Clone, Debug)]
 pub struct Submitter {
     /// The issuer in whose name.
@@ -67,7 +67,7 @@ pub enum SubmitError {
     /// Not signed under a certificate of this issuer, who may not anchor others'.
     #[error("the record is not signed under a certificate of this issuer, which may not anchor foreign records")]
     ForeignRecord,
-    /// What we have just signed does not verify: a fault of ours, and nothing was appended.
+    /// A record that was just signed does not verify: a fault of ours; nothing was appended.
     #[error("the record that was just signed does not verify: {}", .0.verdict.reason)]
     OwnRecordWrong(Box<ValidationReport>),
     /// The workers.

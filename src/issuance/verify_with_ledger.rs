@@ -1,4 +1,4 @@
-//! Verification of what somebody sent, with what our own ledger knows of the record.
+//! Verification of a record or bundle from outside, with the evidence of our own ledger.
 
 use super::Issuance;
 use super::evidence_for::EvidenceError;

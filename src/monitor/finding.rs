@@ -1,4 +1,4 @@
-//! What a monitor has to say of a log.
+//! The findings of a monitor.
 
 use serde::Serialize;
 
@@ -17,9 +17,9 @@ pub enum FindingKind {
     Gap,
     /// It signed a tree in which an entry does not follow the one before it, or is none.
     Chain,
-    /// What it serves is not what it signed.
+    /// The served tree does not have the signed root.
     Damaged,
-    /// What it serves as its checkpoint is not signed by it.
+    /// The served checkpoint is not signed by the log.
     Unsigned,
     /// A witness has seen more than the log serves.
     Withheld,
@@ -70,14 +70,14 @@ impl FindingKind {
     }
 }
 
-/// Something that is wrong with a log.
+/// Something wrong with a log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MonitorFinding {
-    /// What kind of thing.
+    /// Its kind.
     pub kind: FindingKind,
     /// The witness by which it was found; `None` for what the log itself has shown.
     pub witness: Option<String>,
-    /// What was seen, for people.
+    /// The observation, for people.
     pub detail: String,
     /// The signed checkpoints that show it.
     pub evidence: Vec<String>,

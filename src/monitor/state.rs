@@ -42,7 +42,7 @@ pub enum MonitorStateError {
     /// It was not written by a monitor, or was changed.
     #[error("the state file of the monitor is corrupt: {0}")]
     Malformed(String),
-    /// It is of another log.
+    /// The file is of another log.
     #[error("the state file is of another log, {0}")]
     OtherLog(String),
 }

@@ -138,7 +138,7 @@ impl ArchiveRenewal {
         Ok(renewed)
     }
 
-    /// What has to last beside the evidence store: certificates and revocation lists.
+    /// Digests of the certificates and revocation lists, which the archive has to prove too.
     fn lasting(&self) -> Result<Vec<Sha256Digest>, AuthorityError> {
         let certificates = self.issuance.authority.certificates().into_iter().map(|one| one.thumbprint);
         let lists = self.issuance.authority.crls_for(DateTime::UNIX_EPOCH)?.into_iter().map(|one| one.digest);

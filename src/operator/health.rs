@@ -46,7 +46,7 @@ pub struct DependencyHealth {
     pub acknowledged_tree_size: u64,
 }
 
-/// What is remembered of a dependency between two attempts.
+/// State of a dependency, from one attempt to the next.
 #[derive(Debug, Default, Clone)]
 pub(super) struct DependencyState {
     pub(super) acknowledged_tree_size: u64,

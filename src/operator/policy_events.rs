@@ -1,5 +1,4 @@
-//! What the authority did, and which scorecards and trust came into force, brought into the ledger: in order,
-//! each event once.
+//! Events of the authority, scorecards and the trust policy, brought into the ledger: in order, each once.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,7 +14,7 @@ use crate::path_error::PathError;
 use crate::pki::RevocationReason;
 use crate::scorecard::Scorecard;
 
-/// Why the outbox was not emptied.
+/// Why events did not reach the ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyEventError {
     /// The ledger does not take entries.
@@ -27,12 +26,12 @@ pub enum PolicyEventError {
     /// The authority.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
-    /// The file of what was told.
+    /// The file of the policies that the ledger knows.
     #[error(transparent)]
     File(#[from] PathError),
 }
 
-/// Bytes of the file of what was told: digests of thousands of scorecards.
+/// Bytes of the file of known policies: digests of thousands of scorecards.
 const PUBLISHED_BYTES_MAX: u64 = 1 << 20;
 
 /// Brings every pending event into the ledger; gives how many.
@@ -59,17 +58,17 @@ pub async fn publish_authority_events(authority: &Authority, ledger: &Ledger) ->
     Ok(count)
 }
 
-/// What the ledger was told of scorecards and trust, so that a start tells it only what is new.
+/// The scorecards and the trust policy that the ledger knows.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct PublishedPolicies {
     scorecards: BTreeSet<Sha256Digest>,
     trust: Option<Sha256Digest>,
 }
 
-/// Tells the ledger which scorecards came into force, and that the trust policy changed; gives how much was new.
+/// Appends an entry for each scorecard that came into force and for a changed trust policy; gives how many.
 ///
-/// What was told is kept in the file `published`. After a crash between entry and file an event is in the ledger twice, which
-/// says the same twice.
+/// The file `published` holds what the ledger knows. After a crash between entry and file an event is in the ledger twice,
+/// which states the same twice.
 ///
 /// # Errors
 /// When the ledger does not take entries, or the file cannot be written.

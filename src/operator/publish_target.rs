@@ -38,14 +38,14 @@ pub enum PublishError {
     /// A file could not be read or written: the disk is full, or not there.
     #[error(transparent)]
     Io(#[from] PathError),
-    /// What stands there is no checkpoint of this log.
+    /// The checkpoint in the folder is not of this log.
     #[error("{path} is not a checkpoint of this log: {source}")]
     Checkpoint {
         path: PathBuf,
         /// Why not.
         source: CheckpointError,
     },
-    /// What was published is not the beginning of what is to be.
+    /// The published tree is not a prefix of ours.
     #[error("{dir} holds {published} entries that this ledger of {here} entries does not continue")]
     Inconsistent {
         dir: PathBuf,

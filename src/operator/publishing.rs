@@ -22,7 +22,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a checkpoint that witnesses cosigned is waited for before one that they did not is published.
 const WITNESSES_WAIT: Duration = Duration::from_secs(5);
 
-/// Where a log is published, and what goes there.
+/// The publishing of one log.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct PublishOptions {

@@ -1,6 +1,7 @@
 //! The check before a start: a restored backup must not fork the log.
 //!
-//! Whoever has seen more of the log than is here, or something else, shows that this is an older copy.
+//! A witness or publish target that has seen more of the log than is here, or another tree, shows that this is a restored
+//! backup.
 
 use super::health::Dependency;
 use super::publish_target::PublishTarget;
@@ -11,7 +12,7 @@ use crate::tlog::merkle::check_consistency;
 use crate::tlog::{SignedCheckpoint, TreeSize, VerifierKey};
 use crate::witness::{WitnessClient, WitnessError};
 
-/// What the witnesses and the publish target say of a ledger that is about to be started: a restored backup must not fork.
+/// The result of the check.
 #[derive(Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub enum RollbackCheck {
@@ -26,7 +27,7 @@ pub enum RollbackCheck {
 }
 
 impl RollbackCheck {
-    /// What follows from what a dependency says that it has seen: nothing, or a checkpoint; `None` where it does not answer.
+    /// The result of one answer: a checkpoint, or that nothing was seen; `None` where there was no answer.
     #[must_use]
     pub fn of(recovered: &OpenedLedger, dependency: Dependency, answer: Option<Option<&SignedCheckpoint>>) -> Self {
         match answer.map(|seen| seen.map_or(Ok(()), |seen| continues(recovered, seen))) {
@@ -36,7 +37,7 @@ impl RollbackCheck {
         }
     }
 
-    /// What two say together: one answer is enough, and one that is not right too.
+    /// Combines two results: one confirmation is enough, and one contradiction too.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match (self, other) {

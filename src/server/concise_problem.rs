@@ -31,7 +31,7 @@ impl ConciseProblem {
         Self { cause: Some(cause.to_string()), ..problem }
     }
 
-    /// What the log is told and the caller is not.
+    /// The cause, which is logged and not sent.
     pub(super) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }

@@ -35,7 +35,7 @@ pub(super) struct Representation {
     gzipped: Option<Bytes>,
 }
 
-/// What a request asks of a representation, whichever it is.
+/// The preconditions, the range and the encoding that a request asks for (RFC 9110 §12.5.3, §13, §14).
 #[derive(Debug, Default)]
 pub(super) struct RequestPreconditions {
     gzip: bool,
@@ -68,7 +68,7 @@ impl RequestPreconditions {
     }
 }
 
-/// What is sent of a representation.
+/// The selected part of a representation.
 #[derive(Debug)]
 pub(super) struct Selected {
     status: StatusCode,
@@ -79,7 +79,7 @@ pub(super) struct Selected {
 }
 
 impl Representation {
-    /// What is said of `bytes`: their media type, and how long others may keep them. Hashes them.
+    /// A representation of `bytes`, with their media type and cache control. Hashes them.
     pub(super) fn new(content_type: &'static str, cache_control: &'static str, bytes: Bytes) -> Self {
         let validator = URL_SAFE_NO_PAD.encode(&crypto::sha256(&bytes)[..VALIDATOR_BYTES]);
         Self { content_type, cache_control, compressible: false, bytes, validator, gzipped: None }

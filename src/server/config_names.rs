@@ -1,4 +1,4 @@
-//! Names of the configuration as they were one release ago, which are still read.
+//! Configuration names of the release before, which are still read.
 
 use config::{ConfigError, Map, Value, ValueKind};
 

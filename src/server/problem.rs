@@ -26,17 +26,17 @@ pub struct Problem {
     #[serde(rename = "type", serialize_with = "urn")]
     #[schema(value_type = String, example = "urn:affiant:problem:not-covered")]
     kind: &'static str,
-    /// What kind of problem it is.
+    /// The title of the problem type.
     title: &'static str,
     /// The HTTP status.
     status: u16,
-    /// What is wrong with this request.
+    /// The detail of this occurrence.
     detail: String,
     /// The validation report, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     report: Option<Box<ValidationReport>>,
-    /// What the detail names, each under its own name (RFC 9457 §3.2).
+    /// Ids and numbers of the detail, as extension members (RFC 9457 §3.2).
     #[serde(flatten)]
     #[schema(ignore)]
     members: BTreeMap<&'static str, Value>,
@@ -59,7 +59,7 @@ impl Problem {
         self
     }
 
-    /// What the log is told and the caller is not.
+    /// The cause, which is logged and not sent.
     pub(super) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }

@@ -1,4 +1,4 @@
-//! The server running: its routes, its limits, its background work, its end.
+//! The running server: routes, limits, background tasks, shutdown.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,7 +22,7 @@ use crate::operator::maintenance::maintain;
 const ADMIN_BYTES_MAX: usize = 64 << 10;
 /// A server that runs.
 pub struct RunningServer {
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
     state: Data<AppState>,
     handle: ServerHandle,
@@ -77,7 +77,7 @@ pub fn serve(state: AppState) -> anyhow::Result<RunningServer> {
 }
 
 impl RunningServer {
-    /// What is served.
+    /// The state of the routes.
     #[must_use]
     pub fn state(&self) -> &AppState {
         &self.state

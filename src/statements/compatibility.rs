@@ -68,7 +68,7 @@ pub struct CompatibilityHealth {
     pub trouble: Option<String>,
 }
 
-/// What is in it.
+/// Its contents.
 struct Leaves {
     file: File,
     // A write that failed: what follows could be read as part of it.
@@ -116,7 +116,7 @@ impl Compatibility {
         Ok(Self { keys, signer, key_id, issuer, leaves: Mutex::new(leaves), health })
     }
 
-    /// How it is: whether it is full, or its last write failed.
+    /// Its health: whether it is full, or its last write failed.
     #[must_use]
     pub fn health(&self) -> CompatibilityHealth {
         self.health.lock().expect(NO_PANIC).clone()

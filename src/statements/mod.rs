@@ -48,7 +48,7 @@ pub enum RegisterError {
     /// The key did not sign.
     #[error(transparent)]
     Signing(#[from] SigningError),
-    /// What is kept is not a statement: a fault of ours.
+    /// The stored bytes are not a statement: a fault of ours.
     #[error("the stored statement cannot be read: {0}")]
     Kept(#[from] CoseError),
     /// A receipt that was just made does not prove it: a fault of ours.
@@ -71,7 +71,7 @@ pub struct Statements {
 /// A statement that is registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
-    /// What it is known by.
+    /// Its digest.
     pub digest: Sha256Digest,
     /// The receipt.
     pub receipt: Vec<u8>,

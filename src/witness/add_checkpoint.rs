@@ -67,7 +67,7 @@ impl fmt::Display for AddCheckpoint {
     }
 }
 
-/// What a log is called in a witness's monitoring addresses: the SHA-256 of its origin in lower-case hexadecimal.
+/// The name of a log in a witness's monitoring addresses: SHA-256 of its origin, in lower-case hexadecimal.
 #[must_use]
 pub fn origin_hash(origin: &str) -> String {
     crypto::sha256(origin.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()

@@ -1,4 +1,4 @@
-//! A witness's directory: its keys and certificates, the logs that it follows, and what it saw of them.
+//! A witness's directory: its keys and certificates, the logs that it follows, and their newest checkpoints.
 //!
 //! ```text
 //! witness.toml    name, algorithms of the keys, timestamp policy
@@ -97,20 +97,20 @@ pub enum WitnessDirError {
     Witness(#[from] OpenError),
 }
 
-/// What a witness is set to.
+/// The settings of a witness.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WitnessSettings {
     /// The key name of its cosignatures.
     pub name: String,
-    /// What it cosigns with, one key of each.
+    /// The algorithms of its keys, one key of each.
     #[serde(default = "ed25519_alone")]
     pub keys: Vec<CosigningAlgorithm>,
     /// The policy of its tokens, an object identifier.
     pub timestamp_policy: String,
 }
 
-/// What a witness has whose settings are from before there was a choice.
+/// The keys of a witness whose settings name none.
 fn ed25519_alone() -> Vec<CosigningAlgorithm> {
     vec![CosigningAlgorithm::Ed25519]
 }
@@ -122,7 +122,7 @@ pub struct WitnessDir {
     settings: WitnessSettings,
 }
 
-/// What runs from a directory.
+/// A directory that was opened.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct OpenedWitness {
@@ -193,13 +193,13 @@ impl WitnessDir {
         Ok(Self { path: path.to_owned(), settings })
     }
 
-    /// What it is set to.
+    /// Its settings.
     #[must_use]
     pub fn settings(&self) -> &WitnessSettings {
         &self.settings
     }
 
-    /// Where the anchor of its tokens is, in PEM.
+    /// The file of the anchor of its tokens, in PEM.
     #[must_use]
     pub fn root_certificate(&self) -> PathBuf {
         self.file("tsa-root.pem")

@@ -26,7 +26,7 @@ use crate::tlog::NoteSignature;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// What the routes serve; give it to the application as [`Data`].
+/// The services behind the routes; give them to the application as [`Data`].
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct WitnessService {

@@ -12,7 +12,7 @@ use crate::private_key_file::{self, KEY_FILE_BYTES_MAX, PrivateKeyFileError, Scr
 /// The label of a PKCS#8 key that is not encrypted (RFC 7468 §10).
 const PLAIN: &str = "PRIVATE KEY";
 
-/// What a key is encrypted under.
+/// A pass phrase.
 #[derive(Clone)]
 pub struct Passphrase(Zeroizing<String>);
 

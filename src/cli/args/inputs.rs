@@ -1,4 +1,4 @@
-//! What a verification is given: bundles, records, recordings, lists.
+//! Inputs of a verification: bundles, records, recordings, revocation lists.
 
 use std::fs::File;
 use std::io::Read as _;

@@ -1,9 +1,9 @@
-//! MemberArgs that no option of a command is named after.
+//! Members of an item that have no option of their own.
 
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
 
-/// MemberArgs of an item, given by name.
+/// Members of an item, by name.
 #[derive(Debug, Default, clap::Args)]
 pub(in crate::cli) struct MemberArgs {
     /// Set another member, as NAME=JSON or NAME=TEXT; may be repeated.

@@ -10,12 +10,12 @@ use zeroize::Zeroizing;
 
 use crate::server::config::Config;
 
-/// Where the pass phrase is when no file is named.
+/// The variable of the pass phrase, when no file is named.
 const VARIABLE: &str = "AFFIANT_PASSPHRASE";
 /// Longest pass phrase file.
 const PASSPHRASE_BYTES_MAX: usize = 4096;
 
-/// Where the pass phrase of the authority's keys comes from.
+/// The source of the pass phrase of the authority's keys.
 #[derive(Debug, Default, clap::Args)]
 pub(in crate::cli) struct PassphraseArgs {
     /// File with the pass phrase of the keys; default: the variable AFFIANT_PASSPHRASE.

@@ -1,4 +1,4 @@
-//! Commands that change something: in a directory that nobody else has, or by the admin API of the server that has it.
+//! The target of commands that change something: a directory, or the admin API of the server that holds it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl RemoteArgs {
     }
 }
 
-/// What to tell somebody whose directory is held by a server.
+/// The advice when a server holds the directory.
 const HELD: &str = "a server holds this directory: name it with --server and set AFFIANT_TOKEN";
 
 /// Locks a data directory in which there is an authority: nothing is made in another.

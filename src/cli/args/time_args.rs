@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::{Clock as _, SystemClock, format_time, parse_time};
 
-/// When something is made or asked: now, unless told otherwise.
+/// The time of an act; default: now.
 #[derive(Debug, Default, clap::Args)]
 pub(in crate::cli) struct TimeArgs {
     /// Use this time (RFC 3339) instead of now.
@@ -13,7 +13,7 @@ pub(in crate::cli) struct TimeArgs {
     at: Option<String>,
 }
 
-/// When something began.
+/// The start of something.
 #[derive(Debug, Default, clap::Args)]
 pub(in crate::cli) struct StartArgs {
     /// StartArgs time (RFC 3339); default: now.

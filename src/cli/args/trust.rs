@@ -1,4 +1,4 @@
-//! Whom a command trusts: a policy file, and options that add to it.
+//! The trust policy of a command: a file, and options that add to it.
 
 use std::path::PathBuf;
 
@@ -27,7 +27,7 @@ pub(in crate::cli) struct TrustArgs {
 }
 
 impl TrustArgs {
-    /// What the policy file says, and over it what the options say.
+    /// The policy of the file, with the options added.
     pub(in crate::cli) fn policy(&self) -> anyhow::Result<TrustPolicy> {
         let mut policy = match &self.trust_policy {
             Some(path) => read_trust_policy(path)?,

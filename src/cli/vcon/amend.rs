@@ -1,4 +1,4 @@
-//! `affiant vcon amend`: a new vCon in place of one that cannot be changed.
+//! `affiant vcon amend`: a new vCon that references the original.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ pub(crate) struct AmendCommand {
     /// The domain name of whoever makes the new vCon: the second half of its uuid comes from it.
     #[arg(long)]
     domain: String,
-    /// Where the amended vCon is found, an https address; its hash is written too.
+    /// The https address of the amended vCon; its hash is written too.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// The file that is found there, if that is not the one that is read: its encrypted form, for example.

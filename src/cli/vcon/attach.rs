@@ -1,4 +1,4 @@
-//! `affiant vcon attach` and `analyze`: what belongs to a conversation, and what was found in it.
+//! `affiant vcon attach` and `analyze`: attachments and analyses of a vCon.
 
 use std::process::ExitCode;
 
@@ -23,7 +23,7 @@ pub(crate) struct AttachCommand {
     dialog: u64,
     #[command(flatten)]
     start: StartArgs,
-    /// What it is for.
+    /// Its purpose.
     #[arg(long)]
     purpose: Option<String>,
     #[command(flatten)]
@@ -59,10 +59,10 @@ impl AttachCommand {
 pub(crate) struct AnalyzeCommand {
     #[command(flatten)]
     input: Input,
-    /// What kind: report, sentiment, summary, transcript, translation, tts, or another word.
+    /// The type: report, sentiment, summary, transcript, translation, tts, or another word.
     #[arg(long = "type", value_name = "TYPE")]
     kind: String,
-    /// Who made it, or what.
+    /// The vendor: a person or a product.
     #[arg(long)]
     vendor: String,
     /// The index of a dialog that it is about; may be repeated.

@@ -1,4 +1,4 @@
-//! `affiant vcon dialog`: what was said.
+//! `affiant vcon dialog`: the dialogs of a vCon.
 
 use std::process::ExitCode;
 
@@ -32,7 +32,7 @@ enum Action {
 struct Add {
     #[command(flatten)]
     input: Input,
-    /// What it is.
+    /// Its type.
     #[arg(long = "type", value_name = "TYPE", default_value = "text",
         value_parser = ["recording", "text", "incomplete", "transfer", "recording-set"])]
     kind: String,

@@ -1,4 +1,4 @@
-//! `affiant vcon lawful-basis`: what is recorded of the lawful basis of processing.
+//! `affiant vcon lawful-basis`: the lawful basis of processing.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -155,7 +155,7 @@ impl LawfulBasisCommand {
     }
 }
 
-/// What is there and cannot be read.
+/// A basis that cannot be read.
 fn unread(bases: &[RecordedBasis]) -> Vec<String> {
     let errors = bases.iter().filter_map(|one| Some((one.attachment, one.body.as_ref().err()?)));
     errors.map(|(attachment, error)| format!("attachment {attachment}: {error}")).collect()

@@ -1,4 +1,4 @@
-//! `affiant vcon migrate`: an older syntax written in that of today.
+//! `affiant vcon migrate`: converts an older syntax to the current one.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `affiant vcon new`: a vCon to begin with.
+//! `affiant vcon new`: writes a new vCon.
 
 use std::process::ExitCode;
 

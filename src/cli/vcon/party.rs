@@ -1,4 +1,4 @@
-//! `affiant vcon party`: who takes part.
+//! `affiant vcon party`: the parties of a vCon.
 
 use std::process::ExitCode;
 

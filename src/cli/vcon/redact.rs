@@ -1,4 +1,4 @@
-//! `affiant vcon redact`: a new vCon without what others may not see.
+//! `affiant vcon redact`: a redacted vCon that references the original.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,7 +22,7 @@ pub(crate) struct RedactCommand {
     /// The domain name of whoever makes the new vCon: the second half of its uuid comes from it.
     #[arg(long)]
     domain: String,
-    /// What kind of information is gone: it stands in the document.
+    /// The kind of information that is redacted; it is written to the document.
     #[arg(long = "type", value_name = "WORD")]
     kind: String,
     /// A party; may be repeated. INDEX:MEMBER takes out that member alone.
@@ -47,7 +47,7 @@ pub(crate) struct RedactCommand {
     /// url is.
     #[arg(long)]
     keep_references: bool,
-    /// Where the whole vCon is found, an https address that only those reach who may see it.
+    /// The https address of the unredacted vCon, with access control of its own.
     #[arg(long, value_name = "URL", requires = "original")]
     original_url: Option<String>,
     /// The whole vCon in its encrypted form, as it is found there: its hash is written.

@@ -1,4 +1,4 @@
-//! `affiant vcon show`: a conversation that a person wants to read.
+//! `affiant vcon show`: prints a conversation as text.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! `affiant vcon transcript`: who said what, and when.
+//! `affiant vcon transcript`: the transcripts of a vCon.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -134,7 +134,7 @@ impl Which {
     }
 }
 
-/// What speakers are called.
+/// The names of speakers.
 struct PartyNames<'a> {
     wtf: &'a Wtf,
     parties: Vec<Option<&'a str>>,

@@ -21,7 +21,7 @@ pub(crate) struct UnpackCommand {
     /// The directory to write the files to.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
-    /// Where the files will be found: an https address that each name is put behind.
+    /// The https address under which the files will be served; each name is appended.
     #[arg(long, value_name = "URL")]
     url_prefix: String,
     /// Only the content of this dialog; may be repeated.

@@ -1,4 +1,4 @@
-//! `affiant vcon uuid8`: the uuid that a vCon of a domain has.
+//! `affiant vcon uuid8`: version 8 UUIDs for a domain.
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `affiant vcon validate`: the rules of the draft that a document does not keep.
+//! `affiant vcon validate`: checks documents against the rules of the draft.
 
 use std::io::Write as _;
 use std::path::PathBuf;

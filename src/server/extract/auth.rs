@@ -1,4 +1,4 @@
-//! Who asks: the bearer token and what it allows.
+//! Authentication: the bearer token of a request, and its role.
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;

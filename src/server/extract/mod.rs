@@ -1,4 +1,4 @@
-//! Typed in: what routes take from a request.
+//! Extractors: typed input of the routes.
 
 pub(super) mod auth;
 pub(super) mod multipart;

@@ -16,7 +16,7 @@ const RECORDINGS_MAX: usize = 256;
 /// Characters of a file name that a report repeats.
 const NAME_CHARACTERS_MAX: usize = 200;
 
-/// What is to be verified.
+/// The body of a verification request.
 pub(in crate::server) struct VerificationBody {
     /// A signed vCon, or an evidence bundle.
     pub(in crate::server) record: Vec<u8>,

@@ -26,7 +26,7 @@ pub(in crate::server) const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http:
 /// Characters of a record digest that are shown: `sha256-` and enough to find it by.
 const SHORT_DIGEST_CHARACTERS: usize = 7 + 12;
 
-/// All that the page shows.
+/// The contents of the page.
 #[derive(Debug, Template)]
 #[template(path = "server/pages/home.html")]
 pub struct HomePage<'a> {
@@ -43,18 +43,18 @@ pub struct HomePage<'a> {
     style: &'static str,
 }
 
-/// What a page needs to verify on the reader's machine.
+/// The verifier for the reader's machine, as a page embeds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct LocalVerifier {
-    /// Where the server has the worker; `None` in a page that has it inside.
+    /// Address of the worker; `None` in a page that embeds it.
     pub worker: Option<String>,
     /// The trust policy that is offered, whole.
     pub policy: String,
     pub name: String,
     /// Its digest.
     pub digest: Sha256Digest,
-    /// Whose it is, as a sentence for the reader.
+    /// The owner of the policy, as a sentence for the reader.
     pub source: String,
 }
 
@@ -185,7 +185,7 @@ pub fn content_security_policy() -> &'static str {
     &POLICY
 }
 
-/// What a policy calls a script or style sheet that stands in the page.
+/// The source expression of an inline script or style sheet (CSP 3 §2.3.1).
 pub(in crate::server) fn source(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(sha256(text.as_bytes())))
 }

@@ -27,7 +27,7 @@ pub(super) async fn issuers(state: Data<AppState>, auth: Authenticated) -> Resul
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewIssuer {
-    /// What its certificates say.
+    /// The name in its certificates.
     name: String,
 }
 

@@ -14,7 +14,7 @@ use crate::server::state::AppState;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BatchQuery {
-    /// What each line waits for.
+    /// How far each record must come before its receipt: `accepted`, `included` (default) or `witnessed`.
     #[serde(default)]
     #[param(value_type = Option<String>)]
     wait: Wait,

@@ -66,7 +66,7 @@ pub(super) async fn payload_receipt(
     Ok(HttpResponse::Ok().content_type(COSE).insert_header((CACHE_CONTROL, "no-cache")).body(receipt))
 }
 
-/// What the compatibility log is: in whose name receipts are signed, and where its key is.
+/// Describe the compatibility log: the issuer of its receipts, and the address of its key.
 #[utoipa::path(tag = "statements", context_path = "/compatibility", responses((status = 200, description = "A map", content_type = "application/cbor")))]
 #[get("/.well-known/transparency-configuration")]
 pub(super) async fn compatible_configuration(state: Data<AppState>) -> HttpResponse {

@@ -1,4 +1,4 @@
-//! `/v1/records/{id}/events`: what happened to a record after it was issued.
+//! `/v1/records/{id}/events`: lifecycle events of a record.
 
 use actix_web::web::{Data, Json, Path, Query};
 use actix_web::{HttpResponse, get, post, web};
@@ -24,7 +24,7 @@ pub(super) struct NewEvent {
     number: Option<u64>,
 }
 
-/// What was put into the ledger.
+/// The entry of an operation.
 #[derive(Debug, Serialize)]
 struct EventReceipt {
     /// Which operation on this record it is, from 1.

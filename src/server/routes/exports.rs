@@ -1,4 +1,4 @@
-//! `/v1/ledger/periods`: a period of the ledger, whole, for whoever checks that nothing is missing.
+//! `/v1/ledger/periods`: an export of a range of the ledger, with its proof of completeness.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! `/`: what the page shows, gathered.
+//! `/`: the home page.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use actix_web::web::Data;

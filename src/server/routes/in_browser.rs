@@ -11,7 +11,7 @@ use crate::server::pages::saved::{SavedPage, WORKER, WORKER_DIGEST, offer, saved
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
 
-/// What the page of this server needs to verify on the reader's machine.
+/// The verifier that the pages of this server embed.
 pub(super) fn local_verifier(state: &AppState) -> LocalVerifier {
     let policy = state.services.issuance.verifier.policy();
     offer(

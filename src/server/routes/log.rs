@@ -23,7 +23,7 @@ const BYTES: &str = "application/octet-stream";
 /// The checkpoint changes: nobody keeps it for more than a second.
 const CHANGES: &str = "public, max-age=1";
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
-/// What is not there yet may be there a moment later.
+/// A missing tile may be there a moment later.
 const NOT_YET: &str = "no-store";
 
 /// Adds the routes of the log, and below `/statements` those of the log of statements. They compress for themselves.

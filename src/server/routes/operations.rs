@@ -9,12 +9,12 @@ use crate::operator::health::{Dependency, DependencyHealth};
 use crate::server::state::AppState;
 use crate::statements::CompatibilityHealth;
 
-/// How the server is.
+/// Health of the server.
 #[derive(Debug, Serialize)]
 struct Health {
     /// `ok`, or `trouble` when a log takes nothing.
     status: &'static str,
-    /// What the trouble is, and of which log.
+    /// The logs that take nothing, and why.
     trouble: Option<String>,
     /// Entries in the ledger.
     tree_size: u64,
@@ -26,18 +26,18 @@ struct Health {
     parties: Vec<LogDependency>,
 }
 
-/// How a log is.
+/// Health of a log.
 #[derive(Debug, Serialize)]
 struct LogHealth {
     /// `ledger`, `statements` or `compatibility`.
     log: &'static str,
-    /// Why it takes nothing: it has stopped, or is full; `None` when it does.
+    /// Why it takes nothing; `None` when it does.
     trouble: Option<String>,
     /// Its entries.
     size: u64,
 }
 
-/// How it is with a party of a log: one witness may be asked for several.
+/// Health of a dependency of a log: one witness may serve several logs.
 #[derive(Debug, Serialize)]
 struct LogDependency {
     /// As in [`LogHealth`].
@@ -75,7 +75,7 @@ fn dependencies(state: &AppState) -> Vec<LogDependency> {
     dependencies
 }
 
-/// What a log says of its trouble, with its name.
+/// Why a log takes nothing, after its name.
 fn told(log: &LogHealth) -> Option<String> {
     log.trouble.as_ref().map(|trouble| format!("{}: {trouble}", log.log))
 }

@@ -20,7 +20,7 @@ pub(super) const PAGE_MAX: usize = 1000;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SubmitQuery {
-    /// What to wait for: `accepted`, `included` (default) or `witnessed`.
+    /// How far the record must come before the receipt: `accepted`, `included` (default) or `witnessed`.
     #[serde(default)]
     #[param(value_type = Option<String>)]
     wait: Wait,
@@ -50,7 +50,7 @@ pub(super) async fn submit(
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WaitQuery {
-    /// What to wait for: `accepted`, `included` (default) or `witnessed`.
+    /// How far the record must come before the receipt: `accepted`, `included` (default) or `witnessed`.
     #[serde(default)]
     #[param(value_type = Option<String>)]
     wait: Wait,

@@ -158,7 +158,7 @@ fn own_key(state: &AppState) -> Vec<u8> {
     cose_key(statements.key(), Some(statements.key_id())).expect("receipts are signed on P-256")
 }
 
-/// What this service is: in whose name receipts are signed, where its keys are, and whom it trusts.
+/// Describe the log of statements: the issuer of its receipts, the address of its keys, and its registration policy.
 #[utoipa::path(tag = "statements", responses((status = 200, description = "A map", content_type = "application/cbor")))]
 #[get("/.well-known/transparency-configuration")]
 async fn configuration(state: Data<AppState>) -> HttpResponse {

@@ -1,4 +1,4 @@
-//! `/docs/verdicts/`: what each sub-indication says, how it comes about, and what to do. And the schema of reports.
+//! `/docs/verdicts/`: the meaning of each sub-indication, its causes, and next steps. And the schema of reports.
 
 use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use actix_web::web::Path;

@@ -102,7 +102,7 @@ pub(crate) async fn open(
     Ok(Services { issuance, witness_rounds, archive_renewal, publisher, statements, tokens, clock, log_key })
 }
 
-/// What the opening of a ledger needs besides its own key.
+/// The context in which a ledger is opened.
 struct LedgerStart<'a> {
     config: &'a Config,
     options: StartOptions,

@@ -16,7 +16,7 @@ use crate::tlog::VerifierKey;
 /// Below the folder, and in the paths of the server.
 const STATEMENTS: &str = "statements";
 
-/// Where one log is published.
+/// The publish folder of one log.
 pub(super) struct PublishFolder {
     options: PublishOptions,
     /// `None` where its disk is full or gone, which is no reason not to start.
@@ -64,7 +64,7 @@ impl PublishFolder {
         Ok(Some(Self { options, target }))
     }
 
-    /// What was published last says of a log that is about to be started.
+    /// Checks a log before its start against the checkpoint that was published last.
     pub(super) fn ask(&self, recovered: &OpenedLedger) -> RollbackCheck {
         ask_publish_target(recovered, &self.options, self.target.as_ref())
     }
@@ -75,7 +75,7 @@ impl PublishFolder {
     }
 }
 
-/// What everybody is to read holds nothing that nobody is to read, nor the other way round.
+/// Checks that the public folder and the data folder are not inside one another.
 fn check_apart(dir: &Path, data: &Path) -> anyhow::Result<()> {
     let (dir, data) = (std::path::absolute(dir)?, data.canonicalize()?);
     // Links are followed as far as there is something; what is not there yet is made below, and holds nothing.

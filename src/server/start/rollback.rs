@@ -1,4 +1,4 @@
-//! What decides whether a start may sign: the clock, and what others have seen of the log.
+//! The decision whether a start may sign, from the clock and the rollback check.
 
 use std::path::Path;
 

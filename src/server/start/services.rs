@@ -1,4 +1,4 @@
-//! The services that a configuration comes to.
+//! The services of a server, without HTTP.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl Services {
 pub(crate) struct StatementsService {
     pub(crate) statements: Statements,
     pub(crate) witness_rounds: WitnessRounds,
-    /// Where it is published, if it is.
+    /// The publisher of the log, where it is published.
     pub(crate) publisher: Option<Arc<Publisher>>,
     /// The log for clients that hash the payload alone, where its operator has named their keys.
     pub(crate) compatibility: Option<Compatibility>,

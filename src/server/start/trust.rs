@@ -1,4 +1,4 @@
-//! What this server trusts: its own root and witnesses, and what its trust policy adds.
+//! The trust policy of this server: its own root and witnesses, and its policy file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ const ANCHORS_MAX: usize = 1000;
 /// Bytes of a file that a trust policy names: a thousand certificates of 2 KiB.
 const FILE_BYTES_MAX: u64 = 2 << 20;
 
-/// What this server itself trusts when it admits records and answers verifications.
+/// The trust policy under which this server admits records and answers verifications.
 pub(super) fn trust_policy(
     config: &Config,
     authority: &Authority,

@@ -56,7 +56,7 @@ impl TimestampClient {
         Self { policy: Some(policy.to_owned()), ..self }
     }
 
-    /// Where it is.
+    /// Its address.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url

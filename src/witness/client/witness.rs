@@ -36,7 +36,7 @@ pub enum WitnessError {
     /// The answer is not of the format.
     #[error("the witness's answer is malformed")]
     Malformed,
-    /// What the witness sent is not signed as it should be.
+    /// The witness's answer is not signed correctly.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
 }

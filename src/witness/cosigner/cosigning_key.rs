@@ -12,7 +12,7 @@ use crate::tlog::{
     cosign_subtree,
 };
 
-/// What a witness's key is of (c2sp.org/tlog-cosignature).
+/// The algorithm of a witness's key (c2sp.org/tlog-cosignature).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CosigningAlgorithm {

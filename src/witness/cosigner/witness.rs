@@ -60,7 +60,7 @@ pub enum Refusal {
     Signing,
 }
 
-/// What is known of a log.
+/// The state of a log.
 enum LogState {
     /// The checkpoint cosigned last, with the log's signatures and ours.
     Latest(Box<SignedCheckpoint>),
@@ -99,7 +99,7 @@ pub enum OpenError {
     /// The name or the key does not do.
     #[error(transparent)]
     Key(#[from] VerifierKeyError),
-    /// What was kept of a log is not a checkpoint of it that this witness cosigned.
+    /// The stored state of a log is not a checkpoint that this witness cosigned.
     #[error("the state kept of log {origin} is not a checkpoint that this witness cosigned")]
     LogState { origin: String },
 }

@@ -43,7 +43,7 @@ pub(in crate::cli::vcon) struct ContentArgs {
     /// The file that holds it. Taken in, unless --url says where it is kept.
     #[arg(long, value_name = "FILE")]
     content: Option<PathBuf>,
-    /// Where it is kept, by HTTPS; its hash is taken from --content, or given as --hash.
+    /// The https address of the content; its hash is taken from --content, or given as --hash.
     #[arg(long)]
     url: Option<String>,
     /// The hash of what is kept at --url: sha512-…

@@ -1,4 +1,4 @@
-//! Where a document comes from and where it goes.
+//! Input and output of a document.
 
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal as _, Read as _, Write as _};
@@ -15,7 +15,7 @@ use crate::vcon::{ContentHash, Form, Vcon, VconError, VconLimits, inflate};
 /// Bytes that are written at once.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// What a command reads.
+/// The input of a command.
 #[derive(Debug, Default, clap::Args)]
 pub(in crate::cli::vcon) struct Input {
     /// The file; `-` or nothing means the standard input.
@@ -97,7 +97,7 @@ fn read(from: impl std::io::Read) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What a command lists, and how.
+/// The listing of a command, and its format.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli::vcon) struct Listing {
     #[command(flatten)]
@@ -107,7 +107,7 @@ pub(in crate::cli::vcon) struct Listing {
     pub(in crate::cli::vcon) json: bool,
 }
 
-/// Where a command writes.
+/// The output of a command.
 #[derive(Debug, Default, clap::Args)]
 pub(in crate::cli::vcon) struct Output {
     /// Write to this file instead of the standard output. It may be the file that is read.
@@ -168,7 +168,7 @@ impl Output {
         self.json
     }
 
-    /// Where there is room for what is written: beside the file.
+    /// The directory for temporary files: beside the output.
     pub(in crate::cli::vcon) fn directory(&self) -> PathBuf {
         let beside = self.output.as_deref().and_then(Path::parent);
         match beside {

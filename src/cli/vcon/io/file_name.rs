@@ -1,4 +1,4 @@
-//! Names of files for content: what a document says of them is a stranger's word.
+//! Names of files for content: names in a document are not trusted.
 
 use serde_json::{Map, Value};
 

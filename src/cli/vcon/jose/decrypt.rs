@@ -1,4 +1,4 @@
-//! `affiant vcon decrypt`: back to the signed form.
+//! `affiant vcon decrypt`: decrypts to the signed form.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `affiant vcon encrypt`: the encrypted form.
+//! `affiant vcon encrypt`: encrypts a signed vCon.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,7 +30,7 @@ pub(crate) struct EncryptCommand {
     /// A256CBC-HS512 or A256GCM.
     #[arg(long, value_name = "ENC", default_value = "A256CBC-HS512", value_parser = content_algorithm)]
     content_algorithm: ContentAlgorithm,
-    /// Where alg and enc stand: in one header, as RFC 7516 has it, or in more, as the draft does.
+    /// Header placement of alg and enc: in one header (RFC 7516), or in more (the draft).
     #[arg(long, value_enum, default_value_t)]
     dialect: DialectName,
     /// Gzip it first.

@@ -64,7 +64,7 @@ impl PrivateKeyArgs {
 pub(super) enum PublicKey {
     /// As PEM: nothing says what it is for.
     Plain(VerifyingKey),
-    /// What a JWK says that it is for.
+    /// The use and operations of a JWK.
     Jwk(Jwk),
     /// With the certificate that it came from.
     Certified(Arc<VerifyingKey>, Box<Certificate>),

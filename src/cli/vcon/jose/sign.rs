@@ -1,4 +1,4 @@
-//! `affiant vcon sign`: the signed form.
+//! `affiant vcon sign`: signs a vCon.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,7 +30,7 @@ pub(crate) struct SignCommand {
     /// RS256, PS256, ES256 or EdDSA; without it, what the key is mostly used with.
     #[arg(long)]
     algorithm: Option<SigningAlgorithm>,
-    /// Where alg stands: in one header, as RFC 7515 has it, or in both, as the draft's example does.
+    /// Header placement of alg: in one header (RFC 7515), or in both (the draft's example).
     #[arg(long, value_enum, default_value_t)]
     dialect: DialectName,
     /// Gzip the payload.

@@ -1,4 +1,4 @@
-//! What is to be said of the signatures of a record by their keys alone: no path, no time, no ledger.
+//! Signatures of a record checked by their keys alone: no path, no time, no ledger.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub(super) struct JudgedSignature {
 }
 
 impl JudgedSignature {
-    /// What people call it.
+    /// Its name for people.
     pub(super) fn name(&self) -> String {
         let position = self.position + 1;
         if self.layer == 0 {
@@ -49,10 +49,10 @@ impl JudgedSignature {
     }
 }
 
-/// What is said of a signature whose key may not be used for it (RFC 7517 §4.2 to §4.4).
+/// The finding on a signature whose key may not be used for it (RFC 7517 §4.2 to §4.4).
 const NOT_MEANT: &str = "verifies, but use, key_ops or alg of the JWK that was given does not allow it";
 
-/// What is to be said of all together: every signature counts, and what cannot be read is no record.
+/// The result of all signatures: every one counts, and an unreadable one is no record.
 pub(super) fn of_all(signatures: &[JudgedSignature]) -> RowStatus {
     let any = |answer| signatures.iter().any(|signature| signature.answer == answer);
     if signatures.is_empty() || any(RowStatus::No) {
@@ -154,7 +154,7 @@ impl Judgement {
     }
 }
 
-/// What speaks against a signature that is right.
+/// What a valid signature still lacks.
 fn contradiction(record: &Record, signature: &JwsSignature, certificate: Option<&Certificate>) -> Option<&'static str> {
     let header = signature.header();
     if !header.algorithm_protected {

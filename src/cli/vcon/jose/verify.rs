@@ -20,7 +20,7 @@ use crate::pki::TrustAnchors;
 use crate::server::read_anchors;
 use crate::vcon::VconLimits;
 
-/// What signatures alone cannot say.
+/// The limits of a check of signatures alone.
 const NOT_JUDGED: [&str; 4] = [
     "whether the certificates are to be trusted, valid or revoked (--trust judges that)",
     "when it was signed",
