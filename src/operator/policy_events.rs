@@ -78,7 +78,7 @@ pub async fn record_policy_changes(
     scorecards: &[Scorecard],
     trust: Sha256Digest,
 ) -> Result<usize, PolicyEventError> {
-    let file = PathError::at(&published);
+    let file = PathError::at(published);
     let mut known: PublishedPolicies = match atomic_file::read(published, PUBLISHED_BYTES_MAX) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| file(error.into()))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => PublishedPolicies::default(),

@@ -2,8 +2,11 @@
 
 use config::{ConfigError, Map, Value, ValueKind};
 
-/// Section and name as they were, and as they are.
-const RENAMED: &[((&str, &str), (&str, &str))] = &[
+/// Section and name of a value.
+type Name = (&'static str, &'static str);
+
+/// Names as they were, and as they are.
+const RENAMED: &[(Name, Name)] = &[
     (("data", "master_key_file"), ("data", "vault_key_file")),
     (("ledger", "free_bytes_min"), ("ledger", "disk_free_bytes_min")),
     (("limits", "verifications_max"), ("limits", "public_requests_concurrent_max")),
