@@ -337,7 +337,7 @@ mod tests {
 
         log.leaves().levels[0].resize(2 * ENTRIES_MAX, NodeHash::new([0; 32]));
         assert!(matches!(log.register(&statement(&client, &[3])), Err(CompatibilityError::Full)));
-        health(ENTRIES_MAX as u64, Some("takes no more"));
+        health(ENTRIES_MAX as u64, Some("the log is full"));
     }
 
     #[test]
