@@ -3,7 +3,7 @@
 use super::Issuance;
 use crate::authority::AuthorityError;
 use crate::crypto::Sha256Digest;
-use crate::evidence::{Bundle, ConsistencyProof, LayerEvidence, Record, record_digest};
+use crate::evidence::{Bundle, ConsistencyProof, LayerEvidence, Record, ledger_checkpoints, record_digest};
 use crate::ledger::ReadError;
 use crate::pki::timestamp::TimestampToken;
 use crate::tlog::TlogProof;
@@ -66,7 +66,7 @@ impl Issuance {
         let checkpoint = proof.checkpoint().checkpoint();
         let (origin, new) = (checkpoint.origin().to_owned(), checkpoint.size());
         let mut proofs = Vec::new();
-        for inside in self.verifier.checkpoints_inside(record.vcon()) {
+        for inside in ledger_checkpoints(record.vcon()) {
             let old = inside.checkpoint().size();
             if inside.checkpoint().origin() == origin && old.0 > 0 && old < new {
                 let hashes = self.ledger.consistency(old, new)?;

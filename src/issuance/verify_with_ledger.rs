@@ -5,6 +5,7 @@ use super::evidence_for::EvidenceError;
 use crate::authority::AuthorityError;
 use crate::evidence::{
     Bundle, BundleError, BundleFiles, LayerEvidence, LedgerLookup, Record, SuppliedRecording, ValidationReport,
+    ledger_checkpoints,
 };
 use crate::ledger::ReadError;
 use crate::tlog::TlogProof;
@@ -87,7 +88,7 @@ impl Issuance {
         let Some(log) = self.log_policy.policy.logs().first() else { return Ok(false) };
         let proofs = bundle.layers().filter_map(|form| TlogProof::parse(form.proof.as_ref()?).ok());
         let proofs = proofs.map(|proof| proof.checkpoint().clone());
-        for signed in proofs.chain(self.verifier.checkpoints_inside(record.vcon())) {
+        for signed in proofs.chain(ledger_checkpoints(record.vcon())) {
             if signed.check_log(log.key()).is_err() {
                 continue;
             }

@@ -7,9 +7,9 @@ use der::Encode as _;
 use x509_cert::ext::pkix::constraints::name::{GeneralSubtree, NameConstraints};
 use x509_cert::ext::pkix::name::GeneralName;
 
+use super::budget::Budget;
 use super::certificate::Certificate;
 use super::name::Name;
-use super::path::Budget;
 
 /// Why a certificate's names are not allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

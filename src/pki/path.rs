@@ -14,6 +14,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::anchor::TrustAnchors;
+use super::budget::{Budget, BudgetSpent};
 use super::certificate::{Certificate, OutOfWindow};
 use super::profile::PathProfile;
 use super::rules::{Violation, violations};
@@ -21,62 +22,6 @@ use crate::crypto::SignatureError;
 
 /// Most intermediate certificates that may be offered: more than any honest chain has, with room for cross-signing.
 const OFFERED_MAX: usize = 10;
-
-/// What a search may cost. One budget may serve several searches of one verification.
-#[derive(Debug)]
-pub struct Budget {
-    signatures: usize,
-    steps: usize,
-    pub(super) comparisons: usize,
-}
-
-impl Budget {
-    /// Signature checks of one verification: a record, its timestamps and their revocation lists need some dozens.
-    pub const SIGNATURES: usize = 200;
-    /// Certificates put on a path. Honest searches take tens; ten cross-signed ones could take a million.
-    pub const STEPS: usize = 5_000;
-    /// Pairs of name and subtree, and each of them once for reading it. The largest honest chains have some hundreds of
-    /// either; the number is the one that rustls-webpki settled on.
-    pub const COMPARISONS: usize = 250_000;
-
-    /// Spends one signature check.
-    ///
-    /// # Errors
-    /// When none is left.
-    pub fn spend_signature(&mut self) -> Result<(), NoPath> {
-        self.signatures = self.signatures.checked_sub(1).ok_or(NoPath::BudgetSpent)?;
-        Ok(())
-    }
-
-    fn spend_steps(&mut self, steps: usize) -> Result<(), NoPath> {
-        self.steps = self.steps.checked_sub(steps).ok_or(NoPath::BudgetSpent)?;
-        Ok(())
-    }
-
-    /// Signature checks that were spent.
-    #[must_use]
-    pub fn signatures_spent(&self) -> usize {
-        Self::SIGNATURES - self.signatures
-    }
-
-    /// Certificates that were put on a path or held against the rules.
-    #[must_use]
-    pub fn steps_spent(&self) -> usize {
-        Self::STEPS - self.steps
-    }
-
-    /// Names that were read, and held against constraints.
-    #[must_use]
-    pub fn comparisons_spent(&self) -> usize {
-        Self::COMPARISONS - self.comparisons
-    }
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { signatures: Self::SIGNATURES, steps: Self::STEPS, comparisons: Self::COMPARISONS }
-    }
-}
 
 /// Certificates from the leaf to an anchor; each but the last was signed with the key of the next.
 #[derive(Clone, Debug)]
@@ -104,6 +49,14 @@ impl CertificationPath {
         self.certificates.last().expect("a path is not empty")
     }
 
+    /// When all certificates are in their validity periods at once: from the last start to the first end.
+    #[must_use]
+    pub fn validity(&self) -> (DateTime<Utc>, DateTime<Utc>) {
+        let not_before = self.certificates.iter().map(|one| one.not_before()).max().expect("a path is not empty");
+        let not_after = self.certificates.iter().map(|one| one.not_after()).min().expect("a path is not empty");
+        (not_before, not_after)
+    }
+
     /// Checks that every certificate is in its validity period at `time`, the anchor included.
     ///
     /// # Errors
@@ -116,11 +69,26 @@ impl CertificationPath {
     }
 }
 
+/// A path that keeps every rule of its profile (RFC 5280 §6.1). Only [`find_path`] makes one.
+#[derive(Clone, Debug)]
+pub struct ValidPath(
+    // Invariant: the search found no violation.
+    CertificationPath,
+);
+
+impl std::ops::Deref for ValidPath {
+    type Target = CertificationPath;
+
+    fn deref(&self) -> &CertificationPath {
+        &self.0
+    }
+}
+
 /// What a search found.
 #[derive(Debug)]
 pub enum PathOutcome {
     /// A path that keeps every rule.
-    Valid(CertificationPath),
+    Valid(ValidPath),
     /// A path to an anchor that breaks rules.
     ///
     /// Where a violation is cryptographic, a signature on the path may be of an algorithm that was not checked: then the
@@ -140,7 +108,8 @@ impl PathOutcome {
     #[must_use]
     pub fn path(&self) -> Option<&CertificationPath> {
         match self {
-            Self::Valid(path) | Self::Broken { path, .. } => Some(path),
+            Self::Valid(path) => Some(path),
+            Self::Broken { path, .. } => Some(path),
             Self::NoPath(_) => None,
         }
     }
@@ -177,6 +146,12 @@ pub enum NoPath {
     },
 }
 
+impl From<BudgetSpent> for NoPath {
+    fn from(_: BudgetSpent) -> Self {
+        Self::BudgetSpent
+    }
+}
+
 /// Finds a path from `leaf` to one of `anchors` over the `offered` certificates.
 #[must_use]
 pub fn find_path(
@@ -195,7 +170,7 @@ pub fn find_path(
     let mut search = Search { offered, anchors, profile, budget, links: HashMap::new(), best: None, reason: None };
     let ended = search.extend(&mut vec![Arc::clone(leaf)]);
     match (search.best, ended) {
-        (Some(Found { path, violations, .. }), _) if violations.is_empty() => PathOutcome::Valid(path),
+        (Some(Found { path, violations, .. }), _) if violations.is_empty() => PathOutcome::Valid(ValidPath(path)),
         (Some(Found { path, violations, .. }), _) => PathOutcome::Broken { path, violations },
         (None, Err(reason)) => PathOutcome::NoPath(reason),
         (None, Ok(_)) => {

@@ -31,7 +31,8 @@ impl Expected {
     fn check(&self) {
         let report = self.case.report();
         let seen = report.verdict.code();
-        let warnings: Vec<&str> = report.signatures.iter().flat_map(|one| &one.warnings).map(String::as_str).collect();
+        let warnings = report.signatures.iter().flat_map(|one| &one.warnings);
+        let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
         let text = format!("{} {}", report.verdict.reason, warnings.join("; "));
         assert_eq!(seen, self.code, "{}: {text}", self.name);
         assert!(text.contains(self.said), "{}: {:?} is not in {text}", self.name, self.said);

@@ -104,7 +104,7 @@ fn trust() -> TrustPolicy {
     };
     let case = case();
     let mut policy = case.trust();
-    policy.sunsets = vec![
+    policy.algorithm_constraints = vec![
         sunset(ConstrainedAlgorithm::Rsa, Some(3072), FIRST_ENDS),
         sunset(ConstrainedAlgorithm::Rsa, Some(4096), SECOND_ENDS),
         sunset(ConstrainedAlgorithm::Ecdsa, None, SIGNER_ENDS),

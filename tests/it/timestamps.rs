@@ -237,7 +237,7 @@ fn a_cosignature_of_another_algorithm_outlasts_a_sunset() {
         policy.time_from_cosignatures = true;
         policy.timestamp_required = true;
         let reason = "broken".to_owned();
-        policy.sunsets = vec![AlgorithmConstraint {
+        policy.algorithm_constraints = vec![AlgorithmConstraint {
             algorithm: ConstrainedAlgorithm::Ed25519,
             bits_below: None,
             until: None,

@@ -12,8 +12,8 @@ use affiant::clock::parse_time;
 use affiant::crypto::KeyError;
 use affiant::pki::oid::ObjectIdentifier;
 use affiant::pki::{
-    Budget, Certificate, CertificationPath, Crl, CrlRuleError, NoPath, PathOutcome, PathProfile, Reasons,
-    RevocationStatus, Rule, Strictness, TrustAnchors, Version, find_path, pem_blocks,
+    Budget, Certificate, Crl, CrlRuleError, NoPath, PathOutcome, PathProfile, Reasons, RevocationStatus, Rule,
+    Strictness, TrustAnchors, ValidPath, Version, find_path, pem_blocks,
 };
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -83,7 +83,7 @@ impl Case {
         Ok(())
     }
 
-    fn path(&self, leaf: &Arc<Certificate>) -> Result<CertificationPath, String> {
+    fn path(&self, leaf: &Arc<Certificate>) -> Result<ValidPath, String> {
         match find_path(leaf, &self.offered, &self.anchors, &self.profile, &mut Budget::default()) {
             PathOutcome::Valid(path) => Ok(path),
             PathOutcome::Broken { violations, .. } => Err(violations[0].to_string()),

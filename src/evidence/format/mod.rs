@@ -20,4 +20,6 @@ pub use evidence_record::{
 pub use log_export::{
     EXPORT_HEAD_BYTES_MAX, ExportRequest, ExportSummary, ExportedRecord, LogExportError, LogExportReader, export_head,
 };
-pub use record::{Record, RecordError, record_digest};
+#[cfg(all(test, feature = "server"))]
+pub(crate) use record::LEDGER_CHECKPOINTS_MAX;
+pub use record::{Record, RecordError, ledger_checkpoints, record_digest};

@@ -3,6 +3,7 @@
 use crate::crypto::{Sha256, Sha256Digest};
 use crate::jose::{Jws, JwsError};
 use crate::json;
+use crate::tlog::SignedCheckpoint;
 use crate::vcon::{Form, GzipError, Vcon, VconError, VconLimits, inflate};
 
 /// JWS inside JWS: an archive renewed every few years for a century (draft-ietf-vcon-vcon-core-03 §5).
@@ -10,6 +11,9 @@ pub(crate) const RENEWALS_MAX: usize = 16;
 /// Documents of the largest size that all layers together may inflate to: what layers without gzip come to, each of
 /// which is three quarters of the one around it (base64).
 const INFLATED_DOCUMENTS_MAX: usize = 4;
+
+/// Checkpoints inside a payload that are looked at: an issuer puts one there, and each may carry a hundred signatures.
+pub(crate) const LEDGER_CHECKPOINTS_MAX: usize = 8;
 
 /// A signed vCon.
 #[derive(Debug, Clone)]
@@ -105,6 +109,15 @@ impl Record {
     pub fn vcon(&self) -> &Vcon {
         &self.vcon
     }
+}
+
+/// The checkpoints inside a signed payload, where an issuer puts the ledger's newest.
+pub fn ledger_checkpoints(vcon: &Vcon) -> impl Iterator<Item = SignedCheckpoint> {
+    let attached = vcon.attachments().filter(|attachment| attachment.purpose() == Some("ledger-checkpoint"));
+    attached.take(LEDGER_CHECKPOINTS_MAX).filter_map(|attachment| {
+        let note = attachment.content().bytes().ok()??.into_owned();
+        SignedCheckpoint::parse(&note).ok()
+    })
 }
 
 /// SHA-256 over the compact serializations of all signatures, sorted bytewise and joined by a line feed.

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::format_time;
 use crate::crypto::{Hash, KeyKind, SignatureAlgorithm};
+use crate::pki::{Certificate, CertificateSignature, Crl};
 
-/// What a sunset is about.
+/// An algorithm that a constraint may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConstrainedAlgorithm {
     /// Signatures with RSA keys.
@@ -63,11 +64,32 @@ pub struct AlgorithmConstraint {
     pub reason: String,
 }
 
-/// How a signature was made: what sunsets are held against.
+/// An algorithm and a key that made a signature: what constraints are checked against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AlgorithmUse {
     pub(crate) algorithm: SignatureAlgorithm,
     pub(crate) key: KeyKind,
+}
+
+impl AlgorithmUse {
+    /// The use by which `issuer` signed `certificate`; `None` where it is not verified here.
+    pub(crate) fn of_certificate(certificate: &Certificate, issuer: &Certificate) -> Option<Self> {
+        Self::of(certificate.signature_algorithm(), issuer)
+    }
+
+    /// The use by which `signer` signed a revocation list; `None` where it is not verified here.
+    pub(crate) fn of_crl(crl: &Crl, signer: &Certificate) -> Option<Self> {
+        Self::of(crl.signature_algorithm(), signer)
+    }
+
+    fn of(algorithm: &CertificateSignature, signer: &Certificate) -> Option<Self> {
+        match (algorithm, signer.key()) {
+            (CertificateSignature::Supported(algorithm), Ok(key)) => {
+                Some(Self { algorithm: *algorithm, key: key.kind() })
+            }
+            _ => None,
+        }
+    }
 }
 
 impl AlgorithmConstraint {
@@ -96,15 +118,15 @@ impl AlgorithmConstraint {
         ]
     }
 
-    fn covers(&self, strength: AlgorithmUse) -> bool {
+    fn covers(&self, used: AlgorithmUse) -> bool {
         use SignatureAlgorithm as A;
-        let (is_of, bits) = match (self.algorithm, strength.key) {
+        let (is_of, bits) = match (self.algorithm, used.key) {
             (ConstrainedAlgorithm::Rsa, KeyKind::Rsa { bits }) => (true, bits),
             (ConstrainedAlgorithm::Ecdsa, KeyKind::P256) => (true, 256),
             (ConstrainedAlgorithm::Ecdsa, KeyKind::P384) => (true, 384),
             (ConstrainedAlgorithm::Ed25519, KeyKind::Ed25519) => (true, 0),
             (wanted, _) => {
-                let hash = match strength.algorithm {
+                let hash = match used.algorithm {
                     A::RsaPkcs1(hash) | A::RsaPss(hash) | A::EcdsaDer(hash) | A::EcdsaFixed(hash) => hash,
                     // RFC 8032 §5.1: Ed25519 is with SHA-512.
                     A::Ed25519 => Hash::Sha512,
@@ -133,12 +155,12 @@ impl AlgorithmConstraint {
     }
 }
 
-/// The first of the sunsets that ends a signature: one without a date before all others.
-pub(crate) fn first_constraint(
-    sunsets: &[AlgorithmConstraint],
-    strength: AlgorithmUse,
+/// The first of the constraints that ends a signature: one without a date before all others.
+pub(super) fn first_constraint(
+    constraints: &[AlgorithmConstraint],
+    used: AlgorithmUse,
 ) -> Option<&AlgorithmConstraint> {
-    sunsets.iter().filter(|sunset| sunset.covers(strength)).min_by_key(|sunset| sunset.until)
+    constraints.iter().filter(|one| one.covers(used)).min_by_key(|one| one.until)
 }
 
 #[cfg(test)]
@@ -158,7 +180,7 @@ mod tests {
             |bits| AlgorithmUse { algorithm: SignatureAlgorithm::RsaPkcs1(Hash::Sha256), key: KeyKind::Rsa { bits } };
         let p256 = AlgorithmUse { algorithm: SignatureAlgorithm::EcdsaDer(Hash::Sha384), key: KeyKind::P256 };
         let ed25519 = AlgorithmUse { algorithm: SignatureAlgorithm::Ed25519, key: KeyKind::Ed25519 };
-        for (algorithm, bits_below, strength, covered) in [
+        for (algorithm, bits_below, used, covered) in [
             (S::Rsa, Some(2048), rsa(2047), true),
             (S::Rsa, Some(2048), rsa(2048), false),
             (S::Rsa, None, rsa(8192), true),
@@ -171,7 +193,7 @@ mod tests {
             (S::Sha256, None, p256, false),
             (S::Sha512, None, ed25519, true),
         ] {
-            assert_eq!(sunset(algorithm, bits_below, None).covers(strength), covered, "{algorithm:?} {strength:?}");
+            assert_eq!(sunset(algorithm, bits_below, None).covers(used), covered, "{algorithm:?} {used:?}");
         }
     }
 
@@ -181,10 +203,10 @@ mod tests {
         let early = sunset(ConstrainedAlgorithm::Sha256, None, Some("2030-01-01T00:00:00Z"));
         let never = sunset(ConstrainedAlgorithm::Rsa, Some(2048), None);
         let sunsets = [late, early.clone(), never.clone()];
-        let strength =
+        let used =
             |bits| AlgorithmUse { algorithm: SignatureAlgorithm::RsaPss(Hash::Sha256), key: KeyKind::Rsa { bits } };
-        assert_eq!(first_constraint(&sunsets, strength(3072)), Some(&early));
-        assert_eq!(first_constraint(&sunsets, strength(1024)), Some(&never));
+        assert_eq!(first_constraint(&sunsets, used(3072)), Some(&early));
+        assert_eq!(first_constraint(&sunsets, used(1024)), Some(&never));
         assert_eq!(early.describe(), "SHA-256 was trusted until 2030-01-01T00:00:00.000Z (a reason)");
         assert_eq!(never.describe(), "RSA below 2048 bits is never trusted (a reason)");
     }

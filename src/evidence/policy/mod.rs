@@ -4,7 +4,7 @@ mod algorithms;
 mod trust;
 mod trust_file;
 
+pub(crate) use algorithms::AlgorithmUse;
 pub use algorithms::{AlgorithmConstraint, ConstrainedAlgorithm};
-pub(crate) use algorithms::{AlgorithmUse, first_constraint};
 pub use trust::{LedgerRequirement, TrustPolicy};
 pub use trust_file::TrustPolicyError;

@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::crypto::Sha256Digest;
-use crate::evidence::policy::algorithms::{AlgorithmConstraint, ConstrainedAlgorithm};
+use crate::evidence::policy::algorithms::{AlgorithmConstraint, AlgorithmUse, ConstrainedAlgorithm, first_constraint};
 use crate::pki::oid::{DOCUMENT_SIGNING, ObjectIdentifier};
 use crate::pki::{PathProfile, TrustAnchors};
 use crate::tlog::LogPolicy;
@@ -48,7 +47,7 @@ pub struct TrustPolicy {
     /// What a record must have in a ledger to pass.
     pub ledger_required: LedgerRequirement,
     /// Until when algorithms and lengths of keys are trusted.
-    pub sunsets: Vec<AlgorithmConstraint>,
+    pub algorithm_constraints: Vec<AlgorithmConstraint>,
     /// How far times may contradict each other: the claimed time of signing may be so much ahead of the trusted one, and
     /// a lower bound of an upper one.
     pub clock_skew_max: TimeDelta,
@@ -73,16 +72,9 @@ impl TrustPolicy {
             recordings_required: false,
             timestamp_required: false,
             ledger_required: LedgerRequirement::Nothing,
-            sunsets: AlgorithmConstraint::built_in(),
+            algorithm_constraints: AlgorithmConstraint::built_in(),
             clock_skew_max: TimeDelta::seconds(Self::CLOCK_SKEW_SECONDS),
         }
-    }
-
-    /// SHA-256 of the policy as [`to_toml`](Self::to_toml) writes it: whoever has that text can make it again, and two
-    /// files that say the same have the same.
-    #[must_use]
-    pub fn digest(&self) -> Sha256Digest {
-        Sha256Digest::of(self.to_toml().as_bytes())
     }
 
     /// What a signer's path must satisfy.
@@ -101,9 +93,24 @@ impl TrustPolicy {
         PathProfile { rsa_bits_min: self.rsa_bits_min(), ..PathProfile::time_stamping() }
     }
 
+    /// The constraint that ends a use of an algorithm: one without a date before all others, else the earliest.
+    pub(crate) fn constraint_on(&self, used: AlgorithmUse) -> Option<&AlgorithmConstraint> {
+        first_constraint(&self.algorithm_constraints, used)
+    }
+
+    /// The constraint that has ended one of the uses by `now`, in words: for evidence that nothing proves to be older.
+    pub(crate) fn expired_algorithm(&self, used: &[AlgorithmUse], now: DateTime<Utc>) -> Option<String> {
+        let constraints = used.iter().filter_map(|used| self.constraint_on(*used));
+        let expired = constraints.filter(|one| one.until.is_none_or(|until| until < now)).min_by_key(|one| one.until);
+        expired.map(AlgorithmConstraint::describe)
+    }
+
     /// Keys that no date saves are not looked past when a path is searched.
     fn rsa_bits_min(&self) -> usize {
-        let never = self.sunsets.iter().filter(|one| one.algorithm == ConstrainedAlgorithm::Rsa && one.until.is_none());
+        let never = self
+            .algorithm_constraints
+            .iter()
+            .filter(|one| one.algorithm == ConstrainedAlgorithm::Rsa && one.until.is_none());
         never.map(|one| one.bits_below.unwrap_or(usize::MAX)).max().unwrap_or_default()
     }
 }

@@ -11,6 +11,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Deserialize;
 
 use crate::clock::parse_time;
+use crate::crypto::Sha256Digest;
 use crate::evidence::policy::algorithms::{AlgorithmConstraint, ConstrainedAlgorithm};
 use crate::evidence::policy::trust::{LedgerRequirement, TrustPolicy};
 use crate::pki::oid::ObjectIdentifier;
@@ -250,7 +251,7 @@ impl TrustPolicy {
         policy.operator_timestamp_anchors = own;
         if let Some(tables) = file.sunset {
             too_many("sunsets", tables.len(), SUNSETS_MAX)?;
-            policy.sunsets = tables.into_iter().map(sunset).collect::<Result<_, _>>()?;
+            policy.algorithm_constraints = tables.into_iter().map(sunset).collect::<Result<_, _>>()?;
         }
         Ok(policy)
     }
@@ -269,6 +270,13 @@ impl TrustPolicy {
         Ok(())
     }
 
+    /// SHA-256 of the policy as [`to_toml`](Self::to_toml) writes it: whoever has that text can make it again, and two
+    /// files that say the same have the same.
+    #[must_use]
+    pub fn digest(&self) -> Sha256Digest {
+        Sha256Digest::of(self.to_toml().as_bytes())
+    }
+
     /// Writes the policy whole: what it names is in it, and every default is written out.
     #[must_use]
     pub fn to_toml(&self) -> String {
@@ -277,7 +285,7 @@ impl TrustPolicy {
         line(&mut text, "clock_skew_max_seconds", &self.clock_skew_max.num_seconds().to_string());
         let purpose = self.signer_purpose.map_or_else(|| "any".to_owned(), |purpose| purpose.to_string());
         line(&mut text, "signer_purpose", &quoted(&purpose));
-        if self.sunsets.is_empty() {
+        if self.algorithm_constraints.is_empty() {
             // Left out, it would be the built-in ones.
             line(&mut text, "sunset", "[]");
         }
@@ -305,7 +313,7 @@ impl TrustPolicy {
             let own = self.operator_timestamp_anchors.contains(anchor.certificate.thumbprint());
             write_anchor(&mut text, "timestamp_anchor", anchor, Some(if own { "self" } else { "other" }));
         }
-        for sunset in &self.sunsets {
+        for sunset in &self.algorithm_constraints {
             text.push_str("\n[[sunset]]\n");
             line(&mut text, "algorithm", &quoted(sunset.algorithm.name()));
             if let Some(bits) = sunset.bits_below {

@@ -269,7 +269,7 @@ fn trust(policy: &TrustPolicy) -> Value {
         "witnesses": policy.log_policy.as_ref().map(|log| keys(log.witnesses())),
         "own_witnesses": operator_witnesses,
         "time_from_cosignatures": policy.time_from_cosignatures,
-        "sunsets": policy.sunsets.iter().map(sunset).collect::<Vec<_>>(),
+        "sunsets": policy.algorithm_constraints.iter().map(sunset).collect::<Vec<_>>(),
     })
 }
 

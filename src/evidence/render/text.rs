@@ -24,7 +24,7 @@ impl ValidationReport {
         for signature in &self.signatures {
             let shown = signature.signer.iter().chain(&signature.offered_anchor);
             lines.extend(shown.map(|one| format!("{}  {}", one.thumbprint, printable(&one.subject))));
-            lines.extend(signature.warnings.iter().map(|warning| format!("note: {}", printable(warning))));
+            lines.extend(signature.warnings.iter().map(|warning| format!("note: {}", printable(&warning.to_string()))));
         }
         lines.extend(self.record.map(|digest| format!("{digest}  the record")));
         lines.extend(

@@ -3,6 +3,7 @@
 mod completeness;
 mod sub_indication;
 mod validation_report;
+mod warning;
 
 pub use completeness::{Completeness, Missing, Piece};
 pub use sub_indication::SubIndication;
@@ -14,3 +15,4 @@ pub use validation_report::{
     Verdict,
 };
 pub(crate) use validation_report::{NAME_MAX, REASON_MAX, truncate};
+pub use warning::Warning;

@@ -7,6 +7,7 @@ use crate::clock::{serialize_optional_time, serialize_time};
 use crate::crypto::Sha256Digest;
 use crate::evidence::report::completeness::Completeness;
 use crate::evidence::report::sub_indication::SubIndication;
+use crate::evidence::report::warning::Warning;
 use crate::vcon::Finding;
 
 /// Characters of a name that are shown: the upper bounds of RFC 5280 appendix A.1 are 64 for most attributes, and names
@@ -190,7 +191,7 @@ pub struct SignatureReport {
     /// The topmost certificate that was offered when no path was found: who would have to be trusted.
     pub offered_anchor: Option<CertificateSummary>,
     /// What does not change the verdict but should be known.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 impl SignatureReport {
@@ -444,7 +445,7 @@ pub(crate) fn example(subject: &str) -> ValidationReport {
                 certificate("CN=Example Root,O=Example", "root"),
             ],
             offered_anchor: None,
-            warnings: vec!["not signed, and not looked at: note".into()],
+            warnings: vec![Warning::UnsignedMembers(vec!["note".into()])],
         }],
         recordings: vec![RecordingReport {
             dialog: None,

@@ -1,17 +1,17 @@
-//! Results that do not change, kept so that the next verification need not find them again.
+//! A bounded cache of results that do not change.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex};
 
-/// Entries of one memo: the signers, lists and checkpoints of a busy day. A full memo starts anew.
+/// Entries of one cache: the signers, lists and checkpoints of a busy day. A full cache starts anew.
 const ENTRIES_MAX: usize = 4096;
 
-/// Bytes that the entries of one memo were made from: what strangers send may be large, and is not kept for ever.
+/// Bytes that the entries of one cache were made from: what strangers send may be large, and is not kept for ever.
 const BYTES_MAX: usize = 32 << 20;
 
 #[derive(Debug)]
-pub(super) struct Memo<K, V>(Mutex<Kept<K, V>>);
+pub(super) struct Cache<K, V>(Mutex<Kept<K, V>>);
 
 #[derive(Debug)]
 struct Kept<K, V> {
@@ -19,16 +19,16 @@ struct Kept<K, V> {
     bytes: usize,
 }
 
-impl<K, V> Default for Memo<K, V> {
+impl<K, V> Default for Cache<K, V> {
     fn default() -> Self {
         Self(Mutex::new(Kept { entries: HashMap::new(), bytes: 0 }))
     }
 }
 
-impl<K: Eq + Hash, V> Memo<K, V> {
-    /// Gives what `make` made for `key`, now or before. `make` runs without the lock, at worst twice.
-    pub(super) fn get(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
-        self.get_of(key, 0, make)
+impl<K: Eq + Hash, V> Cache<K, V> {
+    /// The value of `key`, which `make` makes where there is none. `make` runs without the lock, at worst twice.
+    pub(super) fn get_or_insert_with(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
+        self.get_or_insert_sized(key, 0, make)
     }
 
     #[cfg(test)]
@@ -36,13 +36,13 @@ impl<K: Eq + Hash, V> Memo<K, V> {
         self.0.lock().expect("no holder of this lock panics").entries.len()
     }
 
-    /// The same of what is made from so many `bytes`.
-    pub(super) fn get_of(&self, key: K, bytes: usize, make: impl FnOnce() -> V) -> Arc<V> {
-        self.get_if(key, bytes, make, |_| true)
+    /// The same, of a value made from `bytes` bytes.
+    pub(super) fn get_or_insert_sized(&self, key: K, bytes: usize, make: impl FnOnce() -> V) -> Arc<V> {
+        self.get_or_insert_if(key, bytes, make, |_| true)
     }
 
-    /// The same, kept only where that is wanted: what came of a spent budget is no property of the key.
-    pub(super) fn get_if(
+    /// The same, kept only where `keep` agrees: the outcome of a spent budget is no property of the key.
+    pub(super) fn get_or_insert_if(
         &self,
         key: K,
         bytes: usize,
@@ -74,18 +74,18 @@ mod tests {
 
     #[test]
     fn large_things_are_not_kept_for_ever() {
-        let memo = Memo::<usize, ()>::default();
-        let kept = || memo.len();
+        let cache = Cache::<usize, ()>::default();
+        let kept = || cache.len();
         for key in 0..4 {
-            memo.get_of(key, BYTES_MAX / 4, || ());
-            memo.get_of(key, BYTES_MAX / 4, || ());
+            cache.get_or_insert_sized(key, BYTES_MAX / 4, || ());
+            cache.get_or_insert_sized(key, BYTES_MAX / 4, || ());
         }
         assert_eq!(kept(), 4);
-        memo.get_of(4, 1, || ());
+        cache.get_or_insert_sized(4, 1, || ());
         assert_eq!(kept(), 1);
-        memo.get_of(5, BYTES_MAX * 2, || ());
+        cache.get_or_insert_sized(5, BYTES_MAX * 2, || ());
         assert_eq!(kept(), 1);
-        memo.get(6, || ());
+        cache.get_or_insert_with(6, || ());
         assert_eq!(kept(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a bundle holds all that a verifier will ever need, and what is missing.
+//! Completeness: whether a bundle holds all that a verifier will ever need, and what is missing.
 //!
 //! A bundle is provisional until it holds, for each certificate of the path, a revocation list that was made at or after
 //! the trusted time; then it is complete, and verifies offline for as long as its algorithms hold.
@@ -10,59 +10,60 @@ use crate::evidence::format::{Entry, Event, LayerEvidence};
 use crate::evidence::report::{
     Completeness, Indication, LayerReport, LedgerReport, LedgerStatus, Missing, Piece, SignatureReport,
 };
-use crate::evidence::verify::revocation::Standing;
-use crate::evidence::verify::{Context, Signer, Verifier};
+use crate::evidence::verify::context::Context;
+use crate::evidence::verify::revocation::RevocationState;
+use crate::evidence::verify::signature::ValidatedSignature;
+use crate::evidence::verify::signing_certificate::SigningCertificate;
 use crate::pki::{Certificate, CertificationPath, PathOutcome};
 
+/// Checks what a bundle holds, as the steps before found it.
+pub(super) fn check(contexts: &[Context<'_>], signatures: &[ValidatedSignature]) -> Completeness {
+    let (bundle, time, layer) = (contexts[0].input.bundle, contexts[0].time, contexts[0].layer);
+    let mut found = Completeness::default();
+    found.ledger(&bundle.evidence, &time.ledger);
+    let is_stamped = time.timestamps.iter().any(|one| one.layer == 0);
+    match (layer.existed_by, is_stamped) {
+        (Some(_), _) => {}
+        (None, false) => found.add(Piece::Timestamp, None, "nothing in the bundle states a time"),
+        (None, true) => found.add(Piece::Timestamp, None, "none that is at hand counts under the trust policy"),
+    }
+    for size in &time.unproved_sizes {
+        let reason = "nothing shows that it is of the same tree as the checkpoint of the proof".to_owned();
+        let of = Some(format!("the checkpoint of {size} entries"));
+        found.push(Missing { what: Piece::Consistency, of, needed: false, reason, available_from: None });
+    }
+    for (inner, around) in time.inner_layers.iter().zip(bundle.layers()) {
+        let passed = |one: &SignatureReport| one.layer != inner.layer || one.verdict.indication == Indication::Passed;
+        let needed = !signatures.iter().all(|signature| passed(&signature.report));
+        found.inner_layer(inner, around, bundle.inner_layers.get(inner.layer - 1), needed);
+    }
+    for signature in signatures {
+        found.signature(&contexts[signature.report.layer], signature);
+    }
+    if bundle.offered_anchors.is_empty() {
+        found.offer(Piece::OfferedAnchor);
+    }
+    if bundle.offered_log_policy.is_none() {
+        found.offer(Piece::OfferedLogPolicy);
+    }
+    found.complete = found.missing.iter().all(|missing| !missing.needed);
+    found
+}
+
 impl Completeness {
-    /// Of what a bundle holds, as the verifier found it: the contexts of its layers, and its signatures with their signers.
-    pub(super) fn of(
-        verifier: &Verifier,
-        contexts: &[Context<'_>],
-        signatures: &[SignatureReport],
-        signers: &[Option<&Signer>],
-    ) -> Self {
-        let (bundle, time, form) = (contexts[0].bundle, contexts[0].time, contexts[0].form);
-        let mut found = Self::default();
-        found.ledger(&bundle.evidence, &time.ledger);
-        let is_stamped = time.timestamps.iter().any(|one| one.layer == 0);
-        match (form.existed_by, is_stamped) {
-            (Some(_), _) => {}
-            (None, false) => found.add(Piece::Timestamp, None, "nothing in the bundle states a time"),
-            (None, true) => found.add(Piece::Timestamp, None, "none that is at hand counts under the trust policy"),
-        }
-        for size in &time.not_shown {
-            let reason = "nothing shows that it is of the same tree as the checkpoint of the proof".to_owned();
-            let of = Some(format!("the checkpoint of {size} entries"));
-            found.push(Missing { what: Piece::Consistency, of, needed: false, reason, available_from: None });
-        }
-        for (form, around) in time.earlier.iter().zip(bundle.layers()) {
-            let passed =
-                |one: &SignatureReport| one.layer != form.layer || one.verdict.indication == Indication::Passed;
-            found.earlier(form, around, bundle.inner_layers.get(form.layer - 1), !signatures.iter().all(passed));
-        }
-        for (signature, signer) in signatures.iter().zip(signers) {
-            let context = &contexts[signature.layer];
-            match signer {
-                None => found.add(Piece::Certificate, None, "no certificate of a signer is at hand"),
-                Some(signer) => match &signer.outcome {
-                    Some(PathOutcome::Valid(path) | PathOutcome::Broken { path, .. }) => {
-                        let standings = verifier.standings(context, path, &signer.offered);
-                        found.lists(path, &standings, context.form.existed_by);
-                    }
-                    Some(PathOutcome::NoPath(_)) => found.chain(signer),
-                    None => found.add(Piece::Certificate, None, "the certificate of a signer cannot be read"),
-                },
+    fn signature(&mut self, context: &Context<'_>, signature: &ValidatedSignature) {
+        let Some(signing) = signature.signing.as_deref() else {
+            return self.add(Piece::Certificate, None, "no certificate of a signer is at hand");
+        };
+        match &signing.outcome {
+            Some(PathOutcome::NoPath(_)) => self.chain(signing),
+            Some(outcome) => {
+                let path = outcome.path().expect("the outcome has a path");
+                let states = context.revocation_states(path, &signing.offered);
+                self.lists(path, &states, context.layer.existed_by);
             }
+            None => self.add(Piece::Certificate, None, "the certificate of a signer cannot be read"),
         }
-        if bundle.offered_anchors.is_empty() {
-            found.offer(Piece::OfferedAnchor);
-        }
-        if bundle.offered_log_policy.is_none() {
-            found.offer(Piece::OfferedLogPolicy);
-        }
-        found.complete = found.missing.iter().all(|missing| !missing.needed);
-        found
     }
 
     fn add(&mut self, what: Piece, of: Option<String>, reason: impl Into<String>) {
@@ -81,8 +82,8 @@ impl Completeness {
         }
     }
 
-    /// What a ledger had of the record before it was signed again; `needed` where the time of the new form is not enough.
-    fn earlier(&mut self, form: &LayerReport, around: &LayerEvidence, own: Option<&LayerEvidence>, needed: bool) {
+    /// The ledger's evidence of an inner layer; `needed` where the time of the layer around it is not enough.
+    fn inner_layer(&mut self, layer: &LayerReport, around: &LayerEvidence, own: Option<&LayerEvidence>, needed: bool) {
         let entry = around.entry.as_ref().and_then(|entry| Entry::parse(entry).ok());
         if !entry.is_some_and(|entry| matches!(entry.event, Event::VconRenewed(_))) {
             return;
@@ -94,13 +95,13 @@ impl Completeness {
             (Piece::Timestamp, has(|own| !own.checkpoint_tokens.is_empty() || !own.record_tokens.is_empty())),
         ];
         for (what, _) in pieces.into_iter().filter(|(_, there)| !there) {
-            let of = Some(format!("what was signed before, layer {}", form.layer));
-            let reason = format!("the bundle has none of {}", form.record);
+            let of = Some(format!("what was signed before, layer {}", layer.layer));
+            let reason = format!("the bundle has none of {}", layer.record);
             self.push(Missing { what, of, needed, reason, available_from: None });
         }
-        if form.ledger.status == LedgerStatus::Inconsistent {
-            let reason = format!("what is there of layer {} is wrong: {}", form.layer, form.ledger.reason);
-            let of = form.ledger.origin.clone();
+        if layer.ledger.status == LedgerStatus::Inconsistent {
+            let reason = format!("what is there of layer {} is wrong: {}", layer.layer, layer.ledger.reason);
+            let of = layer.ledger.origin.clone();
             self.push(Missing { what: Piece::LedgerProof, of, needed, reason, available_from: None });
         }
     }
@@ -121,11 +122,11 @@ impl Completeness {
     }
 
     /// The topmost certificate at hand was issued by one that is not.
-    fn chain(&mut self, signer: &Signer) {
-        let mut issuer = signer.leaf.as_ref().ok().map(|leaf| &**leaf);
-        let by_name = |name| signer.offered.iter().map(|one| &**one).find(|one: &&Certificate| one.subject() == name);
+    fn chain(&mut self, signing: &SigningCertificate) {
+        let mut issuer = signing.leaf.as_ref().ok().map(|leaf| &**leaf);
+        let by_name = |name| signing.offered.iter().map(|one| &**one).find(|one: &&Certificate| one.subject() == name);
         // As often as there are certificates: two that name each other go round for ever.
-        for _ in 0..=signer.offered.len() {
+        for _ in 0..=signing.offered.len() {
             let Some(certificate) = issuer else { return };
             // At a root the bundle has the whole chain: what is missing is the trust in it.
             if certificate.is_self_issued() {
@@ -140,19 +141,19 @@ impl Completeness {
         }
     }
 
-    fn lists(&mut self, path: &CertificationPath, standings: &[Standing], trusted: Option<DateTime<Utc>>) {
-        for (standing, issuer) in standings.iter().zip(&path.certificates()[1..]) {
-            let (reason, available_from) = match (standing, trusted) {
-                (Standing::Unknown(reason), _) => (reason.clone(), None),
-                (Standing::Good { fresh: false, next_update, .. }, _) => {
+    fn lists(&mut self, path: &CertificationPath, states: &[RevocationState], trusted: Option<DateTime<Utc>>) {
+        for (state, issuer) in states.iter().zip(&path.certificates()[1..]) {
+            let (reason, available_from) = match (state, trusted) {
+                (RevocationState::Unknown(reason), _) => (reason.clone(), None),
+                (RevocationState::Good { fresh: false, next_update, .. }, _) => {
                     ("the list at hand is too old".to_owned(), *next_update)
                 }
-                (Standing::Good { known_not_revoked: false, next_update, .. }, Some(time)) => {
+                (RevocationState::Good { known_not_revoked: false, next_update, .. }, Some(time)) => {
                     let time = format_time(time);
                     (format!("the list at hand was made before the trusted time, {time}"), *next_update)
                 }
                 (held, _) if held.is_hold() => ("it is suspended: a newer list says how that ended".to_owned(), None),
-                (Standing::Good { .. } | Standing::Revoked(_), _) => continue,
+                (RevocationState::Good { .. } | RevocationState::Revoked(_), _) => continue,
             };
             let of = Some(issuer.subject().to_string());
             self.push(Missing { what: Piece::RevocationList, of, needed: true, reason, available_from });

@@ -1,5 +1,5 @@
-//! Names that are not what they look like (Unicode Technical Standard #39). A name is shown, the thumbprint identifies;
-//! this says where the difference is likely to matter. It never changes a verdict.
+//! Confusable names (Unicode Technical Standard #39). A name is shown, the thumbprint identifies; the warnings say where
+//! the difference is likely to matter.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use unicode_security::MixedScript as _;
 use unicode_security::confusable_detection::skeleton;
 
+use crate::evidence::report::Warning;
 use crate::pki::Certificate;
 
 /// Attributes of one name that are looked at: real ones have half a dozen.
@@ -14,20 +15,19 @@ const TEXTS_MAX: usize = 32;
 /// Characters of one attribute that are looked at: four times what X.520 allows in most.
 const CHARACTERS_MAX: usize = 256;
 
-/// What is to be said of the names of a path.
-pub(super) fn name_warnings(certificates: &[Arc<Certificate>]) -> Vec<String> {
+/// Warnings about the names of a path, each once.
+pub(super) fn name_warnings(certificates: &[Arc<Certificate>]) -> Vec<Warning> {
     let mut said = HashSet::new();
     let texts = certificates.iter().flat_map(|one| one.subject().texts().iter().take(TEXTS_MAX));
     let warnings = texts.flat_map(|text| warnings_of(text));
     warnings.filter(|warning| said.insert(warning.clone())).collect()
 }
 
-fn warnings_of(text: &str) -> Vec<String> {
+fn warnings_of(text: &str) -> Vec<Warning> {
     let text: String = text.chars().take(CHARACTERS_MAX).collect();
     let mut warnings = Vec::new();
     if let Some(invisible) = text.chars().find(|character| is_invisible(*character)) {
-        let code = u32::from(invisible);
-        warnings.push(format!("the name {text:?} has a character that is not seen (U+{code:04X})"));
+        warnings.push(Warning::InvisibleCharacter { name: text.clone(), character: invisible });
     }
     let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let latin = words.iter().any(|word| word.bytes().any(|byte| byte.is_ascii_alphabetic()));
@@ -37,9 +37,9 @@ fn warnings_of(text: &str) -> Vec<String> {
         }
         let looks_like: String = skeleton(word).collect();
         if !word.is_single_script() {
-            warnings.push(format!("the name {text:?} mixes scripts in {word:?}: compare thumbprints, not names"));
+            warnings.push(Warning::MixedScripts { name: text.clone(), word: word.to_owned() });
         } else if latin && looks_like.is_ascii() && !has_latin(word) {
-            warnings.push(format!("the name {text:?} has {word:?}, which looks like {looks_like:?} and is not"));
+            warnings.push(Warning::Confusable { name: text.clone(), word: word.to_owned(), looks_like });
         }
     }
     warnings
@@ -75,7 +75,7 @@ mod tests {
             ("Acme \u{202e}dtL", "U+202E"),
         ] {
             let warnings = warnings_of(name);
-            assert!(warnings.iter().any(|warning| warning.contains(part)), "{name}: {warnings:?}");
+            assert!(warnings.iter().any(|warning| warning.to_string().contains(part)), "{name}: {warnings:?}");
         }
         for name in [
             "Example Ltd",
@@ -87,7 +87,7 @@ mod tests {
             "Ελληνική Τράπεζα Α.Ε.",
             "بنك مصر",
         ] {
-            assert_eq!(warnings_of(name), Vec::<String>::new(), "{name}");
+            assert_eq!(warnings_of(name), Vec::<Warning>::new(), "{name}");
         }
     }
 }

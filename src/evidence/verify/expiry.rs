@@ -1,26 +1,35 @@
-//! How long evidence lasts under a trust policy: what whoever keeps it asks before it runs out.
+//! Expiry of evidence under a trust policy: when a token or a key has to be replaced.
 
 use std::cell::RefCell;
 
 use chrono::{DateTime, Utc};
 
 use crate::crypto::{Hash, KeyKind, SignatureAlgorithm};
-use crate::evidence::format::Bundle;
-use crate::evidence::policy::{AlgorithmUse, first_constraint};
-use crate::evidence::verify::Verifier;
+use crate::evidence::policy::AlgorithmUse;
+use crate::evidence::verify::poe::ProofsOfExistence;
+use crate::evidence::verify::timestamps::validate_tokens;
+use crate::evidence::verify::verifier::Verifier;
 use crate::pki::Certificate;
 
 impl Verifier {
     /// Whether a token over `data` counts as of `now`.
     #[must_use]
     pub fn token_counts(&self, token: &[u8], data: &[u8], now: DateTime<Utc>) -> bool {
-        let budget = RefCell::default();
-        let (existence, _) = self.existence(&Bundle::default(), now, &budget);
-        let stamps = self.tokens_over("archive", &[token.to_vec()], data, None, &existence, &budget);
-        stamps.iter().any(|stamp| stamp.bound().is_some())
+        let (poe, budget) = (ProofsOfExistence::none(now), RefCell::default());
+        let timestamps = validate_tokens(self, "archive", &[token.to_vec()], data, None, &poe, &budget);
+        timestamps.iter().any(|one| one.counted().is_some())
     }
 
-    /// Until when what the key of `certificate` signs is trusted; `None` where no sunset has a date for it.
+    /// When a token over `data` has to be renewed by: the first of its certificates expires, or the trust in its keys and
+    /// algorithms ends. `None` when it does not count, or never expires.
+    #[must_use]
+    pub fn token_expiry(&self, token: &[u8], data: &[u8]) -> Option<DateTime<Utc>> {
+        let validation = self.token(token, data, &RefCell::default());
+        let constraints = validation.algorithms.iter().filter_map(|used| self.policy().constraint_on(*used));
+        constraints.filter_map(|constraint| constraint.until).chain(validation.expires).min()
+    }
+
+    /// Until when signatures of the key of `certificate` are trusted; `None` where no constraint has a date for it.
     #[must_use]
     pub fn key_expiry(&self, certificate: &Certificate) -> Option<DateTime<Utc>> {
         let key = certificate.key().ok()?.kind();
@@ -30,6 +39,6 @@ impl Verifier {
             KeyKind::P384 => SignatureAlgorithm::EcdsaDer(Hash::Sha384),
             KeyKind::Ed25519 => SignatureAlgorithm::Ed25519,
         };
-        first_constraint(&self.policy().sunsets, AlgorithmUse { algorithm, key })?.until
+        self.policy().constraint_on(AlgorithmUse { algorithm, key })?.until
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a certificate was revoked, and how well that is known.
+//! Revocation checking with lists (RFC 5280 §6.3, EN 319 102-1 §5.2.5).
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -7,21 +7,17 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::crypto::sha256;
-use crate::evidence::policy::AlgorithmUse;
-use crate::evidence::policy::TrustPolicy;
-use crate::evidence::verify::cache::Memo;
-use crate::evidence::verify::poe::Existence;
-use crate::evidence::verify::signature::{ended, strength};
-use crate::pki::{
-    Budget, Certificate, CertificateSignature, Crl, KeyUsage, Reasons, RevocationReason, RevocationStatus, RevokedEntry,
-};
+use crate::evidence::policy::{AlgorithmUse, TrustPolicy};
+use crate::evidence::verify::cache::Cache;
+use crate::evidence::verify::poe::ProofsOfExistence;
+use crate::pki::{Budget, Certificate, Crl, KeyUsage, Reasons, RevocationReason, RevocationStatus, RevokedEntry};
 
-/// What the revocation lists at hand say of a certificate.
+/// The revocation state of a certificate, from the lists at hand (RFC 6960 §2.2 has the same three).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// On the newest list.
+pub(super) enum RevocationState {
+    /// The newest list has an entry.
     Revoked(RevokedEntry),
-    /// Not on the newest list.
+    /// The newest list has no entry.
     Good {
         /// Whether the list is recent enough to say so (EN 319 102-1 §5.2.5).
         fresh: bool,
@@ -30,11 +26,11 @@ pub(super) enum Standing {
         /// Until when a newer list was promised.
         next_update: Option<DateTime<Utc>>,
     },
-    /// No list speaks of it.
+    /// No list is applicable.
     Unknown(String),
 }
 
-impl Standing {
+impl RevocationState {
     pub(super) fn is_hold(&self) -> bool {
         matches!(self, Self::Revoked(entry) if entry.reason == RevocationReason::CertificateHold)
     }
@@ -46,13 +42,13 @@ pub(super) struct KnownCrl {
     crl: Crl,
     digest: [u8; 32],
     // By the thumbprint of the issuer's certificate; `None` is not kept.
-    signed_by: Memo<[u8; 32], Option<bool>>,
+    signed_by: Cache<[u8; 32], Option<bool>>,
 }
 
 impl KnownCrl {
     /// Parses a list; `None` when it is none, so that it says nothing of anybody.
     pub(super) fn parse(der: &[u8]) -> Option<Self> {
-        Some(Self { crl: Crl::from_der(der).ok()?, digest: sha256(der), signed_by: Memo::default() })
+        Some(Self { crl: Crl::from_der(der).ok()?, digest: sha256(der), signed_by: Cache::default() })
     }
 
     /// `None` when the budget does not pay for the check.
@@ -61,72 +57,72 @@ impl KnownCrl {
             budget.borrow_mut().spend_signature().ok()?;
             Some(self.crl.check_signature(issuer).is_ok())
         };
-        *self.signed_by.get_if(*issuer.thumbprint(), 0, check, Option::is_some)
+        *self.signed_by.get_or_insert_if(*issuer.thumbprint(), 0, check, Option::is_some)
     }
 }
 
 /// Which certificates were signed with which keys, by the thumbprints of both: what was checked of one signature of a
 /// record is known of the next.
-pub(super) type Vouched = HashMap<([u8; 32], [u8; 32]), bool>;
+pub(super) type CheckedIssuers = HashMap<([u8; 32], [u8; 32]), bool>;
 
-/// Why a list says nothing.
-enum Nothing {
+/// Why a list is not applicable.
+enum Inapplicable {
     Because(String),
     /// It is not known what it says, and so not what the others say without it.
     BudgetSpent,
 }
 
-impl From<String> for Nothing {
+impl From<String> for Inapplicable {
     fn from(reason: String) -> Self {
         Self::Because(reason)
     }
 }
 
-impl From<&str> for Nothing {
+impl From<&str> for Inapplicable {
     fn from(reason: &str) -> Self {
         Self::Because(reason.to_owned())
     }
 }
 
-/// What one list says of a certificate.
-enum Said {
+/// The answer of one list about a certificate.
+enum CrlAnswer {
     Listed(RevokedEntry),
     NotListed,
-    /// Of a list for some reasons.
-    NotListedFor(Reasons),
+    /// Not listed, on a list for some reasons.
+    NotListedForReasons(Reasons),
 }
 
-/// The revocation lists at hand, and the time that they are held against.
-pub(super) struct Lists<'a> {
+/// Checks certificates against the revocation lists at hand.
+pub(super) struct RevocationChecker<'a> {
     pub(super) crls: &'a [Arc<Option<KnownCrl>>],
     pub(super) policy: &'a TrustPolicy,
     /// The trusted time of the signature, where there is one: then a list is fresh that was made no earlier than one
     /// period before it, so that a verdict does not decay when lists run out.
     pub(super) trusted: Option<DateTime<Utc>>,
     pub(super) now: DateTime<Utc>,
-    /// By when the lists were there.
-    pub(super) existence: &'a Existence,
+    /// By when the lists existed.
+    pub(super) poe: &'a ProofsOfExistence,
     /// When the first certificate of the path ends: what comes after is no matter for a signature within.
     pub(super) path_ends: DateTime<Utc>,
     /// Certificates beside those of the path: of other keys of an authority, with which it signs its lists.
     pub(super) offered: &'a [Arc<Certificate>],
     /// What all of one verification may cost.
     pub(super) budget: &'a RefCell<Budget>,
-    pub(super) vouched: &'a RefCell<Vouched>,
+    pub(super) crl_issuers_checked: &'a RefCell<CheckedIssuers>,
 }
 
-/// The authority that issued a certificate: its certificate in the path, and the one above.
+/// The issuer of a certificate of a path: its certificate, and the one above.
 #[derive(Clone, Copy)]
-pub(super) struct Issuer<'a> {
+pub(super) struct IssuerInPath<'a> {
     pub(super) certificate: &'a Certificate,
     pub(super) above: Option<&'a Certificate>,
     /// When it, or one above it, was revoked, where one was: the silence of a list made later proves nothing.
     pub(super) untrusted_from: Option<DateTime<Utc>>,
 }
 
-impl Lists<'_> {
-    /// Tells the standing of `certificate`, which `issuer` issued.
-    pub(super) fn standing(&self, certificate: &Certificate, issuer: Issuer<'_>) -> Standing {
+impl RevocationChecker<'_> {
+    /// The state of `certificate`, which `issuer` issued.
+    pub(super) fn state_of(&self, certificate: &Certificate, issuer: IssuerInPath<'_>) -> RevocationState {
         let mut revoked: Option<(&Crl, RevokedEntry)> = None;
         let mut silent: Option<&Crl> = None;
         let mut partly: Vec<(&Crl, Reasons)> = Vec::new();
@@ -139,15 +135,17 @@ impl Lists<'_> {
             }
             let status = self.signer(known, issuer).and_then(|signer| self.status(known, certificate, issuer, signer));
             match status {
-                Ok(Said::Listed(entry)) => {
+                Ok(CrlAnswer::Listed(entry)) => {
                     if revoked.as_ref().is_none_or(|(other, old)| rank(crl, &entry) > rank(other, old)) {
                         revoked = Some((crl, entry));
                     }
                 }
-                Ok(Said::NotListedFor(reasons)) => partly.push((crl, reasons)),
-                Ok(Said::NotListed) => silent = Some(silent.filter(|other| order(other) >= order(crl)).unwrap_or(crl)),
-                Err(Nothing::Because(why)) => reason = why,
-                Err(Nothing::BudgetSpent) => spent = true,
+                Ok(CrlAnswer::NotListedForReasons(reasons)) => partly.push((crl, reasons)),
+                Ok(CrlAnswer::NotListed) => {
+                    silent = Some(silent.filter(|other| order(other) >= order(crl)).unwrap_or(crl))
+                }
+                Err(Inapplicable::Because(why)) => reason = why,
+                Err(Inapplicable::BudgetSpent) => spent = true,
             }
         }
         // A list that was not looked at may hold an entry: the silence of the others proves nothing.
@@ -161,9 +159,9 @@ impl Lists<'_> {
             {
                 self.good(silent)
             }
-            (Some((_, entry)), _) => Standing::Revoked(entry),
+            (Some((_, entry)), _) => RevocationState::Revoked(entry),
             (None, Some(silent)) => self.good(silent),
-            (None, None) => Standing::Unknown(reason),
+            (None, None) => RevocationState::Unknown(reason),
         }
     }
 
@@ -171,9 +169,9 @@ impl Lists<'_> {
     ///
     /// Another key is the authority's where the one above says so, or the authority's key in the path does, and where a
     /// list made without yet another key says that it is not revoked (RFC 5280 §6.3.3 (f)).
-    fn signer<'s>(&'s self, known: &KnownCrl, issuer: Issuer<'s>) -> Result<&'s Certificate, Nothing> {
+    fn signer<'s>(&'s self, known: &KnownCrl, issuer: IssuerInPath<'s>) -> Result<&'s Certificate, Inapplicable> {
         known.crl.check_rules().map_err(|error| error.to_string())?;
-        if self.made(known, issuer.certificate)? {
+        if self.is_signed_by(known, issuer.certificate)? {
             return Ok(issuer.certificate);
         }
         let made = known.crl.this_update();
@@ -186,44 +184,51 @@ impl Lists<'_> {
         for other in others {
             let mut above = None;
             for certificate in [issuer.above, Some(issuer.certificate)].into_iter().flatten() {
-                if above.is_none() && self.vouches(certificate, other)? {
+                if above.is_none() && self.is_issued_by(other, certificate)? {
                     above = Some(certificate);
                 }
             }
             let Some(above) = above else { continue };
-            let of_key =
-                ended(self.policy, strength(other, above).as_slice(), self.existence.as_of(other.thumbprint()));
-            let of_list = self.strength(&known.crl, other);
-            let of_list = ended(self.policy, of_list.as_slice(), self.existence.as_of(&known.digest));
+            let of_key = self.policy.expired_algorithm(
+                AlgorithmUse::of_certificate(other, above).as_slice(),
+                self.poe.validation_time(other.thumbprint()),
+            );
+            let of_list = AlgorithmUse::of_crl(&known.crl, other);
+            let of_list = self.policy.expired_algorithm(of_list.as_slice(), self.poe.validation_time(&known.digest));
             // The list last: it may be long, and strangers' certificates are many.
             let trusted = of_key.is_none() && of_list.is_none();
-            if trusted && self.made(known, other)? && self.is_cleared(other, above, issuer)? {
+            if trusted && self.is_signed_by(known, other)? && self.crl_signer_not_revoked(other, above, issuer)? {
                 return Ok(other);
             }
         }
         Err("a revocation list is not rightly signed by the issuer".into())
     }
 
-    fn made(&self, known: &KnownCrl, signer: &Certificate) -> Result<bool, Nothing> {
-        known.is_signed_by(signer, self.budget).ok_or(Nothing::BudgetSpent)
+    fn is_signed_by(&self, known: &KnownCrl, signer: &Certificate) -> Result<bool, Inapplicable> {
+        known.is_signed_by(signer, self.budget).ok_or(Inapplicable::BudgetSpent)
     }
 
     /// Whether `above` signed the certificate of another key.
-    fn vouches(&self, above: &Certificate, other: &Certificate) -> Result<bool, Nothing> {
+    fn is_issued_by(&self, other: &Certificate, above: &Certificate) -> Result<bool, Inapplicable> {
         let Some(key) = above.key().ok().filter(|_| other.issuer() == above.subject()) else { return Ok(false) };
         let pair = (*above.thumbprint(), *other.thumbprint());
-        if let Some(known) = self.vouched.borrow().get(&pair) {
+        if let Some(known) = self.crl_issuers_checked.borrow().get(&pair) {
             return Ok(*known);
         }
-        self.budget.borrow_mut().spend_signature().map_err(|_| Nothing::BudgetSpent)?;
+        self.budget.borrow_mut().spend_signature().map_err(|_| Inapplicable::BudgetSpent)?;
         let right = other.check_signature(key).is_ok();
-        self.vouched.borrow_mut().insert(pair, right);
+        self.crl_issuers_checked.borrow_mut().insert(pair, right);
         Ok(right)
     }
 
     /// Whether a list by the key above, or by its own where the authority vouches for its own next key, says that a signer
     /// of lists is not revoked, and none that it is.
-    fn is_cleared(&self, other: &Certificate, above: &Certificate, issuer: Issuer<'_>) -> Result<bool, Nothing> {
+    fn crl_signer_not_revoked(
+        &self,
+        other: &Certificate,
+        above: &Certificate,
+        issuer: IssuerInPath<'_>,
+    ) -> Result<bool, Inapplicable> {
         let keys = [Some(above), other.is_self_issued().then_some(other)];
         let mut cleared = false;
         for known in self.crls.iter().filter_map(|known| known.as_ref().as_ref()) {
@@ -232,27 +237,18 @@ impl Lists<'_> {
             }
             let mut signer = None;
             for key in keys.into_iter().flatten().filter(|key| key.subject() == known.crl.issuer()) {
-                if signer.is_none() && self.made(known, key)? {
+                if signer.is_none() && self.is_signed_by(known, key)? {
                     signer = Some(key);
                 }
             }
             let Some(signer) = signer else { continue };
             match self.status(known, other, issuer, signer) {
-                Ok(Said::Listed(_)) => return Ok(false),
-                Ok(Said::NotListed) => cleared = true,
-                Ok(Said::NotListedFor(_)) | Err(_) => {}
+                Ok(CrlAnswer::Listed(_)) => return Ok(false),
+                Ok(CrlAnswer::NotListed) => cleared = true,
+                Ok(CrlAnswer::NotListedForReasons(_)) | Err(_) => {}
             }
         }
         Ok(cleared)
-    }
-
-    fn strength(&self, crl: &Crl, signer: &Certificate) -> Option<AlgorithmUse> {
-        match (crl.signature_algorithm(), signer.key()) {
-            (CertificateSignature::Supported(algorithm), Ok(key)) => {
-                Some(AlgorithmUse { algorithm: *algorithm, key: key.kind() })
-            }
-            _ => None,
-        }
     }
 
     /// What one list says, which `signer` made: an entry, that there is none, or why it says nothing.
@@ -260,18 +256,18 @@ impl Lists<'_> {
         &self,
         known: &KnownCrl,
         certificate: &Certificate,
-        issuer: Issuer<'_>,
+        issuer: IssuerInPath<'_>,
         signer: &Certificate,
-    ) -> Result<Said, Nothing> {
+    ) -> Result<CrlAnswer, Inapplicable> {
         let crl = &known.crl;
-        if let Some(strength) = self.strength(crl, signer)
-            && let Some(ended) = ended(self.policy, &[strength], self.existence.as_of(&known.digest))
+        if let Some(used) = AlgorithmUse::of_crl(crl, signer)
+            && let Some(expired) = self.policy.expired_algorithm(&[used], self.poe.validation_time(&known.digest))
         {
-            return Err(format!("nothing proves that the revocation list is from before: {ended}").into());
+            return Err(format!("nothing proves that the revocation list is from before: {expired}").into());
         }
         match crl.revocation_of(certificate) {
             RevocationStatus::NotCovered(error) => Err(error.to_string().into()),
-            RevocationStatus::Revoked(entry) => Ok(Said::Listed(entry)),
+            RevocationStatus::Revoked(entry) => Ok(CrlAnswer::Listed(entry)),
             RevocationStatus::Good | RevocationStatus::GoodFor(_)
                 if issuer.untrusted_from.is_some_and(|from| crl.this_update() >= from) =>
             {
@@ -285,19 +281,19 @@ impl Lists<'_> {
                 Err("the revocation list was made after the certificate ended, and expired ones do not stay on it"
                     .into())
             }
-            RevocationStatus::Good => Ok(Said::NotListed),
-            RevocationStatus::GoodFor(reasons) => Ok(Said::NotListedFor(reasons)),
+            RevocationStatus::Good => Ok(CrlAnswer::NotListed),
+            RevocationStatus::GoodFor(reasons) => Ok(CrlAnswer::NotListedForReasons(reasons)),
         }
     }
 
-    fn good(&self, crl: &Crl) -> Standing {
+    fn good(&self, crl: &Crl) -> RevocationState {
         let fresh = match (self.trusted, crl.next_update()) {
             (_, None) => false,
             (Some(trusted), Some(next)) => crl.this_update() >= trusted - (next - crl.this_update()),
             (None, Some(next)) => self.now <= next,
         };
         let since = self.trusted.unwrap_or(self.now).min(self.path_ends);
-        Standing::Good { fresh, known_not_revoked: crl.this_update() >= since, next_update: crl.next_update() }
+        RevocationState::Good { fresh, known_not_revoked: crl.this_update() >= since, next_update: crl.next_update() }
     }
 }
 

@@ -80,9 +80,9 @@ fn signers(
 pub(super) fn existed_by_row(time: &TimeEvidence) -> Row {
     let title = "Existed by";
     let counted = |time: &DateTime<Utc>| format!("proved to exist by {}", format_time(*time));
-    match (&time.forms[0].existed_by, time.timestamps.first()) {
+    match (&time.layers[0].existed_by, time.timestamps.first()) {
         (Some(by), _) => {
-            let reason = match first_form(&time.earlier).filter(|first| first < by) {
+            let reason = match first_layer(&time.inner_layers).filter(|first| first < by) {
                 Some(first) => format!("{}; as it was first signed, by {}", counted(by), format_time(first)),
                 None => counted(by),
             };
@@ -141,20 +141,20 @@ pub(super) fn ledger_row(ledger: &LedgerReport) -> Row {
 }
 
 /// By when the record was there as it was first signed.
-fn first_form(earlier: &[LayerReport]) -> Option<DateTime<Utc>> {
-    earlier.last().and_then(|first| first.existed_by)
+fn first_layer(inner_layers: &[LayerReport]) -> Option<DateTime<Utc>> {
+    inner_layers.last().and_then(|first| first.existed_by)
 }
 
 pub(super) fn sentence(
     verdict: &Verdict,
     signatures: &[SignatureReport],
     times: &Times,
-    earlier: &[LayerReport],
+    inner_layers: &[LayerReport],
 ) -> String {
     let signer = signers(signatures, |_, name| name.to_owned(), " and by ");
     match verdict.indication {
-        // A form is there no later than the one around it.
-        Indication::Passed => match first_form(earlier).or(times.existed_by) {
+        // A layer existed no later than the one around it.
+        Indication::Passed => match first_layer(inner_layers).or(times.existed_by) {
             Some(time) => format!("Signed by {signer}, unaltered, and in existence by {}.", format_time(time)),
             None => format!("Signed by {signer} and unaltered; no trusted time says since when it exists."),
         },

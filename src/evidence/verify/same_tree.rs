@@ -1,60 +1,71 @@
-//! One log, one tree: whether the checkpoints that are at hand can all be of it.
+//! One log, one tree: whether the checkpoints at hand can all be of it.
 //!
-//! A log that shows different trees to different readers signs both. Where two of its checkpoints have one size and two
-//! roots, that is proved; where a consistency proof leads from one to the other, that they are of one tree.
+//! A log that shows different trees to different readers signs both. Two of its checkpoints with one size and two roots
+//! prove that; a consistency proof between two proves that they are of one tree (RFC 9162 §2.1.4).
 
 use std::collections::HashMap;
 
-use crate::evidence::format::{Bundle, ConsistencyProof, LedgerLookup, Record};
-use crate::evidence::report::LedgerStatus;
-use crate::evidence::verify::Verifier;
-use crate::evidence::verify::time::TimeEvidence;
+use crate::evidence::format::{ConsistencyProof, LedgerLookup, ledger_checkpoints};
+use crate::evidence::report::LedgerReport;
+use crate::evidence::verify::input::Input;
 use crate::tlog::merkle::check_consistency;
 use crate::tlog::{RootHash, SignedCheckpoint, TlogProof, TreeSize};
 
 /// Consistency proofs of a bundle that are looked at: one for each checkpoint that may be in a payload.
 const PROOFS_MAX: usize = 8;
-/// Checkpoints from the verifier's own side that are looked at: what a monitor has kept of one log.
-const OWN_MAX: usize = 64;
+/// Checkpoints of the relying party that are looked at: what a monitor has kept of one log.
+const LOCAL_MAX: usize = 64;
 
-impl Verifier {
-    /// Holds the checkpoints at hand against one another, and says in the ledger's row what comes of it.
-    pub(super) fn hold_to_one_tree(&self, bundle: &Bundle, record: &Record, time: &mut TimeEvidence) {
-        if bundle.ledger_lookup == LedgerLookup::Fork {
-            time.ledger.status = LedgerStatus::Inconsistent;
-            "split view: the ledger that was asked has another tree".clone_into(&mut time.ledger.reason);
-            return;
-        }
-        let Some(policy) = &self.policy().log_policy else { return };
-        let parsed = |note: &Vec<u8>| SignedCheckpoint::parse(note).ok();
-        let own = bundle.local_checkpoints.iter().take(OWN_MAX).filter_map(parsed);
-        let proofs = bundle.layers().filter_map(|form| TlogProof::parse(form.proof.as_ref()?).ok());
-        let proofs = proofs.map(|proof| proof.checkpoint().clone());
-        let inside = self.checkpoints_inside(record.vcon());
-        let mut roots: HashMap<(String, TreeSize), RootHash> = HashMap::new();
-        for signed in own.chain(proofs).chain(inside) {
-            // What is not signed by the log is nobody's word.
-            if self.witnessing(policy, &signed).is_err() {
-                continue;
-            }
-            let checkpoint = signed.checkpoint();
-            let place = (checkpoint.origin().to_owned(), checkpoint.size());
-            if *roots.entry(place).or_insert(checkpoint.root()) != checkpoint.root() {
-                time.ledger.status = LedgerStatus::Inconsistent;
-                time.ledger.reason = format!("split view: the log signed two trees of {} entries", checkpoint.size());
-                return;
-            }
-        }
-        let (Some(origin), Some(size)) = (time.ledger.origin.clone(), time.ledger.size) else { return };
-        let Some(root) = roots.get(&(origin.clone(), TreeSize(size))) else { return };
-        let shown = bundle.consistency.iter().take(PROOFS_MAX).filter_map(|bytes| ConsistencyProof::parse(bytes));
-        let shown = shown.filter(|proof| proof.origin == origin && proof.new == TreeSize(size)).filter(|proof| {
-            let old = roots.get(&(origin.clone(), proof.old));
-            old.is_some_and(|old| check_consistency(proof.old, proof.new, &proof.hashes, *old, *root).is_ok())
-        });
-        time.ledger.consistent_with = shown.map(|proof| proof.old.0).collect();
-        let others = roots.keys().filter(|(other, old)| *other == origin && old.0 != size).map(|(_, old)| old.0);
-        time.not_shown = others.filter(|old| *old > 0 && !time.ledger.consistent_with.contains(old)).collect();
-        time.not_shown.sort_unstable();
+/// Sizes of the other checkpoints at hand.
+#[derive(Default)]
+pub(super) struct OtherSizes {
+    /// Proved to be of the same tree as the record's checkpoint.
+    pub(super) consistent: Vec<u64>,
+    /// Of the same log, without a proof.
+    pub(super) unproved: Vec<u64>,
+}
+
+/// Checks the checkpoints at hand against one another.
+///
+/// # Errors
+/// When the log has shown two trees.
+pub(super) fn check_same_tree(input: &Input<'_>, ledger: &LedgerReport) -> Result<OtherSizes, String> {
+    if input.bundle.ledger_lookup == LedgerLookup::Fork {
+        return Err("split view: the ledger that was asked has another tree".into());
     }
+    let roots = roots(input)?;
+    let (Some(origin), Some(size)) = (&ledger.origin, ledger.size) else { return Ok(OtherSizes::default()) };
+    let Some(root) = roots.get(&(origin.clone(), TreeSize(size))) else { return Ok(OtherSizes::default()) };
+    let proofs = input.bundle.consistency.iter().take(PROOFS_MAX).filter_map(|bytes| ConsistencyProof::parse(bytes));
+    let proofs = proofs.filter(|proof| proof.origin == *origin && proof.new == TreeSize(size)).filter(|proof| {
+        let old = roots.get(&(origin.clone(), proof.old));
+        old.is_some_and(|old| check_consistency(proof.old, proof.new, &proof.hashes, *old, *root).is_ok())
+    });
+    let consistent: Vec<_> = proofs.map(|proof| proof.old.0).collect();
+    let others = roots.keys().filter(|(other, old)| other == origin && old.0 != size).map(|(_, old)| old.0);
+    let mut unproved: Vec<_> = others.filter(|old| *old > 0 && !consistent.contains(old)).collect();
+    unproved.sort_unstable();
+    Ok(OtherSizes { consistent, unproved })
+}
+
+/// The root of each checkpoint that its log signed, by origin and size.
+fn roots(input: &Input<'_>) -> Result<HashMap<(String, TreeSize), RootHash>, String> {
+    let mut roots = HashMap::new();
+    let Some(policy) = &input.policy.log_policy else { return Ok(roots) };
+    let bundle = input.bundle;
+    let local = bundle.local_checkpoints.iter().take(LOCAL_MAX).filter_map(|note| SignedCheckpoint::parse(note).ok());
+    let proofs = bundle.layers().filter_map(|layer| TlogProof::parse(layer.proof.as_ref()?).ok());
+    let proofs = proofs.map(|proof| proof.checkpoint().clone());
+    for signed in local.chain(proofs).chain(ledger_checkpoints(input.record.vcon())) {
+        // What is not signed by the log is nobody's word.
+        if input.verifier.cosigned(policy, &signed).is_err() {
+            continue;
+        }
+        let checkpoint = signed.checkpoint();
+        let key = (checkpoint.origin().to_owned(), checkpoint.size());
+        if *roots.entry(key).or_insert(checkpoint.root()) != checkpoint.root() {
+            return Err(format!("split view: the log signed two trees of {} entries", checkpoint.size()));
+        }
+    }
+    Ok(roots)
 }

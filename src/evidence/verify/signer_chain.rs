@@ -1,21 +1,21 @@
-//! Whose certificate a signature is to be held against.
+//! The certificate chain of a signature (RFC 7515 §4.1.5 to §4.1.8).
 
 use crate::jose::{Jws, JwsSignature};
 use crate::pki::Certificate;
 
 /// Certificates of an address that are tried, as many as an `x5c` may have.
-const SUPPLIED_MAX: usize = 10;
+const OFFERED_MAX: usize = 10;
 
 /// The signer's certificates, its own first: those that the header names, in `x5c` or by `x5t#S256`, else those among
-/// `supplied` that its `x5u` points to, with one first under which the signature verifies.
+/// `offered` that its `x5u` points to, with one first under which the signature verifies.
 ///
 /// Empty when there is nothing to tell by: a signature is not wrong because somebody gave the wrong certificate.
 #[must_use]
-pub fn signer_chain(jws: &Jws, signature: &JwsSignature, supplied: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub fn signer_chain(jws: &Jws, signature: &JwsSignature, offered: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let header = signature.header();
-    let mut chain = header.signer_chain(supplied);
+    let mut chain = header.signer_chain(offered);
     if header.certificates.is_empty() && header.thumbprint.is_none() && chain.len() > 1 {
-        chain.truncate(SUPPLIED_MAX);
+        chain.truncate(OFFERED_MAX);
         let verifies = |der: &Vec<u8>| {
             let certificate = Certificate::from_der(der).ok();
             let key = certificate.as_ref().and_then(|certificate| certificate.key().ok());

@@ -10,12 +10,11 @@ use crate::cose::{CoseError, Receipt, Sign1, algorithm};
 use crate::crypto::{Sha256Digest, SignatureError, VerifyingKey, sha256};
 use crate::evidence::format::{Entry, EntryError, Event};
 use crate::evidence::policy::AlgorithmUse;
-use crate::evidence::verify::poe::Existence;
-use crate::evidence::verify::revocation::{Issuer, KnownCrl, Lists, Standing};
-use crate::evidence::verify::signature::{ended, strength};
-use crate::evidence::verify::validity::window;
-use crate::evidence::verify::{Verifier, outside_window};
-use crate::pki::{Budget, Certificate, CertificationPath, PathOutcome, find_path};
+use crate::evidence::verify::anchor_window::outside_window;
+use crate::evidence::verify::poe::ProofsOfExistence;
+use crate::evidence::verify::revocation::{IssuerInPath, RevocationChecker, RevocationState};
+use crate::evidence::verify::verifier::Verifier;
+use crate::pki::{Budget, Certificate, PathOutcome, ValidPath, find_path};
 use crate::tlog::merkle::{leaf_hash, root_of_inclusion};
 use crate::tlog::{LeafIndex, NodeHash, ProofError, TreeSize};
 
@@ -106,10 +105,10 @@ impl Verifier {
         let path = self.statement_path(&leaf, &offered, now)?;
         let own = message.protected().algorithm.and_then(algorithm);
         let own = own.map(|algorithm| AlgorithmUse { algorithm, key: key.kind() });
-        let above = path.certificates().windows(2).filter_map(|pair| strength(&pair[0], &pair[1]));
-        let strengths: Vec<_> = own.into_iter().chain(above).collect();
-        if let Some(ended) = ended(self.policy(), &strengths, now) {
-            return Err(StatementError::Untrusted(ended));
+        let above = path.certificates().windows(2).filter_map(|pair| AlgorithmUse::of_certificate(&pair[0], &pair[1]));
+        let used: Vec<_> = own.into_iter().chain(above).collect();
+        if let Some(expired) = self.policy().expired_algorithm(&used, now) {
+            return Err(StatementError::Untrusted(expired));
         }
         self.check_not_revoked(&path, &offered, crls, now)?;
         Ok(SignedStatement {
@@ -126,14 +125,14 @@ impl Verifier {
         leaf: &Arc<Certificate>,
         offered: &[Arc<Certificate>],
         now: DateTime<Utc>,
-    ) -> Result<CertificationPath, StatementError> {
+    ) -> Result<ValidPath, StatementError> {
         let (anchors, profile) = (&self.policy().anchors, self.policy().signer_profile());
         let mut budget = Budget::default();
         let mut path_to = |anchors: &_| find_path(leaf, offered, anchors, &profile, &mut budget);
         let path = match path_to(&anchors.at(now)) {
             PathOutcome::Valid(path) => path,
             PathOutcome::NoPath(reason) => {
-                let outside = outside_window(Some(path_to(anchors)), anchors);
+                let outside = outside_window(&path_to(anchors), anchors);
                 return Err(StatementError::Untrusted(outside.unwrap_or_else(|| reason.to_string())));
             }
             PathOutcome::Broken { violations, .. } => {
@@ -148,39 +147,35 @@ impl Verifier {
 
     fn check_not_revoked(
         &self,
-        path: &CertificationPath,
+        path: &ValidPath,
         offered: &[Arc<Certificate>],
         crls: &[Vec<u8>],
         now: DateTime<Utc>,
     ) -> Result<(), StatementError> {
         let mut seen = HashSet::new();
-        let new = crls.iter().filter(|der| seen.insert(sha256(der)));
-        let parsed: Vec<_> = new.map(|der| self.known_crl(der)).collect();
-        let (existence, budget, vouched) = (Existence::of_now(now), RefCell::default(), RefCell::default());
-        let lists = Lists {
+        let new = crls.iter().map(|der| (sha256(der), der)).filter(|(digest, _)| seen.insert(*digest));
+        let parsed: Vec<_> = new.map(|(digest, der)| self.crl(digest, der)).collect();
+        let (poe, budget, crl_issuers_checked) = (ProofsOfExistence::none(now), RefCell::default(), RefCell::default());
+        let checker = RevocationChecker {
             crls: &parsed,
             policy: self.policy(),
             trusted: None,
             now,
-            existence: &existence,
-            path_ends: window(path).1,
+            poe: &poe,
+            path_ends: path.validity().1,
             offered,
             budget: &budget,
-            vouched: &vouched,
+            crl_issuers_checked: &crl_issuers_checked,
         };
         for (depth, pair) in path.certificates().windows(2).enumerate() {
             let above = path.certificates().get(depth + 2).map(AsRef::as_ref);
-            let issuer = Issuer { certificate: &pair[1], above, untrusted_from: None };
-            if let Standing::Revoked(entry) = lists.standing(&pair[0], issuer) {
+            let issuer = IssuerInPath { certificate: &pair[1], above, untrusted_from: None };
+            if let RevocationState::Revoked(entry) = checker.state_of(&pair[0], issuer) {
                 let reason = format!("{} was revoked ({})", pair[0].subject(), entry.reason.name());
                 return Err(StatementError::Untrusted(reason));
             }
         }
         Ok(())
-    }
-
-    fn known_crl(&self, der: &[u8]) -> Arc<Option<KnownCrl>> {
-        self.crls.get_of(sha256(der), der.len(), || KnownCrl::parse(der))
     }
 }
 

@@ -145,7 +145,7 @@ pub(crate) fn requirements() -> Vec<Expected> {
     let ends = |until, case: Case| {
         case.policy(|policy| {
             policy.time_from_cosignatures = true;
-            policy.sunsets = vec![sunset(ConstrainedAlgorithm::Ed25519, None, until)];
+            policy.algorithm_constraints = vec![sunset(ConstrainedAlgorithm::Ed25519, None, until)];
         })
     };
     vec![
@@ -277,11 +277,11 @@ fn sunset(
 
 pub(crate) fn weak_keys() -> Vec<Expected> {
     let never = |algorithm, bits_below, case: Case| {
-        case.policy(|policy| policy.sunsets = vec![sunset(algorithm, bits_below, None)])
+        case.policy(|policy| policy.algorithm_constraints = vec![sunset(algorithm, bits_below, None)])
     };
     let lower = |seconds: i64| {
         let ended = sunset(ConstrainedAlgorithm::Ecdsa, None, Some(at(SIGNED)));
-        Case::new().after(plus(SIGNED, seconds)).policy(|policy| policy.sunsets = vec![ended])
+        Case::new().after(plus(SIGNED, seconds)).policy(|policy| policy.algorithm_constraints = vec![ended])
     };
     vec![
         is(PASSED, "nothing is said of it", never(ConstrainedAlgorithm::Rsa, Some(4096), Case::new())),
@@ -294,7 +294,8 @@ pub(crate) fn weak_keys() -> Vec<Expected> {
         is(CRYPTO, "signed a second after its end", lower(1)),
         is(CRYPTO_NO_POE, "at its end: nobody knows on which side", lower(0)),
         is(CRYPTO_NO_POE, "a second after its end, by witnesses whose own algorithm is never trusted", {
-            lower(1).policy(|policy| policy.sunsets.push(sunset(ConstrainedAlgorithm::Ed25519, None, None)))
+            lower(1)
+                .policy(|policy| policy.algorithm_constraints.push(sunset(ConstrainedAlgorithm::Ed25519, None, None)))
         }),
     ]
 }
@@ -302,7 +303,7 @@ pub(crate) fn weak_keys() -> Vec<Expected> {
 pub(crate) fn ended_keys() -> Vec<Expected> {
     // Of the keys that a verdict rests on, P-256 is the signer's alone; the authorities have P-384, those of time RSA.
     let ended = |algorithm, bits_below, until, case: Case| {
-        case.policy(|policy| policy.sunsets = vec![sunset(algorithm, bits_below, Some(until))])
+        case.policy(|policy| policy.algorithm_constraints = vec![sunset(algorithm, bits_below, Some(until))])
     };
     let signer = |until, case| ended(ConstrainedAlgorithm::Ecdsa, Some(257), until, case);
     let authorities = |case| ended(ConstrainedAlgorithm::Sha384, None, at(LISTED), case);

@@ -63,10 +63,11 @@ reason = "112 bits"
 #[test]
 fn the_default_policy_adds_a_date_to_what_every_policy_has() {
     let default = parse(DEFAULT).unwrap();
-    let (dated, built_in): (Vec<_>, Vec<_>) = default.sunsets.iter().cloned().partition(|one| one.until.is_some());
+    let (dated, built_in): (Vec<_>, Vec<_>) =
+        default.algorithm_constraints.iter().cloned().partition(|one| one.until.is_some());
     assert_eq!(built_in, AlgorithmConstraint::built_in());
     assert_eq!(dated.len(), 1);
-    let without = TrustPolicy { name: "none".into(), sunsets: built_in, ..default };
+    let without = TrustPolicy { name: "none".into(), algorithm_constraints: built_in, ..default };
     assert_eq!(without.to_toml(), TrustPolicy::nobody().to_toml());
     // What a policy leaves out is what the default policy says.
     let least = parse("version = 1\nname = \"none\"\n").unwrap();

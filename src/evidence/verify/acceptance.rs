@@ -1,0 +1,188 @@
+//! Rows 2 to 9 of the decision table: the signature, its header and its path, whatever the time
+//! (EN 319 102-1 §5.2.3, §5.2.6 to §5.2.8).
+
+use chrono::{DateTime, Utc};
+
+use crate::clock::format_time;
+use crate::crypto::SignatureError;
+use crate::evidence::policy::{AlgorithmUse, LedgerRequirement};
+use crate::evidence::report::{LedgerStatus, RowStatus, SubIndication as S, Verdict, Warning};
+use crate::evidence::verify::context::Context;
+use crate::evidence::verify::signing_certificate::SigningCertificate;
+use crate::jose::{Jws, JwsSignature, algorithm};
+use crate::pki::{Certificate, PathOutcome, ValidPath};
+
+/// Row 2: there is a certificate to verify with (§5.2.3); gives it, with its key.
+pub(super) fn identify<'a>(
+    signature: &JwsSignature,
+    signing: Option<&'a SigningCertificate>,
+) -> Result<(&'a SigningCertificate, &'a Certificate), Verdict> {
+    let not_found = |reason: String| Verdict::indeterminate(S::NoSigningCertificateFound, reason);
+    let Some(signing) = signing else {
+        let reason = match signature.header().certificates_url {
+            Some(_) => "the certificates are at an x5u, which is not fetched, and were not supplied",
+            None => "the record carries no certificate",
+        };
+        return Err(not_found(reason.into()));
+    };
+    let leaf = signing.leaf.as_ref();
+    let leaf = leaf.map_err(|error| not_found(format!("the signer's certificate cannot be read: {error}")))?;
+    Ok((signing, leaf))
+}
+
+/// Row 3: the signature is over these bytes, and by this key (§5.2.7).
+pub(super) fn check_cryptography(jws: &Jws, signature: &JwsSignature, leaf: &Certificate) -> Result<(), Verdict> {
+    let header = signature.header();
+    let key = leaf
+        .key()
+        .map_err(|error| Verdict::indeterminate(S::NoSigningCertificateFound, format!("the signer's key: {error}")))?;
+    match jws.check_signature(signature, key) {
+        Ok(()) => Ok(()),
+        Err(SignatureError::Unsupported) => {
+            let reason = format!("algorithm {:?} is not one that is verified here", header.algorithm);
+            Err(Verdict::indeterminate(S::CryptoConstraintsFailure, reason))
+        }
+        // Whoever replaced the certificate did not alter what was signed: it cannot be said whether that is right.
+        Err(_) if header.thumbprint.is_some_and(|thumbprint| thumbprint != *leaf.thumbprint()) => {
+            let reason = "the certificate that x5t#S256 names is not among those that are here";
+            Err(Verdict::indeterminate(S::NoSigningCertificateFound, reason))
+        }
+        Err(error) => Err(Verdict::failed(S::SigCryptoFailure, error.to_string())),
+    }
+}
+
+/// Rows 4, T2 and 5: the signed data and the order of the times. What is altered comes first, whenever it was altered.
+pub(super) fn check_signed_data(context: &Context<'_>) -> Result<(), Verdict> {
+    let recordings = &context.input.recordings;
+    if let Some(wrong) = recordings.iter().find(|recording| recording.answer == RowStatus::No) {
+        return Err(Verdict::failed(S::HashFailure, wrong.reason.clone()));
+    }
+    if let Some(conflict) = &context.layer.timestamp_order_conflict {
+        return Err(Verdict::indeterminate(S::TimestampOrderFailure, conflict.clone()));
+    }
+    if context.input.policy.recordings_required
+        && let Some(missing) = recordings.iter().find(|recording| recording.answer != RowStatus::Yes)
+    {
+        return Err(Verdict::indeterminate(S::SignedDataNotFound, missing.reason.clone()));
+    }
+    Ok(())
+}
+
+/// Row 6: header, certificate, payload and policy do not contradict each other (§5.2.8).
+pub(super) fn check_constraints(
+    context: &Context<'_>,
+    signature: &JwsSignature,
+    leaf: &Certificate,
+) -> Result<(), Verdict> {
+    let broken = broken_constraint(context, signature, leaf).or_else(|| missing_requirement(context));
+    broken.map_or(Ok(()), |reason| Err(Verdict::indeterminate(S::SigConstraintsFailure, reason)))
+}
+
+fn broken_constraint(context: &Context<'_>, signature: &JwsSignature, leaf: &Certificate) -> Option<String> {
+    let header = signature.header();
+    if header.thumbprint.is_some_and(|thumbprint| thumbprint != *leaf.thumbprint()) {
+        return Some("x5t#S256 names another certificate".into());
+    }
+    if !header.algorithm_protected {
+        return Some("alg is not in the protected header".into());
+    }
+    if header.uuid.is_some() && header.uuid.as_deref() != context.input.record.vcon().uuid() {
+        return Some("the uuid in the header is not the one in the payload".into());
+    }
+    let claimed = header.issued_at.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+    let latest = context.layer.existed_by.unwrap_or(context.input.now) + context.input.policy.clock_skew_max;
+    claimed
+        .filter(|claimed| *claimed > latest)
+        .map(|claimed| format!("claims to be signed at {}, after it is known to exist", format_time(claimed)))
+}
+
+/// A requirement of the trust policy that the record does not meet.
+fn missing_requirement(context: &Context<'_>) -> Option<String> {
+    let policy = context.input.policy;
+    if policy.timestamp_required && context.layer.existed_by.is_none() {
+        let first = context.time.timestamps.first();
+        let reason = first.map_or("none was given", |first| &first.reason);
+        return Some(format!("the trust policy requires a timestamp: {reason}"));
+    }
+    let ledger = &context.time.ledger;
+    let missing = match policy.ledger_required {
+        LedgerRequirement::Nothing => return None,
+        LedgerRequirement::Included => ledger.status != LedgerStatus::Included,
+        LedgerRequirement::Witnessed => ledger.status != LedgerStatus::Included || ledger.quorum != Some(true),
+    };
+    missing.then(|| format!("the trust policy requires the ledger: {}", ledger.reason))
+}
+
+/// Rows 7 to 9: the path to an anchor keeps every rule (§5.2.6).
+pub(super) fn valid_path(signing: &SigningCertificate) -> Result<&ValidPath, Verdict> {
+    match signing.outcome.as_ref().expect("a path was looked for when the certificate could be read") {
+        PathOutcome::Valid(path) => Ok(path),
+        PathOutcome::NoPath(reason) => {
+            let reason = signing.outside_window.clone().unwrap_or_else(|| reason.to_string());
+            Err(Verdict::indeterminate(S::NoCertificateChainFound, reason))
+        }
+        PathOutcome::Broken { violations, .. } => {
+            let chain = violations.iter().find(|violation| !violation.rule.is_cryptographic());
+            let (sub, violation) = match chain {
+                Some(violation) => (S::ChainConstraintsFailure, violation),
+                None => (S::CryptoConstraintsFailure, violations.first().expect("a broken path breaks a rule")),
+            };
+            Err(Verdict::indeterminate(sub, violation.to_string()))
+        }
+    }
+}
+
+/// Row 9: no constraint has ended a key or algorithm of the signature or its path, or it is proved to be older. Gives
+/// what is saved by such a proof.
+pub(super) fn check_algorithms(
+    context: &Context<'_>,
+    signature: &JwsSignature,
+    path: &ValidPath,
+) -> Result<Vec<Warning>, Verdict> {
+    let mut saved = Vec::new();
+    for (used, proved) in algorithms_used(context, signature, path) {
+        let Some(constraint) = context.input.policy.constraint_on(used) else { continue };
+        let Some(until) = constraint.until else {
+            return Err(Verdict::indeterminate(S::CryptoConstraintsFailure, constraint.describe()));
+        };
+        if context.input.now <= until {
+            continue;
+        }
+        if proved.is_some_and(|proved| proved <= until) {
+            saved.push(Warning::AlgorithmExpired { constraint: constraint.describe() });
+            continue;
+        }
+        // Whoever signs after the end of an algorithm is not saved by any proof.
+        let late = context.time.signed_after.is_some_and(|after| after > until);
+        let sub = if late { S::CryptoConstraintsFailure } else { S::CryptoConstraintsFailureNoPoe };
+        return Err(Verdict::indeterminate(sub, constraint.describe()));
+    }
+    saved.dedup();
+    Ok(saved)
+}
+
+/// The algorithms of the signature and of its path, each with the time by which the bytes that carry it existed.
+///
+/// The trusted time is a proof for the record's own signature, and for the certificate that this binds; for the other
+/// certificates only where they are inside what was stamped.
+fn algorithms_used(
+    context: &Context<'_>,
+    signature: &JwsSignature,
+    path: &ValidPath,
+) -> Vec<(AlgorithmUse, Option<DateTime<Utc>>)> {
+    let (header, layer) = (signature.header(), context.layer);
+    let certificates = path.certificates();
+    let own = algorithm(&header.algorithm).zip(certificates[0].key().ok());
+    let own = own.map(|(algorithm, key)| (AlgorithmUse { algorithm, key: key.kind() }, layer.existed_by));
+    let above = certificates.windows(2).enumerate().filter_map(|(depth, pair)| {
+        let proved = if depth == 0 && header.certificate_protected {
+            layer.existed_by
+        } else {
+            layer.bytes_existed_by.filter(|_| header.certificates.iter().any(|der| **der == *pair[0].der()))
+        };
+        let archived = context.time.poe.earliest(pair[0].thumbprint());
+        let proved = proved.into_iter().chain(archived).min();
+        Some((AlgorithmUse::of_certificate(&pair[0], &pair[1])?, proved))
+    });
+    own.into_iter().chain(above).collect()
+}

@@ -1,0 +1,16 @@
+//! The window of an anchor: which anchor a path leads to that the trust policy trusts at another time.
+
+use chrono::{DateTime, Utc};
+
+use crate::clock::format_time;
+use crate::pki::{PathOutcome, TrustAnchors};
+
+/// The anchor to which the path would lead if it were trusted at the time, in words; `None` where there is no path.
+pub(super) fn outside_window(outcome: &PathOutcome, anchors: &TrustAnchors) -> Option<String> {
+    let path = outcome.path()?;
+    let anchor = anchors.entries().iter().find(|one| one.certificate.thumbprint() == path.anchor().thumbprint())?;
+    let end = |time: Option<DateTime<Utc>>| time.map_or_else(|| "ever".to_owned(), format_time);
+    let name = if anchor.name.is_empty() { path.anchor().subject().to_string() } else { anchor.name.clone() };
+    let (from, until) = (end(anchor.not_before), end(anchor.not_after));
+    Some(format!("the trust policy trusts {name} from {from} to {until}, and it is not of that time"))
+}

@@ -1,0 +1,46 @@
+//! The input of one verification: what every step of it reads.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::evidence::format::{Bundle, Record};
+use crate::evidence::policy::TrustPolicy;
+use crate::evidence::report::RecordingReport;
+use crate::evidence::verify::recordings::recordings;
+use crate::evidence::verify::revocation::KnownCrl;
+use crate::evidence::verify::signing_certificate::OfferedCertificates;
+use crate::evidence::verify::verifier::Verifier;
+use crate::pki::Budget;
+
+/// A bundle, its record, the time, and the policy with its caches.
+pub(super) struct Input<'a> {
+    pub(super) verifier: &'a Verifier,
+    pub(super) policy: &'a TrustPolicy,
+    pub(super) bundle: &'a Bundle,
+    pub(super) record: &'a Record,
+    pub(super) now: DateTime<Utc>,
+    pub(super) offered: OfferedCertificates<'a>,
+    pub(super) crls: Vec<Arc<Option<KnownCrl>>>,
+    pub(super) recordings: Vec<RecordingReport>,
+    /// The cost of all searches for paths and list signers together.
+    pub(super) budget: RefCell<Budget>,
+}
+
+impl<'a> Input<'a> {
+    /// Gathers it.
+    pub(super) fn of(verifier: &'a Verifier, bundle: &'a Bundle, record: &'a Record, now: DateTime<Utc>) -> Self {
+        Self {
+            verifier,
+            policy: verifier.policy(),
+            bundle,
+            record,
+            now,
+            offered: OfferedCertificates::of(bundle),
+            crls: verifier.crls_of(bundle),
+            recordings: recordings(bundle, record),
+            budget: RefCell::default(),
+        }
+    }
+}

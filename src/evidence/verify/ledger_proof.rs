@@ -1,0 +1,129 @@
+//! The ledger proof of one layer: whether its entry is in a log that the trust policy knows (c2sp.org/tlog-proof).
+
+use std::sync::Arc;
+
+use crate::crypto::Sha256Digest;
+use crate::evidence::format::{Entry, Event, LayerEvidence, LedgerLookup};
+use crate::evidence::report::{LedgerReport, LedgerStatus, REASON_MAX, truncate};
+use crate::evidence::verify::cosignatures::{expired_algorithm, trusted_quorum};
+use crate::evidence::verify::input::Input;
+use crate::tlog::merkle::leaf_hash;
+use crate::tlog::{LogPolicy, TlogProof, VerifierKey, Witnessing};
+
+/// One layer of a record: its digest, that of the layer inside, and its evidence.
+pub(super) struct Layer<'a> {
+    pub(super) digest: Sha256Digest,
+    pub(super) inside: Option<Sha256Digest>,
+    pub(super) evidence: &'a LayerEvidence,
+    pub(super) lookup: LedgerLookup,
+}
+
+/// The ledger report of a layer, its proof where that leads to its checkpoint, and who cosigned the checkpoint.
+pub(super) struct LedgerProof {
+    pub(super) report: LedgerReport,
+    pub(super) proof: Option<TlogProof>,
+    pub(super) cosigned: Option<Arc<Result<Witnessing, String>>>,
+}
+
+impl LedgerProof {
+    /// Validates the proof of `layer`.
+    pub(super) fn of(input: &Input<'_>, layer: &Layer<'_>) -> Self {
+        let mut report = LedgerReport::unavailable("no proof was given");
+        if layer.lookup == LedgerLookup::NotFound {
+            report.status = LedgerStatus::NotIncluded;
+            "the ledger that was asked does not have this record".clone_into(&mut report.reason);
+            return Self { report, proof: None, cosigned: None };
+        }
+        let (Some(entry), Some(proof)) = (&layer.evidence.entry, &layer.evidence.proof) else {
+            return Self { report, proof: None, cosigned: None };
+        };
+        match check_inclusion(layer, entry, proof, &mut report) {
+            Ok(proof) => Self::under_checkpoint(input, report, proof),
+            Err(reason) => {
+                report.status = LedgerStatus::Inconsistent;
+                report.reason = truncate(reason, REASON_MAX);
+                Self { report, proof: None, cosigned: None }
+            }
+        }
+    }
+
+    /// Whether the checkpoint that the proof leads to counts under the log policy.
+    fn under_checkpoint(input: &Input<'_>, mut report: LedgerReport, proof: TlogProof) -> Self {
+        let Some(policy) = &input.policy.log_policy else {
+            "the proof is right, but the trust policy knows no log".clone_into(&mut report.reason);
+            return Self { report, proof: Some(proof), cosigned: None };
+        };
+        let cosigned = input.verifier.cosigned(policy, proof.checkpoint());
+        match &*cosigned {
+            Err(error) => {
+                report.reason = format!("the proof leads to a checkpoint that does not count: {error}");
+                Self { report, proof: Some(proof), cosigned: None }
+            }
+            Ok(found) => {
+                report_included(input, policy, &proof, found, &mut report);
+                Self { report, proof: Some(proof), cosigned: Some(cosigned) }
+            }
+        }
+    }
+
+    /// Who cosigned the checkpoint, where it counts.
+    pub(super) fn cosignatures(&self) -> Option<&Witnessing> {
+        self.cosigned.as_ref().and_then(|cosigned| cosigned.as_ref().as_ref().ok())
+    }
+}
+
+/// Checks that the entry is of the layer, and leads to the root of the proof's checkpoint; fills in what they say.
+fn check_inclusion(
+    layer: &Layer<'_>,
+    entry: &[u8],
+    proof: &[u8],
+    report: &mut LedgerReport,
+) -> Result<TlogProof, String> {
+    let proof = TlogProof::parse(proof).map_err(|error| error.to_string())?;
+    let parsed = Entry::parse(entry).map_err(|error| error.to_string())?;
+    let checkpoint = proof.checkpoint().checkpoint();
+    report.origin = Some(checkpoint.origin().to_owned());
+    report.index = Some(parsed.index);
+    report.size = Some(checkpoint.size().0);
+    report.entry_time = Some(parsed.time);
+    if parsed.index != proof.index().0 {
+        return Err("entry and proof are of different places".into());
+    }
+    if parsed.event.record().is_none_or(|event| event.record != layer.digest) {
+        return Err("the entry is of another record".into());
+    }
+    if matches!(&parsed.event, Event::VconRenewed(event) if event.of != layer.inside) {
+        return Err("the entry says that another record was signed again".into());
+    }
+    proof.check_inclusion(leaf_hash(entry)).map_err(|error| error.to_string())?;
+    Ok(proof)
+}
+
+fn report_included(
+    input: &Input<'_>,
+    policy: &LogPolicy,
+    proof: &TlogProof,
+    found: &Witnessing,
+    report: &mut LedgerReport,
+) {
+    let expired = |key: &VerifierKey| expired_algorithm(input.policy, key, input.now);
+    let keys = || found.cosignatures().iter().map(|one| one.witness.key());
+    report.status = LedgerStatus::Included;
+    report.witnesses = keys().map(|key| key.name().to_owned()).collect();
+    let first_expired = keys().find_map(expired);
+    let quorum = match first_expired {
+        None => found.quorum(),
+        Some(_) => trusted_quorum(policy, proof.checkpoint(), |key| expired(key).is_none()),
+    };
+    report.quorum = policy.asks_for_witnesses().then_some(quorum);
+    report.reason = match (report.quorum, first_expired) {
+        (Some(false), Some(expired)) => {
+            truncate(format!("in the log, but its cosignatures count no more: {expired}"), REASON_MAX)
+        }
+        (Some(false), None) => "in the log, but not yet cosigned by enough witnesses".into(),
+        _ => {
+            let size = proof.checkpoint().checkpoint().size();
+            format!("entry {} of the log, under its checkpoint of {size}", proof.index().0)
+        }
+    };
+}

@@ -1,0 +1,119 @@
+//! The signing certificate of a signature and the path from it (EN 319 102-1 §5.2.3, §5.2.6).
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::crypto::Sha256;
+use crate::evidence::format::Bundle;
+use crate::evidence::policy::TrustPolicy;
+use crate::evidence::report::Warning;
+use crate::evidence::verify::anchor_window::outside_window;
+use crate::evidence::verify::confusables::name_warnings;
+use crate::pki::{Budget, Certificate, CertificateError, NoPath, PathOutcome, TrustAnchors, find_path};
+
+/// Certificates of a bundle that are looked at, beside those of the record: a chain or two.
+const CERTIFICATES_MAX: usize = 32;
+/// Certificates of which a path is made, as many as a search looks at.
+const OFFERED_MAX: usize = 10;
+
+/// The certificates of a bundle: hashed once, and parsed once at most, however many signatures there are.
+pub(super) struct OfferedCertificates<'a> {
+    ders: &'a [Vec<u8>],
+    digest: [u8; 32],
+    parsed: OnceCell<Vec<Arc<Certificate>>>,
+}
+
+impl<'a> OfferedCertificates<'a> {
+    /// Those of `bundle` that are looked at.
+    pub(super) fn of(bundle: &'a Bundle) -> Self {
+        let ders = &bundle.certificates[..bundle.certificates.len().min(CERTIFICATES_MAX)];
+        Self { ders, digest: digest_of(ders), parsed: OnceCell::new() }
+    }
+
+    /// Each in DER.
+    pub(super) fn ders(&self) -> &'a [Vec<u8>] {
+        self.ders
+    }
+
+    /// A digest over all.
+    pub(super) fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    fn parsed(&self) -> &[Arc<Certificate>] {
+        self.parsed.get_or_init(|| parsed(self.ders))
+    }
+}
+
+/// The signing certificate and the path from it.
+#[derive(Debug)]
+pub(super) struct SigningCertificate {
+    pub(super) leaf: Result<Arc<Certificate>, CertificateError>,
+    /// `None` where the certificate cannot be read.
+    pub(super) outcome: Option<PathOutcome>,
+    /// Where there is no path, but would be one at another time: which anchor is not trusted now.
+    pub(super) outside_window: Option<String>,
+    /// The certificates that came with it, of the header and of the bundle.
+    pub(super) offered: Vec<Arc<Certificate>>,
+    /// Warnings about the names in the path, or in the certificate where there is none.
+    pub(super) name_warnings: Vec<Warning>,
+}
+
+impl SigningCertificate {
+    /// Reads the first certificate of `chain` and searches a path from it, to the anchors that are trusted at `time`.
+    pub(super) fn find(
+        policy: &TrustPolicy,
+        chain: &[Vec<u8>],
+        more: &OfferedCertificates<'_>,
+        time: DateTime<Utc>,
+        budget: &mut Budget,
+    ) -> Self {
+        let leaf = Certificate::from_der(&chain[0]).map(Arc::new);
+        let mut offered: Vec<Arc<Certificate>> = Vec::new();
+        for certificate in parsed(&chain[1..]).iter().chain(more.parsed()) {
+            let new = offered.iter().all(|other| other.thumbprint() != certificate.thumbprint());
+            if new && offered.len() < OFFERED_MAX {
+                offered.push(certificate.clone());
+            }
+        }
+        let profile = policy.signer_profile();
+        let mut path_to = |anchors: &TrustAnchors| {
+            leaf.as_ref().ok().map(|leaf| find_path(leaf, &offered, anchors, &profile, budget))
+        };
+        let outcome = path_to(&policy.anchors.at(time));
+        let outside_window = match outcome {
+            Some(PathOutcome::NoPath(_)) => {
+                path_to(&policy.anchors).and_then(|outcome| outside_window(&outcome, &policy.anchors))
+            }
+            _ => None,
+        };
+        let named = match outcome.as_ref().and_then(PathOutcome::path) {
+            Some(path) => path.certificates(),
+            None => leaf.as_ref().map_or(&[][..], std::slice::from_ref),
+        };
+        let name_warnings = name_warnings(named);
+        Self { leaf, outcome, outside_window, offered, name_warnings }
+    }
+
+    /// Whether the search ended because it became too expensive, which is no property of the certificate.
+    pub(super) fn is_budget_spent(&self) -> bool {
+        matches!(self.outcome, Some(PathOutcome::NoPath(NoPath::BudgetSpent)))
+    }
+}
+
+/// What does not parse is as good as not offered.
+fn parsed(certificates: &[Vec<u8>]) -> Vec<Arc<Certificate>> {
+    certificates.iter().filter_map(|der| Certificate::from_der(der).ok()).map(Arc::new).collect()
+}
+
+/// A digest over certificates, each with its length.
+pub(super) fn digest_of(certificates: &[Vec<u8>]) -> [u8; 32] {
+    let mut digest = Sha256::default();
+    for der in certificates {
+        digest.update(&(der.len() as u64).to_be_bytes());
+        digest.update(der);
+    }
+    digest.finish()
+}

@@ -1,0 +1,112 @@
+//! Validation of one RFC 3161 token under a trust policy, whatever the time of verification (EN 319 102-1 §5.4).
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::evidence::policy::{AlgorithmUse, TrustPolicy};
+use crate::evidence::report::{NAME_MAX, REASON_MAX, truncate};
+use crate::evidence::verify::anchor_window::outside_window;
+use crate::pki::timestamp::Timestamp;
+use crate::pki::{Budget, Certificate, NoPath, PathOutcome, PathProfile, TrustAnchors, ValidPath, find_path};
+
+/// Certificates of a token of which a path is made.
+const CERTIFICATES_MAX: usize = 10;
+
+/// The outcome of validating a token over some data.
+#[derive(Debug, Clone)]
+pub(super) struct TokenValidation {
+    pub(super) time: Option<DateTime<Utc>>,
+    /// The time plus its accuracy: by then the data existed for certain.
+    pub(super) poe_time: Option<DateTime<Utc>>,
+    pub(super) authority: String,
+    pub(super) counts: bool,
+    pub(super) reason: String,
+    /// How the token and the path of its authority were signed.
+    pub(super) algorithms: Vec<AlgorithmUse>,
+    /// When the first certificate of the authority's path expires.
+    pub(super) expires: Option<DateTime<Utc>>,
+    /// Whether it was given up as too expensive beside everything else.
+    pub(super) budget_spent: bool,
+}
+
+impl TokenValidation {
+    /// Validates `token` over `data`.
+    pub(super) fn of(policy: &TrustPolicy, token: &[u8], data: &[u8], budget: &mut Budget) -> Self {
+        let validation = Self::untruncated(policy, token, data, budget);
+        // Both are strangers' words.
+        let authority = truncate(validation.authority, NAME_MAX);
+        Self { authority, reason: truncate(validation.reason, REASON_MAX), ..validation }
+    }
+
+    fn untruncated(policy: &TrustPolicy, token: &[u8], data: &[u8], budget: &mut Budget) -> Self {
+        let anchors = &policy.timestamp_anchors;
+        let offered: Vec<Vec<u8>> = anchors.iter().map(|anchor| anchor.der().to_vec()).collect();
+        let timestamp = match Timestamp::open(token, data, &offered) {
+            Ok(timestamp) => timestamp,
+            Err(error) => return Self::unusable("unknown".into(), error.to_string()),
+        };
+        let signer = match Certificate::from_der(timestamp.signer()) {
+            Ok(signer) => Arc::new(signer),
+            Err(error) => return Self::unusable("unknown".into(), error.to_string()),
+        };
+        let (time, accuracy) = (timestamp.info().gen_time, timestamp.info().accuracy.unwrap_or_default());
+        let unusable = |reason: String| Self {
+            time: Some(time),
+            poe_time: Some(time + accuracy),
+            ..Self::unusable(signer.subject().to_string(), reason)
+        };
+        let offered = timestamp.certificates().iter().filter_map(|der| Certificate::from_der(der).ok());
+        let offered: Vec<_> = offered.take(CERTIFICATES_MAX).map(Arc::new).collect();
+        let profile = PathProfile { preferred_time: Some(time), ..policy.timestamp_profile() };
+        let mut path_to = |anchors: &TrustAnchors| find_path(&signer, &offered, anchors, &profile, budget);
+        match path_to(&anchors.at(time)) {
+            PathOutcome::NoPath(NoPath::BudgetSpent) => {
+                Self { budget_spent: true, ..unusable(NoPath::BudgetSpent.to_string()) }
+            }
+            PathOutcome::NoPath(reason) => {
+                unusable(outside_window(&path_to(anchors), anchors).unwrap_or_else(|| reason.to_string()))
+            }
+            PathOutcome::Broken { violations, .. } => {
+                unusable(violations.first().map(ToString::to_string).unwrap_or_default())
+            }
+            PathOutcome::Valid(path) => match untrusted_path(policy, &path, time) {
+                Some(reason) => unusable(reason),
+                None => Self {
+                    counts: true,
+                    algorithms: algorithms(&timestamp, &signer, &path),
+                    expires: Some(path.validity().1),
+                    ..unusable("a token of a trusted timestamp authority".into())
+                },
+            },
+        }
+    }
+
+    fn unusable(authority: String, reason: String) -> Self {
+        Self {
+            time: None,
+            poe_time: None,
+            authority,
+            counts: false,
+            reason,
+            algorithms: Vec::new(),
+            expires: None,
+            budget_spent: false,
+        }
+    }
+}
+
+/// Why a token under a valid path does not count.
+fn untrusted_path(policy: &TrustPolicy, path: &ValidPath, time: DateTime<Utc>) -> Option<String> {
+    if let Err((_, why)) = path.check_validity_at(time) {
+        return Some(format!("a certificate of the authority is {why}"));
+    }
+    let is_operators = policy.operator_timestamp_anchors.contains(path.anchor().thumbprint());
+    is_operators.then(|| "an authority of the log's own operator: shown, not counted".into())
+}
+
+fn algorithms(timestamp: &Timestamp, signer: &Certificate, path: &ValidPath) -> Vec<AlgorithmUse> {
+    let own = signer.key().ok().map(|key| AlgorithmUse { algorithm: timestamp.algorithm(), key: key.kind() });
+    let above = path.certificates().windows(2).filter_map(|pair| AlgorithmUse::of_certificate(&pair[0], &pair[1]));
+    own.into_iter().chain(above).collect()
+}

@@ -1,0 +1,146 @@
+//! The verifier: a trust policy, and the caches that stand around the pure functions.
+//!
+//! A cache holds what depends on the policy and the bytes alone: a path, a parsed list, a token, a cosigned checkpoint.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::crypto::{Sha256, Sha256Digest, sha256};
+use crate::evidence::format::Bundle;
+use crate::evidence::policy::TrustPolicy;
+use crate::evidence::report::{REASON_MAX, truncate};
+use crate::evidence::verify::cache::Cache;
+use crate::evidence::verify::revocation::KnownCrl;
+use crate::evidence::verify::signing_certificate::{OfferedCertificates, SigningCertificate, digest_of};
+use crate::evidence::verify::token::TokenValidation;
+use crate::pki::Budget;
+use crate::tlog::{LogPolicy, PolicyError, SignedCheckpoint, Witnessing};
+use crate::vcon::VconLimits;
+
+/// Revocation lists of a bundle that are looked at: a leaf's and each authority's, and some archived ones.
+const CRLS_MAX: usize = 32;
+
+/// A trust policy, and what was found out under it before.
+#[derive(Debug)]
+pub struct Verifier {
+    policy: TrustPolicy,
+    policy_digest: Sha256Digest,
+    limits: VconLimits,
+    signing_certificates: Cache<[u8; 32], SigningCertificate>,
+    crls: Cache<[u8; 32], Option<KnownCrl>>,
+    tokens: Cache<([u8; 32], [u8; 32]), TokenValidation>,
+    checkpoints: Cache<[u8; 32], Result<Witnessing, String>>,
+}
+
+impl Verifier {
+    /// A verifier with empty caches.
+    #[must_use]
+    pub fn new(policy: TrustPolicy) -> Self {
+        Self {
+            policy_digest: policy.digest(),
+            policy,
+            limits: VconLimits::default(),
+            signing_certificates: Cache::default(),
+            crls: Cache::default(),
+            tokens: Cache::default(),
+            checkpoints: Cache::default(),
+        }
+    }
+
+    /// The trust policy.
+    #[must_use]
+    pub fn policy(&self) -> &TrustPolicy {
+        &self.policy
+    }
+
+    /// The limits of a vCon.
+    pub(super) fn limits(&self) -> &VconLimits {
+        &self.limits
+    }
+
+    /// The trust policy's digest, as reports have it.
+    #[must_use]
+    pub fn policy_digest(&self) -> Sha256Digest {
+        self.policy_digest
+    }
+
+    /// The signing certificate that `chain` begins with, and its path to an anchor that is trusted at `time`.
+    pub(super) fn signing_certificate(
+        &self,
+        chain: &[Vec<u8>],
+        offered: &OfferedCertificates<'_>,
+        time: DateTime<Utc>,
+        budget: &RefCell<Budget>,
+    ) -> Arc<SigningCertificate> {
+        let mut key = Sha256::default();
+        for anchor in self.policy.anchors.entries() {
+            key.update(&[u8::from(anchor.is_trusted_at(time))]);
+        }
+        key.update(offered.digest());
+        key.update(&digest_of(chain));
+        let bytes = chain.iter().chain(offered.ders()).map(Vec::len).sum();
+        let find = || SigningCertificate::find(&self.policy, chain, offered, time, &mut budget.borrow_mut());
+        self.signing_certificates.get_or_insert_if(key.finish(), bytes, find, |found| !found.is_budget_spent())
+    }
+
+    /// The lists at hand, each once: the relying party's, then as many of the bundle's as are lists at all.
+    pub(super) fn crls_of(&self, bundle: &Bundle) -> Vec<Arc<Option<KnownCrl>>> {
+        let mut seen = HashSet::new();
+        let mut parsed = |ders: &[Vec<u8>], most: usize| -> Vec<Arc<Option<KnownCrl>>> {
+            let ders = ders.iter().map(|der| (sha256(der), der)).filter(|(digest, _)| seen.insert(*digest));
+            ders.map(|(digest, der)| self.crl(digest, der)).filter(|list| list.is_some()).take(most).collect()
+        };
+        let mut lists = parsed(&bundle.local_crls, usize::MAX);
+        lists.extend(parsed(&bundle.crls, CRLS_MAX));
+        lists
+    }
+
+    /// The list with this SHA-256, parsed; `None` inside where it is none.
+    pub(super) fn crl(&self, digest: [u8; 32], der: &[u8]) -> Arc<Option<KnownCrl>> {
+        self.crls.get_or_insert_sized(digest, der.len(), || KnownCrl::parse(der))
+    }
+
+    /// The validation of `token` over `data`.
+    pub(super) fn token(&self, token: &[u8], data: &[u8], budget: &RefCell<Budget>) -> Arc<TokenValidation> {
+        let validate = || TokenValidation::of(&self.policy, token, data, &mut budget.borrow_mut());
+        // What is kept is made of the token, and never more than it.
+        let key = (sha256(token), sha256(data));
+        self.tokens.get_or_insert_if(key, token.len(), validate, |validation| !validation.budget_spent)
+    }
+
+    /// Who signed and cosigned a checkpoint: the same for every record under it.
+    pub(super) fn cosigned(
+        &self,
+        policy: &LogPolicy,
+        checkpoint: &SignedCheckpoint,
+    ) -> Arc<Result<Witnessing, String>> {
+        let key = sha256(checkpoint.note().to_string().as_bytes());
+        let wrong = |error: PolicyError| truncate(error.to_string(), REASON_MAX);
+        self.checkpoints.get_or_insert_with(key, || policy.witnessing(checkpoint).map_err(wrong))
+    }
+
+    #[cfg(test)]
+    pub(super) fn cached_checkpoints(&self) -> usize {
+        self.checkpoints.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_not_kept_for_ever() {
+        let verifier = Verifier::new(TrustPolicy::nobody());
+        let keep = |byte: u8| verifier.token(&vec![byte; 1 << 20], b"", &RefCell::default());
+        for byte in 0..32 {
+            keep(byte);
+        }
+        assert_eq!(verifier.tokens.len(), 32);
+        keep(32);
+        assert_eq!(verifier.tokens.len(), 1);
+    }
+}

@@ -1,0 +1,61 @@
+//! The budget of one verification: how many signatures, steps and comparisons its path searches may cost.
+
+/// Nothing of the budget is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BudgetSpent;
+
+/// What a search may cost. One budget may serve several searches of one verification.
+#[derive(Debug)]
+pub struct Budget {
+    signatures: usize,
+    steps: usize,
+    pub(super) comparisons: usize,
+}
+
+impl Budget {
+    /// Signature checks of one verification: a record, its timestamps and their revocation lists need some dozens.
+    pub const SIGNATURES: usize = 200;
+    /// Certificates put on a path. Honest searches take tens; ten cross-signed ones could take a million.
+    pub const STEPS: usize = 5_000;
+    /// Pairs of name and subtree, and each of them once for reading it. The largest honest chains have some hundreds of
+    /// either; the number is the one that rustls-webpki settled on.
+    pub const COMPARISONS: usize = 250_000;
+
+    /// Spends one signature check.
+    ///
+    /// # Errors
+    /// When none is left.
+    pub fn spend_signature(&mut self) -> Result<(), BudgetSpent> {
+        self.signatures = self.signatures.checked_sub(1).ok_or(BudgetSpent)?;
+        Ok(())
+    }
+
+    pub(super) fn spend_steps(&mut self, steps: usize) -> Result<(), BudgetSpent> {
+        self.steps = self.steps.checked_sub(steps).ok_or(BudgetSpent)?;
+        Ok(())
+    }
+
+    /// Signature checks that were spent.
+    #[must_use]
+    pub fn signatures_spent(&self) -> usize {
+        Self::SIGNATURES - self.signatures
+    }
+
+    /// Certificates that were put on a path or held against the rules.
+    #[must_use]
+    pub fn steps_spent(&self) -> usize {
+        Self::STEPS - self.steps
+    }
+
+    /// Names that were read, and held against constraints.
+    #[must_use]
+    pub fn comparisons_spent(&self) -> usize {
+        Self::COMPARISONS - self.comparisons
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { signatures: Self::SIGNATURES, steps: Self::STEPS, comparisons: Self::COMPARISONS }
+    }
+}
