@@ -1,5 +1,10 @@
 //! The house rules that a compiler does not know: floors, sizes, names, and what stays out of pure code.
 
+#[path = "architecture/circles.rs"]
+mod circles;
+#[path = "architecture/functions.rs"]
+mod functions;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +48,10 @@ const LOWEST: &str = "vfs";
 /// The highest floor that has no disk, no socket and no clock.
 const PURE: u8 = 3;
 
+/// Rooms without circles among their files.
+const WITHOUT_CIRCLES: &[&str] =
+    &["clock", "crypto", "json", "vcon", "jose", "cose", "pki", "tlog", "evidence", "scorecard", "browser"];
+
 struct Source {
     path: PathBuf,
     text: String,
@@ -63,6 +72,21 @@ impl Source {
         lines
             .take_while(move |(_, line)| !is_test && *line != "#[cfg(test)]")
             .filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+
+    /// The path of the file as a module of the library: `["tlog", "policy"]`.
+    fn module_path(&self) -> Vec<String> {
+        let path = self.path.with_extension("");
+        let parts = path.iter().skip(1).filter_map(|part| part.to_str()).map(str::to_owned);
+        parts.filter(|part| !matches!(part.as_str(), "mod" | "lib" | "main")).collect()
+    }
+
+    /// The text before the tests, which stand last; empty for a file of tests.
+    fn text_without_tests(&self) -> &str {
+        let is_test = self.path.file_name().is_some_and(|name| name == "tests.rs");
+        let starts = ["\nmod tests {", "\npub(super) mod tests {", "\npub(crate) mod tests {"];
+        let end = starts.iter().filter_map(|start| self.text.find(start)).min().unwrap_or(self.text.len());
+        if is_test { "" } else { &self.text[..end] }
     }
 
     /// What a rule says of each line of code, with its place.
@@ -189,6 +213,29 @@ fn a_file_is_one_noun_of_readable_length() {
         let vague = ["utils", "util", "common", "helpers", "helper", "misc", "manager"];
         let parts = source.path.iter().filter_map(|part| part.to_str()).chain([stem]);
         parts.into_iter().any(|part| vague.contains(&part)).then(|| format!("{}: a vague name", source.path.display()))
+    }));
+}
+
+#[test]
+fn no_two_files_import_each_other() {
+    let sources = sources();
+    let covered = sources.iter().filter(|source| {
+        let root = source.path.ends_with("src/lib.rs");
+        root || source.module().is_some_and(|module| WITHOUT_CIRCLES.contains(&module))
+    });
+    let library = circles::Library::of(covered.map(|source| (source.module_path(), source.text_without_tests())));
+    assert_none(library.circles().into_iter().map(|circle| format!("a circle: {}", circle.join(", "))));
+}
+
+#[test]
+fn a_function_is_of_readable_length() {
+    let sources = sources();
+    assert_none(sources.iter().flat_map(|source| {
+        let lines = source.text_without_tests().lines().enumerate().map(|(at, line)| (at + 1, line));
+        functions::too_long(lines)
+            .into_iter()
+            .map(|(line, name, length)| format!("{}:{line}: {name} has {length} lines", source.path.display()))
+            .collect::<Vec<_>>()
     }));
 }
 

@@ -136,7 +136,7 @@ impl Disposal {
             from = next;
         };
         let proof = TlogProof::parse(&get(&format!("ledger/proofs/{}", entry.index)).await?)?;
-        log_policy.witnessing(proof.checkpoint()).context("the checkpoint that the server gave")?;
+        log_policy.cosigned(proof.checkpoint()).context("the checkpoint that the server gave")?;
         write(&self.output, &disposal_declaration(&entry, &proof)?)
     }
 }

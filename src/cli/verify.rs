@@ -84,7 +84,7 @@ impl VerifyCommand {
             let log_policy =
                 policy.log_policy.as_ref().context("--checkpoint needs a log policy, which names the log's key")?;
             let signed = SignedCheckpoint::parse(note).context("it was parsed before")?;
-            log_policy.witnessing(&signed).context("a checkpoint that was given is not one of the log's")?;
+            log_policy.cosigned(&signed).context("a checkpoint that was given is not one of the log's")?;
         }
         if self.require_recordings {
             policy.recordings_required = true;

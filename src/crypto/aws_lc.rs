@@ -2,7 +2,7 @@
 
 use aws_lc_rs::{digest, signature as s};
 
-use super::{Hash, KeyKind, SignatureAlgorithm, SignatureError};
+use super::algorithm::{Hash, KeyKind, SignatureAlgorithm, SignatureError};
 
 pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     whole(&digest::SHA256, bytes)

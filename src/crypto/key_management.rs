@@ -8,7 +8,9 @@ use aws_lc_rs::rsa::{
 };
 use zeroize::Zeroizing;
 
-use super::{KeyError, KeyKind, OaepHash, VerifyingKey};
+use super::algorithm::KeyKind;
+use super::encryption::OaepHash;
+use super::verifying_key::{KeyError, VerifyingKey};
 
 /// Bytes that AES key wrap adds (RFC 3394 §2.2.1).
 const WRAP_OVERHEAD: usize = 8;

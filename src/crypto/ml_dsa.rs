@@ -8,9 +8,12 @@ use aws_lc_rs::signature::{KeyPair as _, ML_DSA_44_SIGNING, PqdsaKeyPair};
 #[cfg(feature = "server")]
 use zeroize::Zeroizing;
 
+use super::algorithm::SignatureError;
 #[cfg(feature = "server")]
-use super::{KeyError, SigningError};
-use super::{SignatureError, backend};
+use super::algorithm::SigningError;
+use super::backend;
+#[cfg(feature = "server")]
+use super::verifying_key::KeyError;
 
 /// Bytes of a public key (FIPS 204 table 2).
 pub const ML_DSA_44_KEY_BYTES: usize = 1312;

@@ -4,24 +4,25 @@
 //! differential tests (public operations only). What is accepted is the same in both.
 
 #[cfg(feature = "server")]
+mod aead;
+mod algorithm;
+#[cfg(feature = "server")]
 mod aws_lc;
 #[cfg(feature = "server")]
-mod content;
+mod content_key;
 mod digest;
 mod ecdsa;
 mod encryption;
 #[cfg(feature = "server")]
 mod key_management;
-#[cfg(feature = "server")]
-mod keyed;
 mod ml_dsa;
-mod parts;
+#[cfg(feature = "server")]
+mod prf;
 mod rust_crypto;
 #[cfg(feature = "server")]
-mod seal;
-#[cfg(feature = "server")]
-mod signing;
-mod verifying;
+mod signing_key;
+mod spki;
+mod verifying_key;
 
 #[cfg(feature = "server")]
 use aws_lc as backend;
@@ -29,22 +30,23 @@ use aws_lc as backend;
 use rust_crypto as backend;
 
 #[cfg(feature = "server")]
-pub use content::ContentKey;
+pub use aead::{SealError, SealingKey};
+pub use algorithm::{Hash, KeyKind, SignatureAlgorithm, SignatureError, SigningError};
+#[cfg(feature = "server")]
+pub use content_key::ContentKey;
 pub use digest::{DigestSyntaxError, Sha256, Sha256Digest, Sha384, Sha512, sha1, sha256, sha384, sha512};
 pub use ecdsa::with_low_s;
 pub use encryption::{ContentAlgorithm, OaepHash, SealedContent};
 #[cfg(feature = "server")]
 pub use key_management::{DecryptingKey, EncryptingKey, EncryptionError, unwrap_key, wrap_key};
 #[cfg(feature = "server")]
-pub use keyed::DigestKey;
-#[cfg(feature = "server")]
 pub use ml_dsa::MlDsa44SigningKey;
 pub use ml_dsa::{ML_DSA_44_KEY_BYTES, ML_DSA_44_SIGNATURE_BYTES, MlDsa44Key};
 #[cfg(feature = "server")]
-pub use seal::{SealError, SealingKey};
+pub use prf::DigestKey;
 #[cfg(feature = "server")]
-pub use signing::{KeySize, SigningKey, random};
-pub use verifying::{Hash, KeyError, KeyKind, SignatureAlgorithm, SignatureError, Signer, SigningError, VerifyingKey};
+pub use signing_key::{KeySize, SigningKey, random};
+pub use verifying_key::{KeyError, Signer, VerifyingKey};
 
 /// Compares two secrets, or anything that stands for one, in time that depends on their lengths alone.
 #[must_use]

@@ -6,7 +6,7 @@ use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use rsa::pkcs1::DecodeRsaPublicKey as _;
 use sha2::Digest as _;
 
-use super::{Hash, KeyKind, SignatureAlgorithm, SignatureError};
+use super::algorithm::{Hash, KeyKind, SignatureAlgorithm, SignatureError};
 
 pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     sha2::Sha256::digest(bytes).into()

@@ -5,7 +5,7 @@ use crate::authority::AuthorityError;
 use crate::crypto::Sha256Digest;
 use crate::evidence::{Bundle, ConsistencyProof, LayerEvidence, Record, ledger_checkpoints, record_digest};
 use crate::ledger::ReadError;
-use crate::pki::timestamp::TimestampToken;
+use crate::pki::tsp::TimestampToken;
 use crate::tlog::TlogProof;
 
 /// Why the evidence of a record could not be read.

@@ -169,7 +169,7 @@ impl Issuance {
                 rounds.borrow_and_update();
                 if let Some(round) = self.ledger.round_above(receipt.index)? {
                     let quorum = self.log_policy.policy.asks_for_witnesses()
-                        && self.log_policy.policy.witnessing(&round.checkpoint).is_ok_and(|found| found.quorum());
+                        && self.log_policy.policy.cosigned(&round.checkpoint).is_ok_and(|found| found.quorum());
                     if quorum || !round.tokens.is_empty() {
                         return Ok::<_, ReadError>(Some(round));
                     }

@@ -11,7 +11,7 @@ use crate::clock::format_time;
 use crate::crypto::Sha256Digest;
 use crate::issuance::Issuance;
 use crate::ledger::ReadError;
-use crate::pki::timestamp::TimestampToken;
+use crate::pki::tsp::TimestampToken;
 
 /// Between two renewals by themselves: an authority that is to be replaced is not asked more often.
 const AGAIN_AFTER: TimeDelta = TimeDelta::days(30);

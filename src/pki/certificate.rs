@@ -8,26 +8,26 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, NaiveDate, Timelike as _, Utc};
+use chrono::{DateTime, Timelike as _, Utc};
 use const_oid::ObjectIdentifier;
-use der::asn1::{AnyRef, BitString, ContextSpecific};
-use der::{Decode as _, Reader, SliceReader, Tag, TagNumber, Tagged as _};
+use der::asn1::{BitString, ContextSpecific};
+use der::{Decode as _, Reader, SliceReader, Tag, TagNumber};
 use x509_cert::ext::Extension;
 use x509_cert::name::Name as RawName;
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
 use super::algorithm::CertificateSignature;
-use super::extensions::{AuthorityKeyIdentifier, BasicConstraints, DistributionPoint, Extensions, KeyUsages};
+use super::extensions::{
+    AuthorityKeyIdentifier, BasicConstraints, DistributionPoint, ExtensionError, Extensions, KeyUsages,
+};
 use super::name::Name;
 use super::pem::{PemError, pem_blocks};
+use super::time::read_time;
 use crate::crypto::{KeyError, SignatureError, VerifyingKey, sha256};
 
 /// Largest certificate that is read. The largest in public use, with hundreds of names, are below 32 KiB.
 const CERTIFICATE_BYTES_MAX: usize = 64 * 1024;
-
-/// Extensions of a certificate: RFC 5280 §4.2 has seventeen, and each is compared with those before it.
-pub(super) const EXTENSIONS_MAX: usize = 64;
 
 /// Why bytes are not a certificate.
 #[derive(Debug, thiserror::Error)]
@@ -41,18 +41,9 @@ pub enum CertificateError {
     /// It is not DER, or not a certificate.
     #[error("not a DER certificate: {0}")]
     Malformed(der::Error),
-    /// An extension is there twice (RFC 5280 §4.2).
-    #[error("extension {0} is there twice")]
-    DuplicateExtension(ObjectIdentifier),
-    /// More extensions than any certificate has.
-    #[error("{count} extensions, at most {EXTENSIONS_MAX} are read")]
-    TooManyExtensions {
-        /// What was seen.
-        count: usize,
-    },
-    /// An extension's value is not what its type says.
-    #[error("extension {0} is malformed")]
-    MalformedExtension(ObjectIdentifier),
+    /// The extensions cannot be read.
+    #[error(transparent)]
+    Extension(#[from] ExtensionError),
     /// The algorithm inside the signed part and the one beside the signature differ (RFC 5280 §4.1.1.2).
     #[error("the signature algorithm inside is {inside}, outside {outside}")]
     AlgorithmsDiffer {
@@ -410,34 +401,6 @@ impl<'a> Tbs<'a> {
         reader.finish()?;
         Ok(tbs)
     }
-}
-
-/// Reads a UTCTime or GeneralizedTime with seconds and `Z` (RFC 5280 §4.1.2.5). UTCTime spans 1950 to 2049.
-pub(super) fn read_time<'r>(reader: &mut impl Reader<'r>) -> der::Result<DateTime<Utc>> {
-    let raw = AnyRef::decode(reader)?;
-    let malformed = || raw.tag().value_error();
-    let digits = raw.value().strip_suffix(b"Z").ok_or_else(malformed)?;
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return Err(malformed().into());
-    }
-    let number = |digits: &[u8]| digits.iter().fold(0_u16, |number, digit| number * 10 + u16::from(digit - b'0'));
-    let (year, rest) = match (raw.tag(), digits.len()) {
-        (Tag::UtcTime, 12) => {
-            let year = number(&digits[..2]);
-            (year + if year < 50 { 2000 } else { 1900 }, &digits[2..])
-        }
-        (Tag::GeneralizedTime, 14) => (number(&digits[..4]), &digits[4..]),
-        _ => return Err(malformed().into()),
-    };
-    let part = |at: usize| u32::from(number(&rest[at..at + 2]));
-    let date = NaiveDate::from_ymd_opt(i32::from(year), part(0), part(2)).ok_or_else(malformed)?;
-    Ok(date.and_hms_opt(part(4), part(6), part(8)).ok_or_else(malformed)?.and_utc())
-}
-
-/// The time of a field that the `x509-cert` types have read.
-pub(super) fn time(time: x509_cert::time::Time) -> DateTime<Utc> {
-    let seconds = i64::try_from(time.to_unix_duration().as_secs()).expect("a year has four digits");
-    DateTime::from_timestamp(seconds, 0).expect("a year has four digits")
 }
 
 #[cfg(test)]

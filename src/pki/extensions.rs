@@ -9,7 +9,25 @@ use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName, GeneralName
 use x509_cert::ext::pkix::{self};
 use x509_cert::name::{Name as RawName, RdnSequence};
 
-use super::certificate::{CertificateError, EXTENSIONS_MAX};
+/// Extensions of a certificate: RFC 5280 §4.2 has seventeen, and each is compared with those before it.
+const EXTENSIONS_MAX: usize = 64;
+
+/// Why the extensions of a certificate cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtensionError {
+    /// An extension is there twice (RFC 5280 §4.2).
+    #[error("extension {0} is there twice")]
+    Duplicate(ObjectIdentifier),
+    /// More extensions than any certificate has.
+    #[error("{count} extensions, at most {EXTENSIONS_MAX} are read")]
+    TooMany {
+        /// What was seen.
+        count: usize,
+    },
+    /// An extension's value is not what its type says.
+    #[error("extension {0} is malformed")]
+    Malformed(ObjectIdentifier),
+}
 
 /// One use of a key (RFC 5280 §4.2.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,16 +117,16 @@ pub(super) struct Extensions {
 }
 
 impl Extensions {
-    pub(super) fn new(raw: &[Extension], issuer: &[u8]) -> Result<Self, CertificateError> {
+    pub(super) fn new(raw: &[Extension], issuer: &[u8]) -> Result<Self, ExtensionError> {
         let mut extensions = Self::default();
         if raw.len() > EXTENSIONS_MAX {
-            return Err(CertificateError::TooManyExtensions { count: raw.len() });
+            return Err(ExtensionError::TooMany { count: raw.len() });
         }
         for (position, extension) in raw.iter().enumerate() {
             if raw[..position].iter().any(|earlier| earlier.extn_id == extension.extn_id) {
-                return Err(CertificateError::DuplicateExtension(extension.extn_id));
+                return Err(ExtensionError::Duplicate(extension.extn_id));
             }
-            extensions.add(extension, issuer).map_err(|_| CertificateError::MalformedExtension(extension.extn_id))?;
+            extensions.add(extension, issuer).map_err(|_| ExtensionError::Malformed(extension.extn_id))?;
         }
         Ok(extensions)
     }
@@ -121,13 +139,7 @@ impl Extensions {
                 let value = BasicConstraints { ca: parsed.ca, path_length: parsed.path_len_constraint };
                 self.basic_constraints = Some(Marked { value, critical });
             }
-            "2.5.29.15" => {
-                let parsed = pkix::KeyUsage::from_der(bytes)?;
-                if parsed.0.is_empty() {
-                    return Err(Tag::BitString.value_error().into());
-                }
-                self.key_usage = Some(KeyUsages(parsed.0.bits()));
-            }
+            "2.5.29.15" => self.key_usage = Some(key_usages(bytes)?),
             "2.5.29.37" => {
                 let value = pkix::ExtendedKeyUsage::from_der(bytes)?.0;
                 not_empty(&value)?;
@@ -138,11 +150,7 @@ impl Extensions {
                 self.subject_key_identifier = Some(Marked { value, critical });
             }
             "2.5.29.35" => {
-                let parsed = pkix::AuthorityKeyIdentifier::from_der(bytes)?;
-                let names_certificate =
-                    parsed.authority_cert_issuer.is_some() || parsed.authority_cert_serial_number.is_some();
-                let key_identifier = parsed.key_identifier.map(|id| id.as_bytes().to_vec());
-                let value = AuthorityKeyIdentifier { key_identifier, names_certificate };
+                let value = authority_key_identifier(bytes)?;
                 self.authority_key_identifier = Some(Marked { value, critical });
             }
             "2.5.29.17" => {
@@ -151,11 +159,7 @@ impl Extensions {
                 self.subject_alternative_name = Some(Marked { value, critical });
             }
             "2.5.29.30" => {
-                let value = RawNameConstraints::from_der(bytes)?;
-                let trees = [&value.permitted_subtrees, &value.excluded_subtrees];
-                let present: Vec<_> = trees.into_iter().flatten().collect();
-                not_empty(&present)?;
-                present.into_iter().try_for_each(|tree| not_empty(tree))?;
+                let value = name_constraints(bytes)?;
                 self.name_constraints = Some(Marked { value, critical });
             }
             "2.5.29.31" => {
@@ -164,6 +168,24 @@ impl Extensions {
                 self.distribution_points =
                     parsed.iter().map(|point| distribution_point(point, issuer)).collect::<Result<_, _>>()?;
             }
+            "1.3.6.1.5.5.7.1.1" => {
+                let parsed = pkix::AuthorityInfoAccessSyntax::from_der(bytes)?.0;
+                not_empty(&parsed)?;
+                self.authority_information_critical = Some(critical);
+            }
+            id => {
+                let is_known = self.add_policy(id, bytes, critical)?;
+                if critical && !is_known {
+                    self.unknown_critical.push(extension.extn_id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one of the extensions about certificate policies; `false` for any other.
+    fn add_policy(&mut self, id: &str, bytes: &[u8], critical: bool) -> der::Result<bool> {
+        match id {
             "2.5.29.32" => {
                 let parsed = pkix::CertificatePolicies::from_der(bytes)?.0;
                 not_empty(&parsed)?;
@@ -181,16 +203,31 @@ impl Extensions {
                 u32::from_der(bytes)?;
                 self.inhibit_any_policy_critical = Some(critical);
             }
-            "1.3.6.1.5.5.7.1.1" => {
-                let parsed = pkix::AuthorityInfoAccessSyntax::from_der(bytes)?.0;
-                not_empty(&parsed)?;
-                self.authority_information_critical = Some(critical);
-            }
-            _ if critical => self.unknown_critical.push(extension.extn_id),
-            _ => {}
+            _ => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
+}
+
+fn key_usages(bytes: &[u8]) -> der::Result<KeyUsages> {
+    let parsed = pkix::KeyUsage::from_der(bytes)?;
+    if parsed.0.is_empty() { Err(Tag::BitString.value_error().into()) } else { Ok(KeyUsages(parsed.0.bits())) }
+}
+
+fn authority_key_identifier(bytes: &[u8]) -> der::Result<AuthorityKeyIdentifier> {
+    let parsed = pkix::AuthorityKeyIdentifier::from_der(bytes)?;
+    let names_certificate = parsed.authority_cert_issuer.is_some() || parsed.authority_cert_serial_number.is_some();
+    let key_identifier = parsed.key_identifier.map(|id| id.as_bytes().to_vec());
+    Ok(AuthorityKeyIdentifier { key_identifier, names_certificate })
+}
+
+fn name_constraints(bytes: &[u8]) -> der::Result<RawNameConstraints> {
+    let value = RawNameConstraints::from_der(bytes)?;
+    let trees = [&value.permitted_subtrees, &value.excluded_subtrees];
+    let present: Vec<_> = trees.into_iter().flatten().collect();
+    not_empty(&present)?;
+    present.into_iter().try_for_each(|tree| not_empty(tree))?;
+    Ok(value)
 }
 
 fn not_empty<T>(sequence: &[T]) -> der::Result<()> {

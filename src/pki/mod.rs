@@ -3,7 +3,7 @@
 //! [`Certificate`] and [`Crl`] are parsed once and keep their bytes; [`find_path`] builds and checks a path in one
 //! search, and tells "no path" apart from "a path that breaks a rule". Whether a certificate was in its window at some
 //! time, and what a revocation means for a signature, is decided above (EN 319 102-1), from the facts given here.
-//! [`timestamp`] opens RFC 3161 tokens; making one is a timestamp authority's job, and the only use of a private key.
+//! [`tsp`] opens RFC 3161 tokens; making one is a timestamp authority's job, and the only use of a private key.
 
 mod algorithm;
 mod anchor;
@@ -12,33 +12,30 @@ mod budget;
 mod certificate;
 pub mod cms;
 mod crl;
-mod crl_lines;
 mod extensions;
 mod name;
 mod name_constraints;
 mod path;
 mod pem;
 mod profile;
-mod revocation;
 mod rules;
-pub mod timestamp;
-pub mod timestamp_exchange;
-#[cfg(feature = "server")]
-pub mod timestamp_signing;
+mod time;
+pub mod tsp;
 
 pub use algorithm::CertificateSignature;
 pub use anchor::{TrustAnchor, TrustAnchors};
 pub use asn1::Malformed;
 pub use budget::{Budget, BudgetSpent};
 pub use certificate::{Certificate, CertificateError, OutOfWindow, Version, signed_parts};
-pub use crl::{Crl, CrlError};
-pub use extensions::{AuthorityKeyIdentifier, BasicConstraints, DistributionPoint, KeyUsage, KeyUsages};
+pub use crl::{Crl, CrlError, CrlRuleError, Reasons, RevocationReason, RevocationStatus, RevokedEntry};
+pub use extensions::{
+    AuthorityKeyIdentifier, BasicConstraints, DistributionPoint, ExtensionError, KeyUsage, KeyUsages,
+};
 pub use name::Name;
 pub use name_constraints::NameConstraintError;
 pub use path::{CertificationPath, NoPath, PathOutcome, ValidPath, find_path};
 pub use pem::{PemError, pem_blocks, to_pem};
 pub use profile::{PathProfile, Strictness};
-pub use revocation::{CrlRuleError, Reasons, RevocationReason, RevocationStatus, RevokedEntry};
 pub use rules::{Rule, Violation};
 
 /// Object identifiers that more than one module names.

@@ -5,8 +5,8 @@
 //! | [`merkle`] | RFC 6962 §2.1, RFC 9162 §2.1 |
 //! | [`tile`] | c2sp.org/tlog-tiles |
 //! | [`signed_note`], [`verifier_key`] | c2sp.org/signed-note |
-//! | [`checkpoint`] | c2sp.org/tlog-checkpoint |
-//! | [`cosignature`] | c2sp.org/tlog-cosignature |
+//! | [`checkpoint`], [`signed_checkpoint`] | c2sp.org/tlog-checkpoint |
+//! | [`cosignature`], [`cosign`](mod@cosign) | c2sp.org/tlog-cosignature |
 //! | [`subtree`] | draft-ietf-plants-merkle-tree-certs §4 |
 //! | [`proof`] | c2sp.org/tlog-proof |
 //! | [`policy`] | c2sp.org/tlog-policy |
@@ -14,26 +14,30 @@
 //! Everything here is pure: bytes in, values out. Reading tiles goes through a trait.
 
 pub mod checkpoint;
+pub mod cosign;
 pub mod cosignature;
 pub mod merkle;
 pub mod policy;
 pub mod proof;
+pub mod signed_checkpoint;
 pub mod signed_note;
 pub mod subtree;
 pub mod tile;
 pub mod verifier_key;
 
-pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
-pub use cosignature::{COSIGNATURE_TIME_MAX, Subtree, cosign};
+pub use checkpoint::{Checkpoint, CheckpointTextError};
+pub use cosign::cosign;
 #[cfg(feature = "server")]
-pub use cosignature::{cosign_ml_dsa_44, cosign_subtree};
+pub use cosign::{cosign_ml_dsa_44, cosign_subtree};
+pub use cosignature::{COSIGNATURE_TIME_MAX, Subtree};
 pub use merkle::{HashReader, LeafHash, LeafIndex, NodeHash, ProofError, RightEdge, RootHash, TreeSize};
-pub use policy::{LogPolicy, PolicyError, WitnessedAt, Witnessing};
+pub use policy::{CosignedCheckpoint, LogPolicy, PolicyError, VerifiedCosignature};
 pub use proof::{TlogProof, TlogProofError};
+pub use signed_checkpoint::{CheckpointError, SignedCheckpoint};
 pub use signed_note::{NoteError, NoteSignature, SignedNote, VerifiedSignature};
 pub use subtree::SubtreeRange;
 pub use tile::{TileError, TileHashes, TileKind, TilePath, TileReader};
-pub use verifier_key::{KeyId, KeyType, VerifierKey, VerifierKeyError};
+pub use verifier_key::{KeyType, NoteKeyId, VerifierKey, VerifierKeyError};
 
 /// Reads an ASCII decimal as the formats write it: no sign, no leading zero.
 pub(crate) fn parse_decimal(text: &str) -> Option<u64> {

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::checkpoint::{CheckpointError, SignedCheckpoint};
 use super::parse_decimal;
+use super::signed_checkpoint::{CheckpointError, SignedCheckpoint};
 use super::verifier_key::{KeyType, VerifierKey, VerifierKeyError};
 
 /// Bytes of a policy: room for each of [`NAMES_MAX`] ML-DSA-44 keys.
@@ -26,7 +26,7 @@ pub enum PolicyError {
         /// Which one, from 1.
         line: usize,
         /// What is wrong with it.
-        problem: LineProblem,
+        problem: PolicyLineError,
     },
     /// The last line does not end in a newline.
     #[error("the last line does not end in a newline")]
@@ -47,7 +47,7 @@ pub enum PolicyError {
 
 /// What is wrong with a line of a policy.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum LineProblem {
+pub enum PolicyLineError {
     /// A control character other than tab.
     #[error("a control character")]
     Character,
@@ -188,7 +188,7 @@ impl LogPolicy {
     ///
     /// # Errors
     /// When no log of the policy has its origin, that log did not sign it, or a known signature is wrong.
-    pub fn witnessing(&self, signed: &SignedCheckpoint) -> Result<Witnessing, PolicyError> {
+    pub fn cosigned(&self, signed: &SignedCheckpoint) -> Result<CosignedCheckpoint, PolicyError> {
         let origin = signed.checkpoint().origin();
         let logs: Vec<&VerifierKey> = self.logs.iter().map(PolicyKey::key).filter(|key| key.name() == origin).collect();
         if logs.is_empty() {
@@ -208,11 +208,11 @@ impl LogPolicy {
         let quorum = self.quorum.is_none_or(|member| self.witnessed(member, &cosigned, &mut HashMap::new()));
         let mut cosignatures: Vec<_> = cosigned
             .into_iter()
-            .map(|(index, time)| WitnessedAt { witness: self.witnesses[index].clone(), time })
+            .map(|(index, time)| VerifiedCosignature { witness: self.witnesses[index].clone(), time })
             .collect();
         cosignatures
             .sort_by(|left, right| (left.time, left.witness.key.name()).cmp(&(right.time, right.witness.key.name())));
-        Ok(Witnessing { cosignatures, quorum })
+        Ok(CosignedCheckpoint { cosignatures, quorum })
     }
 
     /// Groups refer to earlier ones only, so this ends; `known` keeps it linear.
@@ -235,7 +235,7 @@ impl LogPolicy {
 
 /// A witness's right cosignature.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WitnessedAt {
+pub struct VerifiedCosignature {
     /// Who cosigned.
     pub witness: PolicyKey,
     /// When, in seconds since 1970; the earliest time when there are several cosignatures.
@@ -244,15 +244,15 @@ pub struct WitnessedAt {
 
 /// Who witnessed a checkpoint that a log of the policy signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Witnessing {
-    cosignatures: Vec<WitnessedAt>,
+pub struct CosignedCheckpoint {
+    cosignatures: Vec<VerifiedCosignature>,
     quorum: bool,
 }
 
-impl Witnessing {
+impl CosignedCheckpoint {
     /// Each of the policy's witnesses that cosigned, the earliest first.
     #[must_use]
-    pub fn cosignatures(&self) -> &[WitnessedAt] {
+    pub fn cosignatures(&self) -> &[VerifiedCosignature] {
         &self.cosignatures
     }
 
@@ -275,9 +275,9 @@ struct Reading {
 }
 
 impl Reading {
-    fn line(&mut self, line: &[u8]) -> Result<(), LineProblem> {
+    fn line(&mut self, line: &[u8]) -> Result<(), PolicyLineError> {
         if line.iter().any(|byte| matches!(byte, 0..0x09 | 0x0b..0x20 | 0x7f)) {
-            return Err(LineProblem::Character);
+            return Err(PolicyLineError::Character);
         }
         let items: Vec<&[u8]> =
             line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|item| !item.is_empty()).collect();
@@ -290,26 +290,26 @@ impl Reading {
             [b"witness", name, key, url] => self.witness(name, key, Some(url)),
             [b"group", name, threshold, members @ ..] if !members.is_empty() => self.group(name, threshold, members),
             [b"quorum", name] => self.quorum(name),
-            [b"log" | b"witness" | b"group" | b"quorum", ..] => Err(LineProblem::Items),
-            _ => Err(LineProblem::Keyword),
+            [b"log" | b"witness" | b"group" | b"quorum", ..] => Err(PolicyLineError::Items),
+            _ => Err(PolicyLineError::Keyword),
         }
     }
 
-    fn log(&mut self, key: &[u8], url: Option<&[u8]>) -> Result<(), LineProblem> {
+    fn log(&mut self, key: &[u8], url: Option<&[u8]>) -> Result<(), PolicyLineError> {
         let key = verifier_key(key)?;
         add(&mut self.logs, PolicyKey { name: key.name().as_bytes().to_vec(), key, url: url.map(text) })
     }
 
-    fn witness(&mut self, name: &[u8], key: &[u8], url: Option<&[u8]>) -> Result<(), LineProblem> {
+    fn witness(&mut self, name: &[u8], key: &[u8], url: Option<&[u8]>) -> Result<(), PolicyLineError> {
         let key = verifier_key(key)?;
         if key.key_type() == KeyType::Ed25519 {
-            return Err(LineProblem::NotCosigner);
+            return Err(PolicyLineError::NotCosigner);
         }
         self.define(name, Member::Witness(self.witnesses.len()))?;
         add(&mut self.witnesses, PolicyKey { name: name.to_vec(), key, url: url.map(text) })
     }
 
-    fn group(&mut self, name: &[u8], threshold: &[u8], members: &[&[u8]]) -> Result<(), LineProblem> {
+    fn group(&mut self, name: &[u8], threshold: &[u8], members: &[&[u8]]) -> Result<(), PolicyLineError> {
         let threshold = match threshold {
             b"any" => 1,
             b"all" => members.len(),
@@ -318,13 +318,13 @@ impl Reading {
                 .and_then(parse_decimal)
                 .and_then(|number| usize::try_from(number).ok())
                 .filter(|number| (1..=members.len()).contains(number))
-                .ok_or(LineProblem::Threshold)?,
+                .ok_or(PolicyLineError::Threshold)?,
         };
         let mut found = Vec::new();
         for member in members {
-            found.push(*self.names.get(*member).ok_or(LineProblem::UndefinedName)?);
+            found.push(*self.names.get(*member).ok_or(PolicyLineError::UndefinedName)?);
             if !self.members.insert(member.to_vec()) {
-                return Err(LineProblem::MemberTwice);
+                return Err(PolicyLineError::MemberTwice);
             }
         }
         self.define(name, Member::Group(self.groups.len()))?;
@@ -332,40 +332,40 @@ impl Reading {
         Ok(())
     }
 
-    fn quorum(&mut self, name: &[u8]) -> Result<(), LineProblem> {
+    fn quorum(&mut self, name: &[u8]) -> Result<(), PolicyLineError> {
         if self.quorum.is_some() {
-            return Err(LineProblem::SecondQuorum);
+            return Err(PolicyLineError::SecondQuorum);
         }
         self.quorum = Some(match name {
             b"none" => None,
-            name => Some(*self.names.get(name).ok_or(LineProblem::UndefinedName)?),
+            name => Some(*self.names.get(name).ok_or(PolicyLineError::UndefinedName)?),
         });
         Ok(())
     }
 
-    fn define(&mut self, name: &[u8], member: Member) -> Result<(), LineProblem> {
+    fn define(&mut self, name: &[u8], member: Member) -> Result<(), PolicyLineError> {
         if self.names.len() == NAMES_MAX {
-            return Err(LineProblem::TooMany);
+            return Err(PolicyLineError::TooMany);
         }
         if name == b"none" || self.names.insert(name.to_vec(), member).is_some() {
-            return Err(LineProblem::DuplicateName);
+            return Err(PolicyLineError::DuplicateName);
         }
         Ok(())
     }
 }
 
-fn add(keys: &mut Vec<PolicyKey>, added: PolicyKey) -> Result<(), LineProblem> {
+fn add(keys: &mut Vec<PolicyKey>, added: PolicyKey) -> Result<(), PolicyLineError> {
     if keys.len() == NAMES_MAX {
-        return Err(LineProblem::TooMany);
+        return Err(PolicyLineError::TooMany);
     }
     if keys.iter().any(|known| known.key.public() == added.key.public()) {
-        return Err(LineProblem::DuplicateKey);
+        return Err(PolicyLineError::DuplicateKey);
     }
     keys.push(added);
     Ok(())
 }
 
-fn verifier_key(item: &[u8]) -> Result<VerifierKey, LineProblem> {
+fn verifier_key(item: &[u8]) -> Result<VerifierKey, PolicyLineError> {
     let text = std::str::from_utf8(item).map_err(|_| VerifierKeyError::Malformed)?;
     Ok(text.parse()?)
 }
@@ -390,7 +390,7 @@ mod tests {
 
     #[test]
     fn rejects_what_is_not_a_policy() {
-        use LineProblem as P;
+        use PolicyLineError as P;
         let witness = cosigner("w", LOG);
         for (text, line, problem) in [
             (format!("log {LOG}\nlog {LOG} https://x\nquorum none\n"), 2, P::DuplicateKey),
@@ -484,7 +484,7 @@ mod tests {
                 (&[0, 2, 4], true),
                 (&[0, 1, 2, 3, 4, 5], true),
             ] {
-                let witnessing = policy.witnessing(&world.cosigned(by)).unwrap();
+                let witnessing = policy.cosigned(&world.cosigned(by)).unwrap();
                 assert_eq!(witnessing.quorum(), holds, "{by:?}");
                 assert_eq!(witnessing.cosignatures().len(), by.len());
                 assert!(witnessing.cosignatures().is_sorted_by_key(|cosignature| cosignature.time));
@@ -498,32 +498,32 @@ mod tests {
             let vkey = VerifierKey::ml_dsa_44_cosignature("example.com/w", key.verifying_key()).unwrap();
             let policy = world.policy(&format!("witness w {vkey}\nquorum w\n"));
             let mut signed = world.cosigned(&[]);
-            assert!(!policy.witnessing(&signed).unwrap().quorum());
+            assert!(!policy.cosigned(&signed).unwrap().quorum());
             signed.add(cosign_ml_dsa_44(signed.checkpoint(), "example.com/w", 1000, &key).unwrap()).unwrap();
-            let witnessing = policy.witnessing(&signed).unwrap();
+            let witnessing = policy.cosigned(&signed).unwrap();
             assert_eq!((witnessing.quorum(), witnessing.cosignatures()[0].time), (true, 1000));
         }
 
         #[test]
         fn one_witness_or_none_can_be_the_quorum() {
             let world = World::new(2);
-            assert!(world.policy("quorum none\n").witnessing(&world.cosigned(&[])).unwrap().quorum());
-            assert!(!world.policy("quorum w1\n").witnessing(&world.cosigned(&[0])).unwrap().quorum());
-            assert!(world.policy("quorum w1\n").witnessing(&world.cosigned(&[1])).unwrap().quorum());
+            assert!(world.policy("quorum none\n").cosigned(&world.cosigned(&[])).unwrap().quorum());
+            assert!(!world.policy("quorum w1\n").cosigned(&world.cosigned(&[0])).unwrap().quorum());
+            assert!(world.policy("quorum w1\n").cosigned(&world.cosigned(&[1])).unwrap().quorum());
         }
 
         #[test]
         fn a_stranger_or_a_wrong_signature_is_refused() {
             let (world, other) = (World::new(1), World::new(1));
             let policy = world.policy("quorum none\n");
-            assert!(matches!(policy.witnessing(&other.cosigned(&[0])), Err(PolicyError::Checkpoint(_))));
+            assert!(matches!(policy.cosigned(&other.cosigned(&[0])), Err(PolicyError::Checkpoint(_))));
             let origin = Checkpoint::new("example.com/lag", TreeSize(7), RootHash::new([7; 32])).unwrap();
             let foreign = origin.sign(&world.log).unwrap();
-            assert!(matches!(policy.witnessing(&foreign), Err(PolicyError::UnknownLog { .. })));
+            assert!(matches!(policy.cosigned(&foreign), Err(PolicyError::UnknownLog { .. })));
             let mut forged = world.cosigned(&[]);
             let elsewhere = Checkpoint::new("example.com/log", TreeSize(8), RootHash::new([7; 32])).unwrap();
             forged.add(cosign(&elsewhere, "example.com/w0", 5, &world.witnesses[0]).unwrap()).unwrap();
-            assert!(matches!(policy.witnessing(&forged), Err(PolicyError::Checkpoint(_))));
+            assert!(matches!(policy.cosigned(&forged), Err(PolicyError::Checkpoint(_))));
         }
 
         #[test]
@@ -535,8 +535,8 @@ mod tests {
             }
             let policy = world.policy(&(rest + "quorum g39\n"));
             let all: Vec<_> = (0..40).collect();
-            assert!(policy.witnessing(&world.cosigned(&all)).unwrap().quorum());
-            assert!(!policy.witnessing(&world.cosigned(&all[1..])).unwrap().quorum());
+            assert!(policy.cosigned(&world.cosigned(&all)).unwrap().quorum());
+            assert!(!policy.cosigned(&world.cosigned(&all[1..])).unwrap().quorum());
         }
     }
 }

@@ -5,10 +5,10 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::checkpoint::{CheckpointError, SignedCheckpoint};
 use super::merkle::{INCLUSION_PROOF_MAX, LeafHash, LeafIndex, NodeHash, ProofError, check_inclusion};
 use super::parse_decimal;
-use super::policy::{LogPolicy, PolicyError, Witnessing};
+use super::policy::{CosignedCheckpoint, LogPolicy, PolicyError};
+use super::signed_checkpoint::{CheckpointError, SignedCheckpoint};
 use super::signed_note::NOTE_BYTES_MAX;
 
 /// The first line.
@@ -104,12 +104,12 @@ impl TlogProof {
     }
 
     /// Checks that `leaf` is at the proof's index under its checkpoint, that a log of `policy` signed the checkpoint, and
-    /// gives who witnessed it; whether they are enough is [`Witnessing::quorum`].
+    /// gives who witnessed it; whether they are enough is [`CosignedCheckpoint::quorum`].
     ///
     /// # Errors
     /// When the log is none of the policy's, a known signature is wrong, or the proof does not lead to the root.
-    pub fn check(&self, leaf: LeafHash, policy: &LogPolicy) -> Result<Witnessing, TlogProofError> {
-        let witnessing = policy.witnessing(&self.checkpoint)?;
+    pub fn check(&self, leaf: LeafHash, policy: &LogPolicy) -> Result<CosignedCheckpoint, TlogProofError> {
+        let witnessing = policy.cosigned(&self.checkpoint)?;
         self.check_inclusion(leaf)?;
         Ok(witnessing)
     }

@@ -8,7 +8,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::verifier_key::{KeyId, VerifierKey, VerifierKeyError, is_key_name};
+use super::verifier_key::{NoteKeyId, VerifierKey, VerifierKeyError, is_key_name};
 use crate::crypto::{SignatureAlgorithm, Signer, SigningError};
 
 /// Bytes of a note: what golang.org/x/mod/sumdb/note takes.
@@ -49,7 +49,7 @@ pub enum NoteError {
         /// The key's name.
         name: String,
         /// The key's ID.
-        key_id: KeyId,
+        key_id: NoteKeyId,
     },
     /// No known key signed the note.
     #[error("no known key signed the note")]
@@ -69,7 +69,7 @@ pub enum NoteError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoteSignature {
     name: String,
-    key_id: KeyId,
+    key_id: NoteKeyId,
     bytes: Vec<u8>,
 }
 
@@ -94,12 +94,12 @@ impl NoteSignature {
         if !is_key_name(name) || bytes.is_empty() {
             return None;
         }
-        Some(Self { name: name.to_owned(), key_id: KeyId(*key_id), bytes: bytes.to_vec() })
+        Some(Self { name: name.to_owned(), key_id: NoteKeyId(*key_id), bytes: bytes.to_vec() })
     }
 
     /// Whether it names `key`; not whether `key` made it.
     #[must_use]
-    pub fn is_said_of(&self, key: &VerifierKey) -> bool {
+    pub fn names_key(&self, key: &VerifierKey) -> bool {
         self.key_id == key.key_id() && self.name == key.name()
     }
 
@@ -111,7 +111,7 @@ impl NoteSignature {
 
     /// The ID of the key that is said to have signed.
     #[must_use]
-    pub fn key_id(&self) -> KeyId {
+    pub fn key_id(&self) -> NoteKeyId {
         self.key_id
     }
 
@@ -135,7 +135,7 @@ impl fmt::Display for NoteSignature {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedSignature {
     name: String,
-    key_id: KeyId,
+    key_id: NoteKeyId,
     time: Option<u64>,
 }
 
@@ -154,7 +154,7 @@ impl VerifiedSignature {
 
     /// The key's ID.
     #[must_use]
-    pub fn key_id(&self) -> KeyId {
+    pub fn key_id(&self) -> NoteKeyId {
         self.key_id
     }
 
@@ -252,7 +252,7 @@ impl SignedNote {
     /// # Errors
     /// When it is of another key, or wrong.
     pub fn check(&self, signature: &NoteSignature, key: &VerifierKey) -> Result<VerifiedSignature, NoteError> {
-        if !signature.is_said_of(key) {
+        if !signature.names_key(key) {
             return Err(NoteError::NoKnownSignature);
         }
         let (name, key_id) = (signature.name.clone(), signature.key_id);
@@ -269,7 +269,7 @@ impl SignedNote {
     pub fn verified(&self, keys: &[&VerifierKey]) -> Result<Vec<VerifiedSignature>, NoteError> {
         let mut verified = Vec::new();
         for signature in &self.signatures {
-            let Some(key) = keys.iter().find(|key| signature.is_said_of(key)) else { continue };
+            let Some(key) = keys.iter().find(|key| signature.names_key(key)) else { continue };
             verified.push(self.check(signature, key)?);
         }
         if verified.is_empty() { Err(NoteError::NoKnownSignature) } else { Ok(verified) }

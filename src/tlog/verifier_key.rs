@@ -15,15 +15,15 @@ const VKEY_BYTES_MAX: usize = 4096;
 
 /// The four bytes that name a key together with its name. Not a secure hash.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId(pub [u8; 4]);
+pub struct NoteKeyId(pub [u8; 4]);
 
-impl fmt::Display for KeyId {
+impl fmt::Display for NoteKeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:08x}", u32::from_be_bytes(self.0))
     }
 }
 
-impl fmt::Debug for KeyId {
+impl fmt::Debug for NoteKeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "KeyId({self})")
     }
@@ -69,9 +69,9 @@ pub enum VerifierKeyError {
     #[error("key ID {seen} should be {required}")]
     KeyId {
         /// What stands there.
-        seen: KeyId,
+        seen: NoteKeyId,
         /// What follows from name and key.
-        required: KeyId,
+        required: NoteKeyId,
     },
 }
 
@@ -79,7 +79,7 @@ pub enum VerifierKeyError {
 #[derive(Clone, Debug)]
 pub struct VerifierKey {
     name: String,
-    key_id: KeyId,
+    key_id: NoteKeyId,
     key_type: KeyType,
     public: Vec<u8>,
     // Invariant: of the type's kind, and made of `public`.
@@ -149,7 +149,7 @@ impl VerifierKey {
 
     /// The key's ID.
     #[must_use]
-    pub fn key_id(&self) -> KeyId {
+    pub fn key_id(&self) -> NoteKeyId {
         self.key_id
     }
 
@@ -212,7 +212,7 @@ impl FromStr for VerifierKey {
         if !hexadecimal {
             return Err(E::Malformed);
         }
-        let seen = KeyId(u32::from_str_radix(id, 16).map_err(|_| E::Malformed)?.to_be_bytes());
+        let seen = NoteKeyId(u32::from_str_radix(id, 16).map_err(|_| E::Malformed)?.to_be_bytes());
         let typed = STANDARD.decode(typed).map_err(|_| E::Malformed)?;
         let (byte, public) = typed.split_first().ok_or(E::Malformed)?;
         let key_type = match byte {
@@ -231,13 +231,13 @@ pub(super) fn is_key_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|character| character.is_whitespace() || character == '+' || character < ' ')
 }
 
-fn key_id(name: &str, key_type: KeyType, public: &[u8]) -> KeyId {
+fn key_id(name: &str, key_type: KeyType, public: &[u8]) -> NoteKeyId {
     let mut hash = crypto::Sha256::default();
     hash.update(name.as_bytes());
     hash.update(&[b'\n', key_type.byte()]);
     hash.update(public);
     let [a, b, c, d, ..] = hash.finish();
-    KeyId([a, b, c, d])
+    NoteKeyId([a, b, c, d])
 }
 
 #[cfg(test)]
@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(key.to_string(), VKEY);
         assert_eq!(
             (key.name(), key.key_id(), key.key_type()),
-            ("example.com/foo", KeyId([0x53, 0x0d, 0x90, 0x3a]), KeyType::Ed25519)
+            ("example.com/foo", NoteKeyId([0x53, 0x0d, 0x90, 0x3a]), KeyType::Ed25519)
         );
         let cosigner = VerifierKey::new("w", KeyType::Ed25519Cosignature, key.public().to_vec()).unwrap();
         assert_ne!(cosigner.key_id(), VerifierKey::new("w", KeyType::Ed25519, key.public().to_vec()).unwrap().key_id());

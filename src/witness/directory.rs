@@ -352,8 +352,8 @@ mod tests {
     use super::*;
     use crate::clock::{ManualClock, parse_time};
     use crate::crypto::Hash;
-    use crate::pki::timestamp::{MessageImprint, Timestamp, TimestampError};
-    use crate::pki::timestamp_exchange::{TimestampFailure, TimestampRequest, TimestampResponse};
+    use crate::pki::tsp::{MessageImprint, Timestamp, TimestampError};
+    use crate::pki::tsp::{TimestampFailure, TimestampRequest, TimestampResponse};
     use crate::tlog::KeyType;
 
     const LOG: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";

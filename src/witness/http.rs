@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 use super::add_checkpoint::ADD_CHECKPOINT_BYTES_MAX;
 use super::cosigner::witness::{Refusal, Witness};
 use super::tsa::timestamp_authority::TimestampAuthority;
-use crate::pki::timestamp_exchange::REQUEST_BYTES_MAX;
+use crate::pki::tsp::REQUEST_BYTES_MAX;
 use crate::tlog::NoteSignature;
 
 const TEXT: &str = "text/plain; charset=utf-8";

@@ -14,8 +14,8 @@ use affiant::clock::{Clock, ManualClock, parse_time};
 use affiant::crypto::{Hash, SignatureAlgorithm};
 use affiant::evidence::{Bundle, Indication, LayerEvidence, SubIndication, TrustPolicy, verify};
 use affiant::jose::NewSignature;
-use affiant::pki::timestamp::MessageImprint;
-use affiant::pki::timestamp_exchange::{TimestampRequest, TimestampResponse};
+use affiant::pki::tsp::MessageImprint;
+use affiant::pki::tsp::{TimestampRequest, TimestampResponse};
 use affiant::pki::{
     Budget, Certificate, Crl, PathOutcome, PathProfile, RevocationReason, RevocationStatus, TrustAnchors, find_path,
     to_pem,

@@ -11,7 +11,7 @@ use crate::fixtures::certificates::{
 use crate::fixtures::hostile_certificates::{
     chain, constrained, constrained_and_unverifiable, cross_signed, long_list, rsa_spki, unverifiable, window,
 };
-use affiant::pki::timestamp::Timestamp;
+use affiant::pki::tsp::Timestamp;
 use affiant::pki::{Budget, Certificate, Crl, NoPath, PathOutcome, PathProfile, RevocationStatus, Rule, find_path};
 
 #[test]

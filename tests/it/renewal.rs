@@ -10,8 +10,8 @@ use affiant::evidence::{
     ValidationReport, archive_proofs, verify,
 };
 use affiant::pki::TrustAnchors;
-use affiant::pki::timestamp::{MessageImprint, TstInfo};
-use affiant::pki::timestamp_signing::sign_token;
+use affiant::pki::tsp::sign_token;
+use affiant::pki::tsp::{MessageImprint, TstInfo};
 use chrono::{DateTime, Utc};
 
 /// The end of keys of the first generation, of the second, and of all that the record itself was signed with.

@@ -9,8 +9,8 @@ use crate::fixtures::certificates::{Mint, TIME_STAMPING};
 use crate::fixtures::record::{Case, KEYS, SIGNED, WITNESS, at, log_key, plus, witness_key};
 use affiant::crypto::MlDsa44SigningKey;
 use affiant::evidence::{AlgorithmConstraint, Bundle, ConstrainedAlgorithm, LedgerRequirement, TrustPolicy, verify};
-use affiant::pki::timestamp::{MessageImprint, Timestamp, TimestampError, TimestampToken, TstInfo};
-use affiant::pki::timestamp_signing::sign_token;
+use affiant::pki::tsp::sign_token;
+use affiant::pki::tsp::{MessageImprint, Timestamp, TimestampError, TimestampToken, TstInfo};
 use affiant::pki::{Certificate, TrustAnchors};
 use affiant::tlog::{LogPolicy, TlogProof, VerifierKey, cosign_ml_dsa_44};
 

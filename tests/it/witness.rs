@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use affiant::client::{HttpAnswer, HttpClient};
 use affiant::crypto::{Signer as _, SigningKey};
-use affiant::pki::timestamp::Timestamp;
+use affiant::pki::tsp::Timestamp;
 use affiant::tlog::merkle::{consistency_proof, leaf_hash, node_hash};
 use affiant::tlog::{Checkpoint, HashReader, NodeHash, RightEdge, RootHash, SignedCheckpoint, TreeSize, VerifierKey};
 use affiant::witness::{
@@ -276,7 +276,7 @@ async fn a_witness_cosigns_with_each_of_its_keys_and_keeps_both_sealed() {
     let post = async |body: String| served.post("sign-subtree", "text/plain", body.into_bytes()).await;
     let signed = post(part(leaf, &checkpoint)).await;
     let line = affiant::tlog::NoteSignature::parse(std::str::from_utf8(&signed.body).unwrap().trim_end()).unwrap();
-    assert_eq!((signed.status, line.is_said_of(&keys[1]), &line.bytes()[..8]), (200, true, &[0; 8][..]));
+    assert_eq!((signed.status, line.names_key(&keys[1]), &line.bytes()[..8]), (200, true, &[0; 8][..]));
     assert_eq!(post(part(before, &checkpoint)).await.status, 422);
     assert_eq!(post(part(leaf, &log.checkpoint(&tree, 5))).await.status, 403);
     assert_eq!(post(part(leaf, &checkpoint).replace(ORIGIN, "example.com/lag")).await.status, 404);

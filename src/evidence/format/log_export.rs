@@ -249,7 +249,7 @@ impl LogExportReader {
         }
         let (mut witnesses, mut quorum) = (Vec::new(), None);
         if let Some(policy) = policy {
-            let found = policy.witnessing(&self.end).map_err(|error| LogExportError::Policy(error.to_string()))?;
+            let found = policy.cosigned(&self.end).map_err(|error| LogExportError::Policy(error.to_string()))?;
             witnesses.extend(found.cosignatures().iter().map(|one| one.witness.key().name().to_owned()));
             quorum = policy.asks_for_witnesses().then(|| found.quorum());
         }

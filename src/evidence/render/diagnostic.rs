@@ -11,7 +11,7 @@ use crate::evidence::format::{ArchiveRoot, ArchiveTimestamp, Bundle, Entry, Laye
 use crate::evidence::policy::{AlgorithmConstraint, TrustPolicy};
 use crate::evidence::report::{NAME_MAX, truncate};
 use crate::jose::Jws;
-use crate::pki::timestamp::TimestampToken;
+use crate::pki::tsp::TimestampToken;
 use crate::pki::{Certificate, CertificateSignature, Crl, KeyUsage, KeyUsages, TrustAnchor};
 use crate::tlog::{SignedCheckpoint, TlogProof};
 use crate::vcon::VconLimits;

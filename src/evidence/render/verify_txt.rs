@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::clock::format_time;
 use crate::evidence::format::Bundle;
 use crate::evidence::report::ValidationReport;
-use crate::pki::timestamp::TimestampToken;
+use crate::pki::tsp::TimestampToken;
 
 /// Commands that check the bundle with openssl and with `affiant`, at the times that matter.
 #[must_use]

@@ -8,13 +8,13 @@ use crate::evidence::policy::{AlgorithmUse, TrustPolicy};
 use crate::evidence::report::{REASON_MAX, TimestampReport, truncate};
 use crate::evidence::verify::timestamps::{ValidatedTimestamp, is_in_the_future};
 use crate::evidence::verify::verifier::Verifier;
-use crate::tlog::{KeyType, LogPolicy, SignedCheckpoint, VerifierKey, WitnessedAt};
+use crate::tlog::{KeyType, LogPolicy, SignedCheckpoint, VerifiedCosignature, VerifierKey};
 use crate::vcon::Vcon;
 
 /// A cosignature as a timestamp; `included` says whether the record is proved to be under its checkpoint.
 pub(super) fn as_timestamp(
     policy: &TrustPolicy,
-    cosignature: &WitnessedAt,
+    cosignature: &VerifiedCosignature,
     included: bool,
     now: DateTime<Utc>,
 ) -> ValidatedTimestamp {
@@ -58,8 +58,8 @@ pub(super) fn trusted_quorum(
 ) -> bool {
     let witnesses = policy.witnesses();
     let kept =
-        signed.with_signatures(|one| !witnesses.iter().any(|key| one.is_said_of(key.key()) && !is_trusted(key.key())));
-    kept.is_some_and(|kept| policy.witnessing(&kept).is_ok_and(|found| found.quorum()))
+        signed.with_signatures(|one| !witnesses.iter().any(|key| one.names_key(key.key()) && !is_trusted(key.key())));
+    kept.is_some_and(|kept| policy.cosigned(&kept).is_ok_and(|found| found.quorum()))
 }
 
 /// The time of the newest witnessed checkpoint inside the signed payload: the record was signed after it.

@@ -8,7 +8,7 @@ use crate::evidence::report::{LedgerReport, LedgerStatus, REASON_MAX, truncate};
 use crate::evidence::verify::cosignatures::{expired_algorithm, trusted_quorum};
 use crate::evidence::verify::input::Input;
 use crate::tlog::merkle::leaf_hash;
-use crate::tlog::{LogPolicy, TlogProof, VerifierKey, Witnessing};
+use crate::tlog::{CosignedCheckpoint, LogPolicy, TlogProof, VerifierKey};
 
 /// One layer of a record: its digest, that of the layer inside, and its evidence.
 pub(super) struct Layer<'a> {
@@ -22,7 +22,7 @@ pub(super) struct Layer<'a> {
 pub(super) struct LedgerProof {
     pub(super) report: LedgerReport,
     pub(super) proof: Option<TlogProof>,
-    pub(super) cosigned: Option<Arc<Result<Witnessing, String>>>,
+    pub(super) cosigned: Option<Arc<Result<CosignedCheckpoint, String>>>,
 }
 
 impl LedgerProof {
@@ -67,7 +67,7 @@ impl LedgerProof {
     }
 
     /// Who cosigned the checkpoint, where it counts.
-    pub(super) fn cosignatures(&self) -> Option<&Witnessing> {
+    pub(super) fn cosignatures(&self) -> Option<&CosignedCheckpoint> {
         self.cosigned.as_ref().and_then(|cosigned| cosigned.as_ref().as_ref().ok())
     }
 }
@@ -103,7 +103,7 @@ fn report_included(
     input: &Input<'_>,
     policy: &LogPolicy,
     proof: &TlogProof,
-    found: &Witnessing,
+    found: &CosignedCheckpoint,
     report: &mut LedgerReport,
 ) {
     let expired = |key: &VerifierKey| expired_algorithm(input.policy, key, input.now);

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::evidence::policy::{AlgorithmUse, TrustPolicy};
 use crate::evidence::report::{NAME_MAX, REASON_MAX, truncate};
 use crate::evidence::verify::anchor_window::outside_window;
-use crate::pki::timestamp::Timestamp;
+use crate::pki::tsp::Timestamp;
 use crate::pki::{Budget, Certificate, NoPath, PathOutcome, PathProfile, TrustAnchors, ValidPath, find_path};
 
 /// Certificates of a token of which a path is made.

@@ -17,7 +17,7 @@ use crate::evidence::verify::revocation::KnownCrl;
 use crate::evidence::verify::signing_certificate::{OfferedCertificates, SigningCertificate, digest_of};
 use crate::evidence::verify::token::TokenValidation;
 use crate::pki::Budget;
-use crate::tlog::{LogPolicy, PolicyError, SignedCheckpoint, Witnessing};
+use crate::tlog::{CosignedCheckpoint, LogPolicy, PolicyError, SignedCheckpoint};
 use crate::vcon::VconLimits;
 
 /// Revocation lists of a bundle that are looked at: a leaf's and each authority's, and some archived ones.
@@ -32,7 +32,7 @@ pub struct Verifier {
     signing_certificates: Cache<[u8; 32], SigningCertificate>,
     crls: Cache<[u8; 32], Option<KnownCrl>>,
     tokens: Cache<([u8; 32], [u8; 32]), TokenValidation>,
-    checkpoints: Cache<[u8; 32], Result<Witnessing, String>>,
+    checkpoints: Cache<[u8; 32], Result<CosignedCheckpoint, String>>,
 }
 
 impl Verifier {
@@ -116,10 +116,10 @@ impl Verifier {
         &self,
         policy: &LogPolicy,
         checkpoint: &SignedCheckpoint,
-    ) -> Arc<Result<Witnessing, String>> {
+    ) -> Arc<Result<CosignedCheckpoint, String>> {
         let key = sha256(checkpoint.note().to_string().as_bytes());
         let wrong = |error: PolicyError| truncate(error.to_string(), REASON_MAX);
-        self.checkpoints.get_or_insert_with(key, || policy.witnessing(checkpoint).map_err(wrong))
+        self.checkpoints.get_or_insert_with(key, || policy.cosigned(checkpoint).map_err(wrong))
     }
 
     #[cfg(test)]

@@ -3,8 +3,8 @@
 use crate::client::{ClientError, HttpClient};
 use crate::crypto::{Hash, random};
 use crate::pki::Malformed;
-use crate::pki::timestamp::{MessageImprint, TOKEN_BYTES_MAX, Timestamp, TimestampError, TimestampToken};
-use crate::pki::timestamp_exchange::{TimestampRequest, TimestampResponse, TimestampStatus};
+use crate::pki::tsp::{MessageImprint, TOKEN_BYTES_MAX, Timestamp, TimestampError, TimestampToken};
+use crate::pki::tsp::{TimestampRequest, TimestampResponse, TimestampStatus};
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]

@@ -102,7 +102,7 @@ impl WitnessClient {
         let mut cosignatures = Vec::new();
         for line in lines.split('\n') {
             let signature = NoteSignature::parse(line).map_err(|_| WitnessError::Malformed)?;
-            if signature.is_said_of(&self.key) {
+            if signature.names_key(&self.key) {
                 checkpoint.note().check(&signature, &self.key).map_err(CheckpointError::from)?;
                 cosignatures.push(signature);
             }

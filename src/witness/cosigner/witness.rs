@@ -410,7 +410,7 @@ mod tests {
         }
         let lines = ask(&part(&whole, hash, &proof)).unwrap();
         let key = &witness.keys()[1];
-        assert!(lines.len() == 1 && lines[0].is_said_of(key), "Ed25519 has no cosignatures of parts");
+        assert!(lines.len() == 1 && lines[0].names_key(key), "Ed25519 has no cosignatures of parts");
         let (time, signature) = lines[0].bytes().split_first_chunk::<8>().unwrap();
         let root = RootHash::new(*hash.as_bytes());
         let subtree = Subtree { origin: LOG, start: LeafIndex(8), end: TreeSize(13), hash: root };

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::crypto::{SigningKey, random};
-use crate::pki::timestamp::{TimestampError, TstInfo};
-use crate::pki::timestamp_exchange::{TimestampFailure, TimestampRequest, TimestampResponse};
-use crate::pki::timestamp_signing::sign_token;
+use crate::pki::tsp::sign_token;
+use crate::pki::tsp::{TimestampError, TstInfo};
+use crate::pki::tsp::{TimestampFailure, TimestampRequest, TimestampResponse};
 
 /// How far the clock may be off: what a machine with working network time keeps easily.
 const ACCURACY: Duration = Duration::from_secs(1);

@@ -8,69 +8,24 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use const_oid::ObjectIdentifier;
-use der::asn1::{GeneralizedTime, Uint};
+use der::asn1::Uint;
 use der::{Decode as _, SliceReader};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
-use super::algorithm::CertificateSignature;
-use super::asn1::{self, Malformed, Value};
-use super::certificate::{Certificate, read_time, split_signed, time};
-use super::crl_lines::Lines;
-use super::extensions::{KeyUsage, full_names};
-use super::name::Name;
-use super::oid::EXPIRED_CERTS_ON_CRL;
-use super::pem::{PemError, pem_blocks};
+use super::entries::RevokedEntries;
+use super::error::{CRL_BYTES_MAX, CrlError, EXTENSIONS_MAX};
 use super::revocation::{CrlRuleError, Reasons, RevocationReason, RevocationStatus};
 use crate::crypto::{Sha256Digest, SignatureError};
-
-/// Largest list that is read: some 400,000 entries. The largest public ones are about 8 MiB.
-const CRL_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Extensions of a list: RFC 5280 §5.2 has seven.
-const EXTENSIONS_MAX: usize = 64;
-
-/// Why bytes are not a revocation list.
-#[derive(Debug, thiserror::Error)]
-pub enum CrlError {
-    /// It is too large.
-    #[error("a revocation list of {bytes} bytes is larger than {CRL_BYTES_MAX}")]
-    TooLarge {
-        /// What was seen.
-        bytes: usize,
-    },
-    /// It is not DER, or not a revocation list of version 2.
-    #[error("not a DER revocation list: {0}")]
-    Malformed(#[from] der::Error),
-    /// It is DER, but not the structure of a revocation list of version 2.
-    #[error(transparent)]
-    Structure(#[from] Malformed),
-    /// An extension is there twice.
-    #[error("extension {0} is there twice")]
-    DuplicateExtension(ObjectIdentifier),
-    /// An extension's value is not what its type says.
-    #[error("extension {0} is malformed")]
-    MalformedExtension(ObjectIdentifier),
-    /// The algorithm inside the signed part and the one beside the signature differ.
-    #[error("the signature algorithms inside and outside of the signed part differ")]
-    AlgorithmsDiffer,
-    /// More extensions than any list has.
-    #[error("{count} extensions, at most {EXTENSIONS_MAX} are read")]
-    TooManyExtensions {
-        /// What was seen.
-        count: usize,
-    },
-    /// The armour around it is broken, or holds no list.
-    #[error(transparent)]
-    Pem(#[from] PemError),
-    /// There is not exactly one list in the armour.
-    #[error("{count} revocation lists in the text, one is required")]
-    PemCount {
-        /// What was seen.
-        count: usize,
-    },
-}
+use crate::pki::algorithm::CertificateSignature;
+use crate::pki::asn1::{self, Malformed, Value};
+use crate::pki::certificate::{Certificate, split_signed};
+use crate::pki::extensions::{KeyUsage, full_names};
+use crate::pki::name::Name;
+use crate::pki::oid::EXPIRED_CERTS_ON_CRL;
+use crate::pki::pem::pem_blocks;
+use crate::pki::time::{generalized_time, read_time};
 
 /// A certificate revocation list, parsed once.
 #[derive(Debug)]
@@ -79,7 +34,7 @@ pub struct Crl {
     // Invariant: both lie within `der`.
     signed: Range<usize>,
     revoked: Range<usize>,
-    lines: Lines,
+    entries: RevokedEntries,
     signature: Box<[u8]>,
     algorithm: CertificateSignature,
     issuer: Name,
@@ -142,7 +97,7 @@ impl Crl {
         let mut list = Self {
             signed: within(der, parts.signed),
             revoked: revoked.map_or(0..0, |content| within(der, content)),
-            lines: revoked.map_or_else(|| Ok(Lines::default()), Lines::read)?,
+            entries: revoked.map_or_else(|| Ok(RevokedEntries::default()), RevokedEntries::read)?,
             signature: parts.signature.into(),
             algorithm: CertificateSignature::new(&parts.algorithm),
             issuer,
@@ -156,7 +111,7 @@ impl Crl {
             unknown_critical: None,
             der: der.into(),
         };
-        list.unknown_critical = list.lines.unknown_critical();
+        list.unknown_critical = list.entries.unknown_critical();
         check_unique(&extensions)?;
         for extension in &extensions {
             list.add_extension(extension).map_err(|_| CrlError::MalformedExtension(extension.extn_id))?;
@@ -275,7 +230,7 @@ impl Crl {
     /// How many certificates are on the list.
     #[must_use]
     pub fn revoked_count(&self) -> usize {
-        self.lines.len()
+        self.entries.len()
     }
 
     /// Checks what RFC 5280 asks of every list, whoever issued it.
@@ -334,7 +289,7 @@ impl Crl {
         if !self.scope.covers(certificate) {
             return RevocationStatus::NotCovered(CrlRuleError::OutOfScope);
         }
-        let mut found = self.lines.find(&self.der[self.revoked.clone()], certificate.serial());
+        let mut found = self.entries.find(&self.der[self.revoked.clone()], certificate.serial());
         match (found.pop(), found.is_empty()) {
             // A list that says two things of a certificate says nothing that could be relied on.
             (Some(_), false) => RevocationStatus::NotCovered(CrlRuleError::ListedTwice),
@@ -377,10 +332,6 @@ fn check_unique(extensions: &[Extension]) -> Result<(), CrlError> {
         }
     }
     Ok(())
-}
-
-pub(super) fn generalized_time(bytes: &[u8]) -> der::Result<DateTime<Utc>> {
-    Ok(time(x509_cert::time::Time::GeneralTime(GeneralizedTime::from_der(bytes)?)))
 }
 
 /// Where a part of `der` lies in it.

@@ -10,123 +10,20 @@ use chrono::{DateTime, NaiveDate, Utc};
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 
-use super::asn1::{self, Malformed, Oid, Value, Values};
-use super::cms::{CmsError, SignedData};
-use super::timestamp_exchange::{TimestampResponse, TimestampStatus};
-use crate::crypto::{self, Hash, SignatureAlgorithm};
+use super::error::{TOKEN_BYTES_MAX, TimestampError};
+use super::imprint::{MessageImprint, NONCE_BYTES_MAX, bounded, check_extensions};
+use super::response::TimestampResponse;
+use crate::crypto::SignatureAlgorithm;
+use crate::pki::asn1::{self, Malformed, Oid, Value, Values};
+use crate::pki::cms::SignedData;
 
 /// `id-ct-TSTInfo` (RFC 3161 §2.4.2).
 pub(super) const TST_INFO: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.1.4");
 /// `id-kp-timeStamping` (RFC 3161 §2.3).
 const TIME_STAMPING: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.8");
 
-/// Bytes of a token, or of the response around it: a few certificates and their revocation lists.
-pub const TOKEN_BYTES_MAX: usize = 256 << 10;
 /// Bytes of a serial number: RFC 3161 §2.4.2 asks for 160 bits, and one more may hold the sign.
 const SERIAL_BYTES_MAX: usize = 21;
-/// Bytes of a nonce: openssl sends 8; a hash may be used for one.
-pub(super) const NONCE_BYTES_MAX: usize = 65;
-
-/// Why a token does not count.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum TimestampError {
-    /// Longer than allowed.
-    #[error("a token of {bytes} bytes is longer than {TOKEN_BYTES_MAX}")]
-    TooLong {
-        /// Seen.
-        bytes: usize,
-    },
-    /// Not the structure.
-    #[error(transparent)]
-    Malformed(#[from] Malformed),
-    /// The signed message around the token is not acceptable.
-    #[error(transparent)]
-    Cms(#[from] CmsError),
-    /// The response holds no token.
-    #[error("the response holds no token: {0}")]
-    NotGranted(TimestampStatus),
-    /// Not version 1.
-    #[error("token version {version} is not 1")]
-    Version {
-        /// Seen.
-        version: u32,
-    },
-    /// The imprint's algorithm is not one of ours.
-    #[error("imprint algorithm {0} is not supported")]
-    UnsupportedImprint(String),
-    /// A critical extension that nobody here understands.
-    #[error("critical extension {0} is unknown")]
-    CriticalExtension(String),
-    /// The token is about something else.
-    #[error("the token is about other data")]
-    Imprint,
-    /// The signer's certificate does not have timestamping as its sole, critical extended key usage.
-    #[error("the signer's extended key usage is not timestamping alone, and critical")]
-    ExtendedKeyUsage,
-    /// The signer's certificate may not sign.
-    #[error("the signer's key usage does not allow signatures")]
-    KeyUsage,
-    /// The signer's certificate is an authority's.
-    #[error("the signer is a certificate authority")]
-    CertificateAuthority,
-}
-
-/// What data a token is about: its digest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageImprint {
-    // Invariant: as long as `hash` makes them.
-    hash: Hash,
-    digest: Vec<u8>,
-}
-
-impl MessageImprint {
-    /// The imprint of `data`.
-    #[must_use]
-    pub fn of(hash: Hash, data: &[u8]) -> Self {
-        Self { hash, digest: asn1::digest(hash, data) }
-    }
-
-    /// The algorithm.
-    #[must_use]
-    pub fn hash(&self) -> Hash {
-        self.hash
-    }
-
-    /// The digest.
-    #[must_use]
-    pub fn digest(&self) -> &[u8] {
-        &self.digest
-    }
-
-    /// Checks that this is the imprint of `data`.
-    ///
-    /// # Errors
-    /// When it is of something else.
-    pub fn check(&self, data: &[u8]) -> Result<(), TimestampError> {
-        let same = crypto::equal_in_constant_time(&asn1::digest(self.hash, data), &self.digest);
-        if same { Ok(()) } else { Err(TimestampError::Imprint) }
-    }
-
-    pub(super) fn parse(value: Value<'_>) -> Result<Self, TimestampError> {
-        let mut values = value.values();
-        let algorithm = asn1::plain_algorithm(values.expect(asn1::SEQUENCE)?)?;
-        let digest = values.expect(asn1::OCTET_STRING)?.content().to_vec();
-        values.finish()?;
-        let hash = asn1::hash_of(algorithm).ok_or_else(|| TimestampError::UnsupportedImprint(algorithm.to_string()))?;
-        let length = match hash {
-            Hash::Sha256 => 32,
-            Hash::Sha384 => 48,
-            Hash::Sha512 => 64,
-        };
-        if digest.len() == length { Ok(Self { hash, digest }) } else { Err(Malformed.into()) }
-    }
-
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let digest = asn1::encode(asn1::OCTET_STRING, &[&self.digest]);
-        asn1::encode(asn1::SEQUENCE, &[&asn1::encode_hash_algorithm(self.hash), &digest])
-    }
-}
-
 /// What a token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TstInfo {
@@ -173,26 +70,6 @@ impl TstInfo {
     pub fn serial_hex(&self) -> String {
         self.serial.iter().map(|byte| format!("{byte:02x}")).collect()
     }
-}
-
-/// The content of an integer of at most so many bytes.
-pub(super) fn bounded(value: Value<'_>, bytes_max: usize) -> Result<Vec<u8>, Malformed> {
-    let content = value.integer()?;
-    if content.len() > bytes_max { Err(Malformed) } else { Ok(content.to_vec()) }
-}
-
-/// Refuses critical extensions: none is known here.
-pub(super) fn check_extensions(mut extensions: Values<'_>) -> Result<(), TimestampError> {
-    while !extensions.is_finished() {
-        let mut extension = extensions.expect(asn1::SEQUENCE)?.values();
-        let kind = extension.expect(asn1::OBJECT_IDENTIFIER)?.oid()?;
-        if extension.optional(asn1::BOOLEAN)?.map_or(Ok(false), |value| value.boolean())? {
-            return Err(TimestampError::CriticalExtension(kind.to_string()));
-        }
-        extension.expect(asn1::OCTET_STRING)?;
-        extension.finish()?;
-    }
-    Ok(())
 }
 
 fn accuracy(mut values: Values<'_>) -> Result<Duration, Malformed> {
@@ -382,7 +259,7 @@ pub(super) mod tests {
         fn no_bytes_make_a_parser_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
             let _ = TimestampToken::parse(&bytes);
             let _ = TimestampResponse::parse(&bytes);
-            let _ = crate::pki::timestamp_exchange::TimestampRequest::parse(&bytes);
+            let _ = crate::pki::tsp::TimestampRequest::parse(&bytes);
         }
     }
 

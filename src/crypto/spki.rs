@@ -3,8 +3,8 @@
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
 use der::{Encode as _, Sequence};
 
-use super::verifying::{EC_PUBLIC_KEY, P256, P384, RSA_ENCRYPTION};
-use super::{KeyError, KeyKind, VerifyingKey};
+use super::algorithm::KeyKind;
+use super::verifying_key::{EC_PUBLIC_KEY, KeyError, P256, P384, RSA_ENCRYPTION, VerifyingKey};
 
 #[derive(Sequence)]
 struct RsaPublicKey<'a> {

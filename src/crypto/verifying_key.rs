@@ -3,6 +3,7 @@
 use der::asn1::{BitStringRef, ObjectIdentifier, UintRef};
 use der::{Decode as _, Sequence};
 
+use super::algorithm::{KeyKind, SignatureAlgorithm, SignatureError, SigningError};
 use super::backend;
 
 /// Smallest RSA modulus that is parsed at all. Weak keys are verified first and judged after, so that a report can say
@@ -10,62 +11,6 @@ use super::backend;
 const RSA_BITS_MIN: usize = 1024;
 /// Largest RSA modulus: what both backends take, and 8 times the work of a 2048-bit one.
 const RSA_BITS_MAX: usize = 8192;
-
-/// A digest algorithm inside a signature algorithm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Hash {
-    /// SHA-256.
-    Sha256,
-    /// SHA-384.
-    Sha384,
-    /// SHA-512.
-    Sha512,
-}
-
-/// A signature algorithm. There is no HMAC here, so none can be confused with one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SignatureAlgorithm {
-    /// RSASSA-PKCS1-v1_5 (RFC 8017 §8.2).
-    RsaPkcs1(Hash),
-    /// RSASSA-PSS with MGF1 of the same hash and a salt of its length (RFC 8017 §8.1).
-    RsaPss(Hash),
-    /// ECDSA, signature as a DER sequence (RFC 3279 §2.2.3).
-    EcdsaDer(Hash),
-    /// ECDSA, signature as `r ‖ s` (RFC 7518 §3.4).
-    EcdsaFixed(Hash),
-    /// Ed25519 (RFC 8032).
-    Ed25519,
-}
-
-/// What kind of key a key is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyKind {
-    /// RSA with a modulus of this many bits.
-    Rsa {
-        /// Length of the modulus.
-        bits: usize,
-    },
-    /// ECDSA on NIST P-256.
-    P256,
-    /// ECDSA on NIST P-384.
-    P384,
-    /// Ed25519.
-    Ed25519,
-}
-
-impl KeyKind {
-    /// Whether a key of this kind can make a signature of `algorithm`.
-    #[must_use]
-    pub fn allows(self, algorithm: SignatureAlgorithm) -> bool {
-        use SignatureAlgorithm as A;
-        match self {
-            Self::Rsa { .. } => matches!(algorithm, A::RsaPkcs1(_) | A::RsaPss(_)),
-            Self::P256 => matches!(algorithm, A::EcdsaDer(_) | A::EcdsaFixed(Hash::Sha256)),
-            Self::P384 => matches!(algorithm, A::EcdsaDer(_) | A::EcdsaFixed(Hash::Sha384)),
-            Self::Ed25519 => algorithm == A::Ed25519,
-        }
-    }
-}
 
 /// Why a public key cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -86,25 +31,6 @@ pub enum KeyError {
     #[error("the Ed25519 key is a point of small order, under which anybody can sign")]
     SmallOrder,
 }
-
-/// Why a signature does not count.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum SignatureError {
-    /// The key cannot make signatures of that algorithm.
-    #[error("the key is of another kind than the algorithm")]
-    KeyMismatch,
-    /// This algorithm, or this combination of curve and hash, is not supported.
-    #[error("the signature algorithm is not supported")]
-    Unsupported,
-    /// The signature is wrong.
-    #[error("the signature does not verify")]
-    Wrong,
-}
-
-/// A private key that could not sign, with no detail that could leak.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the key could not sign")]
-pub struct SigningError;
 
 /// Something that signs: a key in memory, or one in a token or a key service.
 pub trait Signer: Send + Sync {

@@ -5,7 +5,8 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{self as s, KeyPair as _};
 use zeroize::Zeroizing;
 
-use super::{Hash, KeyError, SignatureAlgorithm, Signer, SigningError, VerifyingKey};
+use super::algorithm::{Hash, SignatureAlgorithm, SigningError};
+use super::verifying_key::{KeyError, Signer, VerifyingKey};
 
 /// Sizes of RSA keys that are generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

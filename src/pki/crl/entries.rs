@@ -1,27 +1,27 @@
-//! The lines of a revocation list: checked once, left where they are in the list's bytes, found by serial number.
+//! The revokedCertificates of a list (RFC 5280 §5.1.2.6): checked once, left in the list's bytes, found by serial number.
 //!
-//! A list of 8 MiB has some 400,000 lines. Of each, eight bytes are kept: enough to find it.
+//! A list of 8 MiB has some 400,000 entries. Of each, eight bytes are kept: enough to find it.
 
 use der::{Decode as _, SliceReader};
 use x509_cert::ext::pkix::crl::CrlReason;
 
-use super::asn1::{self, Oid, Value, Values};
-use super::certificate::read_time;
-use super::crl::{CrlError, generalized_time};
+use super::error::CrlError;
 use super::revocation::{RevocationReason, RevokedEntry};
+use crate::pki::asn1::{self, Oid, Value, Values};
+use crate::pki::time::{generalized_time, read_time};
 
-/// Extensions of one line: RFC 5280 §5.3 has three.
-const LINE_EXTENSIONS_MAX: usize = 16;
+/// Extensions of one entry: RFC 5280 §5.3 has three.
+const ENTRY_EXTENSIONS_MAX: usize = 16;
 
-/// Where the lines of a list are.
+/// Where the entries of a list are.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
-    // Invariant: in order; each offset is that of a line that was read without complaint.
+pub(super) struct RevokedEntries {
+    // Invariant: in order; each offset is that of a entry that was read without complaint.
     index: Vec<(u32, u32)>,
     unknown_critical: Option<Oid>,
 }
 
-impl Lines {
+impl RevokedEntries {
     /// Reads the content of `revokedCertificates` (RFC 5280 §5.1).
     pub(super) fn read(content: &[u8]) -> Result<Self, CrlError> {
         // Counted first: what grows takes up to three times the room.
@@ -30,22 +30,22 @@ impl Lines {
             values.next()?;
             count += 1;
         }
-        let mut lines = Self { index: Vec::with_capacity(count), unknown_critical: None };
+        let mut entries = Self { index: Vec::with_capacity(count), unknown_critical: None };
         let mut values = Values::new(content);
         let mut rest = content.len();
         while !values.is_finished() {
-            let line = values.expect(asn1::SEQUENCE)?;
-            let parts = Line::read(line)?;
+            let entry = values.expect(asn1::SEQUENCE)?;
+            let parts = Entry::read(entry)?;
             let offset = content.len() - rest;
-            rest -= line.whole().len();
+            rest -= entry.whole().len();
             let offset = u32::try_from(offset).expect("a list is of fewer than 4 GiB");
-            lines.index.push((key(parts.serial), offset));
+            entries.index.push((key(parts.serial), offset));
             if let Some(oid) = parts.unknown_critical {
-                lines.unknown_critical = Some(oid);
+                entries.unknown_critical = Some(oid);
             }
         }
-        lines.index.sort_unstable();
-        Ok(lines)
+        entries.index.sort_unstable();
+        Ok(entries)
     }
 
     /// How many there are.
@@ -53,26 +53,26 @@ impl Lines {
         self.index.len()
     }
 
-    /// A critical extension of some line that is not understood.
+    /// A critical extension of some entry that is not understood.
     pub(super) fn unknown_critical(&self) -> Option<Oid> {
         self.unknown_critical
     }
 
-    /// The lines of a serial number, from the same `content`: one at most, in a list that says one thing of each.
+    /// The entries of a serial number, from the same `content`: one at most, in a list that says one thing of each.
     pub(super) fn find(&self, content: &[u8], serial: &[u8]) -> Vec<RevokedEntry> {
         let key = key(serial);
         let from = self.index.partition_point(|(other, _)| *other < key);
         let same = self.index[from..].iter().take_while(|(other, _)| *other == key);
         same.filter_map(|(_, offset)| {
-            let line = Values::new(&content[usize::try_from(*offset).expect("it was a length")..]).next();
-            let line = Line::read(line.ok()?).expect("it was read before");
-            (line.serial == serial).then_some(line.entry)
+            let entry = Values::new(&content[usize::try_from(*offset).expect("it was a length")..]).next();
+            let entry = Entry::read(entry.ok()?).expect("it was read before");
+            (entry.serial == serial).then_some(entry.entry)
         })
         .collect()
     }
 }
 
-/// What lines are sorted by. Different numbers may share it: then both are looked at.
+/// What entries are sorted by. Different numbers may share it: then both are looked at.
 fn key(serial: &[u8]) -> u32 {
     let mut last = [0; 4];
     let length = serial.len().min(4);
@@ -80,15 +80,15 @@ fn key(serial: &[u8]) -> u32 {
     u32::from_be_bytes(last)
 }
 
-struct Line<'a> {
+struct Entry<'a> {
     serial: &'a [u8],
     entry: RevokedEntry,
     unknown_critical: Option<Oid>,
 }
 
-impl<'a> Line<'a> {
-    fn read(line: Value<'a>) -> Result<Self, CrlError> {
-        let mut parts = line.values();
+impl<'a> Entry<'a> {
+    fn read(entry: Value<'a>) -> Result<Self, CrlError> {
+        let mut parts = entry.values();
         let serial = parts.expect(asn1::INTEGER)?.integer()?;
         let mut entry = RevokedEntry {
             revoked_at: read_time(&mut SliceReader::new(parts.next()?.whole())?)?,
@@ -101,7 +101,7 @@ impl<'a> Line<'a> {
             let mut extensions = extensions.values();
             while !extensions.is_finished() {
                 let (oid, critical, value) = extension(extensions.expect(asn1::SEQUENCE)?)?;
-                if seen.contains(&oid) || seen.len() == LINE_EXTENSIONS_MAX {
+                if seen.contains(&oid) || seen.len() == ENTRY_EXTENSIONS_MAX {
                     return Err(CrlError::DuplicateExtension(oid));
                 }
                 seen.push(oid);

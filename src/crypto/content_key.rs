@@ -8,7 +8,10 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
 use zeroize::Zeroizing;
 
-use super::{ContentAlgorithm, SealError, SealedContent, equal_in_constant_time, random};
+use super::aead::SealError;
+use super::encryption::{ContentAlgorithm, SealedContent};
+use super::equal_in_constant_time;
+use super::signing_key::random;
 
 /// Bytes of an AES block, and of the initialization vector of CBC.
 const BLOCK_BYTES: usize = 16;

@@ -1,16 +1,16 @@
-//! The making of a token by whoever holds an authority's key (RFC 3161 §2.4.2, RFC 5816).
+//! Signing of tokens, with the key of a timestamp authority (RFC 3161 §2.4.2, RFC 5816).
 
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 
-use super::asn1::{self, Malformed, Oid};
-use super::cms;
-use super::timestamp::{TST_INFO, TstInfo};
+use super::token::{TST_INFO, TstInfo};
 use crate::crypto::{Hash, SignatureAlgorithm, Signer, SigningError};
+use crate::pki::asn1::{self, Malformed, Oid};
+use crate::pki::cms;
 
 /// Why no token was made.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum TokenError {
+pub enum TstError {
     /// The signer's certificate, or the policy, is not well-formed.
     #[error(transparent)]
     Malformed(#[from] Malformed),
@@ -23,7 +23,7 @@ pub enum TokenError {
 }
 
 impl TstInfo {
-    fn encode(&self) -> Result<Vec<u8>, TokenError> {
+    fn encode(&self) -> Result<Vec<u8>, TstError> {
         let mut content = asn1::encode(asn1::INTEGER, &[&[1]]);
         content.extend(asn1::encode_oid(Oid::new(&self.policy).map_err(|_| Malformed)?));
         content.extend(self.imprint.encode());
@@ -48,11 +48,11 @@ impl TstInfo {
     }
 }
 
-fn encode_accuracy(accuracy: std::time::Duration) -> Result<Vec<u8>, TokenError> {
-    let seconds = i32::try_from(accuracy.as_secs()).map_err(|_| TokenError::Accuracy)?;
+fn encode_accuracy(accuracy: std::time::Duration) -> Result<Vec<u8>, TstError> {
+    let seconds = i32::try_from(accuracy.as_secs()).map_err(|_| TstError::Accuracy)?;
     let (millis, micros) = (accuracy.subsec_millis(), accuracy.subsec_micros() % 1000);
     if !accuracy.subsec_nanos().is_multiple_of(1000) {
-        return Err(TokenError::Accuracy);
+        return Err(TstError::Accuracy);
     }
     let mut parts = asn1::encode_unsigned(&seconds.to_be_bytes());
     for (number, part) in [(0, millis), (1, micros)] {
@@ -78,7 +78,7 @@ pub fn sign_token(
     chain: &[Vec<u8>],
     embedded: usize,
     signer: &dyn Signer,
-) -> Result<Vec<u8>, TokenError> {
+) -> Result<Vec<u8>, TstError> {
     let leaf = chain.first().expect("a chain starts with its leaf");
     let certificate = Certificate::from_der(leaf).map_err(|_| Malformed)?;
     let certificate = certificate.tbs_certificate();
@@ -142,8 +142,10 @@ mod tests {
 
     use rcgen::{BasicConstraints, CertificateParams, CustomExtension, IsCa, KeyPair, KeyUsagePurpose};
 
-    use super::super::timestamp::tests::check_changed_bits;
-    use super::super::timestamp::{MessageImprint, Timestamp, TimestampError};
+    use super::super::error::TimestampError;
+    use super::super::imprint::MessageImprint;
+    use super::super::token::Timestamp;
+    use super::super::token::tests::check_changed_bits;
     use super::*;
     use crate::crypto::{KeySize, SigningKey};
 
@@ -205,8 +207,8 @@ mod tests {
 
     #[test]
     fn an_accuracy_that_no_token_can_say_is_refused() {
-        assert_eq!(encode_accuracy(Duration::from_nanos(1)), Err(TokenError::Accuracy));
-        assert_eq!(encode_accuracy(Duration::from_secs(1 << 31)), Err(TokenError::Accuracy));
+        assert_eq!(encode_accuracy(Duration::from_nanos(1)), Err(TstError::Accuracy));
+        assert_eq!(encode_accuracy(Duration::from_secs(1 << 31)), Err(TstError::Accuracy));
         assert_eq!(encode_accuracy(Duration::from_millis(128)).unwrap(), [0x30, 7, 2, 1, 0, 0x80, 2, 0, 0x80]);
     }
 }

@@ -4,8 +4,8 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 
 use zeroize::Zeroizing;
 
-use super::keyed::hmac;
-use super::{DigestKey, random};
+use super::prf::{DigestKey, hmac};
+use super::signing_key::random;
 
 /// A sealed message that does not open: another key, another context, or changed bytes.
 #[derive(Debug, thiserror::Error)]

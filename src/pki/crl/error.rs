@@ -1,0 +1,53 @@
+//! Why bytes are not a revocation list, and the limits of one.
+
+use const_oid::ObjectIdentifier;
+
+use crate::pki::asn1::Malformed;
+use crate::pki::pem::PemError;
+
+/// Largest list that is read: some 400,000 entries. The largest public ones are about 8 MiB.
+pub(super) const CRL_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Extensions of a list: RFC 5280 §5.2 has seven.
+pub(super) const EXTENSIONS_MAX: usize = 64;
+
+/// Why bytes are not a revocation list.
+#[derive(Debug, thiserror::Error)]
+pub enum CrlError {
+    /// It is too large.
+    #[error("a revocation list of {bytes} bytes is larger than {CRL_BYTES_MAX}")]
+    TooLarge {
+        /// What was seen.
+        bytes: usize,
+    },
+    /// It is not DER, or not a revocation list of version 2.
+    #[error("not a DER revocation list: {0}")]
+    Malformed(#[from] der::Error),
+    /// It is DER, but not the structure of a revocation list of version 2.
+    #[error(transparent)]
+    Structure(#[from] Malformed),
+    /// An extension is there twice.
+    #[error("extension {0} is there twice")]
+    DuplicateExtension(ObjectIdentifier),
+    /// An extension's value is not what its type says.
+    #[error("extension {0} is malformed")]
+    MalformedExtension(ObjectIdentifier),
+    /// The algorithm inside the signed part and the one beside the signature differ.
+    #[error("the signature algorithms inside and outside of the signed part differ")]
+    AlgorithmsDiffer,
+    /// More extensions than any list has.
+    #[error("{count} extensions, at most {EXTENSIONS_MAX} are read")]
+    TooManyExtensions {
+        /// What was seen.
+        count: usize,
+    },
+    /// The armour around it is broken, or holds no list.
+    #[error(transparent)]
+    Pem(#[from] PemError),
+    /// There is not exactly one list in the armour.
+    #[error("{count} revocation lists in the text, one is required")]
+    PemCount {
+        /// What was seen.
+        count: usize,
+    },
+}
