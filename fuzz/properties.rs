@@ -11,7 +11,7 @@ use affiant::tlog::merkle::leaf_hash;
 use affiant::tlog::tile::{append_to_bundle, bundle_entries};
 use affiant::tlog::{LogPolicy, SignedCheckpoint, TilePath, TlogProof, VerifierKey};
 use affiant::vcon::{
-    Piece, PriorVersion, References, Removal, SkeletonReader, Vcon, VconLimits, Wtf, migrate as migrated,
+    DocumentPart, PriorVersion, References, Removal, StreamingReader, Vcon, VconLimits, Wtf, migrate as migrated,
     redact as redacted, turns, uuid8, validate, validate_any,
 };
 use serde_json::Value;
@@ -166,7 +166,7 @@ pub(crate) fn skeleton(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes).replacen('~', &big, 3).into_bytes();
     let read = |step: usize| {
         let mut bodies: Vec<Vec<u8>> = Vec::new();
-        let mut reader = SkeletonReader::new([7; 16], &limits);
+        let mut reader = StreamingReader::new([7; 16], &limits);
         for part in text.chunks(step) {
             let keep = |number: usize, bytes: &[u8]| {
                 bodies.resize_with(bodies.len().max(number + 1), Vec::new);
@@ -181,8 +181,8 @@ pub(crate) fn skeleton(bytes: &[u8]) {
             .pieces(&text)
             .into_iter()
             .flat_map(|piece| match piece {
-                Piece::Text(text) => text,
-                Piece::Body(number) => bodies[number].as_slice(),
+                DocumentPart::Text(text) => text,
+                DocumentPart::Body(number) => bodies[number].as_slice(),
             })
             .copied()
             .collect();

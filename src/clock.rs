@@ -1,4 +1,4 @@
-//! The time, as something that is handed in.
+//! Clocks: the time as an argument.
 //!
 //! Only `main` and the operators of floor 4 hold a [`Clock`]; everything below takes the time as an argument.
 

@@ -52,6 +52,15 @@ const PURE: u8 = 3;
 const WITHOUT_CIRCLES: &[&str] =
     &["clock", "crypto", "json", "vcon", "jose", "cose", "pki", "tlog", "evidence", "scorecard", "browser"];
 
+/// The rooms of `evidence`, each with those that it may import.
+const EVIDENCE_ROOMS: &[(&str, &[&str])] = &[
+    ("format", &[]),
+    ("policy", &["format"]),
+    ("report", &["format", "policy"]),
+    ("verify", &["format", "policy", "report"]),
+    ("render", &["format", "policy", "report"]),
+];
+
 struct Source {
     path: PathBuf,
     text: String,
@@ -149,6 +158,18 @@ fn import_complaint(module: &str, line: &str) -> Option<String> {
     })
 }
 
+/// What is wrong with a line of a room of `evidence`.
+fn evidence_complaint(room: &str, line: &str) -> Option<String> {
+    let (_, allowed) = EVIDENCE_ROOMS.iter().find(|(name, _)| *name == room)?;
+    let named = line.match_indices("crate::evidence::").filter_map(|(at, root)| {
+        let rest = &line[at + root.len()..];
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        (!rest.starts_with('{')).then_some(&rest[..end])
+    });
+    let other = named.into_iter().find(|named| *named != room && !allowed.contains(named))?;
+    Some(format!("evidence::{room} imports evidence::{other}"))
+}
+
 fn impurity(line: &str) -> Option<String> {
     [
         "std::fs",
@@ -213,6 +234,16 @@ fn a_file_is_one_noun_of_readable_length() {
         let vague = ["utils", "util", "common", "helpers", "helper", "misc", "manager"];
         let parts = source.path.iter().filter_map(|part| part.to_str()).chain([stem]);
         parts.into_iter().any(|part| vague.contains(&part)).then(|| format!("{}: a vague name", source.path.display()))
+    }));
+}
+
+#[test]
+fn rooms_of_evidence_import_only_lower_ones() {
+    let sources = sources();
+    assert_none(sources.iter().flat_map(|source| {
+        let path = source.module_path();
+        let room = path.get(1).filter(|_| path[0] == "evidence").cloned().unwrap_or_default();
+        source.complaints(move |line| evidence_complaint(&room, line)).collect::<Vec<_>>()
     }));
 }
 
@@ -315,6 +346,14 @@ fn the_rules_see_what_they_look_for() {
         ("vfs", "use crate::atomic_file::Access;", false),
     ] {
         assert_eq!(import_complaint(module, line).is_none(), allowed, "{module}: {line}");
+    }
+    for (room, line, allowed) in [
+        ("verify", "use crate::evidence::report::Verdict;", true),
+        ("format", "use crate::evidence::report::Verdict;", false),
+        ("render", "use crate::evidence::verify::Verifier;", false),
+        ("policy", "use crate::evidence::Bundle;", false),
+    ] {
+        assert_eq!(evidence_complaint(room, line).is_none(), allowed, "{room}: {line}");
     }
     assert!(impurity("let now = Utc::now();").is_some() && impurity("let now = clock.now();").is_none());
     assert!(unfinished("x.unwrap()").is_some() && unfinished("x.unwrap_or(1)").is_none());

@@ -1,4 +1,4 @@
-//! The verifier as a web page uses it: files and a trust policy in, a report out, all on the reader's machine.
+//! The verifier for a web page: files and a trust policy in, a report out, all on the reader's machine.
 //!
 //! With the feature `wasm` these types are JavaScript classes of the same names (`web/worker.js` uses them). Nothing is
 //! decided here: a [`PageVerifier`] holds a [`Verifier`], and what it gives is byte for byte what the command line and the

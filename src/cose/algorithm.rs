@@ -1,4 +1,4 @@
-//! The numbers of signature algorithms (RFC 9053 §2, RFC 8812, RFC 9864).
+//! Identifiers of signature algorithms (RFC 9053 §2, RFC 8812, RFC 9864).
 
 use crate::crypto::{Hash, SignatureAlgorithm};
 

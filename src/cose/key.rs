@@ -1,4 +1,4 @@
-//! Public keys as COSE has them (RFC 9053 §7.1.1), and their thumbprints (RFC 9679).
+//! COSE keys (RFC 9053 §7.1.1) and their thumbprints (RFC 9679).
 
 use minicbor::Encoder;
 

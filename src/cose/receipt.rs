@@ -1,4 +1,4 @@
-//! Receipts: that a leaf is in a Merkle tree, signed (RFC 9942, RFC 9943 §7).
+//! Receipts: signed proofs that a leaf is in a Merkle tree (RFC 9942, RFC 9943 §7).
 
 use minicbor::{Decoder, Encoder};
 

@@ -1,4 +1,4 @@
-//! AES-256-GCM under a key that is used for few messages, each with a random nonce.
+//! AES-256-GCM under a long-lived key with random nonces.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 

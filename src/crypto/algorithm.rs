@@ -1,4 +1,4 @@
-//! Signature algorithms, kinds of key, and what goes wrong between them.
+//! Signature algorithms, kinds of key, and their errors.
 
 /// A digest algorithm inside a signature algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

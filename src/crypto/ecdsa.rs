@@ -1,4 +1,4 @@
-//! The two faces of an ECDSA signature: with (r, s) the pair (r, n - s) is right too, and anybody can make it.
+//! ECDSA signatures in low-S form: with (r, s) the pair (r, n - s) is valid too, and anybody can make it.
 
 /// The order of P-256 (SEC 2 §2.4.2).
 const P256_ORDER: [u8; 32] = [

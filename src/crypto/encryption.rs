@@ -1,4 +1,4 @@
-//! What encryption is made of, as a reader without keys sees it too.
+//! Content encryption algorithms and encrypted content, also for readers without keys.
 
 /// An algorithm for content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Keys that other keys are encrypted to (RFC 7518 §4): RSA-OAEP, agreement on a curve, and AES key wrap.
+//! Key management (RFC 7518 §4): RSA-OAEP, ECDH-ES, and AES key wrap.
 
 use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, UnparsedPublicKey};
 use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrap as _};

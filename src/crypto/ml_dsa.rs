@@ -1,4 +1,4 @@
-//! ML-DSA-44 (FIPS 204): cosignatures are made with it, and nothing else is.
+//! ML-DSA-44 (FIPS 204), for cosignatures only.
 //!
 //! Keys of their own type, not [`VerifyingKey`](super::VerifyingKey)s: no certificate and no JWS is taken with them. The
 //! context is empty and the message is signed itself, not a digest of it (FIPS 204 §5.2, §5.3).

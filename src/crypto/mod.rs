@@ -1,4 +1,4 @@
-//! Digests, keys and signatures behind one face.
+//! Digests, keys and signatures over two backends.
 //!
 //! Two backends do the work: `aws_lc` natively (constant time where keys are involved), `rust_crypto` for wasm and for
 //! differential tests (public operations only). What is accepted is the same in both.

@@ -1,4 +1,4 @@
-//! Digests that only the holder of a key can make: names for what a plain digest would tell to whoever guesses it.
+//! Keyed digests (HMAC-SHA-256): names for values that a plain digest would reveal to a guess.
 
 use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key};
 

@@ -1,4 +1,4 @@
-//! Public keys from their numbers, as a JWK has them (RFC 7518 §6).
+//! SubjectPublicKeyInfo from the numbers of a JWK (RFC 7518 §6, RFC 5280 §4.1.2.7).
 
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
 use der::{Encode as _, Sequence};

@@ -1,4 +1,4 @@
-//! Public keys, the algorithms that may be used with them, and the face of a private key.
+//! Public keys, and the `Signer` trait of private keys.
 
 use der::asn1::{BitStringRef, ObjectIdentifier, UintRef};
 use der::{Decode as _, Sequence};
@@ -14,6 +14,7 @@ const RSA_BITS_MAX: usize = 8192;
 
 /// Why a public key cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum KeyError {
     /// The bytes are not a SubjectPublicKeyInfo, or not one of its algorithm.
     #[error("the key is not a well-formed SubjectPublicKeyInfo")]
@@ -23,10 +24,7 @@ pub enum KeyError {
     UnsupportedAlgorithm(String),
     /// The modulus is too short or too long.
     #[error("an RSA modulus of {bits} bits is outside {RSA_BITS_MIN} to {RSA_BITS_MAX}")]
-    ModulusLength {
-        /// What was seen.
-        bits: usize,
-    },
+    ModulusLength { bits: usize },
     /// A point of Ed25519 of which some few times are nothing: anybody can sign under it.
     #[error("the Ed25519 key is a point of small order, under which anybody can sign")]
     SmallOrder,

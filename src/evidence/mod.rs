@@ -1,4 +1,4 @@
-//! Evidence: the formats bound together, and the verifier.
+//! Evidence: formats, trust policy, verifier, report and its renderings.
 //!
 //! Pure: no I/O, no clock. A room imports only those before it:
 //!

@@ -1,4 +1,4 @@
-//! The names of signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1).
+//! Names of signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1).
 
 use std::fmt;
 use std::str::FromStr;

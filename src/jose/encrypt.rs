@@ -1,4 +1,4 @@
-//! Encrypting the signed form of a vCon for those who may read it (RFC 7516, vCon draft §5.3).
+//! Encryption of a signed vCon for its recipients (RFC 7516, vCon draft §5.3).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,6 +15,7 @@ use crate::json::JsonLimits;
 
 /// Why nothing is encrypted.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum EncryptError {
     /// Nobody to encrypt for, or more than anybody here would read.
     #[error("{0} recipients are not between 1 and {RECIPIENTS_MAX}")]
@@ -22,7 +23,6 @@ pub enum EncryptError {
     /// The algorithm does not encrypt to such a key.
     #[error("{algorithm} does not encrypt to a key of kind {kind:?}")]
     KeyMismatch {
-        /// Asked for.
         algorithm: KeyAlgorithm,
         /// The key's.
         kind: KeyKind,
@@ -32,12 +32,7 @@ pub enum EncryptError {
     Encryption(#[from] EncryptionError),
     /// The document would be larger than what is read here.
     #[error("the encrypted document has {bytes} bytes, more than the {bytes_max} allowed")]
-    TooLarge {
-        /// It would have.
-        bytes: usize,
-        /// Allowed.
-        bytes_max: usize,
-    },
+    TooLarge { bytes: usize, bytes_max: usize },
 }
 
 /// One to encrypt for.

@@ -1,4 +1,4 @@
-//! A JWE as received (RFC 7516).
+//! JWE in general JSON serialization, as received (RFC 7516 §7.2.1).
 #![cfg_attr(not(feature = "server"), allow(dead_code, reason = "without private keys nothing is opened"))]
 
 #[cfg(feature = "server")]

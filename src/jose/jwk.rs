@@ -1,4 +1,4 @@
-//! A public key as JSON (RFC 7517), and what its owner allows it for.
+//! Public keys as JSON (RFC 7517), and the uses that their owner allows.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

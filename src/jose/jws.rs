@@ -1,4 +1,4 @@
-//! A JWS as received: its characters, and what they say.
+//! JWS in general JSON serialization, as received (RFC 7515 §7.2.1).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,4 +1,4 @@
-//! How a content key reaches a recipient (RFC 7518 §4): the algorithms, and the key of an agreement.
+//! Key management algorithms: how a content key reaches a recipient (RFC 7518 §4).
 
 use std::fmt;
 use std::str::FromStr;

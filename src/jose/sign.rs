@@ -61,13 +61,13 @@ pub struct SigningOptions<'a> {
 
 /// Why there is no signature.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum SignError {
     /// The key cannot make signatures of that algorithm.
     #[error("a key of kind {kind:?} makes no {algorithm} signatures")]
     KeyMismatch {
         /// The key's.
         kind: KeyKind,
-        /// Asked for.
         algorithm: SigningAlgorithm,
     },
     /// The key could not be reached.
@@ -81,12 +81,7 @@ pub enum SignError {
     TooManySignatures,
     /// The record would be larger than what is read here.
     #[error("the signed document has {bytes} bytes, more than the {bytes_max} allowed")]
-    TooLarge {
-        /// It would have.
-        bytes: usize,
-        /// Allowed.
-        bytes_max: usize,
-    },
+    TooLarge { bytes: usize, bytes_max: usize },
     /// A signature that nobody can tie to a certificate is not one of a vCon (draft §5.2).
     #[error("there is no certificate to sign with")]
     NoCertificate,

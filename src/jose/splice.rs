@@ -1,4 +1,4 @@
-//! Where a new signature goes in a JWS whose other bytes stay as they are.
+//! Insertion of a signature into a JWS whose other bytes stay as they are.
 
 use memchr::memchr2;
 

@@ -1,4 +1,4 @@
-//! RFC 8785 (JCS) for the documents that we mint: ASCII strings, integers, no floats.
+//! Canonical JSON (RFC 8785, JCS) for our own documents: ASCII strings, integers, no floats.
 
 use serde_json::Value;
 

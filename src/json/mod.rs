@@ -1,4 +1,4 @@
-//! JSON as evidence needs it: read strictly, written canonically.
+//! JSON: a strict parser and a canonical writer.
 //!
 //! [`parse`] is the gate that every foreign document passes before anything else looks at it: it refuses what
 //! two parsers could read in two ways. [`rewrite()`] changes a document and leaves the rest of its bytes alone. [`to_canonical`] is RFC 8785 for the documents that we mint ourselves.

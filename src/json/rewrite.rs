@@ -1,4 +1,4 @@
-//! Writing a changed document so that what did not change keeps its bytes.
+//! Rewriting of a changed document in which unchanged parts keep their bytes.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! The strict gate: RFC 8259 grammar, no duplicate members at any level, bounded depth and size.
+//! The strict parser: RFC 8259 grammar, no duplicate members at any level, bounded depth and size.
 
 use std::borrow::Cow;
 
@@ -33,29 +33,17 @@ impl Default for JsonLimits {
 
 /// Why a document does not pass the gate.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum StrictError {
     /// Longer than allowed.
     #[error("{bytes} bytes are more than the {bytes_max} allowed")]
-    TooLarge {
-        /// Seen.
-        bytes: usize,
-        /// Allowed.
-        bytes_max: usize,
-    },
+    TooLarge { bytes: usize, bytes_max: usize },
     /// Nested deeper than allowed.
     #[error("nested deeper than {depth_max} levels at byte {at}")]
-    TooDeep {
-        /// Allowed.
-        depth_max: usize,
-        /// Where.
-        at: usize,
-    },
+    TooDeep { depth_max: usize, at: usize },
     /// More values than allowed.
     #[error("more than {values_max} values")]
-    TooMany {
-        /// Allowed.
-        values_max: usize,
-    },
+    TooMany { values_max: usize },
     /// A member name stands twice in one object.
     #[error("member {name:?} appears twice in one object, again at byte {at}")]
     DuplicateMember {
@@ -69,15 +57,11 @@ pub enum StrictError {
     Syntax {
         /// What would have been right.
         expected: &'static str,
-        /// Where.
         at: usize,
     },
     /// A member name that a parser of ours gives a meaning of its own.
     #[error("member name reserved by the parser at byte {at}")]
-    ReservedMember {
-        /// Where.
-        at: usize,
-    },
+    ReservedMember { at: usize },
 }
 
 /// Reads `bytes` as one JSON document that every parser reads alike (RFC 8259, RFC 7493 §2.3).

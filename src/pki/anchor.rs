@@ -8,8 +8,8 @@ use super::certificate::Certificate;
 
 /// A certificate that is trusted, under what name and when.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct TrustAnchor {
-    /// The certificate.
     pub certificate: Arc<Certificate>,
     /// What whoever trusts it calls it; empty where nobody said.
     pub name: String,

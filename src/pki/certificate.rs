@@ -31,13 +31,11 @@ const CERTIFICATE_BYTES_MAX: usize = 64 * 1024;
 
 /// Why bytes are not a certificate.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum CertificateError {
     /// It is larger than any certificate is.
     #[error("a certificate of {bytes} bytes is larger than {CERTIFICATE_BYTES_MAX}")]
-    TooLarge {
-        /// What was seen.
-        bytes: usize,
-    },
+    TooLarge { bytes: usize },
     /// It is not DER, or not a certificate.
     #[error("not a DER certificate: {0}")]
     Malformed(der::Error),
@@ -47,7 +45,6 @@ pub enum CertificateError {
     /// The algorithm inside the signed part and the one beside the signature differ (RFC 5280 §4.1.1.2).
     #[error("the signature algorithm inside is {inside}, outside {outside}")]
     AlgorithmsDiffer {
-        /// In the signed part.
         inside: String,
         /// Beside the signature.
         outside: String,

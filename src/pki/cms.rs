@@ -36,6 +36,7 @@ const ATTRIBUTES_MAX: usize = 32;
 
 /// Why SignedData is not acceptable.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum CmsError {
     /// Not the structure.
     #[error(transparent)]
@@ -54,10 +55,7 @@ pub enum CmsError {
     },
     /// A signed attribute is missing, or there twice.
     #[error("the signed attribute {attribute} is missing or there twice")]
-    Attribute {
-        /// Which one.
-        attribute: &'static str,
-    },
+    Attribute { attribute: &'static str },
     /// An algorithm that is not one of ours.
     #[error("algorithm {0} is not supported")]
     UnsupportedAlgorithm(String),

@@ -14,16 +14,14 @@ const EXTENSIONS_MAX: usize = 64;
 
 /// Why the extensions of a certificate cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum ExtensionError {
     /// An extension is there twice (RFC 5280 §4.2).
     #[error("extension {0} is there twice")]
     Duplicate(ObjectIdentifier),
     /// More extensions than any certificate has.
     #[error("{count} extensions, at most {EXTENSIONS_MAX} are read")]
-    TooMany {
-        /// What was seen.
-        count: usize,
-    },
+    TooMany { count: usize },
     /// An extension's value is not what its type says.
     #[error("extension {0} is malformed")]
     Malformed(ObjectIdentifier),

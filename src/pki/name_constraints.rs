@@ -13,28 +13,20 @@ use super::name::Name;
 
 /// Why a certificate's names are not allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum NameConstraintError {
     /// A name of a constrained form is in no permitted subtree.
     #[error("{name} is in no permitted subtree")]
-    NotPermitted {
-        /// The name.
-        name: String,
-    },
+    NotPermitted { name: String },
     /// A name is in an excluded subtree.
     #[error("{name} is in an excluded subtree")]
-    Excluded {
-        /// The name.
-        name: String,
-    },
+    Excluded { name: String },
     /// A subtree is not well formed, or has a minimum or maximum distance.
     #[error("a subtree of the constraints is not well formed")]
     MalformedSubtree,
     /// A name of a constrained form is not well formed, or of a form that is not understood.
     #[error("{name} cannot be compared with the constraints")]
-    MalformedName {
-        /// The name.
-        name: String,
-    },
+    MalformedName { name: String },
     /// The names and subtrees are too many.
     #[error("more comparisons of names with subtrees than {}", Budget::COMPARISONS)]
     TooMany,

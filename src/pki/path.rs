@@ -86,6 +86,7 @@ impl std::ops::Deref for ValidPath {
 
 /// What a search found.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum PathOutcome {
     /// A path that keeps every rule.
     Valid(ValidPath),
@@ -94,7 +95,6 @@ pub enum PathOutcome {
     /// Where a violation is cryptographic, a signature on the path may be of an algorithm that was not checked: then the
     /// path shows who claims to vouch for whom, and proves nothing.
     Broken {
-        /// The path.
         path: CertificationPath,
         /// What it breaks; at least one.
         violations: Vec<Violation>,
@@ -117,16 +117,14 @@ impl PathOutcome {
 
 /// Why there is no path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum NoPath {
     /// Nothing is trusted.
     #[error("no trust anchors are configured")]
     NoAnchors,
     /// More certificates are offered than are looked at.
     #[error("{count} certificates are offered, at most {OFFERED_MAX} are looked at")]
-    TooManyOffered {
-        /// What was seen.
-        count: usize,
-    },
+    TooManyOffered { count: usize },
     /// The search became too expensive.
     #[error("the search for a path took more signature checks or steps than allowed")]
     BudgetSpent,

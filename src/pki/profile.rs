@@ -1,4 +1,4 @@
-//! What is asked of a path beyond names and signatures.
+//! Path profiles: the requirements of a path beyond names and signatures.
 
 use chrono::{DateTime, Utc};
 use const_oid::ObjectIdentifier;

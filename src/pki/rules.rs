@@ -29,6 +29,7 @@ pub struct Violation {
 
 /// The rules of a path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum Rule {
     /// Only version 3 can say what a certificate is for (RFC 5280 §6.1.4 (k)).
     #[error("version {} certificate, version 3 is required", if *.0 == Version::V1 { 1 } else { 2 })]
@@ -42,7 +43,6 @@ pub enum Rule {
     /// More authorities below than allowed (RFC 5280 §6.1.4 (l)).
     #[error("{below} authorities below, at most {allowed} allowed")]
     PathLength {
-        /// What was seen.
         below: usize,
         /// pathLenConstraint, or the profile's own limit.
         allowed: usize,
@@ -79,7 +79,6 @@ pub enum Rule {
     /// The key is too short.
     #[error("RSA key of {bits} bits, at least {required} are required")]
     ShortKey {
-        /// What was seen.
         bits: usize,
         /// What the profile asks for.
         required: usize,

@@ -1,4 +1,4 @@
-//! A scorecard as its file has it.
+//! The scorecard file.
 
 use chrono::{DateTime, Utc};
 use regex::{Regex, RegexBuilder};

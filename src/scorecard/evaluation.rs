@@ -1,4 +1,4 @@
-//! A scorecard held against a conversation.
+//! Evaluation of a conversation against a scorecard.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -54,12 +54,11 @@ pub struct CheckResult {
 
 /// The result of one scorecard on one call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct ScoreResult {
     /// Key of the scorecard.
     pub scorecard: String,
-    /// Its version.
     pub version: u32,
-    /// Its digest.
     pub digest: String,
     /// What came out.
     pub status: Status,

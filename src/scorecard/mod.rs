@@ -1,4 +1,4 @@
-//! Scorecards: what a call is judged by before it becomes a record.
+//! Scorecards: rules that a call is evaluated against before it becomes a record.
 //!
 //! Pure: a vCon and rules in, a result out. A [`Scorecard`] lists *required elements* and *prohibited claims*; the
 //! [`ScoreResult`] goes into the signed record as an analysis. It says what was found in the words of the transcript,

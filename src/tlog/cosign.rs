@@ -1,4 +1,4 @@
-//! The making of cosignatures (c2sp.org/tlog-cosignature).
+//! Cosigning of checkpoints (c2sp.org/tlog-cosignature).
 
 use super::checkpoint::Checkpoint;
 #[cfg(feature = "server")]

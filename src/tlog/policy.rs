@@ -13,21 +13,14 @@ pub const NAMES_MAX: usize = 256;
 
 /// Why a policy is not one, or does not accept a checkpoint.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum PolicyError {
     /// Longer than allowed.
     #[error("a policy of {bytes} bytes is longer than {POLICY_BYTES_MAX}")]
-    TooLong {
-        /// Seen.
-        bytes: usize,
-    },
+    TooLong { bytes: usize },
     /// A line that is not of the format.
     #[error("line {line}: {problem}")]
-    Line {
-        /// Which one, from 1.
-        line: usize,
-        /// What is wrong with it.
-        problem: PolicyLineError,
-    },
+    Line { line: usize, problem: PolicyLineError },
     /// The last line does not end in a newline.
     #[error("the last line does not end in a newline")]
     NoFinalNewline,

@@ -18,13 +18,11 @@ pub const TLOG_PROOF_BYTES_MAX: usize = 2 * NOTE_BYTES_MAX;
 
 /// Why a proof is not one, or does not hold.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum TlogProofError {
     /// Longer than allowed.
     #[error("a proof of {bytes} bytes is longer than {TLOG_PROOF_BYTES_MAX}")]
-    TooLong {
-        /// Seen.
-        bytes: usize,
-    },
+    TooLong { bytes: usize },
     /// Not the header, an index, hashes, an empty line and a checkpoint.
     #[error("a proof is {HEADER}, an index, hashes, an empty line and a checkpoint")]
     Structure,
@@ -36,10 +34,7 @@ pub enum TlogProofError {
     Index,
     /// A line of the proof is not the base64 of 32 bytes.
     #[error("hash {line} is not the base64 of 32 bytes")]
-    Hash {
-        /// Which one, from 1.
-        line: usize,
-    },
+    Hash { line: usize },
     /// More hashes than any tree asks for.
     #[error("more than {INCLUSION_PROOF_MAX} hashes")]
     TooManyHashes,

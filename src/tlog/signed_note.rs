@@ -21,13 +21,11 @@ const SIGNATURE_PREFIX: &str = "— ";
 
 /// Why a note is not one, or does not count.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum NoteError {
     /// Longer than allowed.
     #[error("a note of {bytes} bytes is longer than {NOTE_BYTES_MAX}")]
-    TooLong {
-        /// Seen.
-        bytes: usize,
-    },
+    TooLong { bytes: usize },
     /// More signatures than allowed.
     #[error("a note has more than {SIGNATURES_MAX} signatures")]
     TooManySignatures,
@@ -39,10 +37,7 @@ pub enum NoteError {
     Structure,
     /// A signature line that is not one.
     #[error("signature line {line} is malformed")]
-    SignatureLine {
-        /// Which one, from 1.
-        line: usize,
-    },
+    SignatureLine { line: usize },
     /// A known key's signature is wrong.
     #[error("the signature of {name} ({key_id}) does not verify")]
     WrongSignature {

@@ -1,4 +1,4 @@
-//! Tiles: a log's hashes and entries as files that never change.
+//! Tiles: a log's hashes and entries as immutable files (c2sp.org/tlog-tiles).
 //!
 //! A hash tile at level L holds up to 256 hashes of complete subtrees of 256^L leaves; an entry bundle holds the
 //! entries under one tile of level 0. Both are addressed by a path, for example `tile/1/x001/x234/067.p/112`

@@ -52,6 +52,7 @@ impl KeyType {
 
 /// Why a verifier key cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum VerifierKeyError {
     /// Not `name+hex+base64`.
     #[error("not a verifier key: name+hex+base64 is required")]
@@ -68,7 +69,6 @@ pub enum VerifierKeyError {
     /// The key ID is not the one that follows from name and key.
     #[error("key ID {seen} should be {required}")]
     KeyId {
-        /// What stands there.
         seen: NoteKeyId,
         /// What follows from name and key.
         required: NoteKeyId,

@@ -1,4 +1,4 @@
-//! Documents of older syntaxes written anew in the syntax of today.
+//! Migration of documents from older syntaxes to the current one.
 //!
 //! What a view reads in two ways (`mimetype`, `alg` and `signature`, `appended`) gets its name of today; what no document
 //! says (a date's offset, who brought an attachment) is not made up. A signed document is never migrated: its bytes are.
@@ -9,9 +9,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{ContentHash, SYNTAX, Vcon};
 use crate::clock::format_time;
 use crate::json::{self, JsonLimits};
+use crate::vcon::SYNTAX;
+use crate::vcon::document::content::ContentHash;
+use crate::vcon::document::vcon::Vcon;
 
 /// What was changed, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -247,9 +249,10 @@ fn session_of(text: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Level, VconLimits, validate};
     use super::*;
     use crate::clock::parse_time;
+    use crate::vcon::VconLimits;
+    use crate::vcon::validation::{Level, validate};
 
     fn migrated(text: &str) -> (Vcon, Vec<Change>) {
         let old = Vcon::parse(text.as_bytes(), &VconLimits::default()).unwrap();

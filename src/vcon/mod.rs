@@ -4,53 +4,40 @@
 //! older syntaxes; what no view knows stays where it is. A signed document is never changed: views only read. Signing,
 //! certificates and ledgers are other rooms' matters.
 
-mod amend;
-mod builder;
-mod captions;
-mod content;
+mod build;
 mod document;
-mod form;
-mod gzip;
-mod lawful_basis;
-mod lifecycle;
 mod migrate;
-mod parts;
-mod place;
-mod redact;
-mod remains;
-mod skeleton;
-mod tags;
+mod redaction;
+mod streaming;
 mod transcript;
-mod uuid8;
 mod validation;
-mod views;
-mod wtf;
+mod view;
 
-pub use amend::{AmendError, PriorVersion, amend};
-pub use builder::VconBuilder;
-pub use content::{
-    Content, ContentDecoder, ContentDigester, ContentDigests, ContentError, ContentHash, HashAlgorithm, HashSyntaxError,
-};
-pub use document::{Vcon, VconError};
-pub use form::Form;
-pub use gzip::{GzipError, InflateReader, inflate};
-pub use lawful_basis::{Basis, LawfulBasis, LawfulBasisError, Permission, PurposeGrant, RecordedBasis};
-pub use lifecycle::LifecycleOperation;
-pub use migrate::{Change, migrate};
-pub use parts::{
+pub use build::builder::VconBuilder;
+pub use build::{
     CivicAddress, Disposition, NewAnalysis, NewAttachment, NewContent, NewDialog, NewParty, PartyEvent, PartyKind,
     Session, Transfer,
 };
-pub use place::Place;
-pub use redact::{RedactError, References, Removal, redact};
-pub use remains::{Remains, remains};
-pub use skeleton::{Held, Piece, Skeleton, SkeletonError, SkeletonReader};
-pub use tags::{Tag, TagError};
-pub use transcript::{Turn, turns};
-pub use uuid8::uuid8;
+pub use document::content::{
+    Content, ContentDecoder, ContentDigester, ContentDigests, ContentError, ContentHash, HashAlgorithm, HashSyntaxError,
+};
+pub use document::form::Form;
+pub use document::gzip::{GzipError, InflateReader, inflate};
+pub use document::item_ref::ItemRef;
+pub use document::lawful_basis::{Basis, LawfulBasis, LawfulBasisError, Permission, PurposeGrant, RecordedBasis};
+pub use document::lifecycle::LifecycleOperation;
+pub use document::tags::{Tag, TagError};
+pub use document::uuid8::uuid8;
+pub use document::vcon::{Vcon, VconError};
+pub use migrate::{Change, migrate};
+pub use redaction::amend::{AmendError, PriorVersion, amend};
+pub use redaction::redact::{RedactError, References, Removal, redact};
+pub use redaction::residual::{ResidualMention, residual_mentions};
+pub use streaming::{BodyLocation, DetachedDocument, DocumentPart, StreamingError, StreamingReader};
+pub use transcript::turns::{Turn, turns};
+pub use transcript::wtf::{Wtf, WtfError, WtfSegment};
 pub use validation::{Finding, Level, RULES, Rule, rule, validate, validate_any};
-pub use views::{Analysis, Attachment, Dialog, Party, PartyHistory};
-pub use wtf::{Wtf, WtfError, WtfSegment};
+pub use view::{Analysis, Attachment, Dialog, Party, PartyHistory};
 
 use crate::json::JsonLimits;
 

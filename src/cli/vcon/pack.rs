@@ -12,7 +12,7 @@ use crate::cli::vcon::io::content::mediatype_of;
 use crate::cli::vcon::io::document::{Input, Output};
 use crate::cli::vcon::io::spool::{Spooled, check_hashes, chosen};
 use crate::client::{ContentClient, Network};
-use crate::vcon::{Content, ContentDigester, ContentDigests, ContentHash, Place};
+use crate::vcon::{Content, ContentDigester, ContentDigests, ContentHash, ItemRef};
 
 /// Bytes of content that is fetched: a video conference of a day at 6 Mbit/s.
 const CONTENT_BYTES_MAX: u64 = 64 << 30;
@@ -60,7 +60,7 @@ impl PackCommand {
     /// The content at `url`, held against its hashes, and its media type where the document has none.
     async fn checked(
         &self,
-        place: Place,
+        place: ItemRef,
         url: &str,
         spooled: &Spooled,
         client: &ContentClient,

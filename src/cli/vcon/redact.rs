@@ -11,7 +11,7 @@ use crate::cli::output::printable;
 use crate::cli::vcon::io::document::{Input, Output};
 use crate::json;
 use crate::vcon::{
-    ContentHash, Form, Place, PriorVersion, References, Removal, Vcon, VconLimits, redact, remains, uuid8,
+    ContentHash, Form, ItemRef, PriorVersion, References, Removal, Vcon, VconLimits, redact, residual_mentions, uuid8,
 };
 
 /// Write a vCon without what others may not see, which points back to the whole one.
@@ -79,7 +79,7 @@ impl RedactCommand {
         let uuid = uuid8(&self.domain, now);
         let removals = self.removals()?;
         let vcon = redact(&prior, uuid, now, &self.kind, &removals, &reference, references)?;
-        for one in remains(&prior, &vcon, &removals) {
+        for one in residual_mentions(&prior, &vcon, &removals) {
             let at = one.at.map_or_else(|| "the subject".to_owned(), |place| place.to_string());
             eprintln!("warning: the {} of party {} still stands in {at}: redact it too", one.member, one.party);
         }
@@ -96,7 +96,7 @@ impl RedactCommand {
     fn removals(&self) -> anyhow::Result<Vec<Removal>> {
         let mut removals = Vec::new();
         let lists = [&self.parties, &self.dialogs, &self.analyses, &self.attachments];
-        let places = [Place::Party, Place::Dialog, Place::Analysis, Place::Attachment];
+        let places = [ItemRef::Party, ItemRef::Dialog, ItemRef::Analysis, ItemRef::Attachment];
         for (texts, place) in lists.into_iter().zip(places) {
             for text in texts {
                 let (index, member) =

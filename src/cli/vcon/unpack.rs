@@ -11,7 +11,7 @@ use crate::cli::progress;
 use crate::cli::vcon::io::document::{Input, Output};
 use crate::cli::vcon::io::file_name;
 use crate::cli::vcon::io::spool::{Spooled, check_hashes, chosen};
-use crate::vcon::{Content, ContentHash, Held, Place};
+use crate::vcon::{BodyLocation, Content, ContentHash, ItemRef};
 
 /// Write inline content to files, and put their addresses and hashes in its place.
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,7 @@ pub(crate) struct UnpackCommand {
 
 /// Content that was written, under no name yet.
 struct Written {
-    place: Place,
+    place: ItemRef,
     file: NamedTempFile,
     name: String,
     hash: ContentHash,
@@ -80,7 +80,7 @@ impl UnpackCommand {
     }
 
     /// A name that no file has, unless it may be overwritten, and no other content of the document.
-    fn new_name(&self, place: Place, spooled: &Spooled, names: &mut HashSet<String>) -> anyhow::Result<String> {
+    fn new_name(&self, place: ItemRef, spooled: &Spooled, names: &mut HashSet<String>) -> anyhow::Result<String> {
         let item = spooled.skeleton.vcon().item(place).expect("a place of the document");
         let mut name = file_name::of(place, item);
         // On some disks case makes no difference.
@@ -97,18 +97,18 @@ impl UnpackCommand {
         Ok(name)
     }
 
-    fn write(&self, place: Place, spooled: &Spooled) -> anyhow::Result<(NamedTempFile, ContentHash)> {
+    fn write(&self, place: ItemRef, spooled: &Spooled) -> anyhow::Result<(NamedTempFile, ContentHash)> {
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.dir)?;
         let skeleton = &spooled.skeleton;
         let bar = progress::bar(0);
         let (digests, _) = match skeleton.held(place) {
-            Held::Body(number) => progress::copy(&mut spooled.content(number)?, file.as_file_mut(), &bar)
+            BodyLocation::Body(number) => progress::copy(&mut spooled.content(number)?, file.as_file_mut(), &bar)
                 .context("the body is not base64url")?,
-            Held::Here => {
+            BodyLocation::Here => {
                 let bytes = skeleton.vcon().content(place).bytes()?.expect("inline content");
                 progress::copy(&mut &*bytes, file.as_file_mut(), &bar)?
             }
-            Held::Text => bail!("its text looks like base64url and its encoding does not say so"),
+            BodyLocation::Text => bail!("its text looks like base64url and its encoding does not say so"),
         };
         let item = skeleton.vcon().item(place).expect("a place of the document");
         let hashes = ContentHash::all_of(item);

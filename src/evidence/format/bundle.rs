@@ -71,10 +71,10 @@ pub enum LedgerLookup {
 
 /// A recording that was handed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct SuppliedRecording {
     /// The name of the file.
     pub name: String,
-    /// Its digests.
     pub digests: ContentDigests,
 }
 

@@ -26,18 +26,14 @@ pub struct BundleFiles(Vec<(String, Vec<u8>)>);
 
 /// Why bytes are not a bundle.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum BundleError {
     /// Not a zip archive, or a damaged one.
     #[error("not a zip archive: {0}")]
     Zip(#[from] zip::result::ZipError),
     /// A file in it could not be read.
     #[error("file {name} in the bundle: {source}")]
-    File {
-        /// Which one.
-        name: String,
-        /// What went wrong.
-        source: std::io::Error,
-    },
+    File { name: String, source: std::io::Error },
     /// Too many files or bytes.
     #[error("more than {FILES_MAX} files or {BYTES_MAX} bytes")]
     TooLarge,

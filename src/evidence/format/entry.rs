@@ -36,6 +36,7 @@ pub struct RecordEvent {
 
 /// What happened: the kinds of entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum Event {
     /// Entry 0.
     LedgerOpened {
@@ -93,7 +94,6 @@ pub enum Event {
         authority: Sha256Digest,
         /// Digest of the CRL.
         crl: Sha256Digest,
-        /// Its number.
         number: u64,
         /// Its thisUpdate.
         this_update: DateTime<Utc>,

@@ -14,15 +14,11 @@ use crate::tlog::{NodeHash, RightEdge};
 
 /// Why an entry cannot be the next of a log.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum EntryChainError {
     /// It is not an entry.
     #[error("entry {index}: {error}")]
-    Entry {
-        /// Which one.
-        index: u64,
-        /// What is wrong.
-        error: EntryError,
-    },
+    Entry { index: u64, error: EntryError },
     /// It is not where it says, or does not name the one before it.
     #[error("entry {0} does not follow the one before it")]
     Chain(u64),
@@ -32,11 +28,8 @@ pub enum EntryChainError {
     /// A count is missing.
     #[error("entry {index} counts {seen} for issuer {issuer}, where {expected} is due")]
     Sequence {
-        /// Which entry.
         index: u64,
-        /// Whose count.
         issuer: String,
-        /// What it says.
         seen: u64,
         /// What would be without a gap.
         expected: u64,

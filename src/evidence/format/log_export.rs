@@ -20,6 +20,7 @@ pub const EXPORT_HEAD_BYTES_MAX: usize = 256 << 10;
 
 /// Why a file is not a complete export.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum LogExportError {
     /// The head cannot be read.
     #[error("the head: {0}")]
@@ -35,12 +36,7 @@ pub enum LogExportError {
     EntryChain(#[from] EntryChainError),
     /// The entries end before the last checkpoint, or after it.
     #[error("the entries reach to {reached}, and the last checkpoint to {size}")]
-    Length {
-        /// Where they end.
-        reached: TreeSize,
-        /// Where they should.
-        size: TreeSize,
-    },
+    Length { reached: TreeSize, size: TreeSize },
     /// The entries make another tree than the last checkpoint's.
     #[error("the entries lead to another root than that of the last checkpoint")]
     Root,
@@ -60,8 +56,8 @@ impl From<HashError> for LogExportError {
 
 /// Of whom and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct ExportRequest {
-    /// The issuer.
     pub issuer: String,
     /// Entries of this time and later; `None` from the log's first.
     pub from: Option<DateTime<Utc>>,
@@ -109,6 +105,7 @@ pub fn export_head(
 
 /// A record of the issuer, in the period.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct ExportedRecord {
     /// Its count.
     pub seq: u64,
@@ -118,7 +115,6 @@ pub struct ExportedRecord {
     pub time: String,
     /// What its entry is.
     pub kind: &'static str,
-    /// The record.
     pub record: Sha256Digest,
 }
 

@@ -1,4 +1,4 @@
-//! A signed vCon opened: its signatures, its payload, its digest.
+//! Records: a signed vCon, opened; its signatures, payload and digest.
 
 use crate::crypto::{Sha256, Sha256Digest};
 use crate::jose::{Jws, JwsError};
@@ -26,6 +26,7 @@ pub struct Record {
 
 /// Why bytes are not a record that can be judged.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum RecordError {
     /// Not a JWS.
     #[error(transparent)]
@@ -38,10 +39,7 @@ pub enum RecordError {
     Vcon(#[from] VconError),
     /// Gzip inside gzip that comes to too much together.
     #[error("the payloads inflate to more than {bytes_max} bytes together")]
-    TooMuch {
-        /// Allowed.
-        bytes_max: usize,
-    },
+    TooMuch { bytes_max: usize },
     /// Signed over and over.
     #[error("signed more than {RENEWALS_MAX} times over")]
     TooManyRenewals,

@@ -1,4 +1,4 @@
-//! Until when an algorithm or a length of key is trusted (EN 319 102-1 §5.2.8, the cryptographic constraints).
+//! Algorithm constraints: until when an algorithm or a length of key is trusted (EN 319 102-1 §5.2.8).
 
 use chrono::{DateTime, Utc};
 

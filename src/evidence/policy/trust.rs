@@ -1,4 +1,4 @@
-//! What the verifier trusts, from its own side. Nothing in a bundle changes it.
+//! The trust policy: whom and what the relying party trusts. Nothing in a bundle changes it.
 
 use std::collections::HashSet;
 

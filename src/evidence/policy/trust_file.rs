@@ -1,4 +1,4 @@
-//! A trust policy as a file (TOML 1.0): read with what it names, written whole.
+//! The trust policy as a TOML file (`docs/TRUST.md`): read with the files that it names, written whole.
 //!
 //! What is written is the policy and nothing else: everything is in it, defaults too, in one order and one form. It is
 //! what a server publishes, what the digest of a policy is made of, and it reads back as the same policy.
@@ -29,13 +29,11 @@ const CLOCK_SKEW_SECONDS_MAX: u32 = 86_400;
 
 /// Why a text is not a trust policy.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum TrustPolicyError {
     /// It is too large.
     #[error("a trust policy of {bytes} bytes is larger than {POLICY_BYTES_MAX}")]
-    TooLarge {
-        /// Seen.
-        bytes: usize,
-    },
+    TooLarge { bytes: usize },
     /// It is not TOML, or has members that a trust policy does not have.
     #[error("{0}")]
     Toml(String),
@@ -47,7 +45,6 @@ pub enum TrustPolicyError {
     File {
         /// As the policy names it.
         path: String,
-        /// Why.
         reason: String,
     },
     /// The certificates of an anchor are not there, or cannot be read.
@@ -61,7 +58,6 @@ pub enum TrustPolicyError {
     /// A table has to have one of two members.
     #[error("{table} has one of `{inline}` and `file`")]
     InlineOrFile {
-        /// Where.
         table: String,
         /// The member for what is in the policy itself.
         inline: &'static str,
@@ -84,14 +80,7 @@ pub enum TrustPolicyError {
     },
     /// More than are looked at.
     #[error("{count} {what}, at most {max} are taken")]
-    TooMany {
-        /// Of what.
-        what: &'static str,
-        /// Seen.
-        count: usize,
-        /// Taken.
-        max: usize,
-    },
+    TooMany { what: &'static str, count: usize, max: usize },
     /// The log policy is not one.
     #[error("log policy: {0}")]
     LogPolicy(#[from] PolicyError),
@@ -104,7 +93,6 @@ pub enum TrustPolicyError {
     /// A sunset that says what cannot be.
     #[error("sunset of {algorithm}: {reason}")]
     AlgorithmConstraint {
-        /// Of what.
         algorithm: String,
         /// What cannot be.
         reason: &'static str,

@@ -44,8 +44,8 @@ impl EvidenceRule {
 
 /// A file that is certified, by its digests.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct CertifiedFile {
-    /// Its name.
     pub name: String,
     /// Its length.
     pub bytes: u64,

@@ -1,4 +1,4 @@
-//! How much of a report is written: simple, detailed, diagnostic (EN 319 102-1 Annex B, TS 119 102-2).
+//! Report levels: simple, detailed, diagnostic (EN 319 102-1 Annex B, TS 119 102-2).
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! What a verdict was made from, taken apart: every object of a bundle as the verifier reads it, and whom it trusts.
+//! The diagnostic report: every object of a bundle as the verifier reads it, and the trust policy (TS 119 102-2).
 //!
 //! Nothing here is judged. What cannot be read says so in its place; what is personal (the payload) is not repeated.
 

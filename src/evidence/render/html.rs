@@ -1,4 +1,4 @@
-//! The report as a page: whole in itself, without script, fit for a phone and for one sheet of paper.
+//! The report as an HTML page: self-contained, without script, fit for a phone and for one sheet of paper.
 //!
 //! Text from the record or from certificates is escaped by the template, and isolated (`bdi`) so that its writing
 //! direction does not reach what stands around it.

@@ -1,4 +1,4 @@
-//! The report as plain lines, for a terminal.
+//! The report as plain text, for a terminal.
 
 use crate::evidence::report::ValidationReport;
 

@@ -1,4 +1,4 @@
-//! The custody of a record as a picture: what happened when, and whose word that is.
+//! The timeline of a record as a picture: what happened when, and who says so.
 //!
 //! It is made of the report alone. Steps are in the order of their times and not to scale: between signing and anchoring
 //! there are seconds, between anchoring and today there may be decades.
@@ -55,8 +55,8 @@ impl Kind {
 
 /// A step of the custody.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct Step {
-    /// When.
     pub time: DateTime<Utc>,
     /// What happened.
     pub what: String,

@@ -1,4 +1,4 @@
-//! `VERIFY.txt`: how to verify a bundle, for whoever has nothing but the bundle.
+//! `VERIFY.txt`: how to verify a bundle with openssl and `affiant`.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What a bundle lacks, as a report tells it.
+//! Completeness as a report tells it: the evidence that a bundle lacks.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -49,14 +49,13 @@ impl Piece {
 
 /// Something that is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct Missing {
-    /// What.
     pub what: Piece,
     /// Whose, where there may be several.
     pub of: Option<String>,
     /// Whether a verifier who has a trust policy needs it.
     pub needed: bool,
-    /// What was seen.
     pub reason: String,
     /// From when it can be had, where that is known.
     #[serde(serialize_with = "serialize_optional_time")]

@@ -1,4 +1,4 @@
-//! Why a record is not passed, in the standard's words, and what that means (EN 319 102-1 §5.1.3).
+//! Sub-indications: why a record is not passed, and what each means (EN 319 102-1 §5.1.3).
 
 use serde::{Serialize, Serializer};
 

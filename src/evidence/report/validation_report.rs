@@ -56,12 +56,11 @@ impl Indication {
 
 /// An indication, why, and in one sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct Verdict {
-    /// The indication.
     pub indication: Indication,
     /// Why not, where it is not passed.
     pub sub_indication: Option<SubIndication>,
-    /// What was seen.
     pub reason: String,
 }
 
@@ -130,14 +129,12 @@ impl RowStatus {
 
 /// One of the five rows that people see first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct Row {
-    /// Which one.
     pub title: &'static str,
-    /// The answer.
     pub answer: RowStatus,
     /// The code that stands for it.
     pub code: String,
-    /// What was seen.
     pub reason: String,
     /// What can be done, where something can.
     pub next_step: Option<String>,
@@ -172,12 +169,12 @@ pub struct RevocationSummary {
 
 /// One signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct SignatureReport {
     /// Which layer it is of: 0 is the outermost.
     pub layer: usize,
     /// Its position there.
     pub position: usize,
-    /// Its algorithm.
     pub algorithm: String,
     /// The verdict on it.
     pub verdict: Verdict,
@@ -204,6 +201,7 @@ impl SignatureReport {
 
 /// One recording, or other external content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct RecordingReport {
     /// Index of the dialog; `None` for a file that belongs to none.
     pub dialog: Option<usize>,
@@ -211,7 +209,6 @@ pub struct RecordingReport {
     pub file: Option<String>,
     /// Whether it is the one that was signed.
     pub answer: RowStatus,
-    /// What was seen.
     pub reason: String,
 }
 
@@ -263,10 +260,9 @@ pub enum LedgerStatus {
 
 /// What the ledger says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct LedgerReport {
-    /// The status.
     pub status: LedgerStatus,
-    /// What was seen.
     pub reason: String,
     /// The log's name.
     pub origin: Option<String>,
@@ -318,6 +314,7 @@ pub struct Times {
 
 /// The whole report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct ValidationReport {
     /// Version of this shape.
     pub version: u32,
@@ -337,9 +334,7 @@ pub struct ValidationReport {
     pub recordings: Vec<RecordingReport>,
     /// Each timestamp.
     pub timestamps: Vec<TimestampReport>,
-    /// The times.
     pub times: Times,
-    /// The ledger.
     pub ledger: LedgerReport,
     /// The forms that the record had before it was signed again, the newest first.
     #[serde(rename = "earlier")]

@@ -1,4 +1,4 @@
-//! The recordings: what was supplied, held against what was signed.
+//! Recordings: the files at hand, compared with the content hashes that were signed.
 
 use crate::evidence::format::{Bundle, Record};
 use crate::evidence::report::{RecordingReport, RowStatus};

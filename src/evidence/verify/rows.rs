@@ -1,4 +1,4 @@
-//! The five rows and the sentence that people see first, from what the verifier found.
+//! The five rows and the sentence at the head of a report.
 
 use chrono::{DateTime, Utc};
 

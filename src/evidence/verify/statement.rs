@@ -52,12 +52,12 @@ pub enum StatementError {
 
 /// A statement that may be registered.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct SignedStatement {
     /// What it is known by.
     pub digest: Sha256Digest,
     /// Who says it.
     pub issuer: String,
-    /// Of what.
     pub subject: String,
     /// SHA-256 of the signer's certificate.
     pub signer: Sha256Digest,

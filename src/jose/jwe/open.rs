@@ -1,4 +1,4 @@
-//! OpenMode a JWE with a private key.
+//! Decryption of a JWE with a private key (RFC 7516 §5.2).
 
 use zeroize::Zeroizing;
 

@@ -1,4 +1,4 @@
-//! Why bytes are not a revocation list, and the limits of one.
+//! Errors of revocation lists, and their limits.
 
 use const_oid::ObjectIdentifier;
 
@@ -13,13 +13,11 @@ pub(super) const EXTENSIONS_MAX: usize = 64;
 
 /// Why bytes are not a revocation list.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum CrlError {
     /// It is too large.
     #[error("a revocation list of {bytes} bytes is larger than {CRL_BYTES_MAX}")]
-    TooLarge {
-        /// What was seen.
-        bytes: usize,
-    },
+    TooLarge { bytes: usize },
     /// It is not DER, or not a revocation list of version 2.
     #[error("not a DER revocation list: {0}")]
     Malformed(#[from] der::Error),
@@ -37,17 +35,11 @@ pub enum CrlError {
     AlgorithmsDiffer,
     /// More extensions than any list has.
     #[error("{count} extensions, at most {EXTENSIONS_MAX} are read")]
-    TooManyExtensions {
-        /// What was seen.
-        count: usize,
-    },
+    TooManyExtensions { count: usize },
     /// The armour around it is broken, or holds no list.
     #[error(transparent)]
     Pem(#[from] PemError),
     /// There is not exactly one list in the armour.
     #[error("{count} revocation lists in the text, one is required")]
-    PemCount {
-        /// What was seen.
-        count: usize,
-    },
+    PemCount { count: usize },
 }

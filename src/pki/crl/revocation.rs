@@ -1,4 +1,4 @@
-//! What a revocation list says of a certificate, and why it may say nothing.
+//! The answer of a revocation list about a certificate, and why it may give none.
 
 use chrono::{DateTime, Utc};
 use const_oid::ObjectIdentifier;

@@ -1,4 +1,4 @@
-//! Why a timestamp does not count.
+//! Errors of timestamps.
 
 use super::status::TimestampStatus;
 use crate::pki::asn1::Malformed;
@@ -9,13 +9,11 @@ pub const TOKEN_BYTES_MAX: usize = 256 << 10;
 
 /// Why a token does not count.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum TimestampError {
     /// Longer than allowed.
     #[error("a token of {bytes} bytes is longer than {TOKEN_BYTES_MAX}")]
-    TooLong {
-        /// Seen.
-        bytes: usize,
-    },
+    TooLong { bytes: usize },
     /// Not the structure.
     #[error(transparent)]
     Malformed(#[from] Malformed),
@@ -27,10 +25,7 @@ pub enum TimestampError {
     NotGranted(TimestampStatus),
     /// Not version 1.
     #[error("token version {version} is not 1")]
-    Version {
-        /// Seen.
-        version: u32,
-    },
+    Version { version: u32 },
     /// The imprint's algorithm is not one of ours.
     #[error("imprint algorithm {0} is not supported")]
     UnsupportedImprint(String),

@@ -1,12 +1,15 @@
-//! Documents of any form: what is around a vCon, and the vCon inside (rules 26 to 30, 33).
+//! Documents of any form: the envelope, and the vCon inside (rules 26 to 30, 33).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::super::{Form, Vcon, VconError, VconLimits, inflate};
 use super::{At, Finding, Findings};
 use crate::json;
+use crate::vcon::VconLimits;
+use crate::vcon::document::form::Form;
+use crate::vcon::document::gzip::inflate;
+use crate::vcon::document::vcon::{Vcon, VconError};
 
 /// Payloads inside payloads that are looked into, as many as a record may have.
 const LAYERS_MAX: usize = 16;

@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::super::Content;
 use super::top::Context;
 use super::{At, Findings};
+use crate::vcon::document::content::Content;
 
 /// Digest algorithms and the bytes of their digests.
 const DIGESTS: [(&str, usize); 3] = [("sha256", 32), ("sha384", 48), ("sha512", 64)];

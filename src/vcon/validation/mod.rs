@@ -1,4 +1,4 @@
-//! What the rules of the draft say of a document: findings, never one boolean.
+//! Validation by the rules of the draft: findings, never one boolean.
 //!
 //! A finding never changes the verdict on a signature: the draft's own signed example lacks `created_at`.
 
@@ -17,8 +17,8 @@ pub use rules::{RULES, Rule, rule};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::Vcon;
 use crate::clock::parse_time;
+use crate::vcon::document::vcon::Vcon;
 
 /// How strongly a rule is put (RFC 2119).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -1,4 +1,4 @@
-//! The rules by number, for those who ask what a finding means.
+//! The rules by number, each with its text.
 
 /// A rule of the draft, or of several sentences of it together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

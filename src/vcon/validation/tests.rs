@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::super::VconLimits;
 use super::*;
+use crate::vcon::VconLimits;
 
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
 
@@ -16,7 +16,7 @@ fn found(document: &Value) -> Vec<(u8, Level, String)> {
 
 /// A vCon that breaks no rule, with every kind of item.
 fn whole() -> Value {
-    let hash = super::super::ContentHash::of(b"recording").to_string();
+    let hash = crate::vcon::document::content::ContentHash::of(b"recording").to_string();
     let time = "2026-07-01T12:00:00Z";
     json!({
         "vcon": "0.4.0", "uuid": "019f15a6-a752-826f-b9a2-279e0d16bc46", "created_at": time, "updated_at": time,

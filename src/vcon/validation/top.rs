@@ -1,11 +1,12 @@
-//! The members at the top (rules 6 to 11).
+//! Top-level members (rules 6 to 11).
 
 use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::super::{SYNTAX, Vcon};
 use super::{At, Findings};
+use crate::vcon::SYNTAX;
+use crate::vcon::document::vcon::Vcon;
 
 /// Members that the draft knows at the top; those of older syntaxes are rule 8's.
 const KNOWN: [&str; 13] = [
@@ -49,7 +50,7 @@ impl Findings {
         let filled = |name| top.get(name).and_then(Value::as_object).is_some_and(|object| !object.is_empty());
         let context = Context {
             parties: vcon.parties().len(),
-            dialogs: vcon.dialogs().map(super::super::Dialog::kind).collect(),
+            dialogs: vcon.dialogs().map(crate::vcon::view::Dialog::kind).collect(),
             attachments: vcon.attachments().len(),
             redacted: filled("redacted"),
             thinned: filled("redacted") || filled("amended"),

@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use crate::vcon::Place;
+use crate::vcon::ItemRef;
 
 /// Characters of a name: file systems take 255 bytes.
 const NAME_CHARS_MAX: usize = 100;
 
 /// The name of the file that the content at `place` is written to: its `filename` without what could lead elsewhere or
 /// mean something to a shell or an address, or else what it is.
-pub(in crate::cli::vcon) fn of(place: Place, item: &Map<String, Value>) -> String {
+pub(in crate::cli::vcon) fn of(place: ItemRef, item: &Map<String, Value>) -> String {
     let member = |names: &[&str]| names.iter().find_map(|name| item.get(*name)?.as_str());
     let given = member(&["filename"]).map(safe).filter(|name| !name.is_empty());
     given.unwrap_or_else(|| {
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn content_without_a_name_is_named_for_what_it_is() {
-        let name = |item: Value| of(Place::Dialog(3), item.as_object().unwrap());
+        let name = |item: Value| of(ItemRef::Dialog(3), item.as_object().unwrap());
         assert_eq!(name(json!({ "mediatype": "audio/x-wav; rate=8000" })), "dialog-3.wav");
         assert_eq!(name(json!({ "mimetype": "video/MP4", "filename": ".." })), "dialog-3.mp4");
         assert_eq!(name(json!({})), "dialog-3.bin");

@@ -12,8 +12,8 @@ use crate::cli::progress;
 use crate::cli::vcon::io::document::{Input, Output};
 use crate::crypto::random;
 use crate::vcon::{
-    ContentDecoder, ContentDigests, ContentHash, HashSyntaxError, InflateReader, Piece, Place, Skeleton, SkeletonError,
-    SkeletonReader, VconLimits,
+    ContentDecoder, ContentDigests, ContentHash, DetachedDocument, DocumentPart, HashSyntaxError, InflateReader,
+    ItemRef, StreamingError, StreamingReader, VconLimits,
 };
 
 /// Bytes that are read at once.
@@ -31,7 +31,7 @@ enum Body {
 /// A document and its big bodies, by their number.
 #[derive(Debug)]
 pub(in crate::cli::vcon) struct Spooled {
-    pub(in crate::cli::vcon) skeleton: Skeleton,
+    pub(in crate::cli::vcon) skeleton: DetachedDocument,
     bodies: Vec<Body>,
 }
 
@@ -40,11 +40,11 @@ impl Spooled {
     pub(in crate::cli::vcon) fn read(input: &Input, directory: &Path) -> anyhow::Result<Self> {
         let limits = VconLimits::default();
         let mut from = InflateReader::new(input.reader()?, &limits).with_context(|| input.name())?;
-        let mut reader = SkeletonReader::new(random(), &limits);
+        let mut reader = StreamingReader::new(random(), &limits);
         let mut files: Vec<File> = Vec::new();
         let mut buffer = vec![0; BUFFER_BYTES];
-        let explained = |error: SkeletonError| match error {
-            SkeletonError::Vcon(error) => input.explained(error),
+        let explained = |error: StreamingError| match error {
+            StreamingError::Vcon(error) => input.explained(error),
             other => anyhow::Error::new(other).context(input.name()),
         };
         loop {
@@ -77,7 +77,7 @@ impl Spooled {
         })
     }
 
-    /// Adds a body that is to be written where [`Skeleton::make_inline`] just put it.
+    /// Adds a body that is to be written where [`DetachedDocument::make_inline`] just put it.
     pub(in crate::cli::vcon) fn add(&mut self, number: usize, content: File, digests: ContentDigests) {
         assert_eq!(number, self.bodies.len(), "bodies are numbered in their order");
         self.bodies.push(Body::Content(content, digests));
@@ -89,8 +89,8 @@ impl Spooled {
         output.stream(|out| {
             for piece in self.skeleton.pieces(&text) {
                 match piece {
-                    Piece::Text(text) => out.write_all(text)?,
-                    Piece::Body(number) => self.write_body(number, out)?,
+                    DocumentPart::Text(text) => out.write_all(text)?,
+                    DocumentPart::Body(number) => self.write_body(number, out)?,
                 }
             }
             Ok(())
@@ -121,12 +121,12 @@ impl Spooled {
 }
 
 /// The places whose content is meant: those of the dialogs that were named, or all.
-pub(in crate::cli::vcon) fn chosen(spooled: &Spooled, dialogs: &[usize]) -> anyhow::Result<Vec<Place>> {
+pub(in crate::cli::vcon) fn chosen(spooled: &Spooled, dialogs: &[usize]) -> anyhow::Result<Vec<ItemRef>> {
     let vcon = spooled.skeleton.vcon();
-    if let Some(index) = dialogs.iter().find(|index| vcon.item(Place::Dialog(**index)).is_none()) {
+    if let Some(index) = dialogs.iter().find(|index| vcon.item(ItemRef::Dialog(**index)).is_none()) {
         bail!("there is no dialog {index}");
     }
-    let is_chosen = |place: &Place| dialogs.is_empty() || matches!(place, Place::Dialog(i) if dialogs.contains(i));
+    let is_chosen = |place: &ItemRef| dialogs.is_empty() || matches!(place, ItemRef::Dialog(i) if dialogs.contains(i));
     Ok(vcon.places().filter(is_chosen).collect())
 }
 

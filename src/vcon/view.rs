@@ -1,10 +1,10 @@
-//! Views on the items of a document: the members of the draft by their names of today, whatever they were called.
+//! Views on the items of a document: the draft's members under their current names, whatever the syntax.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::{Content, ContentHash, HashSyntaxError};
 use crate::clock::parse_time;
+use crate::vcon::document::content::{Content, ContentHash, HashSyntaxError};
 
 macro_rules! view {
     ($view:ident) => {
@@ -344,9 +344,10 @@ fn flat(value: &Value) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Vcon, VconLimits};
+    use crate::vcon::VconLimits;
+    use crate::vcon::document::vcon::Vcon;
 
-    fn parse(text: &str) -> Result<Vcon, super::super::VconError> {
+    fn parse(text: &str) -> Result<Vcon, crate::vcon::document::vcon::VconError> {
         Vcon::parse(text.as_bytes(), &VconLimits::default())
     }
 

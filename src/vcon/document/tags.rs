@@ -1,11 +1,12 @@
-//! Tags: short words about a conversation, each with a value.
+//! Tags: names and values about a conversation.
 //!
 //! No draft has them; every tool does it this way: one attachment of purpose `tags` (its `type` in older syntaxes),
 //! whose body is a JSON list of strings `key:value`. Older tools put the text of that list into a string.
 
 use serde_json::{Map, Value};
 
-use super::{ContentError, Vcon};
+use crate::vcon::document::content::ContentError;
+use crate::vcon::document::vcon::Vcon;
 
 /// The purpose of the attachment that holds tags.
 const PURPOSE: &str = "tags";
@@ -146,7 +147,7 @@ impl Vcon {
         let attachments = self.attachments().enumerate().filter(|(_, one)| one.purpose() == Some(PURPOSE));
         let lists = attachments.map(|(index, attachment)| {
             let content = attachment.content();
-            if matches!(content, super::Content::External { .. }) {
+            if matches!(content, crate::vcon::document::content::Content::External { .. }) {
                 return Err(TagError::External(index));
             }
             let Some(value) = content.json().map_err(|error| TagError::Content(index, error))? else {
@@ -182,8 +183,8 @@ impl Vcon {
 
 #[cfg(test)]
 mod tests {
-    use super::super::VconLimits;
     use super::*;
+    use crate::vcon::VconLimits;
 
     const START: &str = "2026-07-01T12:00:00Z";
 
@@ -229,7 +230,7 @@ mod tests {
     fn the_first_tag_makes_an_attachment_that_keeps_the_rules() {
         let mut vcon = vcon(r#"{"parties":[{}],"dialog":[{}]}"#);
         vcon.add_tag(&tag("a:1"), START).unwrap();
-        let rules: Vec<_> = super::super::validate(&vcon).into_iter().map(|finding| finding.rule).collect();
+        let rules: Vec<_> = crate::vcon::validation::validate(&vcon).into_iter().map(|finding| finding.rule).collect();
         assert!(!rules.contains(&24) && !rules.contains(&4), "{rules:?}");
     }
 

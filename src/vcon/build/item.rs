@@ -1,4 +1,4 @@
-//! Attachments and analyses that are new.
+//! New attachments and analyses.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};

@@ -1,4 +1,4 @@
-//! What is recorded of the lawful basis of processing (draft-howe-vcon-lawful-basis, extension `lawful_basis`).
+//! Lawful bases of processing (draft-howe-vcon-lawful-basis, extension `lawful_basis`).
 //!
 //! An attachment of purpose `lawful_basis` names one of the six bases of the GDPR, when it expires, and for which
 //! purposes a permission was granted or denied. Affiant tells what is recorded. Whether processing is lawful is for
@@ -7,10 +7,12 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::{Attachment, ContentError, Vcon};
 use crate::clock::{format_time, parse_time};
 use crate::crypto::{equal_in_constant_time, sha256};
 use crate::json;
+use crate::vcon::document::content::ContentError;
+use crate::vcon::document::vcon::Vcon;
+use crate::vcon::view::Attachment;
 
 /// The name of the extension and of its attachments.
 const NAME: &str = "lawful_basis";
@@ -78,8 +80,8 @@ pub struct PurposeGrant {
 
 /// The body of a `lawful_basis` attachment.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct LawfulBasis {
-    /// The basis.
     pub basis: Basis,
     /// When it ends; `None` is never.
     pub expiration: Option<DateTime<Utc>>,
@@ -302,8 +304,8 @@ impl Vcon {
 
 #[cfg(test)]
 mod tests {
-    use super::super::VconLimits;
     use super::*;
+    use crate::vcon::VconLimits;
 
     fn time(text: &str) -> DateTime<Utc> {
         parse_time(text).unwrap()

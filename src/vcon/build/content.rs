@@ -1,10 +1,10 @@
-//! Content of a dialog, an attachment or an analysis.
+//! New content of a dialog, an attachment or an analysis.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::super::ContentHash;
+use crate::vcon::document::content::ContentHash;
 
 /// Content: in the document, or elsewhere and bound by its hash.
 ///

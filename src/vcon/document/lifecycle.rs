@@ -1,4 +1,4 @@
-//! What happens to a vCon in its life (draft-howe-vcon-lifecycle, vCon Lifecycle Events).
+//! Lifecycle operations of a vCon (draft-howe-vcon-lifecycle, vCon Lifecycle Events).
 //!
 //! The draft keeps these operations out of the vCon, in a ledger; there they are what a `vcon.event` entry names.
 

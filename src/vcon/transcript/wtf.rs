@@ -9,8 +9,10 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::{ContentError, Place, Vcon};
 use crate::clock::{format_time, parse_time};
+use crate::vcon::document::content::ContentError;
+use crate::vcon::document::item_ref::ItemRef;
+use crate::vcon::document::vcon::Vcon;
 
 /// The name of the extension and of its analyses.
 const NAME: &str = "wtf_transcription";
@@ -29,12 +31,12 @@ pub struct Wtf {
 
 /// A stretch of speech.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct WtfSegment {
     /// Seconds from the beginning of the recording.
     pub start: f64,
     /// Seconds, not before `start`.
     pub end: f64,
-    /// What is said.
     pub text: String,
     /// Who says it, as the one who transcribed numbers or names the voices: not the index of a party.
     pub speaker: Option<String>,
@@ -125,7 +127,7 @@ fn is_confidence(value: &Value) -> bool {
 
 /// The labels of the speakers in a body, by the names of their entries, or else by their `id`s, the first of each. An entry
 /// may have none.
-pub(super) fn labels(body: &Value) -> HashMap<String, Option<&str>> {
+pub(in crate::vcon) fn labels(body: &Value) -> HashMap<String, Option<&str>> {
     let speakers = body.get("speakers").and_then(Value::as_object);
     let entries = || speakers.into_iter().flatten();
     let mut labels = HashMap::new();
@@ -145,7 +147,7 @@ fn label_of(entry: &Value) -> Option<&str> {
 }
 
 /// An integer or a string, as a string.
-pub(super) fn speaker_of(value: &Value) -> Option<String> {
+pub(in crate::vcon) fn speaker_of(value: &Value) -> Option<String> {
     match value {
         Value::String(name) => Some(name.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -165,13 +167,13 @@ impl WtfSegment {
 impl Vcon {
     /// The transcripts in the World Transcription Format, and where each is.
     #[must_use]
-    pub fn wtf_transcripts(&self) -> Vec<(Place, Result<Wtf, WtfError>)> {
+    pub fn wtf_transcripts(&self) -> Vec<(ItemRef, Result<Wtf, WtfError>)> {
         let mut found = Vec::new();
         for place in self.places() {
             let named = self.item(place).and_then(|item| {
                 ["type", "purpose"].into_iter().find_map(|name| item.get(name)?.as_str().filter(|kind| is_kind(kind)))
             });
-            let Some(kind) = named.filter(|_| !matches!(place, Place::Dialog(_))) else { continue };
+            let Some(kind) = named.filter(|_| !matches!(place, ItemRef::Dialog(_))) else { continue };
             let body = match self.content(place).json() {
                 Ok(Some(body)) => Wtf::parse(body.into_owned()),
                 Ok(None) => Err(WtfError::NoBody),
@@ -222,11 +224,11 @@ fn is_kind(kind: &str) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::super::VconLimits;
+pub(in crate::vcon) mod tests {
     use super::*;
+    use crate::vcon::VconLimits;
 
-    pub(in super::super) fn body() -> Value {
+    pub(in crate::vcon) fn body() -> Value {
         json!({
             "transcript": { "text": "Hello Bob. Hi & bye", "language": "en-US", "duration": 9.1, "confidence": 0.92 },
             "segments": [
@@ -323,13 +325,13 @@ pub(super) mod tests {
         let mut vcon = Vcon::parse(document.to_string().as_bytes(), &VconLimits::default()).unwrap();
         let found = vcon.wtf_transcripts();
         let places: Vec<_> = found.iter().map(|(place, wtf)| (*place, wtf.is_ok())).collect();
-        let expected = [(Place::Analysis(1), true), (Place::Analysis(2), false), (Place::Attachment(0), true)];
+        let expected = [(ItemRef::Analysis(1), true), (ItemRef::Analysis(2), false), (ItemRef::Attachment(0), true)];
         assert_eq!(places, expected);
         let wtf = Wtf::parse(body()).unwrap();
         let index = vcon.add_wtf(&wtf, 0, parse_time("2025-01-02T12:16:35Z").unwrap());
-        let analysis = vcon.item(Place::Analysis(index)).unwrap();
+        let analysis = vcon.item(ItemRef::Analysis(index)).unwrap();
         assert_eq!((&analysis["vendor"], &analysis["product"]), (&json!("deepgram"), &json!("nova-2")));
         assert_eq!(vcon.document()["extensions"], json!([NAME]));
-        assert!(vcon.wtf_transcripts().contains(&(Place::Analysis(index), Ok(wtf))));
+        assert!(vcon.wtf_transcripts().contains(&(ItemRef::Analysis(index), Ok(wtf))));
     }
 }

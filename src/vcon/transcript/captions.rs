@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Wtf, WtfSegment};
+use crate::vcon::transcript::wtf::{Wtf, WtfSegment};
 
 impl Wtf {
     /// Writes SubRip. `name` gives the name of a speaker, which is put before what is said; captions without speakers
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn captions_say_who_says_what_when() {
-        let wtf = Wtf::parse(super::super::wtf::tests::body()).unwrap();
+        let wtf = Wtf::parse(crate::vcon::transcript::wtf::tests::body()).unwrap();
         let name = |speaker: &str| wtf.label(speaker).unwrap_or(speaker).to_owned();
         assert_eq!(
             wtf.to_srt(name),

@@ -1,4 +1,4 @@
-//! A party that is new.
+//! New parties.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! Version 8 uuids as the draft makes them (checklist rule 7).
+//! Version 8 UUIDs as the draft makes them (checklist rule 7).
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;

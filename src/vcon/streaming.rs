@@ -1,14 +1,17 @@
-//! A document without its big bodies, so that recordings of any size can be taken in and out in constant memory.
+//! Streaming: a document without its big bodies, so that recordings of any size need constant memory.
 //!
-//! A [`SkeletonReader`] is fed the text of a document piece by piece. Strings that begin with 64 KiB of base64url are
-//! handed on as they come and leave a short mark behind; the rest is the [`Skeleton`], which is parsed as any document
-//! is, within the same [`VconLimits`]. Written again it is a list of [`Piece`]s: text, and bodies to
+//! A [`StreamingReader`] is fed the text of a document piece by piece. Strings that begin with 64 KiB of base64url are
+//! handed on as they come and leave a short mark behind; the rest is the [`DetachedDocument`], which is parsed as any document
+//! is, within the same [`VconLimits`]. Written again it is a list of [`DocumentPart`]s: text, and bodies to
 //! stream in between. So the memory needed is bounded by the limits of a document, and what is in the bodies does not
 //! count. Text and JSON bodies stay in the document and do count.
 
 use serde_json::Value;
 
-use super::{Content, ContentHash, Place, Vcon, VconError, VconLimits};
+use crate::vcon::VconLimits;
+use crate::vcon::document::content::{Content, ContentHash};
+use crate::vcon::document::item_ref::ItemRef;
+use crate::vcon::document::vcon::{Vcon, VconError};
 
 /// Strings of base64url longer than this are held outside of the document: more than any key, hash, certificate or
 /// thumbnail, and small beside the document that may hold 10,000 of them.
@@ -16,13 +19,11 @@ const HELD_BYTES_MIN: usize = 64 << 10;
 
 /// Why the text of a document cannot be read around its bodies.
 #[derive(Debug, thiserror::Error)]
-pub enum SkeletonError {
+#[allow(missing_docs, reason = "fields explain themselves")]
+pub enum StreamingError {
     /// What is no big body is larger than a document may be.
     #[error("more than {bytes_max} bytes beside big base64url bodies")]
-    TooLarge {
-        /// Allowed.
-        bytes_max: usize,
-    },
+    TooLarge { bytes_max: usize },
     /// A string goes on with something else than it began with.
     #[error("a string of more than {HELD_BYTES_MIN} bytes that began as base64url is not base64url throughout")]
     NotBase64Url,
@@ -43,27 +44,27 @@ pub enum SkeletonError {
 /// Reads a document around its big bodies.
 ///
 /// ```
-/// use affiant::vcon::{Held, Piece, Place, SkeletonReader, VconLimits};
+/// use affiant::vcon::{BodyLocation, DocumentPart, ItemRef, StreamingReader, VconLimits};
 ///
 /// let text = format!(r#"{{"dialog":[{{"body":"{}","encoding":"base64url"}}]}}"#, "AAAA".repeat(1 << 20));
-/// let mut reader = SkeletonReader::new([7; 16], &VconLimits::default());
+/// let mut reader = StreamingReader::new([7; 16], &VconLimits::default());
 /// let mut body = Vec::new();
 /// for piece in text.as_bytes().chunks(8192) {
 ///     reader.update(piece, |_number, base64url| Ok(body.extend_from_slice(base64url))).unwrap();
 /// }
 /// let skeleton = reader.finish().unwrap();
-/// assert_eq!((skeleton.held(Place::Dialog(0)), body.len()), (Held::Body(0), 4 << 20));
+/// assert_eq!((skeleton.held(ItemRef::Dialog(0)), body.len()), (BodyLocation::Body(0), 4 << 20));
 ///
 /// let around = skeleton.to_bytes();
 /// let written: Vec<u8> = skeleton.pieces(&around).into_iter().flat_map(|piece| match piece {
-///     Piece::Text(text) => text.to_vec(),
-///     Piece::Body(_) => body.clone(),
+///     DocumentPart::Text(text) => text.to_vec(),
+///     DocumentPart::Body(_) => body.clone(),
 /// }).collect();
 /// assert!(written == text.as_bytes());
 /// ```
 #[derive(Debug)]
-pub struct SkeletonReader {
-    mark: Mark,
+pub struct StreamingReader {
+    mark: Placeholder,
     limits: VconLimits,
     text: Vec<u8>,
     state: State,
@@ -86,9 +87,9 @@ enum State {
 
 /// What stands for a body: nobody who wrote the document can have known it.
 #[derive(Clone, Debug)]
-struct Mark(String);
+struct Placeholder(String);
 
-impl Mark {
+impl Placeholder {
     fn of(&self, body: usize) -> String {
         format!("{}{body:08}", self.0)
     }
@@ -99,11 +100,11 @@ impl Mark {
     }
 }
 
-impl SkeletonReader {
+impl StreamingReader {
     /// Begins to read. `nonce` is random: the marks are made of it.
     #[must_use]
     pub fn new(nonce: [u8; 16], limits: &VconLimits) -> Self {
-        let mark = Mark(format!("body-{:032x}-", u128::from_be_bytes(nonce)));
+        let mark = Placeholder(format!("body-{:032x}-", u128::from_be_bytes(nonce)));
         Self { mark, limits: *limits, text: Vec::new(), state: State::Outside, bodies: 0 }
     }
 
@@ -116,7 +117,7 @@ impl SkeletonReader {
         &mut self,
         mut bytes: &[u8],
         mut sink: impl FnMut(usize, &[u8]) -> std::io::Result<()>,
-    ) -> Result<(), SkeletonError> {
+    ) -> Result<(), StreamingError> {
         while !bytes.is_empty() {
             let length = match self.state {
                 State::Outside => memchr::memchr(b'"', bytes).map_or(bytes.len(), |at| at + 1),
@@ -131,14 +132,14 @@ impl SkeletonReader {
             let (taken, rest) = bytes.split_at(length);
             bytes = rest;
             if let State::Held = self.state {
-                sink(self.bodies - 1, taken).map_err(SkeletonError::Sink)?;
+                sink(self.bodies - 1, taken).map_err(StreamingError::Sink)?;
             } else {
                 self.keep(taken)?;
             }
             self.state = match (self.state, taken.last()) {
                 (State::Outside, Some(b'"')) => State::Candidate(self.text.len()),
                 (State::Candidate(start), _) if self.text.len() - start == HELD_BYTES_MIN => {
-                    sink(self.bodies, &self.text[start..]).map_err(SkeletonError::Sink)?;
+                    sink(self.bodies, &self.text[start..]).map_err(StreamingError::Sink)?;
                     self.text.truncate(start);
                     self.keep(self.mark.of(self.bodies).as_bytes())?;
                     self.bodies += 1;
@@ -147,7 +148,7 @@ impl SkeletonReader {
                 // It stopped at a byte of another kind: look at that as a string's.
                 (State::Candidate(_), _) if !bytes.is_empty() => State::String,
                 (State::Held, _) if !bytes.is_empty() => {
-                    bytes = bytes.strip_prefix(b"\"").ok_or(SkeletonError::NotBase64Url)?;
+                    bytes = bytes.strip_prefix(b"\"").ok_or(StreamingError::NotBase64Url)?;
                     self.keep(b"\"")?;
                     State::Outside
                 }
@@ -160,10 +161,10 @@ impl SkeletonReader {
         Ok(())
     }
 
-    fn keep(&mut self, bytes: &[u8]) -> Result<(), SkeletonError> {
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), StreamingError> {
         let bytes_max = self.limits.json.bytes_max;
         if bytes.len() > bytes_max - self.text.len() {
-            return Err(SkeletonError::TooLarge { bytes_max });
+            return Err(StreamingError::TooLarge { bytes_max });
         }
         self.text.extend_from_slice(bytes);
         Ok(())
@@ -173,22 +174,22 @@ impl SkeletonReader {
     ///
     /// # Errors
     /// When it is no unsigned vCon, or a big string of it is no body.
-    pub fn finish(self) -> Result<Skeleton, SkeletonError> {
+    pub fn finish(self) -> Result<DetachedDocument, StreamingError> {
         if !matches!(self.state, State::Outside) {
-            return Err(SkeletonError::Cut);
+            return Err(StreamingError::Cut);
         }
         let vcon = Vcon::parse(&self.text, &self.limits)?;
         let values = vcon.document().values().map(|value| marks_in(value, &self.mark)).sum::<usize>();
         // As many as were taken out, so none of them is a name: two names that are alike would not have been seen.
         if values != self.bodies {
-            return Err(SkeletonError::LongName);
+            return Err(StreamingError::LongName);
         }
-        Ok(Skeleton { vcon, mark: self.mark, bodies: self.bodies })
+        Ok(DetachedDocument { vcon, mark: self.mark, bodies: self.bodies })
     }
 }
 
 /// How many values are marks; as deep as a document may be.
-fn marks_in(value: &Value, mark: &Mark) -> usize {
+fn marks_in(value: &Value, mark: &Placeholder) -> usize {
     match value {
         Value::String(text) => usize::from(mark.body(text).is_some()),
         Value::Array(items) => items.iter().map(|item| marks_in(item, mark)).sum(),
@@ -205,16 +206,16 @@ fn base64url_length(bytes: &[u8]) -> usize {
 
 /// A document whose big bodies are elsewhere, by their number.
 #[derive(Debug)]
-pub struct Skeleton {
+pub struct DetachedDocument {
     vcon: Vcon,
-    mark: Mark,
+    mark: Placeholder,
     // Invariant: how many numbers were given.
     bodies: usize,
 }
 
 /// Where inline content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
+pub enum BodyLocation {
     /// In the document, or there is none.
     Here,
     /// It is the body of this number, as base64url.
@@ -230,14 +231,14 @@ fn is_base64url(encoding: &str) -> bool {
 
 /// A part of the text of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
+pub enum DocumentPart<'a> {
     /// Text.
     Text(&'a [u8]),
     /// The base64url of the body of this number.
     Body(usize),
 }
 
-impl Skeleton {
+impl DetachedDocument {
     /// The document. In place of big bodies it has marks, which mean nothing.
     #[must_use]
     pub fn vcon(&self) -> &Vcon {
@@ -246,12 +247,12 @@ impl Skeleton {
 
     /// Where the content of the item at `place` is.
     #[must_use]
-    pub fn held(&self, place: Place) -> Held {
-        let Content::Inline { body, encoding } = self.vcon.content(place) else { return Held::Here };
+    pub fn held(&self, place: ItemRef) -> BodyLocation {
+        let Content::Inline { body, encoding } = self.vcon.content(place) else { return BodyLocation::Here };
         match body.as_str().and_then(|text| self.mark.body(text)) {
-            None => Held::Here,
-            Some(number) if encoding.is_some_and(is_base64url) => Held::Body(number),
-            Some(_) => Held::Text,
+            None => BodyLocation::Here,
+            Some(number) if encoding.is_some_and(is_base64url) => BodyLocation::Body(number),
+            Some(_) => BodyLocation::Text,
         }
     }
 
@@ -260,7 +261,7 @@ impl Skeleton {
     ///
     /// # Panics
     /// When there is no such item: places come from the document.
-    pub fn make_inline(&mut self, place: Place, mediatype: Option<&str>) -> usize {
+    pub fn make_inline(&mut self, place: ItemRef, mediatype: Option<&str>) -> usize {
         let number = self.bodies;
         let mark = self.mark.of(number);
         let item = self.vcon.item_mut(place).expect("a place of the document");
@@ -280,7 +281,7 @@ impl Skeleton {
     ///
     /// # Panics
     /// When there is no such item: places come from the document.
-    pub fn make_external(&mut self, place: Place, url: &str, hash: &ContentHash) {
+    pub fn make_external(&mut self, place: ItemRef, url: &str, hash: &ContentHash) {
         let item = self.vcon.item_mut(place).expect("a place of the document");
         for name in ["body", "encoding", "alg", "signature"] {
             item.shift_remove(name);
@@ -297,17 +298,17 @@ impl Skeleton {
 
     /// Cuts the text of [`to_bytes`](Self::to_bytes) where bodies go.
     #[must_use]
-    pub fn pieces<'a>(&self, text: &'a [u8]) -> Vec<Piece<'a>> {
+    pub fn pieces<'a>(&self, text: &'a [u8]) -> Vec<DocumentPart<'a>> {
         let mark = self.mark.0.as_bytes();
         let (mut pieces, mut from) = (Vec::new(), 0);
         for at in memchr::memmem::find_iter(text, mark) {
             let digits = at + mark.len()..at + mark.len() + 8;
             let digits = std::str::from_utf8(&text[digits.clone()]).expect("a mark ends in digits");
-            pieces.push(Piece::Text(&text[from..at]));
-            pieces.push(Piece::Body(digits.parse().expect("a mark ends in digits")));
+            pieces.push(DocumentPart::Text(&text[from..at]));
+            pieces.push(DocumentPart::Body(digits.parse().expect("a mark ends in digits")));
             from = at + mark.len() + 8;
         }
-        pieces.push(Piece::Text(&text[from..]));
+        pieces.push(DocumentPart::Text(&text[from..]));
         pieces
     }
 }
@@ -326,8 +327,8 @@ mod tests {
         URL_SAFE_NO_PAD.encode(vec![byte; 100_000])
     }
 
-    fn read(text: &str, step: usize, limits: &VconLimits) -> Result<(Skeleton, Vec<String>), SkeletonError> {
-        let mut reader = SkeletonReader::new(NONCE, limits);
+    fn read(text: &str, step: usize, limits: &VconLimits) -> Result<(DetachedDocument, Vec<String>), StreamingError> {
+        let mut reader = StreamingReader::new(NONCE, limits);
         let mut bodies = Vec::new();
         for bytes in text.as_bytes().chunks(step) {
             reader.update(bytes, |number, bytes| {
@@ -339,11 +340,11 @@ mod tests {
         Ok((reader.finish()?, bodies))
     }
 
-    fn write(skeleton: &Skeleton, bodies: &[String]) -> String {
+    fn write(skeleton: &DetachedDocument, bodies: &[String]) -> String {
         let text = skeleton.to_bytes();
         let pieces = skeleton.pieces(&text).into_iter().map(|piece| match piece {
-            Piece::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
-            Piece::Body(number) => bodies[number].clone(),
+            DocumentPart::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
+            DocumentPart::Body(number) => bodies[number].clone(),
         });
         pieces.collect()
     }
@@ -363,9 +364,9 @@ mod tests {
             let (skeleton, bodies) = read(&text, step, &VconLimits::default()).unwrap();
             assert!(bodies.iter().eq([&big(1), &format!("{}==", big(2))]), "{step}");
             assert!(skeleton.to_bytes().len() < 500);
-            assert_eq!(skeleton.held(Place::Dialog(0)), Held::Body(0));
-            assert_eq!(skeleton.held(Place::Dialog(1)), Held::Here);
-            assert_eq!(skeleton.held(Place::Attachment(0)), Held::Body(1));
+            assert_eq!(skeleton.held(ItemRef::Dialog(0)), BodyLocation::Body(0));
+            assert_eq!(skeleton.held(ItemRef::Dialog(1)), BodyLocation::Here);
+            assert_eq!(skeleton.held(ItemRef::Attachment(0)), BodyLocation::Body(1));
             assert!(write(&skeleton, &bodies) == text, "{step}");
         }
     }
@@ -375,8 +376,8 @@ mod tests {
         let text = document(r#""AAAA""#);
         let (mut skeleton, mut bodies) = read(&text, 1000, &VconLimits::default()).unwrap();
         let hash = ContentHash::of(b"x");
-        skeleton.make_external(Place::Dialog(0), "https://x.example/0", &hash);
-        assert_eq!(skeleton.make_inline(Place::Dialog(1), None), 1);
+        skeleton.make_external(ItemRef::Dialog(0), "https://x.example/0", &hash);
+        assert_eq!(skeleton.make_inline(ItemRef::Dialog(1), None), 1);
         bodies.push("BBBB".into());
         let written = write(&skeleton, &bodies);
         let expected = text
@@ -395,7 +396,7 @@ mod tests {
             format!(r#"{{"dialog":[{{"body":"{}"}}],"x":{{"y":["{}"]}}}}"#, big(1), big(2)),
         ] {
             let (skeleton, bodies) = read(&text, 4096, &VconLimits::default()).unwrap();
-            assert_eq!(skeleton.held(Place::Dialog(0)), Held::Text);
+            assert_eq!(skeleton.held(ItemRef::Dialog(0)), BodyLocation::Text);
             assert!(write(&skeleton, &bodies) == text);
         }
     }
@@ -405,18 +406,18 @@ mod tests {
         let limits = VconLimits::default();
         let check = |text: &str| read(text, 4096, &limits).map(drop);
         let named = format!(r#"{{"parties":[],"{}":1}}"#, big(1));
-        assert!(matches!(check(&named), Err(SkeletonError::LongName)));
-        assert!(matches!(check(&document(&format!("\"{} \"", big(1)))), Err(SkeletonError::NotBase64Url)));
-        assert!(matches!(check(&format!(r#"{{"dialog":[{{"body":"{}"#, big(1))), Err(SkeletonError::Cut)));
-        assert!(matches!(check("{}"), Err(SkeletonError::Vcon(VconError::NotAVcon))));
+        assert!(matches!(check(&named), Err(StreamingError::LongName)));
+        assert!(matches!(check(&document(&format!("\"{} \"", big(1)))), Err(StreamingError::NotBase64Url)));
+        assert!(matches!(check(&format!(r#"{{"dialog":[{{"body":"{}"#, big(1))), Err(StreamingError::Cut)));
+        assert!(matches!(check("{}"), Err(StreamingError::Vcon(VconError::NotAVcon))));
         let signed = format!(r#"{{"payload":"{}","signatures":[]}}"#, big(1));
-        assert!(matches!(check(&signed), Err(SkeletonError::Vcon(VconError::OtherForm(_)))));
+        assert!(matches!(check(&signed), Err(StreamingError::Vcon(VconError::OtherForm(_)))));
         // A name that stands twice is seen as ever, and so is a document that is too large by itself.
-        assert!(matches!(check(r#"{"parties":[],"a":1,"\u0061":2}"#), Err(SkeletonError::Vcon(VconError::Json(_)))));
+        assert!(matches!(check(r#"{"parties":[],"a":1,"\u0061":2}"#), Err(StreamingError::Vcon(VconError::Json(_)))));
         let mut small = limits;
         small.json.bytes_max = 100_000;
         let text = document(&format!("\"x {}\"", big(1)));
-        assert!(matches!(read(&text, 4096, &small), Err(SkeletonError::TooLarge { bytes_max: 100_000 })));
+        assert!(matches!(read(&text, 4096, &small), Err(StreamingError::TooLarge { bytes_max: 100_000 })));
     }
 
     /// Strings as long as it takes to be held, one byte less and one more, with all that may stand before and behind.
@@ -436,7 +437,7 @@ mod tests {
             prop_assert!(write(&skeleton, &bodies) == text);
             for (index, string) in strings.iter().enumerate() {
                 let held = string.len() - 2 >= HELD_BYTES_MIN && string.starts_with("\"A");
-                prop_assert_eq!(matches!(skeleton.held(Place::Dialog(index)), Held::Body(_)), held);
+                prop_assert_eq!(matches!(skeleton.held(ItemRef::Dialog(index)), BodyLocation::Body(_)), held);
             }
         }
     }

@@ -1,12 +1,15 @@
-//! The document and the views on it.
+//! The document: its members, in their order, and the views on them.
 
 use serde_json::{Map, Value};
 
-use super::{Analysis, Attachment, Dialog, Form, Party, VconLimits};
 use crate::json::{self, JsonLimits, StrictError};
+use crate::vcon::VconLimits;
+use crate::vcon::document::form::Form;
+use crate::vcon::view::{Analysis, Attachment, Dialog, Party};
 
 /// Why bytes are not a vCon in its unsigned form.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum VconError {
     /// Not JSON that every parser reads alike.
     #[error(transparent)]
@@ -22,14 +25,7 @@ pub enum VconError {
     Shape(&'static str, &'static str),
     /// More items than allowed.
     #[error("{count} items in {member} are more than the {items_max} allowed")]
-    TooMany {
-        /// Where.
-        member: &'static str,
-        /// Seen.
-        count: usize,
-        /// Allowed.
-        items_max: usize,
-    },
+    TooMany { member: &'static str, count: usize, items_max: usize },
     /// An extension is critical and not understood: the document may only be rejected or reported (rule 10).
     #[error("critical extension {0:?} is not understood")]
     CriticalExtension(String),
@@ -87,7 +83,7 @@ impl Vcon {
         Ok(Self { document, text: Vec::new() })
     }
 
-    pub(super) fn from_document(document: Map<String, Value>) -> Self {
+    pub(in crate::vcon) fn from_document(document: Map<String, Value>) -> Self {
         debug_assert!(Self::check_shape(&document, &VconLimits::default()).is_ok());
         Self { document, text: Vec::new() }
     }
@@ -330,7 +326,7 @@ impl Vcon {
     }
 
     /// The members of an item of a list.
-    pub(super) fn at(&self, list: &str, index: usize) -> Option<&Map<String, Value>> {
+    pub(in crate::vcon) fn at(&self, list: &str, index: usize) -> Option<&Map<String, Value>> {
         self.document.get(list)?.as_array()?.get(index)?.as_object()
     }
 

@@ -1,11 +1,14 @@
-//! A new vCon, part by part.
+//! The builder of a vCon.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{ContentHash, NewParty, SYNTAX, Vcon};
 use crate::clock::format_time;
+use crate::vcon::SYNTAX;
+use crate::vcon::build::NewParty;
+use crate::vcon::document::content::ContentHash;
+use crate::vcon::document::vcon::Vcon;
 
 /// Builds a vCon of syntax 0.4.0.
 ///

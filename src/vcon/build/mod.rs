@@ -1,8 +1,9 @@
 //! The parts of a new vCon: parties, dialogs, attachments, analyses, and their content, with every parameter of the draft.
 //!
-//! A part becomes the members of its object. [`VconBuilder`](super::VconBuilder) and [`Vcon`](super::Vcon) take them, and
+//! A part becomes the members of its object. [`VconBuilder`](crate::vcon::build::builder::VconBuilder) and [`Vcon`](crate::vcon::document::vcon::Vcon) take them, and
 //! whatever else is wanted can be put beside them first: a part never says what is not known.
 
+pub(in crate::vcon) mod builder;
 mod content;
 mod dialog;
 mod item;
@@ -47,9 +48,15 @@ use members;
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::{ContentHash, VconBuilder, uuid8, validate};
+    use crate::vcon::build::builder::VconBuilder;
+
+    use crate::vcon::document::content::ContentHash;
+
+    use crate::vcon::document::uuid8::uuid8;
+
     use super::*;
     use crate::clock::parse_time;
+    use crate::vcon::validation::validate;
 
     #[test]
     fn whatever_is_built_keeps_every_rule() {

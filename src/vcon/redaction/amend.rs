@@ -1,4 +1,4 @@
-//! New instance versions of a vCon that point back to the one before (draft §4.1.8 and §4.1.9, checklist rules 11 and 12).
+//! Amendment: a new instance version that references the prior one (draft §4.1.8, §4.1.9, checklist rules 11 and 12).
 //!
 //! A signed vCon is never changed. What is added to it goes into a copy with a uuid of its own, whose `amended` names
 //! the vCon that it amends. [`redact`](super::redact()) makes the other kind, from which something was taken out.
@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{ContentHash, Vcon, VconError};
 use crate::clock::format_time;
+use crate::vcon::document::content::ContentHash;
+use crate::vcon::document::vcon::{Vcon, VconError};
 
 /// Where the instance version before can be found: what stands in `amended` or `redacted`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub enum AmendError {
 }
 
 impl PriorVersion {
-    pub(super) fn check(&self) -> Result<(), AmendError> {
+    pub(in crate::vcon) fn check(&self) -> Result<(), AmendError> {
         if let Some(url) = self.url.as_deref().filter(|url| !url.starts_with("https://")) {
             return Err(AmendError::NotHttps(url.chars().take(256).collect()));
         }
@@ -52,7 +53,7 @@ impl PriorVersion {
         Ok(())
     }
 
-    pub(super) fn to_members(&self) -> Map<String, Value> {
+    pub(in crate::vcon) fn to_members(&self) -> Map<String, Value> {
         let hash = self.hash.as_ref().map(ToString::to_string);
         let members = [("uuid", &self.uuid), ("url", &self.url), ("content_hash", &hash)];
         let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into())));
@@ -94,7 +95,7 @@ pub fn amend(
 }
 
 /// A copy that points nowhere yet.
-pub(super) fn new_instance(prior: &Vcon, uuid: Uuid, created_at: DateTime<Utc>) -> Result<Vcon, AmendError> {
+pub(in crate::vcon) fn new_instance(prior: &Vcon, uuid: Uuid, created_at: DateTime<Utc>) -> Result<Vcon, AmendError> {
     prior.check_critical()?;
     let uuid = uuid.to_string();
     if prior.uuid().is_some_and(|other| other.eq_ignore_ascii_case(&uuid)) {
@@ -111,9 +112,10 @@ pub(super) fn new_instance(prior: &Vcon, uuid: Uuid, created_at: DateTime<Utc>) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::{VconLimits, uuid8};
     use super::*;
     use crate::clock::parse_time;
+    use crate::vcon::VconLimits;
+    use crate::vcon::document::uuid8::uuid8;
 
     fn vcon(text: &str) -> Vcon {
         Vcon::parse(text.as_bytes(), &VconLimits::default()).unwrap()

@@ -1,11 +1,11 @@
-//! The gzipped form, opened: whole, or as it streams by (checklist rule 32).
+//! The gzipped form, inflated: whole, or as a stream (checklist rule 32).
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
 use flate2::bufread::GzDecoder;
 
-use super::VconLimits;
+use crate::vcon::VconLimits;
 
 /// What a gzip member begins with (RFC 1952 §2.3.1).
 const MAGIC: [u8; 2] = [0x1f, 0x8b];

@@ -1,21 +1,23 @@
-//! What of a redacted party is still told by the words of others.
+//! Residual mentions: redacted names, numbers and addresses that other texts still contain.
 
 use std::borrow::Cow;
 
-use super::{Place, Removal, Vcon};
+use crate::vcon::document::item_ref::ItemRef;
+use crate::vcon::document::vcon::Vcon;
+use crate::vcon::redaction::redact::Removal;
 
 /// Members of a party by which somebody is found.
 const FOUND_BY: [&str; 3] = ["name", "tel", "mailto"];
 
 /// A member of a party that is gone, whose value still stands in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Remains {
+pub struct ResidualMention {
     /// The index of the party.
     pub party: usize,
     /// `name`, `tel` or `mailto`. The value is not given: it was to be gone.
     pub member: &'static str,
     /// Where the text is; `None` is the subject.
-    pub at: Option<Place>,
+    pub at: Option<ItemRef>,
 }
 
 /// Says where names, telephone numbers and mail addresses that `removals` took out of `prior` still stand in `redacted`:
@@ -25,41 +27,41 @@ pub struct Remains {
 /// is heard in a recording, is not found.
 ///
 /// ```
-/// use affiant::vcon::{Place, Removal, Vcon, VconLimits, remains};
+/// use affiant::vcon::{ItemRef, Removal, Vcon, VconLimits, residual_mentions};
 ///
 /// let parse = |text: &str| Vcon::parse(text.as_bytes(), &VconLimits::default()).unwrap();
 /// let prior = parse(r#"{"parties":[{"name":"Ann"}],"dialog":[{"body":"Hi, ann!"}]}"#);
 /// let redacted = parse(r#"{"parties":[{}],"dialog":[{"body":"Hi, ann!"}]}"#);
-/// let found = remains(&prior, &redacted, &[Removal::Item(Place::Party(0))]);
-/// assert_eq!((found[0].member, found[0].at), ("name", Some(Place::Dialog(0))));
+/// let found = residual_mentions(&prior, &redacted, &[Removal::Item(ItemRef::Party(0))]);
+/// assert_eq!((found[0].member, found[0].at), ("name", Some(ItemRef::Dialog(0))));
 /// ```
 #[must_use]
-pub fn remains(prior: &Vcon, redacted: &Vcon, removals: &[Removal]) -> Vec<Remains> {
+pub fn residual_mentions(prior: &Vcon, redacted: &Vcon, removals: &[Removal]) -> Vec<ResidualMention> {
     let texts = texts(redacted);
     let mut found = Vec::new();
     for removal in removals {
         let (party, members) = match removal {
-            Removal::Item(Place::Party(party)) => (*party, FOUND_BY.to_vec()),
-            Removal::Member(Place::Party(party), member) => {
+            Removal::Item(ItemRef::Party(party)) => (*party, FOUND_BY.to_vec()),
+            Removal::Member(ItemRef::Party(party), member) => {
                 (*party, FOUND_BY.into_iter().filter(|name| name == member).collect())
             }
             _ => continue,
         };
-        let item = prior.item(Place::Party(party));
+        let item = prior.item(ItemRef::Party(party));
         for member in members {
             let Some(value) = item.and_then(|item| item.get(member)?.as_str()) else { continue };
             // An address is written as a URI or not.
             let bare = value.strip_prefix(member).and_then(|rest| rest.strip_prefix(':')).unwrap_or(value);
             let bare = bare.trim().to_lowercase();
             let told = texts.iter().filter(|(_, text)| !bare.is_empty() && holds(text, &bare));
-            found.extend(told.map(|(at, _)| Remains { party, member, at: *at }));
+            found.extend(told.map(|(at, _)| ResidualMention { party, member, at: *at }));
         }
     }
     found
 }
 
 /// The texts of a document, in lower case.
-fn texts(vcon: &Vcon) -> Vec<(Option<Place>, String)> {
+fn texts(vcon: &Vcon) -> Vec<(Option<ItemRef>, String)> {
     let subject = vcon.subject().map(|subject| (None, subject.to_lowercase()));
     let contents = vcon.places().filter_map(|place| {
         let bytes = vcon.content(place).bytes().ok()?.unwrap_or(Cow::Borrowed(&[]));
@@ -78,8 +80,8 @@ fn holds(text: &str, value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::VconLimits;
     use super::*;
+    use crate::vcon::VconLimits;
 
     #[test]
     fn what_is_told_again_is_found_wherever_words_are() {
@@ -90,17 +92,17 @@ mod tests {
             "attachments": [ {"body":"Ann@X.example, bobby"} ] }"#;
         let vcon = Vcon::parse(text.as_bytes(), &VconLimits::default()).unwrap();
         let found = |removal| {
-            let found = remains(&vcon, &vcon, &[removal]);
+            let found = residual_mentions(&vcon, &vcon, &[removal]);
             found.into_iter().map(|one| (one.party, one.member, one.at)).collect::<Vec<_>>()
         };
         let (dialog, analysis, attachment) =
-            (Some(Place::Dialog(0)), Some(Place::Analysis(0)), Some(Place::Attachment(0)));
+            (Some(ItemRef::Dialog(0)), Some(ItemRef::Analysis(0)), Some(ItemRef::Attachment(0)));
         let name = [(0, "name", None), (0, "name", dialog), (0, "name", attachment)];
         let rest = [(0, "tel", analysis), (0, "mailto", attachment)];
-        assert_eq!(found(Removal::Item(Place::Party(0))), [&name[..], &rest[..]].concat());
-        assert_eq!(found(Removal::Member(Place::Party(0), "tel".into())), [rest[0]]);
-        assert_eq!(found(Removal::Item(Place::Party(1))), []);
-        assert_eq!(found(Removal::Item(Place::Dialog(0))), []);
-        assert_eq!(found(Removal::Member(Place::Party(7), "name".into())), []);
+        assert_eq!(found(Removal::Item(ItemRef::Party(0))), [&name[..], &rest[..]].concat());
+        assert_eq!(found(Removal::Member(ItemRef::Party(0), "tel".into())), [rest[0]]);
+        assert_eq!(found(Removal::Item(ItemRef::Party(1))), []);
+        assert_eq!(found(Removal::Item(ItemRef::Dialog(0))), []);
+        assert_eq!(found(Removal::Member(ItemRef::Party(7), "name".into())), []);
     }
 }

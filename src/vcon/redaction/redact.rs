@@ -1,4 +1,4 @@
-//! Taking out what others may not see (draft §4.1.8, checklist rule 11).
+//! Redaction: removal of items and members (draft §4.1.8, checklist rule 11).
 //!
 //! A redacted vCon is a copy with a uuid of its own from which something is gone. What stood in a list leaves `{}`
 //! behind, so that every index means what it meant. How words, sounds and pictures are redacted is not the draft's
@@ -10,22 +10,25 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::amend::new_instance;
-use super::{AmendError, Place, PriorVersion, Vcon};
+use crate::vcon::document::item_ref::ItemRef;
+use crate::vcon::document::vcon::Vcon;
+use crate::vcon::redaction::amend::new_instance;
+use crate::vcon::redaction::amend::{AmendError, PriorVersion};
 
 /// Something that is taken out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removal {
     /// All of an item; `{}` stays.
-    Item(Place),
+    Item(ItemRef),
     /// A member of an item.
-    Member(Place, String),
+    Member(ItemRef, String),
     /// A member at the top level.
     TopLevel(String),
 }
 
 /// Why there is no redacted vCon.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum RedactError {
     /// There is no new instance version.
     #[error(transparent)]
@@ -38,15 +41,10 @@ pub enum RedactError {
     NoType,
     /// No such item.
     #[error("there is no {0}")]
-    NoItem(Place),
+    NoItem(ItemRef),
     /// No such member.
     #[error("{at} has no {member}")]
-    NoMember {
-        /// Where.
-        at: String,
-        /// Which.
-        member: String,
-    },
+    NoMember { at: String, member: String },
     /// A member without which it is no vCon, or that is a list.
     #[error("{0} cannot be removed from the top level")]
     Kept(String),
@@ -54,9 +52,9 @@ pub enum RedactError {
     #[error("{from} refers to {to}, which is redacted: redact it too, or say that it may stay")]
     Refers {
         /// Stays.
-        from: Place,
+        from: ItemRef,
         /// Goes.
-        to: Place,
+        to: ItemRef,
     },
 }
 
@@ -89,12 +87,12 @@ const KEPT: [&str; 11] = [
 ///
 /// ```
 /// use affiant::clock::parse_time;
-/// use affiant::vcon::{Place, PriorVersion, References, Removal, Vcon, VconLimits, redact, uuid8};
+/// use affiant::vcon::{ItemRef, PriorVersion, References, Removal, Vcon, VconLimits, redact, uuid8};
 ///
 /// let prior = Vcon::parse(br#"{"uuid":"a","parties":[{"tel":"+1"},{}]}"#, &VconLimits::default()).unwrap();
 /// let now = parse_time("2026-07-01T12:00:00Z").unwrap();
 /// let reference = PriorVersion { uuid: prior.uuid().map(str::to_owned), ..PriorVersion::default() };
-/// let removals = [Removal::Item(Place::Party(0))];
+/// let removals = [Removal::Item(ItemRef::Party(0))];
 /// let redacted =
 ///     redact(&prior, uuid8("example.com", now), now, "PII", &removals, &reference, References::Refused).unwrap();
 /// assert_eq!(redacted.parties().len(), 2);
@@ -165,16 +163,20 @@ const TO_DIALOGS: [&str; 7] =
     ["dialog", "recordings", "recording_set", "original", "consultation", "target_dialog", "target-dialog"];
 const TO_ATTACHMENTS: [&str; 1] = ["attachment"];
 
-fn check_references(vcon: &Vcon, gone: &BTreeSet<Place>, without_content: &BTreeSet<Place>) -> Result<(), RedactError> {
+fn check_references(
+    vcon: &Vcon,
+    gone: &BTreeSet<ItemRef>,
+    without_content: &BTreeSet<ItemRef>,
+) -> Result<(), RedactError> {
     // An item whose own content is gone tells nothing again.
     for from in vcon.places().filter(|from| !without_content.contains(from)) {
         let item = vcon.item(from).expect("a place of the document");
-        let to = |names: &[&str], place: fn(usize) -> Place| {
+        let to = |names: &[&str], place: fn(usize) -> ItemRef| {
             let mut indices = Vec::new();
             names.iter().filter_map(|name| item.get(*name)).for_each(|value| collect_indices(value, &mut indices));
             indices.into_iter().map(place).find(|place| gone.contains(place) || without_content.contains(place))
         };
-        let to = to(&TO_DIALOGS, Place::Dialog).or_else(|| to(&TO_ATTACHMENTS, Place::Attachment));
+        let to = to(&TO_DIALOGS, ItemRef::Dialog).or_else(|| to(&TO_ATTACHMENTS, ItemRef::Attachment));
         if let Some(to) = to {
             return Err(RedactError::Refers { from, to });
         }
@@ -192,9 +194,11 @@ fn collect_indices(value: &Value, indices: &mut Vec<usize>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ContentHash, VconLimits, uuid8};
     use super::*;
     use crate::clock::parse_time;
+    use crate::vcon::VconLimits;
+    use crate::vcon::document::content::ContentHash;
+    use crate::vcon::document::uuid8::uuid8;
 
     const CALL: &str = r#"{ "uuid": "a", "subject": "Ann's knee", "amended": {"uuid":"0"},
         "parties": [ {"name":"Ann", "tel":"+12025550100"}, {"name":"Bob"} ],
@@ -214,15 +218,20 @@ mod tests {
         redact(&prior, uuid8("example.com", now), now, "health", removals, &reference, references)
     }
 
-    fn items(places: &[Place]) -> Vec<Removal> {
+    fn items(places: &[ItemRef]) -> Vec<Removal> {
         places.iter().copied().map(Removal::Item).collect()
     }
 
     #[test]
     fn what_is_gone_is_gone_and_every_index_stays() {
-        let mut removals =
-            items(&[Place::Dialog(0), Place::Analysis(0), Place::Analysis(1), Place::Attachment(0), Place::Party(1)]);
-        removals.push(Removal::Member(Place::Party(0), "tel".into()));
+        let mut removals = items(&[
+            ItemRef::Dialog(0),
+            ItemRef::Analysis(0),
+            ItemRef::Analysis(1),
+            ItemRef::Attachment(0),
+            ItemRef::Party(1),
+        ]);
+        removals.push(Removal::Member(ItemRef::Party(0), "tel".into()));
         removals.push(Removal::TopLevel("subject".into()));
         let vcon = redacted(&removals, References::Refused).unwrap();
         let text = String::from_utf8(vcon.to_bytes()).unwrap();
@@ -247,26 +256,26 @@ mod tests {
     #[test]
     fn what_refers_to_what_is_gone_is_refused_unless_told() {
         for (places, from, to) in [
-            (vec![Place::Dialog(0)], Place::Analysis(0), Place::Dialog(0)),
-            (vec![Place::Dialog(0), Place::Analysis(0)], Place::Attachment(0), Place::Dialog(0)),
-            (vec![Place::Dialog(1)], Place::Dialog(2), Place::Dialog(1)),
-            (vec![Place::Attachment(0)], Place::Analysis(1), Place::Attachment(0)),
+            (vec![ItemRef::Dialog(0)], ItemRef::Analysis(0), ItemRef::Dialog(0)),
+            (vec![ItemRef::Dialog(0), ItemRef::Analysis(0)], ItemRef::Attachment(0), ItemRef::Dialog(0)),
+            (vec![ItemRef::Dialog(1)], ItemRef::Dialog(2), ItemRef::Dialog(1)),
+            (vec![ItemRef::Attachment(0)], ItemRef::Analysis(1), ItemRef::Attachment(0)),
         ] {
             assert_eq!(redacted(&items(&places), References::Refused), Err(RedactError::Refers { from, to }));
             assert!(redacted(&items(&places), References::Kept).is_ok());
         }
         // A party may be: that somebody spoke is what stays.
-        assert!(redacted(&items(&[Place::Party(0)]), References::Refused).is_ok());
+        assert!(redacted(&items(&[ItemRef::Party(0)]), References::Refused).is_ok());
     }
 
     #[test]
     fn a_dialog_without_its_body_is_not_told_by_a_transcript_either() {
         let body = |place| Removal::Member(place, "body".into());
-        let (from, to) = (Place::Analysis(0), Place::Dialog(0));
+        let (from, to) = (ItemRef::Analysis(0), ItemRef::Dialog(0));
         assert_eq!(redacted(&[body(to)], References::Refused), Err(RedactError::Refers { from, to }));
         assert!(redacted(&[body(to)], References::Kept).is_ok());
         // What refers to it and lost its own content tells nothing.
-        let told = [body(to), body(from), body(Place::Attachment(0)), Removal::Item(Place::Analysis(1))];
+        let told = [body(to), body(from), body(ItemRef::Attachment(0)), Removal::Item(ItemRef::Analysis(1))];
         assert!(redacted(&told, References::Refused).is_ok());
         let kind = Removal::Member(to, "type".into());
         assert!(redacted(&[kind], References::Refused).is_ok());
@@ -276,9 +285,9 @@ mod tests {
     fn what_is_not_there_cannot_be_redacted() {
         let member = |place, name: &str| [Removal::Member(place, name.into())];
         assert_eq!(redacted(&[], References::Refused), Err(RedactError::Nothing));
-        let nobody = Place::Party(2);
+        let nobody = ItemRef::Party(2);
         assert_eq!(redacted(&items(&[nobody]), References::Refused), Err(RedactError::NoItem(nobody)));
-        let none = redacted(&member(Place::Party(1), "tel"), References::Refused);
+        let none = redacted(&member(ItemRef::Party(1), "tel"), References::Refused);
         assert_eq!(none, Err(RedactError::NoMember { at: "party 1".into(), member: "tel".into() }));
         for name in KEPT {
             let kept = redacted(&[Removal::TopLevel(name.into())], References::Refused);

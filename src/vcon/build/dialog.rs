@@ -1,4 +1,4 @@
-//! A dialog that is new.
+//! New dialogs.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};

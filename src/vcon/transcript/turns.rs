@@ -1,20 +1,22 @@
-//! Who said what: the turns of a conversation, from text dialogs and transcripts.
+//! Turns of a conversation, from text dialogs and transcripts.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
-use super::content::Body;
-use super::{Content, Vcon, wtf};
 use crate::json::{self, JsonLimits};
+use crate::vcon::document::content::Body;
+use crate::vcon::document::content::Content;
+use crate::vcon::document::vcon::Vcon;
+use crate::vcon::transcript::wtf;
 
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields explain themselves")]
 pub struct Turn {
     /// Index of the party that speaks, where it is known.
     pub party: Option<usize>,
-    /// What is said.
     pub text: String,
 }
 
@@ -180,8 +182,8 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
-    use super::super::VconLimits;
     use super::*;
+    use crate::vcon::VconLimits;
 
     fn of(text: &str) -> Vec<(Option<usize>, String)> {
         let vcon = Vcon::parse(text.as_bytes(), &VconLimits::default()).unwrap();

@@ -1,4 +1,4 @@
-//! Which form a document has (draft §5, checklist rules 26 and 33).
+//! The form of a document: unsigned, signed, encrypted or gzipped (draft §5, checklist rules 26 and 33).
 
 use serde_json::Value;
 
