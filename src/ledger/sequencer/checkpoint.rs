@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Fault, Sequencer};
 use crate::ledger::store::attestation::AttestationKind;
-use crate::tlog::Checkpoint;
+use crate::tlog::{Checkpoint, CheckpointError};
 
 impl Sequencer {
     /// How long until a checkpoint may be signed; `None` when none is owed.
@@ -26,7 +26,8 @@ impl Sequencer {
         let (size, inner) = (self.size(), &self.parts.inner);
         if inner.checkpoint_size() != Some(size) && !inner.is_read_only() && size > 0 {
             let edge = &self.parts.state.edge;
-            let checkpoint = Checkpoint::new(&self.parts.origin, edge.size(), edge.root())?;
+            let checkpoint =
+                Checkpoint::new(&self.parts.origin, edge.size(), edge.root()).map_err(CheckpointError::from)?;
             assert_eq!(self.parts.tiles.size(), checkpoint.size(), "tiles reach as far as the checkpoint");
             let signed = checkpoint.sign(&*self.parts.signer)?;
             inner.keep(AttestationKind::Checkpoint, size, signed.note().to_string().as_bytes())?;
