@@ -16,8 +16,9 @@ use affiant::authority::{Authority, AuthorityParams, FileKeyStore, IssuerId, Key
 use affiant::clock::{Clock, SystemClock};
 use affiant::crypto::{Hash, KeySize, SignatureAlgorithm, Signer, SigningKey};
 use affiant::evidence::{Bundle, Indication};
-use affiant::issuance::{Issuance, Submitter, Wait};
+use affiant::issuance::{Issuance, Submitter};
 use affiant::jose::NewSignature;
+use affiant::ledger::Durability;
 use affiant::server::config::Config;
 use affiant::server::{AppState, RunningServer, StartOptions, serve};
 use affiant::vcon::{ContentHash, NewAnalysis, NewContent, NewDialog, NewParty, VconBuilder, uuid8};
@@ -256,7 +257,7 @@ impl Bench {
             let (issuance, caller, calls, done) = (self.issuance(), self.caller(), self.calls.clone(), done.clone());
             tokio::spawn(async move {
                 while started.elapsed() < time {
-                    issuance.submit(caller.clone(), calls.next(), Wait::Included).await.expect("a good call");
+                    issuance.submit(caller.clone(), calls.next(), Durability::Included).await.expect("a good call");
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             })
@@ -270,7 +271,7 @@ impl Bench {
     fn issued_bundle(&self, runtime: &tokio::runtime::Runtime) -> Result<Bundle, Failure> {
         let issuance = self.issuance();
         let prepared = issuance.prepare(&self.caller(), &self.calls.next())?;
-        let receipt = runtime.block_on(issuance.commit(prepared, Wait::Included))?;
+        let receipt = runtime.block_on(issuance.commit(prepared, Durability::Included))?;
         Ok(issuance.assemble_bundle(receipt.index)?.bundle)
     }
 
@@ -309,7 +310,7 @@ impl Bench {
             let (issuance, caller) = (self.issuance(), self.caller());
             tokio::spawn(async move {
                 for record in records {
-                    issuance.submit(caller.clone(), record, Wait::Included).await.expect("a good record");
+                    issuance.submit(caller.clone(), record, Durability::Included).await.expect("a good record");
                 }
             })
         });

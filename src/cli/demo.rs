@@ -21,8 +21,8 @@ use crate::authority::{Authority, AuthorityParams, FileKeyStore, IssuerId, Profi
 use crate::clock::{Clock, SystemClock};
 use crate::evidence::report::RowStatus;
 use crate::evidence::{Bundle, Indication, SubIndication, SuppliedRecording, ValidationReport, verify};
-use crate::issuance::{Issuance, Submitter, Wait};
-use crate::ledger::WriterLock;
+use crate::issuance::{Issuance, Submitter};
+use crate::ledger::{Durability, WriterLock};
 use crate::server::config::Config;
 use crate::server::{AppState, RunningServer, StartOptions, log_keys, serve};
 use crate::vcon::{
@@ -168,12 +168,12 @@ impl Stage {
         say(&format!("\nIssuing {} calls, each with its recording:", calls.len()));
         let mut last = None;
         for call in &calls {
-            let receipt = self.issue(&issuance, &call.vcon, Wait::Included).await?;
+            let receipt = self.issue(&issuance, &call.vcon, Durability::Included).await?;
             say(&format!("  {:<34} entry {}, {}", call.title, receipt.index, receipt.record));
             last = Some(receipt);
         }
         let last = last.context("there are sample calls")?;
-        let again = self.issue(&issuance, &calls[calls.len() - 1].vcon, Wait::Witnessed).await?;
+        let again = self.issue(&issuance, &calls[calls.len() - 1].vcon, Durability::Witnessed).await?;
         anyhow::ensure!(again.record == last.record, "the same call twice made two records");
         say(&format!("  the last one again: the same receipt, now {}", format!("{:?}", again.status).to_lowercase()));
 
@@ -222,10 +222,10 @@ impl Stage {
         &self,
         issuance: &Arc<Issuance>,
         vcon: &Vcon,
-        wait: Wait,
+        durability: Durability,
     ) -> anyhow::Result<crate::issuance::SubmissionReceipt> {
         let caller = Submitter { issuer: self.issuer.clone(), may_anchor_foreign: false };
-        Ok(issuance.submit(caller, vcon.to_bytes(), wait).await?)
+        Ok(issuance.submit(caller, vcon.to_bytes(), durability).await?)
     }
 
     /// The bundle of a call with its recording, and where it was written.

@@ -9,10 +9,10 @@ use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::Semaphore;
 
 use super::Issuance;
-use super::receipt::{SubmissionReceipt, Wait};
+use super::receipt::SubmissionReceipt;
 use super::submit::{SubmitError, Submitter};
 use crate::cpu_pool::WorkError;
-use crate::ledger::AppendError;
+use crate::ledger::{AppendError, Durability};
 
 /// Lines that are worked on at a time: enough to fill the sequencer's batches while cores sign.
 const LINES_IN_FLIGHT: usize = 256;
@@ -63,7 +63,7 @@ pub enum BatchError {
 pub fn run_batch(
     issuance: Arc<Issuance>,
     submitter: Submitter,
-    wait: Wait,
+    durability: Durability,
     lines: impl Stream<Item = BatchLine>,
 ) -> impl Stream<Item = BatchResult> {
     let budget = Arc::new(Semaphore::new(KIBIBYTES_IN_FLIGHT as usize));
@@ -82,7 +82,7 @@ pub fn run_batch(
             // Spawned, so that all cores sign while the first in order is waited for.
             let task = tokio::spawn(async move {
                 let outcome = match bytes {
-                    Ok(bytes) => one(issuance, submitter, wait, bytes).await.map_err(BatchError::from),
+                    Ok(bytes) => one(issuance, submitter, durability, bytes).await.map_err(BatchError::from),
                     Err(error) => Err(error.into()),
                 };
                 drop(place);
@@ -99,12 +99,12 @@ pub fn run_batch(
 async fn one(
     issuance: Arc<Issuance>,
     submitter: Submitter,
-    wait: Wait,
+    durability: Durability,
     bytes: Vec<u8>,
 ) -> Result<SubmissionReceipt, SubmitError> {
     let bytes: Arc<[u8]> = bytes.into();
     loop {
-        match issuance.submit(submitter.clone(), bytes.clone(), wait).await {
+        match issuance.submit(submitter.clone(), bytes.clone(), durability).await {
             // Others are served before; a batch has time.
             Err(SubmitError::Append(AppendError::Busy) | SubmitError::Work(WorkError::Busy)) => {
                 tokio::time::sleep(BUSY_PAUSE).await;

@@ -31,7 +31,7 @@ use std::time::Duration;
 pub use assemble_bundle::{AssembleError, AssembledBundle};
 pub use batch::{BatchError, BatchLine, BatchResult, LineError, lines, run_batch};
 pub use evidence_for::EvidenceError;
-pub use receipt::{SubmissionReceipt, Wait};
+pub use receipt::SubmissionReceipt;
 pub use submit::{NewRecord, PreparedSubmission, SubmitError, Submitter};
 pub use verify_with_ledger::VerifyError;
 

@@ -7,20 +7,7 @@ use super::Issuance;
 use crate::clock::format_time;
 use crate::crypto::Sha256Digest;
 use crate::evidence::Entry;
-use crate::ledger::ReadError;
-
-/// How far a record must come before its receipt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Wait {
-    /// The record is committed: it survives a power cut.
-    Accepted,
-    /// A signed checkpoint covers it.
-    #[default]
-    Included,
-    /// As many witnesses as the log policy asks for, or a timestamp authority, have seen that checkpoint.
-    Witnessed,
-}
+use crate::ledger::{Durability, ReadError};
 
 /// The receipt of a submission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,7 +28,7 @@ pub struct SubmissionReceipt {
     #[serde(serialize_with = "time")]
     pub time: DateTime<Utc>,
     /// How far the record has come.
-    pub status: Wait,
+    pub status: Durability,
     /// The signed checkpoint that covers it, once there is one.
     pub checkpoint: Option<String>,
     /// Whether the same submission was there before: this is its receipt.
@@ -76,7 +63,7 @@ impl SubmissionReceipt {
             index: entry.index,
             kind: entry.event.kind(),
             time: entry.time,
-            status: if checkpoint.is_some() { Wait::Included } else { Wait::Accepted },
+            status: if checkpoint.is_some() { Durability::Included } else { Durability::Accepted },
             checkpoint,
             is_duplicate,
             links: Links::of(record.record),

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::Issuance;
-use super::receipt::{SubmissionReceipt, Wait};
+use super::receipt::SubmissionReceipt;
 use super::submit::{PreparedSubmission, SubmitError};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::RecordEvent;
 use crate::evidence::{Bundle, Event, Indication, Record};
 use crate::jose::NewSignature;
-use crate::ledger::AppendError;
+use crate::ledger::{AppendError, Durability};
 
 impl Issuance {
     /// Signs the record at `index` again, all of it, with the key that its issuer signs with now (draft §5.2, "Long Term
@@ -18,7 +18,11 @@ impl Issuance {
     ///
     /// # Errors
     /// When it was erased, would not pass any more, or the ledger does not take it.
-    pub async fn resign(self: &Arc<Self>, index: u64, wait: Wait) -> Result<SubmissionReceipt, SubmitError> {
+    pub async fn resign(
+        self: &Arc<Self>,
+        index: u64,
+        durability: Durability,
+    ) -> Result<SubmissionReceipt, SubmitError> {
         // Each signature is another record: between looking and appending nobody else signs, even when whoever asked goes
         // away.
         let held = self.ledger.one_at_a_time().await;
@@ -27,10 +31,10 @@ impl Issuance {
             let _one_at_a_time = held;
             let signing = Arc::clone(&issuance);
             let prepared = issuance.cpu_pool.run(move || signing.prepare_resign(index)).await??;
-            issuance.commit(prepared, Wait::Included).await
+            issuance.commit(prepared, Durability::Included).await
         });
         let mut receipt = appended.await.map_err(|_| AppendError::Stopped)??;
-        if wait == Wait::Witnessed {
+        if durability == Durability::Witnessed {
             self.await_witnesses(&mut receipt).await?;
         }
         Ok(receipt)

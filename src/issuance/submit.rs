@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::Issuance;
 use super::evidence_for::EvidenceError;
-use super::receipt::{SubmissionReceipt, Wait};
+use super::receipt::SubmissionReceipt;
 use crate::authority::{AuthorityError, IssuerId};
 use crate::cpu_pool::WorkError;
 use crate::crypto::{Sha256Digest, SigningError};
@@ -106,11 +106,11 @@ impl Issuance {
         self: &Arc<Self>,
         submitter: Submitter,
         bytes: impl AsRef<[u8]> + Send + 'static,
-        wait: Wait,
+        durability: Durability,
     ) -> Result<SubmissionReceipt, SubmitError> {
         let issuance = Arc::clone(self);
         let prepared = self.cpu_pool.run(move || issuance.prepare(&submitter, bytes.as_ref())).await??;
-        self.commit(prepared, wait).await
+        self.commit(prepared, durability).await
     }
 
     /// Does the work of a submission that needs no disk: parse, score, sign, verify, seal. Blocks for a signature.
@@ -141,13 +141,16 @@ impl Issuance {
     ///
     /// # Errors
     /// When the ledger does not take it.
-    pub async fn commit(&self, prepared: PreparedSubmission, wait: Wait) -> Result<SubmissionReceipt, SubmitError> {
-        let stage = if wait == Wait::Accepted { Durability::Accepted } else { Durability::Included };
+    pub async fn commit(
+        &self,
+        prepared: PreparedSubmission,
+        durability: Durability,
+    ) -> Result<SubmissionReceipt, SubmitError> {
         let mut receipt = match prepared {
             PreparedSubmission::Duplicate(index) => self.receipt(index)?.ok_or(SubmitError::NoUuid)?,
             PreparedSubmission::New(record) => {
                 let NewRecord { submission, uuid } = *record;
-                let answer = self.ledger.append(submission, stage)?.await?;
+                let answer = self.ledger.append(submission, durability)?.await?;
                 if answer.is_duplicate {
                     self.receipt(answer.entry.index)?.ok_or(SubmitError::NoUuid)?
                 } else {
@@ -156,7 +159,7 @@ impl Issuance {
                 }
             }
         };
-        if wait == Wait::Witnessed {
+        if durability == Durability::Witnessed {
             self.await_witnesses(&mut receipt).await?;
         }
         Ok(receipt)
@@ -181,7 +184,7 @@ impl Issuance {
         };
         // Whoever waits in vain is told how far it has come; the witnesses are asked again later.
         if let Ok(Some(round)) = tokio::time::timeout(self.witnessed_timeout, waiting).await.unwrap_or(Ok(None)) {
-            receipt.status = Wait::Witnessed;
+            receipt.status = Durability::Witnessed;
             receipt.checkpoint = Some(round.checkpoint.note().to_string());
         }
         Ok(())

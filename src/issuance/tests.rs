@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{Issuance, LogPolicyFile, Submitter, Wait};
+use super::{Issuance, LogPolicyFile, Submitter};
 use crate::authority::{Authority, AuthorityParams, FileKeyStore, KeyProtection, Profiles, ScryptCost};
 use crate::clock::{Clock, SystemClock};
 use crate::cpu_pool::CpuPool;
 use crate::crypto::{SealingKey, Signer as _, SigningKey};
 use crate::evidence::{Indication, TrustPolicy, Verifier};
-use crate::ledger::{LedgerOptions, LocalBackend, OpenedLedger, SNAPSHOT_ENTRIES};
+use crate::ledger::{Durability, LedgerOptions, LocalBackend, OpenedLedger, SNAPSHOT_ENTRIES};
 use crate::scorecard::Scorecard;
 use crate::tlog::{LogPolicy, VerifierKey};
 use crate::vcon::{NewContent, NewDialog, VconBuilder, VconLimits};
@@ -156,7 +156,7 @@ async fn a_bundle_reads_its_body_once() {
     let fs = Counting::default();
     let body_bytes = fs.body_bytes.clone();
     let (issuance, submitter) = issuing(dir.path(), Arc::new(fs));
-    let receipt = issuance.submit(submitter, call(issuance.clock.now()), Wait::Included).await.unwrap();
+    let receipt = issuance.submit(submitter, call(issuance.clock.now()), Durability::Included).await.unwrap();
 
     let read = |work: &dyn Fn()| {
         let before = body_bytes.load(Ordering::Relaxed);

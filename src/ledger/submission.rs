@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::store::body::EncryptedBody;
@@ -10,12 +11,17 @@ use crate::evidence::{Entry, EntryDraft};
 use crate::tlog::SignedCheckpoint;
 
 /// How far an entry has to come before its submitter is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Durability {
-    /// The entry is durable.
+    /// The entry is committed: it survives a power cut.
     Accepted,
     /// A signed checkpoint covers it.
+    #[default]
     Included,
+    /// As many witnesses as the log policy asks for, or a timestamp authority, have seen that checkpoint. The ledger answers
+    /// as for [`Included`](Self::Included); whoever knows the log policy waits for the rest.
+    Witnessed,
 }
 
 /// An event to be appended, with the body of the record if it is one.

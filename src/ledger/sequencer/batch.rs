@@ -25,7 +25,7 @@ impl Sequencer {
     ///
     /// Only when the first of them waits for a checkpoint, and no longer than until it may be signed.
     pub(super) fn linger(&self, first: &Message) {
-        let waits = matches!(first, Message::Append { durability: Durability::Included, .. });
+        let waits = matches!(first, Message::Append { durability: Durability::Included | Durability::Witnessed, .. });
         if waits && self.parts.queue.len() < BATCH_ENTRIES_MAX {
             let company = self.parts.checkpoint_interval / BATCHES_PER_CHECKPOINT;
             std::thread::sleep(company.min(self.checkpoint_allowed_in()));

@@ -6,7 +6,8 @@ use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use crate::issuance::{BatchResult, SubmissionReceipt, Wait, lines, run_batch};
+use crate::issuance::{BatchResult, SubmissionReceipt, lines, run_batch};
+use crate::ledger::Durability;
 use crate::server::extract::auth::Authenticated;
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
@@ -17,7 +18,7 @@ pub(super) struct BatchQuery {
     /// How far each record must come before its receipt: `accepted`, `included` (default) or `witnessed`.
     #[serde(default)]
     #[param(value_type = Option<String>)]
-    wait: Wait,
+    wait: Durability,
     /// The issuer, when an admin submits for one.
     issuer: Option<String>,
 }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use crate::crypto::Sha256Digest;
-use crate::issuance::{AssembleError, SubmissionReceipt, Wait};
+use crate::issuance::{AssembleError, SubmissionReceipt};
 use crate::jose::draft_dialect;
+use crate::ledger::Durability;
 use crate::server::extract::auth::Authenticated;
 use crate::server::extract::record_body::RecordBody;
 use crate::server::problem::Problem;
@@ -23,7 +24,7 @@ pub(super) struct SubmitQuery {
     /// How far the record must come before the receipt: `accepted`, `included` (default) or `witnessed`.
     #[serde(default)]
     #[param(value_type = Option<String>)]
-    wait: Wait,
+    wait: Durability,
     /// The issuer, when an admin submits for one.
     issuer: Option<String>,
 }
@@ -53,7 +54,7 @@ pub(super) struct WaitQuery {
     /// How far the record must come before the receipt: `accepted`, `included` (default) or `witnessed`.
     #[serde(default)]
     #[param(value_type = Option<String>)]
-    wait: Wait,
+    wait: Durability,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
