@@ -147,7 +147,7 @@ impl Jwe {
             .enumerate()
             .map(|(position, value)| shared.recipient(position, value))
             .collect::<Result<_, _>>()?;
-        // What is inside is one thing: whoever opens it holds it against the same uuid.
+        // Every recipient compares the plaintext with the same uuid.
         let (_, first) = recipients.first().expect("there is a recipient");
         if recipients.iter().any(|(_, header)| header != first) {
             return Err(JweError::Shape("recipients differ in enc, cty or uuid"));

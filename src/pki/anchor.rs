@@ -11,7 +11,7 @@ use super::certificate::Certificate;
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct TrustAnchor {
     pub certificate: Arc<Certificate>,
-    /// What whoever trusts it calls it; empty where nobody said.
+    /// The relying party's name for it; empty where it gave none.
     pub name: String,
     /// What was proved to be there before this is not trusted through it.
     pub not_before: Option<DateTime<Utc>>,

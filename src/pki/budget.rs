@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BudgetSpent;
 
-/// What a search may cost. One budget may serve several searches of one verification.
+/// The cost that searches may have. One budget may serve several searches of one verification.
 #[derive(Debug)]
 pub struct Budget {
     signatures: usize,
@@ -41,13 +41,13 @@ impl Budget {
         Self::SIGNATURES - self.signatures
     }
 
-    /// Certificates that were put on a path or held against the rules.
+    /// Certificates that were put on a path or checked against the rules.
     #[must_use]
     pub fn steps_spent(&self) -> usize {
         Self::STEPS - self.steps
     }
 
-    /// Names that were read, and held against constraints.
+    /// Names that were read, and checked against constraints.
     #[must_use]
     pub fn comparisons_spent(&self) -> usize {
         Self::COMPARISONS - self.comparisons

@@ -220,7 +220,7 @@ impl Certificate {
         self.serial.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Who issued it.
+    /// The issuer's name.
     #[must_use]
     pub fn issuer(&self) -> &Name {
         &self.issuer

@@ -91,7 +91,7 @@ pub(super) struct Marked<T> {
     pub(super) critical: bool,
 }
 
-/// What the policy extensions ask for.
+/// The policyConstraints extension (RFC 5280 §4.2.1.11).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PolicyConstraints {
     pub(super) requires_explicit_policy: bool,

@@ -36,7 +36,7 @@ pub use name_constraints::NameConstraintError;
 pub use path::{CertificationPath, NoPath, PathOutcome, ValidPath, find_path};
 pub use pem::{PemError, pem_blocks, to_pem};
 pub use profile::{PathProfile, Strictness};
-pub use rules::{Rule, Violation};
+pub use rules::{PathRule, Violation};
 
 /// Object identifiers that more than one module names.
 pub mod oid {

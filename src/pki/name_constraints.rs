@@ -50,8 +50,8 @@ pub(super) fn check_names(
     };
     let alternative = certificate.extensions().subject_alternative_name.as_ref().map_or(0, |names| names.value.len());
     spend(permitted.len() + excluded.len() + alternative)?;
-    let permitted = permitted.iter().map(Subtree::new).collect::<Result<Vec<_>, _>>()?;
-    let excluded = excluded.iter().map(Subtree::new).collect::<Result<Vec<_>, _>>()?;
+    let permitted = permitted.iter().map(NameSubtree::new).collect::<Result<Vec<_>, _>>()?;
+    let excluded = excluded.iter().map(NameSubtree::new).collect::<Result<Vec<_>, _>>()?;
     for name in names(certificate)? {
         spend(permitted.len() + excluded.len())?;
         let (mut constrained, mut is_permitted) = (false, false);
@@ -84,7 +84,7 @@ enum Form {
 }
 
 #[derive(Debug)]
-enum Subtree {
+enum NameSubtree {
     Directory(Name),
     Dns(String),
     Mailbox { local: String, host: String },
@@ -96,7 +96,7 @@ enum Subtree {
     Other(u8),
 }
 
-impl Subtree {
+impl NameSubtree {
     fn new(raw: &GeneralSubtree) -> Result<Self, NameConstraintError> {
         // RFC 5280 §4.2.1.10: minimum is 0 and maximum absent in this profile.
         if raw.minimum != 0 || raw.maximum.is_some() {
@@ -177,35 +177,38 @@ impl Subject {
     }
 
     /// Whether the name lies in a subtree of its own form; nothing when that cannot be told.
-    fn is_within(&self, subtree: &Subtree) -> Option<bool> {
+    fn is_within(&self, subtree: &NameSubtree) -> Option<bool> {
         Some(match (self, subtree) {
-            (Self::Directory(name), Subtree::Directory(base)) => name.is_within(base),
-            (Self::Dns(name), Subtree::Dns(base)) => {
+            (Self::Directory(name), NameSubtree::Directory(base)) => name.is_within(base),
+            (Self::Dns(name), NameSubtree::Dns(base)) => {
                 is_host(name.strip_prefix("*.").unwrap_or(name)).then_some(())?;
                 is_in_zone(name, base)
             }
-            (Self::Email(name), Subtree::Mailbox { .. } | Subtree::MailHost(_) | Subtree::MailDomain(_)) => {
+            (
+                Self::Email(name),
+                NameSubtree::Mailbox { .. } | NameSubtree::MailHost(_) | NameSubtree::MailDomain(_),
+            ) => {
                 let (local, host) = name.rsplit_once('@')?;
                 (is_local(local) && is_mail_host(host)).then_some(())?;
                 let host = host.to_ascii_lowercase();
                 match subtree {
-                    Subtree::Mailbox { local: base_local, host: base_host } => {
+                    NameSubtree::Mailbox { local: base_local, host: base_host } => {
                         local == base_local && host == *base_host
                     }
-                    Subtree::MailHost(base) => host == *base,
-                    Subtree::MailDomain(base) => is_below(&host, base),
+                    NameSubtree::MailHost(base) => host == *base,
+                    NameSubtree::MailDomain(base) => is_below(&host, base),
                     _ => return None,
                 }
             }
-            (Self::Uri(name), Subtree::UriHost(_) | Subtree::UriDomain(_)) => {
+            (Self::Uri(name), NameSubtree::UriHost(_) | NameSubtree::UriDomain(_)) => {
                 let host = uri_host(name)?;
                 match subtree {
-                    Subtree::UriHost(base) => host == *base,
-                    Subtree::UriDomain(base) => is_below(&host, base),
+                    NameSubtree::UriHost(base) => host == *base,
+                    NameSubtree::UriDomain(base) => is_below(&host, base),
                     _ => return None,
                 }
             }
-            (Self::Ip(name), Subtree::Ip { address, mask }) => {
+            (Self::Ip(name), NameSubtree::Ip { address, mask }) => {
                 matches!(name.len(), 4 | 16).then_some(())?;
                 name.len() == address.len()
                     && name.iter().zip(address).zip(mask).all(|((name, base), mask)| name & mask == base & mask)
@@ -215,8 +218,8 @@ impl Subject {
     }
 
     /// Whether a wildcard stands for a name in the subtree: `*.example.com` for one in `a.example.com`.
-    fn may_become(&self, subtree: &Subtree) -> bool {
-        let (Self::Dns(name), Subtree::Dns(base)) = (self, subtree) else { return false };
+    fn may_become(&self, subtree: &NameSubtree) -> bool {
+        let (Self::Dns(name), NameSubtree::Dns(base)) = (self, subtree) else { return false };
         let (Some(parent), Some((_, base_parent))) = (name.strip_prefix("*."), base.split_once('.')) else {
             return false;
         };
@@ -331,7 +334,7 @@ mod tests {
 
     fn check(cases: &[(GeneralName, Subject, Option<bool>)]) {
         for (base, name, expected) in cases {
-            let subtree = Subtree::of(base).unwrap();
+            let subtree = NameSubtree::of(base).unwrap();
             assert_eq!(name.is_within(&subtree), *expected, "{name} in {subtree:?}");
         }
     }
@@ -349,9 +352,9 @@ mod tests {
             (zone(), name("a b.example.com"), None),
             (GeneralName::DnsName(ia5("")), name("anything"), Some(true)),
         ]);
-        assert!(Subtree::of(&GeneralName::DnsName(ia5(".example.com"))).is_none());
-        assert!(Subtree::of(&GeneralName::DnsName(ia5("*.example.com"))).is_none());
-        let below = Subtree::Dns("a.example.com".into());
+        assert!(NameSubtree::of(&GeneralName::DnsName(ia5(".example.com"))).is_none());
+        assert!(NameSubtree::of(&GeneralName::DnsName(ia5("*.example.com"))).is_none());
+        let below = NameSubtree::Dns("a.example.com".into());
         assert!(name("*.example.com").may_become(&below));
         assert!(!name("*.example.org").may_become(&below));
     }
@@ -388,6 +391,6 @@ mod tests {
             (network(), Subject::Ip(vec![192, 0, 2]), None),
         ]);
         let gap = GeneralName::IpAddress(OctetString::new(&[192, 0, 2, 0, 255, 0, 255, 0][..]).unwrap());
-        assert!(Subtree::of(&gap).is_none());
+        assert!(NameSubtree::of(&gap).is_none());
     }
 }

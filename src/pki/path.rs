@@ -2,8 +2,8 @@
 //!
 //! [`find_path`] searches from the leaf upwards. Every complete path is checked, and the search goes on while rules are
 //! broken, for another path may keep them. The answer tells apart that there is no path, and that the best one breaks
-//! rules; a broken path is still given, so that a report can show it. The anchor is a certificate like the others: what
-//! it says about itself is held against it.
+//! rules; a broken path is still given, so that a report can show it. The anchor is a certificate like the others: its
+//! own extensions apply to it.
 //!
 //! Periods of validity are not judged here: EN 319 102-1 has its own rows for them. Policies are not processed: a path
 //! with a certificate that requires an explicit policy is refused.
@@ -84,7 +84,7 @@ impl std::ops::Deref for ValidPath {
     }
 }
 
-/// What a search found.
+/// The outcome of a path search.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub enum PathOutcome {
@@ -96,7 +96,7 @@ pub enum PathOutcome {
     /// path shows who claims to vouch for whom, and proves nothing.
     Broken {
         path: CertificationPath,
-        /// What it breaks; at least one.
+        /// The broken rules; at least one.
         violations: Vec<Violation>,
     },
     /// No path to an anchor.
@@ -139,7 +139,7 @@ pub enum NoPath {
     SignatureWrong {
         /// The certificate that does not verify.
         subject: String,
-        /// Whose certificate was tried.
+        /// The subject of the issuer certificate that was tried.
         issuer: String,
     },
 }
@@ -311,7 +311,7 @@ fn same_key(left: &Certificate, right: &Certificate) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::certificate::tests::SELF_SIGNED;
-    use super::super::rules::Rule;
+    use super::super::rules::PathRule;
     use super::*;
 
     fn anchor() -> Arc<Certificate> {
@@ -361,7 +361,7 @@ mod tests {
         );
         let PathOutcome::Broken { path, violations } = outcome else { panic!("a broken path") };
         assert_eq!(path.certificates().len(), 1);
-        assert!(matches!(violations[0].rule, Rule::ExtendedKeyUsage { .. }));
+        assert!(matches!(violations[0].rule, PathRule::ExtendedKeyUsage { .. }));
         assert!(!violations[0].rule.is_cryptographic());
     }
 }

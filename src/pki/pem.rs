@@ -14,7 +14,7 @@ pub enum PemError {
         /// The block's label.
         label: String,
     },
-    /// What is between the lines is not base64.
+    /// The body is not base64.
     #[error("{label} block {index} is not base64")]
     Base64 {
         /// The block's label.

@@ -5,7 +5,7 @@ use const_oid::ObjectIdentifier;
 
 use super::extensions::KeyUsage;
 
-/// How much of what RFC 5280 and others ask of certificate authorities is held against a certificate.
+/// How many of the rules of RFC 5280 and others a certificate must keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Strictness {
     /// What RFC 5280 §6 has a verifier check, and no more: for paths of authorities that we did not choose.
@@ -16,7 +16,7 @@ pub enum Strictness {
     Baseline,
 }
 
-/// What a certification path has to satisfy.
+/// The requirements of a certification path.
 #[derive(Clone, Debug)]
 pub struct PathProfile {
     /// The use that the leaf has to name explicitly. Authorities that restrict their uses must include it.
@@ -27,7 +27,7 @@ pub struct PathProfile {
     pub rsa_bits_min: usize,
     /// Most certificates between leaf and anchor, not counting self-issued ones (RFC 5280 §6.1.1 (i)).
     pub intermediates_max: usize,
-    /// How much is held against a certificate.
+    /// How many of the rules a certificate must keep.
     pub strictness: Strictness,
     /// Among paths that keep the rules, one whose certificates are all in their windows at this time is preferred.
     pub preferred_time: Option<DateTime<Utc>>,

@@ -21,16 +21,16 @@ use crate::crypto::KeyKind;
 pub struct Violation {
     /// Where in the path: 0 is the leaf.
     pub depth: usize,
-    /// Whose certificate.
+    /// The subject of the certificate.
     pub subject: String,
-    /// What it breaks.
-    pub rule: Rule,
+    /// The broken rule.
+    pub rule: PathRule,
 }
 
 /// The rules of a path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "fields explain themselves")]
-pub enum Rule {
+pub enum PathRule {
     /// Only version 3 can say what a certificate is for (RFC 5280 §6.1.4 (k)).
     #[error("version {} certificate, version 3 is required", if *.0 == Version::V1 { 1 } else { 2 })]
     Version(Version),
@@ -53,7 +53,7 @@ pub enum Rule {
     /// The required purpose is not among the extended key usages (RFC 5280 §4.2.1.12).
     #[error("extended key usage {required} is missing")]
     ExtendedKeyUsage {
-        /// What the profile asks for.
+        /// The profile's requirement.
         required: ObjectIdentifier,
     },
     /// A critical extension is not understood (RFC 5280 §4.2).
@@ -65,9 +65,9 @@ pub enum Rule {
     /// Names that an authority above does not allow (RFC 5280 §4.2.1.10).
     #[error("name constraints of {authority}: {reason}")]
     NameConstraints {
-        /// Whose constraints.
+        /// The subject of the certificate that has the constraints.
         authority: String,
-        /// What is wrong with the names.
+        /// The violation.
         reason: NameConstraintError,
     },
     /// Name or key identifier is missing, or other than RFC 5280 §4 asks of those who issue.
@@ -80,7 +80,7 @@ pub enum Rule {
     #[error("RSA key of {bits} bits, at least {required} are required")]
     ShortKey {
         bits: usize,
-        /// What the profile asks for.
+        /// The profile's requirement.
         required: usize,
     },
     /// The signature is of a broken or unknown algorithm, and was not checked.
@@ -88,7 +88,7 @@ pub enum Rule {
     SignatureAlgorithm(String),
 }
 
-impl Rule {
+impl PathRule {
     /// Whether the rule is about cryptographic strength rather than about the chain (EN 319 102-1 §5.2.6 and §5.2.8).
     #[must_use]
     pub fn is_cryptographic(&self) -> bool {
@@ -142,45 +142,50 @@ impl Position<'_> {
 }
 
 /// RFC 5280 §6.1.4 (k) and (n), §6.1.5.
-fn check_role(certificate: &Certificate, position: Position<'_>, profile: &PathProfile, broken: &mut Vec<Rule>) {
+fn check_role(certificate: &Certificate, position: Position<'_>, profile: &PathProfile, broken: &mut Vec<PathRule>) {
     let old = certificate.version() != Version::V3;
     if position.is_leaf() {
         if old && profile.strictness >= Strictness::Conforming {
-            broken.push(Rule::Version(certificate.version()));
+            broken.push(PathRule::Version(certificate.version()));
         }
         let uses = profile.key_usage_any;
         let allowed = certificate.key_usage().is_none_or(|usage| uses.iter().any(|use_| usage.contains(*use_)));
         if !uses.is_empty() && !allowed {
-            broken.push(Rule::KeyUsage);
+            broken.push(PathRule::KeyUsage);
         }
         return;
     }
     if old {
         // A verifier that only does what §6.1 says takes its anchor's name and key, and asks no more of it.
         if !(position.is_anchor() && profile.strictness == Strictness::Tolerant) {
-            broken.push(Rule::Version(certificate.version()));
+            broken.push(PathRule::Version(certificate.version()));
         }
         return;
     }
     if !certificate.is_ca() {
-        broken.push(Rule::NotAuthority);
+        broken.push(PathRule::NotAuthority);
     }
     if certificate.key_usage().is_some_and(|usage| !usage.contains(KeyUsage::KeyCertSign)) {
-        broken.push(Rule::KeyCertSign);
+        broken.push(PathRule::KeyCertSign);
     }
 }
 
-fn check_extensions(certificate: &Certificate, position: Position<'_>, profile: &PathProfile, broken: &mut Vec<Rule>) {
-    broken.extend(certificate.unknown_critical_extensions().iter().map(|oid| Rule::UnknownCriticalExtension(*oid)));
+fn check_extensions(
+    certificate: &Certificate,
+    position: Position<'_>,
+    profile: &PathProfile,
+    broken: &mut Vec<PathRule>,
+) {
+    broken.extend(certificate.unknown_critical_extensions().iter().map(|oid| PathRule::UnknownCriticalExtension(*oid)));
     if certificate.extensions().policy_constraints.as_ref().is_some_and(|policy| policy.value.requires_explicit_policy)
     {
-        broken.push(Rule::ExplicitPolicy);
+        broken.push(PathRule::ExplicitPolicy);
     }
     if certificate.issuer().is_empty() {
-        broken.push(Rule::Conformance("the issuer's name is empty"));
+        broken.push(PathRule::Conformance("the issuer's name is empty"));
     }
     if !position.is_leaf() && certificate.subject().is_empty() {
-        broken.push(Rule::Conformance("an authority's name is empty"));
+        broken.push(PathRule::Conformance("an authority's name is empty"));
     }
     if let Some(required) = profile.extended_key_usage {
         let named = certificate.extended_key_usages();
@@ -190,13 +195,13 @@ fn check_extensions(certificate: &Certificate, position: Position<'_>, profile: 
             named.is_none_or(|named| named.contains(&required) || named.contains(&ANY_EXTENDED_KEY_USAGE))
         };
         if !fits {
-            broken.push(Rule::ExtendedKeyUsage { required });
+            broken.push(PathRule::ExtendedKeyUsage { required });
         }
     }
 }
 
-/// What RFC 5280 §4 asks of those who issue.
-fn check_conformance(certificate: &Certificate, position: Position<'_>, broken: &mut Vec<Rule>) {
+/// Rules of RFC 5280 §4 for issuers.
+fn check_conformance(certificate: &Certificate, position: Position<'_>, broken: &mut Vec<PathRule>) {
     if certificate.version() != Version::V3 {
         return;
     }
@@ -254,11 +259,16 @@ fn check_conformance(certificate: &Certificate, position: Position<'_>, broken: 
             "the subject is empty and subjectAltName not critical (§4.1.2.6)",
         ),
     ];
-    broken.extend(rules.into_iter().filter(|(is_broken, _)| *is_broken).map(|(_, text)| Rule::Conformance(text)));
+    broken.extend(rules.into_iter().filter(|(is_broken, _)| *is_broken).map(|(_, text)| PathRule::Conformance(text)));
 }
 
-/// What the CA/Browser Forum's Baseline Requirements §7.1 and §6.1 add.
-fn check_baseline(certificate: &Certificate, position: Position<'_>, profile: &PathProfile, broken: &mut Vec<Rule>) {
+/// Additional rules of the CA/Browser Forum's Baseline Requirements §7.1 and §6.1.
+fn check_baseline(
+    certificate: &Certificate,
+    position: Position<'_>,
+    profile: &PathProfile,
+    broken: &mut Vec<PathRule>,
+) {
     let authority = certificate.authority_key_identifier();
     let odd_key = matches!(certificate.key().map(|key| key.kind()), Ok(KeyKind::Rsa { bits }) if bits % 8 != 0);
     let root_has_purposes =
@@ -278,42 +288,51 @@ fn check_baseline(certificate: &Certificate, position: Position<'_>, profile: &P
         (odd_key, "the RSA modulus is not a multiple of 8 bits"),
         (root_has_purposes && !position.is_leaf(), "a root has extended key usages"),
     ];
-    broken.extend(rules.into_iter().filter(|(is_broken, _)| *is_broken).map(|(_, text)| Rule::Conformance(text)));
+    broken.extend(rules.into_iter().filter(|(is_broken, _)| *is_broken).map(|(_, text)| PathRule::Conformance(text)));
 }
 
-fn check_strength(certificate: &Certificate, position: Position<'_>, profile: &PathProfile, broken: &mut Vec<Rule>) {
+fn check_strength(
+    certificate: &Certificate,
+    position: Position<'_>,
+    profile: &PathProfile,
+    broken: &mut Vec<PathRule>,
+) {
     match certificate.key().map(|key| key.kind()) {
-        Err(error) => broken.push(Rule::UnusableKey(error.to_string())),
+        Err(error) => broken.push(PathRule::UnusableKey(error.to_string())),
         Ok(KeyKind::Rsa { bits }) if bits < profile.rsa_bits_min => {
-            broken.push(Rule::ShortKey { bits, required: profile.rsa_bits_min });
+            broken.push(PathRule::ShortKey { bits, required: profile.rsa_bits_min });
         }
         Ok(_) => {}
     }
     // An anchor is trusted by its bytes, not by its own signature.
     if !position.is_anchor() && !matches!(certificate.signature_algorithm(), CertificateSignature::Supported(_)) {
-        broken.push(Rule::SignatureAlgorithm(certificate.signature_algorithm().to_string()));
+        broken.push(PathRule::SignatureAlgorithm(certificate.signature_algorithm().to_string()));
     }
 }
 
 /// RFC 5280 §6.1.4 (l) and (m): self-issued certificates do not count, nor does the leaf.
-fn check_path_lengths(certificates: &[Arc<Certificate>], profile: &PathProfile, rules: &mut Vec<(usize, Rule)>) {
+fn check_path_lengths(certificates: &[Arc<Certificate>], profile: &PathProfile, rules: &mut Vec<(usize, PathRule)>) {
     // RFC 5280 §6.1.2 (k): the limit of the one who asks counts as a pathLenConstraint of the anchor would.
     let between = certificates.get(1..certificates.len().saturating_sub(1)).unwrap_or_default();
     let intermediates = between.iter().filter(|certificate| !certificate.is_self_issued()).count();
     if intermediates > profile.intermediates_max {
-        rules.push((0, Rule::PathLength { below: intermediates, allowed: profile.intermediates_max }));
+        rules.push((0, PathRule::PathLength { below: intermediates, allowed: profile.intermediates_max }));
     }
     for (depth, certificate) in certificates.iter().enumerate().skip(1) {
         let below = certificates[1..depth].iter().filter(|certificate| !certificate.is_self_issued()).count();
         let allowed = certificate.basic_constraints().and_then(|constraints| constraints.path_length);
         if let Some(allowed) = allowed.map(usize::from).filter(|allowed| below > *allowed) {
-            rules.push((depth, Rule::PathLength { below, allowed }));
+            rules.push((depth, PathRule::PathLength { below, allowed }));
         }
     }
 }
 
 /// RFC 5280 §6.1.3 (b) and (c): constraints hold for everything below, save self-issued authorities.
-fn check_name_constraints(certificates: &[Arc<Certificate>], comparisons: &mut usize, rules: &mut Vec<(usize, Rule)>) {
+fn check_name_constraints(
+    certificates: &[Arc<Certificate>],
+    comparisons: &mut usize,
+    rules: &mut Vec<(usize, PathRule)>,
+) {
     for (above, authority) in certificates.iter().enumerate().skip(1) {
         let Some(constraints) = &authority.extensions().name_constraints else { continue };
         for (depth, certificate) in certificates[..above].iter().enumerate() {
@@ -322,7 +341,7 @@ fn check_name_constraints(certificates: &[Arc<Certificate>], comparisons: &mut u
             }
             if let Err(reason) = check_names(certificate, &constraints.value, comparisons) {
                 let authority = authority.subject().to_string();
-                rules.push((depth, Rule::NameConstraints { authority, reason }));
+                rules.push((depth, PathRule::NameConstraints { authority, reason }));
             }
         }
     }
@@ -333,7 +352,7 @@ mod tests {
     use super::super::certificate::tests::SELF_SIGNED;
     use super::*;
 
-    fn broken(profile: &PathProfile) -> Vec<Rule> {
+    fn broken(profile: &PathProfile) -> Vec<PathRule> {
         let certificate = Arc::new(Certificate::from_pem_bundle(SELF_SIGNED, 1).unwrap().remove(0));
         violations(&[certificate], profile, &mut 1000).into_iter().map(|violation| violation.rule).collect()
     }
@@ -343,14 +362,14 @@ mod tests {
         let profile = |strictness| PathProfile { strictness, key_usage_any: &[], ..PathProfile::any_purpose() };
         assert_eq!(broken(&profile(Strictness::Tolerant)), []);
         assert_eq!(broken(&profile(Strictness::Conforming)), []);
-        let leaf_is_authority = Rule::Conformance("the leaf is a certificate authority");
+        let leaf_is_authority = PathRule::Conformance("the leaf is a certificate authority");
         assert_eq!(broken(&profile(Strictness::Baseline)), [leaf_is_authority]);
     }
 
     #[test]
     fn says_which_rules_are_about_strength() {
-        assert!(Rule::ShortKey { bits: 1024, required: 2048 }.is_cryptographic());
-        assert!(Rule::SignatureAlgorithm("sha1WithRSAEncryption".into()).is_cryptographic());
-        assert!(!Rule::NotAuthority.is_cryptographic());
+        assert!(PathRule::ShortKey { bits: 1024, required: 2048 }.is_cryptographic());
+        assert!(PathRule::SignatureAlgorithm("sha1WithRSAEncryption".into()).is_cryptographic());
+        assert!(!PathRule::NotAuthority.is_cryptographic());
     }
 }

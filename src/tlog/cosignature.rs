@@ -10,14 +10,14 @@ use crate::crypto::{MlDsa44Key, SignatureAlgorithm, VerifyingKey};
 /// Latest time of a cosignature, in seconds since 1970 (tlog-cosignature).
 pub const COSIGNATURE_TIME_MAX: u64 = (1 << 63) - 1;
 
-/// What a right Ed25519 cosignature over the note text `text` says of its time: `None` when it is wrong.
+/// The time of a valid Ed25519 cosignature over the note text `text`; `None` when it is invalid.
 pub(super) fn ed25519_time(key: &VerifyingKey, text: &str, bytes: &[u8]) -> Option<Option<u64>> {
     let (time, signature) = split(bytes)?;
     key.check_signature(SignatureAlgorithm::Ed25519, &message(text, time), signature).ok()?;
     Some(Some(time).filter(|time| *time > 0))
 }
 
-/// What a right ML-DSA-44 cosignature of `name` over the checkpoint `text` says of its time: `None` when it is wrong.
+/// The time of a valid ML-DSA-44 cosignature of `name` over the checkpoint `text`; `None` when it is invalid.
 pub(super) fn ml_dsa_44_time(key: &MlDsa44Key, name: &str, text: &str, bytes: &[u8]) -> Option<Option<u64>> {
     let (time, signature) = split(bytes)?;
     let checkpoint = Checkpoint::parse(text).ok()?;
@@ -56,7 +56,7 @@ impl<'a> Subtree<'a> {
         Self { origin: checkpoint.origin(), start: LeafIndex(0), end, hash }
     }
 
-    /// What is signed under `name` at `time`, a `cosigned_message`.
+    /// The `cosigned_message` that is signed under `name` at `time`.
     ///
     /// `None` when name or origin is empty or longer than 255 bytes, or a part from the middle of a tree says a time.
     #[must_use]

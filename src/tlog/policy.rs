@@ -38,7 +38,7 @@ pub enum PolicyError {
     Checkpoint(#[from] CheckpointError),
 }
 
-/// What is wrong with a line of a policy.
+/// Why a line of a policy is invalid.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PolicyLineError {
     /// A control character other than tab.
@@ -226,16 +226,16 @@ impl LogPolicy {
     }
 }
 
-/// A witness's right cosignature.
+/// A valid cosignature of a witness.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedCosignature {
-    /// Who cosigned.
+    /// The witness.
     pub witness: PolicyKey,
     /// When, in seconds since 1970; the earliest time when there are several cosignatures.
     pub time: u64,
 }
 
-/// Who witnessed a checkpoint that a log of the policy signed.
+/// A checkpoint that a log of the policy signed, with its verified cosignatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CosignedCheckpoint {
     cosignatures: Vec<VerifiedCosignature>,

@@ -109,7 +109,7 @@ impl TlogProof {
         Ok(witnessing)
     }
 
-    /// Checks only that `leaf` is at the proof's index under its checkpoint, whoever signed that.
+    /// Checks only that `leaf` is at the proof's index under its checkpoint, not who signed that.
     ///
     /// # Errors
     /// When the proof does not lead to the checkpoint's root.

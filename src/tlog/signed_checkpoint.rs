@@ -105,7 +105,7 @@ impl SignedCheckpoint {
         Some(Self { checkpoint: self.checkpoint.clone(), note })
     }
 
-    /// What is signed.
+    /// The checkpoint, parsed.
     #[must_use]
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint

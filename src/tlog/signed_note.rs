@@ -16,7 +16,7 @@ pub const NOTE_BYTES_MAX: usize = 1_000_000;
 /// Signatures of a note: what golang.org/x/mod/sumdb/note takes; the specification asks for at least 16.
 pub const SIGNATURES_MAX: usize = 100;
 
-/// What starts a signature line: an em dash and a space.
+/// The prefix of a signature line: an em dash and a space.
 const SIGNATURE_PREFIX: &str = "— ";
 
 /// Why a note is not one, or does not count.
@@ -92,7 +92,7 @@ impl NoteSignature {
         Some(Self { name: name.to_owned(), key_id: NoteKeyId(*key_id), bytes: bytes.to_vec() })
     }
 
-    /// Whether it names `key`; not whether `key` made it.
+    /// Whether it names `key`; it may still be invalid.
     #[must_use]
     pub fn names_key(&self, key: &VerifierKey) -> bool {
         self.key_id == key.key_id() && self.name == key.name()
@@ -110,7 +110,7 @@ impl NoteSignature {
         self.key_id
     }
 
-    /// What follows the key ID.
+    /// The signature, without the key ID.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

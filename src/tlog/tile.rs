@@ -23,7 +23,7 @@ const PATH_BYTES_MAX: usize = 64;
 /// Bytes of an entry: its length is a `u16`.
 pub const ENTRY_BYTES_MAX: usize = 0xffff;
 
-/// What a tile holds.
+/// The kind of content of a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TileKind {
     /// Hashes of complete subtrees of 256^level leaves.
@@ -103,7 +103,7 @@ impl TilePath {
         Ok(Self { kind, index, width })
     }
 
-    /// What the tile holds.
+    /// The kind of content.
     #[must_use]
     pub fn kind(&self) -> TileKind {
         self.kind

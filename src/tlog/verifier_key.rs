@@ -29,7 +29,7 @@ impl fmt::Debug for NoteKeyId {
     }
 }
 
-/// What a key signs, by its identifier byte.
+/// The signature type of a key, by its identifier byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyType {
     /// 01: Ed25519 over the text.
@@ -153,7 +153,7 @@ impl VerifierKey {
         self.key_id
     }
 
-    /// What the key signs.
+    /// The signature type.
     #[must_use]
     pub fn key_type(&self) -> KeyType {
         self.key_type

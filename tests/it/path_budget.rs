@@ -12,7 +12,7 @@ use crate::fixtures::hostile_certificates::{
     chain, constrained, constrained_and_unverifiable, cross_signed, long_list, rsa_spki, unverifiable, window,
 };
 use affiant::pki::tsp::Timestamp;
-use affiant::pki::{Budget, Certificate, Crl, NoPath, PathOutcome, PathProfile, RevocationStatus, Rule, find_path};
+use affiant::pki::{Budget, Certificate, Crl, NoPath, PathOutcome, PathProfile, PathRule, RevocationStatus, find_path};
 
 #[test]
 fn no_more_certificates_are_looked_at_than_an_honest_chain_has() {
@@ -67,7 +67,7 @@ fn names_against_constraints_end_with_the_budget() {
     let too_many = |outcome: &PathOutcome| {
         match outcome {
         PathOutcome::Broken { violations, .. } => {
-            violations.iter().any(|one| matches!(&one.rule, Rule::NameConstraints { reason, .. } if reason.to_string().contains("more comparisons")))
+            violations.iter().any(|one| matches!(&one.rule, PathRule::NameConstraints { reason, .. } if reason.to_string().contains("more comparisons")))
         }
         _ => false,
     }

@@ -9,7 +9,7 @@ use crate::fixtures::record::{
 };
 use affiant::clock::format_time;
 use affiant::crypto::Sha256Digest;
-use affiant::evidence::report::Piece;
+use affiant::evidence::report::BundlePart;
 use affiant::evidence::report::{REPORT_SCHEMA, SubIndication};
 use affiant::evidence::{
     ArchiveTimestamp, ArchiveTree, Bundle, BundleFiles, ReportLevel, ValidationReport, archive_proofs, verify,
@@ -76,7 +76,7 @@ fn certificates(bundle: &Bundle) -> Vec<Vec<u8>> {
 }
 
 /// What is missing, as what it is and whose.
-fn missing(report: &ValidationReport) -> Vec<(Piece, Option<&str>)> {
+fn missing(report: &ValidationReport) -> Vec<(BundlePart, Option<&str>)> {
     report.completeness.missing.iter().map(|one| (one.what, one.of.as_deref())).collect()
 }
 
@@ -93,12 +93,12 @@ fn a_bundle_with_anything_removed_says_precisely_what_is_missing() {
         left.to_bundle().map(|bundle| verify(&bundle, &case.trust(), case.now))
     };
     for (name, expected, complete) in [
-        ("entry.json", vec![(Piece::LedgerEntry, None)], false),
-        ("record.tlog-proof", vec![(Piece::LedgerProof, None)], false),
-        ("crls/0.crl.pem", vec![(Piece::RevocationList, Some("CN=Authority"))], false),
-        ("crls/1.crl.pem", vec![(Piece::RevocationList, Some("CN=Root"))], false),
-        ("anchors.pem", vec![(Piece::OfferedAnchor, None)], true),
-        ("ledger.tlog-policy", vec![(Piece::OfferedLogPolicy, None)], true),
+        ("entry.json", vec![(BundlePart::LedgerEntry, None)], false),
+        ("record.tlog-proof", vec![(BundlePart::LedgerProof, None)], false),
+        ("crls/0.crl.pem", vec![(BundlePart::RevocationList, Some("CN=Authority"))], false),
+        ("crls/1.crl.pem", vec![(BundlePart::RevocationList, Some("CN=Root"))], false),
+        ("anchors.pem", vec![(BundlePart::OfferedAnchor, None)], true),
+        ("ledger.tlog-policy", vec![(BundlePart::OfferedLogPolicy, None)], true),
         // There is another token, the chain stands in the record too, and the proof holds the checkpoint.
         ("record.tsr", vec![], true),
         ("checkpoint.tsr", vec![], true),
@@ -112,7 +112,7 @@ fn a_bundle_with_anything_removed_says_precisely_what_is_missing() {
     assert!(without(&|file| file == "record.vcon.json").unwrap_err().to_string().contains("record.vcon.json"));
     // Every time in it gone, with the ledger that leads to it.
     let report = without(&|file| file.ends_with(".tsr") || file == "record.tlog-proof").unwrap();
-    assert_eq!(missing(&report), [(Piece::LedgerProof, None), (Piece::Timestamp, None)]);
+    assert_eq!(missing(&report), [(BundlePart::LedgerProof, None), (BundlePart::Timestamp, None)]);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_bundle_is_provisional_until_its_lists_are_of_its_time() {
     let report = later.report();
     assert_eq!(
         missing(&report),
-        [(Piece::RevocationList, Some("CN=Authority")), (Piece::RevocationList, Some("CN=Root")),]
+        [(BundlePart::RevocationList, Some("CN=Authority")), (BundlePart::RevocationList, Some("CN=Root")),]
     );
     let next = report.completeness.missing[0].available_from.map(format_time);
     assert_eq!(next, Some(format_time(plus(LISTED, 7 * DAY))));
@@ -147,12 +147,12 @@ fn what_could_still_change_is_not_said_to_be_complete() {
     let junk_entry = whole().bundle(|bundle| bundle.evidence.entry = Some(b"junk".to_vec()));
     let junk_signer = whole().header(|_, header| header["x5c"] = json!(["AAAA"]));
     for (report, piece, of) in [
-        (nobody(&whole()), Piece::Certificate, Some("CN=Root")),
-        (untrusted_time(&whole()), Piece::Timestamp, None),
-        (hold.report(), Piece::RevocationList, Some("CN=Authority")),
-        (junk_proof.report(), Piece::LedgerProof, None),
-        (junk_entry.report(), Piece::LedgerProof, None),
-        (junk_signer.report(), Piece::Certificate, None),
+        (nobody(&whole()), BundlePart::Certificate, Some("CN=Root")),
+        (untrusted_time(&whole()), BundlePart::Timestamp, None),
+        (hold.report(), BundlePart::RevocationList, Some("CN=Authority")),
+        (junk_proof.report(), BundlePart::LedgerProof, None),
+        (junk_entry.report(), BundlePart::LedgerProof, None),
+        (junk_signer.report(), BundlePart::Certificate, None),
     ] {
         assert!(!report.completeness.complete, "{}", report.to_text());
         let found = report

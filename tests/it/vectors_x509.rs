@@ -12,7 +12,7 @@ use affiant::clock::parse_time;
 use affiant::crypto::KeyError;
 use affiant::pki::oid::ObjectIdentifier;
 use affiant::pki::{
-    Budget, Certificate, Crl, CrlRuleError, NoPath, PathOutcome, PathProfile, Reasons, RevocationStatus, Rule,
+    Budget, Certificate, Crl, CrlRuleError, NoPath, PathOutcome, PathProfile, PathRule, Reasons, RevocationStatus,
     Strictness, TrustAnchors, ValidPath, Version, find_path, pem_blocks,
 };
 use chrono::{DateTime, Utc};
@@ -271,7 +271,7 @@ fn vcon_draft_chain_vectors() {
     let PathOutcome::Broken { path, violations } = outcome else { panic!("{outcome:?}") };
     assert_eq!(path.certificates().len(), 3);
     for depth in [0, 1] {
-        let old = Rule::Version(Version::V1);
+        let old = PathRule::Version(Version::V1);
         assert!(violations.iter().any(|violation| violation.depth == depth && violation.rule == old), "{depth}");
     }
     assert!(violations.iter().all(|violation| !violation.rule.is_cryptographic()));

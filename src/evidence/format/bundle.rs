@@ -10,7 +10,7 @@ pub struct Bundle {
     pub record: Vec<u8>,
     /// Recordings, of which the digests were made as they streamed by.
     pub recordings: Vec<SuppliedRecording>,
-    /// What the ledger and others say of the outermost layer.
+    /// The evidence of the outermost layer.
     pub evidence: LayerEvidence,
     /// The same of each layer inside the outermost, from the outside in: of the record before it was signed again.
     pub inner_layers: Vec<LayerEvidence>,
@@ -32,11 +32,11 @@ pub struct Bundle {
     pub consistency: Vec<Vec<u8>>,
     /// Signed checkpoints of the relying party: those that its monitor or witness has seen.
     pub local_checkpoints: Vec<Vec<u8>>,
-    /// What the ledger said when it was asked for the record.
+    /// The outcome of a lookup in the ledger.
     pub ledger_lookup: LedgerLookup,
 }
 
-/// What the ledger and others say of one layer of a record: as it is, or as it was before it was signed again.
+/// The evidence of one layer of a record: as it is, or as it was before it was signed again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LayerEvidence {
     /// The ledger entry.

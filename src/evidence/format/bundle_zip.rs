@@ -15,7 +15,7 @@ const FILES_MAX: usize = 256;
 const BYTES_MAX: u64 = 128 << 20;
 /// The folder of evidence of earlier forms: in it a folder for each layer inside the outermost.
 const INNER_LAYERS: &str = "earlier/";
-/// What the names of consistency proofs begin with.
+/// The prefix of the names of consistency proofs.
 const CONSISTENCY: &str = "consistency-";
 /// Certificates in one PEM file.
 const CERTIFICATES_MAX: usize = 64;
@@ -46,7 +46,7 @@ pub enum BundleError {
 }
 
 impl BundleFiles {
-    /// Names every file of `bundle`. Reports and instructions are added by whoever makes them.
+    /// The files of `bundle`, named. Reports and instructions are added by the caller.
     #[must_use]
     pub fn of(bundle: &Bundle) -> Self {
         let mut files = Self::default();
@@ -246,7 +246,7 @@ fn inner_layer_part(name: &str) -> Option<(usize, &str)> {
     Some((layer, file))
 }
 
-/// What a file of an archive timestamp is.
+/// The part of an archive timestamp that a file holds.
 enum ArchivePart {
     Root,
     Proofs,

@@ -34,7 +34,7 @@ pub struct RecordEvent {
     pub of: Option<Sha256Digest>,
 }
 
-/// What happened: the kinds of entry.
+/// The event of an entry: its kind, and the members of the kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub enum Event {
@@ -74,7 +74,7 @@ pub enum Event {
     },
     /// A certificate was issued.
     CertificateIssued {
-        /// Whose it is; absent for an authority's own.
+        /// The issuer that holds it; absent for an authority's own.
         issuer: Option<String>,
         /// Its digest.
         certificate: Sha256Digest,

@@ -22,7 +22,7 @@ const PROOFS_BYTES_MAX: usize = PROOFS_MAX * (64 + 63 * 45);
 /// First line of a root.
 const MAGIC: &str = "affiant archive 1";
 
-/// Why an archive is none.
+/// Why bytes are not an archive timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArchiveTimestampError {
     /// The root is not four lines of the form.
@@ -47,7 +47,7 @@ pub struct ArchiveTimestamp {
     pub proofs: Vec<u8>,
 }
 
-/// What is timestamped: a tree and whose it is.
+/// The timestamped data: a tree, and the log whose evidence it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveRoot {
     /// The log whose evidence it is.
@@ -137,7 +137,7 @@ impl ArchiveTree {
         Self { leaves, levels }
     }
 
-    /// What is to be timestamped.
+    /// The data to be timestamped.
     #[must_use]
     pub fn root(&self, origin: &str) -> ArchiveRoot {
         let size = TreeSize(self.size());

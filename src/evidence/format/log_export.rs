@@ -13,7 +13,7 @@ use crate::evidence::format::entry_chain::{EntryChain, EntryChainError};
 use crate::tlog::merkle::HashError;
 use crate::tlog::{CheckpointError, LogPolicy, NodeHash, RightEdge, RootHash, SignedCheckpoint, TreeSize, VerifierKey};
 
-/// What the first member of the head says.
+/// The value of `format` in the head.
 const FORMAT: &str = "affiant period 1";
 /// Bytes of the head: two checkpoints of many signatures, and 64 hashes.
 pub const EXPORT_HEAD_BYTES_MAX: usize = 256 << 10;
@@ -43,7 +43,7 @@ pub enum LogExportError {
     /// The log policy does not know the log, or a cosignature of a witness that it names is wrong.
     #[error("the last checkpoint, under the log policy: {0}")]
     Policy(String),
-    /// What is before the first entry may belong to the period.
+    /// Entries before the first may belong to the range.
     #[error("it begins within the period: the first entry is of {0}")]
     Late(String),
 }
@@ -54,7 +54,7 @@ impl From<HashError> for LogExportError {
     }
 }
 
-/// Of whom and when.
+/// The issuer and the range of times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct ExportRequest {
@@ -103,7 +103,7 @@ pub fn export_head(
     serde_json::to_string(&head).expect("it is JSON")
 }
 
-/// A record of the issuer, in the period.
+/// A record of the issuer, in the range.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct ExportedRecord {
@@ -113,17 +113,17 @@ pub struct ExportedRecord {
     pub index: u64,
     /// Its entry's time, by the ledger's own word.
     pub time: String,
-    /// What its entry is.
+    /// The kind of its entry.
     pub kind: &'static str,
     pub record: Sha256Digest,
 }
 
-/// What a whole period has shown.
+/// The result of a complete export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExportSummary {
     /// The log.
     pub origin: String,
-    /// Whose records.
+    /// The issuer of the records.
     pub issuer: String,
     /// From when; null from the log's first entry.
     #[serde(serialize_with = "serialize_optional_time")]
@@ -147,7 +147,7 @@ pub struct ExportSummary {
     pub quorum: Option<bool>,
 }
 
-/// A file that is read, line by line.
+/// A reader of an export, line by line.
 #[derive(Debug)]
 pub struct LogExportReader {
     request: ExportRequest,
@@ -223,7 +223,7 @@ impl LogExportReader {
         })
     }
 
-    /// Says what the whole of it has shown.
+    /// Checks the end, and returns the result.
     ///
     /// # Errors
     /// When the entries do not make the last checkpoint's tree, or more of the period may be before the first.

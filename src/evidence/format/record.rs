@@ -102,7 +102,7 @@ impl Record {
         inflate(around.payload(), limits).ok().map(|bytes| bytes.into_owned())
     }
 
-    /// What is signed.
+    /// The signed vCon.
     #[must_use]
     pub fn vcon(&self) -> &Vcon {
         &self.vcon

@@ -54,7 +54,7 @@ impl ConstrainedAlgorithm {
 /// The end of an algorithm, or of keys that are too short.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlgorithmConstraint {
-    /// What ends.
+    /// The algorithm that ends.
     pub algorithm: ConstrainedAlgorithm,
     /// Keys of fewer bits than this; all keys where it is `None`.
     pub bits_below: Option<usize>,
@@ -93,9 +93,9 @@ impl AlgorithmUse {
 }
 
 impl AlgorithmConstraint {
-    /// What every policy has that does not say otherwise: keys of less than 112 bits of security, and SHA-1.
+    /// The default constraints: keys of less than 112 bits of security, and SHA-1.
     ///
-    /// Without dates: whoever sets a date should be there to move it (`policies/trust/default.toml` has some).
+    /// They have no dates, because a date needs somebody to move it (`policies/trust/default.toml` has some).
     #[must_use]
     pub fn built_in() -> Vec<Self> {
         let never = |algorithm, bits_below, reason: &str| Self {
@@ -142,7 +142,7 @@ impl AlgorithmConstraint {
         is_of && self.bits_below.is_none_or(|below| bits < below)
     }
 
-    /// What ended, and when.
+    /// The constraint in words.
     pub(crate) fn describe(&self) -> String {
         let what = match self.bits_below {
             Some(bits) => format!("{} below {bits} bits", self.algorithm.name()),

@@ -9,7 +9,7 @@ use crate::pki::oid::{DOCUMENT_SIGNING, ObjectIdentifier};
 use crate::pki::{PathProfile, TrustAnchors};
 use crate::tlog::LogPolicy;
 
-/// What a record must have in a ledger to pass.
+/// The ledger evidence that a record needs to pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LedgerRequirement {
     /// Nothing: the ledger has a row of its own.
@@ -26,11 +26,11 @@ pub enum LedgerRequirement {
 pub struct TrustPolicy {
     /// Its name, for reports.
     pub name: String,
-    /// Whose signatures on records count.
+    /// Anchors of signers.
     pub anchors: TrustAnchors,
     /// The purpose that a signer's certificate has to name; `None` asks for none.
     pub signer_purpose: Option<ObjectIdentifier>,
-    /// Whose timestamps count.
+    /// Anchors of timestamp authorities.
     pub timestamp_anchors: TrustAnchors,
     /// Thumbprints of timestamp anchors that the log's own operator runs: shown, never used as time.
     pub operator_timestamp_anchors: HashSet<[u8; 32]>,
@@ -44,7 +44,7 @@ pub struct TrustPolicy {
     pub recordings_required: bool,
     /// Whether a record passes only with a trusted time.
     pub timestamp_required: bool,
-    /// What a record must have in a ledger to pass.
+    /// The ledger evidence that a record needs to pass.
     pub ledger_required: LedgerRequirement,
     /// Until when algorithms and lengths of keys are trusted.
     pub algorithm_constraints: Vec<AlgorithmConstraint>,
@@ -77,7 +77,7 @@ impl TrustPolicy {
         }
     }
 
-    /// What a signer's path must satisfy.
+    /// The profile of a signer's path.
     #[must_use]
     pub fn signer_profile(&self) -> PathProfile {
         PathProfile {
@@ -87,7 +87,7 @@ impl TrustPolicy {
         }
     }
 
-    /// What the path of a timestamp authority must satisfy.
+    /// The profile of a timestamp authority's path.
     #[must_use]
     pub fn timestamp_profile(&self) -> PathProfile {
         PathProfile { rsa_bits_min: self.rsa_bits_min(), ..PathProfile::time_stamping() }

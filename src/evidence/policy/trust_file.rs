@@ -123,7 +123,8 @@ struct PolicyFile {
     anchor: Vec<AnchorTable>,
     #[serde(default)]
     timestamp_anchor: Vec<AnchorTable>,
-    sunset: Option<Vec<SunsetTable>>,
+    #[serde(alias = "algorithm")]
+    sunset: Option<Vec<AlgorithmTable>>,
 }
 
 fn default_skew() -> u32 {
@@ -179,7 +180,7 @@ enum OperatorWord {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SunsetTable {
+struct AlgorithmTable {
     algorithm: String,
     bits_below: Option<usize>,
     until: Option<toml::value::Datetime>,
@@ -258,8 +259,8 @@ impl TrustPolicy {
         Ok(())
     }
 
-    /// SHA-256 of the policy as [`to_toml`](Self::to_toml) writes it: whoever has that text can make it again, and two
-    /// files that say the same have the same.
+    /// SHA-256 of the policy as [`to_toml`](Self::to_toml) writes it. It can be computed again from that text,
+    /// and two files that say the same have the same digest.
     #[must_use]
     pub fn digest(&self) -> Sha256Digest {
         Sha256Digest::of(self.to_toml().as_bytes())
@@ -380,7 +381,7 @@ fn anchors(
     Ok(TrustAnchors::of(anchors))
 }
 
-fn sunset(table: SunsetTable) -> Result<AlgorithmConstraint, TrustPolicyError> {
+fn sunset(table: AlgorithmTable) -> Result<AlgorithmConstraint, TrustPolicyError> {
     let wrong = |reason| TrustPolicyError::AlgorithmConstraint { algorithm: table.algorithm.clone(), reason };
     let algorithm = ConstrainedAlgorithm::ALL.into_iter().find(|one| one.name() == table.algorithm);
     let algorithm = algorithm.ok_or_else(|| wrong("not RSA, ECDSA, Ed25519, SHA-1, SHA-256, SHA-384 or SHA-512"))?;

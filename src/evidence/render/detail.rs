@@ -8,20 +8,20 @@ use crate::evidence::policy::TrustPolicy;
 use crate::evidence::render::diagnostic::Diagnostic;
 use crate::evidence::report::{Row, Times, ValidationReport, Verdict};
 
-/// The depth of a report.
+/// The level of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReportLevel {
-    /// The verdict, the five rows and the times: for whoever decides.
+    /// The verdict, the five rows and the times.
     Simple,
-    /// Everything that was judged, and how: for whoever asks why.
+    /// Every signature, timestamp and recording, with reasons.
     #[default]
     Detailed,
-    /// Beside that, what it was judged from, taken apart: for whoever checks the verifier.
+    /// The detailed report, and every object of the bundle as the verifier reads it.
     Diagnostic,
 }
 
-/// What a simple report has.
+/// The members of a simple report.
 #[derive(Serialize)]
 struct Simple<'a> {
     version: u32,

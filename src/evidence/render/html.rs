@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use crate::evidence::render::timeline::Timeline;
 use crate::evidence::report::{Indication, RowStatus, ValidationReport};
 
-/// The style sheet of reports, for whoever shows one in a page or allows it by its digest.
+/// The style sheet of reports, for pages that contain one and for content security policies.
 pub const STYLE: &str = include_str!("style.css");
 
 #[derive(Template)]
@@ -31,7 +31,7 @@ impl ValidationReport {
 }
 
 impl ValidationReport {
-    /// What happened when, to be drawn.
+    /// The timeline of the record.
     #[must_use]
     pub fn timeline(&self) -> Timeline {
         Timeline::of(self)
@@ -60,7 +60,7 @@ impl RowStatus {
         }
     }
 
-    /// A sign that differs in shape, for whoever does not see colours.
+    /// A sign that differs in shape, for readers who do not see colours.
     pub(crate) fn mark(self) -> &'static str {
         match self {
             Self::Yes => "✓",

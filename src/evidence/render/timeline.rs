@@ -15,7 +15,7 @@ const STEPS_MAX: usize = 24;
 /// Units of the picture from one step to the next.
 const STEP_HEIGHT: usize = 46;
 
-/// Whose word a time is.
+/// The ground of a time: proved, or only stated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ground {
     /// It is proved under the trust policy.
@@ -58,9 +58,9 @@ impl Kind {
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct Step {
     pub time: DateTime<Utc>,
-    /// What happened.
+    /// The event.
     pub what: String,
-    /// Whose word the time is.
+    /// Whether the time is proved.
     pub ground: Ground,
 }
 

@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use crate::clock::{format_time, serialize_optional_time};
 
-/// A kind of thing that a bundle holds.
+/// A kind of part of a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Piece {
+pub enum BundlePart {
     /// `entry.json`.
     LedgerEntry,
     /// `record.tlog-proof`.
@@ -23,13 +23,13 @@ pub enum Piece {
     Certificate,
     /// In `crls/`.
     RevocationList,
-    /// `anchors.pem`: offered, never trusted, and not needed by whoever has anchors.
+    /// `anchors.pem`: offered, never trusted, and not needed by a verifier with anchors of its own.
     OfferedAnchor,
-    /// `ledger.tlog-policy`: offered, never trusted, and not needed by whoever has a log policy.
+    /// `ledger.tlog-policy`: offered, never trusted, and not needed by a verifier with a log policy of its own.
     OfferedLogPolicy,
 }
 
-impl Piece {
+impl BundlePart {
     /// For people.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -47,11 +47,11 @@ impl Piece {
     }
 }
 
-/// Something that is missing.
+/// A part that a bundle lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "fields explain themselves")]
-pub struct Missing {
-    pub what: Piece,
+pub struct MissingPart {
+    pub what: BundlePart,
     /// Whose, where there may be several.
     pub of: Option<String>,
     /// Whether a verifier who has a trust policy needs it.
@@ -67,11 +67,11 @@ pub struct Missing {
 pub struct Completeness {
     /// Nothing that is needed is missing.
     pub complete: bool,
-    /// What is missing, each piece once.
-    pub missing: Vec<Missing>,
+    /// The missing parts, each once.
+    pub missing: Vec<MissingPart>,
 }
 
-impl Missing {
+impl MissingPart {
     /// In one line.
     #[must_use]
     pub fn to_line(&self) -> String {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::parse_time;
 use crate::crypto::Sha256Digest;
-use crate::evidence::report::completeness::{Completeness, Missing, Piece};
+use crate::evidence::report::completeness::{BundlePart, Completeness, MissingPart};
 use crate::evidence::report::sub_indication::SubIndication;
 use crate::evidence::report::validation_report::{
     CertificateSummary, LayerReport, LedgerReport, LedgerStatus, NOT_PROVED, RecordingReport, Row, RowStatus,
@@ -149,9 +149,9 @@ fn ledger() -> LedgerReport {
     }
 }
 
-fn missing() -> Missing {
-    Missing {
-        what: Piece::RevocationList,
+fn missing() -> MissingPart {
+    MissingPart {
+        what: BundlePart::RevocationList,
         of: Some("CN=Example Issuing Authority,O=Example".into()),
         needed: true,
         reason: "the list at hand is too old".into(),

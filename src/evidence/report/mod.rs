@@ -7,7 +7,7 @@ mod sub_indication;
 mod validation_report;
 mod warning;
 
-pub use completeness::{Completeness, Missing, Piece};
+pub use completeness::{BundlePart, Completeness, MissingPart};
 #[cfg(test)]
 pub(crate) use example::example;
 pub use sub_indication::SubIndication;

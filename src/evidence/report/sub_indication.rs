@@ -24,19 +24,19 @@ macro_rules! sub_indications {
                 match self { $(Self::$variant => $name),* }
             }
 
-            /// What it says and what it does not.
+            /// Its meaning, and its limits.
             #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $means),* }
             }
 
-            /// How it comes about.
+            /// Its usual causes.
             #[must_use]
             pub fn causes(self) -> &'static str {
                 match self { $(Self::$variant => $arises),* }
             }
 
-            /// What whoever reads the report can do about it.
+            /// The next step for the reader of the report.
             #[must_use]
             pub fn next_step(self) -> &'static str {
                 match self { $(Self::$variant => $next),* }

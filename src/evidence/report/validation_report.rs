@@ -16,7 +16,7 @@ pub(crate) const NAME_MAX: usize = 200;
 /// Characters of a reason that are shown: a sentence with two names in it.
 pub(crate) const REASON_MAX: usize = 600;
 
-/// What is shown of a text by a stranger: so many characters, the last an ellipsis where there were more.
+/// Truncates a text of a stranger to `max` characters, the last an ellipsis where there were more.
 pub(crate) fn truncate(mut text: String, max: usize) -> String {
     // A character is a byte at least.
     if text.len() > max && text.chars().nth(max).is_some() {
@@ -79,7 +79,7 @@ impl Verdict {
         Self { indication: Indication::Indeterminate, sub_indication: Some(sub), reason }
     }
 
-    /// What to answer of a signature that does not verify, or could not be verified; `None` of one that does.
+    /// The row status of a signature that does not verify, or could not be verified; `None` of one that does.
     pub(crate) fn unverified(&self) -> Option<RowStatus> {
         use SubIndication as S;
         match self.sub_indication? {
@@ -136,7 +136,7 @@ pub struct Row {
     /// The code that stands for it.
     pub code: String,
     pub reason: String,
-    /// What can be done, where something can.
+    /// The next step, where there is one.
     pub next_step: Option<String>,
 }
 
@@ -187,7 +187,7 @@ pub struct SignatureReport {
     pub path: Vec<CertificateSummary>,
     /// The topmost certificate that was offered when no path was found: who would have to be trusted.
     pub offered_anchor: Option<CertificateSummary>,
-    /// What does not change the verdict but should be known.
+    /// Facts that do not change the verdict.
     pub warnings: Vec<Warning>,
 }
 
@@ -215,14 +215,14 @@ pub struct RecordingReport {
 /// One timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TimestampReport {
-    /// What it is over: `record`, `checkpoint`, `cosignature` (of a checkpoint), or `archive`.
+    /// The data that it is over: `record`, `checkpoint`, `cosignature` (of a checkpoint), or `archive`.
     pub over: &'static str,
     /// Of which layer of the record: 0 is the outermost; of an archive always 0.
     pub layer: usize,
     /// The time that it states.
     #[serde(serialize_with = "serialize_optional_time")]
     pub time: Option<DateTime<Utc>>,
-    /// Who states it.
+    /// The authority or witness that states it.
     pub authority: String,
     /// Whether it counts under the trust policy.
     pub counts: bool,
@@ -252,13 +252,13 @@ pub enum LedgerStatus {
     Included,
     /// The ledger says that it does not have it.
     NotIncluded,
-    /// What was given as proof contradicts itself.
+    /// The proof contradicts itself.
     Inconsistent,
     /// No proof was given, or it is of a log that the trust policy does not know.
     Unavailable,
 }
 
-/// What the ledger says.
+/// The ledger evidence of a layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct LedgerReport {
@@ -307,7 +307,7 @@ pub struct Times {
     /// A time before which it cannot have been signed.
     #[serde(serialize_with = "serialize_optional_time")]
     pub signed_after: Option<DateTime<Utc>>,
-    /// What the signer claims.
+    /// The signer's claim.
     #[serde(serialize_with = "serialize_optional_time")]
     pub claimed: Option<DateTime<Utc>>,
 }
@@ -341,7 +341,7 @@ pub struct ValidationReport {
     pub inner_layers: Vec<LayerReport>,
     /// Whether the bundle holds all that is needed, and what is missing.
     pub completeness: Completeness,
-    /// What the rules of the vCon draft say of the payload. Never part of the verdict.
+    /// Findings about the payload by the rules of the vCon draft. Never part of the verdict.
     pub findings: Vec<Finding>,
     /// Name of the trust policy.
     pub trust_policy: String,
@@ -350,14 +350,14 @@ pub struct ValidationReport {
     /// When this report was made.
     #[serde(serialize_with = "serialize_time")]
     pub verified_at: DateTime<Utc>,
-    /// What no report of this kind proves.
+    /// Statements that no report proves.
     pub not_proved: &'static [&'static str],
 }
 
 /// The shape of reports of every depth: JSON Schema, draft 2020-12.
 pub const REPORT_SCHEMA: &str = include_str!("report.schema.json");
 
-/// What is not proved, said every time.
+/// Statements that no report proves.
 pub const NOT_PROVED: &[&str] = &[
     "That the call was lawful, or that any consent given in it was valid.",
     "That what was said in the call is true.",

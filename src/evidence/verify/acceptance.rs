@@ -42,7 +42,7 @@ pub(super) fn check_cryptography(jws: &Jws, signature: &JwsSignature, leaf: &Cer
             let reason = format!("algorithm {:?} is not one that is verified here", header.algorithm);
             Err(Verdict::indeterminate(S::CryptoConstraintsFailure, reason))
         }
-        // Whoever replaced the certificate did not alter what was signed: it cannot be said whether that is right.
+        // A replaced certificate does not alter the signed data: whether the signature is right cannot be said.
         Err(_) if header.thumbprint.is_some_and(|thumbprint| thumbprint != *leaf.thumbprint()) => {
             let reason = "the certificate that x5t#S256 names is not among those that are here";
             Err(Verdict::indeterminate(S::NoSigningCertificateFound, reason))
@@ -152,7 +152,7 @@ pub(super) fn check_algorithms(
             saved.push(Warning::AlgorithmExpired { constraint: constraint.describe() });
             continue;
         }
-        // Whoever signs after the end of an algorithm is not saved by any proof.
+        // No proof saves a signature that was made after the end of its algorithm.
         let late = context.time.signed_after.is_some_and(|after| after > until);
         let sub = if late { S::CryptoConstraintsFailure } else { S::CryptoConstraintsFailureNoPoe };
         return Err(Verdict::indeterminate(sub, constraint.describe()));

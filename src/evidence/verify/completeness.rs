@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::clock::format_time;
 use crate::evidence::format::{Entry, Event, LayerEvidence};
 use crate::evidence::report::{
-    Completeness, Indication, LayerReport, LedgerReport, LedgerStatus, Missing, Piece, SignatureReport,
+    BundlePart, Completeness, Indication, LayerReport, LedgerReport, LedgerStatus, MissingPart, SignatureReport,
 };
 use crate::evidence::verify::context::Context;
 use crate::evidence::verify::revocation::RevocationState;
@@ -24,13 +24,13 @@ pub(super) fn check(contexts: &[Context<'_>], signatures: &[ValidatedSignature])
     let is_stamped = time.timestamps.iter().any(|one| one.layer == 0);
     match (layer.existed_by, is_stamped) {
         (Some(_), _) => {}
-        (None, false) => found.add(Piece::Timestamp, None, "nothing in the bundle states a time"),
-        (None, true) => found.add(Piece::Timestamp, None, "none that is at hand counts under the trust policy"),
+        (None, false) => found.add(BundlePart::Timestamp, None, "nothing in the bundle states a time"),
+        (None, true) => found.add(BundlePart::Timestamp, None, "none that is at hand counts under the trust policy"),
     }
     for size in &time.unproved_sizes {
         let reason = "nothing shows that it is of the same tree as the checkpoint of the proof".to_owned();
         let of = Some(format!("the checkpoint of {size} entries"));
-        found.push(Missing { what: Piece::Consistency, of, needed: false, reason, available_from: None });
+        found.push(MissingPart { what: BundlePart::Consistency, of, needed: false, reason, available_from: None });
     }
     for (inner, around) in time.inner_layers.iter().zip(bundle.layers()) {
         let passed = |one: &SignatureReport| one.layer != inner.layer || one.verdict.indication == Indication::Passed;
@@ -41,10 +41,10 @@ pub(super) fn check(contexts: &[Context<'_>], signatures: &[ValidatedSignature])
         found.signature(&contexts[signature.report.layer], signature);
     }
     if bundle.offered_anchors.is_empty() {
-        found.offer(Piece::OfferedAnchor);
+        found.offer(BundlePart::OfferedAnchor);
     }
     if bundle.offered_log_policy.is_none() {
-        found.offer(Piece::OfferedLogPolicy);
+        found.offer(BundlePart::OfferedLogPolicy);
     }
     found.complete = found.missing.iter().all(|missing| !missing.needed);
     found
@@ -53,7 +53,7 @@ pub(super) fn check(contexts: &[Context<'_>], signatures: &[ValidatedSignature])
 impl Completeness {
     fn signature(&mut self, context: &Context<'_>, signature: &ValidatedSignature) {
         let Some(signing) = signature.signing.as_deref() else {
-            return self.add(Piece::Certificate, None, "no certificate of a signer is at hand");
+            return self.add(BundlePart::Certificate, None, "no certificate of a signer is at hand");
         };
         match &signing.outcome {
             Some(PathOutcome::NoPath(_)) => self.chain(signing),
@@ -62,21 +62,21 @@ impl Completeness {
                 let states = context.revocation_states(path, &signing.offered);
                 self.lists(path, &states, context.layer.existed_by);
             }
-            None => self.add(Piece::Certificate, None, "the certificate of a signer cannot be read"),
+            None => self.add(BundlePart::Certificate, None, "the certificate of a signer cannot be read"),
         }
     }
 
-    fn add(&mut self, what: Piece, of: Option<String>, reason: impl Into<String>) {
-        self.push(Missing { what, of, needed: true, reason: reason.into(), available_from: None });
+    fn add(&mut self, what: BundlePart, of: Option<String>, reason: impl Into<String>) {
+        self.push(MissingPart { what, of, needed: true, reason: reason.into(), available_from: None });
     }
 
-    fn offer(&mut self, what: Piece) {
+    fn offer(&mut self, what: BundlePart) {
         let reason = "whoever has none of their own would have to get one another way".to_owned();
-        self.push(Missing { what, of: None, needed: false, reason, available_from: None });
+        self.push(MissingPart { what, of: None, needed: false, reason, available_from: None });
     }
 
     /// Several signatures may lack the same.
-    fn push(&mut self, missing: Missing) {
+    fn push(&mut self, missing: MissingPart) {
         if !self.missing.contains(&missing) {
             self.missing.push(missing);
         }
@@ -90,34 +90,38 @@ impl Completeness {
         }
         let has = |what: fn(&LayerEvidence) -> bool| own.is_some_and(what);
         let pieces = [
-            (Piece::LedgerEntry, has(|own| own.entry.is_some())),
-            (Piece::LedgerProof, has(|own| own.proof.is_some())),
-            (Piece::Timestamp, has(|own| !own.checkpoint_tokens.is_empty() || !own.record_tokens.is_empty())),
+            (BundlePart::LedgerEntry, has(|own| own.entry.is_some())),
+            (BundlePart::LedgerProof, has(|own| own.proof.is_some())),
+            (BundlePart::Timestamp, has(|own| !own.checkpoint_tokens.is_empty() || !own.record_tokens.is_empty())),
         ];
         for (what, _) in pieces.into_iter().filter(|(_, there)| !there) {
             let of = Some(format!("what was signed before, layer {}", layer.layer));
             let reason = format!("the bundle has none of {}", layer.record);
-            self.push(Missing { what, of, needed, reason, available_from: None });
+            self.push(MissingPart { what, of, needed, reason, available_from: None });
         }
         if layer.ledger.status == LedgerStatus::Inconsistent {
             let reason = format!("what is there of layer {} is wrong: {}", layer.layer, layer.ledger.reason);
             let of = layer.ledger.origin.clone();
-            self.push(Missing { what: Piece::LedgerProof, of, needed, reason, available_from: None });
+            self.push(MissingPart { what: BundlePart::LedgerProof, of, needed, reason, available_from: None });
         }
     }
 
     fn ledger(&mut self, evidence: &LayerEvidence, ledger: &LedgerReport) {
         if evidence.entry.is_none() {
-            self.add(Piece::LedgerEntry, None, "the bundle has no entry.json");
+            self.add(BundlePart::LedgerEntry, None, "the bundle has no entry.json");
         }
         if evidence.proof.is_none() {
-            self.add(Piece::LedgerProof, None, "the bundle has no record.tlog-proof");
+            self.add(BundlePart::LedgerProof, None, "the bundle has no record.tlog-proof");
         }
         if ledger.status == LedgerStatus::Inconsistent {
-            self.add(Piece::LedgerProof, ledger.origin.clone(), format!("what is there is wrong: {}", ledger.reason));
+            self.add(
+                BundlePart::LedgerProof,
+                ledger.origin.clone(),
+                format!("what is there is wrong: {}", ledger.reason),
+            );
         }
         if ledger.quorum == Some(false) {
-            self.add(Piece::Cosignatures, ledger.origin.clone(), ledger.reason.clone());
+            self.add(BundlePart::Cosignatures, ledger.origin.clone(), ledger.reason.clone());
         }
     }
 
@@ -131,12 +135,12 @@ impl Completeness {
             // At a root the bundle has the whole chain: what is missing is the trust in it.
             if certificate.is_self_issued() {
                 let reason = "no anchor of the trust policy vouches for it".to_owned();
-                return self.add(Piece::Certificate, Some(certificate.subject().to_string()), reason);
+                return self.add(BundlePart::Certificate, Some(certificate.subject().to_string()), reason);
             }
             issuer = by_name(certificate.issuer());
             if issuer.is_none() {
                 let reason = "no certificate at hand, and no anchor, issued the one below it";
-                self.add(Piece::Certificate, Some(certificate.issuer().to_string()), reason);
+                self.add(BundlePart::Certificate, Some(certificate.issuer().to_string()), reason);
             }
         }
     }
@@ -156,7 +160,7 @@ impl Completeness {
                 (RevocationState::Good { .. } | RevocationState::Revoked(_), _) => continue,
             };
             let of = Some(issuer.subject().to_string());
-            self.push(Missing { what: Piece::RevocationList, of, needed: true, reason, available_from });
+            self.push(MissingPart { what: BundlePart::RevocationList, of, needed: true, reason, available_from });
         }
     }
 }

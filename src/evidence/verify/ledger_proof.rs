@@ -66,7 +66,7 @@ impl LedgerProof {
         }
     }
 
-    /// Who cosigned the checkpoint, where it counts.
+    /// The cosignatures of the checkpoint, where it counts.
     pub(super) fn cosignatures(&self) -> Option<&CosignedCheckpoint> {
         self.cosigned.as_ref().and_then(|cosigned| cosigned.as_ref().as_ref().ok())
     }

@@ -4,7 +4,7 @@ use crate::evidence::format::{Bundle, Record};
 use crate::evidence::report::{RecordingReport, RowStatus};
 use crate::vcon::Content;
 
-/// Holds what was supplied against what was signed: every hash of a dialog must match, and every file some dialog.
+/// Compares the files with the signed hashes: every hash of a dialog must match, and every file some dialog.
 pub(super) fn recordings(bundle: &Bundle, record: &Record) -> Vec<RecordingReport> {
     let mut reports = Vec::new();
     let mut used = vec![false; bundle.recordings.len()];

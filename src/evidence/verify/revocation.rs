@@ -106,7 +106,7 @@ pub(super) struct RevocationChecker<'a> {
     pub(super) path_ends: DateTime<Utc>,
     /// Certificates beside those of the path: of other keys of an authority, with which it signs its lists.
     pub(super) offered: &'a [Arc<Certificate>],
-    /// What all of one verification may cost.
+    /// The budget of the whole verification.
     pub(super) budget: &'a RefCell<Budget>,
     pub(super) crl_issuers_checked: &'a RefCell<CheckedIssuers>,
 }
@@ -251,7 +251,7 @@ impl RevocationChecker<'_> {
         Ok(cleared)
     }
 
-    /// What one list says, which `signer` made: an entry, that there is none, or why it says nothing.
+    /// The answer of one list that `signer` made, or why it is not applicable.
     fn status(
         &self,
         known: &KnownCrl,

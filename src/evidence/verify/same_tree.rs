@@ -57,7 +57,7 @@ fn roots(input: &Input<'_>) -> Result<HashMap<(String, TreeSize), RootHash>, Str
     let proofs = bundle.layers().filter_map(|layer| TlogProof::parse(layer.proof.as_ref()?).ok());
     let proofs = proofs.map(|proof| proof.checkpoint().clone());
     for signed in local.chain(proofs).chain(ledger_checkpoints(input.record.vcon())) {
-        // What is not signed by the log is nobody's word.
+        // A checkpoint without the log's signature proves nothing.
         if input.verifier.cosigned(policy, &signed).is_err() {
             continue;
         }

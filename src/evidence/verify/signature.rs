@@ -113,7 +113,7 @@ fn path_summary(context: &Context<'_>, signing: &SigningCertificate) -> Vec<Cert
     path.certificates().iter().zip(states).map(|(one, state)| summary_with(one, state)).collect()
 }
 
-/// Who would have to be trusted: the anchor that the bundle offers, else the topmost certificate of the chain.
+/// The anchor that would have to be trusted: the one that the bundle offers, else the topmost certificate of the chain.
 fn offered_anchor(bundle: &Bundle, signing: Option<&SigningCertificate>) -> Option<CertificateSummary> {
     let offered = bundle.offered_anchors.first().and_then(|der| Certificate::from_der(der).ok());
     let topmost = |signing: &SigningCertificate| {

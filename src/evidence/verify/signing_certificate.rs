@@ -103,7 +103,7 @@ impl SigningCertificate {
     }
 }
 
-/// What does not parse is as good as not offered.
+/// Parses certificates; those that do not parse are ignored.
 fn parsed(certificates: &[Vec<u8>]) -> Vec<Arc<Certificate>> {
     certificates.iter().filter_map(|der| Certificate::from_der(der).ok()).map(Arc::new).collect()
 }

@@ -54,9 +54,9 @@ pub enum StatementError {
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct SignedStatement {
-    /// What it is known by.
+    /// The digest that the log knows it by.
     pub digest: Sha256Digest,
-    /// Who says it.
+    /// The `iss` claim.
     pub issuer: String,
     pub subject: String,
     /// SHA-256 of the signer's certificate.
@@ -197,7 +197,7 @@ pub enum ReceiptError {
     /// The receipt or the statement is not a message.
     #[error(transparent)]
     Cose(#[from] CoseError),
-    /// What it proves is not an entry.
+    /// The leaf is not an entry.
     #[error("the leaf: {0}")]
     Entry(#[from] EntryError),
     /// It proves another statement.

@@ -19,7 +19,7 @@ use crate::evidence::verify::timestamps::{ValidatedTimestamp, validate_archives,
 static NO_EVIDENCE: LayerEvidence =
     LayerEvidence { entry: None, proof: None, checkpoint_tokens: Vec::new(), record_tokens: Vec::new() };
 
-/// What the timestamps and the ledger say together.
+/// The combined evidence of timestamps and ledger.
 pub(super) struct TimeEvidence {
     pub(super) timestamps: Vec<TimestampReport>,
     /// Of the outermost layer.

@@ -78,7 +78,7 @@ fn void(
     Some(format!("nothing proves that the token itself is from before: {expired}"))
 }
 
-/// What archive timestamps prove, from the newest back: each is validated at the time that the newer ones prove for it.
+/// Validates archive timestamps from the newest back, each at the time that the newer ones prove for it; returns the proofs.
 /// Also their tokens, the oldest first.
 pub(super) fn validate_archives(
     verifier: &Verifier,

@@ -111,7 +111,7 @@ impl Verifier {
         self.tokens.get_or_insert_if(key, token.len(), validate, |validation| !validation.budget_spent)
     }
 
-    /// Who signed and cosigned a checkpoint: the same for every record under it.
+    /// The verified signatures of a checkpoint: the same for every record under it.
     pub(super) fn cosigned(
         &self,
         policy: &LogPolicy,

@@ -9,7 +9,7 @@ use crate::jose::key_algorithm::agreed_key;
 
 /// It does not open, and nothing says why: another key, or altered bytes (RFC 7516 §11.5).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("it does not open with this key: it is for another one, or was altered")]
+#[error("decryption failed: wrong key or modified ciphertext")]
 pub struct DecryptionError;
 
 impl Jwe {

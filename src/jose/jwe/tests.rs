@@ -220,7 +220,7 @@ fn reads_what_others_write_and_refuses_what_could_be_read_in_two_ways() {
     assert!(with("", "recipients", json!([long])).is_err());
 }
 
-/// What is inside is one thing, whoever reads it.
+/// Every recipient reads the same plaintext.
 #[test]
 fn recipients_agree_on_what_is_inside() {
     let (rsa, p256) = (Reader::rsa(), Reader::p256());

@@ -72,7 +72,7 @@ impl RevokedEntries {
     }
 }
 
-/// What entries are sorted by. Different numbers may share it: then both are looked at.
+/// The sort key of an entry. Different numbers may share it: then both are compared.
 fn key(serial: &[u8]) -> u32 {
     let mut last = [0; 4];
     let length = serial.len().min(4);

@@ -182,7 +182,7 @@ impl Crl {
         &self.algorithm
     }
 
-    /// Who issued it.
+    /// The issuer's name.
     #[must_use]
     pub fn issuer(&self) -> &Name {
         &self.issuer
@@ -233,7 +233,7 @@ impl Crl {
         self.entries.len()
     }
 
-    /// Checks what RFC 5280 asks of every list, whoever issued it.
+    /// Checks the rules of RFC 5280 for every list, independent of its issuer.
     ///
     /// # Errors
     /// When it is an indirect list, the number is missing or critical, or a critical extension is unknown.
@@ -274,7 +274,7 @@ impl Crl {
         checked.map_err(|error| CrlRuleError::Signature(error.to_string()))
     }
 
-    /// What the list says of `certificate`. The list's signature is for [`check_signature`](Self::check_signature).
+    /// The answer of the list about `certificate`. Its signature is checked by [`check_signature`](Self::check_signature).
     #[must_use]
     pub fn revocation_of(&self, certificate: &Certificate) -> RevocationStatus {
         if self.scope.indirect {

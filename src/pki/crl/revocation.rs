@@ -10,9 +10,9 @@ pub enum CrlRuleError {
     /// Another issuer's list.
     #[error("the list is by {list}, the certificate's issuer is {certificate}")]
     IssuerDiffers {
-        /// Whose list it is.
+        /// The issuer of the list.
         list: String,
-        /// Who was asked about.
+        /// The issuer of the certificate.
         certificate: String,
     },
     /// The issuer's key usage lacks cRLSign (RFC 5280 §6.3.3 (f)).
@@ -182,7 +182,7 @@ impl RevokedEntry {
     }
 }
 
-/// What a list says of a certificate.
+/// The answer of a list about a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationStatus {
     /// In the list's scope, and not on it.

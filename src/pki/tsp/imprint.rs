@@ -7,7 +7,7 @@ use crate::pki::asn1::{self, Malformed, Value, Values};
 /// Bytes of a nonce: openssl sends 8; a hash may be used for one.
 pub(super) const NONCE_BYTES_MAX: usize = 65;
 
-/// What data a token is about: its digest.
+/// The digest of the data that a token is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageImprint {
     // Invariant: as long as `hash` makes them.

@@ -10,11 +10,11 @@ pub const REQUEST_BYTES_MAX: usize = 4096;
 /// A request for a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimestampRequest {
-    /// What data the token shall be about.
+    /// The imprint of the data.
     pub imprint: MessageImprint,
     /// The policy that is asked for, an object identifier; any will do otherwise.
     pub policy: Option<String>,
-    /// What the token shall repeat, as the content of an integer.
+    /// The nonce that the token repeats, as the content of an integer.
     pub nonce: Option<Vec<u8>>,
     /// Whether the token shall hold the signer's certificate.
     pub certificate_wanted: bool,

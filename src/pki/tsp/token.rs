@@ -24,12 +24,12 @@ const TIME_STAMPING: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.8");
 
 /// Bytes of a serial number: RFC 3161 §2.4.2 asks for 160 bits, and one more may hold the sign.
 const SERIAL_BYTES_MAX: usize = 21;
-/// What a token says.
+/// The content of a token: TSTInfo (RFC 3161 §2.4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TstInfo {
     /// The policy that the authority followed, an object identifier.
     pub policy: String,
-    /// What data it is about.
+    /// The imprint of its data.
     pub imprint: MessageImprint,
     /// The token's number, big-endian with its sign.
     pub serial: Vec<u8>,
@@ -141,7 +141,7 @@ impl TimestampToken {
         &self.der
     }
 
-    /// What the token claims.
+    /// The content of the token, not verified.
     #[must_use]
     pub fn info(&self) -> &TstInfo {
         &self.info
@@ -174,7 +174,7 @@ impl Timestamp {
         Ok(Self { info, algorithm: signed.signature_algorithm(), signer, certificates })
     }
 
-    /// What the token says.
+    /// The content of the token.
     #[must_use]
     pub fn info(&self) -> &TstInfo {
         &self.info

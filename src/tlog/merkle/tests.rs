@@ -1,4 +1,4 @@
-//! Trees in memory, held against the definitions and against each other.
+//! Trees in memory, compared with the definitions and with each other.
 
 use std::convert::Infallible;
 use std::path::PathBuf;

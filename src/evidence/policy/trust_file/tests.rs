@@ -164,3 +164,13 @@ fn what_is_no_policy_is_refused_by_what_is_wrong_with_it() {
     refused(&sunset("algorithm = \"SHA-1\"\nuntil = 2030-12-31T23:59:59Z"), "never verified");
     refused(&"#".repeat(POLICY_BYTES_MAX + 1), "larger than");
 }
+
+#[test]
+fn a_constraint_stands_under_either_of_its_names() {
+    let policy = |table: &str| {
+        let text = format!("version = 1\nname = \"x\"\n[[{table}]]\nalgorithm = \"SHA-256\"\nreason = \"r\"\n");
+        TrustPolicy::parse(&text, |_| Err("no files".into())).unwrap()
+    };
+    assert_eq!(policy("algorithm").algorithm_constraints, policy("sunset").algorithm_constraints);
+    assert_eq!(policy("algorithm").digest(), policy("sunset").digest());
+}
