@@ -45,7 +45,7 @@ pub enum CoseError {
     /// A label that has to be understood is not.
     #[error("critical label {0:?} is not understood")]
     Critical(Label),
-    /// What has to be understood is named where nothing is signed (RFC 9052 §3.1).
+    /// `crit` is in the unprotected header (RFC 9052 §3.1).
     #[error("critical labels must be named in the protected header")]
     CriticalUnprotected,
 }
@@ -151,7 +151,7 @@ impl Sign1 {
         &self.unprotected
     }
 
-    /// What is signed; `None` where it is detached.
+    /// The payload; `None` where it is detached.
     #[must_use]
     pub fn payload(&self) -> Option<&[u8]> {
         self.payload.as_deref()

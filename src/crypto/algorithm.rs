@@ -26,7 +26,7 @@ pub enum SignatureAlgorithm {
     Ed25519,
 }
 
-/// What kind of key a key is.
+/// The kind of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyKind {
     /// RSA with a modulus of this many bits.

@@ -4,7 +4,7 @@
 //!
 //! | room | what lives there |
 //! |---|---|
-//! | [`format`] | ledger entries, records, bundles, evidence records, log exports: bytes and what they say |
+//! | [`format`](mod@format) | ledger entries, records, bundles, evidence records, log exports: bytes and what they say |
 //! | [`policy`] | the trust policy, and until when algorithms are trusted |
 //! | [`report`] | the validation report as data |
 //! | [`verify`](mod@verify) | the verifier: a bundle, a trust policy and the time in, a report out |

@@ -51,7 +51,7 @@ impl SigningAlgorithm {
         }
     }
 
-    /// What the key is asked for.
+    /// The algorithm of `crypto`.
     #[must_use]
     pub fn signature_algorithm(self) -> SignatureAlgorithm {
         match self {

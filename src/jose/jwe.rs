@@ -64,7 +64,7 @@ pub struct UuidMismatch {
 /// A JWE in JSON serialization.
 #[derive(Debug)]
 pub struct Jwe {
-    /// What the tag also covers: the protected header's characters, and `aad` behind a full stop.
+    /// The additional authenticated data: the protected header's characters, and `aad` behind a full stop.
     additional: String,
     content: ContentAlgorithm,
     sealed: SealedContent,

@@ -92,7 +92,7 @@ pub fn content_algorithm(name: &str) -> Result<ContentAlgorithm, UnknownEncrypti
     }
 }
 
-/// What both sides of an agreement put into its key (RFC 7518 §4.6.1): `apu` and `apv`, decoded.
+/// PartyUInfo and PartyVInfo of a key agreement (RFC 7518 §4.6.1): `apu` and `apv`, decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct AgreementParties {
     pub(super) producer: Vec<u8>,

@@ -73,7 +73,7 @@ pub enum SignError {
     /// The key could not be reached.
     #[error(transparent)]
     Signing(#[from] SigningError),
-    /// What should be added to, or renewed, is not a JWS.
+    /// The document to be signed again is not a JWS.
     #[error(transparent)]
     Jws(#[from] JwsError),
     /// One more signature and nobody here would read it.

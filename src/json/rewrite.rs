@@ -33,7 +33,7 @@ struct Writer<'a> {
     out: Vec<u8>,
 }
 
-/// What is written between the brackets of an object or array of the source.
+/// The text between the brackets of an object or array of the source.
 #[derive(Default)]
 struct Items<'a> {
     written: usize,

@@ -6,7 +6,7 @@ use memchr::memchr2;
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
-/// What a document may cost.
+/// Limits of a document.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonLimits {
     /// Bytes of the whole document.
@@ -55,7 +55,7 @@ pub enum StrictError {
     /// Not JSON.
     #[error("not JSON: expected {expected} at byte {at}")]
     Syntax {
-        /// What would have been right.
+        /// The expected token.
         expected: &'static str,
         at: usize,
     },
@@ -81,9 +81,9 @@ pub fn parse(bytes: &[u8], limits: &JsonLimits) -> Result<Value, StrictError> {
 /// What most objects have at most: a map that begins with room for them is not moved while it fills.
 const FEW_MEMBERS: usize = 4;
 
-/// What an object takes beside its members, in values: some 600 bytes.
+/// The cost of an object beside its members, in values: some 600 bytes.
 const OBJECT_VALUES: usize = 7;
-/// What a list takes beside its items: some 300 bytes.
+/// The cost of a list beside its items: some 300 bytes.
 const LIST_VALUES: usize = 3;
 
 pub(super) struct Parser<'a> {
@@ -105,7 +105,7 @@ impl<'a> Parser<'a> {
         Ok(Self { text, at: 0, depth: 0, values: 0, limits })
     }
 
-    /// What was not read yet.
+    /// The unread text.
     pub(super) fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }

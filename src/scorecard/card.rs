@@ -17,7 +17,7 @@ const PHRASE_CHARACTERS_MAX: usize = 500;
 /// Bytes of a compiled phrase: what the longest honest one needs, many times over.
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
-/// Whose turns a check looks at.
+/// The speakers whose turns a check looks at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Speaker {
@@ -30,7 +30,7 @@ pub enum Speaker {
     Anyone,
 }
 
-/// What a check wants.
+/// The requirement of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckKind {
     /// It must be said.
@@ -50,7 +50,7 @@ pub struct Check {
     pub kind: CheckKind,
     /// Whether the call fails when this check does.
     pub critical: bool,
-    /// Whose turns count.
+    /// The speakers whose turns count.
     pub by: Speaker,
     /// Any of these, found anywhere in a turn, whatever the case.
     pub phrases: Vec<Regex>,

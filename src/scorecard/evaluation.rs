@@ -9,7 +9,7 @@ use crate::vcon::{Turn, Vcon, turns};
 /// Caller turns from which a call is judged: with fewer nobody was spoken with.
 const CALLER_TURNS_MIN: usize = 2;
 
-/// What came out.
+/// The outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -37,7 +37,7 @@ pub enum ComplianceStatus {
     NotEvaluated,
 }
 
-/// What one check found.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CheckResult {
     /// The check.
@@ -60,7 +60,7 @@ pub struct ScoreResult {
     pub scorecard: String,
     pub version: u32,
     pub digest: String,
-    /// What came out.
+    /// The outcome.
     pub status: Status,
     /// Share of passed checks in percent; null when the call was not judged, which is not zero.
     pub overall_score: Option<u8>,

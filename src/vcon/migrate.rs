@@ -15,12 +15,12 @@ use crate::vcon::SYNTAX;
 use crate::vcon::document::content::ContentHash;
 use crate::vcon::document::vcon::Vcon;
 
-/// What was changed, and where.
+/// One change, and its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// Where, as a JSON pointer (RFC 6901) into the new document.
     pub pointer: String,
-    /// What is so now, in a sentence.
+    /// The new state, in a sentence.
     pub message: String,
 }
 
@@ -145,7 +145,7 @@ impl Migration {
         }
     }
 
-    /// What dialogs, analyses and attachments have in common: names, hashes, encodings.
+    /// Members that dialogs, analyses and attachments share: names, hashes, encodings.
     fn item(&mut self, pointer: &str, item: &mut Map<String, Value>) {
         for (old, new) in RENAMED_ITEM {
             self.rename(pointer, item, old, new);

@@ -44,7 +44,7 @@ use crate::json::JsonLimits;
 /// The syntax that Affiant writes.
 pub const SYNTAX: &str = "0.4.0";
 
-/// What a vCon may cost a reader.
+/// Limits of a vCon.
 #[derive(Clone, Copy, Debug)]
 pub struct VconLimits {
     /// Of the JSON text, signed or not.

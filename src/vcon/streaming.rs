@@ -21,7 +21,7 @@ const HELD_BYTES_MIN: usize = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub enum StreamingError {
-    /// What is no big body is larger than a document may be.
+    /// The document without its big bodies is too large.
     #[error("more than {bytes_max} bytes beside big base64url bodies")]
     TooLarge { bytes_max: usize },
     /// A string goes on with something else than it began with.
@@ -85,7 +85,7 @@ enum State {
     Held,
 }
 
-/// What stands for a body: nobody who wrote the document can have known it.
+/// A placeholder for a body. The writer of the document cannot have known it.
 #[derive(Clone, Debug)]
 struct Placeholder(String);
 

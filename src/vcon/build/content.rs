@@ -36,7 +36,7 @@ impl NewContent {
         Self::inline(mediatype, URL_SAFE_NO_PAD.encode(bytes).into(), "base64url")
     }
 
-    /// What is kept at an HTTPS URL.
+    /// Content at an HTTPS URL.
     #[must_use]
     pub fn external(url: &str, hash: &ContentHash) -> Self {
         Self(Map::from_iter([("url".to_owned(), url.into()), ("content_hash".to_owned(), hash.to_string().into())]))

@@ -39,7 +39,7 @@ pub enum Disposition {
     VoicemailNoMessage,
 }
 
-/// What a party did in the course of a dialog.
+/// An event of a party during a dialog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PartyEvent {
     /// `join`.
@@ -69,7 +69,7 @@ pub struct Session {
     pub remote: Uuid,
 }
 
-/// Who handed whom on to whom, and the dialogs of it, by their indices (RFC 5589).
+/// A transfer: its three parties and its dialogs, by their indices (RFC 5589).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transfer {
     /// The party that is handed on.
@@ -141,20 +141,20 @@ impl NewDialog {
         Self::of_type("recording-set", start).member("recordings", recordings.to_vec())
     }
 
-    /// Who takes part in a text, or in a recording of one channel: the one that speaks or calls first.
+    /// The parties of a text, or of a recording of one channel; the one that speaks or calls first comes first.
     #[must_use]
     pub fn parties(self, parties: &[usize]) -> Self {
         self.member("parties", indices(parties))
     }
 
-    /// Who is on which channel of a recording; `None` for a channel that is not used.
+    /// The party on each channel of a recording; `None` for a channel that is not used.
     #[must_use]
     pub fn channels(self, channels: &[Option<&[usize]>]) -> Self {
         let channels = channels.iter().map(|channel| channel.map_or(Value::Null, indices));
         self.member("parties", channels.collect::<Vec<_>>())
     }
 
-    /// Who called, where that is not the first of the parties.
+    /// The originator, where that is not the first of the parties.
     #[must_use]
     pub fn originator(self, party: usize) -> Self {
         self.member("originator", party)

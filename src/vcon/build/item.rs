@@ -13,7 +13,7 @@ pub struct NewAttachment(Map<String, Value>);
 members!(NewAttachment);
 
 impl NewAttachment {
-    /// What `party` brought to `dialog`, by their indices, at `start`.
+    /// An attachment that `party` brought to `dialog`, by their indices, at `start`.
     #[must_use]
     pub fn new(party: usize, dialog: usize, start: DateTime<Utc>, content: NewContent) -> Self {
         let mut members = Map::from_iter([
@@ -25,7 +25,7 @@ impl NewAttachment {
         Self(members)
     }
 
-    /// What it is for.
+    /// The purpose.
     #[must_use]
     pub fn purpose(self, purpose: &str) -> Self {
         self.member("purpose", purpose)
@@ -38,7 +38,7 @@ impl NewAttachment {
     }
 }
 
-/// What was found in dialogs.
+/// An analysis of dialogs.
 ///
 /// ```
 /// use affiant::vcon::{NewAnalysis, NewContent};

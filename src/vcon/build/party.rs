@@ -16,7 +16,7 @@ pub struct NewParty(Map<String, Value>);
 
 members!(NewParty);
 
-/// What kind of party it is.
+/// The kind of a party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartyKind {
     /// `person`.

@@ -7,9 +7,9 @@ use flate2::bufread::GzDecoder;
 
 use crate::vcon::VconLimits;
 
-/// What a gzip member begins with (RFC 1952 §2.3.1).
+/// The magic number of a gzip member (RFC 1952 §2.3.1).
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// What anything may inflate to, whatever its ratio: too little to harm.
+/// Bytes to which any payload may inflate, whatever its ratio: too few to harm.
 const INFLATED_BYTES_MIN: usize = 1 << 20;
 
 /// Why a gzipped payload is not opened.
@@ -51,12 +51,12 @@ pub fn inflate<'a>(payload: &'a [u8], limits: &VconLimits) -> Result<Cow<'a, [u8
     Ok(Cow::Owned(inflated))
 }
 
-/// What so many bytes may inflate to.
+/// The bytes to which a payload of this length may inflate.
 fn by_ratio(bytes: usize, limits: &VconLimits) -> usize {
     bytes.saturating_mul(limits.inflation_ratio_max).max(INFLATED_BYTES_MIN)
 }
 
-/// What another reader gives, out of its gzip if it is in one: of any size, within the ratio.
+/// A reader that inflates another if it is gzipped: of any size, within the ratio.
 ///
 /// # Errors
 /// Its reads give a [`GzipError`] inside the [`io::Error`], where [`inflate`] gives one.

@@ -19,7 +19,7 @@ pub enum ItemRef {
 }
 
 impl ItemRef {
-    /// What it is, in a word that a file name may hold.
+    /// The kind of item, in a word that a file name may hold.
     #[must_use]
     pub fn noun(self) -> &'static str {
         match self {

@@ -68,7 +68,7 @@ impl Basis {
 /// A permission for a purpose, or its refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PurposeGrant {
-    /// What for: `recording`, `transcription`, any other word.
+    /// The purpose: `recording`, `transcription`, any other word.
     pub purpose: String,
     /// Granted, or denied.
     pub granted: bool,
@@ -209,11 +209,11 @@ pub struct RecordedBasis {
     pub attachment: usize,
     /// The index of the party; 0 also where no party is meant.
     pub party: Option<usize>,
-    /// What it records, or why that does not count.
+    /// The recorded basis, or why it does not count.
     pub body: Result<LawfulBasis, LawfulBasisError>,
 }
 
-/// What is recorded of a permission. It says nothing of whether processing is lawful.
+/// A recorded permission. It does not prove that processing is lawful.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
     /// It is granted, and denied nowhere.
@@ -249,7 +249,7 @@ impl Vcon {
         recorded.collect()
     }
 
-    /// What is recorded of a permission for `purpose` at `time`, of `party` or of anybody.
+    /// The recorded permission for `purpose` at `time`, of `party` or of anybody.
     ///
     /// Counted is what began by then, has not expired, and can be read.
     ///

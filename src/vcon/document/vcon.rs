@@ -183,13 +183,13 @@ impl Vcon {
         self.names("critical").chain(self.names("must_support"))
     }
 
-    /// What the document says of the one that it redacts: `uuid`, `type`, `url`, `content_hash`.
+    /// The reference to the document that it redacts: `uuid`, `type`, `url`, `content_hash`.
     #[must_use]
     pub fn redacted(&self) -> Option<&Map<String, Value>> {
         self.document.get("redacted").and_then(Value::as_object).filter(|members| !members.is_empty())
     }
 
-    /// What it says of the one that it amends: `uuid`, `url`, `content_hash`.
+    /// The reference to the document that it amends: `uuid`, `url`, `content_hash`.
     #[must_use]
     pub fn amended(&self) -> Option<&Map<String, Value>> {
         let amended = self.document.get("amended").or_else(|| self.document.get("appended"));

@@ -1,7 +1,7 @@
 //! Amendment: a new instance version that references the prior one (draft §4.1.8, §4.1.9, checklist rules 11 and 12).
 //!
 //! A signed vCon is never changed. What is added to it goes into a copy with a uuid of its own, whose `amended` names
-//! the vCon that it amends. [`redact`](super::redact()) makes the other kind, from which something was taken out.
+//! the vCon that it amends. [`redact`](crate::vcon::redact()) makes the other kind, from which something was taken out.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};

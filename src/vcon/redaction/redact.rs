@@ -48,7 +48,7 @@ pub enum RedactError {
     /// A member without which it is no vCon, or that is a list.
     #[error("{0} cannot be removed from the top level")]
     Kept(String),
-    /// What stays refers to what goes, or to what loses its content, and may tell it again: a transcript does.
+    /// A remaining item refers to a removed one, or to removed content, and may repeat it, as a transcript does.
     #[error("{from} refers to {to}, which is redacted: redact it too, or say that it may stay")]
     Refers {
         /// Stays.
@@ -58,7 +58,7 @@ pub enum RedactError {
     },
 }
 
-/// What becomes of items that refer to a dialog or attachment that is gone, or whose content is.
+/// The treatment of items that refer to a removed dialog or attachment, or to removed content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum References {
     /// They are refused: an analysis of a dialog tells what was in it.
@@ -274,7 +274,7 @@ mod tests {
         let (from, to) = (ItemRef::Analysis(0), ItemRef::Dialog(0));
         assert_eq!(redacted(&[body(to)], References::Refused), Err(RedactError::Refers { from, to }));
         assert!(redacted(&[body(to)], References::Kept).is_ok());
-        // What refers to it and lost its own content tells nothing.
+        // An item that refers to it and lost its own content reveals nothing.
         let told = [body(to), body(from), body(ItemRef::Attachment(0)), Removal::Item(ItemRef::Analysis(1))];
         assert!(redacted(&told, References::Refused).is_ok());
         let kind = Removal::Member(to, "type".into());

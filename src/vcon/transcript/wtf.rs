@@ -92,7 +92,7 @@ impl Wtf {
         self.labels.get(speaker).map(String::as_str)
     }
 
-    /// What the draft asks of a transcript and this one does not have, a sentence each.
+    /// Requirements of the draft that this transcript does not meet, a sentence each.
     #[must_use]
     pub fn departures(&self) -> Vec<String> {
         let mut departures = Vec::new();

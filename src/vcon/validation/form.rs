@@ -31,7 +31,7 @@ pub fn validate_any(bytes: &[u8], limits: &VconLimits) -> Result<Vec<Finding>, V
     Ok(findings.list)
 }
 
-/// What a signature's header says of what it signs.
+/// Claims of a signature's header about the payload.
 struct Signed {
     pointer: String,
     uuid: Option<String>,

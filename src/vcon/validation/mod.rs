@@ -50,7 +50,7 @@ pub struct Finding {
     pub rule: u8,
     /// How strongly it is put.
     pub level: Level,
-    /// What is so, in a sentence.
+    /// The finding, in a sentence.
     pub message: String,
 }
 

@@ -7,7 +7,7 @@ pub struct Rule {
     pub number: u8,
     /// Where the draft has it: the names of its sections.
     pub section: &'static str,
-    /// What it asks.
+    /// The text of the rule.
     pub text: &'static str,
     /// How Affiant keeps it, or what its finding says.
     pub kept: &'static str,

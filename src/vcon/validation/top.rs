@@ -29,7 +29,7 @@ const RENAMED: [(&str, &str); 2] = [("must_support", "critical"), ("appended", "
 /// Members of older syntaxes that are gone.
 const GONE: [&str; 1] = ["group"];
 
-/// What the rest of the document refers to.
+/// Facts that other items refer to.
 pub(super) struct Context<'a> {
     /// How many there are.
     pub(super) parties: usize,
