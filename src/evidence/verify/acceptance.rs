@@ -8,7 +8,7 @@ use crate::crypto::SignatureError;
 use crate::evidence::policy::{AlgorithmUse, LedgerRequirement};
 use crate::evidence::report::{LedgerStatus, RowStatus, SubIndication as S, Verdict, Warning};
 use crate::evidence::verify::context::Context;
-use crate::evidence::verify::signing_certificate::SigningCertificate;
+use crate::evidence::verify::material::signing_certificate::SigningCertificate;
 use crate::jose::{Jws, JwsSignature, algorithm};
 use crate::pki::{Certificate, PathOutcome, ValidPath};
 

@@ -6,11 +6,11 @@ use crate::evidence::report::{
     Completeness, LedgerReport, NOT_PROVED, RowStatus, SignatureReport, Times, ValidationReport, Verdict,
 };
 use crate::evidence::verify::input::Input;
+use crate::evidence::verify::material::verifier::Verifier;
 use crate::evidence::verify::rows::{
     existed_by_row, ledger_row, recording_row, row, sentence, signed_by_row, unaltered_row,
 };
 use crate::evidence::verify::time::TimeEvidence;
-use crate::evidence::verify::verifier::Verifier;
 use crate::vcon::validate;
 
 /// The version of the report's shape.

@@ -11,9 +11,9 @@ use crate::evidence::report::{
     BundlePart, Completeness, Indication, LayerReport, LedgerReport, LedgerStatus, MissingPart, SignatureReport,
 };
 use crate::evidence::verify::context::Context;
-use crate::evidence::verify::revocation::RevocationState;
+use crate::evidence::verify::material::revocation::RevocationState;
+use crate::evidence::verify::material::signing_certificate::SigningCertificate;
 use crate::evidence::verify::signature::ValidatedSignature;
-use crate::evidence::verify::signing_certificate::SigningCertificate;
 use crate::pki::{Certificate, CertificationPath, PathOutcome};
 
 /// Checks what a bundle holds, as the steps before found it.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::evidence::verify::input::Input;
-use crate::evidence::verify::revocation::{CheckedIssuers, IssuerInPath, RevocationChecker, RevocationState};
+use crate::evidence::verify::material::revocation::{CheckedIssuers, IssuerInPath, RevocationChecker, RevocationState};
 use crate::evidence::verify::time::{LayerTime, TimeEvidence};
 use crate::pki::{Certificate, CertificationPath};
 

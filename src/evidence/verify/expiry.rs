@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 
 use crate::crypto::{Hash, KeyKind, SignatureAlgorithm};
 use crate::evidence::policy::AlgorithmUse;
-use crate::evidence::verify::poe::ProofsOfExistence;
-use crate::evidence::verify::timestamps::validate_tokens;
-use crate::evidence::verify::verifier::Verifier;
+use crate::evidence::verify::material::poe::ProofsOfExistence;
+use crate::evidence::verify::material::verifier::Verifier;
+use crate::evidence::verify::time::timestamps::validate_tokens;
 use crate::pki::Certificate;
 
 impl Verifier {

@@ -3,9 +3,9 @@
 use crate::crypto::SignatureError;
 use crate::evidence::format::{Bundle, RecordError};
 use crate::evidence::report::{SubIndication, Verdict};
-use crate::evidence::verify::signer_chain::signer_chain;
-use crate::evidence::verify::signing_certificate::OfferedCertificates;
-use crate::evidence::verify::verifier::Verifier;
+use crate::evidence::verify::material::signer_chain::signer_chain;
+use crate::evidence::verify::material::signing_certificate::OfferedCertificates;
+use crate::evidence::verify::material::verifier::Verifier;
 use crate::jose::Jws;
 use crate::pki::Certificate;
 

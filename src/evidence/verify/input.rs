@@ -8,10 +8,10 @@ use chrono::{DateTime, Utc};
 use crate::evidence::format::{Bundle, Record};
 use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::RecordingReport;
+use crate::evidence::verify::material::revocation::KnownCrl;
+use crate::evidence::verify::material::signing_certificate::OfferedCertificates;
+use crate::evidence::verify::material::verifier::Verifier;
 use crate::evidence::verify::recordings::recordings;
-use crate::evidence::verify::revocation::KnownCrl;
-use crate::evidence::verify::signing_certificate::OfferedCertificates;
-use crate::evidence::verify::verifier::Verifier;
 use crate::pki::Budget;
 
 /// A bundle, its record, the time, and the policy with its caches.

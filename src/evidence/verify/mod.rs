@@ -4,37 +4,25 @@
 //! decision table in `docs/VERDICTS.md` are tried in their order, and the first that matches is the verdict.
 
 mod acceptance;
-mod anchor_window;
 mod assembly;
-mod cache;
 mod completeness;
-mod confusables;
 mod context;
-mod cosignatures;
 mod expiry;
 mod format_check;
 mod input;
-mod ledger_proof;
-mod poe;
+mod material;
 mod recordings;
-mod revocation;
 mod rows;
-mod same_tree;
 mod signature;
-mod signer_chain;
-mod signing_certificate;
 mod statement;
 mod time;
-mod timestamps;
-mod token;
 mod validity;
-mod verifier;
 
 use chrono::{DateTime, Utc};
 
-pub use signer_chain::signer_chain;
+pub use material::signer_chain::signer_chain;
+pub use material::verifier::Verifier;
 pub use statement::{ReceiptError, SignedStatement, StatementError, check_receipt};
-pub use verifier::Verifier;
 
 use crate::evidence::format::{Bundle, Record, RecordError};
 use crate::evidence::policy::TrustPolicy;

@@ -12,9 +12,9 @@ use crate::evidence::verify::acceptance::{
     check_algorithms, check_constraints, check_cryptography, check_signed_data, identify, valid_path,
 };
 use crate::evidence::verify::context::Context;
-use crate::evidence::verify::revocation::RevocationState;
-use crate::evidence::verify::signer_chain::signer_chain;
-use crate::evidence::verify::signing_certificate::SigningCertificate;
+use crate::evidence::verify::material::revocation::RevocationState;
+use crate::evidence::verify::material::signer_chain::signer_chain;
+use crate::evidence::verify::material::signing_certificate::SigningCertificate;
 use crate::evidence::verify::validity;
 use crate::jose::{Jws, JwsSignature};
 use crate::pki::{Certificate, PathOutcome};

@@ -7,7 +7,7 @@ use chrono::{DateTime, Timelike as _, Utc};
 use crate::clock::format_time;
 use crate::evidence::report::{SubIndication as S, Verdict, Warning};
 use crate::evidence::verify::context::Context;
-use crate::evidence::verify::revocation::RevocationState;
+use crate::evidence::verify::material::revocation::RevocationState;
 use crate::pki::{Certificate, ValidPath};
 
 /// A path with the states of its certificates, and the times that it is validated at.

@@ -5,29 +5,29 @@ use std::sync::Arc;
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::{Entry, Event, LayerEvidence, LedgerLookup};
 use crate::evidence::report::{LedgerReport, LedgerStatus, REASON_MAX, truncate};
-use crate::evidence::verify::cosignatures::{expired_algorithm, trusted_quorum};
 use crate::evidence::verify::input::Input;
+use crate::evidence::verify::time::cosignatures::{expired_algorithm, trusted_quorum};
 use crate::tlog::merkle::leaf_hash;
 use crate::tlog::{CosignedCheckpoint, LogPolicy, TlogProof, VerifierKey};
 
 /// One layer of a record: its digest, that of the layer inside, and its evidence.
-pub(super) struct Layer<'a> {
-    pub(super) digest: Sha256Digest,
-    pub(super) inside: Option<Sha256Digest>,
-    pub(super) evidence: &'a LayerEvidence,
-    pub(super) lookup: LedgerLookup,
+pub(in crate::evidence::verify) struct Layer<'a> {
+    pub(in crate::evidence::verify) digest: Sha256Digest,
+    pub(in crate::evidence::verify) inside: Option<Sha256Digest>,
+    pub(in crate::evidence::verify) evidence: &'a LayerEvidence,
+    pub(in crate::evidence::verify) lookup: LedgerLookup,
 }
 
 /// The ledger report of a layer, its proof where that leads to its checkpoint, and who cosigned the checkpoint.
-pub(super) struct LedgerProof {
-    pub(super) report: LedgerReport,
-    pub(super) proof: Option<TlogProof>,
-    pub(super) cosigned: Option<Arc<Result<CosignedCheckpoint, String>>>,
+pub(in crate::evidence::verify) struct LedgerProof {
+    pub(in crate::evidence::verify) report: LedgerReport,
+    pub(in crate::evidence::verify) proof: Option<TlogProof>,
+    pub(in crate::evidence::verify) cosigned: Option<Arc<Result<CosignedCheckpoint, String>>>,
 }
 
 impl LedgerProof {
     /// Validates the proof of `layer`.
-    pub(super) fn of(input: &Input<'_>, layer: &Layer<'_>) -> Self {
+    pub(in crate::evidence::verify) fn of(input: &Input<'_>, layer: &Layer<'_>) -> Self {
         let mut report = LedgerReport::unavailable("no proof was given");
         if layer.lookup == LedgerLookup::NotFound {
             report.status = LedgerStatus::NotIncluded;
@@ -67,7 +67,7 @@ impl LedgerProof {
     }
 
     /// The cosignatures of the checkpoint, where it counts.
-    pub(super) fn cosignatures(&self) -> Option<&CosignedCheckpoint> {
+    pub(in crate::evidence::verify) fn cosignatures(&self) -> Option<&CosignedCheckpoint> {
         self.cosigned.as_ref().and_then(|cosigned| cosigned.as_ref().as_ref().ok())
     }
 }

@@ -9,8 +9,8 @@ use crate::crypto::Sha256;
 use crate::evidence::format::Bundle;
 use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::Warning;
-use crate::evidence::verify::anchor_window::outside_window;
-use crate::evidence::verify::confusables::name_warnings;
+use crate::evidence::verify::material::anchor_window::outside_window;
+use crate::evidence::verify::material::confusables::name_warnings;
 use crate::pki::{Budget, Certificate, CertificateError, NoPath, PathOutcome, TrustAnchors, find_path};
 
 /// Certificates of a bundle that are looked at, beside those of the record: a chain or two.
@@ -19,7 +19,7 @@ const CERTIFICATES_MAX: usize = 32;
 const OFFERED_MAX: usize = 10;
 
 /// The certificates of a bundle: hashed once, and parsed once at most, however many signatures there are.
-pub(super) struct OfferedCertificates<'a> {
+pub(in crate::evidence::verify) struct OfferedCertificates<'a> {
     ders: &'a [Vec<u8>],
     digest: [u8; 32],
     parsed: OnceCell<Vec<Arc<Certificate>>>,
@@ -27,18 +27,18 @@ pub(super) struct OfferedCertificates<'a> {
 
 impl<'a> OfferedCertificates<'a> {
     /// Those of `bundle` that are looked at.
-    pub(super) fn of(bundle: &'a Bundle) -> Self {
+    pub(in crate::evidence::verify) fn of(bundle: &'a Bundle) -> Self {
         let ders = &bundle.certificates[..bundle.certificates.len().min(CERTIFICATES_MAX)];
         Self { ders, digest: digest_of(ders), parsed: OnceCell::new() }
     }
 
     /// Each in DER.
-    pub(super) fn ders(&self) -> &'a [Vec<u8>] {
+    pub(in crate::evidence::verify) fn ders(&self) -> &'a [Vec<u8>] {
         self.ders
     }
 
     /// A digest over all.
-    pub(super) fn digest(&self) -> &[u8; 32] {
+    pub(in crate::evidence::verify) fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
 
@@ -49,21 +49,21 @@ impl<'a> OfferedCertificates<'a> {
 
 /// The signing certificate and the path from it.
 #[derive(Debug)]
-pub(super) struct SigningCertificate {
-    pub(super) leaf: Result<Arc<Certificate>, CertificateError>,
+pub(in crate::evidence::verify) struct SigningCertificate {
+    pub(in crate::evidence::verify) leaf: Result<Arc<Certificate>, CertificateError>,
     /// `None` where the certificate cannot be read.
-    pub(super) outcome: Option<PathOutcome>,
+    pub(in crate::evidence::verify) outcome: Option<PathOutcome>,
     /// Where there is no path, but would be one at another time: which anchor is not trusted now.
-    pub(super) outside_window: Option<String>,
+    pub(in crate::evidence::verify) outside_window: Option<String>,
     /// The certificates that came with it, of the header and of the bundle.
-    pub(super) offered: Vec<Arc<Certificate>>,
+    pub(in crate::evidence::verify) offered: Vec<Arc<Certificate>>,
     /// Warnings about the names in the path, or in the certificate where there is none.
-    pub(super) name_warnings: Vec<Warning>,
+    pub(in crate::evidence::verify) name_warnings: Vec<Warning>,
 }
 
 impl SigningCertificate {
     /// Reads the first certificate of `chain` and searches a path from it, to the anchors that are trusted at `time`.
-    pub(super) fn find(
+    pub(in crate::evidence::verify) fn find(
         policy: &TrustPolicy,
         chain: &[Vec<u8>],
         more: &OfferedCertificates<'_>,
@@ -98,7 +98,7 @@ impl SigningCertificate {
     }
 
     /// Whether the search ended because it became too expensive, which is no property of the certificate.
-    pub(super) fn is_budget_spent(&self) -> bool {
+    pub(in crate::evidence::verify) fn is_budget_spent(&self) -> bool {
         matches!(self.outcome, Some(PathOutcome::NoPath(NoPath::BudgetSpent)))
     }
 }
@@ -109,7 +109,7 @@ fn parsed(certificates: &[Vec<u8>]) -> Vec<Arc<Certificate>> {
 }
 
 /// A digest over certificates, each with its length.
-pub(super) fn digest_of(certificates: &[Vec<u8>]) -> [u8; 32] {
+pub(in crate::evidence::verify) fn digest_of(certificates: &[Vec<u8>]) -> [u8; 32] {
     let mut digest = Sha256::default();
     for der in certificates {
         digest.update(&(der.len() as u64).to_be_bytes());

@@ -6,13 +6,13 @@ use crate::crypto::{KeyKind, SignatureAlgorithm};
 use crate::evidence::format::ledger_checkpoints;
 use crate::evidence::policy::{AlgorithmUse, TrustPolicy};
 use crate::evidence::report::{REASON_MAX, TimestampReport, truncate};
-use crate::evidence::verify::timestamps::{ValidatedTimestamp, is_in_the_future};
-use crate::evidence::verify::verifier::Verifier;
+use crate::evidence::verify::material::verifier::Verifier;
+use crate::evidence::verify::time::timestamps::{ValidatedTimestamp, is_in_the_future};
 use crate::tlog::{KeyType, LogPolicy, SignedCheckpoint, VerifiedCosignature, VerifierKey};
 use crate::vcon::Vcon;
 
 /// A cosignature as a timestamp; `included` says whether the record is proved to be under its checkpoint.
-pub(super) fn as_timestamp(
+pub(in crate::evidence::verify) fn as_timestamp(
     policy: &TrustPolicy,
     cosignature: &VerifiedCosignature,
     included: bool,
@@ -42,7 +42,11 @@ pub(super) fn as_timestamp(
 
 /// The constraint that has ended a witness's algorithm: no archive timestamp covers a cosignature, so it is validated as
 /// of now. No constraint names ML-DSA-44.
-pub(super) fn expired_algorithm(policy: &TrustPolicy, key: &VerifierKey, now: DateTime<Utc>) -> Option<String> {
+pub(in crate::evidence::verify) fn expired_algorithm(
+    policy: &TrustPolicy,
+    key: &VerifierKey,
+    now: DateTime<Utc>,
+) -> Option<String> {
     if key.key_type() == KeyType::MlDsa44Cosignature {
         return None;
     }
@@ -51,7 +55,7 @@ pub(super) fn expired_algorithm(policy: &TrustPolicy, key: &VerifierKey, now: Da
 }
 
 /// Whether the cosignatures of the keys that `is_trusted` still trusts are a quorum.
-pub(super) fn trusted_quorum(
+pub(in crate::evidence::verify) fn trusted_quorum(
     policy: &LogPolicy,
     signed: &SignedCheckpoint,
     is_trusted: impl Fn(&VerifierKey) -> bool,
@@ -63,7 +67,11 @@ pub(super) fn trusted_quorum(
 }
 
 /// The time of the newest witnessed checkpoint inside the signed payload: the record was signed after it.
-pub(super) fn lower_bound(verifier: &Verifier, vcon: &Vcon, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+pub(in crate::evidence::verify) fn lower_bound(
+    verifier: &Verifier,
+    vcon: &Vcon,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
     let policy = verifier.policy();
     let log_policy = policy.log_policy.as_ref()?;
     let newest = |checkpoint: SignedCheckpoint| {

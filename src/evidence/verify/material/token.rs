@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::evidence::policy::{AlgorithmUse, TrustPolicy};
 use crate::evidence::report::{NAME_MAX, REASON_MAX, truncate};
-use crate::evidence::verify::anchor_window::outside_window;
+use crate::evidence::verify::material::anchor_window::outside_window;
 use crate::pki::tsp::Timestamp;
 use crate::pki::{Budget, Certificate, NoPath, PathOutcome, PathProfile, TrustAnchors, ValidPath, find_path};
 
@@ -15,24 +15,29 @@ const CERTIFICATES_MAX: usize = 10;
 
 /// The outcome of validating a token over some data.
 #[derive(Debug, Clone)]
-pub(super) struct TokenValidation {
-    pub(super) time: Option<DateTime<Utc>>,
+pub(in crate::evidence::verify) struct TokenValidation {
+    pub(in crate::evidence::verify) time: Option<DateTime<Utc>>,
     /// The time plus its accuracy: by then the data existed for certain.
-    pub(super) poe_time: Option<DateTime<Utc>>,
-    pub(super) authority: String,
-    pub(super) counts: bool,
-    pub(super) reason: String,
+    pub(in crate::evidence::verify) poe_time: Option<DateTime<Utc>>,
+    pub(in crate::evidence::verify) authority: String,
+    pub(in crate::evidence::verify) counts: bool,
+    pub(in crate::evidence::verify) reason: String,
     /// How the token and the path of its authority were signed.
-    pub(super) algorithms: Vec<AlgorithmUse>,
+    pub(in crate::evidence::verify) algorithms: Vec<AlgorithmUse>,
     /// When the first certificate of the authority's path expires.
-    pub(super) expires: Option<DateTime<Utc>>,
+    pub(in crate::evidence::verify) expires: Option<DateTime<Utc>>,
     /// Whether it was given up as too expensive beside everything else.
-    pub(super) budget_spent: bool,
+    pub(in crate::evidence::verify) budget_spent: bool,
 }
 
 impl TokenValidation {
     /// Validates `token` over `data`.
-    pub(super) fn of(policy: &TrustPolicy, token: &[u8], data: &[u8], budget: &mut Budget) -> Self {
+    pub(in crate::evidence::verify) fn of(
+        policy: &TrustPolicy,
+        token: &[u8],
+        data: &[u8],
+        budget: &mut Budget,
+    ) -> Self {
         let validation = Self::untruncated(policy, token, data, budget);
         // Both are strangers' words.
         let authority = truncate(validation.authority, NAME_MAX);

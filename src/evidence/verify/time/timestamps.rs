@@ -8,34 +8,38 @@ use crate::crypto::sha256;
 use crate::evidence::format::{ARCHIVES_MAX, ArchiveTimestamp};
 use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::TimestampReport;
-use crate::evidence::verify::poe::ProofsOfExistence;
-use crate::evidence::verify::token::TokenValidation;
-use crate::evidence::verify::verifier::Verifier;
+use crate::evidence::verify::material::poe::ProofsOfExistence;
+use crate::evidence::verify::material::token::TokenValidation;
+use crate::evidence::verify::material::verifier::Verifier;
 use crate::pki::Budget;
 
 /// Tokens of each kind that are looked at: a few authorities and renewals; each costs signatures.
 const TOKENS_MAX: usize = 8;
 
 /// A timestamp and the time by which its data existed for certain.
-pub(super) struct ValidatedTimestamp {
-    pub(super) report: TimestampReport,
-    pub(super) poe_time: Option<DateTime<Utc>>,
+pub(in crate::evidence::verify) struct ValidatedTimestamp {
+    pub(in crate::evidence::verify) report: TimestampReport,
+    pub(in crate::evidence::verify) poe_time: Option<DateTime<Utc>>,
 }
 
 impl ValidatedTimestamp {
     /// The time by which its data existed, where the timestamp counts.
-    pub(super) fn counted(&self) -> Option<DateTime<Utc>> {
+    pub(in crate::evidence::verify) fn counted(&self) -> Option<DateTime<Utc>> {
         self.poe_time.filter(|_| self.report.counts)
     }
 }
 
 /// Whether a time is later than the verification, and so proves nothing about what was before.
-pub(super) fn is_in_the_future(policy: &TrustPolicy, time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+pub(in crate::evidence::verify) fn is_in_the_future(
+    policy: &TrustPolicy,
+    time: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> bool {
     time > now + policy.clock_skew_max
 }
 
 /// Validates tokens over `data`; `wrong` says why the data proves nothing about the record, where it does not.
-pub(super) fn validate_tokens(
+pub(in crate::evidence::verify) fn validate_tokens(
     verifier: &Verifier,
     over: &'static str,
     tokens: &[Vec<u8>],
@@ -80,7 +84,7 @@ fn void(
 
 /// Validates archive timestamps from the newest back, each at the time that the newer ones prove for it; returns the proofs.
 /// Also their tokens, the oldest first.
-pub(super) fn validate_archives(
+pub(in crate::evidence::verify) fn validate_archives(
     verifier: &Verifier,
     archives: &[ArchiveTimestamp],
     now: DateTime<Utc>,

@@ -1,5 +1,10 @@
 //! Step one: the proofs of existence, the timestamps and the ledger, layer by layer (EN 319 102-1 §5.6.2.3).
 
+pub(super) mod cosignatures;
+mod ledger_proof;
+mod same_tree;
+pub(super) mod timestamps;
+
 use std::iter::repeat;
 
 use chrono::{DateTime, Utc};
@@ -8,12 +13,12 @@ use crate::clock::format_time;
 use crate::evidence::format::{LayerEvidence, LedgerLookup, record_digest};
 use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::{LayerReport, LedgerReport, LedgerStatus, TimestampReport};
-use crate::evidence::verify::cosignatures::{as_timestamp, lower_bound};
 use crate::evidence::verify::input::Input;
-use crate::evidence::verify::ledger_proof::{Layer, LedgerProof};
-use crate::evidence::verify::poe::ProofsOfExistence;
-use crate::evidence::verify::same_tree::check_same_tree;
-use crate::evidence::verify::timestamps::{ValidatedTimestamp, validate_archives, validate_tokens};
+use crate::evidence::verify::material::poe::ProofsOfExistence;
+use crate::evidence::verify::time::cosignatures::{as_timestamp, lower_bound};
+use crate::evidence::verify::time::ledger_proof::{Layer, LedgerProof};
+use crate::evidence::verify::time::same_tree::check_same_tree;
+use crate::evidence::verify::time::timestamps::{ValidatedTimestamp, validate_archives, validate_tokens};
 
 /// The evidence of a layer about which nothing is known.
 static NO_EVIDENCE: LayerEvidence =

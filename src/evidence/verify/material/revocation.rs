@@ -8,13 +8,13 @@ use chrono::{DateTime, Utc};
 
 use crate::crypto::sha256;
 use crate::evidence::policy::{AlgorithmUse, TrustPolicy};
-use crate::evidence::verify::cache::Cache;
-use crate::evidence::verify::poe::ProofsOfExistence;
+use crate::evidence::verify::material::cache::Cache;
+use crate::evidence::verify::material::poe::ProofsOfExistence;
 use crate::pki::{Budget, Certificate, Crl, KeyUsage, Reasons, RevocationReason, RevocationStatus, RevokedEntry};
 
 /// The revocation state of a certificate, from the lists at hand (RFC 6960 §2.2 has the same three).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum RevocationState {
+pub(in crate::evidence::verify) enum RevocationState {
     /// The newest list has an entry.
     Revoked(RevokedEntry),
     /// The newest list has no entry.
@@ -31,14 +31,14 @@ pub(super) enum RevocationState {
 }
 
 impl RevocationState {
-    pub(super) fn is_hold(&self) -> bool {
+    pub(in crate::evidence::verify) fn is_hold(&self) -> bool {
         matches!(self, Self::Revoked(entry) if entry.reason == RevocationReason::CertificateHold)
     }
 }
 
 /// A revocation list, and under whom its signature was checked before.
 #[derive(Debug)]
-pub(super) struct KnownCrl {
+pub(in crate::evidence::verify) struct KnownCrl {
     crl: Crl,
     digest: [u8; 32],
     // By the thumbprint of the issuer's certificate; `None` is not kept.
@@ -47,7 +47,7 @@ pub(super) struct KnownCrl {
 
 impl KnownCrl {
     /// Parses a list; `None` when it is none, so that it says nothing of anybody.
-    pub(super) fn parse(der: &[u8]) -> Option<Self> {
+    pub(in crate::evidence::verify) fn parse(der: &[u8]) -> Option<Self> {
         Some(Self { crl: Crl::from_der(der).ok()?, digest: sha256(der), signed_by: Cache::default() })
     }
 
@@ -63,7 +63,7 @@ impl KnownCrl {
 
 /// Which certificates were signed with which keys, by the thumbprints of both: what was checked of one signature of a
 /// record is known of the next.
-pub(super) type CheckedIssuers = HashMap<([u8; 32], [u8; 32]), bool>;
+pub(in crate::evidence::verify) type CheckedIssuers = HashMap<([u8; 32], [u8; 32]), bool>;
 
 /// Why a list is not applicable.
 enum Inapplicable {
@@ -93,36 +93,40 @@ enum CrlAnswer {
 }
 
 /// Checks certificates against the revocation lists at hand.
-pub(super) struct RevocationChecker<'a> {
-    pub(super) crls: &'a [Arc<Option<KnownCrl>>],
-    pub(super) policy: &'a TrustPolicy,
+pub(in crate::evidence::verify) struct RevocationChecker<'a> {
+    pub(in crate::evidence::verify) crls: &'a [Arc<Option<KnownCrl>>],
+    pub(in crate::evidence::verify) policy: &'a TrustPolicy,
     /// The trusted time of the signature, where there is one: then a list is fresh that was made no earlier than one
     /// period before it, so that a verdict does not decay when lists run out.
-    pub(super) trusted: Option<DateTime<Utc>>,
-    pub(super) now: DateTime<Utc>,
+    pub(in crate::evidence::verify) trusted: Option<DateTime<Utc>>,
+    pub(in crate::evidence::verify) now: DateTime<Utc>,
     /// By when the lists existed.
-    pub(super) poe: &'a ProofsOfExistence,
+    pub(in crate::evidence::verify) poe: &'a ProofsOfExistence,
     /// When the first certificate of the path ends: what comes after is no matter for a signature within.
-    pub(super) path_ends: DateTime<Utc>,
+    pub(in crate::evidence::verify) path_ends: DateTime<Utc>,
     /// Certificates beside those of the path: of other keys of an authority, with which it signs its lists.
-    pub(super) offered: &'a [Arc<Certificate>],
+    pub(in crate::evidence::verify) offered: &'a [Arc<Certificate>],
     /// The budget of the whole verification.
-    pub(super) budget: &'a RefCell<Budget>,
-    pub(super) crl_issuers_checked: &'a RefCell<CheckedIssuers>,
+    pub(in crate::evidence::verify) budget: &'a RefCell<Budget>,
+    pub(in crate::evidence::verify) crl_issuers_checked: &'a RefCell<CheckedIssuers>,
 }
 
 /// The issuer of a certificate of a path: its certificate, and the one above.
 #[derive(Clone, Copy)]
-pub(super) struct IssuerInPath<'a> {
-    pub(super) certificate: &'a Certificate,
-    pub(super) above: Option<&'a Certificate>,
+pub(in crate::evidence::verify) struct IssuerInPath<'a> {
+    pub(in crate::evidence::verify) certificate: &'a Certificate,
+    pub(in crate::evidence::verify) above: Option<&'a Certificate>,
     /// When it, or one above it, was revoked, where one was: the silence of a list made later proves nothing.
-    pub(super) untrusted_from: Option<DateTime<Utc>>,
+    pub(in crate::evidence::verify) untrusted_from: Option<DateTime<Utc>>,
 }
 
 impl RevocationChecker<'_> {
     /// The state of `certificate`, which `issuer` issued.
-    pub(super) fn state_of(&self, certificate: &Certificate, issuer: IssuerInPath<'_>) -> RevocationState {
+    pub(in crate::evidence::verify) fn state_of(
+        &self,
+        certificate: &Certificate,
+        issuer: IssuerInPath<'_>,
+    ) -> RevocationState {
         let mut revoked: Option<(&Crl, RevokedEntry)> = None;
         let mut silent: Option<&Crl> = None;
         let mut partly: Vec<(&Crl, Reasons)> = Vec::new();
