@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 /// Lines of a source file, tests included.
 const LINES_MAX: usize = 550;
 
+/// Source files of a folder.
+const FOLDER_FILES_MAX: usize = 20;
+
 /// The floor of each module at the top of the library (`docs/ARCHITECTURE.md`).
 const FLOORS: &[(&str, u8)] = &[
     ("clock", 0),
@@ -256,6 +259,25 @@ fn no_two_files_import_each_other() {
     });
     let library = circles::Library::of(covered.map(|source| (source.module_path(), source.text_without_tests())));
     assert_none(library.circles().into_iter().map(|circle| format!("a circle: {}", circle.join(", "))));
+}
+
+/// The folders with more files than one can know.
+fn full_folders<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Vec<String> {
+    let mut counts = std::collections::BTreeMap::<&Path, usize>::new();
+    for folder in paths.into_iter().filter_map(Path::parent) {
+        *counts.entry(folder).or_default() += 1;
+    }
+    let full = counts.into_iter().filter(|(_, count)| *count > FOLDER_FILES_MAX);
+    full.map(|(folder, count)| format!("{}: {count} files, at most {FOLDER_FILES_MAX}", folder.display())).collect()
+}
+
+#[test]
+fn a_folder_has_no_more_files_than_one_can_know() {
+    let sources = sources();
+    assert_none(full_folders(sources.iter().map(|source| source.path.as_path())));
+    let many: Vec<PathBuf> = (0..=FOLDER_FILES_MAX).map(|n| format!("src/a/{n}.rs").into()).collect();
+    assert_eq!(full_folders(many.iter().map(PathBuf::as_path)).len(), 1);
+    assert!(full_folders(many[1..].iter().map(PathBuf::as_path)).is_empty());
 }
 
 #[test]
