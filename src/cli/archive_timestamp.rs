@@ -25,7 +25,7 @@ impl ArchiveTimestampCommand {
     /// When no server was named, or it could not renew.
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let remote = self.remote.remote()?.context("name the server: --server URL, with AFFIANT_TOKEN set")?;
-        remote.post("admin/renewals", json!({})).await?;
+        remote.post("admin/archive-timestamps", json!({})).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

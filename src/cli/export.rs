@@ -46,7 +46,7 @@ impl ExportCommand {
         let token = Zeroizing::new(std::env::var("AFFIANT_TOKEN").context("set AFFIANT_TOKEN to a token")?);
         let given = [("issuer", &self.issuer), ("from", &self.from), ("to", &self.to)];
         let query: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
-        let url = format!("{}/v1/ledger/periods", self.server.trim_end_matches('/'));
+        let url = format!("{}/v1/ledger/exports", self.server.trim_end_matches('/'));
         let folder = self.output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let writing = || format!("writing {}", self.output.display());
         let mut file = tempfile::NamedTempFile::new_in(folder).with_context(writing)?;

@@ -206,7 +206,7 @@ async fn a_renewal_proves_everything_that_is_older_and_survives_a_restart() {
     };
     assert_eq!(archived(&server.client.get(link, &token).await.body), [""; 0]);
 
-    server.client.post_json("/v1/admin/renewals", &auditor, &json!({})).await.problem(403, "forbidden");
+    server.client.post_json("/v1/admin/archive-timestamps", &auditor, &json!({})).await.problem(403, "forbidden");
     let first = server.client.post_json("/v1/admin/renewals", &admin, &json!({})).await;
     assert_eq!((first.status, &first.json()["archive"], &first.json()["tokens"]), (201, &json!(1), &json!(1)));
     assert!(first.json()["runs_out"].is_string(), "{first:?}");
@@ -285,7 +285,7 @@ async fn a_record_whose_certificate_has_ended_is_signed_again_on_its_own_evidenc
         authority.renew_crls_now().unwrap();
         let rotated = client.post(&format!("/v1/admin/issuers/{}/rotate", place.issuer(0)), &admin, "").await;
         assert_eq!(rotated.status, 201, "{rotated:?}");
-        let renewals = format!("{}/renewals", receipt["links"]["record"].as_str().unwrap());
+        let renewals = format!("{}/resign", receipt["links"]["record"].as_str().unwrap());
         let again = client.post(&renewals, &token, "").await;
         if stamped {
             assert_eq!((again.status, &again.json()["kind"]), (201, &json!("vcon.renewed")), "{again:?}");

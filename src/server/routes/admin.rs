@@ -1,7 +1,7 @@
 //! `/v1/admin`: what changes issuers, certificates and tokens while the server runs. An admin's token is needed.
 
 use actix_web::web::{Data, Json, Path};
-use actix_web::{HttpResponse, delete, get, post, web};
+use actix_web::{HttpResponse, delete, get, post, routes, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -152,9 +152,11 @@ pub(super) async fn crls(state: Data<AppState>, auth: Authenticated) -> Result<H
     Ok(HttpResponse::Created().json(made))
 }
 
-/// Renew now: put all evidence under a new archive timestamp.
-#[utoipa::path(tag = "admin", responses((status = 201, description = "The archive"), (status = "4XX", body = Problem),
+/// Put all evidence under a new archive timestamp now. The path of the release before is `/v1/admin/renewals`.
+#[utoipa::path(post, path = "/v1/admin/archive-timestamps", tag = "admin", responses((status = 201, description = "The archive"), (status = "4XX", body = Problem),
     (status = 503, body = Problem)), security(("token" = [])))]
+#[routes]
+#[post("/v1/admin/archive-timestamps")]
 #[post("/v1/admin/renewals")]
 pub(super) async fn archive_timestamp(state: Data<AppState>, auth: Authenticated) -> Result<HttpResponse, Problem> {
     auth.check_admin()?;

@@ -1,9 +1,9 @@
-//! `/v1/ledger/periods`: an export of a range of the ledger, with its proof of completeness.
+//! `/v1/ledger/exports`: an export of a range of the ledger, with its proof of completeness.
 
 use std::io::{self, Write};
 
 use actix_web::web::{Bytes, Data, Query};
-use actix_web::{HttpResponse, get};
+use actix_web::{HttpResponse, routes};
 use chrono::{DateTime, Utc};
 use futures_util::stream;
 use serde::Deserialize;
@@ -35,9 +35,11 @@ pub(super) struct ExportQuery {
 }
 
 /// Export a period of the ledger: every entry between two checkpoints around it, with what proves that no record of the
-/// issuer is missing. `affiant audit --export` checks it offline.
-#[utoipa::path(tag = "ledger", params(ExportQuery), responses((status = 200, description = "A line of JSON with the checkpoints, then a line for each entry", content_type = "application/x-ndjson"),
+/// issuer is missing. `affiant audit --export` checks it offline. The path of the release before, `/v1/ledger/periods`, gives the same.
+#[utoipa::path(get, path = "/v1/ledger/exports", tag = "ledger", params(ExportQuery), responses((status = 200, description = "A line of JSON with the checkpoints, then a line for each entry", content_type = "application/x-ndjson"),
     (status = "4XX", body = Problem)), security(("token" = [])))]
+#[routes]
+#[get("/v1/ledger/exports")]
 #[get("/v1/ledger/periods")]
 pub(super) async fn export(
     state: Data<AppState>,

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{CONTENT_DISPOSITION, ContentType};
 use actix_web::web::{Data, Json, Path, Query};
-use actix_web::{HttpResponse, delete, get, post, web};
+use actix_web::{HttpResponse, delete, get, post, routes, web};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
@@ -195,10 +195,13 @@ fn file_stem(uuid: &str) -> String {
 
 /// Sign a record again, all of it, with the key that its issuer signs with now: before its certificate or algorithm ends.
 ///
-/// The record as it was stays. One that is signed with that key already is not signed again (200).
-#[utoipa::path(tag = "records", params(WaitQuery, ("id" = String, Path, description = "record digest or uuid")),
+/// The record as it was stays. One that is signed with that key already is not signed again (200). The path of the release
+/// before ends in `/renewals`.
+#[utoipa::path(post, path = "/v1/records/{id}/resign", tag = "records", params(WaitQuery, ("id" = String, Path, description = "record digest or uuid")),
     responses((status = 201, description = "The receipt of the new record"), (status = 200, description = "The receipt of the record as it is"),
         (status = "4XX", body = Problem), (status = 503, body = Problem)), security(("token" = [])))]
+#[routes]
+#[post("/v1/records/{id}/resign")]
 #[post("/v1/records/{id}/renewals")]
 pub(super) async fn resign(
     state: Data<AppState>,
