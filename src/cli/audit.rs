@@ -26,13 +26,17 @@ pub(crate) struct AuditCommand {
     /// The ledger's address (http…), the folder that it is published in, or its data directory.
     #[arg(required_unless_present = "export")]
     ledger: Option<String>,
-    /// Check an export instead of a ledger: that no record of its issuer is missing. Needs --key.
+    /// Check an export instead of a ledger; needs --key.
+    ///
+    /// The check shows that no record of its issuer is missing.
     #[arg(long, alias = "period", value_name = "FILE", conflicts_with = "ledger", requires = "key")]
     export: Option<PathBuf>,
-    /// Log policy (C2SP tlog-policy) that the last checkpoint of the export must satisfy.
+    /// Log policy (C2SP) for the last checkpoint of the export.
     #[arg(long, value_name = "FILE", requires = "export")]
     log_policy: Option<PathBuf>,
-    /// The log's verifier key, from a source that you trust; without it, the ledger's own is used, and the summary says so.
+    /// The log's verifier key, from a source that you trust.
+    ///
+    /// Without it, the ledger's own is used, and the summary says so.
     #[arg(long, value_name = "VKEY")]
     key: Option<VerifierKey>,
     /// Print the summary as JSON.

@@ -14,9 +14,10 @@ use crate::client::HttpClient;
 /// Between two pieces of the answer.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Export a range of a ledger, with the proof that no record of an issuer is missing.
+/// Export a range of a ledger, with its proof of completeness.
 ///
-/// The export holds every entry between two checkpoints around the range; affiant audit --export FILE checks it offline.
+/// The export holds every entry between two checkpoints around the range, and shows that no record of the issuer is
+/// missing; affiant audit --export FILE checks it offline.
 /// AFFIANT_TOKEN holds a token of the issuer, of an auditor or of an admin.
 #[derive(Debug, Args)]
 pub(crate) struct ExportCommand {

@@ -38,7 +38,10 @@ pub(crate) struct VerifyCommand {
     /// Level of detail of the JSON report.
     #[arg(long, value_name = "DEPTH", value_enum, default_value = "detailed", requires = "json")]
     depth: DepthName,
-    /// Check the log against a signed checkpoint that you have (a monitor's, a witness's); may be repeated.
+    /// Check the log against this signed checkpoint; may be repeated.
+    ///
+    /// Give one that you have seen yourself, such as a monitor's or a witness's. If the log signed another tree of its size,
+    /// the report says so.
     #[arg(long = "checkpoint", value_name = "FILE")]
     checkpoints: Vec<PathBuf>,
     /// Write the report to this file, as a self-contained HTML page.

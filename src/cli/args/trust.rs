@@ -15,7 +15,9 @@ pub(in crate::cli) struct TrustArgs {
     /// The trust policy (TOML); the options below add to it.
     #[arg(long, value_name = "FILE")]
     trust_policy: Option<PathBuf>,
-    /// PEM file of trust anchors for signers; may be repeated. Without one the result is INDETERMINATE.
+    /// PEM file of trust anchors for signers; may be repeated.
+    ///
+    /// Without one the result is INDETERMINATE.
     #[arg(long, value_name = "PEM")]
     trust: Vec<PathBuf>,
     /// PEM file of trust anchors for timestamps; may be repeated.
