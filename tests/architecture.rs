@@ -52,8 +52,35 @@ const LOWEST: &str = "vfs";
 const PURE: u8 = 3;
 
 /// Rooms without circles among their files.
-const WITHOUT_CIRCLES: &[&str] =
-    &["clock", "crypto", "json", "vcon", "jose", "cose", "pki", "tlog", "evidence", "scorecard", "browser"];
+const WITHOUT_CIRCLES: &[&str] = &[
+    "clock",
+    "crypto",
+    "json",
+    "vcon",
+    "jose",
+    "cose",
+    "pki",
+    "tlog",
+    "evidence",
+    "scorecard",
+    "browser",
+    "ledger",
+    "authority",
+    "access",
+    "operator",
+    "issuance",
+    "witness",
+    "monitor",
+    "statements",
+    "client",
+    "private_key_file",
+    "path_error",
+    "cpu_pool",
+    "atomic_file",
+    "vfs",
+    "server",
+    "cli",
+];
 
 /// The rooms of `evidence`, each with those that it may import.
 const EVIDENCE_ROOMS: &[(&str, &[&str])] = &[
@@ -79,7 +106,7 @@ impl Source {
 
     /// The lines before the tests, which stand last, without comments.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let is_test = self.path.file_name().is_some_and(|name| name == "tests.rs");
+        let is_test = self.path.file_name().is_some_and(|name| name == "tests.rs" || name == "conformance.rs");
         let lines = self.text.lines().enumerate().map(|(index, line)| (index + 1, line));
         lines
             .take_while(move |(_, line)| !is_test && *line != "#[cfg(test)]")
@@ -95,7 +122,7 @@ impl Source {
 
     /// The text before the tests, which stand last; empty for a file of tests.
     fn text_without_tests(&self) -> &str {
-        let is_test = self.path.file_name().is_some_and(|name| name == "tests.rs");
+        let is_test = self.path.file_name().is_some_and(|name| name == "tests.rs" || name == "conformance.rs");
         let starts = ["\nmod tests {", "\npub(super) mod tests {", "\npub(crate) mod tests {"];
         let end = starts.iter().filter_map(|start| self.text.find(start)).min().unwrap_or(self.text.len());
         if is_test { "" } else { &self.text[..end] }

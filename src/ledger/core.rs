@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::evidence_records::EvidenceRecords;
 use super::index::Index;
+use super::kept_records::EvidenceRecords;
 use super::store::attestation::AttestationKind;
 use super::store::tiles::{TileReadError, Tiles};
 use super::store::{ArchiveTreeStore, AttestationStore, BodyStore, StoreError};

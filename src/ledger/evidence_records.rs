@@ -5,32 +5,11 @@
 
 use super::appender::Ledger;
 use super::read::{LedgerReader, ReadError};
+use super::store::StoreError;
 use super::store::attestation::{AttestationKind, KeptArchive};
-use super::store::{ArchiveTreeStore, StoreError};
 use crate::crypto::Sha256Digest;
 use crate::evidence::{ARCHIVES_MAX, ArchiveRoot, ArchiveTimestamp, ArchiveTree, archive_proofs};
 use crate::tlog::merkle::root_hash;
-
-/// Every evidence record, the oldest first, as the attestations have them.
-#[derive(Debug)]
-pub(super) struct EvidenceRecords {
-    kept: Vec<KeptArchive>,
-    // Whether one could not be kept, and may be there all the same: its tree is not to be overwritten.
-    uncertain_write: bool,
-}
-
-impl EvidenceRecords {
-    /// Those that were kept, without one that was broken off.
-    pub(super) fn of(mut kept: Vec<KeptArchive>) -> Self {
-        kept.pop_if(|last| last.tokens.is_empty());
-        Self { kept, uncertain_write: false }
-    }
-
-    /// Checks that every tree is there, as large as its root says.
-    pub(super) fn check_trees(&self, trees: &dyn ArchiveTreeStore) -> Result<(), StoreError> {
-        (1..).zip(&self.kept).try_for_each(|(number, kept)| trees.open(number, &kept.root).map(drop))
-    }
-}
 
 impl LedgerReader {
     /// Every evidence record, the oldest first.
@@ -142,7 +121,6 @@ fn sample_evenly(first: usize, last: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::store::attestation::AttestationState;
     use super::*;
 
     #[test]
@@ -154,18 +132,5 @@ mod tests {
             assert_eq!((given.len(), given[0], given[15]), (ARCHIVES_MAX, 1, last));
             assert!(given.is_sorted_by(|one, other| one < other && other - one <= last / 15 + 1), "{given:?}");
         }
-    }
-
-    #[test]
-    fn an_evidence_record_without_a_token_was_broken_off() {
-        let mut state = AttestationState::default();
-        state.fold(AttestationKind::ArchiveRoot, 1, b"broken off");
-        state.fold(AttestationKind::ArchiveRoot, 1, b"one");
-        state.fold(AttestationKind::ArchiveToken, 1, b"token");
-        state.fold(AttestationKind::ArchiveRoot, 2, b"broken off too");
-        assert_eq!(
-            EvidenceRecords::of(state.archives).kept,
-            [KeptArchive { root: b"one".to_vec(), tokens: vec![b"token".to_vec()] }]
-        );
     }
 }

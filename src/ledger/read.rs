@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::core::LedgerInner;
 use super::store::StoreError;
+use super::store::attestation::WitnessRound;
 use super::store::body::{BodyError, BodyMetadata};
 use super::store::tiles::{TileReadError, Tiles};
-use super::witness_rounds::WitnessRound;
 use crate::crypto::Sha256Digest;
 use crate::evidence::Entry;
 use crate::tlog::merkle::{consistency_proof, inclusion_proof, root_hash};

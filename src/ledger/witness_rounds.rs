@@ -7,17 +7,8 @@ use tokio::sync::watch;
 
 use super::appender::Ledger;
 use super::read::{LedgerReader, ReadError};
-use super::store::attestation::{Attestation, AttestationKind};
+use super::store::attestation::{AttestationKind, WitnessRound};
 use crate::tlog::{NoteSignature, SignedCheckpoint};
-
-/// A checkpoint that was shown to witnesses, with what they answered.
-#[derive(Clone, Debug)]
-pub struct WitnessRound {
-    /// The checkpoint, cosignatures and all.
-    pub checkpoint: SignedCheckpoint,
-    /// Timestamp tokens over its text.
-    pub tokens: Vec<Vec<u8>>,
-}
 
 impl Ledger {
     /// Freezes the newest checkpoint for a witness round; `None` when it is the last round's, or there is none.
@@ -88,7 +79,7 @@ impl LedgerReader {
     /// # Errors
     /// When the attestations cannot be read.
     pub fn round_at_least(&self, size: u64) -> Result<Option<WitnessRound>, ReadError> {
-        Ok(self.inner.attestations.round_at_least(size)?.and_then(round_of))
+        Ok(self.inner.attestations.round_at_least(size)?.and_then(WitnessRound::of))
     }
 
     /// The largest round of at most `size` entries.
@@ -96,7 +87,7 @@ impl LedgerReader {
     /// # Errors
     /// When the attestations cannot be read.
     pub fn round_at_most(&self, size: u64) -> Result<Option<WitnessRound>, ReadError> {
-        Ok(self.inner.attestations.round_at_most(size)?.and_then(round_of))
+        Ok(self.inner.attestations.round_at_most(size)?.and_then(WitnessRound::of))
     }
 
     /// The newest round that a witness or an authority has answered.
@@ -113,27 +104,4 @@ impl LedgerReader {
     pub fn rounds(&self) -> watch::Receiver<u64> {
         self.inner.rounds.subscribe()
     }
-}
-
-/// What the attestations of one round come to; `None` when its checkpoint is not among them.
-fn round_of(attestations: Vec<Attestation>) -> Option<WitnessRound> {
-    let mut checkpoint: Option<SignedCheckpoint> = None;
-    let mut tokens = Vec::new();
-    for Attestation { kind, bytes, .. } in attestations {
-        match kind {
-            AttestationKind::Round => checkpoint = SignedCheckpoint::parse(&bytes).ok(),
-            AttestationKind::Cosignature => {
-                let line = std::str::from_utf8(&bytes).ok();
-                if let (Some(checkpoint), Some(line)) = (&mut checkpoint, line)
-                    && let Ok(signature) = NoteSignature::parse(line)
-                {
-                    // A note has room for sixteen; later ones are kept in the store all the same.
-                    let _ = checkpoint.add(signature);
-                }
-            }
-            AttestationKind::CheckpointToken => tokens.push(bytes),
-            _ => {}
-        }
-    }
-    checkpoint.map(|checkpoint| WitnessRound { checkpoint, tokens })
 }

@@ -72,7 +72,6 @@ pub(crate) struct History {
     pub(crate) backup: Option<(Backup, u64)>,
     snapshot_entries: u64,
     index_records: usize,
-    lie: Lie,
     trace: bool,
 }
 
@@ -111,14 +110,13 @@ pub(crate) fn run(kind: Kind, seed: u64, lie: Lie, trace: bool) -> (u64, u64) {
         backup: None,
         snapshot_entries: [3, 20, 8192][chance.index(3)],
         index_records: [1, 20, 100_000][chance.index(3)],
-        lie,
         trace,
         chance,
     };
     for _ in 0..1 + history.chance.below(4) {
-        let before = history.store.backup();
+        let before = (lie == Lie::Rollback).then(|| history.store.backup());
         history.life();
-        if history.lie == Lie::Rollback {
+        if let Some(before) = before {
             drop(history.store.restore(before));
         }
         history.end_process();

@@ -1,6 +1,6 @@
 //! Attestations: what we and others signed about the ledger, and what of it a start has to know.
 
-use crate::tlog::SignedCheckpoint;
+use crate::tlog::{NoteSignature, SignedCheckpoint};
 
 /// What an attestation is, and what it is filed under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,5 +114,39 @@ impl AttestationState {
             (AttestationKind::ArchiveToken, Some(last)) => last.tokens.push(bytes.to_vec()),
             _ => {}
         }
+    }
+}
+
+/// A checkpoint that was shown to witnesses, with what they answered.
+#[derive(Clone, Debug)]
+pub struct WitnessRound {
+    /// The checkpoint, cosignatures and all.
+    pub checkpoint: SignedCheckpoint,
+    /// Timestamp tokens over its text.
+    pub tokens: Vec<Vec<u8>>,
+}
+
+impl WitnessRound {
+    /// What the attestations of one round come to; `None` when its checkpoint is not among them.
+    pub(in crate::ledger) fn of(attestations: Vec<Attestation>) -> Option<Self> {
+        let mut checkpoint: Option<SignedCheckpoint> = None;
+        let mut tokens = Vec::new();
+        for Attestation { kind, bytes, .. } in attestations {
+            match kind {
+                AttestationKind::Round => checkpoint = SignedCheckpoint::parse(&bytes).ok(),
+                AttestationKind::Cosignature => {
+                    let line = std::str::from_utf8(&bytes).ok();
+                    if let (Some(checkpoint), Some(line)) = (&mut checkpoint, line)
+                        && let Ok(signature) = NoteSignature::parse(line)
+                    {
+                        // A note has room for sixteen; later ones are kept in the store all the same.
+                        let _ = checkpoint.add(signature);
+                    }
+                }
+                AttestationKind::CheckpointToken => tokens.push(bytes),
+                _ => {}
+            }
+        }
+        checkpoint.map(|checkpoint| Self { checkpoint, tokens })
     }
 }

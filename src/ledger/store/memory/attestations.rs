@@ -1,0 +1,121 @@
+//! Attestations, and the trees of evidence records, in memory.
+
+use super::content::{Content, Opened, missing};
+use crate::crypto::Sha256Digest;
+use crate::evidence::{ArchiveReader, ArchiveRoot, ArchiveTree};
+use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState};
+use crate::ledger::store::{ArchiveTreeStore, AttestationStore, StoreError};
+use crate::tlog::NodeHash;
+use crate::tlog::merkle::HashReader;
+
+#[derive(Debug)]
+pub(super) struct MemoryAttestations(pub(super) Opened);
+
+impl MemoryAttestations {
+    fn of_round(&self, choose: impl Fn(&Content) -> Option<u64>) -> Result<Option<Vec<Attestation>>, StoreError> {
+        self.0.read("attestations.of_round", |content| {
+            let Some(size) = choose(content) else { return Ok(None) };
+            let of_round = content.attestations.iter().filter(|one| one.kind.is_of_round() && one.key == size);
+            Ok(Some(of_round.cloned().collect()))
+        })
+    }
+}
+
+pub(super) fn round_sizes(content: &Content) -> impl Iterator<Item = u64> {
+    content.attestations.iter().filter(|one| one.kind.is_of_round()).map(|one| one.key)
+}
+
+impl AttestationStore for MemoryAttestations {
+    fn state(&self) -> AttestationState {
+        let mut state = AttestationState::default();
+        for one in &self.0.shared.content().attestations {
+            state.fold(one.kind, one.key, &one.bytes);
+        }
+        state
+    }
+
+    fn resume(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn append(&self, kind: AttestationKind, key: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        self.0.write("attestations.append", |content| {
+            content.attestations.push(Attestation { kind, key, bytes: bytes.to_vec() });
+            Ok(())
+        })
+    }
+
+    fn round_at_least(&self, size: u64) -> Result<Option<Vec<Attestation>>, StoreError> {
+        self.of_round(|content| round_sizes(content).filter(|round| *round >= size).min())
+    }
+
+    fn round_at_most(&self, size: u64) -> Result<Option<Vec<Attestation>>, StoreError> {
+        self.of_round(|content| round_sizes(content).filter(|round| *round <= size).max())
+    }
+
+    fn for_each(&self, take: &mut dyn FnMut(Attestation)) -> Result<(), StoreError> {
+        let all = self.0.read("attestations.for_each", |content| Ok(content.attestations.clone()))?;
+        all.into_iter().for_each(take);
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct MemoryTrees(pub(super) Opened);
+
+impl MemoryTrees {
+    fn tree(&self, number: usize) -> Result<Vec<Sha256Digest>, StoreError> {
+        let tree = self.0.read("trees.open", |content| Ok(content.trees.get(&number).cloned()))?;
+        tree.ok_or_else(|| missing("tree"))
+    }
+}
+
+impl ArchiveTreeStore for MemoryTrees {
+    fn write(&self, number: usize, tree: &ArchiveTree) -> Result<(), StoreError> {
+        let Ok(leaves) = (0..tree.size()).map(|index| tree.leaf(index)).collect::<Result<_, _>>();
+        self.0.write("trees.write", |content| {
+            content.trees.insert(number, leaves);
+            Ok(())
+        })
+    }
+
+    fn open(&self, number: usize, root: &[u8]) -> Result<Box<dyn ArchiveReader<Error = StoreError>>, StoreError> {
+        let leaves = self.tree(number)?;
+        match ArchiveRoot::parse(root) {
+            Ok(root) if root.size.0 == leaves.len() as u64 => Ok(Box::new(MemoryTree(ArchiveTree::of(leaves)))),
+            _ => Err(self.corrupt(number)),
+        }
+    }
+
+    fn is_whole(&self, number: usize, root: &[u8]) -> bool {
+        let leaves = self.tree(number).ok();
+        let root = ArchiveRoot::parse(root).ok();
+        leaves.zip(root).is_some_and(|(leaves, root)| ArchiveTree::of(leaves).root(&root.origin) == root)
+    }
+
+    fn corrupt(&self, number: usize) -> StoreError {
+        StoreError::Corrupt { path: "trees".into(), offset: number as u64 }
+    }
+}
+
+pub(super) struct MemoryTree(pub(super) ArchiveTree);
+
+impl HashReader for MemoryTree {
+    type Error = StoreError;
+
+    fn node(&self, level: u32, index: u64) -> Result<NodeHash, StoreError> {
+        let Ok(node) = self.0.node(level, index);
+        Ok(node)
+    }
+}
+
+impl ArchiveReader for MemoryTree {
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn leaf(&self, index: u64) -> Result<Sha256Digest, StoreError> {
+        let Ok(leaf) = self.0.leaf(index);
+        Ok(leaf)
+    }
+}

@@ -1,0 +1,88 @@
+//! Bodies in memory.
+
+use std::sync::{Arc, Mutex};
+
+use super::content::{Opened, StoredBody};
+use crate::crypto::{SealingKey, Sha256Digest};
+use crate::ledger::store::batch::Batch;
+use crate::ledger::store::body::{BodyError, BodyMetadata, EncryptedBody, open_body};
+use crate::ledger::store::{BodyReplay, BodyStore, StoreError};
+
+#[derive(Debug)]
+pub(super) struct MemoryBodies {
+    pub(super) opened: Opened,
+    pub(super) vault_key: Arc<SealingKey>,
+    pub(super) last_put: Mutex<Vec<u64>>,
+}
+
+impl StoredBody {
+    fn open(&self, vault_key: &SealingKey) -> Result<(BodyMetadata, Vec<u8>), BodyError> {
+        let wrapped = self.wrapped_key.as_ref().ok_or(BodyError::Erased)?;
+        open_body(vault_key, self.record, wrapped, &self.ciphertext)
+    }
+}
+
+impl BodyStore for MemoryBodies {
+    fn replay(&self) -> Result<Box<dyn BodyReplay + '_>, StoreError> {
+        Ok(Box::new(self))
+    }
+
+    fn resume(&self) -> Result<(), StoreError> {
+        self.opened.write("bodies.resume", |content| {
+            let size = content.batches.last().map_or(0, Batch::end);
+            content.bodies.split_off(&size);
+            Ok(())
+        })
+    }
+
+    fn put(&self, bodies: &[(u64, EncryptedBody)]) -> Result<(), StoreError> {
+        let mut last_put = self.last_put.lock().expect("no holder of this lock panics");
+        last_put.clear();
+        self.opened.write("bodies.put", |content| {
+            for (index, body) in bodies {
+                let wrapped_key = Some(body.wrapped_key(&self.vault_key));
+                let stored = StoredBody { record: body.record(), wrapped_key, ciphertext: body.ciphertext().to_vec() };
+                content.bodies.insert(*index, stored);
+                last_put.push(*index);
+            }
+            Ok(())
+        })
+    }
+
+    fn settle(&self) {
+        self.last_put.lock().expect("no holder of this lock panics").clear();
+    }
+
+    fn withdraw(&self) -> Result<(), StoreError> {
+        let mut last_put = self.last_put.lock().expect("no holder of this lock panics");
+        self.opened.write("bodies.withdraw", |content| {
+            last_put.drain(..).for_each(|index| drop(content.bodies.remove(&index)));
+            Ok(())
+        })
+    }
+
+    fn get(&self, index: u64) -> Result<(BodyMetadata, Vec<u8>), BodyError> {
+        let stored = self.opened.read("bodies.get", |content| Ok(content.bodies.get(&index).cloned()))?;
+        stored.ok_or(BodyError::Missing)?.open(&self.vault_key)
+    }
+
+    fn shred(&self, index: u64, record: Sha256Digest) -> Result<(), BodyError> {
+        let found = self.opened.write("bodies.shred", |content| match content.bodies.get_mut(&index) {
+            None => Ok(false),
+            Some(body) if body.record == record => {
+                body.wrapped_key = None;
+                Ok(true)
+            }
+            Some(_) => Err(StoreError::Corrupt { path: "bodies".into(), offset: index }),
+        })?;
+        if found { Ok(()) } else { Err(BodyError::Missing) }
+    }
+}
+
+impl BodyReplay for &MemoryBodies {
+    fn body(&mut self, index: u64, record: Sha256Digest) -> Result<BodyMetadata, BodyError> {
+        let stored = self.opened.read("bodies.replay", |content| Ok(content.bodies.get(&index).cloned()))?;
+        let stored = stored.filter(|stored| stored.record == record).ok_or(BodyError::Missing)?;
+        stored.open(&self.vault_key).map(|(metadata, _)| metadata)
+    }
+}

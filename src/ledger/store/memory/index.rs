@@ -1,0 +1,62 @@
+//! The index in memory: what was flushed outlives it.
+
+use std::sync::{Mutex, MutexGuard};
+
+use super::content::{IndexContent, Opened};
+use crate::ledger::store::index_key::{IndexKey, KeyValue};
+use crate::ledger::store::{IndexStore, StoreError};
+
+#[derive(Debug)]
+pub(super) struct MemoryIndex {
+    pub(super) opened: Opened,
+    pub(super) content: Mutex<IndexContent>,
+}
+
+impl MemoryIndex {
+    fn content(&self) -> MutexGuard<'_, IndexContent> {
+        self.content.lock().expect("no holder of this lock panics")
+    }
+}
+
+impl IndexStore for MemoryIndex {
+    fn watermark(&self) -> u64 {
+        self.content().watermark
+    }
+
+    fn set_watermark(&self, size: u64) -> Result<bool, StoreError> {
+        self.content().watermark = size;
+        Ok(false)
+    }
+
+    fn insert(&self, added: &[KeyValue]) {
+        self.content().key_values.extend(added);
+    }
+
+    fn remove(&self, removed: &[KeyValue]) {
+        let mut content = self.content();
+        content.key_values.retain(|one| !removed.contains(one));
+    }
+
+    fn values(&self, key: IndexKey, first: u64, most: usize) -> Result<Vec<u64>, StoreError> {
+        self.opened.read("index.values", |_| Ok(())).map_err(StoreError::index)?;
+        let range = KeyValue { key, value: first }..=KeyValue { key, value: u64::MAX };
+        Ok(self.content().key_values.range(range).take(most).map(|one| one.value).collect())
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        let flushed = self.opened.write("index.flush", |content| {
+            content.index = self.content().clone();
+            Ok(())
+        });
+        flushed.map_err(StoreError::index)
+    }
+
+    fn compact(&self, _cancelled: &dyn Fn() -> bool) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn reset(&self) -> Result<(), StoreError> {
+        *self.content() = IndexContent::default();
+        self.flush()
+    }
+}
