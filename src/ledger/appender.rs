@@ -11,7 +11,7 @@ use super::core::LedgerInner;
 use super::read::{LedgerReader, ReadError};
 use super::store::attestation::AttestationKind;
 use super::submission::{AppendError, Durability, Message, Receipt, Submission};
-use crate::evidence::{EntryDraft, Event};
+use crate::evidence::format::{EntryDraft, Event};
 
 /// Submissions that may wait: a second's worth. More are refused as busy.
 const QUEUE_ENTRIES_MAX: usize = 4096;

@@ -6,20 +6,15 @@
 //! erased by an entry that says so.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::store::StoreError;
-use super::store::local::Inspection;
-use super::store::tiles::TileReadError;
 use crate::crypto::Sha256Digest;
-use crate::evidence::{Entry, EntryChain, EntryChainError, Event};
+use crate::evidence::format::{Entry, EntryChain, EntryChainError, Event};
 use crate::tlog::tile::{GrowingTiles, TILE_WIDTH, bundle_entries, width_in};
 use crate::tlog::{CheckpointError, RootHash, SignedCheckpoint, TileError, TileKind, TilePath, VerifierKey};
-use crate::vfs::{FileSystem, OsFileSystem};
 
 /// Why a ledger does not pass.
 #[derive(Debug, thiserror::Error)]
@@ -103,11 +98,11 @@ pub struct AuditSummary {
 /// What was learnt on the walk from the first entry to the last.
 #[derive(Debug, Default)]
 pub struct Walked {
-    size: u64,
+    pub(super) size: u64,
     // The record at each index that has one.
-    records: HashMap<u64, Sha256Digest>,
-    erased: HashSet<Sha256Digest>,
-    roots: HashMap<u64, RootHash>,
+    pub(super) records: HashMap<u64, Sha256Digest>,
+    pub(super) erased: HashSet<Sha256Digest>,
+    pub(super) roots: HashMap<u64, RootHash>,
 }
 
 /// Verifies a whole log. `key` is the log's, from where the auditor got it; `progress` is told how far it is.
@@ -176,85 +171,4 @@ impl Walked {
 
 fn check_tile(bytes: &[u8], path: TilePath, expected: &[u8]) -> Result<(), AuditError> {
     if bytes == expected { Ok(()) } else { Err(AuditError::Hashes(path.to_string())) }
-}
-
-/// A data directory, read without its lock.
-#[derive(Debug)]
-pub struct DirectorySource {
-    inspection: Inspection,
-    checkpoints: Vec<SignedCheckpoint>,
-}
-
-impl DirectorySource {
-    /// Looks into the data directory `dir`.
-    ///
-    /// # Errors
-    /// When its attestations cannot be read.
-    pub fn open(dir: &Path) -> Result<Self, AuditError> {
-        Self::open_on(&(Arc::new(OsFileSystem) as Arc<dyn FileSystem>), dir)
-    }
-
-    /// As [`open`](Self::open), in another file system.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn open_on(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<Self, AuditError> {
-        let inspection = Inspection::open(fs, dir)?;
-        let checkpoints = inspection.checkpoints().iter().map(|note| SignedCheckpoint::parse(note));
-        Ok(Self { checkpoints: checkpoints.collect::<Result<_, _>>()?, inspection })
-    }
-
-    /// Sizes of every checkpoint that was signed here: an audit has to come by their roots.
-    #[must_use]
-    pub fn signed_sizes(&self) -> HashSet<u64> {
-        self.checkpoints.iter().map(|signed| signed.checkpoint().size().0).collect()
-    }
-
-    /// The log's key as entry 0 has it: what the directory says of itself.
-    #[must_use]
-    pub fn own_key(&self) -> Option<VerifierKey> {
-        let entry = Entry::parse(&self.inspection.tiles().entry(0).ok()?).ok()?;
-        match entry.event {
-            Event::LedgerOpened { keys, .. } => keys.first()?.parse().ok(),
-            _ => None,
-        }
-    }
-}
-
-impl AuditSource for DirectorySource {
-    async fn checkpoint(&self) -> Result<Vec<u8>, AuditError> {
-        let newest = self.checkpoints.iter().max_by_key(|signed| signed.checkpoint().size());
-        newest.map(|signed| signed.note().to_string().into_bytes()).ok_or(AuditError::NoCheckpoint)
-    }
-
-    async fn tile(&self, path: TilePath) -> Result<Vec<u8>, AuditError> {
-        self.inspection.tiles().read(path).map_err(|error| match error {
-            TileReadError::Tile(error) => AuditError::Tile { path: path.to_string(), error },
-            other => AuditError::Unreachable { path: path.to_string(), cause: other.to_string() },
-        })
-    }
-
-    fn check_stores(&self, walked: &Walked, key: &VerifierKey) -> Result<(), AuditError> {
-        if let Some(number) = self.inspection.first_wrong_archive() {
-            return Err(AuditError::Archive(number));
-        }
-        for signed in &self.checkpoints {
-            signed.check_log(key)?;
-            let size = signed.checkpoint().size().0;
-            if walked.roots.get(&size).is_some_and(|root| *root != signed.checkpoint().root()) {
-                return Err(AuditError::Root(size));
-            }
-        }
-        let mut there = HashSet::new();
-        self.inspection.each_body(|index, record, has_key| {
-            let is_of_entry = index < walked.size && walked.records.get(&index) == Some(&record);
-            if is_of_entry && (has_key || walked.erased.contains(&record)) {
-                there.insert(index);
-            }
-        })?;
-        match walked.records.keys().filter(|index| !there.contains(index)).min() {
-            None => Ok(()),
-            Some(index) => Err(AuditError::Body(*index)),
-        }
-    }
 }

@@ -14,7 +14,7 @@ use super::store::attestation::AttestationKind;
 use super::store::tiles::{TileReadError, Tiles};
 use super::store::{ArchiveTreeStore, AttestationStore, BodyStore, StoreError};
 use crate::crypto::Sha256Digest;
-use crate::evidence::Entry;
+use crate::evidence::format::Entry;
 use crate::tlog::merkle::RightEdge;
 use crate::tlog::{LeafHash, NodeHash, SignedCheckpoint};
 

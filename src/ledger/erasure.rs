@@ -15,7 +15,7 @@ use super::store::tiles::{TileReadError, Tiles};
 use super::store::{BodyStore, StoreError};
 use super::submission::{AppendError, Receipt};
 use crate::crypto::Sha256Digest;
-use crate::evidence::{Entry, Event};
+use crate::evidence::format::{Entry, Event};
 
 /// Why a record is not erased.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use super::read::{LedgerReader, ReadError};
 use super::store::StoreError;
 use super::store::attestation::{AttestationKind, KeptArchive};
 use crate::crypto::Sha256Digest;
-use crate::evidence::{ARCHIVES_MAX, ArchiveRoot, ArchiveTimestamp, ArchiveTree, archive_proofs};
+use crate::evidence::format::{ARCHIVES_MAX, ArchiveRoot, ArchiveTimestamp, ArchiveTree, archive_proofs};
 use crate::tlog::merkle::root_hash;
 
 impl LedgerReader {

@@ -8,7 +8,7 @@ use super::appender::Ledger;
 use super::read::{LedgerReader, ReadError};
 use super::submission::AppendError;
 use crate::crypto::Sha256Digest;
-use crate::evidence::{Entry, Event};
+use crate::evidence::format::{Entry, Event};
 
 /// Why an operation is not in the ledger.
 #[derive(Debug, thiserror::Error)]

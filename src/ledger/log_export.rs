@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::read::{LedgerReader, ReadError};
 use super::store::tiles::TileReadError;
-use crate::evidence::{ExportRequest, export_head};
+use crate::evidence::format::{ExportRequest, export_head};
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries, width_in};
 use crate::tlog::{RightEdge, SignedCheckpoint, TileKind, TilePath, TreeSize};
 
@@ -26,7 +26,7 @@ pub enum PeriodWriteError {
 
 impl LedgerReader {
     /// Writes every entry between two checkpoints around a period, with what proves that none is missing
-    /// ([`LogExportReader`](crate::evidence::LogExportReader) reads it). Checkpoints that were shown to witnesses are preferred.
+    /// ([`LogExportReader`](crate::evidence::format::LogExportReader) reads it). Checkpoints that were shown to witnesses are preferred.
     ///
     /// # Errors
     /// When the ledger cannot be read, or `out` not be written.

@@ -8,6 +8,7 @@ mod appender;
 mod audit;
 mod compactor;
 mod core;
+mod directory_source;
 mod erasure;
 mod evidence_records;
 mod history;
@@ -22,7 +23,8 @@ mod submission;
 mod witness_rounds;
 
 pub use appender::Ledger;
-pub use audit::{AuditError, AuditSource, AuditSummary, DirectorySource, audit};
+pub use audit::{AuditError, AuditSource, AuditSummary, audit};
+pub use directory_source::DirectorySource;
 pub use erasure::EraseError;
 pub use history::{Operation, OperationError};
 pub use log_export::PeriodWriteError;

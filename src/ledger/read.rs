@@ -8,7 +8,7 @@ use super::store::attestation::WitnessRound;
 use super::store::body::{BodyError, BodyMetadata};
 use super::store::tiles::{TileReadError, Tiles};
 use crate::crypto::Sha256Digest;
-use crate::evidence::Entry;
+use crate::evidence::format::Entry;
 use crate::tlog::merkle::{consistency_proof, inclusion_proof, root_hash};
 use crate::tlog::{LeafIndex, NodeHash, RootHash, SignedCheckpoint, TlogProof, TreeSize};
 

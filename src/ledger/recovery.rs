@@ -22,8 +22,8 @@ use super::store::{Backend, BodyReplay, BodyStore, LogStore, StoreError, Stores,
 use super::submission::{Durability, Submission};
 use crate::clock::Clock;
 use crate::crypto::{SealingKey, Sha256Digest, Signer};
+use crate::evidence::format::{Entry, EntryDraft, Event};
 use crate::evidence::format::{RecordEvent, genesis_prev};
-use crate::evidence::{Entry, EntryDraft, Event};
 use crate::tlog::merkle::{consistency_proof, leaf_hash};
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries};
 use crate::tlog::{

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::store::body::EncryptedBody;
-use crate::evidence::{Entry, EntryDraft};
+use crate::evidence::format::{Entry, EntryDraft};
 use crate::tlog::SignedCheckpoint;
 
 /// How far an entry has to come before its submitter is answered.

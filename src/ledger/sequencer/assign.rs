@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Fault, Sequencer};
 use crate::crypto::Sha256Digest;
-use crate::evidence::Entry;
+use crate::evidence::format::Entry;
 use crate::evidence::format::{RecordEvent, genesis_prev};
 use crate::ledger::store::body::EncryptedBody;
 use crate::ledger::store::sequencer_state::SequencerState;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::assign::{Duplicate, Queued, Sequenced};
 use super::clock_guard::ClockOutOfRange;
 use super::{Fault, Sequencer};
-use crate::evidence::Event;
+use crate::evidence::format::Event;
 use crate::ledger::index::IndexedRecord;
 use crate::ledger::store::StoreError;
 use crate::ledger::store::batch::Batch;

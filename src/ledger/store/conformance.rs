@@ -12,7 +12,7 @@ use super::sequencer_state::{SequencerState, Snapshot};
 use super::tiles::Tiles;
 use super::{Backend, StoreError, Stores, TileAppender};
 use crate::crypto::{DigestKey, SealingKey, Sha256Digest};
-use crate::evidence::{ArchiveTree, archive_proofs};
+use crate::evidence::format::{ArchiveTree, archive_proofs};
 use crate::tlog::merkle::{leaf_hash, root_hash};
 use crate::tlog::{RightEdge, TreeSize};
 use crate::vfs::OsFileSystem;

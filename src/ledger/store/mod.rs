@@ -36,7 +36,7 @@ use std::sync::Arc;
 pub(in crate::ledger) use error::StoreError;
 
 use crate::crypto::Sha256Digest;
-use crate::evidence::{ArchiveReader, ArchiveTree};
+use crate::evidence::format::{ArchiveReader, ArchiveTree};
 use crate::tlog::{NodeHash, TileKind, TreeSize};
 use attestation::{Attestation, AttestationKind, AttestationState};
 use batch::Batch;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::segment::create_directory;
 use crate::atomic_file;
 use crate::crypto::Sha256Digest;
-use crate::evidence::{ArchiveReader, ArchiveRoot, ArchiveTree};
+use crate::evidence::format::{ArchiveReader, ArchiveRoot, ArchiveTree};
 use crate::ledger::store::{ArchiveTreeStore, StoreError};
 use crate::tlog::merkle::{HashReader, leaf_hash};
 use crate::tlog::{LeafHash, NodeHash};
@@ -116,7 +116,7 @@ impl ArchiveReader for TreeFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::archive_proofs;
+    use crate::evidence::format::archive_proofs;
     use crate::vfs::OsFileSystem;
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::content::{Content, Opened, missing};
 use crate::crypto::Sha256Digest;
-use crate::evidence::{ArchiveReader, ArchiveRoot, ArchiveTree};
+use crate::evidence::format::{ArchiveReader, ArchiveRoot, ArchiveTree};
 use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState};
 use crate::ledger::store::{ArchiveTreeStore, AttestationStore, StoreError};
 use crate::tlog::NodeHash;
