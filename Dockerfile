@@ -28,7 +28,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     rustup target add wasm32-unknown-unknown \
     && cargo run --locked --quiet --manifest-path web/build/Cargo.toml --target-dir target/web-build \
-    && cargo build --release --locked --features browser && install -D target/release/affiant /out/affiant
+    && cargo build --profile dist --locked --features browser && install -D target/dist/affiant /out/affiant
 # Owned by the user of the image, so that a fresh volume is too.
 RUN install -d -m 0700 /out/data
 

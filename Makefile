@@ -29,8 +29,9 @@ deny:
 advisories:
 	cargo deny --locked check advisories
 
+# What ships: target/dist/affiant.
 build:
-	cargo build --locked --release
+	cargo build --locked --profile dist
 
 # The verifier for the browser, into web/dist: what the feature `browser` builds in.
 web:

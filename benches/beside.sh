@@ -69,8 +69,8 @@ if ! (cd "$here/beside" && timeout 600 go build -o "$work/beside" .) >"$work/go.
 fi
 (cd "$root" && cargo bench --quiet --locked --bench size --no-run) >"$work/build.log" 2>&1 || die "the build"
 if [ -z "${AFFIANT_BIN:-}" ]; then
-    (cd "$root" && cargo build --quiet --locked --release) >"$work/build.log" 2>&1 || die "the build"
-    AFFIANT_BIN=${CARGO_TARGET_DIR:-$root/target}/release/affiant
+    (cd "$root" && cargo build --quiet --locked --profile dist) >"$work/build.log" 2>&1 || die "the build"
+    AFFIANT_BIN=${CARGO_TARGET_DIR:-$root/target}/dist/affiant
 fi
 affiant=$(realpath "$AFFIANT_BIN")
 cd "$work"

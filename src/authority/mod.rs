@@ -40,7 +40,8 @@ pub use init::AuthorityParams;
 pub use issuer::{Issuer, IssuerCredential, IssuerId, IssuerIdError};
 pub use key_store::{FileKeyStore, KeyProtection, KeyStore, KeyStoreError, StoredKeyId, read_key_file, write_key_file};
 pub use profile::{CertificateProfile, ProfileError, ProfileKeyUsage, Profiles};
-pub use revocation::{PublishedCrl, RevocationRequest};
+pub use revocation::RevocationRequest;
+pub use revocation_list::PublishedCrl;
 pub use state::{CertificateKind, Revocation};
 pub use summary::{CertificateState, CertificateSummary};
 

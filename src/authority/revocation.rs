@@ -11,7 +11,7 @@ use super::error::AuthorityError;
 use super::event::AuthorityEvent;
 use super::issue::SigningAuthority;
 use super::key_store::read_key_file;
-use super::revocation_list::{self, Contents};
+use super::revocation_list::{self, Contents, PublishedCrl};
 use super::state::{AuthorityState, CertificateKind, CertificateRecord, CrlRecord, Revocation};
 use super::{Authority, NO_PANIC, ROOT};
 use crate::atomic_file::{self, Access};
@@ -33,23 +33,6 @@ pub struct RevocationRequest {
     pub revoked_at: Option<DateTime<Utc>>,
     /// When the key was first not to be trusted, where that is known to be earlier.
     pub invalidity_date: Option<DateTime<Utc>>,
-}
-
-/// A list that was made, and its bytes.
-#[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "fields explain themselves")]
-pub struct PublishedCrl {
-    /// The authority: `root`, `issuing-1`, ….
-    pub authority: String,
-    /// Its number.
-    pub number: u64,
-    /// `sha256-<base64url>` of the bytes.
-    pub digest: String,
-    /// When it was made.
-    pub this_update: DateTime<Utc>,
-    /// By when the next is promised.
-    pub next_update: DateTime<Utc>,
-    pub der: Vec<u8>,
 }
 
 impl Authority {

@@ -23,6 +23,23 @@ use crate::pki::{Crl, RevocationReason};
 /// sha256WithRSAEncryption (RFC 4055 §5).
 const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
 
+/// A list that was made, and its bytes.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "fields explain themselves")]
+pub struct PublishedCrl {
+    /// The authority: `root`, `issuing-1`, ….
+    pub authority: String,
+    /// Its number.
+    pub number: u64,
+    /// `sha256-<base64url>` of the bytes.
+    pub digest: String,
+    /// When it was made.
+    pub this_update: DateTime<Utc>,
+    /// By when the next is promised.
+    pub next_update: DateTime<Utc>,
+    pub der: Vec<u8>,
+}
+
 /// The contents of a list.
 pub(super) struct Contents {
     pub(super) number: u64,

@@ -26,8 +26,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// The exit code of a command that could not do what it was asked to do.
-pub const COULD_NOT_RUN: u8 = 3;
+pub use output::COULD_NOT_RUN;
 
 /// The exit codes, as the long help has them; a subcommand says where it differs.
 const EXIT_CODES: &str = "\

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
+use super::output::COULD_NOT_RUN;
 use crate::atomic_file::{self, Access};
 use crate::client::{HttpClient, LogClient};
 use crate::clock::{Clock, SystemClock, format_time};
@@ -133,7 +134,7 @@ impl MonitorCommand {
             match (self.once, now.is_empty()) {
                 _ if lasting => return Ok(ExitCode::from(1)),
                 (true, true) => return Ok(ExitCode::SUCCESS),
-                (true, false) if unreachable => return Ok(ExitCode::from(super::COULD_NOT_RUN)),
+                (true, false) if unreachable => return Ok(ExitCode::from(COULD_NOT_RUN)),
                 (true, false) => return Ok(ExitCode::from(1)),
                 (false, _) => {}
             }

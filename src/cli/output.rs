@@ -1,8 +1,11 @@
-//! Output of commands: a table for people, JSON for programs.
+//! Output of commands: a table for people, JSON and an exit code for programs.
 
 use std::io::{IsTerminal as _, Write as _};
 
 use serde::Serialize;
+
+/// The exit code of a command that could not do what it was asked to do.
+pub const COULD_NOT_RUN: u8 = 3;
 
 /// Colours, on a terminal of whoever wants them (no-color.org).
 #[derive(Clone, Copy, Debug)]
