@@ -3,7 +3,7 @@
 //! A part becomes the members of its object. [`VconBuilder`](crate::vcon::build::builder::VconBuilder) and [`Vcon`](crate::vcon::document::vcon::Vcon) take them, and
 //! whatever else is wanted can be put beside them first: a part never says what is not known.
 
-pub(in crate::vcon) mod builder;
+pub(super) mod builder;
 mod content;
 mod dialog;
 mod item;

@@ -43,7 +43,7 @@ pub enum ContentError {
 }
 
 impl<'a> Content<'a> {
-    pub(in crate::vcon) fn of(item: &'a Map<String, Value>) -> Self {
+    pub(crate) fn of(item: &'a Map<String, Value>) -> Self {
         match (item.get("body"), item.get("url").and_then(Value::as_str)) {
             (Some(body), _) if !body.is_null() => {
                 Self::Inline { body, encoding: item.get("encoding").and_then(Value::as_str) }
@@ -97,7 +97,7 @@ impl<'a> Content<'a> {
     ///
     /// # Errors
     /// When it is not what its encoding says.
-    pub(in crate::vcon) fn body(&self) -> Result<Option<Body<'a>>, ContentError> {
+    pub(crate) fn body(&self) -> Result<Option<Body<'a>>, ContentError> {
         let Self::Inline { body, encoding } = self else { return Ok(None) };
         let is = |name| encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case(name));
         // A missing encoding may be inferred; in the wild `none` and `json` come with both kinds of body.
@@ -114,7 +114,7 @@ impl<'a> Content<'a> {
 }
 
 /// A body by its encoding.
-pub(in crate::vcon) enum Body<'a> {
+pub(crate) enum Body<'a> {
     Text(&'a str),
     Bytes(Vec<u8>),
     Json(&'a Value),

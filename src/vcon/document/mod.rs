@@ -1,11 +1,11 @@
 //! The document and what it is made of: its form, content, tags, lawful bases, and the references to its items.
 
-pub(in crate::vcon) mod content;
-pub(in crate::vcon) mod form;
-pub(in crate::vcon) mod gzip;
-pub(in crate::vcon) mod item_ref;
-pub(in crate::vcon) mod lawful_basis;
-pub(in crate::vcon) mod lifecycle;
-pub(in crate::vcon) mod tags;
-pub(in crate::vcon) mod uuid8;
-pub(in crate::vcon) mod vcon;
+pub(super) mod content;
+pub(super) mod form;
+pub(super) mod gzip;
+pub(super) mod item_ref;
+pub(super) mod lawful_basis;
+pub(super) mod lifecycle;
+pub(super) mod tags;
+pub(super) mod uuid8;
+pub(super) mod vcon;

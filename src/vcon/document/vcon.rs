@@ -83,7 +83,7 @@ impl Vcon {
         Ok(Self { document, text: Vec::new() })
     }
 
-    pub(in crate::vcon) fn from_document(document: Map<String, Value>) -> Self {
+    pub(crate) fn from_document(document: Map<String, Value>) -> Self {
         debug_assert!(Self::check_shape(&document, &VconLimits::default()).is_ok());
         Self { document, text: Vec::new() }
     }
@@ -326,7 +326,7 @@ impl Vcon {
     }
 
     /// The members of an item of a list.
-    pub(in crate::vcon) fn at(&self, list: &str, index: usize) -> Option<&Map<String, Value>> {
+    pub(crate) fn at(&self, list: &str, index: usize) -> Option<&Map<String, Value>> {
         self.document.get(list)?.as_array()?.get(index)?.as_object()
     }
 

@@ -43,7 +43,7 @@ pub enum AmendError {
 }
 
 impl PriorVersion {
-    pub(in crate::vcon) fn check(&self) -> Result<(), AmendError> {
+    pub(crate) fn check(&self) -> Result<(), AmendError> {
         if let Some(url) = self.url.as_deref().filter(|url| !url.starts_with("https://")) {
             return Err(AmendError::NotHttps(url.chars().take(256).collect()));
         }
@@ -53,7 +53,7 @@ impl PriorVersion {
         Ok(())
     }
 
-    pub(in crate::vcon) fn to_members(&self) -> Map<String, Value> {
+    pub(crate) fn to_members(&self) -> Map<String, Value> {
         let hash = self.hash.as_ref().map(ToString::to_string);
         let members = [("uuid", &self.uuid), ("url", &self.url), ("content_hash", &hash)];
         let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into())));
@@ -95,7 +95,7 @@ pub fn amend(
 }
 
 /// A copy that points nowhere yet.
-pub(in crate::vcon) fn new_instance(prior: &Vcon, uuid: Uuid, created_at: DateTime<Utc>) -> Result<Vcon, AmendError> {
+pub(crate) fn new_instance(prior: &Vcon, uuid: Uuid, created_at: DateTime<Utc>) -> Result<Vcon, AmendError> {
     prior.check_critical()?;
     let uuid = uuid.to_string();
     if prior.uuid().is_some_and(|other| other.eq_ignore_ascii_case(&uuid)) {

@@ -127,7 +127,7 @@ fn is_confidence(value: &Value) -> bool {
 
 /// The labels of the speakers in a body, by the names of their entries, or else by their `id`s, the first of each. An entry
 /// may have none.
-pub(in crate::vcon) fn labels(body: &Value) -> HashMap<String, Option<&str>> {
+pub(crate) fn labels(body: &Value) -> HashMap<String, Option<&str>> {
     let speakers = body.get("speakers").and_then(Value::as_object);
     let entries = || speakers.into_iter().flatten();
     let mut labels = HashMap::new();
@@ -147,7 +147,7 @@ fn label_of(entry: &Value) -> Option<&str> {
 }
 
 /// An integer or a string, as a string.
-pub(in crate::vcon) fn speaker_of(value: &Value) -> Option<String> {
+pub(crate) fn speaker_of(value: &Value) -> Option<String> {
     match value {
         Value::String(name) => Some(name.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -224,11 +224,11 @@ fn is_kind(kind: &str) -> bool {
 }
 
 #[cfg(test)]
-pub(in crate::vcon) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::vcon::VconLimits;
 
-    pub(in crate::vcon) fn body() -> Value {
+    pub(crate) fn body() -> Value {
         json!({
             "transcript": { "text": "Hello Bob. Hi & bye", "language": "en-US", "duration": 9.1, "confidence": 0.92 },
             "segments": [

@@ -6,7 +6,7 @@ use crate::clock::format_time;
 use crate::pki::{PathOutcome, TrustAnchors};
 
 /// The anchor to which the path would lead if it were trusted at the time, in words; `None` where there is no path.
-pub(in crate::evidence::verify) fn outside_window(outcome: &PathOutcome, anchors: &TrustAnchors) -> Option<String> {
+pub(crate) fn outside_window(outcome: &PathOutcome, anchors: &TrustAnchors) -> Option<String> {
     let path = outcome.path()?;
     let anchor = anchors.entries().iter().find(|one| one.certificate.thumbprint() == path.anchor().thumbprint())?;
     let end = |time: Option<DateTime<Utc>>| time.map_or_else(|| "ever".to_owned(), format_time);

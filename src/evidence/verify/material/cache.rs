@@ -11,7 +11,7 @@ const ENTRIES_MAX: usize = 4096;
 const BYTES_MAX: usize = 32 << 20;
 
 #[derive(Debug)]
-pub(in crate::evidence::verify) struct Cache<K, V>(Mutex<Kept<K, V>>);
+pub(crate) struct Cache<K, V>(Mutex<Kept<K, V>>);
 
 #[derive(Debug)]
 struct Kept<K, V> {
@@ -27,27 +27,22 @@ impl<K, V> Default for Cache<K, V> {
 
 impl<K: Eq + Hash, V> Cache<K, V> {
     /// The value of `key`, which `make` makes where there is none. `make` runs without the lock, at worst twice.
-    pub(in crate::evidence::verify) fn get_or_insert_with(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
+    pub(crate) fn get_or_insert_with(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
         self.get_or_insert_sized(key, 0, make)
     }
 
     #[cfg(test)]
-    pub(in crate::evidence::verify) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.lock().expect("no holder of this lock panics").entries.len()
     }
 
     /// The same, of a value made from `bytes` bytes.
-    pub(in crate::evidence::verify) fn get_or_insert_sized(
-        &self,
-        key: K,
-        bytes: usize,
-        make: impl FnOnce() -> V,
-    ) -> Arc<V> {
+    pub(crate) fn get_or_insert_sized(&self, key: K, bytes: usize, make: impl FnOnce() -> V) -> Arc<V> {
         self.get_or_insert_if(key, bytes, make, |_| true)
     }
 
     /// The same, kept only where `keep` agrees: the outcome of a spent budget is no property of the key.
-    pub(in crate::evidence::verify) fn get_or_insert_if(
+    pub(crate) fn get_or_insert_if(
         &self,
         key: K,
         bytes: usize,

@@ -16,7 +16,7 @@ const TEXTS_MAX: usize = 32;
 const CHARACTERS_MAX: usize = 256;
 
 /// Warnings about the names of a path, each once.
-pub(in crate::evidence::verify) fn name_warnings(certificates: &[Arc<Certificate>]) -> Vec<Warning> {
+pub(crate) fn name_warnings(certificates: &[Arc<Certificate>]) -> Vec<Warning> {
     let mut said = HashSet::new();
     let texts = certificates.iter().flat_map(|one| one.subject().texts().iter().take(TEXTS_MAX));
     let warnings = texts.flat_map(|text| warnings_of(text));

@@ -4,12 +4,12 @@
 //!
 //! [`Verifier`]: verifier::Verifier
 
-pub(in crate::evidence::verify) mod anchor_window;
-pub(in crate::evidence::verify) mod cache;
-pub(in crate::evidence::verify) mod confusables;
-pub(in crate::evidence::verify) mod poe;
-pub(in crate::evidence::verify) mod revocation;
-pub(in crate::evidence::verify) mod signer_chain;
-pub(in crate::evidence::verify) mod signing_certificate;
-pub(in crate::evidence::verify) mod token;
-pub(in crate::evidence::verify) mod verifier;
+pub(super) mod anchor_window;
+pub(super) mod cache;
+pub(super) mod confusables;
+pub(super) mod poe;
+pub(super) mod revocation;
+pub(super) mod signer_chain;
+pub(super) mod signing_certificate;
+pub(super) mod token;
+pub(super) mod verifier;

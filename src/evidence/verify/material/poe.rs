@@ -7,34 +7,34 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 /// By when pieces of evidence existed, by their SHA-256.
-pub(in crate::evidence::verify) struct ProofsOfExistence {
+pub(crate) struct ProofsOfExistence {
     earliest: HashMap<[u8; 32], DateTime<Utc>>,
     now: DateTime<Utc>,
 }
 
 impl ProofsOfExistence {
     /// No proofs yet, for a verification as of `now`.
-    pub(in crate::evidence::verify) fn none(now: DateTime<Utc>) -> Self {
+    pub(crate) fn none(now: DateTime<Utc>) -> Self {
         Self { earliest: HashMap::new(), now }
     }
 
     /// The time of verification.
-    pub(in crate::evidence::verify) fn now(&self) -> DateTime<Utc> {
+    pub(crate) fn now(&self) -> DateTime<Utc> {
         self.now
     }
 
     /// The earliest time by which the piece with this digest is proved to have existed.
-    pub(in crate::evidence::verify) fn earliest(&self, digest: &[u8; 32]) -> Option<DateTime<Utc>> {
+    pub(crate) fn earliest(&self, digest: &[u8; 32]) -> Option<DateTime<Utc>> {
         self.earliest.get(digest).copied()
     }
 
     /// The time at which the piece with this digest is validated: that by which it existed, else now.
-    pub(in crate::evidence::verify) fn validation_time(&self, digest: &[u8; 32]) -> DateTime<Utc> {
+    pub(crate) fn validation_time(&self, digest: &[u8; 32]) -> DateTime<Utc> {
         self.earliest(digest).unwrap_or(self.now)
     }
 
     /// Adds a proof that the piece with this digest existed by `time`.
-    pub(in crate::evidence::verify) fn add(&mut self, digest: [u8; 32], time: DateTime<Utc>) {
+    pub(crate) fn add(&mut self, digest: [u8; 32], time: DateTime<Utc>) {
         self.earliest.entry(digest).and_modify(|known| *known = time.min(*known)).or_insert(time);
     }
 }

@@ -14,7 +14,7 @@ use crate::pki::{Budget, Certificate, Crl, KeyUsage, Reasons, RevocationReason, 
 
 /// The revocation state of a certificate, from the lists at hand (RFC 6960 §2.2 has the same three).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::evidence::verify) enum RevocationState {
+pub(crate) enum RevocationState {
     /// The newest list has an entry.
     Revoked(RevokedEntry),
     /// The newest list has no entry.
@@ -31,14 +31,14 @@ pub(in crate::evidence::verify) enum RevocationState {
 }
 
 impl RevocationState {
-    pub(in crate::evidence::verify) fn is_hold(&self) -> bool {
+    pub(crate) fn is_hold(&self) -> bool {
         matches!(self, Self::Revoked(entry) if entry.reason == RevocationReason::CertificateHold)
     }
 }
 
 /// A revocation list, and under whom its signature was checked before.
 #[derive(Debug)]
-pub(in crate::evidence::verify) struct KnownCrl {
+pub(crate) struct KnownCrl {
     crl: Crl,
     digest: [u8; 32],
     // By the thumbprint of the issuer's certificate; `None` is not kept.
@@ -47,7 +47,7 @@ pub(in crate::evidence::verify) struct KnownCrl {
 
 impl KnownCrl {
     /// Parses a list; `None` when it is none, so that it says nothing of anybody.
-    pub(in crate::evidence::verify) fn parse(der: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(der: &[u8]) -> Option<Self> {
         Some(Self { crl: Crl::from_der(der).ok()?, digest: sha256(der), signed_by: Cache::default() })
     }
 
@@ -63,7 +63,7 @@ impl KnownCrl {
 
 /// Which certificates were signed with which keys, by the thumbprints of both: what was checked of one signature of a
 /// record is known of the next.
-pub(in crate::evidence::verify) type CheckedIssuers = HashMap<([u8; 32], [u8; 32]), bool>;
+pub(crate) type CheckedIssuers = HashMap<([u8; 32], [u8; 32]), bool>;
 
 /// Why a list is not applicable.
 enum Inapplicable {
@@ -93,40 +93,36 @@ enum CrlAnswer {
 }
 
 /// Checks certificates against the revocation lists at hand.
-pub(in crate::evidence::verify) struct RevocationChecker<'a> {
-    pub(in crate::evidence::verify) crls: &'a [Arc<Option<KnownCrl>>],
-    pub(in crate::evidence::verify) policy: &'a TrustPolicy,
+pub(crate) struct RevocationChecker<'a> {
+    pub(crate) crls: &'a [Arc<Option<KnownCrl>>],
+    pub(crate) policy: &'a TrustPolicy,
     /// The trusted time of the signature, where there is one: then a list is fresh that was made no earlier than one
     /// period before it, so that a verdict does not decay when lists run out.
-    pub(in crate::evidence::verify) trusted: Option<DateTime<Utc>>,
-    pub(in crate::evidence::verify) now: DateTime<Utc>,
+    pub(crate) trusted: Option<DateTime<Utc>>,
+    pub(crate) now: DateTime<Utc>,
     /// By when the lists existed.
-    pub(in crate::evidence::verify) poe: &'a ProofsOfExistence,
+    pub(crate) poe: &'a ProofsOfExistence,
     /// When the first certificate of the path ends: what comes after is no matter for a signature within.
-    pub(in crate::evidence::verify) path_ends: DateTime<Utc>,
+    pub(crate) path_ends: DateTime<Utc>,
     /// Certificates beside those of the path: of other keys of an authority, with which it signs its lists.
-    pub(in crate::evidence::verify) offered: &'a [Arc<Certificate>],
+    pub(crate) offered: &'a [Arc<Certificate>],
     /// The budget of the whole verification.
-    pub(in crate::evidence::verify) budget: &'a RefCell<Budget>,
-    pub(in crate::evidence::verify) crl_issuers_checked: &'a RefCell<CheckedIssuers>,
+    pub(crate) budget: &'a RefCell<Budget>,
+    pub(crate) crl_issuers_checked: &'a RefCell<CheckedIssuers>,
 }
 
 /// The issuer of a certificate of a path: its certificate, and the one above.
 #[derive(Clone, Copy)]
-pub(in crate::evidence::verify) struct IssuerInPath<'a> {
-    pub(in crate::evidence::verify) certificate: &'a Certificate,
-    pub(in crate::evidence::verify) above: Option<&'a Certificate>,
+pub(crate) struct IssuerInPath<'a> {
+    pub(crate) certificate: &'a Certificate,
+    pub(crate) above: Option<&'a Certificate>,
     /// When it, or one above it, was revoked, where one was: the silence of a list made later proves nothing.
-    pub(in crate::evidence::verify) untrusted_from: Option<DateTime<Utc>>,
+    pub(crate) untrusted_from: Option<DateTime<Utc>>,
 }
 
 impl RevocationChecker<'_> {
     /// The state of `certificate`, which `issuer` issued.
-    pub(in crate::evidence::verify) fn state_of(
-        &self,
-        certificate: &Certificate,
-        issuer: IssuerInPath<'_>,
-    ) -> RevocationState {
+    pub(crate) fn state_of(&self, certificate: &Certificate, issuer: IssuerInPath<'_>) -> RevocationState {
         let mut revoked: Option<(&Crl, RevokedEntry)> = None;
         let mut silent: Option<&Crl> = None;
         let mut partly: Vec<(&Crl, Reasons)> = Vec::new();

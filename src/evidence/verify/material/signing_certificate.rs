@@ -19,7 +19,7 @@ const CERTIFICATES_MAX: usize = 32;
 const OFFERED_MAX: usize = 10;
 
 /// The certificates of a bundle: hashed once, and parsed once at most, however many signatures there are.
-pub(in crate::evidence::verify) struct OfferedCertificates<'a> {
+pub(crate) struct OfferedCertificates<'a> {
     ders: &'a [Vec<u8>],
     digest: [u8; 32],
     parsed: OnceCell<Vec<Arc<Certificate>>>,
@@ -27,18 +27,18 @@ pub(in crate::evidence::verify) struct OfferedCertificates<'a> {
 
 impl<'a> OfferedCertificates<'a> {
     /// Those of `bundle` that are looked at.
-    pub(in crate::evidence::verify) fn of(bundle: &'a Bundle) -> Self {
+    pub(crate) fn of(bundle: &'a Bundle) -> Self {
         let ders = &bundle.certificates[..bundle.certificates.len().min(CERTIFICATES_MAX)];
         Self { ders, digest: digest_of(ders), parsed: OnceCell::new() }
     }
 
     /// Each in DER.
-    pub(in crate::evidence::verify) fn ders(&self) -> &'a [Vec<u8>] {
+    pub(crate) fn ders(&self) -> &'a [Vec<u8>] {
         self.ders
     }
 
     /// A digest over all.
-    pub(in crate::evidence::verify) fn digest(&self) -> &[u8; 32] {
+    pub(crate) fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
 
@@ -49,21 +49,21 @@ impl<'a> OfferedCertificates<'a> {
 
 /// The signing certificate and the path from it.
 #[derive(Debug)]
-pub(in crate::evidence::verify) struct SigningCertificate {
-    pub(in crate::evidence::verify) leaf: Result<Arc<Certificate>, CertificateError>,
+pub(crate) struct SigningCertificate {
+    pub(crate) leaf: Result<Arc<Certificate>, CertificateError>,
     /// `None` where the certificate cannot be read.
-    pub(in crate::evidence::verify) outcome: Option<PathOutcome>,
+    pub(crate) outcome: Option<PathOutcome>,
     /// Where there is no path, but would be one at another time: which anchor is not trusted now.
-    pub(in crate::evidence::verify) outside_window: Option<String>,
+    pub(crate) outside_window: Option<String>,
     /// The certificates that came with it, of the header and of the bundle.
-    pub(in crate::evidence::verify) offered: Vec<Arc<Certificate>>,
+    pub(crate) offered: Vec<Arc<Certificate>>,
     /// Warnings about the names in the path, or in the certificate where there is none.
-    pub(in crate::evidence::verify) name_warnings: Vec<Warning>,
+    pub(crate) name_warnings: Vec<Warning>,
 }
 
 impl SigningCertificate {
     /// Reads the first certificate of `chain` and searches a path from it, to the anchors that are trusted at `time`.
-    pub(in crate::evidence::verify) fn find(
+    pub(crate) fn find(
         policy: &TrustPolicy,
         chain: &[Vec<u8>],
         more: &OfferedCertificates<'_>,
@@ -98,7 +98,7 @@ impl SigningCertificate {
     }
 
     /// Whether the search ended because it became too expensive, which is no property of the certificate.
-    pub(in crate::evidence::verify) fn is_budget_spent(&self) -> bool {
+    pub(crate) fn is_budget_spent(&self) -> bool {
         matches!(self.outcome, Some(PathOutcome::NoPath(NoPath::BudgetSpent)))
     }
 }
@@ -109,7 +109,7 @@ fn parsed(certificates: &[Vec<u8>]) -> Vec<Arc<Certificate>> {
 }
 
 /// A digest over certificates, each with its length.
-pub(in crate::evidence::verify) fn digest_of(certificates: &[Vec<u8>]) -> [u8; 32] {
+pub(crate) fn digest_of(certificates: &[Vec<u8>]) -> [u8; 32] {
     let mut digest = Sha256::default();
     for der in certificates {
         digest.update(&(der.len() as u64).to_be_bytes());

@@ -15,29 +15,24 @@ const CERTIFICATES_MAX: usize = 10;
 
 /// The outcome of validating a token over some data.
 #[derive(Debug, Clone)]
-pub(in crate::evidence::verify) struct TokenValidation {
-    pub(in crate::evidence::verify) time: Option<DateTime<Utc>>,
+pub(crate) struct TokenValidation {
+    pub(crate) time: Option<DateTime<Utc>>,
     /// The time plus its accuracy: by then the data existed for certain.
-    pub(in crate::evidence::verify) poe_time: Option<DateTime<Utc>>,
-    pub(in crate::evidence::verify) authority: String,
-    pub(in crate::evidence::verify) counts: bool,
-    pub(in crate::evidence::verify) reason: String,
+    pub(crate) poe_time: Option<DateTime<Utc>>,
+    pub(crate) authority: String,
+    pub(crate) counts: bool,
+    pub(crate) reason: String,
     /// How the token and the path of its authority were signed.
-    pub(in crate::evidence::verify) algorithms: Vec<AlgorithmUse>,
+    pub(crate) algorithms: Vec<AlgorithmUse>,
     /// When the first certificate of the authority's path expires.
-    pub(in crate::evidence::verify) expires: Option<DateTime<Utc>>,
+    pub(crate) expires: Option<DateTime<Utc>>,
     /// Whether it was given up as too expensive beside everything else.
-    pub(in crate::evidence::verify) budget_spent: bool,
+    pub(crate) budget_spent: bool,
 }
 
 impl TokenValidation {
     /// Validates `token` over `data`.
-    pub(in crate::evidence::verify) fn of(
-        policy: &TrustPolicy,
-        token: &[u8],
-        data: &[u8],
-        budget: &mut Budget,
-    ) -> Self {
+    pub(crate) fn of(policy: &TrustPolicy, token: &[u8], data: &[u8], budget: &mut Budget) -> Self {
         let validation = Self::untruncated(policy, token, data, budget);
         // Both are strangers' words.
         let authority = truncate(validation.authority, NAME_MAX);

@@ -57,7 +57,7 @@ impl Verifier {
     }
 
     /// The limits of a vCon.
-    pub(in crate::evidence::verify) fn limits(&self) -> &VconLimits {
+    pub(crate) fn limits(&self) -> &VconLimits {
         &self.limits
     }
 
@@ -68,7 +68,7 @@ impl Verifier {
     }
 
     /// The signing certificate that `chain` begins with, and its path to an anchor that is trusted at `time`.
-    pub(in crate::evidence::verify) fn signing_certificate(
+    pub(crate) fn signing_certificate(
         &self,
         chain: &[Vec<u8>],
         offered: &OfferedCertificates<'_>,
@@ -87,7 +87,7 @@ impl Verifier {
     }
 
     /// The lists at hand, each once: the relying party's, then as many of the bundle's as are lists at all.
-    pub(in crate::evidence::verify) fn crls_of(&self, bundle: &Bundle) -> Vec<Arc<Option<KnownCrl>>> {
+    pub(crate) fn crls_of(&self, bundle: &Bundle) -> Vec<Arc<Option<KnownCrl>>> {
         let mut seen = HashSet::new();
         let mut parsed = |ders: &[Vec<u8>], most: usize| -> Vec<Arc<Option<KnownCrl>>> {
             let ders = ders.iter().map(|der| (sha256(der), der)).filter(|(digest, _)| seen.insert(*digest));
@@ -99,17 +99,12 @@ impl Verifier {
     }
 
     /// The list with this SHA-256, parsed; `None` inside where it is none.
-    pub(in crate::evidence::verify) fn crl(&self, digest: [u8; 32], der: &[u8]) -> Arc<Option<KnownCrl>> {
+    pub(crate) fn crl(&self, digest: [u8; 32], der: &[u8]) -> Arc<Option<KnownCrl>> {
         self.crls.get_or_insert_sized(digest, der.len(), || KnownCrl::parse(der))
     }
 
     /// The validation of `token` over `data`.
-    pub(in crate::evidence::verify) fn token(
-        &self,
-        token: &[u8],
-        data: &[u8],
-        budget: &RefCell<Budget>,
-    ) -> Arc<TokenValidation> {
+    pub(crate) fn token(&self, token: &[u8], data: &[u8], budget: &RefCell<Budget>) -> Arc<TokenValidation> {
         let validate = || TokenValidation::of(&self.policy, token, data, &mut budget.borrow_mut());
         // What is kept is made of the token, and never more than it.
         let key = (sha256(token), sha256(data));
@@ -117,7 +112,7 @@ impl Verifier {
     }
 
     /// The verified signatures of a checkpoint: the same for every record under it.
-    pub(in crate::evidence::verify) fn cosigned(
+    pub(crate) fn cosigned(
         &self,
         policy: &LogPolicy,
         checkpoint: &SignedCheckpoint,
@@ -128,7 +123,7 @@ impl Verifier {
     }
 
     #[cfg(test)]
-    pub(in crate::evidence::verify) fn cached_checkpoints(&self) -> usize {
+    pub(crate) fn cached_checkpoints(&self) -> usize {
         self.checkpoints.len()
     }
 }

@@ -12,7 +12,7 @@ use crate::tlog::{KeyType, LogPolicy, SignedCheckpoint, VerifiedCosignature, Ver
 use crate::vcon::Vcon;
 
 /// A cosignature as a timestamp; `included` says whether the record is proved to be under its checkpoint.
-pub(in crate::evidence::verify) fn as_timestamp(
+pub(crate) fn as_timestamp(
     policy: &TrustPolicy,
     cosignature: &VerifiedCosignature,
     included: bool,
@@ -42,11 +42,7 @@ pub(in crate::evidence::verify) fn as_timestamp(
 
 /// The constraint that has ended a witness's algorithm: no archive timestamp covers a cosignature, so it is validated as
 /// of now. No constraint names ML-DSA-44.
-pub(in crate::evidence::verify) fn expired_algorithm(
-    policy: &TrustPolicy,
-    key: &VerifierKey,
-    now: DateTime<Utc>,
-) -> Option<String> {
+pub(crate) fn expired_algorithm(policy: &TrustPolicy, key: &VerifierKey, now: DateTime<Utc>) -> Option<String> {
     if key.key_type() == KeyType::MlDsa44Cosignature {
         return None;
     }
@@ -55,7 +51,7 @@ pub(in crate::evidence::verify) fn expired_algorithm(
 }
 
 /// Whether the cosignatures of the keys that `is_trusted` still trusts are a quorum.
-pub(in crate::evidence::verify) fn trusted_quorum(
+pub(crate) fn trusted_quorum(
     policy: &LogPolicy,
     signed: &SignedCheckpoint,
     is_trusted: impl Fn(&VerifierKey) -> bool,
@@ -67,11 +63,7 @@ pub(in crate::evidence::verify) fn trusted_quorum(
 }
 
 /// The time of the newest witnessed checkpoint inside the signed payload: the record was signed after it.
-pub(in crate::evidence::verify) fn lower_bound(
-    verifier: &Verifier,
-    vcon: &Vcon,
-    now: DateTime<Utc>,
-) -> Option<DateTime<Utc>> {
+pub(crate) fn lower_bound(verifier: &Verifier, vcon: &Vcon, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let policy = verifier.policy();
     let log_policy = policy.log_policy.as_ref()?;
     let newest = |checkpoint: SignedCheckpoint| {

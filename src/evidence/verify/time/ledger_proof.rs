@@ -11,23 +11,23 @@ use crate::tlog::merkle::leaf_hash;
 use crate::tlog::{CosignedCheckpoint, LogPolicy, TlogProof, VerifierKey};
 
 /// One layer of a record: its digest, that of the layer inside, and its evidence.
-pub(in crate::evidence::verify) struct Layer<'a> {
-    pub(in crate::evidence::verify) digest: Sha256Digest,
-    pub(in crate::evidence::verify) inside: Option<Sha256Digest>,
-    pub(in crate::evidence::verify) evidence: &'a LayerEvidence,
-    pub(in crate::evidence::verify) lookup: LedgerLookup,
+pub(crate) struct Layer<'a> {
+    pub(crate) digest: Sha256Digest,
+    pub(crate) inside: Option<Sha256Digest>,
+    pub(crate) evidence: &'a LayerEvidence,
+    pub(crate) lookup: LedgerLookup,
 }
 
 /// The ledger report of a layer, its proof where that leads to its checkpoint, and who cosigned the checkpoint.
-pub(in crate::evidence::verify) struct LedgerProof {
-    pub(in crate::evidence::verify) report: LedgerReport,
-    pub(in crate::evidence::verify) proof: Option<TlogProof>,
-    pub(in crate::evidence::verify) cosigned: Option<Arc<Result<CosignedCheckpoint, String>>>,
+pub(crate) struct LedgerProof {
+    pub(crate) report: LedgerReport,
+    pub(crate) proof: Option<TlogProof>,
+    pub(crate) cosigned: Option<Arc<Result<CosignedCheckpoint, String>>>,
 }
 
 impl LedgerProof {
     /// Validates the proof of `layer`.
-    pub(in crate::evidence::verify) fn of(input: &Input<'_>, layer: &Layer<'_>) -> Self {
+    pub(crate) fn of(input: &Input<'_>, layer: &Layer<'_>) -> Self {
         let mut report = LedgerReport::unavailable("no proof was given");
         if layer.lookup == LedgerLookup::NotFound {
             report.status = LedgerStatus::NotIncluded;
@@ -67,7 +67,7 @@ impl LedgerProof {
     }
 
     /// The cosignatures of the checkpoint, where it counts.
-    pub(in crate::evidence::verify) fn cosignatures(&self) -> Option<&CosignedCheckpoint> {
+    pub(crate) fn cosignatures(&self) -> Option<&CosignedCheckpoint> {
         self.cosigned.as_ref().and_then(|cosigned| cosigned.as_ref().as_ref().ok())
     }
 }

@@ -18,21 +18,18 @@ const LOCAL_MAX: usize = 64;
 
 /// Sizes of the other checkpoints at hand.
 #[derive(Default)]
-pub(in crate::evidence::verify) struct OtherSizes {
+pub(crate) struct OtherSizes {
     /// Proved to be of the same tree as the record's checkpoint.
-    pub(in crate::evidence::verify) consistent: Vec<u64>,
+    pub(crate) consistent: Vec<u64>,
     /// Of the same log, without a proof.
-    pub(in crate::evidence::verify) unproved: Vec<u64>,
+    pub(crate) unproved: Vec<u64>,
 }
 
 /// Checks the checkpoints at hand against one another.
 ///
 /// # Errors
 /// When the log has shown two trees.
-pub(in crate::evidence::verify) fn check_same_tree(
-    input: &Input<'_>,
-    ledger: &LedgerReport,
-) -> Result<OtherSizes, String> {
+pub(crate) fn check_same_tree(input: &Input<'_>, ledger: &LedgerReport) -> Result<OtherSizes, String> {
     if input.bundle.ledger_lookup == LedgerLookup::Fork {
         return Err("split view: the ledger that was asked has another tree".into());
     }

@@ -17,29 +17,25 @@ use crate::pki::Budget;
 const TOKENS_MAX: usize = 8;
 
 /// A timestamp and the time by which its data existed for certain.
-pub(in crate::evidence::verify) struct ValidatedTimestamp {
-    pub(in crate::evidence::verify) report: TimestampReport,
-    pub(in crate::evidence::verify) poe_time: Option<DateTime<Utc>>,
+pub(crate) struct ValidatedTimestamp {
+    pub(crate) report: TimestampReport,
+    pub(crate) poe_time: Option<DateTime<Utc>>,
 }
 
 impl ValidatedTimestamp {
     /// The time by which its data existed, where the timestamp counts.
-    pub(in crate::evidence::verify) fn counted(&self) -> Option<DateTime<Utc>> {
+    pub(crate) fn counted(&self) -> Option<DateTime<Utc>> {
         self.poe_time.filter(|_| self.report.counts)
     }
 }
 
 /// Whether a time is later than the verification, and so proves nothing about what was before.
-pub(in crate::evidence::verify) fn is_in_the_future(
-    policy: &TrustPolicy,
-    time: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> bool {
+pub(crate) fn is_in_the_future(policy: &TrustPolicy, time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     time > now + policy.clock_skew_max
 }
 
 /// Validates tokens over `data`; `wrong` says why the data proves nothing about the record, where it does not.
-pub(in crate::evidence::verify) fn validate_tokens(
+pub(crate) fn validate_tokens(
     verifier: &Verifier,
     over: &'static str,
     tokens: &[Vec<u8>],
@@ -84,7 +80,7 @@ fn void(
 
 /// Validates archive timestamps from the newest back, each at the time that the newer ones prove for it; returns the proofs.
 /// Also their tokens, the oldest first.
-pub(in crate::evidence::verify) fn validate_archives(
+pub(crate) fn validate_archives(
     verifier: &Verifier,
     archives: &[ArchiveTimestamp],
     now: DateTime<Utc>,
