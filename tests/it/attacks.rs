@@ -28,7 +28,7 @@ const ATTACKS: &[(&str, &[&str])] = &[
         "alg: the public key as the secret of an HMAC",
         &["tests/it/attacks.rs an_hmac_made_with_the_public_key_is_no_signature"],
     ),
-    ("alg: another kind of key", &["src/crypto/signing.rs a_key_signs_only_with_its_own_algorithms"]),
+    ("alg: another kind of key", &["src/crypto/signing_key.rs a_key_signs_only_with_its_own_algorithms"]),
     ("jwk, jku: a key from the header", &["tests/it/attacks.rs a_key_in_the_header_is_no_key"]),
     (
         "x5u, jku, recordings: an address from the record",
@@ -67,8 +67,8 @@ const ATTACKS: &[(&str, &[&str])] = &[
     (
         "gzip: a bomb, a second member, bytes behind it",
         &[
-            "src/vcon/gzip.rs a_bomb_is_stopped_by_ratio_and_by_size",
-            "src/vcon/gzip.rs opens_one_member_and_nothing_behind_it",
+            "src/vcon/document/gzip.rs a_bomb_is_stopped_by_ratio_and_by_size",
+            "src/vcon/document/gzip.rs opens_one_member_and_nothing_behind_it",
             "src/evidence/format/record.rs gzip_inside_gzip_is_one_bomb",
         ],
     ),
@@ -107,7 +107,7 @@ const ATTACKS: &[(&str, &[&str])] = &[
             "tests/it/cli_vcon_content.rs pack_fetches_from_hosts_that_are_allowed_and_from_no_other",
         ],
     ),
-    ("content_hash: cut short", &["src/vcon/content.rs a_hash_has_its_exact_length"]),
+    ("content_hash: cut short", &["src/vcon/document/content.rs a_hash_has_its_exact_length"]),
     ("content_hash: one of several", &["tests/it/attacks.rs a_recording_has_to_match_every_hash_that_was_signed"]),
     ("content_hash: an algorithm that nobody knows", &["tests/it/attacks.rs an_unknown_hash_proves_nothing"]),
     ("private RSA keys: timing", &["tests/it/attacks.rs private_rsa_keys_are_used_by_the_constant_time_library_alone"]),
@@ -116,7 +116,7 @@ const ATTACKS: &[(&str, &[&str])] = &[
         &[
             "tests/it/decision_table.rs row_t1_a_wrong_token_is_dropped",
             "tests/it/timestamps.rs a_signer_is_the_one_that_the_signed_attribute_names",
-            "src/pki/timestamp.rs rfc3161_vectors_open_with_their_data_and_with_nothing_changed",
+            "src/pki/tsp/token.rs rfc3161_vectors_open_with_their_data_and_with_nothing_changed",
         ],
     ),
     ("timestamps: over another checkpoint", &["tests/it/attacks.rs a_timestamp_over_another_checkpoint_dates_nothing"]),

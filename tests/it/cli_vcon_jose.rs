@@ -360,7 +360,7 @@ fn encrypts_for_each_recipient_and_gives_back_every_byte() {
         if options.contains("p256") {
             assert_eq!(folder.done("decrypt secret.json --key p256.key"), signed, "{options}");
         } else {
-            folder.refused("decrypt secret.json --key p256.key", "does not open");
+            folder.refused("decrypt secret.json --key p256.key", "decryption failed");
         }
         let jwe = Jwe::parse(&folder.read("secret.json"), &JsonLimits::default()).unwrap();
         let gzipped = if options.contains("gzip") { "application/vcon+gzip" } else { "application/vcon" };
@@ -376,7 +376,7 @@ fn encrypts_for_each_recipient_and_gives_back_every_byte() {
     let at = text.find(r#""ciphertext":""#).unwrap() + 30;
     let flipped = if text[at..].starts_with('A') { "B" } else { "A" };
     folder.write("altered.json", format!("{}{flipped}{}", &text[..at], &text[at + 1..]));
-    folder.refused("decrypt altered.json --key rsa.key", "does not open");
+    folder.refused("decrypt altered.json --key rsa.key", "decryption failed");
     folder.refused("encrypt secret.json --to rsa.pem", "encrypted already");
     folder.refused("sign secret.json --key rsa.key --cert rsa.pem", "decrypt it first");
 }
