@@ -13,7 +13,7 @@ use crate::tlog::TlogProof;
 const FILES_MAX: usize = 256;
 /// Bytes of all files together: a record of the largest size and its evidence.
 const BYTES_MAX: u64 = 128 << 20;
-/// The folder of evidence of earlier forms: in it a folder for each layer inside the outermost.
+/// The folder of evidence of inner layers: in it a folder for each layer inside the outermost.
 const INNER_LAYERS: &str = "earlier/";
 /// The prefix of the names of consistency proofs.
 const CONSISTENCY: &str = "consistency-";
@@ -221,7 +221,7 @@ impl BundleFiles {
 }
 
 impl LayerEvidence {
-    /// Takes over a file, if it is one of a form's evidence.
+    /// Takes over a file, if it is one of a layer's evidence.
     fn take(&mut self, name: &str, bytes: &[u8]) {
         match name {
             "entry.json" => self.entry = Some(bytes.to_vec()),

@@ -135,9 +135,9 @@ pub struct ExportSummary {
     pub begin_size: u64,
     /// Entries to the last.
     pub end_size: u64,
-    /// Whether an entry of after the period is there: else more of the period may follow the last checkpoint.
+    /// Whether an entry after the range is there: else more of the range may follow the last checkpoint.
     pub closed: bool,
-    /// How many records the issuer has in the period.
+    /// The number of records of the issuer in the range.
     pub records: u64,
     /// The count of the first and of the last; between them none is missing.
     pub counts: Option<(u64, u64)>,
@@ -189,7 +189,7 @@ impl LogExportReader {
         Ok(Self { request, chain, begin_size, end, first: None, closed: false, records: 0, counts: None })
     }
 
-    /// Checks the next entry, and returns it where it is a record of the issuer in the period.
+    /// Checks the next entry, and returns it where it is a record of the issuer in the range.
     ///
     /// # Errors
     /// When it does not follow, or there is one too many.
@@ -226,7 +226,7 @@ impl LogExportReader {
     /// Checks the end, and returns the result.
     ///
     /// # Errors
-    /// When the entries do not make the last checkpoint's tree, or more of the period may be before the first.
+    /// When the entries do not make the last checkpoint's tree, or more of the range may be before the first.
     pub fn finish(self, policy: Option<&LogPolicy>) -> Result<ExportSummary, LogExportError> {
         let checkpoint = self.end.checkpoint();
         let (reached, size) = (self.chain.edge().size(), checkpoint.size());
@@ -236,7 +236,7 @@ impl LogExportReader {
         if self.chain.edge().root() != checkpoint.root() {
             return Err(LogExportError::Root);
         }
-        // Times never go back in a log: what is before an entry of before the period is before it too.
+        // Times never go back in a log: an entry before the range has only entries before the range in front of it.
         if self.begin_size.0 > 0 {
             match (self.first, self.request.from) {
                 (Some(first), Some(from)) if first < from => {}

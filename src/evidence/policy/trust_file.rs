@@ -90,7 +90,7 @@ pub enum TrustPolicyError {
     /// A ledger is required, and no log is trusted.
     #[error("a ledger is required, but there is no [log]")]
     NoLog,
-    /// A sunset that says what cannot be.
+    /// An algorithm constraint that is not possible.
     #[error("sunset of {algorithm}: {reason}")]
     AlgorithmConstraint {
         algorithm: String,
@@ -240,7 +240,7 @@ impl TrustPolicy {
         policy.operator_timestamp_anchors = own;
         if let Some(tables) = file.sunset {
             too_many("sunsets", tables.len(), SUNSETS_MAX)?;
-            policy.algorithm_constraints = tables.into_iter().map(sunset).collect::<Result<_, _>>()?;
+            policy.algorithm_constraints = tables.into_iter().map(constraint).collect::<Result<_, _>>()?;
         }
         Ok(policy)
     }
@@ -302,16 +302,16 @@ impl TrustPolicy {
             let own = self.operator_timestamp_anchors.contains(anchor.certificate.thumbprint());
             write_anchor(&mut text, "timestamp_anchor", anchor, Some(if own { "self" } else { "other" }));
         }
-        for sunset in &self.algorithm_constraints {
+        for constraint in &self.algorithm_constraints {
             text.push_str("\n[[sunset]]\n");
-            line(&mut text, "algorithm", &quoted(sunset.algorithm.name()));
-            if let Some(bits) = sunset.bits_below {
+            line(&mut text, "algorithm", &quoted(constraint.algorithm.name()));
+            if let Some(bits) = constraint.bits_below {
                 line(&mut text, "bits_below", &bits.to_string());
             }
-            if let Some(until) = sunset.until {
+            if let Some(until) = constraint.until {
                 line(&mut text, "until", &moment(until));
             }
-            line(&mut text, "reason", &quoted(&sunset.reason));
+            line(&mut text, "reason", &quoted(&constraint.reason));
         }
         text
     }
@@ -381,7 +381,7 @@ fn anchors(
     Ok(TrustAnchors::of(anchors))
 }
 
-fn sunset(table: AlgorithmTable) -> Result<AlgorithmConstraint, TrustPolicyError> {
+fn constraint(table: AlgorithmTable) -> Result<AlgorithmConstraint, TrustPolicyError> {
     let wrong = |reason| TrustPolicyError::AlgorithmConstraint { algorithm: table.algorithm.clone(), reason };
     let algorithm = ConstrainedAlgorithm::ALL.into_iter().find(|one| one.name() == table.algorithm);
     let algorithm = algorithm.ok_or_else(|| wrong("not RSA, ECDSA, Ed25519, SHA-1, SHA-256, SHA-384 or SHA-512"))?;

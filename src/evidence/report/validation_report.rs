@@ -230,14 +230,14 @@ pub struct TimestampReport {
     pub reason: String,
 }
 
-/// A form that the record had before it was signed again.
+/// An inner layer: the record before it was signed again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LayerReport {
     /// Which layer: 1 is the one inside the outermost.
     pub layer: usize,
     /// Its record digest.
     pub record: Sha256Digest,
-    /// The earliest trusted time by which it was there: its own, or that of a form around it.
+    /// The earliest trusted time by which it was there: its own, or that of a layer around it.
     #[serde(serialize_with = "serialize_optional_time")]
     pub existed_by: Option<DateTime<Utc>>,
     /// Whether the ledger has it.
@@ -336,7 +336,7 @@ pub struct ValidationReport {
     pub timestamps: Vec<TimestampReport>,
     pub times: Times,
     pub ledger: LedgerReport,
-    /// The forms that the record had before it was signed again, the newest first.
+    /// The inner layers, from the outside in.
     #[serde(rename = "earlier")]
     pub inner_layers: Vec<LayerReport>,
     /// Whether the bundle holds all that is needed, and what is missing.
