@@ -25,6 +25,7 @@ mod first_start;
 mod fuzz_corpus;
 mod ledger;
 mod monitor;
+mod old_data;
 mod path_budget;
 mod path_rules;
 mod publishing;
