@@ -135,12 +135,9 @@ impl Library {
     }
 }
 
-fn reachable<'a>(
-    from: &'a Vec<String>,
-    edges: &BTreeMap<&'a Vec<String>, BTreeSet<Vec<String>>>,
-) -> BTreeSet<Vec<String>> {
-    let mut found = BTreeSet::from([from.clone()]);
-    let mut open = vec![from.clone()];
+fn reachable(from: &[String], edges: &BTreeMap<&Vec<String>, BTreeSet<Vec<String>>>) -> BTreeSet<Vec<String>> {
+    let mut found = BTreeSet::from([from.to_vec()]);
+    let mut open = vec![from.to_vec()];
     while let Some(one) = open.pop() {
         for next in edges.get(&one).into_iter().flatten() {
             if found.insert(next.clone()) {

@@ -83,5 +83,8 @@ async fn a_flipped_bit_in_it_is_found() {
     let mut bytes = std::fs::read(&tile).unwrap();
     bytes[100] ^= 1;
     std::fs::write(&tile, bytes).unwrap();
-    assert!(matches!(audited(&data).await, Err(AuditError::EntryChain(_) | AuditError::Tile { .. } | AuditError::Root(_))));
+    assert!(matches!(
+        audited(&data).await,
+        Err(AuditError::EntryChain(_) | AuditError::Tile { .. } | AuditError::Root(_))
+    ));
 }

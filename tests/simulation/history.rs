@@ -192,17 +192,19 @@ impl History {
         unreachable!("the loop ends by returning")
     }
 
-    /// Starts it as a server does: only if a witness says that nothing newer was seen.
-    fn start(&mut self, recovered: OpenedLedger) -> Life {
+    /// Starts it as a server does: only if a witness says that nothing newer was seen. `None` when the process is killed
+    /// while it looks, and so cannot tell.
+    fn start(&mut self, recovered: OpenedLedger) -> Option<Life> {
         let answer = if self.chance.one_in(8) { None } else { Some(self.witness.latest()) };
         let standing = RollbackCheck::of(&recovered, witness(), answer.as_ref().map(Option::as_ref));
         let read_only = match standing {
             RollbackCheck::Confirmed => false,
             RollbackCheck::NobodyAnswered => recovered.size() > 0,
+            _ if !self.store.is_alive() => return None,
             other => panic!("the newest state is not let go on: {other:?}"),
         };
         self.say(|| format!("  start at {}{}", recovered.size(), if read_only { ", read-only" } else { "" }));
-        self.live(recovered, read_only)
+        Some(self.live(recovered, read_only))
     }
 
     pub(crate) fn live(&self, recovered: OpenedLedger, read_only: bool) -> Life {
@@ -212,7 +214,7 @@ impl History {
 
     fn life(&mut self) {
         let recovered = self.open();
-        let mut life = self.start(recovered);
+        let Some(mut life) = self.start(recovered) else { return };
         if self.chance.one_in(3) {
             self.store.kill_after(self.chance.below(150));
         }

@@ -1,7 +1,7 @@
 //! The seam between the ledger and what holds it: traits by meaning, in the order in which a commit uses them.
 //!
 //! The ledger knows neither paths nor SQL. It puts bodies, commits a batch, appends tiles, inserts into the index, keeps
-//! attestations, and saves a snapshot, through these traits. Whatever implements them passes [`conformance`], the same
+//! attestations, and saves a snapshot, through these traits. Whatever implements them passes the suite `conformance`, the same
 //! suite for every backend: `local` (files, the default) and `memory` (the reference, with faults on demand).
 //!
 //! Common to all of them:
