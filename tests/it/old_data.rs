@@ -17,7 +17,7 @@ use crate::fixtures::server::copy_folder;
 /// Entries: the first, eleven records, and the erasure.
 const SIZE: u64 = 13;
 /// The root of their tree, in base64.
-const ROOT: &str = "@ROOT@";
+const ROOT: &str = "KqHmJDqBUJmW4N1BcV5rtN1yTRWevTjCqvmgr5FjVz4=";
 /// The record that was erased.
 const ERASED: u64 = 3;
 
