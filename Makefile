@@ -1,4 +1,4 @@
-# make check is what a change has to pass; CI runs the same.
+# make check is what a change has to pass; CI (.ci/run) runs more.
 
 .PHONY: check fmt clippy pure doc test deny advisories build web browser image
 

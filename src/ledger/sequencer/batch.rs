@@ -53,6 +53,7 @@ impl Sequencer {
     }
 
     pub(super) fn commit(&mut self, batch: Vec<Queued>) -> Result<(), Fault> {
+        let _span = tracing::info_span!("batch", first = self.size(), submissions = batch.len()).entered();
         let started = self.parts.clock.monotonic();
         if let Some(error) = self.refusal() {
             refuse(batch, &error);
