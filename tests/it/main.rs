@@ -45,6 +45,7 @@ mod trust_policy;
 mod vectors_encryption;
 mod vectors_jose;
 mod vectors_vcon;
+mod vectors_verdicts;
 mod vectors_x509;
 mod witness;
 mod witnessing;
