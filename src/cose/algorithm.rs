@@ -12,6 +12,8 @@ pub fn algorithm(number: i64) -> Option<SignatureAlgorithm> {
         // ES256 and ESP256, ES384 and ESP384: our keys are of one curve for each hash in any case.
         ES256 | -9 => SignatureAlgorithm::EcdsaFixed(Hash::Sha256),
         -35 | -51 => SignatureAlgorithm::EcdsaFixed(Hash::Sha384),
+        // ES512 and ESP512.
+        -36 | -52 => SignatureAlgorithm::EcdsaFixed(Hash::Sha512),
         // EdDSA, and Ed25519 by its own name.
         -8 | -19 => SignatureAlgorithm::Ed25519,
         -37 => SignatureAlgorithm::RsaPss(Hash::Sha256),

@@ -11,6 +11,18 @@ pub enum Hash {
     Sha512,
 }
 
+impl Hash {
+    /// How many bytes its digests have.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
 /// A signature algorithm. There is no HMAC here, so none can be confused with one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SignatureAlgorithm {
@@ -18,6 +30,8 @@ pub enum SignatureAlgorithm {
     RsaPkcs1(Hash),
     /// RSASSA-PSS with MGF1 of the same hash and a salt of its length (RFC 8017 §8.1).
     RsaPss(Hash),
+    /// RSASSA-PSS with MGF1 of the same hash and a salt of this many bytes (RFC 4055 §3.1).
+    RsaPssSalted(Hash, u16),
     /// ECDSA, signature as a DER sequence (RFC 3279 §2.2.3).
     EcdsaDer(Hash),
     /// ECDSA, signature as `r ‖ s` (RFC 7518 §3.4).
@@ -38,6 +52,8 @@ pub enum KeyKind {
     P256,
     /// ECDSA on NIST P-384.
     P384,
+    /// ECDSA on NIST P-521.
+    P521,
     /// Ed25519.
     Ed25519,
 }
@@ -48,9 +64,10 @@ impl KeyKind {
     pub fn allows(self, algorithm: SignatureAlgorithm) -> bool {
         use SignatureAlgorithm as A;
         match self {
-            Self::Rsa { .. } => matches!(algorithm, A::RsaPkcs1(_) | A::RsaPss(_)),
+            Self::Rsa { .. } => matches!(algorithm, A::RsaPkcs1(_) | A::RsaPss(_) | A::RsaPssSalted(..)),
             Self::P256 => matches!(algorithm, A::EcdsaDer(_) | A::EcdsaFixed(Hash::Sha256)),
             Self::P384 => matches!(algorithm, A::EcdsaDer(_) | A::EcdsaFixed(Hash::Sha384)),
+            Self::P521 => matches!(algorithm, A::EcdsaDer(_) | A::EcdsaFixed(Hash::Sha512)),
             Self::Ed25519 => algorithm == A::Ed25519,
         }
     }

@@ -3,6 +3,7 @@
 use aws_lc_rs::{digest, signature as s};
 
 use super::algorithm::{Hash, KeyKind, SignatureAlgorithm, SignatureError};
+use super::rust_crypto;
 
 pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     whole(&digest::SHA256, bytes)
@@ -45,12 +46,16 @@ streaming!(Sha256, SHA256, 32);
 streaming!(Sha384, SHA384, 48);
 streaming!(Sha512, SHA512, 64);
 
+/// Shortest RSA modulus that this library verifies with every scheme.
+const RSA_BITS_MIN: usize = 2048;
+
 /// A public key, parsed for the algorithm it is mostly used with; the others parse it again.
 #[derive(Debug)]
 pub(super) struct PublicKey {
     bits: Box<[u8]>,
     usual: SignatureAlgorithm,
-    parsed: s::ParsedPublicKey,
+    // None: a key that is too short for this library. Whether it is too weak is the report's verdict, not this floor's.
+    parsed: Option<s::ParsedPublicKey>,
 }
 
 impl PublicKey {
@@ -59,9 +64,13 @@ impl PublicKey {
             KeyKind::Rsa { .. } => SignatureAlgorithm::RsaPkcs1(Hash::Sha256),
             KeyKind::P256 => SignatureAlgorithm::EcdsaDer(Hash::Sha256),
             KeyKind::P384 => SignatureAlgorithm::EcdsaDer(Hash::Sha384),
+            KeyKind::P521 => SignatureAlgorithm::EcdsaDer(Hash::Sha512),
             KeyKind::Ed25519 => SignatureAlgorithm::Ed25519,
         };
-        let parsed = s::ParsedPublicKey::new(native(kind, usual)?, bits).ok()?;
+        let parsed = match native(kind, usual) {
+            Some(native) => Some(s::ParsedPublicKey::new(native, bits).ok()?),
+            None => rust_crypto::PublicKey::new(kind, bits).map(|_| None)?,
+        };
         Some(Self { bits: bits.into(), usual, parsed })
     }
 
@@ -72,11 +81,14 @@ impl PublicKey {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), SignatureError> {
-        let verified = if algorithm == self.usual {
-            self.parsed.verify_sig(message, signature)
-        } else {
-            let native = native(kind, algorithm).ok_or(SignatureError::Unsupported)?;
-            s::UnparsedPublicKey::new(native, &self.bits).verify(message, signature)
+        let verified = match (&self.parsed, native(kind, algorithm)) {
+            (Some(parsed), _) if algorithm == self.usual => parsed.verify_sig(message, signature),
+            (_, Some(native)) => s::UnparsedPublicKey::new(native, &self.bits).verify(message, signature),
+            // Short keys and other salts, which the portable backend verifies: a public operation, with no secret in it.
+            (_, None) => {
+                let portable = rust_crypto::PublicKey::new(kind, &self.bits).ok_or(SignatureError::Unsupported)?;
+                return portable.check_signature(kind, algorithm, message, signature);
+            }
         };
         verified.map_err(|_| SignatureError::Wrong)
     }
@@ -86,12 +98,7 @@ fn native(kind: KeyKind, algorithm: SignatureAlgorithm) -> Option<&'static dyn s
     use Hash::{Sha256, Sha384, Sha512};
     use SignatureAlgorithm as A;
     Some(match (kind, algorithm) {
-        // The names say "legacy"; the verdict on a weak key is the report's, not this floor's.
-        (KeyKind::Rsa { bits }, A::RsaPkcs1(hash)) if bits < 2048 => match hash {
-            Sha256 => &s::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
-            Sha384 => return None,
-            Sha512 => &s::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
-        },
+        (KeyKind::Rsa { bits }, _) if bits < RSA_BITS_MIN => return None,
         (_, A::RsaPkcs1(Sha256)) => &s::RSA_PKCS1_2048_8192_SHA256,
         (_, A::RsaPkcs1(Sha384)) => &s::RSA_PKCS1_2048_8192_SHA384,
         (_, A::RsaPkcs1(Sha512)) => &s::RSA_PKCS1_2048_8192_SHA512,
@@ -104,6 +111,10 @@ fn native(kind: KeyKind, algorithm: SignatureAlgorithm) -> Option<&'static dyn s
         (KeyKind::P384, A::EcdsaDer(Sha256)) => &s::ECDSA_P384_SHA256_ASN1,
         (KeyKind::P384, A::EcdsaDer(Sha384)) => &s::ECDSA_P384_SHA384_ASN1,
         (KeyKind::P384, A::EcdsaDer(Sha512)) => &s::ECDSA_P384_SHA512_ASN1,
+        (KeyKind::P521, A::EcdsaDer(Sha256)) => &s::ECDSA_P521_SHA256_ASN1,
+        (KeyKind::P521, A::EcdsaDer(Sha384)) => &s::ECDSA_P521_SHA384_ASN1,
+        (KeyKind::P521, A::EcdsaDer(Sha512)) => &s::ECDSA_P521_SHA512_ASN1,
+        (KeyKind::P521, A::EcdsaFixed(Sha512)) => &s::ECDSA_P521_SHA512_FIXED,
         (KeyKind::P256, A::EcdsaFixed(Sha256)) => &s::ECDSA_P256_SHA256_FIXED,
         (KeyKind::P384, A::EcdsaFixed(Sha384)) => &s::ECDSA_P384_SHA384_FIXED,
         (_, A::Ed25519) => &s::ED25519,

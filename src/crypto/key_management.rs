@@ -56,7 +56,7 @@ impl EncryptingKey {
                 Public::Rsa(key.map_err(|_| unfit(kind))?)
             }
             KeyKind::P256 | KeyKind::P384 => Public::Point(key.raw().to_vec()),
-            KeyKind::Ed25519 => return Err(unfit(kind)),
+            KeyKind::P521 | KeyKind::Ed25519 => return Err(unfit(kind)),
         };
         Ok(Self { kind, key })
     }
@@ -189,7 +189,7 @@ pub fn unwrap_key(wrapping: &[u8; 32], wrapped: &[u8]) -> Option<Zeroizing<Vec<u
 fn unfit(kind: KeyKind) -> KeyError {
     match kind {
         KeyKind::Rsa { bits } => KeyError::ModulusLength { bits },
-        _ => KeyError::UnsupportedAlgorithm("Ed25519".into()),
+        other => KeyError::UnsupportedAlgorithm(format!("{other:?}")),
     }
 }
 
@@ -197,7 +197,7 @@ fn curve(kind: KeyKind) -> Option<&'static agreement::Algorithm> {
     match kind {
         KeyKind::P256 => Some(&ECDH_P256),
         KeyKind::P384 => Some(&ECDH_P384),
-        KeyKind::Rsa { .. } | KeyKind::Ed25519 => None,
+        KeyKind::Rsa { .. } | KeyKind::P521 | KeyKind::Ed25519 => None,
     }
 }
 

@@ -1,9 +1,10 @@
-//! The portable backend: public operations only, for wasm and for differential tests.
-#![cfg_attr(feature = "server", allow(dead_code, reason = "natively only the differential tests use it"))]
+//! The portable backend: public operations only, for wasm, for differential tests, and for what the native one lacks.
+#![cfg_attr(feature = "server", allow(dead_code, reason = "natively most of it is for the differential tests"))]
 
 use ed25519_dalek::Verifier as _;
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use rsa::pkcs1::DecodeRsaPublicKey as _;
+use rsa::traits::PublicKeyParts as _;
 use sha2::Digest as _;
 
 use super::algorithm::{Hash, KeyKind, SignatureAlgorithm, SignatureError};
@@ -50,6 +51,7 @@ pub(super) enum PublicKey {
     Rsa(rsa::RsaPublicKey),
     P256(p256::ecdsa::VerifyingKey),
     P384(p384::ecdsa::VerifyingKey),
+    P521(p521::PublicKey),
     Ed25519(ed25519_dalek::VerifyingKey),
 }
 
@@ -59,6 +61,7 @@ impl PublicKey {
             KeyKind::Rsa { .. } => Self::Rsa(rsa_key(bits)?),
             KeyKind::P256 => Self::P256(p256::ecdsa::VerifyingKey::from_sec1_bytes(bits).ok()?),
             KeyKind::P384 => Self::P384(p384::ecdsa::VerifyingKey::from_sec1_bytes(bits).ok()?),
+            KeyKind::P521 => Self::P521(p521::PublicKey::from_sec1_bytes(bits).ok()?),
             KeyKind::Ed25519 => Self::Ed25519(ed25519_dalek::VerifyingKey::from_bytes(bits.try_into().ok()?).ok()?),
         })
     }
@@ -81,19 +84,18 @@ impl PublicKey {
                 }
                 .is_ok()
             }
-            (Self::Rsa(key), A::RsaPss(hash)) => {
-                let digest = digest(hash, message);
-                match hash {
-                    Hash::Sha256 => key.verify(rsa::Pss::new::<sha2::Sha256>(), &digest, signature),
-                    Hash::Sha384 => key.verify(rsa::Pss::new::<sha2::Sha384>(), &digest, signature),
-                    Hash::Sha512 => key.verify(rsa::Pss::new::<sha2::Sha512>(), &digest, signature),
-                }
-                .is_ok()
+            (Self::Rsa(key), A::RsaPss(hash)) => is_right_pss(key, hash, hash.bytes(), message, signature),
+            (Self::Rsa(key), A::RsaPssSalted(hash, salt)) => {
+                is_right_pss(key, hash, usize::from(salt), message, signature)
             }
             (Self::P256(key), A::EcdsaDer(hash)) => p256::ecdsa::Signature::from_der(signature)
                 .is_ok_and(|signature| key.verify_prehash(&digest(hash, message), &signature).is_ok()),
             (Self::P384(key), A::EcdsaDer(hash)) => p384::ecdsa::Signature::from_der(signature)
                 .is_ok_and(|signature| key.verify_prehash(&digest(hash, message), &signature).is_ok()),
+            (Self::P521(key), A::EcdsaDer(hash)) => p521::ecdsa::Signature::from_der(signature)
+                .is_ok_and(|signature| is_right_p521(key, hash, message, &signature)),
+            (Self::P521(key), A::EcdsaFixed(hash)) => p521::ecdsa::Signature::from_slice(signature)
+                .is_ok_and(|signature| is_right_p521(key, hash, message, &signature)),
             (Self::P256(key), A::EcdsaFixed(hash)) => p256::ecdsa::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify_prehash(&digest(hash, message), &signature).is_ok()),
             (Self::P384(key), A::EcdsaFixed(hash)) => p384::ecdsa::Signature::from_slice(signature)
@@ -106,8 +108,28 @@ impl PublicKey {
     }
 }
 
+fn is_right_pss(key: &rsa::RsaPublicKey, hash: Hash, salt_bytes: usize, message: &[u8], signature: &[u8]) -> bool {
+    // The library subtracts the lengths before it compares them (RFC 8017 §9.1.2, step 3).
+    if hash.bytes() + salt_bytes + 2 > key.size() {
+        return false;
+    }
+    let scheme = match hash {
+        Hash::Sha256 => rsa::Pss::new_with_salt::<sha2::Sha256>(salt_bytes),
+        Hash::Sha384 => rsa::Pss::new_with_salt::<sha2::Sha384>(salt_bytes),
+        Hash::Sha512 => rsa::Pss::new_with_salt::<sha2::Sha512>(salt_bytes),
+    };
+    key.verify(scheme, &digest(hash, message), signature).is_ok()
+}
+
+fn is_right_p521(key: &p521::PublicKey, hash: Hash, message: &[u8], signature: &p521::ecdsa::Signature) -> bool {
+    // The library takes no digest that is shorter than half of the curve's numbers: the same number, in their length.
+    let (mut number, digest) = ([0; 66], digest(hash, message));
+    number[66 - digest.len()..].copy_from_slice(&digest);
+    p521::ecdsa::VerifyingKey::from_affine(*key.as_affine())
+        .is_ok_and(|key| key.verify_prehash(&number, signature).is_ok())
+}
+
 fn rsa_key(bits: &[u8]) -> Option<rsa::RsaPublicKey> {
-    use rsa::traits::PublicKeyParts as _;
     // The library's own parser stops at 4096 bits; ours and AWS-LC's go to 8192.
     if let Ok(key) = rsa::RsaPublicKey::from_pkcs1_der(bits) {
         return Some(key);

@@ -4,7 +4,7 @@ use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
 use der::{Encode as _, Sequence};
 
 use super::algorithm::KeyKind;
-use super::verifying_key::{EC_PUBLIC_KEY, KeyError, P256, P384, RSA_ENCRYPTION, VerifyingKey};
+use super::verifying_key::{EC_PUBLIC_KEY, KeyError, P256, P384, P521, RSA_ENCRYPTION, VerifyingKey};
 
 #[derive(Sequence)]
 struct RsaPublicKey<'a> {
@@ -36,7 +36,7 @@ impl VerifyingKey {
         Self::from_algorithm(RSA_ENCRYPTION, AnyRef::NULL, &key)
     }
 
-    /// Takes the coordinates of a point on P-256 or P-384, big-endian and of the curve's length.
+    /// Takes the coordinates of a point on P-256, P-384 or P-521, big-endian and of the curve's length.
     ///
     /// # Errors
     /// When the kind is no such curve, or the point is not on it.
@@ -44,6 +44,7 @@ impl VerifyingKey {
         let (curve, length) = match curve {
             KeyKind::P256 => (P256, 32),
             KeyKind::P384 => (P384, 48),
+            KeyKind::P521 => (P521, 66),
             KeyKind::Rsa { .. } | KeyKind::Ed25519 => return Err(KeyError::Malformed),
         };
         if x.len() != length || y.len() != length {

@@ -8,7 +8,7 @@ use super::backend;
 
 /// Smallest RSA modulus that is parsed at all. Weak keys are verified first and judged after, so that a report can say
 /// "right, but weak" (EN 319 102-1 §5.2.8).
-const RSA_BITS_MIN: usize = 1024;
+const RSA_BITS_MIN: usize = 512;
 /// Largest RSA modulus: what both backends take, and 8 times the work of a 2048-bit one.
 const RSA_BITS_MAX: usize = 8192;
 
@@ -46,6 +46,8 @@ pub trait Signer: Send + Sync {
 #[derive(Debug)]
 pub struct VerifyingKey {
     kind: KeyKind,
+    /// Whether its algorithm allows RSASSA-PSS alone (RFC 4055 §1.2).
+    pss_only: bool,
     spki: Box<[u8]>,
     key: backend::PublicKey,
 }
@@ -73,6 +75,9 @@ pub(super) const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap
 pub(super) const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 pub(super) const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 pub(super) const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+pub(super) const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+/// A key for RSASSA-PSS alone (RFC 4055 §1.2).
+const RSASSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 impl VerifyingKey {
@@ -85,12 +90,13 @@ impl VerifyingKey {
         let parsed = Spki::from_der(spki).map_err(|_| KeyError::Malformed)?;
         let bits = parsed.subject_public_key.as_bytes().ok_or(KeyError::Malformed)?;
         let kind = match parsed.algorithm.algorithm {
-            RSA_ENCRYPTION => Self::rsa_kind(bits)?,
+            RSA_ENCRYPTION | RSASSA_PSS => Self::rsa_kind(bits)?,
             EC_PUBLIC_KEY => {
                 let curve = parsed.algorithm.parameters.ok_or(KeyError::Malformed)?;
                 match curve.decode_as::<ObjectIdentifier>().map_err(|_| KeyError::Malformed)? {
                     P256 => KeyKind::P256,
                     P384 => KeyKind::P384,
+                    P521 => KeyKind::P521,
                     other => return Err(KeyError::UnsupportedAlgorithm(other.to_string())),
                 }
             }
@@ -101,7 +107,8 @@ impl VerifyingKey {
             other => return Err(KeyError::UnsupportedAlgorithm(other.to_string())),
         };
         let key = backend::PublicKey::new(kind, bits).ok_or(KeyError::Malformed)?;
-        Ok(Self { kind, spki: spki.into(), key })
+        let pss_only = parsed.algorithm.algorithm == RSASSA_PSS;
+        Ok(Self { kind, pss_only, spki: spki.into(), key })
     }
 
     /// Takes the 32 bytes of an Ed25519 public key.
@@ -155,10 +162,24 @@ impl VerifyingKey {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), SignatureError> {
-        if !self.kind.allows(algorithm) {
+        if !self.kind.allows(algorithm) || (self.pss_only && matches!(algorithm, SignatureAlgorithm::RsaPkcs1(_))) {
             return Err(SignatureError::KeyMismatch);
         }
-        self.key.check_signature(self.kind, algorithm, message, signature)
+        let completed = self.completed(algorithm, signature);
+        self.key.check_signature(self.kind, algorithm, message, completed.as_deref().unwrap_or(signature))
+    }
+
+    /// `r ‖ s` on P-521 in the length that RFC 7518 §3.4 gives it, where both came without their first zeros: a number of
+    /// 521 bits often has one, and some signers write no more than the longer of the two needs. The numbers are the same.
+    fn completed(&self, algorithm: SignatureAlgorithm, signature: &[u8]) -> Option<Vec<u8>> {
+        const NUMBER_BYTES: usize = 66;
+        let half = signature.len() / 2;
+        let is_short = (1..NUMBER_BYTES).contains(&half) && signature.len() % 2 == 0;
+        if self.kind != KeyKind::P521 || !matches!(algorithm, SignatureAlgorithm::EcdsaFixed(_)) || !is_short {
+            return None;
+        }
+        let zeros = vec![0; NUMBER_BYTES - half];
+        Some([&zeros, &signature[..half], &zeros, &signature[half..]].concat())
     }
 }
 
@@ -179,6 +200,9 @@ impl Eq for VerifyingKey {}
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+
+    use super::super::Hash;
     use super::*;
 
     /// 32 bytes that are `middle` between `first` and `last`.
@@ -217,5 +241,81 @@ mod tests {
         ];
         assert_eq!(VerifyingKey::from_ed25519(&good).map(|key| key.kind()), Ok(KeyKind::Ed25519));
         assert_eq!(VerifyingKey::from_ed25519(&point(2, 0, 0)), Err(KeyError::Malformed));
+    }
+
+    /// Keys and signatures over "evidence" that OpenSSL made.
+    #[test]
+    fn short_keys_other_salts_and_p_521_verify_in_both_backends_and_a_flipped_bit_in_none() {
+        use SignatureAlgorithm as A;
+        const RSA_1024: &str = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDo4xmo/H4ji/IeonKqPiCDolox5Jd68k32tvHju7jMfclYKDomi6DUL/8o\
+         /t8ghk83Tj2bDx5fbgcLGdAfpdLZM157OpiqI4W7oCbqY3OuovcTg93t5ZWfAVv4YdgCZ7dN85VXLNTMA6jpCSxkRohYobwj\
+         DBxkQEMwQNZlDrJOJwIDAQAB";
+        const PSS_ONLY: &str = "MIGdMAsGCSqGSIb3DQEBCgOBjQAwgYkCgYEA5AHfRy1YeyLEpz3o1A1LH0DlH6E39EH4gc/ErlNNwsrCM90G4SxBm8cn73x/\
+         RuJTrqlFlGRWC3kkcAArCCNqCmi19WtuhJO/CM+xUBxmRB95pub4EPZvfepslQhzUU7ieis3YZNJ399fK0bkXhvZQ8YMfsMp\
+         QCx38ciFZgnMM3MCAwEAAQ==";
+        const P_521: &str = "MIGbMBAGByqGSM49AgEGBSuBBAAjA4GGAAQBCOY8nYxQYNga4xD2QojfywHzF+Cejmb33m/JOi6if4Kp0Eo7X7ChOyKHwRMo\
+         FqZks1wLi1N7ukGTmhu4Ltm/xsYBuZTeXYyyNE+TIcIjLv7RYN/I2kUZhCp6Yj12Ljqc9ZSZ0ZClDFb8bK5U78w9HHoZh4Zz\
+         pLFn3gyq81V/4IrE19g=";
+        let cases = [
+            (
+                RSA_1024,
+                A::RsaPss(Hash::Sha256),
+                "d4NaYaRm+hQyCh2/wodPL+RpoCKQtkkPN3HsdMpmbleqa9VlxFy/Dr4gxxTwJH4gcJkaoryERhvCCFNE0GHTVYmZGydVbdYI\
+         XIlmta0dVZXBExs51DIAXU9sSaS5YaF2uoyYggr6YojR0dFPlykgBLa49k7yCicu9EaGNyqW8R0=",
+            ),
+            (
+                RSA_1024,
+                A::RsaPssSalted(Hash::Sha256, 20),
+                "gxVeILk2ASEV+S3gXbZJTHFuk+9YxoZQ/kA1r95GfKoSyKSIQ++rEEaJpnXS+yZolqZuYwO+xS/WtlEImp0CqQCWuOaqUsMp\
+         k/pH+sb8+bDII+tlmPUTg7K2iVCZ5+qhLAOlZ2jVvrUXcD+6MxZ58soFPIT79QT13EqKaTmAT14=",
+            ),
+            (
+                RSA_1024,
+                A::RsaPssSalted(Hash::Sha256, 0),
+                "4TVa9ubQEbFwj/LCnwAllflDCPjocBiItcTSZOdp/YRaQVWZ6LdtGopztgVilcfalhd8ckOK/r94QOVrhskbR9QZcb6o9cFv\
+         1g4iI+3n1FL5lQF7u7lzHWMpRaZ6cjckC8m83JV/T8E1L/f+11ZqSW6ID9+KhTKvBUToP+6VKKw=",
+            ),
+            (
+                PSS_ONLY,
+                A::RsaPssSalted(Hash::Sha256, 20),
+                "GsYPsz71N8GO8DHtGuyj8SxR7LyiIgnUlzUCj5uRyVLMM0oH915R3AC+IqloJ3yS8r6AaR8+ytAqW/a4Jc/ynik0l90ZIybJ\
+         eQKxgEb+vyRgd1RM4YNQ/SgIMO7W0vi19GwRF4AeSppQRA0EqpwEnKlsxBiUxchz7dF3WU1rGeU=",
+            ),
+            (
+                P_521,
+                A::EcdsaDer(Hash::Sha256),
+                "MIGHAkF4CTPlEpLZHzxNl+PH9MLudZ9lCnkMa/12ceuiCKwJGL/aijZ/XAn/A1NkRlBQnnSi/sxMP9tAq0t3edVpWfRZWgJC\
+         AJ0occWIwmnb1fzMx/QZuSvwVcfFcUV1UpDWMq9Vaxzm3oel9EloUI/bsC4f4CmmlBlXPkbYWtoxmFL6em+MBMVP",
+            ),
+            (
+                P_521,
+                A::EcdsaDer(Hash::Sha512),
+                "MIGIAkIA9qBups96k2kERzdkfEgthC72+KsItOTtJKWZKOGizx6A26RSeOQuAae9bmK9ZnVIf7xYdWUY8yeS101Vx7y/fz4C\
+         QgFHrkE2Uj8pqJUJ04ZpcDf7TwdP2PxbZX4zIXzrA9vyz7s/szde+wT+5w6tLkyRiehaO7dqUPCQ1ymlS8LtwLJg0w==",
+            ),
+        ];
+        let bytes = |text: &str| base64::engine::general_purpose::STANDARD.decode(text).unwrap();
+        for (key, algorithm, signature) in cases {
+            let (key, mut signature) = (VerifyingKey::from_spki_der(&bytes(key)).unwrap(), bytes(signature));
+            let portable = super::super::rust_crypto::PublicKey::new(key.kind(), key.raw()).unwrap();
+            let check = |signature: &[u8]| {
+                let native = key.check_signature(algorithm, b"evidence", signature);
+                assert_eq!(portable.check_signature(key.kind(), algorithm, b"evidence", signature), native);
+                native
+            };
+            assert_eq!(check(&signature), Ok(()), "{algorithm:?}");
+            let last = signature.len() - 1;
+            signature[last] ^= 1;
+            assert_eq!(check(&signature), Err(SignatureError::Wrong), "{algorithm:?}");
+        }
+        // A salt of another length than is named is another signature.
+        let key = VerifyingKey::from_spki_der(&bytes(RSA_1024)).unwrap();
+        for salt in [19, 21, 32, 93, 94, 200, u16::MAX] {
+            let algorithm = A::RsaPssSalted(Hash::Sha256, salt);
+            assert_eq!(key.check_signature(algorithm, b"evidence", &bytes(cases[1].2)), Err(SignatureError::Wrong));
+        }
+        let pss_only = VerifyingKey::from_spki_der(&bytes(PSS_ONLY)).unwrap();
+        let pkcs1 = pss_only.check_signature(A::RsaPkcs1(Hash::Sha256), b"evidence", &[0; 128]);
+        assert_eq!(pkcs1, Err(SignatureError::KeyMismatch));
     }
 }

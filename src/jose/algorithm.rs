@@ -1,4 +1,4 @@
-//! Names of signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1).
+//! Names of signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2).
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +17,8 @@ pub fn algorithm(name: &str) -> Option<SignatureAlgorithm> {
         "PS512" => SignatureAlgorithm::RsaPss(Hash::Sha512),
         "ES256" => SignatureAlgorithm::EcdsaFixed(Hash::Sha256),
         "ES384" => SignatureAlgorithm::EcdsaFixed(Hash::Sha384),
-        "EdDSA" => SignatureAlgorithm::Ed25519,
+        "ES512" => SignatureAlgorithm::EcdsaFixed(Hash::Sha512),
+        "EdDSA" | "Ed25519" => SignatureAlgorithm::Ed25519,
         _ => return None,
     })
 }

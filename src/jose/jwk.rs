@@ -82,6 +82,7 @@ impl Jwk {
             (Some("RSA"), None) => VerifyingKey::from_rsa_numbers(&number(members, "n")?, &number(members, "e")?)?,
             (Some("EC"), Some("P-256")) => point(members, KeyKind::P256)?,
             (Some("EC"), Some("P-384")) => point(members, KeyKind::P384)?,
+            (Some("EC"), Some("P-521")) => point(members, KeyKind::P521)?,
             (Some("OKP"), Some("Ed25519")) => {
                 let bytes = number(members, "x")?.try_into();
                 VerifyingKey::from_ed25519(&bytes.map_err(|_| JwkError::Member("x", "32 bytes"))?)?
@@ -143,12 +144,13 @@ impl Jwk {
     }
 }
 
-/// Writes a point of P-256 or P-384 as the members that a JWK has of it; `None` for a key of another kind.
+/// Writes a point of a NIST curve as the members that a JWK has of it; `None` for a key of another kind.
 #[must_use]
 pub fn point_members(key: &VerifyingKey) -> Option<Value> {
     let curve = match key.kind() {
         KeyKind::P256 => "P-256",
         KeyKind::P384 => "P-384",
+        KeyKind::P521 => "P-521",
         KeyKind::Rsa { .. } | KeyKind::Ed25519 => return None,
     };
     let coordinates = key.raw().strip_prefix(&[4])?;

@@ -50,10 +50,7 @@ impl CertificateSignature {
             "1.2.840.113549.1.1.2" => return Self::Weak("md2WithRSAEncryption"),
             "1.2.840.10045.4.1" => return Self::Weak("ecdsa-with-SHA1"),
             "1.2.840.10040.4.3" => return Self::Weak("id-dsa-with-sha1"),
-            _ if algorithm.oid == RSA_PSS => match pss_hash(algorithm) {
-                Some(hash) => A::RsaPss(hash),
-                None => return Self::Unknown(algorithm.oid.to_string()),
-            },
+            _ if algorithm.oid == RSA_PSS => return pss(algorithm),
             other => return Self::Unknown(other.to_owned()),
         };
         Self::Supported(supported)
@@ -70,23 +67,32 @@ impl std::fmt::Display for CertificateSignature {
     }
 }
 
-/// The hash of RSASSA-PSS, where mask and salt are of that same hash, as they are in everything that is made today.
-fn pss_hash(algorithm: &AlgorithmIdentifierOwned) -> Option<Hash> {
+/// RSASSA-PSS with the same hash in its mask, and any salt. What its parameters leave out is SHA-1, and a salt of 20 bytes
+/// (RFC 4055 §3.1).
+fn pss(algorithm: &AlgorithmIdentifierOwned) -> CertificateSignature {
+    read_pss(algorithm).unwrap_or_else(|| CertificateSignature::Unknown(algorithm.oid.to_string()))
+}
+
+fn read_pss(algorithm: &AlgorithmIdentifierOwned) -> Option<CertificateSignature> {
+    const SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.14.3.2.26");
+    const MGF_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.8");
     let parameters = algorithm.parameters.as_ref()?.to_der().ok()?;
     let parameters = PssParameters::from_der(&parameters).ok()?;
+    if parameters.hash.as_ref().is_none_or(|hash| hash.oid == SHA_1) {
+        return Some(CertificateSignature::Weak("id-RSASSA-PSS with SHA-1"));
+    }
     let hash = hash(&parameters.hash?)?;
     let mask = parameters.mask?;
     let mask_hash = AlgorithmIdentifierOwned::from_der(&mask.parameters?.to_der().ok()?).ok()?;
-    let salt_bytes = match hash {
-        Hash::Sha256 => 32,
-        Hash::Sha384 => 48,
-        Hash::Sha512 => 64,
-    };
-    let plain = mask.oid == ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.8")
-        && self::hash(&mask_hash) == Some(hash)
-        && parameters.salt_bytes == Some(salt_bytes)
-        && parameters.trailer.is_none_or(|trailer| trailer == 1);
-    plain.then_some(hash)
+    let one_hash = mask.oid == MGF_1 && self::hash(&mask_hash) == Some(hash);
+    if !one_hash || parameters.trailer.is_some_and(|trailer| trailer != 1) {
+        return None;
+    }
+    let salt_bytes = u16::try_from(parameters.salt_bytes.unwrap_or(20)).ok()?;
+    Some(CertificateSignature::Supported(match usize::from(salt_bytes) == hash.bytes() {
+        true => SignatureAlgorithm::RsaPss(hash),
+        false => SignatureAlgorithm::RsaPssSalted(hash, salt_bytes),
+    }))
 }
 
 fn hash(algorithm: &AlgorithmIdentifierOwned) -> Option<Hash> {
@@ -115,7 +121,7 @@ mod tests {
         assert_eq!(named("1.2.840.113549.1.1.11"), CertificateSignature::Supported(supported));
         assert_eq!(named("1.2.840.113549.1.1.5"), CertificateSignature::Weak("sha1WithRSAEncryption"));
         assert_eq!(named("1.2.3.4"), CertificateSignature::Unknown("1.2.3.4".into()));
-        // Without its parameters, RSASSA-PSS means SHA-1.
+        // In a signature RSASSA-PSS has parameters (RFC 4055 §3.1).
         assert_eq!(named("1.2.840.113549.1.1.10"), CertificateSignature::Unknown("1.2.840.113549.1.1.10".into()));
     }
 }

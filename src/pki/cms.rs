@@ -5,7 +5,9 @@
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::SubjectKeyIdentifier;
+use x509_cert::spki::AlgorithmIdentifierOwned;
 
+use super::algorithm::CertificateSignature;
 use super::asn1::{self, Malformed, Oid, Value, Values};
 use crate::crypto::{Hash, SignatureAlgorithm, SignatureError, VerifyingKey};
 
@@ -188,9 +190,7 @@ impl SignedData {
         };
         let digest_algorithm = hash_algorithm(info.expect(asn1::SEQUENCE)?)?;
         let attributes = info.optional(asn1::context(0))?.ok_or(CmsError::Attribute { attribute: "contentType" })?;
-        let algorithm = asn1::plain_algorithm(info.expect(asn1::SEQUENCE)?)?;
-        let signature_algorithm = signature_algorithm(algorithm, digest_algorithm)
-            .ok_or_else(|| CmsError::UnsupportedAlgorithm(algorithm.to_string()))?;
+        let signature_algorithm = signature_algorithm(info.expect(asn1::SEQUENCE)?, digest_algorithm)?;
         let signature = info.expect(asn1::OCTET_STRING)?.content().to_vec();
         info.optional(asn1::context(1))?;
         info.finish()?;
@@ -342,9 +342,10 @@ fn hash_algorithm(identifier: Value<'_>) -> Result<Hash, CmsError> {
     asn1::hash_of(oid).ok_or_else(|| CmsError::UnsupportedAlgorithm(oid.to_string()))
 }
 
-fn signature_algorithm(oid: Oid, digest: Hash) -> Option<SignatureAlgorithm> {
+fn signature_algorithm(identifier: Value<'_>, digest: Hash) -> Result<SignatureAlgorithm, CmsError> {
     use SignatureAlgorithm::{EcdsaDer, RsaPkcs1};
-    Some(match oid {
+    let oid = identifier.values().expect(asn1::OBJECT_IDENTIFIER)?.oid()?;
+    let algorithm = match oid {
         RSA_ENCRYPTION => RsaPkcs1(digest),
         RSA_SHA_256 => RsaPkcs1(Hash::Sha256),
         RSA_SHA_384 => RsaPkcs1(Hash::Sha384),
@@ -352,6 +353,17 @@ fn signature_algorithm(oid: Oid, digest: Hash) -> Option<SignatureAlgorithm> {
         ECDSA_SHA_256 => EcdsaDer(Hash::Sha256),
         ECDSA_SHA_384 => EcdsaDer(Hash::Sha384),
         ECDSA_SHA_512 => EcdsaDer(Hash::Sha512),
-        _ => return None,
-    })
+        // RSASSA-PSS (RFC 4056) and Ed25519 (RFC 8419) are named as in certificates.
+        _ => {
+            let named = AlgorithmIdentifierOwned::from_der(identifier.whole()).map_err(Malformed::from)?;
+            return match CertificateSignature::new(&named) {
+                CertificateSignature::Supported(algorithm) => Ok(algorithm),
+                CertificateSignature::Weak(_) | CertificateSignature::Unknown(_) => {
+                    Err(CmsError::UnsupportedAlgorithm(oid.to_string()))
+                }
+            };
+        }
+    };
+    asn1::plain_algorithm(identifier)?;
+    Ok(algorithm)
 }

@@ -492,7 +492,7 @@ async fn a_record_signed_elsewhere_is_anchored_for_whom_it_may_be() {
 
     // A certificate that is only named signed nothing: here nobody verifies the algorithm.
     let mut unverified: Value = serde_json::from_slice(&record).unwrap();
-    unverified["signatures"][0]["protected"] = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES512"}"#).into();
+    unverified["signatures"][0]["protected"] = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256K"}"#).into();
     client.post("/v1/records", &second, unverified.to_string()).await.problem(403, "foreign-record");
 
     let own = client.post("/v1/records", &second, record.clone()).await;

@@ -124,10 +124,15 @@ impl AlgorithmConstraint {
             (ConstrainedAlgorithm::Rsa, KeyKind::Rsa { bits }) => (true, bits),
             (ConstrainedAlgorithm::Ecdsa, KeyKind::P256) => (true, 256),
             (ConstrainedAlgorithm::Ecdsa, KeyKind::P384) => (true, 384),
+            (ConstrainedAlgorithm::Ecdsa, KeyKind::P521) => (true, 521),
             (ConstrainedAlgorithm::Ed25519, KeyKind::Ed25519) => (true, 0),
             (wanted, _) => {
                 let hash = match used.algorithm {
-                    A::RsaPkcs1(hash) | A::RsaPss(hash) | A::EcdsaDer(hash) | A::EcdsaFixed(hash) => hash,
+                    A::RsaPkcs1(hash)
+                    | A::RsaPss(hash)
+                    | A::RsaPssSalted(hash, _)
+                    | A::EcdsaDer(hash)
+                    | A::EcdsaFixed(hash) => hash,
                     // RFC 8032 §5.1: Ed25519 is with SHA-512.
                     A::Ed25519 => Hash::Sha512,
                 };

@@ -37,6 +37,7 @@ impl Verifier {
             KeyKind::Rsa { .. } => SignatureAlgorithm::RsaPkcs1(Hash::Sha256),
             KeyKind::P256 => SignatureAlgorithm::EcdsaDer(Hash::Sha256),
             KeyKind::P384 => SignatureAlgorithm::EcdsaDer(Hash::Sha384),
+            KeyKind::P521 => SignatureAlgorithm::EcdsaDer(Hash::Sha512),
             KeyKind::Ed25519 => SignatureAlgorithm::Ed25519,
         };
         self.policy().constraint_on(AlgorithmUse { algorithm, key })?.until

@@ -260,7 +260,7 @@ fn algorithms_of_other_recipients_are_passed_over() {
         assert_eq!(open(&other, &p256), Err(DecryptionError.to_string()), "{algorithm}");
     }
     let mut other = document.clone();
-    other["recipients"][0]["header"]["epk"]["crv"] = "P-521".into();
+    other["recipients"][0]["header"]["epk"]["crv"] = "secp256k1".into();
     assert_eq!(open(&other, &reader).unwrap(), b"content");
     other["recipients"][0]["header"]["apu"] = "A".repeat(PARTY_CHARACTERS_MAX + 4).into();
     assert!(open(&other, &reader).is_err());
