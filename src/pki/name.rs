@@ -1,8 +1,11 @@
 //! Distinguished names: kept as bytes, compared by the rules of RFC 5280 §7.1, shown as a person reads them.
+//!
+//! Text is prepared as RFC 4518 §2 says before it is compared, whatever its encoding.
 
 use const_oid::ObjectIdentifier;
 use der::asn1::{BmpString, Ia5StringRef, PrintableStringRef, TeletexStringRef, Utf8StringRef};
 use der::{Any, Decode as _, Encode as _, Tag, Tagged as _};
+use unicode_normalization::UnicodeNormalization as _;
 use x509_cert::name::Name as RawName;
 
 /// A distinguished name. Two are equal when RFC 5280 §7.1 says that they match.
@@ -23,7 +26,7 @@ struct Attribute {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Value {
-    /// A directory string: case folded, white space trimmed and compressed, whatever its encoding.
+    /// A directory string, prepared.
     Text(String),
     /// Anything else, compared bit by bit with its tag.
     Bytes(Vec<u8>),
@@ -78,17 +81,46 @@ impl Name {
         self.rdns.is_empty()
     }
 
-    /// Whether this name is `base`, or lies below it (RFC 5280 §4.2.1.10, directoryName).
+    /// Whether this name is `base`, or lies below it (RFC 5280 §4.2.1.10, directoryName); `None` where that hangs on a
+    /// value that is not read here.
     #[must_use]
-    pub fn is_within(&self, base: &Self) -> bool {
-        self.rdns.starts_with(&base.rdns)
+    pub fn is_within(&self, base: &Self) -> Option<bool> {
+        if self.rdns.len() < base.rdns.len() {
+            return Some(false);
+        }
+        let mut known = true;
+        for (own, wanted) in self.rdns.iter().zip(&base.rdns) {
+            match own == wanted {
+                true => {}
+                false if may_be_equal(own, wanted) => known = false,
+                false => return Some(false),
+            }
+        }
+        known.then_some(true)
     }
 
-    /// Gives every emailAddress attribute's value (RFC 5280 §4.2.1.10: rfc822Name constraints apply to them).
+    /// Gives every emailAddress attribute's value (RFC 5280 §4.2.1.10: rfc822Name constraints apply to them). One that is
+    /// not read here is empty, which no mailbox is.
     pub(super) fn email_addresses(name: &RawName) -> Vec<String> {
         const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
-        name.iter().filter(|attribute| attribute.oid == EMAIL_ADDRESS).filter_map(|a| text(&a.value)).collect()
+        let addresses = name.iter().filter(|attribute| attribute.oid == EMAIL_ADDRESS);
+        addresses.map(|attribute| text(&attribute.value).unwrap_or_default()).collect()
     }
+}
+
+/// Whether two RDNs that differ could be one, were it not for values that are not read here.
+fn may_be_equal(left: &[Attribute], right: &[Attribute]) -> bool {
+    let mut pairs = left.iter().zip(right);
+    left.len() == right.len()
+        && pairs.all(|(left, right)| {
+            left.kind == right.kind
+                && match (&left.value, &right.value) {
+                    (Value::Text(left), Value::Text(right)) => left == right,
+                    // Of one type, the bytes say whether they are equal.
+                    (Value::Bytes(left), Value::Bytes(right)) => left == right || left.first() != right.first(),
+                    (Value::Text(_), Value::Bytes(_)) | (Value::Bytes(_), Value::Text(_)) => true,
+                }
+        })
 }
 
 impl PartialEq for Name {
@@ -112,19 +144,50 @@ fn text(value: &Any) -> Option<String> {
         Tag::Ia5String => value.decode_as::<Ia5StringRef<'_>>().ok().map(|text| text.as_str().to_owned()),
         Tag::TeletexString => value.decode_as::<TeletexStringRef<'_>>().ok().map(|text| text.as_str().to_owned()),
         Tag::BmpString => value.decode_as::<BmpString>().ok().map(|text| text.to_string()),
+        Tag::VisibleString | Tag::NumericString if value.value().is_ascii() => {
+            std::str::from_utf8(value.value()).ok().map(str::to_owned)
+        }
         _ => None,
     }
 }
 
+/// Prepares text to be compared (RFC 4518 §2.2 to §2.4 and §2.6.1): what is not seen is left out, compatible characters
+/// and cases are one, and so are spaces.
 fn prepare(text: &str) -> String {
-    let mut prepared = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
+    let seen = text.chars().filter(|character| !is_left_out(*character));
+    let folded: String = match text.is_ascii() {
+        true => seen.map(|character| character.to_ascii_lowercase()).collect(),
+        // Folding may give what has a compatible form of its own.
+        false => seen.nfkc().flat_map(fold).collect::<String>().nfkc().collect(),
+    };
+    let mut prepared = String::with_capacity(folded.len());
+    for word in folded.split_whitespace() {
         if !prepared.is_empty() {
             prepared.push(' ');
         }
-        prepared.extend(word.chars().flat_map(char::to_lowercase));
+        prepared.push_str(word);
     }
     prepared
+}
+
+/// The folded case of a character (RFC 3454 table B.2): as its capital is written small, so that ß is ss and ς is σ. The
+/// dotless i is another letter than the one that its capital is written as.
+fn fold(character: char) -> impl Iterator<Item = char> {
+    let capital = (character != 'ı').then(|| character.to_uppercase());
+    let unchanged = capital.is_none().then_some(character);
+    capital.into_iter().flatten().flat_map(char::to_lowercase).chain(unchanged)
+}
+
+/// RFC 4518 §2.2: control characters other than those that are spaces, and what takes no room.
+fn is_left_out(character: char) -> bool {
+    matches!(
+        character,
+        '\0'..='\u{8}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{ad}' | '\u{34f}'
+            | '\u{6dd}' | '\u{70f}' | '\u{1806}' | '\u{180b}'..='\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{206a}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffc}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}' | '\u{e0020}'..='\u{e007f}'
+            | '\u{e0100}'..='\u{e01ef}'
+    )
 }
 
 /// What a person sees: no control characters, which could rewrite a terminal or a line of a log; and with a sign before
@@ -171,9 +234,50 @@ mod tests {
 
     #[test]
     fn is_within_its_own_prefix_only() {
-        assert!(name("CN=leaf,O=A,C=GB").is_within(&name("O=a,C=gb")));
-        assert!(!name("CN=leaf,O=B,C=GB").is_within(&name("O=A,C=GB")));
-        assert!(!name("C=GB").is_within(&name("O=A,C=GB")));
+        let within = |text: &str| name(text).is_within(&name("O=A,C=GB"));
+        assert_eq!(within("CN=leaf,O=a,C=gb"), Some(true));
+        assert_eq!(within("CN=leaf,O=B,C=GB"), Some(false));
+        assert_eq!(within("C=GB"), Some(false));
+    }
+
+    /// A name of one organizationName, of some string type.
+    fn organisation(tag: u8, value: &[u8]) -> Name {
+        let tlv = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
+        let attribute = tlv(0x30, &[&[6, 3, 0x55, 4, 10][..], &tlv(tag, value)].concat());
+        Name::from_der(&tlv(0x30, &tlv(0x31, &attribute))).unwrap()
+    }
+
+    #[test]
+    fn compatible_characters_cases_and_what_is_not_seen_are_one() {
+        let plain = organisation(0x0c, b"Evil Corp");
+        for same in [
+            "\u{ff25}\u{ff36}\u{ff29}\u{ff2c} Corp",
+            "evil\u{3000}corp",
+            "E\u{ad}vil\u{200b} Corp",
+            "\u{1d404}vil Corp",
+        ] {
+            assert_eq!(organisation(0x0c, same.as_bytes()), plain, "{same}");
+        }
+        assert_eq!(organisation(0x0c, "Stra\u{df}e".as_bytes()), organisation(0x0c, b"STRASSE"));
+        assert_eq!(organisation(0x0c, "A\u{308}".as_bytes()), organisation(0x0c, "\u{e4}".as_bytes()));
+        // Cyrillic that only looks so, a space more, and the dotless i.
+        for other in ["\u{415}vil Corp", "E vil Corp", "Ev\u{131}l Corp"] {
+            assert_ne!(organisation(0x0c, other.as_bytes()), plain, "{other}");
+        }
+    }
+
+    #[test]
+    fn every_string_type_is_one_text_and_what_is_not_read_is_not_decided() {
+        let base = organisation(0x0c, b"Evil");
+        for tag in [0x0c, 0x13, 0x14, 0x16, 0x1a] {
+            assert_eq!(organisation(tag, b"EVIL").is_within(&base), Some(true), "{tag}");
+            assert_eq!(organisation(tag, b"Good").is_within(&base), Some(false), "{tag}");
+        }
+        // GeneralString, and a PrintableString with what it cannot have.
+        assert_eq!(organisation(0x1b, b"Evil").is_within(&base), None);
+        assert_eq!(organisation(0x13, b"Evil\x80").is_within(&base), None);
+        assert_eq!(base.is_within(&organisation(0x1b, b"Evil")), None);
+        assert_eq!(organisation(0x1b, b"Evil").is_within(&organisation(0x1b, b"Good")), Some(false));
     }
 
     #[test]

@@ -179,7 +179,7 @@ impl Subject {
     /// Whether the name lies in a subtree of its own form; nothing when that cannot be told.
     fn is_within(&self, subtree: &NameSubtree) -> Option<bool> {
         Some(match (self, subtree) {
-            (Self::Directory(name), NameSubtree::Directory(base)) => name.is_within(base),
+            (Self::Directory(name), NameSubtree::Directory(base)) => name.is_within(base)?,
             (Self::Dns(name), NameSubtree::Dns(base)) => {
                 is_host(name.strip_prefix("*.").unwrap_or(name)).then_some(())?;
                 is_in_zone(name, base)

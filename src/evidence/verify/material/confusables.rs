@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::MixedScript as _;
 use unicode_security::confusable_detection::skeleton;
 
@@ -33,6 +34,12 @@ fn warnings_of(text: &str) -> Vec<Warning> {
     let latin = words.iter().any(|word| word.bytes().any(|byte| byte.is_ascii_alphabetic()));
     for word in words {
         if word.is_ascii() {
+            continue;
+        }
+        // The same letters in another width or style, which also names that are compared take for the same.
+        let plain: String = word.nfkc().collect();
+        if plain.is_ascii() {
+            warnings.push(Warning::Confusable { name: text.clone(), word: word.to_owned(), looks_like: plain });
             continue;
         }
         let looks_like: String = skeleton(word).collect();
@@ -71,6 +78,10 @@ mod tests {
             ("Acme\u{3bf} Ltd", "mixes scripts"),
             // Every letter of the first word is Cyrillic.
             ("\u{440}\u{430}\u{443}\u{440}\u{430} Ltd", "looks like \"paypa\""),
+            // Full width, and bold of mathematics.
+            ("\u{ff21}\u{ff43}\u{ff4d}\u{ff45} Ltd", "looks like \"Acme\""),
+            ("\u{ff21}cme Ltd", "looks like \"Acme\""),
+            ("\u{1d400}cme", "looks like \"Acme\""),
             ("Acme\u{200b} Ltd", "U+200B"),
             ("Acme \u{202e}dtL", "U+202E"),
         ] {
