@@ -92,9 +92,11 @@ pub(super) struct Marked<T> {
 }
 
 /// The policyConstraints extension (RFC 5280 §4.2.1.11).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PolicyConstraints {
-    pub(super) requires_explicit_policy: bool,
+    /// How many certificates may go without a policy that is required of all after them.
+    pub(super) require_explicit_policy: Option<u32>,
+    pub(super) inhibit_policy_mapping: Option<u32>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -109,7 +111,9 @@ pub(super) struct Extensions {
     pub(super) distribution_points: Vec<DistributionPoint>,
     pub(super) policies: Vec<ObjectIdentifier>,
     pub(super) policy_constraints: Option<Marked<PolicyConstraints>>,
-    pub(super) inhibit_any_policy_critical: Option<bool>,
+    /// Pairs of a policy of the issuer and the one that it becomes below (RFC 5280 §4.2.1.5).
+    pub(super) policy_mappings: Vec<(ObjectIdentifier, ObjectIdentifier)>,
+    pub(super) inhibit_any_policy: Option<Marked<u32>>,
     pub(super) authority_information_critical: Option<bool>,
     pub(super) unknown_critical: Vec<ObjectIdentifier>,
 }
@@ -171,6 +175,10 @@ impl Extensions {
                 not_empty(&parsed)?;
                 self.authority_information_critical = Some(critical);
             }
+            // qcStatements (RFC 3739 §3.2.6): statements on the certificate's quality, which restrict no use of it.
+            "1.3.6.1.5.5.7.1.3" => {
+                Vec::<der::Any>::from_der(bytes)?;
+            }
             id => {
                 let is_known = self.add_policy(id, bytes, critical)?;
                 if critical && !is_known {
@@ -190,16 +198,22 @@ impl Extensions {
                 self.policies = parsed.iter().map(|policy| policy.policy_identifier).collect();
             }
             "2.5.29.33" => {
-                pkix::PolicyMappings::from_der(bytes)?;
+                let parsed = pkix::PolicyMappings::from_der(bytes)?.0;
+                not_empty(&parsed)?;
+                let pairs = parsed.iter().map(|pair| (pair.issuer_domain_policy, pair.subject_domain_policy));
+                self.policy_mappings = pairs.collect();
             }
             "2.5.29.36" => {
                 let parsed = pkix::PolicyConstraints::from_der(bytes)?;
-                let value = PolicyConstraints { requires_explicit_policy: parsed.require_explicit_policy.is_some() };
+                let value = PolicyConstraints {
+                    require_explicit_policy: parsed.require_explicit_policy,
+                    inhibit_policy_mapping: parsed.inhibit_policy_mapping,
+                };
                 self.policy_constraints = Some(Marked { value, critical });
             }
             "2.5.29.54" => {
-                u32::from_der(bytes)?;
-                self.inhibit_any_policy_critical = Some(critical);
+                let value = u32::from_der(bytes)?;
+                self.inhibit_any_policy = Some(Marked { value, critical });
             }
             _ => return Ok(false),
         }

@@ -17,7 +17,9 @@ mod name;
 mod name_constraints;
 mod path;
 mod pem;
+mod policies;
 mod profile;
+mod purpose;
 mod rules;
 mod time;
 pub mod tsp;
@@ -33,9 +35,11 @@ pub use extensions::{
 };
 pub use name::Name;
 pub use name_constraints::NameConstraintError;
-pub use path::{CertificationPath, NoPath, PathOutcome, ValidPath, find_path};
+pub use path::{CertificationPath, NoPath, PathOutcome, ValidPath, find_path, find_paths};
 pub use pem::{PemError, pem_blocks, to_pem};
+pub use policies::PolicyError;
 pub use profile::{PathProfile, Strictness};
+pub use purpose::{Purpose, UnknownPurpose};
 pub use rules::{PathRule, Violation};
 
 /// Object identifiers that more than one module names.

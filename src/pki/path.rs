@@ -1,12 +1,11 @@
 //! Certification paths: found by names and signatures, then checked rule by rule (RFC 5280 §6.1, `rules.rs`).
 //!
-//! [`find_path`] searches from the leaf upwards. Every complete path is checked, and the search goes on while rules are
-//! broken, for another path may keep them. The answer tells apart that there is no path, and that the best one breaks
-//! rules; a broken path is still given, so that a report can show it. The anchor is a certificate like the others: its
-//! own extensions apply to it.
+//! [`find_paths`] searches from the leaf upwards. Every complete path is checked, and the search goes on, for another path
+//! may keep rules that this one breaks, or stand where one of its certificates ended or was revoked. The answer tells
+//! apart that there is no path, and that the best one breaks rules; a broken path is still given, so that a report can
+//! show it. An anchor is a name and a key (RFC 5280 §6.1.1 (d)); what its own extensions restrict is restricted.
 //!
-//! Periods of validity are not judged here: EN 319 102-1 has its own rows for them. Policies are not processed: a path
-//! with a certificate that requires an explicit policy is refused.
+//! Periods of validity are not judged here: EN 319 102-1 has its own rows for them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,11 +16,13 @@ use super::anchor::TrustAnchors;
 use super::budget::{Budget, BudgetSpent};
 use super::certificate::{Certificate, OutOfWindow};
 use super::profile::PathProfile;
-use super::rules::{Violation, violations};
+use super::rules::{Violation, departures, violations};
 use crate::crypto::SignatureError;
 
 /// Most intermediate certificates that may be offered: more than any honest chain has, with room for cross-signing.
 const OFFERED_MAX: usize = 10;
+/// Most paths that are given: a renewed authority or two, each under a root that was cross-signed.
+const PATHS_MAX: usize = 8;
 
 /// Certificates from the leaf to an anchor; each but the last was signed with the key of the next.
 #[derive(Clone, Debug)]
@@ -57,6 +58,13 @@ impl CertificationPath {
         (not_before, not_after)
     }
 
+    /// Where those who issued the certificates did not do what RFC 5280 §4 asks of them, though every rule of §6.1 may be
+    /// kept: a missing key identifier, a criticality that is another.
+    #[must_use]
+    pub fn departures(&self) -> Vec<Violation> {
+        departures(&self.certificates)
+    }
+
     /// Checks that every certificate is in its validity period at `time`, the anchor included.
     ///
     /// # Errors
@@ -69,7 +77,7 @@ impl CertificationPath {
     }
 }
 
-/// A path that keeps every rule of its profile (RFC 5280 §6.1). Only [`find_path`] makes one.
+/// A path that keeps every rule of its profile (RFC 5280 §6.1). Only a search makes one.
 #[derive(Clone, Debug)]
 pub struct ValidPath(
     // Invariant: the search found no violation.
@@ -150,7 +158,7 @@ impl From<BudgetSpent> for NoPath {
     }
 }
 
-/// Finds a path from `leaf` to one of `anchors` over the `offered` certificates.
+/// Finds a path from `leaf` to one of `anchors` over the `offered` certificates: the best of [`find_paths`].
 #[must_use]
 pub fn find_path(
     leaf: &Arc<Certificate>,
@@ -159,23 +167,62 @@ pub fn find_path(
     profile: &PathProfile,
     budget: &mut Budget,
 ) -> PathOutcome {
+    search(leaf, offered, anchors, profile, budget, 1).swap_remove(0)
+}
+
+/// Finds the paths from `leaf` to `anchors` over the `offered` certificates: those that keep every rule, at most eight, one
+/// whose certificates are all in their windows at the preferred time first. Where there is none, the one outcome says why.
+///
+/// A search that becomes too expensive gives the valid paths that it has found. Never empty.
+#[must_use]
+pub fn find_paths(
+    leaf: &Arc<Certificate>,
+    offered: &[Arc<Certificate>],
+    anchors: &TrustAnchors,
+    profile: &PathProfile,
+    budget: &mut Budget,
+) -> Vec<PathOutcome> {
+    search(leaf, offered, anchors, profile, budget, PATHS_MAX)
+}
+
+fn search(
+    leaf: &Arc<Certificate>,
+    offered: &[Arc<Certificate>],
+    anchors: &TrustAnchors,
+    profile: &PathProfile,
+    budget: &mut Budget,
+    paths_max: usize,
+) -> Vec<PathOutcome> {
     if anchors.is_empty() {
-        return PathOutcome::NoPath(NoPath::NoAnchors);
+        return vec![PathOutcome::NoPath(NoPath::NoAnchors)];
     }
     if offered.len() > OFFERED_MAX {
-        return PathOutcome::NoPath(NoPath::TooManyOffered { count: offered.len() });
+        return vec![PathOutcome::NoPath(NoPath::TooManyOffered { count: offered.len() })];
     }
-    let mut search = Search { offered, anchors, profile, budget, links: HashMap::new(), best: None, reason: None };
+    let mut search = Search {
+        offered,
+        anchors,
+        profile,
+        budget,
+        paths_max,
+        links: HashMap::new(),
+        valid: Vec::new(),
+        broken: None,
+        reason: None,
+    };
     let ended = search.extend(&mut vec![Arc::clone(leaf)]);
-    match (search.best, ended) {
-        (Some(Found { path, violations, .. }), _) if violations.is_empty() => PathOutcome::Valid(ValidPath(path)),
+    if !search.valid.is_empty() {
+        search.valid.sort_by_key(|found| !found.in_window);
+        return search.valid.into_iter().map(|found| PathOutcome::Valid(ValidPath(found.path))).collect();
+    }
+    vec![match (search.broken, ended) {
         (Some(Found { path, violations, .. }), _) => PathOutcome::Broken { path, violations },
         (None, Err(reason)) => PathOutcome::NoPath(reason),
         (None, Ok(_)) => {
             let missing = NoPath::IssuerNotFound { issuer: leaf.issuer().to_string() };
             PathOutcome::NoPath(search.reason.map_or(missing, |(_, reason)| reason))
         }
-    }
+    }]
 }
 
 /// Whether one certificate was signed with the key of another.
@@ -204,7 +251,10 @@ struct Search<'a> {
     profile: &'a PathProfile,
     budget: &'a mut Budget,
     links: HashMap<([u8; 32], [u8; 32]), Link>,
-    best: Option<Found>,
+    paths_max: usize,
+    valid: Vec<Found>,
+    /// The best of those that break rules.
+    broken: Option<Found>,
     /// Why the deepest dead end was one, with its depth.
     reason: Option<(usize, NoPath)>,
 }
@@ -254,7 +304,9 @@ impl Search<'_> {
                     || (other.subject() == candidate.subject() && same_key(other, candidate))
             };
             let twice = issuers.iter().any(|other| other.thumbprint() == candidate.thumbprint());
-            if candidate.subject() == current.issuer() && !twice && !path.iter().any(seen) {
+            // A leaf may be its anchor's own, renewed: what the anchor's key signed leads to it.
+            let ends = path.len() == 1 && self.anchors.contains(candidate);
+            if candidate.subject() == current.issuer() && !twice && (ends || !path.iter().any(seen)) {
                 issuers.push(Arc::clone(candidate));
             }
         }
@@ -292,15 +344,20 @@ impl Search<'_> {
         let path = CertificationPath { certificates: path.to_vec() };
         let violations = violations(&path.certificates, self.profile, &mut self.budget.comparisons);
         let in_window = self.profile.preferred_time.is_none_or(|time| path.check_validity_at(time).is_ok());
-        let done = violations.is_empty() && in_window;
-        let better = self
-            .best
-            .as_ref()
-            .is_none_or(|best| (!violations.is_empty(), !in_window) < (!best.violations.is_empty(), !best.in_window));
-        if better {
-            self.best = Some(Found { path, violations, in_window });
+        let found = Found { path, violations, in_window };
+        if found.violations.is_empty() {
+            if self.valid.len() < self.paths_max {
+                self.valid.push(found);
+            } else if let Some(worse) = self.valid.iter_mut().find(|other| found.in_window && !other.in_window) {
+                *worse = found;
+            }
+            let in_window = self.valid.iter().filter(|found| found.in_window).count();
+            return Ok(if in_window == self.paths_max { Step::Done } else { Step::GoOn });
         }
-        Ok(if done { Step::Done } else { Step::GoOn })
+        if self.broken.as_ref().is_none_or(|best| found.in_window && !best.in_window) {
+            self.broken = Some(found);
+        }
+        Ok(Step::GoOn)
     }
 }
 
@@ -337,9 +394,9 @@ mod tests {
         let mut flipped = anchor().der().to_vec();
         *flipped.last_mut().unwrap() ^= 1;
         let flipped = Arc::new(Certificate::from_der(&flipped).unwrap());
-        // Its name and key are the anchor's own, so that the anchor would be a loop above it.
+        // Its name and key are the anchor's own, and the anchor's key did not sign it.
         let outcome = search(&flipped, &[], vec![anchor()]);
-        assert!(matches!(outcome, PathOutcome::NoPath(NoPath::IssuerNotFound { .. })), "{outcome:?}");
+        assert!(matches!(outcome, PathOutcome::NoPath(NoPath::SignatureWrong { .. })), "{outcome:?}");
     }
 
     #[test]

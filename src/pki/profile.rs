@@ -1,9 +1,9 @@
 //! Path profiles: the requirements of a path beyond names and signatures.
 
 use chrono::{DateTime, Utc};
-use const_oid::ObjectIdentifier;
 
 use super::extensions::KeyUsage;
+use super::purpose::Purpose;
 
 /// How many of the rules of RFC 5280 and others a certificate must keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,8 +19,8 @@ pub enum Strictness {
 /// The requirements of a certification path.
 #[derive(Clone, Debug)]
 pub struct PathProfile {
-    /// The use that the leaf has to name explicitly. Authorities that restrict their uses must include it.
-    pub extended_key_usage: Option<ObjectIdentifier>,
+    /// Purposes, one of which the leaf has; empty asks for none. Authorities that restrict their uses must include it.
+    pub purposes: Vec<Purpose>,
     /// When the leaf restricts the uses of its key, one of these must be among them; empty asks for none.
     pub key_usage_any: &'static [KeyUsage],
     /// Shortest RSA modulus that is not weak.
@@ -40,14 +40,14 @@ impl PathProfile {
     /// The profile of a certificate that signs records: document signing (RFC 9336).
     #[must_use]
     pub fn document_signing() -> Self {
-        Self { extended_key_usage: Some(super::oid::DOCUMENT_SIGNING), ..Self::any_purpose() }
+        Self { purposes: vec![Purpose::DOCUMENT_SIGNING[0]], ..Self::any_purpose() }
     }
 
     /// The profile of a timestamp authority (RFC 3161 §2.3).
     #[must_use]
     pub fn time_stamping() -> Self {
         Self {
-            extended_key_usage: Some(super::oid::TIME_STAMPING),
+            purposes: vec![Purpose::Usage(super::oid::TIME_STAMPING)],
             strictness: Strictness::Tolerant,
             ..Self::any_purpose()
         }
@@ -57,7 +57,7 @@ impl PathProfile {
     #[must_use]
     pub fn any_purpose() -> Self {
         Self {
-            extended_key_usage: None,
+            purposes: Vec::new(),
             key_usage_any: &[KeyUsage::DigitalSignature, KeyUsage::NonRepudiation],
             rsa_bits_min: 2048,
             intermediates_max: Self::DEPTH_MAX - 2,

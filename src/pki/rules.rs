@@ -12,8 +12,13 @@ use super::certificate::{Certificate, Version};
 use super::extensions::KeyUsage;
 use super::name_constraints::{NameConstraintError, check_names};
 use super::oid::ANY_EXTENDED_KEY_USAGE;
+use super::policies::{PolicyError, check_policies};
 use super::profile::{PathProfile, Strictness};
+use super::purpose::Purpose;
 use crate::crypto::KeyKind;
+
+/// Extended key usages of a certificate that are shown: real ones have two or three.
+const PURPOSES_SHOWN_MAX: usize = 8;
 
 /// A rule that a certificate of a path breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,18 +55,20 @@ pub enum PathRule {
     /// The leaf's key usage has none of the required uses (RFC 5280 §4.2.1.3).
     #[error("key usage does not allow signatures on data")]
     KeyUsage,
-    /// The required purpose is not among the extended key usages (RFC 5280 §4.2.1.12).
-    #[error("extended key usage {required} is missing")]
+    /// None of the required purposes is among the extended key usages (RFC 5280 §4.2.1.12).
+    #[error("extended key usage {} is missing; there is {}", list(required), list(named))]
     ExtendedKeyUsage {
-        /// The profile's requirement.
-        required: ObjectIdentifier,
+        /// The profile's requirement: one of these.
+        required: Vec<Purpose>,
+        /// What the certificate has in its place.
+        named: Vec<Purpose>,
     },
     /// A critical extension is not understood (RFC 5280 §4.2).
     #[error("critical extension {0} is unknown")]
     UnknownCriticalExtension(ObjectIdentifier),
-    /// requireExplicitPolicy, which is not processed here.
-    #[error("an explicit policy is required, which is not supported")]
-    ExplicitPolicy,
+    /// Certificate policies do not hold (RFC 5280 §6.1).
+    #[error("{0}")]
+    Policies(PolicyError),
     /// Names that an authority above does not allow (RFC 5280 §4.2.1.10).
     #[error("name constraints of {authority}: {reason}")]
     NameConstraints {
@@ -89,11 +96,35 @@ pub enum PathRule {
 }
 
 impl PathRule {
+    /// Whether it could not be decided, for there was too much to compare: that is no property of the certificates alone.
+    #[must_use]
+    pub fn is_budget_spent(&self) -> bool {
+        matches!(
+            self,
+            Self::NameConstraints { reason: NameConstraintError::TooMany, .. } | Self::Policies(PolicyError::TooMany)
+        )
+    }
+
     /// Whether the rule is about cryptographic strength rather than about the chain (EN 319 102-1 §5.2.6 and §5.2.8).
     #[must_use]
     pub fn is_cryptographic(&self) -> bool {
         matches!(self, Self::UnusableKey(_) | Self::ShortKey { .. } | Self::SignatureAlgorithm(_))
     }
+}
+
+/// Gives what RFC 5280 §4 asks of those who issued the certificates of a path, and they did not do. No rule of §6.1 is
+/// among it: a verifier has no more to say to it. The anchor is a name and a key, and takes no part.
+pub(super) fn departures(certificates: &[Arc<Certificate>]) -> Vec<Violation> {
+    let issued = certificates.len().saturating_sub(1);
+    let mut found = Vec::new();
+    for (depth, certificate) in certificates[..issued].iter().enumerate() {
+        let mut broken = Vec::new();
+        let above = certificates.get(depth + 1).map(AsRef::as_ref);
+        check_conformance(certificate, Position { depth, above }, &mut broken);
+        let subject = || certificate.subject().to_string();
+        found.extend(broken.into_iter().map(|rule| Violation { depth, subject: subject(), rule }));
+    }
+    found
 }
 
 /// Gives everything that a path breaks; its certificates run from the leaf to the anchor.
@@ -117,7 +148,11 @@ pub(super) fn violations(
         check_strength(certificate, position, profile, &mut broken);
         rules.extend(broken.into_iter().map(|rule| (depth, rule)));
     }
+    check_purposes(certificates, profile, &mut rules);
     check_path_lengths(certificates, profile, &mut rules);
+    if let Err((depth, error)) = check_policies(certificates, comparisons) {
+        rules.push((depth, PathRule::Policies(error)));
+    }
     check_name_constraints(certificates, comparisons, &mut rules);
     rules
         .into_iter()
@@ -177,27 +212,63 @@ fn check_extensions(
     broken: &mut Vec<PathRule>,
 ) {
     broken.extend(certificate.unknown_critical_extensions().iter().map(|oid| PathRule::UnknownCriticalExtension(*oid)));
-    if certificate.extensions().policy_constraints.as_ref().is_some_and(|policy| policy.value.requires_explicit_policy)
-    {
-        broken.push(PathRule::ExplicitPolicy);
-    }
-    if certificate.issuer().is_empty() {
+    // An anchor is a name and a key (§6.1.1 (d)): who named it before does not matter.
+    let is_issued = !position.is_anchor() || profile.strictness >= Strictness::Conforming;
+    if is_issued && certificate.issuer().is_empty() {
         broken.push(PathRule::Conformance("the issuer's name is empty"));
     }
     if !position.is_leaf() && certificate.subject().is_empty() {
         broken.push(PathRule::Conformance("an authority's name is empty"));
     }
-    if let Some(required) = profile.extended_key_usage {
-        let named = certificate.extended_key_usages();
-        let fits = if position.is_leaf() {
-            named.is_some_and(|named| named.contains(&required))
-        } else {
-            named.is_none_or(|named| named.contains(&required) || named.contains(&ANY_EXTENDED_KEY_USAGE))
-        };
-        if !fits {
-            broken.push(PathRule::ExtendedKeyUsage { required });
+}
+
+/// The leaf has one of the purposes, and every authority that restricts its uses includes the same.
+fn check_purposes(certificates: &[Arc<Certificate>], profile: &PathProfile, rules: &mut Vec<(usize, PathRule)>) {
+    let (leaf, above) = certificates.split_first().expect("a path is not empty");
+    let (is_of_leaf, rest): (Vec<_>, Vec<_>) =
+        profile.purposes.iter().partition(|purpose| has_purpose(leaf, **purpose));
+    let missing = |certificate: &Certificate, required: &[&Purpose]| {
+        let usages = certificate.extended_key_usages().unwrap_or_default().iter();
+        let named = usages.take(PURPOSES_SHOWN_MAX).map(|usage| Purpose::Usage(*usage)).collect();
+        PathRule::ExtendedKeyUsage { required: required.iter().map(|purpose| **purpose).collect(), named }
+    };
+    if profile.purposes.is_empty() {
+        return;
+    }
+    if is_of_leaf.is_empty() {
+        rules.push((0, missing(leaf, &rest)));
+    }
+    let wanted = if is_of_leaf.is_empty() { rest } else { is_of_leaf };
+    let lets = |authority: &Certificate, purpose: Purpose| {
+        authority.extended_key_usages().is_none_or(|named| {
+            named.contains(&ANY_EXTENDED_KEY_USAGE) || purpose.usage().is_some_and(|usage| named.contains(&usage))
+        })
+    };
+    let fits = |purpose: &&&Purpose| above.iter().all(|authority| lets(authority, ***purpose));
+    if wanted.iter().find(fits).is_none() {
+        let broken = above.iter().enumerate().filter(|(_, one)| !wanted.iter().any(|purpose| lets(one, **purpose)));
+        let before = rules.len();
+        rules.extend(broken.map(|(depth, one)| (depth + 1, missing(one, &wanted))));
+        if rules.len() == before {
+            // Each authority lets one of them, and no two the same.
+            rules.push((0, missing(leaf, &wanted)));
         }
     }
+}
+
+fn has_purpose(leaf: &Certificate, purpose: Purpose) -> bool {
+    match (purpose, leaf.extended_key_usages()) {
+        (Purpose::Usage(usage), named) => named.is_some_and(|named| named.contains(&usage)),
+        (Purpose::Unnamed, Some(_)) => false,
+        (Purpose::Unnamed, None) => leaf.key_usage().is_some_and(|usages| {
+            usages.contains(KeyUsage::DigitalSignature) || usages.contains(KeyUsage::NonRepudiation)
+        }),
+    }
+}
+
+fn list(purposes: &[Purpose]) -> String {
+    let names: Vec<String> = purposes.iter().map(ToString::to_string).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(" or ") }
 }
 
 /// Rules of RFC 5280 §4 for issuers.
@@ -252,7 +323,10 @@ fn check_conformance(certificate: &Certificate, position: Position<'_>, broken: 
             extensions.policy_constraints.as_ref().is_some_and(|marked| !marked.critical),
             "policyConstraints is not critical (§4.2.1.11)",
         ),
-        (extensions.inhibit_any_policy_critical == Some(false), "inhibitAnyPolicy is not critical (§4.2.1.14)"),
+        (
+            extensions.inhibit_any_policy.as_ref().is_some_and(|marked| !marked.critical),
+            "inhibitAnyPolicy is not critical (§4.2.1.14)",
+        ),
         (extensions.authority_information_critical == Some(true), "authorityInfoAccess is critical (§4.2.2.1)"),
         (
             certificate.subject().is_empty() && !alternative_critical,
@@ -272,7 +346,7 @@ fn check_baseline(
     let authority = certificate.authority_key_identifier();
     let odd_key = matches!(certificate.key().map(|key| key.kind()), Ok(KeyKind::Rsa { bits }) if bits % 8 != 0);
     let root_has_purposes =
-        position.is_anchor() && profile.extended_key_usage.is_some() && certificate.extended_key_usages().is_some();
+        position.is_anchor() && !profile.purposes.is_empty() && certificate.extended_key_usages().is_some();
     let rules = [
         (position.is_leaf() && certificate.is_ca(), "the leaf is a certificate authority"),
         (

@@ -27,6 +27,7 @@ mod ledger;
 mod monitor;
 mod old_data;
 mod path_budget;
+mod path_choice;
 mod path_rules;
 mod publishing;
 mod readme;

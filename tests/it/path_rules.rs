@@ -407,7 +407,7 @@ fn extensions_and_purposes() {
         (
             "no purpose",
             new().leaf(|mint| mint.without(EXTENDED_KEY_USAGE)),
-            "extended key usage 1.3.6.1.5.5.7.3.36 is missing",
+            "extended key usage document-signing is missing",
         ),
         ("any purpose in a leaf", new().leaf(purpose(&[ANY], false)), "is missing"),
         ("two purposes", new().leaf(purpose(&[SERVER, DOCUMENT_SIGNING], false)), ""),
@@ -434,9 +434,9 @@ fn extensions_and_purposes() {
         ("critical policies", new().leaf(|mint| mint.with(POLICIES, true, policies.clone())), ""),
         ("a list of no policies", new().leaf(|mint| mint.with(POLICIES, false, tlv(SEQUENCE, &[]))), "malformed"),
         (
-            "an explicit policy is required",
+            "none holds for the whole path",
             new().authority(|mint| mint.with(POLICY_CONSTRAINTS, true, explicit.clone())),
-            "an explicit policy is required",
+            "none holds for the whole path",
         ),
         (
             "policy constraints, not critical",

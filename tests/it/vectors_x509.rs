@@ -12,8 +12,8 @@ use affiant::clock::parse_time;
 use affiant::crypto::KeyError;
 use affiant::pki::oid::ObjectIdentifier;
 use affiant::pki::{
-    Budget, Certificate, Crl, CrlRuleError, NoPath, PathOutcome, PathProfile, PathRule, Reasons, RevocationStatus,
-    Strictness, TrustAnchors, ValidPath, Version, find_path, pem_blocks,
+    Budget, Certificate, Crl, CrlRuleError, NoPath, PathOutcome, PathProfile, PathRule, Purpose, Reasons,
+    RevocationStatus, Strictness, TrustAnchors, ValidPath, Version, find_path, pem_blocks,
 };
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -161,8 +161,8 @@ fn limbo_case(case: &Value) -> Result<Case, String> {
     if let Some(depth) = case["max_chain_depth"].as_u64() {
         profile.intermediates_max = usize::try_from(depth).unwrap();
     }
-    profile.extended_key_usage = strings(&case["extended_key_usage"]).first().map(|usage| {
-        ObjectIdentifier::new_unwrap(match *usage {
+    let purpose = |usage: &&str| {
+        Purpose::Usage(ObjectIdentifier::new_unwrap(match *usage {
             "anyExtendedKeyUsage" => "2.5.29.37.0",
             "serverAuth" => "1.3.6.1.5.5.7.3.1",
             "clientAuth" => "1.3.6.1.5.5.7.3.2",
@@ -171,8 +171,9 @@ fn limbo_case(case: &Value) -> Result<Case, String> {
             "timeStamping" => "1.3.6.1.5.5.7.3.8",
             "OCSPSigning" => "1.3.6.1.5.5.7.3.9",
             other => panic!("extended key usage {other} has no place in this harness"),
-        })
-    });
+        }))
+    };
+    profile.purposes = strings(&case["extended_key_usage"]).iter().take(1).map(purpose).collect();
     let time = parse_time(case["validation_time"].as_str().unwrap_or(NOW)).unwrap();
     profile.preferred_time = Some(time);
     Ok(Case {

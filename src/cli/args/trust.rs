@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::evidence::TrustPolicy;
+use crate::pki::Purpose;
 use crate::server::{read_anchors, read_trust_policy};
 use crate::tlog::LogPolicy;
 
@@ -23,6 +24,12 @@ pub(in crate::cli) struct TrustArgs {
     /// PEM file of trust anchors for timestamps; may be repeated.
     #[arg(long, value_name = "PEM")]
     trust_time: Vec<PathBuf>,
+    /// Accept signers whose certificate is for this purpose too; may be repeated.
+    ///
+    /// document-signing, adobe-document-signing, microsoft-document-signing, email-protection, none (no purpose, and a key
+    /// usage for signatures), any, or an object identifier. The first three are accepted where no policy says otherwise.
+    #[arg(long = "signer-purpose", value_name = "PURPOSE")]
+    signer_purposes: Vec<String>,
     /// The trusted log policy (C2SP tlog-policy).
     #[arg(long, value_name = "FILE")]
     log_policy: Option<PathBuf>,
@@ -35,7 +42,8 @@ impl TrustArgs {
             Some(path) => read_trust_policy(path)?,
             None => TrustPolicy::nobody(),
         };
-        if !self.trust.is_empty() || !self.trust_time.is_empty() || self.log_policy.is_some() {
+        let added = [&self.trust, &self.trust_time].iter().any(|paths| !paths.is_empty());
+        if added || !self.signer_purposes.is_empty() || self.log_policy.is_some() {
             policy.name = on_command_line(&policy);
         }
         for path in &self.trust {
@@ -44,6 +52,7 @@ impl TrustArgs {
         for path in &self.trust_time {
             policy.timestamp_anchors.add(read_anchors(path)?);
         }
+        self.add_purposes(&mut policy)?;
         if let Some(path) = &self.log_policy {
             let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
             let log_policy = LogPolicy::parse(&bytes).with_context(|| format!("log policy {}", path.display()))?;
@@ -51,6 +60,23 @@ impl TrustArgs {
             policy.log_policy = Some(log_policy);
         }
         Ok(policy)
+    }
+
+    /// Adds purposes to those of the policy; where any will do, it stays so.
+    fn add_purposes(&self, policy: &mut TrustPolicy) -> anyhow::Result<()> {
+        let (any, named): (Vec<_>, Vec<_>) = self.signer_purposes.iter().partition(|text| *text == "any");
+        let named: Vec<Purpose> =
+            named.into_iter().map(|text| text.parse()).collect::<Result<_, _>>().context("--signer-purpose")?;
+        if policy.signer_purposes.is_empty() || !any.is_empty() {
+            policy.signer_purposes.clear();
+            return Ok(());
+        }
+        for purpose in named {
+            if !policy.signer_purposes.contains(&purpose) {
+                policy.signer_purposes.push(purpose);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -5,8 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::evidence::policy::algorithms::{AlgorithmConstraint, AlgorithmUse, ConstrainedAlgorithm, first_constraint};
-use crate::pki::oid::{DOCUMENT_SIGNING, ObjectIdentifier};
-use crate::pki::{PathProfile, TrustAnchors};
+use crate::pki::{PathProfile, Purpose, Strictness, TrustAnchors};
 use crate::tlog::LogPolicy;
 
 /// The ledger evidence that a record needs to pass.
@@ -28,8 +27,8 @@ pub struct TrustPolicy {
     pub name: String,
     /// Anchors of signers.
     pub anchors: TrustAnchors,
-    /// The purpose that a signer's certificate has to name; `None` asks for none.
-    pub signer_purpose: Option<ObjectIdentifier>,
+    /// Purposes, one of which a signer's certificate has; empty asks for none.
+    pub signer_purposes: Vec<Purpose>,
     /// Anchors of timestamp authorities.
     pub timestamp_anchors: TrustAnchors,
     /// Thumbprints of timestamp anchors that the log's own operator runs: shown, never used as time.
@@ -63,7 +62,7 @@ impl TrustPolicy {
         Self {
             name: "none".into(),
             anchors: TrustAnchors::default(),
-            signer_purpose: Some(DOCUMENT_SIGNING),
+            signer_purposes: Purpose::DOCUMENT_SIGNING.to_vec(),
             timestamp_anchors: TrustAnchors::default(),
             operator_timestamp_anchors: HashSet::new(),
             log_policy: None,
@@ -81,8 +80,10 @@ impl TrustPolicy {
     #[must_use]
     pub fn signer_profile(&self) -> PathProfile {
         PathProfile {
-            extended_key_usage: self.signer_purpose,
+            purposes: self.signer_purposes.clone(),
             rsa_bits_min: self.rsa_bits_min(),
+            // What an authority must do when it issues is not what a verifier must refuse: those are warnings.
+            strictness: Strictness::Tolerant,
             ..PathProfile::document_signing()
         }
     }

@@ -14,8 +14,7 @@ use crate::clock::parse_time;
 use crate::crypto::Sha256Digest;
 use crate::evidence::policy::algorithms::{AlgorithmConstraint, ConstrainedAlgorithm};
 use crate::evidence::policy::trust::{LedgerRequirement, TrustPolicy};
-use crate::pki::oid::ObjectIdentifier;
-use crate::pki::{Certificate, CertificateError, TrustAnchor, TrustAnchors, to_pem};
+use crate::pki::{Certificate, CertificateError, Purpose, TrustAnchor, TrustAnchors, UnknownPurpose, to_pem};
 use crate::tlog::{LogPolicy, PolicyError};
 
 /// Bytes of a policy: a thousand anchors of 2 KiB each, and as much again for a log policy.
@@ -24,6 +23,8 @@ const POLICY_BYTES_MAX: usize = 4 << 20;
 const ANCHORS_MAX: usize = 1000;
 /// Sunsets: there are seven algorithms, each with some lengths of keys.
 const SUNSETS_MAX: usize = 100;
+/// Purposes of signers: those that have a name, and as many again.
+const PURPOSES_MAX: usize = 16;
 /// Seconds that times may contradict each other at most: more than a day is no tolerance.
 const CLOCK_SKEW_SECONDS_MAX: u32 = 86_400;
 
@@ -97,9 +98,12 @@ pub enum TrustPolicyError {
         /// What cannot be.
         reason: &'static str,
     },
-    /// A purpose that is no object identifier.
-    #[error("signer_purpose {0:?} is neither an object identifier nor \"any\"")]
-    Purpose(String),
+    /// A purpose that is none.
+    #[error("signer_purpose: {0}, or alone \"any\"")]
+    Purpose(#[from] UnknownPurpose),
+    /// A list of purposes that is empty, or longer than there are purposes.
+    #[error("signer_purpose lists {0} purposes, of 1 to {PURPOSES_MAX}")]
+    Purposes(usize),
     /// A time that is no moment, such as a date without one.
     #[error("{0} is not a time with its offset, such as 2030-12-31T23:59:59Z")]
     Time(toml::value::Datetime),
@@ -115,7 +119,7 @@ struct PolicyFile {
     name: String,
     #[serde(default = "default_skew")]
     clock_skew_max_seconds: u32,
-    signer_purpose: Option<String>,
+    signer_purpose: Option<PurposeWords>,
     #[serde(default)]
     require: RequireTable,
     log: Option<LogTable>,
@@ -129,6 +133,28 @@ struct PolicyFile {
 
 fn default_skew() -> u32 {
     u32::try_from(TrustPolicy::CLOCK_SKEW_SECONDS).expect("five minutes fit")
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PurposeWords {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl PurposeWords {
+    /// The purposes that they name; none where any will do.
+    fn purposes(self) -> Result<Vec<Purpose>, TrustPolicyError> {
+        let words = match self {
+            Self::One(word) if word == "any" => return Ok(Vec::new()),
+            Self::One(word) => vec![word],
+            Self::Several(words) => words,
+        };
+        if !(1..=PURPOSES_MAX).contains(&words.len()) {
+            return Err(TrustPolicyError::Purposes(words.len()));
+        }
+        words.iter().map(|word| word.parse().map_err(TrustPolicyError::from)).collect()
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -221,13 +247,8 @@ impl TrustPolicy {
             },
             ..Self::nobody()
         };
-        match file.signer_purpose.as_deref() {
-            None => {}
-            Some("any") => policy.signer_purpose = None,
-            Some(text) => {
-                let purpose = ObjectIdentifier::new(text).map_err(|_| TrustPolicyError::Purpose(text.to_owned()))?;
-                policy.signer_purpose = Some(purpose);
-            }
+        if let Some(words) = file.signer_purpose {
+            policy.signer_purposes = words.purposes()?;
         }
         if let Some(log) = file.log {
             policy.read_log(log, &mut read_file)?;
@@ -272,8 +293,9 @@ impl TrustPolicy {
         let mut text = String::from("version = 1\n");
         line(&mut text, "name", &quoted(&self.name));
         line(&mut text, "clock_skew_max_seconds", &self.clock_skew_max.num_seconds().to_string());
-        let purpose = self.signer_purpose.map_or_else(|| "any".to_owned(), |purpose| purpose.to_string());
-        line(&mut text, "signer_purpose", &quoted(&purpose));
+        let purposes: Vec<String> = self.signer_purposes.iter().map(|one| quoted(&one.to_string())).collect();
+        let purposes = if purposes.is_empty() { quoted("any") } else { format!("[{}]", purposes.join(", ")) };
+        line(&mut text, "signer_purpose", &purposes);
         if self.algorithm_constraints.is_empty() {
             // Left out, it would be the built-in ones.
             line(&mut text, "sunset", "[]");

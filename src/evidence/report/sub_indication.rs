@@ -111,7 +111,7 @@ sub_indications! {
             speak for, how long a path may be.",
         arises: "A certificate that was made for web servers or mail; an authority that signed what it was not \
             allowed to; a certificate of version 1.",
-        next: "The issuer needs certificates made for signing documents.",
+        next: "The issuer needs certificates made for signing documents; to accept another purpose, name it as --signer-purpose.",
     }
     /// A weak algorithm or key.
     CryptoConstraintsFailure, "CRYPTO_CONSTRAINTS_FAILURE" {

@@ -25,6 +25,8 @@ pub enum Warning {
     AuthorityCompromised { from: DateTime<Utc> },
     /// A certificate of the path expired after the trusted time.
     ExpiredLater { at: DateTime<Utc> },
+    /// A certificate of the path is not as RFC 5280 §4 has those who issue make it.
+    IssuedOtherwise { what: String },
     /// A name has a character that is not displayed.
     InvisibleCharacter { name: String, character: char },
     /// A word of a name mixes scripts (UTS #39).
@@ -57,6 +59,9 @@ impl fmt::Display for Warning {
             ),
             Self::ExpiredLater { at } => {
                 write!(formatter, "validity ended at {}, after the record was proved to exist", format_time(*at))
+            }
+            Self::IssuedOtherwise { what } => {
+                write!(formatter, "not issued as RFC 5280 asks of authorities, which no verdict depends on: {what}")
             }
             Self::InvisibleCharacter { name, character } => {
                 let code = u32::from(*character);

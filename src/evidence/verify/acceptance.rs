@@ -113,10 +113,10 @@ fn missing_requirement(context: &Context<'_>) -> Option<String> {
     missing.then(|| format!("the trust policy requires the ledger: {}", ledger.reason))
 }
 
-/// Rows 7 to 9: the path to an anchor keeps every rule (§5.2.6).
-pub(super) fn valid_path(signing: &SigningCertificate) -> Result<&ValidPath, Verdict> {
+/// Rows 7 to 9: the paths to an anchor that keep every rule (§5.2.6); at least one.
+pub(super) fn valid_paths(signing: &SigningCertificate) -> Result<Vec<&ValidPath>, Verdict> {
     match signing.outcome.as_ref().expect("a path was looked for when the certificate could be read") {
-        PathOutcome::Valid(path) => Ok(path),
+        PathOutcome::Valid(path) => Ok(std::iter::once(path).chain(&signing.other_paths).collect()),
         PathOutcome::NoPath(reason) => {
             let reason = signing.outside_window.clone().unwrap_or_else(|| reason.to_string());
             Err(Verdict::indeterminate(S::NoCertificateChainFound, reason))

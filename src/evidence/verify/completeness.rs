@@ -14,7 +14,7 @@ use crate::evidence::verify::context::Context;
 use crate::evidence::verify::material::revocation::RevocationState;
 use crate::evidence::verify::material::signing_certificate::SigningCertificate;
 use crate::evidence::verify::signature::ValidatedSignature;
-use crate::pki::{Certificate, CertificationPath, PathOutcome};
+use crate::pki::{Certificate, CertificationPath};
 
 /// Checks what a bundle holds, as the steps before found it.
 pub(super) fn check(contexts: &[Context<'_>], signatures: &[ValidatedSignature]) -> Completeness {
@@ -55,14 +55,13 @@ impl Completeness {
         let Some(signing) = signature.signing.as_deref() else {
             return self.add(BundlePart::Certificate, None, "no certificate of a signer is at hand");
         };
-        match &signing.outcome {
-            Some(PathOutcome::NoPath(_)) => self.chain(signing),
-            Some(outcome) => {
-                let path = outcome.path().expect("the outcome has a path");
+        match (&signature.path, &signing.leaf) {
+            (Some(path), _) => {
                 let states = context.revocation_states(path, &signing.offered);
                 self.lists(path, &states, context.layer.existed_by);
             }
-            None => self.add(BundlePart::Certificate, None, "the certificate of a signer cannot be read"),
+            (None, Ok(_)) => self.chain(signing),
+            (None, Err(_)) => self.add(BundlePart::Certificate, None, "the certificate of a signer cannot be read"),
         }
     }
 

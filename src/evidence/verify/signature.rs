@@ -6,10 +6,10 @@ use chrono::DateTime;
 
 use crate::evidence::format::Bundle;
 use crate::evidence::report::{
-    CertificateSummary, NAME_MAX, RevocationSummary, SignatureReport, Verdict, Warning, truncate,
+    CertificateSummary, Indication, NAME_MAX, RevocationSummary, SignatureReport, Verdict, Warning, truncate,
 };
 use crate::evidence::verify::acceptance::{
-    check_algorithms, check_constraints, check_cryptography, check_signed_data, identify, valid_path,
+    check_algorithms, check_constraints, check_cryptography, check_signed_data, identify, valid_paths,
 };
 use crate::evidence::verify::context::Context;
 use crate::evidence::verify::material::revocation::RevocationState;
@@ -17,12 +17,14 @@ use crate::evidence::verify::material::signer_chain::signer_chain;
 use crate::evidence::verify::material::signing_certificate::SigningCertificate;
 use crate::evidence::verify::validity;
 use crate::jose::{Jws, JwsSignature};
-use crate::pki::{Certificate, PathOutcome};
+use crate::pki::{Certificate, CertificationPath, PathOutcome, ValidPath};
 
 /// A signature's report, and its certificate where one is at hand.
 pub(super) struct ValidatedSignature {
     pub(super) report: SignatureReport,
     pub(super) signing: Option<Arc<SigningCertificate>>,
+    /// The path that it was judged by, whether or not it keeps the rules.
+    pub(super) path: Option<CertificationPath>,
 }
 
 /// Validates every signature of every layer; none is ignored.
@@ -48,7 +50,9 @@ fn validate_one(
     let time = context.layer.existed_by.unwrap_or(input.now);
     let signing =
         (!chain.is_empty()).then(|| input.verifier.signing_certificate(&chain, &input.offered, time, &input.budget));
-    let (verdict, mut warnings) = judge(context, jws, signature, signing.as_deref());
+    let Judged { verdict, mut warnings, path } = judge(context, jws, signature, signing.as_deref());
+    let outcome = signing.as_deref().and_then(|signing| signing.outcome.as_ref());
+    let shown = path.map(|path| &**path).or_else(|| outcome.and_then(PathOutcome::path)).cloned();
     if header.certificates.first().is_some_and(|first| chain.first() != Some(first)) {
         warnings.push(Warning::OtherCertificateFirst);
     }
@@ -56,7 +60,10 @@ fn validate_one(
         warnings.push(Warning::UnsignedMembers(jws.other_members().to_vec()));
     }
     warnings.extend(signing.iter().flat_map(|signing| signing.name_warnings.iter().cloned()));
-    let path = signing.as_deref().map_or_else(Vec::new, |signing| path_summary(context, signing));
+    let path = match (&shown, signing.as_deref()) {
+        (Some(path), Some(signing)) => path_summary(context, path, signing),
+        _ => Vec::new(),
+    };
     let leaf = signing.as_ref().and_then(|signing| signing.leaf.as_ref().ok());
     let report = SignatureReport {
         layer,
@@ -69,16 +76,31 @@ fn validate_one(
         path,
         warnings,
     };
-    ValidatedSignature { report, signing }
+    ValidatedSignature { report, signing, path: shown }
 }
 
-/// Rows 2 to 20 of the decision table, in their order: the verdict, and the warnings up to there.
-fn judge(
+/// What a signature came to.
+struct Judged<'a> {
+    verdict: Verdict,
+    /// The warnings up to there.
+    warnings: Vec<Warning>,
+    /// The path that it was judged by, where it came so far.
+    path: Option<&'a ValidPath>,
+}
+
+impl Judged<'_> {
+    fn before_a_path(verdict: Verdict) -> Self {
+        Self { verdict, warnings: Vec::new(), path: None }
+    }
+}
+
+/// Rows 2 to 20 of the decision table, in their order.
+fn judge<'a>(
     context: &Context<'_>,
     jws: &Jws,
     signature: &JwsSignature,
-    signing: Option<&SigningCertificate>,
-) -> (Verdict, Vec<Warning>) {
+    signing: Option<&'a SigningCertificate>,
+) -> Judged<'a> {
     let accepted = || {
         let (signing, leaf) = identify(signature, signing)?;
         check_cryptography(jws, signature, leaf)?;
@@ -88,26 +110,50 @@ fn judge(
     };
     let signing = match accepted() {
         Ok(signing) => signing,
-        Err(verdict) => return (verdict, Vec::new()),
+        Err(verdict) => return Judged::before_a_path(verdict),
     };
-    let mut warnings = Vec::new();
+    let mut judged = match valid_paths(signing) {
+        Ok(paths) => judge_paths(context, signature, signing, &paths),
+        Err(verdict) => Judged::before_a_path(verdict),
+    };
     if !signature.header().certificate_protected {
-        warnings.push(Warning::CertificateNotBound);
+        judged.warnings.insert(0, Warning::CertificateNotBound);
     }
-    let path = valid_path(signing).and_then(|path| Ok((path, check_algorithms(context, signature, path)?)));
-    match path {
-        Err(verdict) => (verdict, warnings),
-        Ok((path, expired)) => {
-            let (verdict, later) = validity::validate(context, path, &signing.offered);
-            warnings.extend(expired.into_iter().chain(later));
-            (verdict, warnings)
-        }
-    }
+    let departures = judged.path.map(|path| path.departures()).unwrap_or_default();
+    judged.warnings.extend(departures.iter().map(|one| Warning::IssuedOtherwise { what: one.to_string() }));
+    judged
 }
 
-/// The path with what is known about revocations along it; empty where there is none.
-fn path_summary(context: &Context<'_>, signing: &SigningCertificate) -> Vec<CertificateSummary> {
-    let Some(path) = signing.outcome.as_ref().and_then(PathOutcome::path) else { return Vec::new() };
+/// Rows 9 to 20 for one path after the other, until one passes (§5.2.6.4). Where none does, the first is told.
+fn judge_paths<'a>(
+    context: &Context<'_>,
+    signature: &JwsSignature,
+    signing: &'a SigningCertificate,
+    paths: &[&'a ValidPath],
+) -> Judged<'a> {
+    let judge = |path: &'a ValidPath| match check_algorithms(context, signature, path) {
+        Err(verdict) => Judged { path: Some(path), ..Judged::before_a_path(verdict) },
+        Ok(mut warnings) => {
+            let (verdict, later) = validity::validate(context, path, &signing.offered);
+            warnings.extend(later);
+            Judged { verdict, warnings, path: Some(path) }
+        }
+    };
+    let (first, others) = paths.split_first().expect("there is a valid path");
+    let first = judge(first);
+    if first.verdict.indication == Indication::Passed {
+        return first;
+    }
+    let passed = |judged: &Judged<'_>| judged.verdict.indication == Indication::Passed;
+    others.iter().map(|path| judge(path)).find(passed).unwrap_or(first)
+}
+
+/// The path with what is known about revocations along it.
+fn path_summary(
+    context: &Context<'_>,
+    path: &CertificationPath,
+    signing: &SigningCertificate,
+) -> Vec<CertificateSummary> {
     let states = context.revocation_states(path, &signing.offered);
     let states = states.iter().map(Some).chain([None]);
     path.certificates().iter().zip(states).map(|(one, state)| summary_with(one, state)).collect()

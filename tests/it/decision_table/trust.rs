@@ -228,7 +228,7 @@ pub(crate) fn rules() -> Vec<Expected> {
         }),
         is(PASSED, "another purpose, where the policy asks for none", {
             leaf(|mint| mint.with(EXTENDED_KEY_USAGE, false, tlv(SEQUENCE, &[&oid("1.3.6.1.5.5.7.3.1")])))
-                .policy(|policy| policy.signer_purpose = None)
+                .policy(|policy| policy.signer_purposes.clear())
         }),
         is(CHAIN, "an authority for another purpose", {
             authority(|mint| mint.with(EXTENDED_KEY_USAGE, false, tlv(SEQUENCE, &[&oid("1.3.6.1.5.5.7.3.1")])))

@@ -90,7 +90,19 @@ fn what_is_written_is_whole_and_reads_back_as_the_same_policy() {
     assert!(policy.operator_timestamp_anchors.contains(anchor.certificate.thumbprint()));
     assert_eq!(policy.log_policy.as_ref().unwrap().text(), LOG);
     assert_eq!(policy.ledger_required, LedgerRequirement::Witnessed);
-    assert_eq!((policy.clock_skew_max, policy.signer_purpose), (TimeDelta::zero(), None));
+    assert_eq!((policy.clock_skew_max, policy.signer_purposes), (TimeDelta::zero(), Vec::new()));
+}
+
+#[test]
+fn a_signers_purpose_is_one_or_several() {
+    let purposes =
+        |value: &str| parse(&format!("version = 1\nname = \"x\"\nsigner_purpose = {value}\n")).unwrap().signer_purposes;
+    assert_eq!(purposes("\"1.3.6.1.5.5.7.3.36\""), [Purpose::DOCUMENT_SIGNING[0]]);
+    let several = purposes("[\"document-signing\", \"none\", \"1.3.6.1.5.5.7.3.4\"]");
+    let named: Vec<String> = several.iter().map(ToString::to_string).collect();
+    assert_eq!(named, ["document-signing", "none", "email-protection"]);
+    assert_eq!(purposes("\"any\""), []);
+    assert_eq!(parse("version = 1\nname = \"x\"\n").unwrap().signer_purposes, Purpose::DOCUMENT_SIGNING);
 }
 
 #[test]
@@ -143,7 +155,9 @@ fn what_is_no_policy_is_refused_by_what_is_wrong_with_it() {
     refused(&format!("{head}[require]\nledger = \"yes\""), "unknown variant");
     refused(&format!("{head}[require]\nledger = \"included\""), "no [log]");
     refused(&format!("{head}clock_skew_max_seconds = 86401"), "86401");
-    refused(&format!("{head}signer_purpose = \"documents\""), "neither an object identifier");
+    refused(&format!("{head}signer_purpose = \"documents\""), "\"documents\" is no purpose");
+    refused(&format!("{head}signer_purpose = [\"none\", \"any\"]"), "\"any\" is no purpose");
+    refused(&format!("{head}signer_purpose = []"), "lists 0 purposes");
     refused(&format!("{head}[log]\nown_witnesses = []"), "one of `policy` and `file`");
     refused(&format!("{head}[log]\nfile = \"log\"\npolicy = \"\""), "one of `policy` and `file`");
     refused(&format!("{head}[log]\nfile = \"anchor.pem\""), "log policy: line 1");

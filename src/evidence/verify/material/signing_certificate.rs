@@ -11,7 +11,7 @@ use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::Warning;
 use crate::evidence::verify::material::anchor_window::outside_window;
 use crate::evidence::verify::material::confusables::name_warnings;
-use crate::pki::{Budget, Certificate, CertificateError, NoPath, PathOutcome, TrustAnchors, find_path};
+use crate::pki::{Budget, Certificate, CertificateError, NoPath, PathOutcome, TrustAnchors, ValidPath, find_paths};
 
 /// Certificates of a bundle that are looked at, beside those of the record: a chain or two.
 const CERTIFICATES_MAX: usize = 32;
@@ -53,6 +53,8 @@ pub(crate) struct SigningCertificate {
     pub(crate) leaf: Result<Arc<Certificate>, CertificateError>,
     /// `None` where the certificate cannot be read.
     pub(crate) outcome: Option<PathOutcome>,
+    /// Where the outcome is a valid path: the others that are, to be tried where that one ended or was revoked.
+    pub(crate) other_paths: Vec<ValidPath>,
     /// Where there is no path, but would be one at another time: which anchor is not trusted now.
     pub(crate) outside_window: Option<String>,
     /// The certificates that came with it, of the header and of the bundle.
@@ -79,13 +81,21 @@ impl SigningCertificate {
             }
         }
         let profile = policy.signer_profile();
-        let mut path_to = |anchors: &TrustAnchors| {
-            leaf.as_ref().ok().map(|leaf| find_path(leaf, &offered, anchors, &profile, budget))
+        let mut paths_to = |anchors: &TrustAnchors| {
+            let paths = leaf.as_ref().ok().map(|leaf| find_paths(leaf, &offered, anchors, &profile, budget));
+            paths.unwrap_or_default().into_iter()
         };
-        let outcome = path_to(&policy.anchors.at(time));
+        let mut paths = paths_to(&policy.anchors.at(time));
+        let outcome = paths.next();
+        let other_paths = paths
+            .filter_map(|other| match other {
+                PathOutcome::Valid(path) => Some(path),
+                PathOutcome::Broken { .. } | PathOutcome::NoPath(_) => None,
+            })
+            .collect();
         let outside_window = match outcome {
             Some(PathOutcome::NoPath(_)) => {
-                path_to(&policy.anchors).and_then(|outcome| outside_window(&outcome, &policy.anchors))
+                paths_to(&policy.anchors).next().and_then(|outcome| outside_window(&outcome, &policy.anchors))
             }
             _ => None,
         };
@@ -94,12 +104,16 @@ impl SigningCertificate {
             None => leaf.as_ref().map_or(&[][..], std::slice::from_ref),
         };
         let name_warnings = name_warnings(named);
-        Self { leaf, outcome, outside_window, offered, name_warnings }
+        Self { leaf, outcome, other_paths, outside_window, offered, name_warnings }
     }
 
     /// Whether the search ended because it became too expensive, which is no property of the certificate.
     pub(crate) fn is_budget_spent(&self) -> bool {
-        matches!(self.outcome, Some(PathOutcome::NoPath(NoPath::BudgetSpent)))
+        match &self.outcome {
+            Some(PathOutcome::NoPath(NoPath::BudgetSpent)) => true,
+            Some(PathOutcome::Broken { violations, .. }) => violations.iter().any(|one| one.rule.is_budget_spent()),
+            _ => false,
+        }
     }
 }
 
