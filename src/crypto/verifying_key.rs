@@ -174,7 +174,7 @@ impl VerifyingKey {
     fn completed(&self, algorithm: SignatureAlgorithm, signature: &[u8]) -> Option<Vec<u8>> {
         const NUMBER_BYTES: usize = 66;
         let half = signature.len() / 2;
-        let is_short = (1..NUMBER_BYTES).contains(&half) && signature.len() % 2 == 0;
+        let is_short = (1..NUMBER_BYTES).contains(&half) && signature.len().is_multiple_of(2);
         if self.kind != KeyKind::P521 || !matches!(algorithm, SignatureAlgorithm::EcdsaFixed(_)) || !is_short {
             return None;
         }

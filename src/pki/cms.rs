@@ -367,3 +367,48 @@ fn signature_algorithm(identifier: Value<'_>, digest: Hash) -> Result<SignatureA
     asn1::plain_algorithm(identifier)?;
     Ok(algorithm)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(identifier: &[u8]) -> Result<SignatureAlgorithm, CmsError> {
+        signature_algorithm(Value::only(identifier, asn1::SEQUENCE).unwrap(), Hash::Sha384)
+    }
+
+    /// RSASSA-PSS with MGF1, each over SHA-256 or over the other hash, and a salt.
+    fn pss(hash: Oid, mask_hash: Oid, salt: u8) -> Vec<u8> {
+        let sequence = |parts: &[&[u8]]| asn1::encode(asn1::SEQUENCE, parts);
+        let digest = |oid| sequence(&[&asn1::encode_oid(oid), &[asn1::NULL, 0]]);
+        let mask = sequence(&[&asn1::encode_oid(Oid::new_unwrap("1.2.840.113549.1.1.8")), &digest(mask_hash)]);
+        let fields = [
+            asn1::encode(asn1::context(0), &[&digest(hash)]),
+            asn1::encode(asn1::context(1), &[&mask]),
+            asn1::encode(asn1::context(2), &[&asn1::encode_unsigned(&[salt])]),
+        ];
+        let pss = asn1::encode_oid(Oid::new_unwrap("1.2.840.113549.1.1.10"));
+        sequence(&[&pss, &sequence(&[&fields.concat()])])
+    }
+
+    #[test]
+    fn a_signer_may_name_pss_with_any_salt_and_ed25519_and_nothing_that_is_not_verified() {
+        let (sha_256, sha_384) = (Oid::new_unwrap("2.16.840.1.101.3.4.2.1"), Oid::new_unwrap("2.16.840.1.101.3.4.2.2"));
+        let sha_1 = Oid::new_unwrap("1.3.14.3.2.26");
+        assert_eq!(named(&pss(sha_256, sha_256, 32)), Ok(SignatureAlgorithm::RsaPss(Hash::Sha256)));
+        assert_eq!(named(&pss(sha_256, sha_256, 20)), Ok(SignatureAlgorithm::RsaPssSalted(Hash::Sha256, 20)));
+        assert_eq!(named(&[0x30, 5, 6, 3, 0x2b, 0x65, 0x70]), Ok(SignatureAlgorithm::Ed25519));
+        let plain = asn1::encode(asn1::SEQUENCE, &[&asn1::encode_oid(RSA_ENCRYPTION), &[asn1::NULL, 0]]);
+        assert_eq!(named(&plain), Ok(SignatureAlgorithm::RsaPkcs1(Hash::Sha384)));
+        let unsupported = [
+            pss(sha_256, sha_384, 32),
+            pss(sha_1, sha_1, 20),
+            // Ed25519 with parameters, Ed448, and RSASSA-PSS without any.
+            vec![0x30, 7, 6, 3, 0x2b, 0x65, 0x70, 5, 0],
+            vec![0x30, 5, 6, 3, 0x2b, 0x65, 0x71],
+            asn1::encode(asn1::SEQUENCE, &[&asn1::encode_oid(Oid::new_unwrap("1.2.840.113549.1.1.10"))]),
+        ];
+        for identifier in unsupported {
+            assert!(matches!(named(&identifier), Err(CmsError::UnsupportedAlgorithm(_))), "{identifier:x?}");
+        }
+    }
+}

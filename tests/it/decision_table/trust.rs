@@ -1,19 +1,21 @@
 //! Rows T1, T2, 6a and 7 to 9a: timestamps, and what the trust policy says of paths, keys and requirements.
 
-use affiant::evidence::{AlgorithmConstraint, ConstrainedAlgorithm, LedgerRequirement};
+use affiant::evidence::{AlgorithmConstraint, Bundle, ConstrainedAlgorithm, LedgerRequirement};
 use affiant::pki::TrustAnchors;
 use chrono::{DateTime, Utc};
 
 use super::{Expected, PASSED, is};
 use crate::fixtures::certificates::{
-    BASIC_CONSTRAINTS, EXTENDED_KEY_USAGE, KEY_USAGE, Key, Mint, NAME_CONSTRAINTS, SEQUENCE, TIME_STAMPING, TRUE, name,
-    oid, tlv, unsigned,
+    AUTHORITY_KEY_IDENTIFIER, BASIC_CONSTRAINTS, EXTENDED_KEY_USAGE, KEY_USAGE, Key, Mint, NAME_CONSTRAINTS, SEQUENCE,
+    TIME_STAMPING, TRUE, name, oid, tlv, unsigned,
 };
 use crate::fixtures::record::{
     By, Case, DAY, ENDS, KEYS, LISTED, NOW, SIGNED, anchor, at, leaf_list_at, plus, root_list_at,
 };
 
 const NOT_REVOKED: &str = "INDETERMINATE (OUT_OF_BOUNDS_NOT_REVOKED)";
+const ADOBE: &str = "1.2.840.113583.1.1.5";
+const NO_POE: &str = "INDETERMINATE (OUT_OF_BOUNDS_NO_POE)";
 const ORDER: &str = "INDETERMINATE (TIMESTAMP_ORDER_FAILURE)";
 const CONSTRAINTS: &str = "INDETERMINATE (SIG_CONSTRAINTS_FAILURE)";
 const NO_CHAIN: &str = "INDETERMINATE (NO_CERTIFICATE_CHAIN_FOUND)";
@@ -27,6 +29,20 @@ fn ended() -> Case {
     let late = plus(ENDS, DAY);
     let lists = vec![(By::Authority, leaf_list_at(late)), (By::Root, root_list_at(late))];
     Case::new().now(plus(ENDS, 2 * DAY)).lists(lists)
+}
+
+/// A case whose authority in the record's own chain has ended.
+fn authority_ended(bundle: fn(&mut Bundle)) -> Case {
+    Case::new().authority(|mint| Mint { not_after: at(SIGNED), ..mint }).bundle(bundle)
+}
+
+/// The authority with the same key and another window.
+fn renewal(by: &Key) -> Vec<u8> {
+    Mint { serial: vec![1, 2, 3], ..Case::new().authority }.signed_by(by)
+}
+
+fn usage(name: &str) -> Vec<u8> {
+    tlv(SEQUENCE, &[&oid(name)])
 }
 
 pub(crate) fn dropped_tokens() -> Vec<Expected> {
@@ -229,6 +245,32 @@ pub(crate) fn rules() -> Vec<Expected> {
         is(PASSED, "another purpose, where the policy asks for none", {
             leaf(|mint| mint.with(EXTENDED_KEY_USAGE, false, tlv(SEQUENCE, &[&oid("1.3.6.1.5.5.7.3.1")])))
                 .policy(|policy| policy.signer_purposes.clear())
+        }),
+        is(
+            PASSED,
+            "document signing by its older name",
+            leaf(|mint| mint.with(EXTENDED_KEY_USAGE, false, usage(ADOBE))),
+        ),
+        is(PASSED, "another purpose, which the policy lists", {
+            leaf(|mint| mint.with(EXTENDED_KEY_USAGE, false, usage("1.3.6.1.5.5.7.3.1")))
+                .policy(|policy| policy.signer_purposes.push("1.3.6.1.5.5.7.3.1".parse().unwrap()))
+        }),
+        is(PASSED, "no purpose, where the policy takes those", {
+            leaf(|mint| mint.without(EXTENDED_KEY_USAGE))
+                .policy(|policy| policy.signer_purposes.push("none".parse().unwrap()))
+        }),
+        is(PASSED, "key identifiers that are not there, which is told", {
+            leaf(|mint| mint.without(AUTHORITY_KEY_IDENTIFIER))
+        })
+        .says("authorityKeyIdentifier is missing"),
+        is(NO_POE, "an authority that ended", authority_ended(|_| ())),
+        is(
+            PASSED,
+            "an authority that ended, beside its renewal",
+            authority_ended(|bundle| bundle.certificates.push(renewal(&KEYS.root))),
+        ),
+        is(NO_POE, "an authority that ended, beside a forged renewal", {
+            authority_ended(|bundle| bundle.certificates.push(renewal(&KEYS.other)))
         }),
         is(CHAIN, "an authority for another purpose", {
             authority(|mint| mint.with(EXTENDED_KEY_USAGE, false, tlv(SEQUENCE, &[&oid("1.3.6.1.5.5.7.3.1")])))
