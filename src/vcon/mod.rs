@@ -18,6 +18,7 @@ pub use build::{
     CivicAddress, Disposition, NewAnalysis, NewAttachment, NewContent, NewDialog, NewParty, PartyEvent, PartyKind,
     Session, Transfer,
 };
+pub use document::bound_content::BoundContent;
 pub use document::content::{
     Content, ContentDecoder, ContentDigester, ContentDigests, ContentError, ContentHash, HashAlgorithm, HashSyntaxError,
 };

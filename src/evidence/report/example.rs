@@ -28,6 +28,7 @@ pub(crate) fn example(subject: &str) -> ValidationReport {
             file: Some("call.wav".into()),
             answer: RowStatus::No,
             reason: "\"call.wav\" is not a recording that was signed".into(),
+            comparable: true,
         }],
         timestamps: timestamps(),
         times: Times {

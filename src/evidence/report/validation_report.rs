@@ -203,13 +203,16 @@ impl SignatureReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct RecordingReport {
-    /// Index of the dialog; `None` for a file that belongs to none.
+    /// Index of the dialog; `None` for an analysis, an attachment, and a file that belongs to nothing.
     pub dialog: Option<usize>,
     /// Name of the file that was supplied.
     pub file: Option<String>,
     /// Whether it is the one that was signed.
     pub answer: RowStatus,
     pub reason: String,
+    /// Whether a fingerprint was signed, so that the right file would settle it.
+    #[serde(skip)]
+    pub comparable: bool,
 }
 
 /// One timestamp.

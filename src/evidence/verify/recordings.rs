@@ -1,52 +1,63 @@
-//! Recordings: the files at hand, compared with the content hashes that were signed.
+//! Recordings: the files at hand, compared with the content that the record binds.
 
-use crate::evidence::format::{Bundle, Record};
+use crate::evidence::format::{Bundle, Record, SuppliedRecording};
 use crate::evidence::report::{RecordingReport, RowStatus};
-use crate::vcon::Content;
+use crate::vcon::{BoundContent, ContentHash};
 
-/// Compares the files with the signed hashes: every hash of a dialog must match, and every file some dialog.
+/// Compares the files with the signed content: every hash of an item must match, and every file some item.
 pub(super) fn recordings(bundle: &Bundle, record: &Record) -> Vec<RecordingReport> {
     let mut reports = Vec::new();
     let mut used = vec![false; bundle.recordings.len()];
-    let mut unmatched = Vec::new();
-    for (index, dialog) in record.vcon().dialogs().enumerate() {
-        if !matches!(dialog.content(), Content::External { .. }) {
-            continue;
-        }
-        let hashes: Vec<_> = dialog.content_hashes().into_iter().filter_map(Result::ok).collect();
-        let report = |file: Option<&str>, answer, reason: &str| RecordingReport {
-            dialog: Some(index),
-            file: file.map(str::to_owned),
-            answer,
-            reason: format!("dialog {index}: {reason}"),
-        };
-        if hashes.is_empty() {
-            reports.push(report(None, RowStatus::NotChecked, "no content hash of a known algorithm is signed"));
-            continue;
-        }
-        let matching = bundle.recordings.iter().position(|recording| {
-            let results: Vec<_> = hashes.iter().filter_map(|hash| hash.matches_digests(&recording.digests)).collect();
-            !results.is_empty() && results.into_iter().all(|matches| matches)
-        });
-        match matching {
-            Some(position) => {
-                used[position] = true;
-                let name = &bundle.recordings[position].name;
-                reports.push(report(Some(name), RowStatus::Yes, "the recording is the one that was signed"));
-            }
-            None => {
-                unmatched.push(reports.len());
-                reports.push(report(None, RowStatus::NotChecked, "the recording was not supplied"));
-            }
-        }
+    let mut has_unbound = false;
+    for content in record.vcon().bound_contents().filter(|content| content.url.is_some()) {
+        has_unbound |= content.hashes.is_empty();
+        let matching = bundle.recordings.iter().zip(&mut used).filter(|(file, _)| is_of(file, &content.hashes));
+        let matching: Vec<_> = matching.map(|(file, used)| (*used = true, file).1).collect();
+        reports.push(report_of(&content, matching.first().copied()));
     }
-    for (recording, _) in bundle.recordings.iter().zip(&used).filter(|(_, used)| !**used) {
-        reports.push(RecordingReport {
-            dialog: None,
-            file: Some(recording.name.clone()),
-            answer: RowStatus::No,
-            reason: format!("{:?} is not a recording that was signed", recording.name),
-        });
+    let unmatched = || bundle.recordings.iter().zip(&used).filter(|(_, used)| !**used).map(|(file, _)| file);
+    if unmatched().next().is_none() {
+        return reports;
+    }
+    // Content inside the record is signed as it is; whoever has the file too may ask whether it is that.
+    let inside: Vec<_> =
+        record.vcon().bound_contents().filter_map(|content| content.inline.bytes().ok().flatten()).collect();
+    let inside: Vec<_> = inside.iter().map(|bytes| [ContentHash::of(bytes)]).collect();
+    for file in unmatched() {
+        let (answer, reason) = if inside.iter().any(|hash| is_of(file, hash)) {
+            (RowStatus::Yes, format!("{:?} is what the record has inside", file.name))
+        } else if has_unbound {
+            let why = "no fingerprint was signed of some content elsewhere, and it may be that";
+            (RowStatus::NotChecked, format!("{:?} matches no fingerprint: {why}", file.name))
+        } else {
+            (RowStatus::No, format!("{:?} is not a recording that was signed", file.name))
+        };
+        let comparable = answer != RowStatus::NotChecked;
+        reports.push(RecordingReport { dialog: None, file: Some(file.name.clone()), answer, reason, comparable });
     }
     reports
+}
+
+fn is_of(file: &SuppliedRecording, hashes: &[ContentHash]) -> bool {
+    let mut results = hashes.iter().filter_map(|hash| hash.matches_digests(&file.digests)).peekable();
+    results.peek().is_some() && results.all(|matches| matches)
+}
+
+fn report_of(content: &BoundContent<'_>, file: Option<&SuppliedRecording>) -> RecordingReport {
+    let (answer, reason) = match file {
+        Some(_) => (RowStatus::Yes, "the recording is the one that was signed"),
+        None if content.hashes.is_empty() => {
+            (RowStatus::NotChecked, "no content hash of a known algorithm is signed: it can never be compared")
+        }
+        None => (RowStatus::NotChecked, "the recording was not supplied"),
+    };
+    let (list, index) = (content.list.trim_end_matches('s'), content.index);
+    let list = if content.list == "analysis" { content.list } else { list };
+    RecordingReport {
+        dialog: (content.list == "dialog").then_some(index),
+        file: file.map(|file| file.name.clone()),
+        answer,
+        reason: format!("{list} {index}: {reason}"),
+        comparable: !content.hashes.is_empty(),
+    }
 }

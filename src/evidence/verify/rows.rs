@@ -9,7 +9,6 @@ use crate::evidence::report::{
     SubIndication, Times, Verdict,
 };
 use crate::evidence::verify::time::TimeEvidence;
-use crate::vcon::Content;
 
 pub(super) fn row(title: &'static str, answer: RowStatus, code: &str, reason: &str, next_step: Option<&str>) -> Row {
     Row { title, answer, code: code.into(), reason: reason.into(), next_step: next_step.map(str::to_owned) }
@@ -108,10 +107,11 @@ pub(super) fn recording_row(record: &Record, recordings: &[RecordingReport]) -> 
         return row(title, RowStatus::No, sub.name(), &wrong.reason, Some(sub.next_step()));
     }
     if recordings.is_empty() {
-        let inline = record.vcon().dialogs().any(|dialog| matches!(dialog.content(), Content::Inline { .. }));
-        let reason = if inline { "all content is inside the record" } else { "the record names no recording" };
-        let answer = if inline { RowStatus::Yes } else { RowStatus::NotChecked };
-        return row(title, answer, "NO_EXTERNAL_CONTENT", reason, None);
+        let mut inside = record.vcon().bound_contents().filter(|content| content.is_recording());
+        return match inside.next() {
+            Some(_) => row(title, RowStatus::Yes, "NO_EXTERNAL_CONTENT", "the recording is inside the record", None),
+            None => row(title, RowStatus::NotChecked, "NO_EXTERNAL_CONTENT", "the record has no recording", None),
+        };
     }
     let checked = recordings.iter().filter(|recording| recording.answer == RowStatus::Yes).count();
     if checked == recordings.len() {
@@ -119,7 +119,12 @@ pub(super) fn recording_row(record: &Record, recordings: &[RecordingReport]) -> 
         return row(title, RowStatus::Yes, "HASH_MATCHES", &reason, None);
     }
     let reason = format!("{checked} of {} recordings were supplied and are those that were signed", recordings.len());
-    row(title, RowStatus::NotChecked, "NOT_SUPPLIED", &reason, Some("Verify again with the recording."))
+    let unsettled =
+        |comparable| recordings.iter().find(|one| one.answer != RowStatus::Yes && one.comparable == comparable);
+    match (unsettled(true), unsettled(false)) {
+        (None, Some(unbound)) => row(title, RowStatus::NotChecked, "NOT_FINGERPRINTED", &unbound.reason, None),
+        _ => row(title, RowStatus::NotChecked, "NOT_SUPPLIED", &reason, Some("Verify again with the recording.")),
+    }
 }
 
 pub(super) fn ledger_row(ledger: &LedgerReport) -> Row {

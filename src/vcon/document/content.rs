@@ -45,7 +45,7 @@ pub enum ContentError {
 impl<'a> Content<'a> {
     pub(crate) fn of(item: &'a Map<String, Value>) -> Self {
         match (item.get("body"), item.get("url").and_then(Value::as_str)) {
-            (Some(body), _) if !body.is_null() => {
+            (Some(body), url) if !body.is_null() && (body != "" || url.is_none_or(str::is_empty)) => {
                 Self::Inline { body, encoding: item.get("encoding").and_then(Value::as_str) }
             }
             (_, Some(url)) if !url.is_empty() => Self::External { url },

@@ -1,5 +1,6 @@
 //! The document and what it is made of: its form, content, tags, lawful bases, and the references to its items.
 
+pub(super) mod bound_content;
 pub(super) mod content;
 pub(super) mod form;
 pub(super) mod gzip;

@@ -330,7 +330,7 @@ impl Vcon {
         self.document.get(list)?.as_array()?.get(index)?.as_object()
     }
 
-    fn items(&self, member: &str) -> impl ExactSizeIterator<Item = &Map<String, Value>> {
+    pub(super) fn items(&self, member: &str) -> impl ExactSizeIterator<Item = &Map<String, Value>> {
         let items = self.document.get(member).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         items.iter().map(|item| item.as_object().expect("the lists are lists of objects"))
     }
