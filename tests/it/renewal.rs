@@ -155,7 +155,10 @@ fn without_its_renewals_it_verifies_as_long_as_its_keys_are_trusted() {
         // The signer's key is still trusted then: it is the time that is lost.
         (0, "2031-01-01T00:00:00Z", "INDETERMINATE (OUT_OF_BOUNDS_NO_POE)"),
         (1, "2031-01-01T00:00:00Z", "TOTAL-PASSED"),
-        (1, SECOND_ENDS, "TOTAL-PASSED"),
+        // The second authority's certificate ends before its algorithm does.
+        (1, "2039-01-01T00:00:00Z", "TOTAL-PASSED"),
+        (1, "2039-01-01T00:00:01Z", NO_POE),
+        (2, SECOND_ENDS, "TOTAL-PASSED"),
         (1, "2041-01-01T00:00:00Z", NO_POE),
         (2, "2041-01-01T00:00:00Z", "TOTAL-PASSED"),
     ] {

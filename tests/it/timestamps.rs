@@ -183,8 +183,11 @@ fn the_path_of_an_authority_is_that_of_its_time() {
         .map(|window| fixtures::record::anchor(&Mint::authority(root, root, window), &KEYS.time_root))
         .into();
     let signer = Mint::leaf(("Time", &KEYS.time), root, window(-100, 300), TIME_STAMPING);
-    for (seconds, counts) in [(-101, false), (-100, true), (100, true), (101, true), (300, true), (301, false)] {
-        let mut case = Case::new().stamped(plus(SIGNED, seconds)).policy(|policy| {
+    // Read in the second of the token, and where the authority of then has ended.
+    let cases = [(-101, 0, false), (-100, 0, true), (100, 0, true), (100, 1, false), (101, 0, true), (101, 199, true)];
+    for (seconds, later, counts) in cases.into_iter().chain([(101, 200, false), (300, 0, true), (301, 0, false)]) {
+        let case = Case::new().stamped(plus(SIGNED, seconds)).now(plus(SIGNED, seconds + later));
+        let mut case = case.policy(|policy| {
             policy.timestamp_anchors = TrustAnchors::new(anchors.clone());
         });
         case.time = signer.clone();

@@ -100,7 +100,9 @@ impl Case {
                 Ok(RevocationStatus::Good) => good = true,
                 Ok(RevocationStatus::GoodFor(some)) => reasons = reasons.and(some),
                 Ok(RevocationStatus::Revoked(entry)) => return Err(format!("revoked at {}", entry.revoked_at)),
-                Ok(RevocationStatus::NotCovered(why)) | Err(why) => unknown = Some(why),
+                Ok(RevocationStatus::NotCovered(why) | RevocationStatus::Unusable(why)) | Err(why) => {
+                    unknown = Some(why);
+                }
             }
         }
         good |= reasons.are_all();

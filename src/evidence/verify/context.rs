@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
 use crate::evidence::verify::input::Input;
-use crate::evidence::verify::material::revocation::{CheckedIssuers, IssuerInPath, RevocationChecker, RevocationState};
+use crate::evidence::verify::material::revocation::RevocationState;
+use crate::evidence::verify::material::revocation::checker::{CheckedIssuers, RevocationChecker};
 use crate::evidence::verify::time::{LayerTime, TimeEvidence};
 use crate::pki::{Certificate, CertificationPath};
 
@@ -63,19 +62,7 @@ impl<'a> Context<'a> {
             budget: &self.input.budget,
             crl_issuers_checked: &self.crl_issuers_checked,
         };
-        let mut found = Vec::new();
-        // From the anchor down: the word of an authority after its revocation may be anybody's.
-        let mut untrusted_from: Option<DateTime<Utc>> = None;
-        for (depth, pair) in path.certificates().windows(2).enumerate().rev() {
-            let above = path.certificates().get(depth + 2).map(AsRef::as_ref);
-            let state = checker.state_of(&pair[0], IssuerInPath { certificate: &pair[1], above, untrusted_from });
-            if let RevocationState::Revoked(entry) = &state {
-                untrusted_from = untrusted_from.into_iter().chain([entry.effective_at()]).min();
-            }
-            found.push(state);
-        }
-        found.reverse();
-        let found: Rc<[RevocationState]> = found.into();
+        let found: Rc<[RevocationState]> = checker.states_along(path).into();
         self.revocation_states.borrow_mut().insert(key, found.clone());
         found
     }

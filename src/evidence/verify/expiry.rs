@@ -8,15 +8,16 @@ use crate::crypto::{Hash, KeyKind, SignatureAlgorithm};
 use crate::evidence::policy::AlgorithmUse;
 use crate::evidence::verify::material::poe::ProofsOfExistence;
 use crate::evidence::verify::material::verifier::Verifier;
-use crate::evidence::verify::time::timestamps::validate_tokens;
+use crate::evidence::verify::time::timestamps::{TokenMaterial, validate_tokens};
 use crate::pki::Certificate;
 
 impl Verifier {
     /// Whether a token over `data` counts as of `now`.
     #[must_use]
     pub fn token_counts(&self, token: &[u8], data: &[u8], now: DateTime<Utc>) -> bool {
-        let (poe, budget) = (ProofsOfExistence::none(now), RefCell::default());
-        let timestamps = validate_tokens(self, "archive", &[token.to_vec()], data, None, &poe, &budget);
+        let material = TokenMaterial { verifier: self, crls: &[], budget: &RefCell::default() };
+        let poe = ProofsOfExistence::none(now);
+        let timestamps = validate_tokens(material, "archive", &[token.to_vec()], data, None, &poe);
         timestamps.iter().any(|one| one.counted().is_some())
     }
 
@@ -25,8 +26,9 @@ impl Verifier {
     #[must_use]
     pub fn token_expiry(&self, token: &[u8], data: &[u8]) -> Option<DateTime<Utc>> {
         let validation = self.token(token, data, &RefCell::default());
+        let expires = validation.path.as_ref().map(|path| path.validity().1);
         let constraints = validation.algorithms.iter().filter_map(|used| self.policy().constraint_on(*used));
-        constraints.filter_map(|constraint| constraint.until).chain(validation.expires).min()
+        constraints.filter_map(|constraint| constraint.until).chain(expires).min()
     }
 
     /// Until when signatures of the key of `certificate` are trusted; `None` where no constraint has a date for it.

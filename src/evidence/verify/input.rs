@@ -1,14 +1,13 @@
 //! The input of one verification: what every step of it reads.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::evidence::format::{Bundle, Record};
 use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::RecordingReport;
-use crate::evidence::verify::material::revocation::KnownCrl;
+use crate::evidence::verify::material::revocation::checker::HeldCrl;
 use crate::evidence::verify::material::signing_certificate::OfferedCertificates;
 use crate::evidence::verify::material::verifier::Verifier;
 use crate::evidence::verify::recordings::recordings;
@@ -22,7 +21,7 @@ pub(super) struct Input<'a> {
     pub(super) record: &'a Record,
     pub(super) now: DateTime<Utc>,
     pub(super) offered: OfferedCertificates<'a>,
-    pub(super) crls: Vec<Arc<Option<KnownCrl>>>,
+    pub(super) crls: Vec<HeldCrl>,
     pub(super) recordings: Vec<RecordingReport>,
     /// The cost of all searches for paths and list signers together.
     pub(super) budget: RefCell<Budget>,

@@ -12,7 +12,8 @@ use crate::evidence::format::{Entry, EntryError, Event};
 use crate::evidence::policy::AlgorithmUse;
 use crate::evidence::verify::material::anchor_window::outside_window;
 use crate::evidence::verify::material::poe::ProofsOfExistence;
-use crate::evidence::verify::material::revocation::{IssuerInPath, RevocationChecker, RevocationState};
+use crate::evidence::verify::material::revocation::RevocationState;
+use crate::evidence::verify::material::revocation::checker::{HeldCrl, IssuerInPath, RevocationChecker};
 use crate::evidence::verify::material::verifier::Verifier;
 use crate::pki::{Budget, Certificate, PathOutcome, ValidPath, find_path};
 use crate::tlog::merkle::{leaf_hash, root_of_inclusion};
@@ -154,7 +155,7 @@ impl Verifier {
     ) -> Result<(), StatementError> {
         let mut seen = HashSet::new();
         let new = crls.iter().map(|der| (sha256(der), der)).filter(|(digest, _)| seen.insert(*digest));
-        let parsed: Vec<_> = new.map(|(digest, der)| self.crl(digest, der)).collect();
+        let parsed: Vec<_> = new.map(|(digest, der)| HeldCrl { known: self.crl(digest, der), own: true }).collect();
         let (poe, budget, crl_issuers_checked) = (ProofsOfExistence::none(now), RefCell::default(), RefCell::default());
         let checker = RevocationChecker {
             crls: &parsed,

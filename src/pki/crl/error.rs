@@ -1,7 +1,5 @@
 //! Errors of revocation lists, and their limits.
 
-use const_oid::ObjectIdentifier;
-
 use crate::pki::asn1::Malformed;
 use crate::pki::pem::PemError;
 
@@ -18,18 +16,12 @@ pub enum CrlError {
     /// It is too large.
     #[error("a revocation list of {bytes} bytes is larger than {CRL_BYTES_MAX}")]
     TooLarge { bytes: usize },
-    /// It is not DER, or not a revocation list of version 2.
+    /// It is not DER, or not a revocation list.
     #[error("not a DER revocation list: {0}")]
     Malformed(#[from] der::Error),
-    /// It is DER, but not the structure of a revocation list of version 2.
+    /// It is DER, but not the structure of a revocation list.
     #[error(transparent)]
     Structure(#[from] Malformed),
-    /// An extension is there twice.
-    #[error("extension {0} is there twice")]
-    DuplicateExtension(ObjectIdentifier),
-    /// An extension's value is not what its type says.
-    #[error("extension {0} is malformed")]
-    MalformedExtension(ObjectIdentifier),
     /// The algorithm inside the signed part and the one beside the signature differ.
     #[error("the signature algorithms inside and outside of the signed part differ")]
     AlgorithmsDiffer,

@@ -1,22 +1,22 @@
 //! Certificate revocation lists (RFC 5280 §5), full and direct ones.
 //!
-//! Delta lists and indirect lists are recognised and never read as "not revoked": what such a list says of a revoked
-//! certificate is used, its silence is not. Whether a list is fresh enough, and whether lists for some reasons add up to
+//! Delta lists, indirect lists and lists that are not understood whole are never read as "not revoked": what such a list
+//! says of a revoked certificate is used, its silence is not. Lists of version 1 are read too. Whether a list is fresh enough, and whether lists for some reasons add up to
 //! all of them, is decided above.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
-use const_oid::ObjectIdentifier;
 use der::asn1::Uint;
 use der::{Decode as _, SliceReader};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
-use super::entries::RevokedEntries;
+use super::entries::{EntryIssuer, RevokedEntries};
 use super::error::{CRL_BYTES_MAX, CrlError, EXTENSIONS_MAX};
-use super::revocation::{CrlRuleError, Reasons, RevocationReason, RevocationStatus};
+use super::revocation::{CrlRuleError, Reasons, RevocationReason, RevocationStatus, RevokedEntry};
 use crate::crypto::{Sha256Digest, SignatureError};
 use crate::pki::algorithm::CertificateSignature;
 use crate::pki::asn1::{self, Malformed, Value};
@@ -45,10 +45,11 @@ pub struct Crl {
     authority_key_identifier: Option<Vec<u8>>,
     expired_certs_since: Option<DateTime<Utc>>,
     scope: Scope,
-    unknown_critical: Option<ObjectIdentifier>,
+    /// Why it was not understood whole, where it was not.
+    unusable: Option<CrlRuleError>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Scope {
     /// Names of the distribution point, as DER; nothing when the list is for all.
     names: Option<Vec<Vec<u8>>>,
@@ -65,15 +66,16 @@ impl Crl {
     /// Parses a DER revocation list.
     ///
     /// # Errors
-    /// When it is too large, not DER, or says two things of one certificate.
+    /// When it is too large, or not the DER of a list.
     pub fn from_der(der: &[u8]) -> Result<Self, CrlError> {
         if der.len() > CRL_BYTES_MAX {
             return Err(CrlError::TooLarge { bytes: der.len() });
         }
         let parts = split_signed(der)?;
         let mut fields = Value::only(parts.signed, asn1::SEQUENCE)?.values();
-        // RFC 5280 §5.1.2.1: version 2, which is written as 1.
-        if fields.expect(asn1::INTEGER)?.small()? != 1 {
+        // RFC 5280 §5.1.2.1: version 2, which is written as 1; version 1 is not written.
+        let version = fields.optional(asn1::INTEGER)?.map(|value| value.small()).transpose()?;
+        if version.is_some_and(|version| version != 1) {
             return Err(Malformed.into());
         }
         if AlgorithmIdentifierOwned::from_der(fields.expect(asn1::SEQUENCE)?.whole())? != parts.algorithm {
@@ -90,10 +92,14 @@ impl Crl {
         let next_update = time(&times)?;
         let revoked = fields.optional(asn1::SEQUENCE)?.map(|value| value.content());
         let extensions = match fields.optional(asn1::context(0))? {
+            Some(_) if version.is_none() => return Err(Malformed.into()),
             Some(outer) => Vec::<Extension>::from_der(outer.content())?,
             None => Vec::new(),
         };
         fields.finish()?;
+        if extensions.len() > EXTENSIONS_MAX {
+            return Err(CrlError::TooManyExtensions { count: extensions.len() });
+        }
         let mut list = Self {
             signed: within(der, parts.signed),
             revoked: revoked.map_or(0..0, |content| within(der, content)),
@@ -108,13 +114,15 @@ impl Crl {
             authority_key_identifier: None,
             expired_certs_since: None,
             scope: Scope::default(),
-            unknown_critical: None,
+            unusable: None,
             der: der.into(),
         };
-        list.unknown_critical = list.entries.unknown_critical();
-        check_unique(&extensions)?;
-        for extension in &extensions {
-            list.add_extension(extension).map_err(|_| CrlError::MalformedExtension(extension.extn_id))?;
+        list.unusable = list.entries.unusable().cloned();
+        for (position, extension) in extensions.iter().enumerate() {
+            let twice = extensions[..position].iter().any(|earlier| earlier.extn_id == extension.extn_id);
+            if twice || list.add_extension(extension).is_err() {
+                list.unusable.get_or_insert(CrlRuleError::UnreadableExtension(extension.extn_id));
+            }
         }
         Ok(list)
     }
@@ -158,7 +166,9 @@ impl Crl {
             _ if extension.extn_id == EXPIRED_CERTS_ON_CRL => {
                 self.expired_certs_since = Some(generalized_time(bytes)?);
             }
-            _ if extension.critical => self.unknown_critical = Some(extension.extn_id),
+            _ if extension.critical => {
+                self.unusable = Some(CrlRuleError::UnknownCriticalExtension(extension.extn_id));
+            }
             _ => {}
         }
         Ok(())
@@ -206,12 +216,14 @@ impl Crl {
         self.number.as_deref()
     }
 
-    /// Whether this list's number is above `other`'s; not, when either has none.
+    /// Whether it is later than another list of the same issuer's key: by its time, and by its number between two of one
+    /// time and scope (RFC 5280 §5.2.3).
     #[must_use]
-    pub fn is_newer_than(&self, other: &Self) -> bool {
-        match (self.number(), other.number()) {
-            (Some(number), Some(other)) => (number.len(), number) > (other.len(), other),
-            _ => false,
+    pub fn is_later_than(&self, other: &Self) -> bool {
+        let number = |list: &Self| list.number.as_ref().map(|number| (number.len(), number.clone()));
+        match self.this_update.cmp(&other.this_update) {
+            Ordering::Equal => self.scope == other.scope && number(self) > number(other),
+            order => order == Ordering::Greater,
         }
     }
 
@@ -233,16 +245,16 @@ impl Crl {
         self.entries.len()
     }
 
-    /// Checks the rules of RFC 5280 for every list, independent of its issuer.
+    /// Checks what RFC 5280 §5.2 asks of those who make lists; [`revocation_of`](Self::revocation_of) asks for less.
     ///
     /// # Errors
-    /// When it is an indirect list, the number is missing or critical, or a critical extension is unknown.
+    /// When it is an indirect list, the number is missing or critical, or an extension is not understood.
     pub fn check_rules(&self) -> Result<(), CrlRuleError> {
         if self.scope.indirect {
             return Err(CrlRuleError::Indirect);
         }
-        if let Some(oid) = self.unknown_critical {
-            return Err(CrlRuleError::UnknownCriticalExtension(oid));
+        if let Some(unusable) = &self.unusable {
+            return Err(unusable.clone());
         }
         if self.number.is_none() {
             return Err(CrlRuleError::NumberMissing);
@@ -256,13 +268,10 @@ impl Crl {
     /// Checks that the holder of `issuer` made this list, and may.
     ///
     /// # Errors
-    /// When the names differ, cRLSign is missing, or the signature does not verify.
+    /// When the names differ, the signature does not verify, or cRLSign is missing (only then [`CrlRuleError::CrlSign`]).
     pub fn check_signature(&self, issuer: &Certificate) -> Result<(), CrlRuleError> {
         if self.issuer != *issuer.subject() {
             return Err(self.issuer_differs(issuer.subject()));
-        }
-        if issuer.key_usage().is_some_and(|usage| !usage.contains(KeyUsage::CrlSign)) {
-            return Err(CrlRuleError::CrlSign);
         }
         let key = issuer.key().map_err(|error| CrlRuleError::UnusableKey(error.to_string()))?;
         let checked = match self.algorithm {
@@ -271,34 +280,49 @@ impl Crl {
             }
             CertificateSignature::Weak(_) | CertificateSignature::Unknown(_) => Err(SignatureError::Unsupported),
         };
-        checked.map_err(|error| CrlRuleError::Signature(error.to_string()))
+        checked.map_err(|error| CrlRuleError::Signature(error.to_string()))?;
+        if issuer.key_usage().is_some_and(|usage| !usage.contains(KeyUsage::CrlSign)) {
+            return Err(CrlRuleError::CrlSign);
+        }
+        Ok(())
     }
 
     /// The answer of the list about `certificate`. Its signature is checked by [`check_signature`](Self::check_signature).
+    ///
+    /// An entry counts whatever else is wrong with the list: a signed "no" does not become a "yes" by being malformed.
     #[must_use]
     pub fn revocation_of(&self, certificate: &Certificate) -> RevocationStatus {
-        if self.scope.indirect {
-            return RevocationStatus::NotCovered(CrlRuleError::Indirect);
-        }
-        if self.issuer != *certificate.issuer() {
+        if self.issuer != *certificate.issuer() && !self.scope.indirect {
             return RevocationStatus::NotCovered(self.issuer_differs(certificate.issuer()));
         }
-        if let Some(oid) = self.unknown_critical {
-            return RevocationStatus::NotCovered(CrlRuleError::UnknownCriticalExtension(oid));
+        if self.scope.only_attributes {
+            return RevocationStatus::NotCovered(CrlRuleError::OutOfScope);
+        }
+        let listed = self.entries.find(&self.der[self.revoked.clone()], certificate.serial(), |issuer| match issuer {
+            EntryIssuer::OfTheList => self.issuer == *certificate.issuer(),
+            EntryIssuer::Named(names) => names.contains(certificate.issuer()),
+            EntryIssuer::Unreadable => true,
+        });
+        let in_delta = |entry: &RevokedEntry| self.scope.delta && entry.reason == RevocationReason::RemoveFromCrl;
+        let listed = listed.into_iter().filter(|entry| !in_delta(entry)).reduce(RevokedEntry::worse_of);
+        if let Some(entry) = listed {
+            return RevocationStatus::Revoked(entry);
+        }
+        if self.scope.indirect {
+            return RevocationStatus::NotCovered(CrlRuleError::Indirect);
         }
         if !self.scope.covers(certificate) {
             return RevocationStatus::NotCovered(CrlRuleError::OutOfScope);
         }
-        let mut found = self.entries.find(&self.der[self.revoked.clone()], certificate.serial());
-        match (found.pop(), found.is_empty()) {
-            // A list that says two things of a certificate says nothing that could be relied on.
-            (Some(_), false) => RevocationStatus::NotCovered(CrlRuleError::ListedTwice),
-            (Some(entry), true) if entry.reason != RevocationReason::RemoveFromCrl => RevocationStatus::Revoked(entry),
-            _ if self.scope.delta => RevocationStatus::NotCovered(CrlRuleError::Delta),
-            _ => match self.scope.reasons {
-                Some(reasons) if !reasons.are_all() => RevocationStatus::GoodFor(reasons),
-                _ => RevocationStatus::Good,
-            },
+        if let Some(unusable) = &self.unusable {
+            return RevocationStatus::Unusable(unusable.clone());
+        }
+        if self.scope.delta {
+            return RevocationStatus::NotCovered(CrlRuleError::Delta);
+        }
+        match self.scope.reasons {
+            Some(reasons) if !reasons.are_all() => RevocationStatus::GoodFor(reasons),
+            _ => RevocationStatus::Good,
         }
     }
 
@@ -320,18 +344,6 @@ impl Scope {
         });
         kind && point
     }
-}
-
-fn check_unique(extensions: &[Extension]) -> Result<(), CrlError> {
-    if extensions.len() > EXTENSIONS_MAX {
-        return Err(CrlError::TooManyExtensions { count: extensions.len() });
-    }
-    for (position, extension) in extensions.iter().enumerate() {
-        if extensions[..position].iter().any(|earlier| earlier.extn_id == extension.extn_id) {
-            return Err(CrlError::DuplicateExtension(extension.extn_id));
-        }
-    }
-    Ok(())
 }
 
 /// Where a part of `der` lies in it.

@@ -27,6 +27,9 @@ pub enum CrlRuleError {
     /// A critical extension, of the list or of an entry, is not understood (RFC 5280 §5.2).
     #[error("critical extension {0} of the list is unknown")]
     UnknownCriticalExtension(ObjectIdentifier),
+    /// An extension, of the list or of an entry, is malformed or there twice: the list was not read whole.
+    #[error("extension {0} of the list cannot be read")]
+    UnreadableExtension(ObjectIdentifier),
     /// The list has no number (RFC 5280 §5.2.3).
     #[error("the list has no number")]
     NumberMissing,
@@ -42,9 +45,6 @@ pub enum CrlRuleError {
     /// Covers certificates of another kind, or of another distribution point.
     #[error("the certificate is outside of the list's scope")]
     OutOfScope,
-    /// Lists the certificate more than once.
-    #[error("the certificate is listed more than once")]
-    ListedTwice,
 }
 
 /// Why a certificate was revoked (RFC 5280 §5.3.1).
@@ -172,13 +172,26 @@ impl RevokedEntry {
         )
     }
 
-    /// From when on the certificate is not to be trusted: for a compromised key the earlier of the two dates.
+    /// From when on the certificate is not to be trusted: the earlier of the two dates (RFC 5280 §5.3.2).
     #[must_use]
     pub fn effective_at(&self) -> DateTime<Utc> {
-        match self.invalidity_date {
-            Some(date) if self.is_compromise() => date.min(self.revoked_at),
-            _ => self.revoked_at,
+        self.invalidity_date.map_or(self.revoked_at, |date| date.min(self.revoked_at))
+    }
+
+    /// Both entries in one that is no better than either: a suspension beside a revocation is a revocation, the earlier
+    /// date counts, and a compromise is one whatever the other says.
+    #[must_use]
+    pub fn worse_of(self, other: Self) -> Self {
+        let rank = |entry: &Self| (entry.reason != RevocationReason::CertificateHold, entry.is_compromise());
+        if (rank(&self).0, rank(&other).0) == (true, false) {
+            return self;
         }
+        if (rank(&self).0, rank(&other).0) == (false, true) {
+            return other;
+        }
+        let at = self.effective_at().min(other.effective_at());
+        let reason = if rank(&self) >= rank(&other) { self.reason } else { other.reason };
+        Self { revoked_at: at, invalidity_date: None, reason }
     }
 }
 
@@ -191,8 +204,11 @@ pub enum RevocationStatus {
     GoodFor(Reasons),
     /// On the list.
     Revoked(RevokedEntry),
-    /// The list cannot tell.
+    /// The list does not speak of the certificate.
     NotCovered(CrlRuleError),
+    /// The list is for the certificate and was not understood whole: what it does not seem to say proves nothing, and
+    /// neither does an older list.
+    Unusable(CrlRuleError),
 }
 
 #[cfg(test)]
@@ -201,12 +217,28 @@ mod tests {
     use crate::clock::parse_time;
 
     #[test]
-    fn a_compromise_counts_from_the_earlier_date_and_nothing_else_does() {
+    fn the_earlier_date_counts_whatever_the_reason() {
         let (early, late) = (parse_time("2026-01-01T00:00:00Z").unwrap(), parse_time("2026-02-01T00:00:00Z").unwrap());
         let entry = |reason, invalidity_date| RevokedEntry { revoked_at: late, invalidity_date, reason };
         assert_eq!(entry(RevocationReason::KeyCompromise, Some(early)).effective_at(), early);
         assert_eq!(entry(RevocationReason::KeyCompromise, None).effective_at(), late);
-        assert_eq!(entry(RevocationReason::Superseded, Some(early)).effective_at(), late);
+        assert_eq!(entry(RevocationReason::Superseded, Some(early)).effective_at(), early);
+        assert_eq!(entry(RevocationReason::Superseded, None).effective_at(), late);
+    }
+
+    #[test]
+    fn two_entries_are_no_better_than_either() {
+        let (early, late) = (parse_time("2026-01-01T00:00:00Z").unwrap(), parse_time("2026-02-01T00:00:00Z").unwrap());
+        let entry = |reason, revoked_at| RevokedEntry { revoked_at, invalidity_date: None, reason };
+        let (hold, gone) = (RevocationReason::CertificateHold, RevocationReason::Superseded);
+        let both = |one: RevokedEntry, other: RevokedEntry| {
+            assert_eq!(one.clone().worse_of(other.clone()), other.clone().worse_of(one.clone()));
+            one.worse_of(other)
+        };
+        assert_eq!(both(entry(hold, early), entry(gone, late)), entry(gone, late));
+        assert_eq!(both(entry(gone, early), entry(gone, late)), entry(gone, early));
+        let lost = RevocationReason::KeyCompromise;
+        assert_eq!(both(entry(gone, early), entry(lost, late)), entry(lost, early));
     }
 
     #[test]

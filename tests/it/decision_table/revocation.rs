@@ -42,7 +42,7 @@ pub(crate) fn signed_after() -> Vec<Expected> {
         is(REVOKED, "a lower bound a second after the revocation", after(1)),
         is(REVOKED_NO_POE, "a second before the key was in other hands", compromised(-1)),
         is(REVOKED, "when the key was in other hands, before it was revoked", compromised(0)),
-        is(REVOKED_NO_POE, "an invalidityDate counts for compromises alone", superseded),
+        is(REVOKED, "an invalidityDate counts whatever the reason", superseded),
         is(TRY_LATER, "a suspension may end: nothing that fails for ever", {
             Case::new().after(plus(SIGNED, 1)).revoked(|entry| entry.because(HOLD), at(SIGNED))
         }),
@@ -107,13 +107,30 @@ pub(crate) fn revoked_later() -> Vec<Expected> {
                 leaf_list(NOW).revokes(entry)
             })
         }),
-        is(PASSED, "nor one that is made after the verification", {
-            let entry = Revoked::of(&Case::new().leaf, plus(SIGNED, -1));
-            Case::new().list(By::Authority, leaf_list_at(plus(NOW, 1)).revokes(entry))
-        }),
-        is(REVOKED_NO_POE, "and one that is made at that time does", {
+        is(REVOKED_NO_POE, "one that is made at the time of verification says it", {
             let entry = Revoked::of(&Case::new().leaf, plus(SIGNED, -1));
             Case::new().list(By::Authority, leaf_list(NOW).revokes(entry))
+        }),
+        is(REVOKED_NO_POE, "and so does one that is made later, where the revocation was before", {
+            let entry = Revoked::of(&Case::new().leaf, plus(SIGNED, -1));
+            Case::new().list(By::Authority, leaf_list_at(plus(NOW, 90)).revokes(entry))
+        }),
+        is(PASSED, "of a revocation after the verification nothing is known yet", {
+            let entry = Revoked::of(&Case::new().leaf, plus(NOW, 301));
+            Case::new().list(By::Authority, leaf_list_at(plus(NOW, 301)).revokes(entry))
+        }),
+        is(REVOKED_NO_POE, "a list that names it twice, beside an older one that does not", {
+            let twice = |list: List| {
+                let entry = |seconds| Revoked::of(&Case::new().leaf, plus(SIGNED, seconds));
+                list.revokes(entry(-1)).revokes(entry(1))
+            };
+            Case::new().stamped(at(SIGNED)).list(By::Authority, twice(leaf_list(NOW)))
+        }),
+        is(TRY_LATER, "what is silent, after a list that cannot be understood", {
+            Case::new().list(By::Authority, leaf_list(NOW).with("1.2.3.4", true, vec![5, 0]))
+        }),
+        is(PASSED, "what is silent, before such a list", {
+            Case::new().list(By::Authority, leaf_list_at(plus(LISTED, -1)).with("1.2.3.4", true, vec![5, 0]))
         }),
     ]
 }
@@ -203,6 +220,11 @@ pub(crate) fn authorities_later() -> Vec<Expected> {
     ]
 }
 
+/// Another key of the authority, for lists alone, as the root certified it.
+fn list_key() -> Mint {
+    next_key().with(KEY_USAGE, true, vec![3, 2, 1, 2])
+}
+
 /// The authority's next key, as the root certified it.
 fn next_key() -> Mint {
     let window = (at("2020-01-01T00:00:00Z"), at("2045-01-01T00:00:00Z"));
@@ -220,45 +242,58 @@ pub(crate) fn other_keys() -> Vec<Expected> {
         bundle.certificates.push(mint.signed_by(key));
     }
     vec![
-        is(PASSED, "certified by the root", listed(|bundle| with(bundle, next_key(), &KEYS.root))),
+        is(PASSED, "certified by the root", listed(|bundle| with(bundle, list_key(), &KEYS.root))),
+        is(TRY_LATER, "of the key that issues its next certificates: it says nothing of those before", {
+            listed(|bundle| with(bundle, next_key(), &KEYS.root))
+        }),
+        is(PASSED, "nor does it where it lists one of the same number", {
+            let entry = Revoked::of(&Case::new().leaf, at(SIGNED));
+            let case = Case::new().list(By::Other, leaf_list(NOW).revokes(entry));
+            case.bundle(|bundle| with(bundle, next_key(), &KEYS.root))
+        }),
         is(TRY_LATER, "not handed in", listed(|_| ())),
         is(TRY_LATER, "certified by a stranger under the root's name", {
-            listed(|bundle| with(bundle, next_key(), &KEYS.time_root))
+            listed(|bundle| with(bundle, list_key(), &KEYS.time_root))
         }),
         is(TRY_LATER, "under another name", {
             listed(|bundle| {
-                with(bundle, Mint { subject: crate::fixtures::certificates::name("Other"), ..next_key() }, &KEYS.root)
+                with(bundle, Mint { subject: crate::fixtures::certificates::name("Other"), ..list_key() }, &KEYS.root)
             })
         }),
         is(TRY_LATER, "not for lists", {
-            listed(|bundle| with(bundle, next_key().with(KEY_USAGE, true, vec![3, 2, 2, 4]), &KEYS.root))
+            listed(|bundle| with(bundle, list_key().with(KEY_USAGE, true, vec![3, 2, 2, 4]), &KEYS.root))
         }),
         is(TRY_LATER, "for nothing in particular", {
-            listed(|bundle| with(bundle, next_key().without(KEY_USAGE), &KEYS.root))
+            listed(|bundle| with(bundle, list_key().without(KEY_USAGE), &KEYS.root))
         }),
         is(TRY_LATER, "with a critical extension that nobody knows", {
-            listed(|bundle| with(bundle, next_key().with("1.2.3.4", true, vec![5, 0]), &KEYS.root))
+            listed(|bundle| with(bundle, list_key().with("1.2.3.4", true, vec![5, 0]), &KEYS.root))
         }),
         is(PASSED, "from the second in which the list was made", {
-            listed(|bundle| with(bundle, Mint { not_before: at(LISTED), ..next_key() }, &KEYS.root))
+            listed(|bundle| with(bundle, Mint { not_before: at(LISTED), ..list_key() }, &KEYS.root))
         }),
         is(TRY_LATER, "from a second after the list was made", {
-            listed(|bundle| with(bundle, Mint { not_before: plus(LISTED, 1), ..next_key() }, &KEYS.root))
+            listed(|bundle| with(bundle, Mint { not_before: plus(LISTED, 1), ..list_key() }, &KEYS.root))
+        }),
+        is(TRY_LATER, "cleared by a list that has run out", {
+            let mut case = listed(|bundle| with(bundle, list_key(), &KEYS.root));
+            case.change_list(By::Root, |list| List { next_update: Some(plus(NOW, -1)), ..list });
+            case
         }),
         is(TRY_LATER, "revoked by the root", {
-            let mut case = listed(|bundle| with(bundle, next_key(), &KEYS.root));
-            case.change_list(By::Root, |list| list.revokes(Revoked::of(&next_key(), at(SIGNED))));
+            let mut case = listed(|bundle| with(bundle, list_key(), &KEYS.root));
+            case.change_list(By::Root, |list| list.revokes(Revoked::of(&list_key(), at(SIGNED))));
             case
         }),
         is(TRY_LATER, "revoked by the root, and not yet on an older list", {
-            let mut case = listed(|bundle| with(bundle, next_key(), &KEYS.root));
-            case.change_list(By::Root, |list| list.revokes(Revoked::of(&next_key(), at(SIGNED))));
+            let mut case = listed(|bundle| with(bundle, list_key(), &KEYS.root));
+            case.change_list(By::Root, |list| list.revokes(Revoked::of(&list_key(), at(SIGNED))));
             case.list(By::Root, root_list_at(plus(LISTED, -1)))
         }),
         is(PASSED, "certified by the authority's own key, for lists alone", {
             listed(|bundle| {
                 let identifier = tlv(SEQUENCE, &[&tlv(0x80, &[&KEYS.authority.identifier()])]);
-                let mint = Mint { issuer: crate::fixtures::certificates::name("Authority"), ..next_key() };
+                let mint = Mint { issuer: crate::fixtures::certificates::name("Authority"), ..list_key() };
                 let mint = mint.with(AUTHORITY_KEY_IDENTIFIER, false, identifier).without(BASIC_CONSTRAINTS);
                 with(bundle, mint.with(KEY_USAGE, true, vec![3, 2, 1, 2]), &KEYS.authority);
             })
@@ -267,13 +302,13 @@ pub(crate) fn other_keys() -> Vec<Expected> {
             listed(|bundle| {
                 with(
                     bundle,
-                    Mint { issuer: crate::fixtures::certificates::name("Authority"), ..next_key() },
+                    Mint { issuer: crate::fixtures::certificates::name("Authority"), ..list_key() },
                     &KEYS.other,
                 )
             })
         }),
         is(REVOKED_NO_POE, "what such a list says counts like any other", {
-            let mut case = listed(|bundle| with(bundle, next_key(), &KEYS.root));
+            let mut case = listed(|bundle| with(bundle, list_key(), &KEYS.root));
             let entry = Revoked::of(&case.leaf, at(SIGNED));
             case.change_list(By::Other, |list| list.revokes(entry));
             case
@@ -328,9 +363,14 @@ pub(crate) fn stale() -> Vec<Expected> {
         is(PASSED, "a second before the next list is due", read(-1)),
         is(PASSED, "when the next list is due", read(0)),
         is(TRY_LATER, "a second after the next list is due", read(1)).says("2026-06-08T18:00:00.000Z"),
-        is(PASSED, "a list of one period before the timestamp", stamped(-week)),
-        is(TRY_LATER, "a list of a second more than one period before", stamped(-week - 1)),
+        is(TRY_LATER, "a list from before the timestamp runs out", stamped(-1)),
+        is(PASSED, "a list from before the timestamp, until the next is due", stamped(-1).now(plus(SIGNED, week - 1))),
+        is(TRY_LATER, "and a second later", stamped(-1).now(plus(SIGNED, week))),
+        is(PASSED, "a list from the second of the timestamp does not run out", stamped(0)),
         is(PASSED, "a list from after the timestamp does not run out", stamped(1)),
+        is(PASSED, "a list that has run out, beside one that has not", {
+            Case::new().list(By::Authority, List { next_update: Some(plus(NOW, -1)), ..leaf_list_at(plus(NOW, -2)) })
+        }),
         is(TRY_LATER, "no list of the signer's authority", Case::new().lists(vec![(By::Root, root_list(LISTED))])),
         is(TRY_LATER, "no list of the root", Case::new().lists(vec![(By::Authority, leaf_list(LISTED))])),
         is(TRY_LATER, "a list that promises no next one is never fresh", {

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 
 use super::{Expected, PASSED, is};
 use crate::fixtures::certificates::{
-    AUTHORITY_KEY_IDENTIFIER, BASIC_CONSTRAINTS, EXTENDED_KEY_USAGE, KEY_USAGE, Key, Mint, NAME_CONSTRAINTS, SEQUENCE,
-    TIME_STAMPING, TRUE, name, oid, tlv, unsigned,
+    AUTHORITY_KEY_IDENTIFIER, BASIC_CONSTRAINTS, EXTENDED_KEY_USAGE, KEY_USAGE, Key, List, Mint, NAME_CONSTRAINTS,
+    Revoked, SEQUENCE, TIME_STAMPING, TRUE, name, oid, tlv, unsigned,
 };
 use crate::fixtures::record::{
     By, Case, DAY, ENDS, KEYS, LISTED, NOW, SIGNED, anchor, at, leaf_list_at, plus, root_list_at,
@@ -23,6 +23,12 @@ const CHAIN: &str = "INDETERMINATE (CHAIN_CONSTRAINTS_FAILURE)";
 const CRYPTO: &str = "INDETERMINATE (CRYPTO_CONSTRAINTS_FAILURE)";
 const TRY_LATER: &str = "INDETERMINATE (TRY_LATER)";
 const CRYPTO_NO_POE: &str = "INDETERMINATE (CRYPTO_CONSTRAINTS_FAILURE_NO_POE)";
+
+/// Reasons of RFC 5280 §5.3.1.
+const UNSPECIFIED: u8 = 0;
+const KEY_COMPROMISE: u8 = 1;
+const SUPERSEDED: u8 = 4;
+const HOLD: u8 = 6;
 
 /// Ended, and known to be not revoked: whether it passes is for the timestamp alone to say.
 fn ended() -> Case {
@@ -62,6 +68,15 @@ pub(crate) fn dropped_tokens() -> Vec<Expected> {
         (case.time_root.not_before, case.time_root.not_after) = (plus(SIGNED, from), plus(SIGNED, until));
         case
     };
+    const LONG: i64 = 10_000 * DAY;
+    let until_now = (plus(ENDS, 2 * DAY) - at(SIGNED)).num_seconds();
+    // The authority of time is on its root's list, from so many seconds after the token.
+    let authority_revoked = |reason: u8, seconds: i64| {
+        let case = stamped();
+        let entry = Revoked::of(&case.time, plus(SIGNED, seconds)).because(reason);
+        let list = List::new(("Time Root", &KEYS.time_root), 1, plus(ENDS, DAY), plus(ENDS, 9 * DAY)).revokes(entry);
+        case.list(By::TimeRoot, list)
+    };
     vec![
         is(PASSED, "a right token", stamped()),
         is(NOT_REVOKED, "over other data", Case { stamped_data: Some(b"other data"), ..stamped() }),
@@ -75,12 +90,22 @@ pub(crate) fn dropped_tokens() -> Vec<Expected> {
                 policy.operator_timestamp_anchors.insert(own);
             })
         }),
-        is(PASSED, "in the first second of its authority", window(0, DAY)),
-        is(NOT_REVOKED, "a second before its authority began", window(1, DAY)),
-        is(PASSED, "in the last second of its authority", window(-DAY, 0)),
+        is(PASSED, "in the first second of its authority", window(0, LONG)),
+        is(NOT_REVOKED, "a second before its authority began", window(1, LONG)),
+        is(PASSED, "whose authority ends with the verification", window(-DAY, until_now)),
+        is(
+            NOT_REVOKED,
+            "whose authority has ended, and nothing proves the token to be older",
+            window(-DAY, until_now - 1),
+        ),
+        is(PASSED, "whose root ends with the verification", root_window(-DAY, until_now)),
+        is(NOT_REVOKED, "whose root has ended", root_window(-DAY, until_now - 1)),
         is(NOT_REVOKED, "a second after its authority ended", window(-DAY, -1)),
-        is(PASSED, "in the last second of its root", root_window(-DAY, 0)),
-        is(NOT_REVOKED, "a second after its root ended", root_window(-DAY, -1)),
+        is(NOT_REVOKED, "of an authority that was revoked before", authority_revoked(SUPERSEDED, -1)),
+        is(PASSED, "of one that was revoked later, with the key where it was", authority_revoked(SUPERSEDED, 1)),
+        is(NOT_REVOKED, "of one that was revoked later, and no reason given", authority_revoked(UNSPECIFIED, 1)),
+        is(NOT_REVOKED, "of one whose key was lost, whenever that was", authority_revoked(KEY_COMPROMISE, 400)),
+        is(NOT_REVOKED, "of one that is suspended", authority_revoked(HOLD, -1)),
         is(NOT_REVOKED, "of a certificate whose purpose is not critical", {
             by(|mint| mint.with(EXTENDED_KEY_USAGE, false, tlv(SEQUENCE, &[&oid(TIME_STAMPING)])))
         }),

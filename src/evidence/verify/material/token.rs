@@ -24,8 +24,10 @@ pub(crate) struct TokenValidation {
     pub(crate) reason: String,
     /// How the token and the path of its authority were signed.
     pub(crate) algorithms: Vec<AlgorithmUse>,
-    /// When the first certificate of the authority's path expires.
-    pub(crate) expires: Option<DateTime<Utc>>,
+    /// The authority's path, where the token is right.
+    pub(crate) path: Option<Arc<ValidPath>>,
+    /// The certificates that came with the token.
+    pub(crate) offered: Vec<Arc<Certificate>>,
     /// Whether it was given up as too expensive beside everything else.
     pub(crate) budget_spent: bool,
 }
@@ -75,7 +77,8 @@ impl TokenValidation {
                 None => Self {
                     counts: true,
                     algorithms: algorithms(&timestamp, &signer, &path),
-                    expires: Some(path.validity().1),
+                    path: Some(Arc::new(path)),
+                    offered: offered.clone(),
                     ..unusable("a token of a trusted timestamp authority".into())
                 },
             },
@@ -90,7 +93,8 @@ impl TokenValidation {
             counts: false,
             reason,
             algorithms: Vec::new(),
-            expires: None,
+            path: None,
+            offered: Vec::new(),
             budget_spent: false,
         }
     }

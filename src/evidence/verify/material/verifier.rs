@@ -13,7 +13,7 @@ use crate::evidence::format::Bundle;
 use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::{REASON_MAX, truncate};
 use crate::evidence::verify::material::cache::Cache;
-use crate::evidence::verify::material::revocation::KnownCrl;
+use crate::evidence::verify::material::revocation::checker::{HeldCrl, KnownCrl};
 use crate::evidence::verify::material::signing_certificate::{OfferedCertificates, SigningCertificate, digest_of};
 use crate::evidence::verify::material::token::TokenValidation;
 use crate::pki::Budget;
@@ -87,14 +87,15 @@ impl Verifier {
     }
 
     /// The lists at hand, each once: the relying party's, then as many of the bundle's as are lists at all.
-    pub(crate) fn crls_of(&self, bundle: &Bundle) -> Vec<Arc<Option<KnownCrl>>> {
+    pub(crate) fn crls_of(&self, bundle: &Bundle) -> Vec<HeldCrl> {
         let mut seen = HashSet::new();
-        let mut parsed = |ders: &[Vec<u8>], most: usize| -> Vec<Arc<Option<KnownCrl>>> {
+        let mut parsed = |ders: &[Vec<u8>], own: bool, most: usize| -> Vec<HeldCrl> {
             let ders = ders.iter().map(|der| (sha256(der), der)).filter(|(digest, _)| seen.insert(*digest));
-            ders.map(|(digest, der)| self.crl(digest, der)).filter(|list| list.is_some()).take(most).collect()
+            let lists = ders.map(|(digest, der)| self.crl(digest, der)).filter(|list| list.is_some());
+            lists.map(|known| HeldCrl { known, own }).take(most).collect()
         };
-        let mut lists = parsed(&bundle.local_crls, usize::MAX);
-        lists.extend(parsed(&bundle.crls, CRLS_MAX));
+        let mut lists = parsed(&bundle.local_crls, true, usize::MAX);
+        lists.extend(parsed(&bundle.crls, false, CRLS_MAX));
         lists
     }
 

@@ -18,7 +18,9 @@ use crate::evidence::verify::material::poe::ProofsOfExistence;
 use crate::evidence::verify::time::cosignatures::{as_timestamp, lower_bound};
 use crate::evidence::verify::time::ledger_proof::{Layer, LedgerProof};
 use crate::evidence::verify::time::same_tree::check_same_tree;
-use crate::evidence::verify::time::timestamps::{ValidatedTimestamp, validate_archives, validate_tokens};
+use crate::evidence::verify::time::timestamps::{
+    TokenMaterial, ValidatedTimestamp, validate_archives, validate_tokens,
+};
 
 /// The evidence of a layer about which nothing is known.
 static NO_EVIDENCE: LayerEvidence =
@@ -52,7 +54,7 @@ pub(super) struct LayerTime {
 
 /// Collects what is known about the time, and what the ledger says.
 pub(super) fn collect(input: &Input<'_>) -> TimeEvidence {
-    let (poe, archives) = validate_archives(input.verifier, &input.bundle.archives, input.now, &input.budget);
+    let (poe, archives) = validate_archives(material(input), &input.bundle.archives, input.now);
     let signed_after = lower_bound(input.verifier, input.record.vcon(), input.now);
     let digests: Vec<_> =
         std::iter::once(input.record.digest()).chain(input.record.layers()[1..].iter().map(record_digest)).collect();
@@ -88,6 +90,10 @@ pub(super) fn collect(input: &Input<'_>) -> TimeEvidence {
     TimeEvidence { timestamps, ledger, signed_after, poe, layers, inner_layers, unproved_sizes }
 }
 
+fn material<'a>(input: &'a Input<'_>) -> TokenMaterial<'a> {
+    TokenMaterial { verifier: input.verifier, crls: &input.crls, budget: &input.budget }
+}
+
 /// The tokens over the bytes of the layer at `position`.
 fn over_record(
     input: &Input<'_>,
@@ -99,7 +105,7 @@ fn over_record(
         .then(|| input.record.bytes_of_layer(position, input.verifier.limits()))
         .flatten();
     let bytes = inner.as_deref().unwrap_or(&input.bundle.record);
-    validate_tokens(input.verifier, "record", &evidence.record_tokens, bytes, None, poe, &input.budget)
+    validate_tokens(material(input), "record", &evidence.record_tokens, bytes, None, poe)
 }
 
 /// The tokens over the checkpoint of the layer's proof, and its cosignatures.
@@ -114,7 +120,7 @@ fn over_checkpoint(
         let text = proof.checkpoint().note().text().as_bytes();
         // A token over the text needs no log key: the entry hashes to its root.
         let tokens = &evidence.checkpoint_tokens;
-        timestamps.extend(validate_tokens(input.verifier, "checkpoint", tokens, text, None, poe, &input.budget));
+        timestamps.extend(validate_tokens(material(input), "checkpoint", tokens, text, None, poe));
     }
     if let Some(found) = ledger.cosignatures() {
         let included = ledger.report.status == LedgerStatus::Included;

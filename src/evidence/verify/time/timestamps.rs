@@ -2,16 +2,19 @@
 
 use std::cell::RefCell;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Timelike as _, Utc};
 
+use crate::clock::format_time;
 use crate::crypto::sha256;
 use crate::evidence::format::{ARCHIVES_MAX, ArchiveTimestamp};
 use crate::evidence::policy::TrustPolicy;
-use crate::evidence::report::TimestampReport;
+use crate::evidence::report::{REASON_MAX, TimestampReport, truncate};
 use crate::evidence::verify::material::poe::ProofsOfExistence;
+use crate::evidence::verify::material::revocation::RevocationState;
+use crate::evidence::verify::material::revocation::checker::{HeldCrl, RevocationChecker};
 use crate::evidence::verify::material::token::TokenValidation;
 use crate::evidence::verify::material::verifier::Verifier;
-use crate::pki::Budget;
+use crate::pki::{Budget, CertificationPath, RevocationReason};
 
 /// Tokens of each kind that are looked at: a few authorities and renewals; each costs signatures.
 const TOKENS_MAX: usize = 8;
@@ -34,22 +37,32 @@ pub(crate) fn is_in_the_future(policy: &TrustPolicy, time: DateTime<Utc>, now: D
     time > now + policy.clock_skew_max
 }
 
+/// What tokens are validated with.
+#[derive(Clone, Copy)]
+pub(crate) struct TokenMaterial<'a> {
+    pub(crate) verifier: &'a Verifier,
+    /// The revocation lists at hand: the same that signers are checked with.
+    pub(crate) crls: &'a [HeldCrl],
+    pub(crate) budget: &'a RefCell<Budget>,
+}
+
 /// Validates tokens over `data`; `wrong` says why the data proves nothing about the record, where it does not.
 pub(crate) fn validate_tokens(
-    verifier: &Verifier,
+    material: TokenMaterial<'_>,
     over: &'static str,
     tokens: &[Vec<u8>],
     data: &[u8],
     wrong: Option<&str>,
     poe: &ProofsOfExistence,
-    budget: &RefCell<Budget>,
 ) -> Vec<ValidatedTimestamp> {
-    let policy = verifier.policy();
     let validate = |token: &Vec<u8>| {
-        let mut validation = (*verifier.token(token, data, budget)).clone();
-        if let Some(reason) = void(policy, &validation, token, wrong, poe) {
-            validation.counts = false;
-            validation.reason = reason;
+        let mut validation = (*material.verifier.token(token, data, material.budget)).clone();
+        if validation.counts {
+            match check_counts(material, &validation, token, wrong, poe) {
+                Err(reason) => (validation.counts, validation.reason) = (false, truncate(reason, REASON_MAX)),
+                Ok(Some(note)) => validation.reason = format!("{}; {note}", validation.reason),
+                Ok(None) => {}
+            }
         }
         let TokenValidation { time, poe_time, authority, counts, reason, .. } = validation;
         ValidatedTimestamp { poe_time, report: TimestampReport { over, layer: 0, time, authority, counts, reason } }
@@ -57,42 +70,104 @@ pub(crate) fn validate_tokens(
     tokens.iter().take(TOKENS_MAX).map(validate).collect()
 }
 
-/// Why a valid token does not count in this verification.
-fn void(
-    policy: &TrustPolicy,
+/// Whether a valid token counts in this verification; a note where it does with a reservation.
+///
+/// # Errors
+/// Why it does not.
+fn check_counts(
+    material: TokenMaterial<'_>,
     validation: &TokenValidation,
     token: &[u8],
     wrong: Option<&str>,
     poe: &ProofsOfExistence,
-) -> Option<String> {
-    if !validation.counts {
-        return None;
-    }
+) -> Result<Option<String>, String> {
+    let policy = material.verifier.policy();
     if let Some(wrong) = wrong {
-        return Some(format!("right, but {wrong}"));
+        return Err(format!("right, but {wrong}"));
     }
     if validation.time.is_some_and(|time| is_in_the_future(policy, time, poe.now())) {
-        return Some("right, but of later than this verification".into());
+        return Err("right, but of later than this verification".into());
     }
-    let expired = policy.expired_algorithm(&validation.algorithms, poe.validation_time(&sha256(token)))?;
-    Some(format!("nothing proves that the token itself is from before: {expired}"))
+    let digest = sha256(token);
+    if let Some(expired) = policy.expired_algorithm(&validation.algorithms, poe.validation_time(&digest)) {
+        return Err(format!("nothing proves that the token itself is from before: {expired}"));
+    }
+    let Some(path) = &validation.path else { return Ok(None) };
+    let proved = poe.earliest(&digest);
+    let ended = path.validity().1;
+    let whole_seconds = |time: DateTime<Utc>| time.with_nanosecond(0).unwrap_or(time);
+    if whole_seconds(proved.unwrap_or(poe.now())) > ended {
+        let ended = format_time(ended);
+        return Err(format!("its authority's certificate ended at {ended}, and nothing proves that it is from before"));
+    }
+    check_authority_standing(material, validation, path, proved, poe)
+}
+
+/// Whether the authority of a token was in good standing: as a signer's certificate has to be, at the time by which the
+/// token itself is proved to have existed (EN 319 102-1 §5.4.2, RFC 3161 §4).
+fn check_authority_standing(
+    material: TokenMaterial<'_>,
+    validation: &TokenValidation,
+    path: &CertificationPath,
+    proved: Option<DateTime<Utc>>,
+    poe: &ProofsOfExistence,
+) -> Result<Option<String>, String> {
+    let checker = RevocationChecker {
+        crls: material.crls,
+        policy: material.verifier.policy(),
+        trusted: proved,
+        now: poe.now(),
+        poe,
+        path_ends: path.validity().1,
+        offered: &validation.offered,
+        budget: material.budget,
+        crl_issuers_checked: &RefCell::default(),
+    };
+    let mut is_known = true;
+    for state in checker.states_along(path) {
+        let entry = match &state {
+            RevocationState::Revoked(entry) => entry,
+            RevocationState::Good { fresh: true, .. } => continue,
+            RevocationState::Good { .. } | RevocationState::Unknown(_) => {
+                is_known = false;
+                continue;
+            }
+        };
+        let at = entry.effective_at();
+        // RFC 3161 §4 (1): with one of these reasons given the key stayed where it was, and what it stamped before holds.
+        let key_was_kept = matches!(
+            entry.reason,
+            RevocationReason::AffiliationChanged
+                | RevocationReason::Superseded
+                | RevocationReason::CessationOfOperation
+        );
+        let is_before = |time: DateTime<Utc>| time < at;
+        let is_older = proved.is_some_and(is_before) || (key_was_kept && validation.poe_time.is_some_and(is_before));
+        if !is_older {
+            let (at, reason) = (format_time(at), entry.reason.name());
+            return Err(format!("a certificate of its authority was revoked at {at} ({reason})"));
+        }
+    }
+    // What a spent budget left unread may be a revocation.
+    if !is_known && material.budget.borrow().signatures_spent() >= Budget::SIGNATURES {
+        return Err("whether its certificate was revoked took more signature checks than allowed".into());
+    }
+    Ok((!is_known).then(|| "whether its certificate was revoked is not known".to_owned()))
 }
 
 /// Validates archive timestamps from the newest back, each at the time that the newer ones prove for it; returns the proofs.
 /// Also their tokens, the oldest first.
 pub(crate) fn validate_archives(
-    verifier: &Verifier,
+    material: TokenMaterial<'_>,
     archives: &[ArchiveTimestamp],
     now: DateTime<Utc>,
-    budget: &RefCell<Budget>,
 ) -> (ProofsOfExistence, Vec<ValidatedTimestamp>) {
     let mut poe = ProofsOfExistence::none(now);
     let mut all = Vec::new();
     for archive in archives.iter().rev().take(ARCHIVES_MAX) {
         let proved = archive.proved();
         let wrong = proved.as_ref().err().map(ToString::to_string);
-        let timestamps =
-            validate_tokens(verifier, "archive", &archive.tokens, &archive.root, wrong.as_deref(), &poe, budget);
+        let timestamps = validate_tokens(material, "archive", &archive.tokens, &archive.root, wrong.as_deref(), &poe);
         if let (Some(time), Ok(digests)) = (timestamps.iter().filter_map(ValidatedTimestamp::counted).min(), proved) {
             digests.into_iter().for_each(|digest| poe.add(digest.0, time));
         }

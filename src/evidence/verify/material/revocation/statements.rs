@@ -1,0 +1,154 @@
+//! The statements about one certificate, weighed against each other.
+
+use chrono::{DateTime, Utc};
+
+use crate::pki::{Crl, Reasons, RevocationReason, RevokedEntry};
+
+/// The revocation state of a certificate, from the evidence at hand (RFC 6960 §2.2 has the same three).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RevocationState {
+    /// It is revoked, or suspended.
+    Revoked(RevokedEntry),
+    /// It is not.
+    Good {
+        /// Whether the statement is recent enough to say so (EN 319 102-1 §5.2.5).
+        fresh: bool,
+        /// Whether the statement was made at or after the trusted time.
+        known_not_revoked: bool,
+        /// Until when a newer statement was promised.
+        next_update: Option<DateTime<Utc>>,
+    },
+    /// Nothing that can be used speaks of it.
+    Unknown(String),
+}
+
+impl RevocationState {
+    pub(crate) fn is_hold(&self) -> bool {
+        matches!(self, Self::Revoked(entry) if entry.reason == RevocationReason::CertificateHold)
+    }
+}
+
+/// Who made a statement, and when.
+#[derive(Clone, Copy)]
+pub(super) struct Made<'a> {
+    pub(super) crl: &'a Crl,
+    /// Whether the relying party brought it.
+    pub(super) own: bool,
+}
+
+impl Made<'_> {
+    fn at(&self) -> DateTime<Utc> {
+        self.crl.this_update()
+    }
+}
+
+/// The times that statements are weighed at.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    pub(super) now: DateTime<Utc>,
+    /// From when on a statement is from after everything that counts: the trusted time, or the end of the path where that
+    /// is earlier; without a trusted time, now.
+    pub(super) since: DateTime<Utc>,
+}
+
+/// What is said of one certificate.
+#[derive(Default)]
+pub(super) struct Statements<'a> {
+    revoked: Option<RevokedEntry>,
+    suspended: Vec<(Made<'a>, RevokedEntry)>,
+    not_listed: Vec<Made<'a>>,
+    not_listed_for: Vec<(Made<'a>, Reasons)>,
+    /// When the last one was made that was not understood: what an older one does not say proves nothing.
+    not_understood: Option<DateTime<Utc>>,
+    reason: Option<String>,
+}
+
+impl<'a> Statements<'a> {
+    pub(super) fn add_listed(&mut self, made: Made<'a>, entry: RevokedEntry) {
+        if entry.reason == RevocationReason::CertificateHold {
+            self.suspended.push((made, entry));
+        } else {
+            let worst = self.revoked.take().into_iter().chain([entry]).reduce(RevokedEntry::worse_of);
+            self.revoked = worst;
+        }
+    }
+
+    pub(super) fn add_not_listed(&mut self, made: Made<'a>) {
+        self.not_listed.push(made);
+    }
+
+    /// Not listed, in a list for some reasons.
+    pub(super) fn add_not_listed_for(&mut self, made: Made<'a>, reasons: Reasons) {
+        self.not_listed_for.push((made, reasons));
+    }
+
+    pub(super) fn add_not_understood(&mut self, made: Made<'a>, why: String) {
+        self.not_understood = self.not_understood.max(Some(made.at()));
+        self.reason = Some(why);
+    }
+
+    /// Something at hand says nothing of this certificate.
+    pub(super) fn add_reason(&mut self, why: String) {
+        self.reason = Some(why);
+    }
+
+    /// The state that they come to.
+    pub(super) fn state(mut self, times: Times) -> RevocationState {
+        // A suspension may end, any other revocation stays, whatever a list without it says.
+        if let Some(entry) = self.revoked {
+            return RevocationState::Revoked(entry);
+        }
+        let not_understood = self.not_understood;
+        let counts = |made: &Made<'_>| not_understood.is_none_or(|at| made.at() > at);
+        self.not_listed.retain(counts);
+        self.not_listed_for.retain(|(made, _)| counts(made));
+        self.not_listed.extend(whole(self.not_listed_for));
+        let suspended = self.suspended;
+        let ends_suspensions = |made: &&Made<'_>| suspended.iter().all(|(hold, _)| times.is_ended_by(hold, made));
+        let states = self.not_listed.iter().filter(ends_suspensions).map(|made| times.good(made));
+        if let Some((_, good)) = states.max_by_key(|(rank, _)| *rank) {
+            return good;
+        }
+        match suspended.into_iter().map(|(_, entry)| entry).reduce(RevokedEntry::worse_of) {
+            Some(entry) => RevocationState::Revoked(entry),
+            None => RevocationState::Unknown(
+                self.reason.unwrap_or_else(|| "no revocation list of the issuer is at hand".to_owned()),
+            ),
+        }
+    }
+}
+
+impl Times {
+    /// Whether a suspension ends by a statement without it: a later one, and where the relying party's own list is still
+    /// the current one, another of its own.
+    fn is_ended_by(&self, hold: &Made<'_>, other: &Made<'_>) -> bool {
+        let is_current = hold.crl.next_update().is_some_and(|next| self.now <= next);
+        other.crl.is_later_than(hold.crl) && (other.own || !hold.own || !is_current)
+    }
+
+    /// The state by a statement of "not revoked", and how good it is.
+    ///
+    /// What was made at or after the trusted time is known for ever. What is older counts until the next one is due: after
+    /// that a revocation from before the trusted time would be known to everybody but the reader (EN 319 102-1 §5.6.2.2).
+    fn good(&self, made: &Made<'_>) -> ((bool, bool, DateTime<Utc>), RevocationState) {
+        let next_update = made.crl.next_update();
+        let known_not_revoked = made.at() >= self.since;
+        let fresh = known_not_revoked || next_update.is_some_and(|next| self.now <= next);
+        ((fresh, known_not_revoked, made.at()), RevocationState::Good { fresh, known_not_revoked, next_update })
+    }
+}
+
+/// Of lists for some reasons, the newest for each, where they add up to all reasons: then the oldest of these says from
+/// when that is known.
+fn whole(mut partly: Vec<(Made<'_>, Reasons)>) -> Option<Made<'_>> {
+    partly.sort_by_key(|(made, _)| std::cmp::Reverse(made.at()));
+    let mut covered = Reasons::default();
+    let mut used: Option<Made<'_>> = None;
+    for (made, reasons) in partly {
+        if covered.and(reasons) != covered {
+            covered = covered.and(reasons);
+            used = Some(made);
+        }
+    }
+    used.filter(|_| covered.are_all())
+}
