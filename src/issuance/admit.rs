@@ -15,10 +15,10 @@ impl Issuance {
         submitted: Sha256Digest,
     ) -> Result<PreparedSubmission, SubmitError> {
         let report = self.verdict_on(bytes, record, self.clock.now())?;
-        if report.verdict.indication == Indication::Failed {
+        // What is not read is not stored either, whether or not it is wrong.
+        let (Ok(parsed), Indication::Passed | Indication::Indeterminate) = (record, report.verdict.indication) else {
             return Err(SubmitError::TotalFailed(Box::new(report)));
-        }
-        let parsed = record.as_ref().expect("a record that cannot be read has failed");
+        };
         let uuid = uuid_of(parsed.vcon())?;
         let issuer = submitter.issuer.as_str();
         // Who is only named signed nothing: a certificate counts by a signature that verifies under it.

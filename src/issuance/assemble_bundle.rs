@@ -67,7 +67,7 @@ impl Issuance {
         bundle.offered_anchors = vec![self.authority.root().der().to_vec()];
         bundle.offered_log_policy = Some(self.log_policy.bytes.clone());
         let report = self.verifier.verify_parsed(&bundle, &record, self.clock.now());
-        if report.verdict.indication == Indication::Failed {
+        if record.is_err() || report.verdict.indication == Indication::Failed {
             return Err(AssembleError::Wrong(report.verdict.code()));
         }
         let signature = record.as_ref().ok().and_then(|record| record.layers()[0].signatures().first());

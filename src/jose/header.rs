@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use chrono::DateTime;
 use serde_json::{Map, Value};
 
 use crate::crypto::sha256;
@@ -58,7 +59,7 @@ pub struct Header {
 impl Header {
     pub(super) fn join(protected: &Map<String, Value>, unprotected: &Map<String, Value>) -> Result<Self, HeaderError> {
         check_equal_copies(protected, unprotected)?;
-        check_critical(protected, unprotected)?;
+        check_critical(protected, unprotected, &UNDERSTOOD)?;
         let member = |name: &str| protected.get(name).or_else(|| unprotected.get(name));
         let text = |name: &'static str| match member(name) {
             None => Ok(None),
@@ -80,7 +81,14 @@ impl Header {
             ),
         };
         let issued_at = match member("iat") {
-            None => None,
+            None => match protected.get("sigT") {
+                None => None,
+                Some(time) => Some(
+                    time.as_str()
+                        .and_then(signing_time)
+                        .ok_or(HeaderError::Syntax("sigT", "a time in whole seconds"))?,
+                ),
+            },
             Some(Value::Number(seconds)) => {
                 let seconds = match seconds.as_i64() {
                     Some(seconds) => Some(seconds).filter(|seconds| seconds.unsigned_abs() < YEAR_10000),
@@ -144,18 +152,36 @@ pub(super) fn check_equal_copies(one: &Map<String, Value>, other: &Map<String, V
     }
 }
 
+/// Critical extensions of a signature that are understood.
+const UNDERSTOOD: [&str; 1] = ["sigT"];
+
 pub(super) fn check_critical(
     protected: &Map<String, Value>,
     unprotected: &Map<String, Value>,
+    understood: &[&str],
 ) -> Result<(), HeaderError> {
     if unprotected.contains_key("crit") {
         return Err(HeaderError::CriticalSyntax);
     }
     let Some(critical) = protected.get("crit") else { return Ok(()) };
     let names = critical.as_array().filter(|names| !names.is_empty()).ok_or(HeaderError::CriticalSyntax)?;
-    // No extension is understood here, so the first well-formed name is one too many.
-    let name = names[0].as_str().ok_or(HeaderError::CriticalSyntax)?;
-    Err(HeaderError::CriticalUnknown(name.chars().take(64).collect()))
+    for (position, name) in names.iter().enumerate() {
+        let name = name.as_str().ok_or(HeaderError::CriticalSyntax)?;
+        if !understood.contains(&name) {
+            return Err(HeaderError::CriticalUnknown(name.chars().take(64).collect()));
+        }
+        let again = names[..position].iter().any(|earlier| earlier.as_str() == Some(name));
+        if again || !protected.contains_key(name) {
+            return Err(HeaderError::CriticalSyntax);
+        }
+    }
+    Ok(())
+}
+
+/// The signing time of JAdES, in whole seconds of UTC (TS 119 182-1 §5.2.1).
+fn signing_time(text: &str) -> Option<i64> {
+    let time = DateTime::parse_from_rfc3339(text).ok()?;
+    (text.len() == 20 && text.ends_with('Z')).then(|| time.timestamp())
 }
 
 fn certificates(x5c: &Value) -> Result<Vec<Vec<u8>>, HeaderError> {
@@ -196,7 +222,20 @@ mod tests {
     }
 
     #[test]
-    fn understands_no_critical_extension() {
+    fn understands_the_signing_time_and_no_other_critical_extension() {
+        let at = |protected: &str| join(protected, "{}").map(|header| header.issued_at);
+        let sigt = r#""sigT":"2026-06-01T12:00:00Z""#;
+        assert_eq!(at(&format!(r#"{{"alg":"RS256","crit":["sigT"],{sigt}}}"#)), Ok(Some(1_780_315_200)));
+        for wrong in [
+            r#"{"alg":"RS256","crit":["sigT"]}"#.to_owned(),
+            format!(r#"{{"alg":"RS256","crit":["sigT","sigT"],{sigt}}}"#),
+        ] {
+            assert_eq!(at(&wrong), Err(HeaderError::CriticalSyntax), "{wrong}");
+        }
+        for wrong in ["1", r#""2026-06-01""#, r#""2026-06-01T12:00:00+00:00""#] {
+            assert!(matches!(at(&format!(r#"{{"alg":"RS256","sigT":{wrong}}}"#)), Err(HeaderError::Syntax("sigT", _))));
+        }
+
         assert!(matches!(
             join(r#"{"alg":"RS256","crit":["b64"],"b64":false}"#, "{}"),
             Err(HeaderError::CriticalUnknown(_))

@@ -226,7 +226,7 @@ impl Shared {
     fn of(protected: Map<String, Value>, unprotected: Map<String, Value>) -> Result<Self, JweError> {
         let wrong = |error| JweError::Header(0, error);
         check_equal_copies(&protected, &unprotected).map_err(wrong)?;
-        check_critical(&protected, &unprotected).map_err(wrong)?;
+        check_critical(&protected, &unprotected, &[]).map_err(wrong)?;
         if protected.contains_key("zip") || unprotected.contains_key("zip") {
             return Err(JweError::Compressed);
         }
@@ -244,7 +244,7 @@ impl Shared {
         let wrong = |error| JweError::Header(position, error);
         check_equal_copies(&self.protected, &header).map_err(wrong)?;
         check_equal_copies(&self.unprotected, &header).map_err(wrong)?;
-        check_critical(&Map::new(), &header).map_err(wrong)?;
+        check_critical(&Map::new(), &header, &[]).map_err(wrong)?;
         if header.contains_key("zip") {
             return Err(JweError::Compressed);
         }

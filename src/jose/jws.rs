@@ -1,4 +1,4 @@
-//! JWS in general JSON serialization, as received (RFC 7515 §7.2.1).
+//! JWS in JSON serialization, general or flattened, as received (RFC 7515 §7.2).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,6 +20,9 @@ pub enum JwsError {
     /// JSON of another shape.
     #[error("not a JWS in general JSON serialization: {0}")]
     Shape(&'static str),
+    /// The payload is elsewhere (RFC 7515 appendix F).
+    #[error("a signature whose payload is not with it (detached)")]
+    Detached,
     /// Characters outside base64url, padding, or bits set behind the last byte.
     #[error("{0} is not strict base64url")]
     Base64(&'static str),
@@ -31,7 +34,7 @@ pub enum JwsError {
     Header(usize, HeaderError),
 }
 
-/// A JWS in general JSON serialization, its bytes kept.
+/// A JWS, its bytes kept.
 #[derive(Debug, Clone)]
 pub struct Jws {
     payload_characters: String,
@@ -50,7 +53,7 @@ pub struct JwsSignature {
 }
 
 impl Jws {
-    /// Parses a JWS in general JSON serialization (RFC 7515 §7.2.1).
+    /// Parses a JWS in JSON serialization, general (RFC 7515 §7.2.1) or flattened (§7.2.2).
     ///
     /// # Errors
     /// When the bytes could be read in two ways, have another shape, or carry a header that cannot be used.
@@ -64,19 +67,29 @@ impl Jws {
     /// When it has another shape, or carries a header that cannot be used.
     pub fn of(value: Value) -> Result<Self, JwsError> {
         let Value::Object(members) = value else { return Err(JwsError::Shape("not an object")) };
+        let is_flattened = members.contains_key("signature");
+        if is_flattened && members.contains_key("signatures") {
+            return Err(JwsError::Shape("signature stands beside signatures"));
+        }
         let (mut payload, mut signatures, mut other_members) = (None, None, Vec::new());
+        let mut flattened = Map::new();
         for (name, member) in members {
             match name.as_str() {
                 "payload" => payload = Some(member),
                 "signatures" => signatures = Some(member),
+                "protected" | "header" | "signature" if is_flattened => {
+                    flattened.insert(name, member);
+                }
                 _ => other_members.push(name),
             }
         }
         let payload = match payload {
             Some(Value::String(payload)) => payload,
             Some(_) => return Err(JwsError::Shape("payload is not a string")),
+            None if is_flattened || signatures.is_some() => return Err(JwsError::Detached),
             None => return Err(JwsError::Shape("there is no payload")),
         };
+        let signatures = if is_flattened { Some(Value::Array(vec![flattened.into()])) } else { signatures };
         let signatures = match signatures {
             Some(Value::Array(signatures)) => signatures,
             Some(_) => return Err(JwsError::Shape("signatures is not a list")),

@@ -312,6 +312,13 @@ impl Certificate {
         &self.extensions.policies
     }
 
+    /// Whether its authority says that it never tells of a revocation, because the certificate is short-lived (RFC 9608);
+    /// an authority cannot be excused so (§4).
+    #[must_use]
+    pub fn has_no_revocation(&self) -> bool {
+        self.extensions.has_no_revocation && !self.is_ca()
+    }
+
     /// Critical extensions that this build does not know.
     #[must_use]
     pub fn unknown_critical_extensions(&self) -> &[ObjectIdentifier] {

@@ -115,6 +115,8 @@ pub(super) struct Extensions {
     pub(super) policy_mappings: Vec<(ObjectIdentifier, ObjectIdentifier)>,
     pub(super) inhibit_any_policy: Option<Marked<u32>>,
     pub(super) authority_information_critical: Option<bool>,
+    /// noRevAvail (RFC 9608), or a short life in place of it (validity-assured short-term, EN 319 412-1 §5.2).
+    pub(super) has_no_revocation: bool,
     pub(super) unknown_critical: Vec<ObjectIdentifier>,
 }
 
@@ -179,6 +181,7 @@ impl Extensions {
             "1.3.6.1.5.5.7.1.3" => {
                 Vec::<der::Any>::from_der(bytes)?;
             }
+            "2.5.29.56" | "0.4.0.194121.2.1" => self.has_no_revocation = true,
             id => {
                 let is_known = self.add_policy(id, bytes, critical)?;
                 if critical && !is_known {

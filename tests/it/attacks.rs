@@ -63,7 +63,7 @@ const ATTACKS: &[(&str, &[&str])] = &[
             "tests/it/decision_table.rs row_3_a_wrong_signature",
         ],
     ),
-    ("crit", &["src/jose/header.rs understands_no_critical_extension"]),
+    ("crit", &["src/jose/header.rs understands_the_signing_time_and_no_other_critical_extension"]),
     (
         "gzip: a bomb, a second member, bytes behind it",
         &[

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::evidence::report::{
-    Completeness, LedgerReport, NOT_PROVED, RowStatus, SignatureReport, Times, ValidationReport, Verdict,
+    Completeness, Indication, LedgerReport, NOT_PROVED, RowStatus, SignatureReport, Times, ValidationReport, Verdict,
 };
 use crate::evidence::verify::input::Input;
 use crate::evidence::verify::material::verifier::Verifier;
@@ -60,12 +60,16 @@ pub(super) fn assemble(
 /// The report on bytes that are no record.
 pub(super) fn unreadable(verifier: &Verifier, verdict: Verdict, now: DateTime<Utc>) -> ValidationReport {
     let sub = verdict.sub_indication.expect("a failed verdict says why");
+    let unaltered = match verdict.indication {
+        Indication::Failed => RowStatus::No,
+        Indication::Passed | Indication::Indeterminate => RowStatus::Unknown,
+    };
     let unknown = |title| row(title, RowStatus::Unknown, sub.name(), "there is no record that could be read", None);
     ValidationReport {
         version: REPORT_VERSION,
         sentence: sentence(&verdict, &[], &Times::default(), &[]),
         rows: vec![
-            row("Unaltered", RowStatus::No, sub.name(), &verdict.reason, Some(sub.next_step())),
+            row("Unaltered", unaltered, sub.name(), &verdict.reason, Some(sub.next_step())),
             unknown("Signed by"),
             unknown("Existed by"),
             unknown("Recording matches"),

@@ -20,7 +20,7 @@ impl Form {
     #[must_use]
     pub fn of(document: &Value) -> Option<Self> {
         let has = |name: &str| document.get(name).is_some();
-        if has("payload") && has("signatures") {
+        if has("payload") && (has("signatures") || has("signature")) {
             Some(Self::Signed)
         } else if has("ciphertext") && (has("recipients") || has("encrypted_key")) {
             Some(Self::Encrypted)

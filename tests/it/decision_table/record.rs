@@ -9,6 +9,8 @@ use affiant::evidence::Bundle;
 use super::{Expected, PASSED, is};
 use crate::fixtures::record::{Case, NOW, RECORDING, SIGNED, at, plus};
 
+const CRITICAL: &str = "INDETERMINATE (SIG_CONSTRAINTS_FAILURE)";
+const UNREAD: &str = "INDETERMINATE (FORMAT_FAILURE)";
 const FORMAT_FAILURE: &str = "TOTAL-FAILED (FORMAT_FAILURE)";
 const NO_CERTIFICATE: &str = "INDETERMINATE (NO_SIGNING_CERTIFICATE_FOUND)";
 const SIG_CRYPTO_FAILURE: &str = "TOTAL-FAILED (SIG_CRYPTO_FAILURE)";
@@ -22,6 +24,57 @@ fn change(bundle: &mut Bundle, change: impl FnOnce(&mut Value)) {
     let mut record: Value = serde_json::from_slice(&bundle.record).unwrap();
     change(&mut record);
     bundle.record = record.to_string().into_bytes();
+}
+
+/// What is not understood is not forged.
+pub(crate) fn not_understood() -> Vec<Expected> {
+    let header = |header: fn(&mut Value, &mut Value)| Case::new().header(header);
+    vec![
+        is(CRITICAL, "a critical member that is not known", header(|protected, _| protected["crit"] = json!(["exp"]))),
+        is(PASSED, "the signing time of JAdES", {
+            header(|protected, _| {
+                protected["crit"] = json!(["sigT"]);
+                protected["sigT"] = "2026-06-01T12:00:00Z".into();
+            })
+        }),
+        is("TOTAL-FAILED (FORMAT_FAILURE)", "named, and not there", {
+            header(|protected, _| protected["crit"] = json!(["sigT"]))
+        }),
+    ]
+}
+
+/// Serializations that are read, and that are not.
+pub(crate) fn serializations() -> Vec<Expected> {
+    fn compact(record: &Value) -> String {
+        let part = |value: &Value| value.as_str().unwrap().to_owned();
+        let signature = &record["signatures"][0];
+        [part(&signature["protected"]), part(&record["payload"]), part(&signature["signature"])].join(".")
+    }
+    let case = |bundle: fn(&mut Bundle)| Case::new().bundle(bundle);
+    vec![
+        is(PASSED, "flattened", {
+            case(|bundle| {
+                change(bundle, |record| {
+                    let mut flattened = record["signatures"][0].clone();
+                    flattened["payload"] = record["payload"].clone();
+                    *record = flattened;
+                })
+            })
+        }),
+        is("TOTAL-FAILED (FORMAT_FAILURE)", "flattened and general at once", {
+            case(|bundle| change(bundle, |record| record["signature"] = record["signatures"][0]["signature"].clone()))
+        }),
+        is(UNREAD, "compact", {
+            case(|bundle| bundle.record = compact(&serde_json::from_slice(&bundle.record).unwrap()).into_bytes())
+        }),
+        is(UNREAD, "detached", {
+            case(|bundle| {
+                change(bundle, |record| {
+                    record.as_object_mut().unwrap().shift_remove("payload");
+                })
+            })
+        }),
+    ]
 }
 
 /// Changes the record as text.
@@ -59,7 +112,7 @@ pub(crate) fn formats() -> Vec<Expected> {
         ),
         is(FORMAT_FAILURE, "alg none", header(|protected, _| protected["alg"] = "none".into())),
         is(FORMAT_FAILURE, "an HMAC", header(|protected, _| protected["alg"] = "HS256".into())),
-        is(FORMAT_FAILURE, "an unknown crit", header(|protected, _| protected["crit"] = json!(["exp"]))),
+        is(FORMAT_FAILURE, "a crit that names nothing", header(|protected, _| protected["crit"] = json!([]))),
         is(FORMAT_FAILURE, "headers that differ", header(|_, unprotected| unprotected["alg"] = "RS256".into())),
         is(PASSED, "headers that say the same", header(|_, unprotected| unprotected["alg"] = "ES256".into())),
         is(FORMAT_FAILURE, "one signature more than are read", {

@@ -371,6 +371,20 @@ pub(crate) fn stale() -> Vec<Expected> {
         is(PASSED, "a list that has run out, beside one that has not", {
             Case::new().list(By::Authority, List { next_update: Some(plus(NOW, -1)), ..leaf_list_at(plus(NOW, -2)) })
         }),
+        is(PASSED, "no list, of a certificate of which none is ever made (RFC 9608)", {
+            Case::new()
+                .leaf(|mint| mint.with("2.5.29.56", false, vec![5, 0]))
+                .lists(vec![(By::Root, root_list(LISTED))])
+        }),
+        is(REVOKED_NO_POE, "one all the same, that lists it", {
+            let case = Case::new().leaf(|mint| mint.with("2.5.29.56", false, vec![5, 0]));
+            case.revoked(plain, at(SIGNED))
+        }),
+        is(TRY_LATER, "no list, of an authority that says so of itself", {
+            Case::new()
+                .authority(|mint| mint.with("2.5.29.56", false, vec![5, 0]))
+                .lists(vec![(By::Authority, leaf_list(LISTED))])
+        }),
         is(TRY_LATER, "no list of the signer's authority", Case::new().lists(vec![(By::Root, root_list(LISTED))])),
         is(TRY_LATER, "no list of the root", Case::new().lists(vec![(By::Authority, leaf_list(LISTED))])),
         is(TRY_LATER, "a list that promises no next one is never fresh", {
