@@ -6,6 +6,7 @@ use std::io::{Cursor, Read as _, Write as _};
 use crate::evidence::format::bundle::{Bundle, LayerEvidence};
 use crate::evidence::format::evidence_record::ArchiveTimestamp;
 use crate::evidence::format::record::RENEWALS_MAX;
+use crate::evidence::format::zip_layout::{ZipLayoutError, check_layout};
 use crate::pki::{pem_blocks, to_pem};
 use crate::tlog::TlogProof;
 
@@ -31,6 +32,9 @@ pub enum BundleError {
     /// Not a zip archive, or a damaged one.
     #[error("not a zip archive: {0}")]
     Zip(#[from] zip::result::ZipError),
+    /// An archive that two readers could read in two ways.
+    #[error(transparent)]
+    Layout(#[from] ZipLayoutError),
     /// A file in it could not be read.
     #[error("file {name} in the bundle: {source}")]
     File { name: String, source: std::io::Error },
@@ -202,6 +206,7 @@ impl BundleFiles {
     /// When it is damaged or larger than a bundle may be.
     pub fn from_zip(bytes: &[u8]) -> Result<Self, BundleError> {
         let mut archive = zip::ZipArchive::new(Cursor::new(bytes))?;
+        check_layout(bytes)?;
         if archive.len() > FILES_MAX {
             return Err(BundleError::TooLarge);
         }
