@@ -166,7 +166,8 @@ impl NewSignature<'_> {
         within(record, limits)
     }
 
-    /// Adds a signature to a record: every byte that is there stays, but the list has one more.
+    /// Adds a signature to a record: every byte that is there stays, but the list has one more. A flattened record gets a
+    /// list (RFC 7515 §7.2.2); what is signed stays.
     ///
     /// Whether the signatures that are there are right is for the caller to see to.
     ///
@@ -188,7 +189,14 @@ impl NewSignature<'_> {
         input.push('.');
         input.push_str(jws.payload_characters());
         let signature = self.signature(&input, protected_length, options)?;
-        let end = end_of_signatures(record).expect("a parsed JWS has a list of signatures");
+        let general;
+        let record = if is_flattened(record) {
+            general = with_list(record);
+            &general
+        } else {
+            record
+        };
+        let end = end_of_signatures(record).expect("a parsed JWS that is not flattened has a list of signatures");
         let mut added = Vec::with_capacity(record.len() + signature.len() + 1);
         added.extend_from_slice(&record[..end]);
         added.push(b',');
@@ -289,11 +297,30 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing into memory")
 }
 
+/// Whether a JWS has one signature without a list of them (RFC 7515 §7.2.2).
+fn is_flattened(record: &[u8]) -> bool {
+    end_of_signatures(record).is_none()
+}
+
+/// A flattened JWS with a list of its one signature.
+fn with_list(record: &[u8]) -> Vec<u8> {
+    let Ok(Value::Object(mut members)) = serde_json::from_slice(record) else { return record.to_vec() };
+    let signature = ["protected", "header", "signature"]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), members.shift_remove(name)?)))
+        .collect::<Map<_, _>>();
+    members.insert("signatures".into(), json!([signature]));
+    Value::Object(members).to_string().into_bytes()
+}
+
 /// Writes a record in the draft's dialect: `alg` repeated in every unprotected header.
 ///
 /// Signed characters stay as they are. Bytes that are not a JWS come back unchanged.
 #[must_use]
 pub fn draft_dialect(record: &[u8]) -> Vec<u8> {
+    let general =
+        Jws::parse(record, &JsonLimits::default()).is_ok_and(|_| is_flattened(record)).then(|| with_list(record));
+    let record = general.as_deref().unwrap_or(record);
     let Ok(mut value) = serde_json::from_slice::<Value>(record) else { return record.to_vec() };
     let Some(signatures) = value.get_mut("signatures").and_then(Value::as_array_mut) else { return record.to_vec() };
     for signature in signatures {
@@ -388,6 +415,18 @@ mod tests {
         let end = text.rfind(']').unwrap();
         assert!(added.starts_with(&text.as_bytes()[..end]) && added.ends_with(&text.as_bytes()[end..]));
         let jws = parse(&added);
+        assert_eq!(jws.check_signature(&jws.signatures()[0], first.verifying_key()), Ok(()));
+        assert_eq!(jws.check_signature(&jws.signatures()[1], second.verifying_key()), Ok(()));
+
+        // A flattened one has no list: with a second signature it is a general one (RFC 7515 §7.2.2).
+        let general: Value = serde_json::from_str(&text).unwrap();
+        let mut flattened = general["signatures"][0].clone();
+        flattened["payload"] = general["payload"].clone();
+        let flattened = flattened.to_string();
+        let added_to_flattened =
+            with(&second, &[vec![2]], |new| new.add_to(flattened.as_bytes(), &es, &limits).unwrap());
+        assert!(draft_dialect(flattened.as_bytes()).windows(12).any(|window| window == b"\"signatures\""));
+        let jws = parse(&added_to_flattened);
         assert_eq!(jws.check_signature(&jws.signatures()[0], first.verifying_key()), Ok(()));
         assert_eq!(jws.check_signature(&jws.signatures()[1], second.verifying_key()), Ok(()));
 
