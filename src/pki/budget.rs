@@ -9,7 +9,8 @@ pub struct BudgetSpent;
 pub struct Budget {
     signatures: usize,
     steps: usize,
-    pub(super) comparisons: usize,
+    comparisons: usize,
+    is_spent: bool,
 }
 
 impl Budget {
@@ -26,13 +27,21 @@ impl Budget {
     /// # Errors
     /// When none is left.
     pub fn spend_signature(&mut self) -> Result<(), BudgetSpent> {
-        self.signatures = self.signatures.checked_sub(1).ok_or(BudgetSpent)?;
-        Ok(())
+        spend(&mut self.signatures, 1, &mut self.is_spent)
     }
 
     pub(super) fn spend_steps(&mut self, steps: usize) -> Result<(), BudgetSpent> {
-        self.steps = self.steps.checked_sub(steps).ok_or(BudgetSpent)?;
-        Ok(())
+        spend(&mut self.steps, steps, &mut self.is_spent)
+    }
+
+    pub(super) fn spend_comparisons(&mut self, comparisons: usize) -> Result<(), BudgetSpent> {
+        spend(&mut self.comparisons, comparisons, &mut self.is_spent)
+    }
+
+    /// Whether something was asked for that was not left: what was found out since may not be all that there is.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.is_spent
     }
 
     /// Signature checks that were spent.
@@ -56,6 +65,14 @@ impl Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { signatures: Self::SIGNATURES, steps: Self::STEPS, comparisons: Self::COMPARISONS }
+        Self { signatures: Self::SIGNATURES, steps: Self::STEPS, comparisons: Self::COMPARISONS, is_spent: false }
     }
+}
+
+fn spend(left: &mut usize, cost: usize, is_spent: &mut bool) -> Result<(), BudgetSpent> {
+    *left = left.checked_sub(cost).ok_or_else(|| {
+        *is_spent = true;
+        BudgetSpent
+    })?;
+    Ok(())
 }

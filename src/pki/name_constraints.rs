@@ -32,22 +32,19 @@ pub enum NameConstraintError {
     TooMany,
 }
 
-/// Checks the names of `certificate` against the constraints of a certificate above it, spending from `comparisons`.
+/// Checks the names of `certificate` against the constraints of a certificate above it, spending from `budget`.
 ///
 /// # Errors
 /// When a name is not permitted, is excluded, or cannot be told.
 pub(super) fn check_names(
     certificate: &Certificate,
     constraints: &NameConstraints,
-    comparisons: &mut usize,
+    budget: &mut Budget,
 ) -> Result<(), NameConstraintError> {
     let empty = Vec::new();
     let permitted = constraints.permitted_subtrees.as_ref().unwrap_or(&empty);
     let excluded = constraints.excluded_subtrees.as_ref().unwrap_or(&empty);
-    let mut spend = |cost: usize| {
-        *comparisons = comparisons.checked_sub(cost).ok_or(NameConstraintError::TooMany)?;
-        Ok(())
-    };
+    let mut spend = |cost: usize| budget.spend_comparisons(cost).map_err(|_| NameConstraintError::TooMany);
     let alternative = certificate.extensions().subject_alternative_name.as_ref().map_or(0, |names| names.value.len());
     spend(permitted.len() + excluded.len() + alternative)?;
     let permitted = permitted.iter().map(NameSubtree::new).collect::<Result<Vec<_>, _>>()?;

@@ -342,7 +342,7 @@ impl Search<'_> {
     fn found(&mut self, path: &[Arc<Certificate>]) -> Result<Step, NoPath> {
         self.budget.spend_steps(path.len())?;
         let path = CertificationPath { certificates: path.to_vec() };
-        let violations = violations(&path.certificates, self.profile, &mut self.budget.comparisons);
+        let violations = violations(&path.certificates, self.profile, self.budget);
         let in_window = self.profile.preferred_time.is_none_or(|time| path.check_validity_at(time).is_ok());
         let found = Found { path, violations, in_window };
         if found.violations.is_empty() {

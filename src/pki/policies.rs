@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use const_oid::ObjectIdentifier;
 
+use super::budget::Budget;
 use super::certificate::Certificate;
 
 const ANY_POLICY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.32.0");
@@ -78,7 +79,7 @@ struct Counters {
 /// Gives the depth of the certificate at which they are not acceptable.
 pub(super) fn check_policies(
     certificates: &[Arc<Certificate>],
-    comparisons: &mut usize,
+    budget: &mut Budget,
 ) -> Result<(), (usize, PolicyError)> {
     let below_anchor = certificates.len() - 1;
     let mut level = Level { expected: BTreeSet::new(), any: true };
@@ -88,7 +89,7 @@ pub(super) fn check_policies(
         let certificate = &certificates[depth];
         let extensions = certificate.extensions();
         let cost = level.expected.len() + certificate.policies().len() + extensions.policy_mappings.len();
-        *comparisons = comparisons.checked_sub(cost).ok_or((depth, PolicyError::TooMany))?;
+        budget.spend_comparisons(cost).map_err(|_| (depth, PolicyError::TooMany))?;
         let passes_on = depth > 0 && certificate.is_self_issued();
         level = level.below(certificate, counters.any_policy > 0 || passes_on);
         let is_last = depth == 0;

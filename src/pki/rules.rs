@@ -8,6 +8,7 @@ use std::sync::Arc;
 use const_oid::ObjectIdentifier;
 
 use super::algorithm::CertificateSignature;
+use super::budget::Budget;
 use super::certificate::{Certificate, Version};
 use super::extensions::KeyUsage;
 use super::name_constraints::{NameConstraintError, check_names};
@@ -96,15 +97,6 @@ pub enum PathRule {
 }
 
 impl PathRule {
-    /// Whether it could not be decided, for there was too much to compare: that is no property of the certificates alone.
-    #[must_use]
-    pub fn is_budget_spent(&self) -> bool {
-        matches!(
-            self,
-            Self::NameConstraints { reason: NameConstraintError::TooMany, .. } | Self::Policies(PolicyError::TooMany)
-        )
-    }
-
     /// Whether the rule is about cryptographic strength rather than about the chain (EN 319 102-1 §5.2.6 and §5.2.8).
     #[must_use]
     pub fn is_cryptographic(&self) -> bool {
@@ -131,7 +123,7 @@ pub(super) fn departures(certificates: &[Arc<Certificate>]) -> Vec<Violation> {
 pub(super) fn violations(
     certificates: &[Arc<Certificate>],
     profile: &PathProfile,
-    comparisons: &mut usize,
+    budget: &mut Budget,
 ) -> Vec<Violation> {
     let mut rules = Vec::new();
     for (depth, certificate) in certificates.iter().enumerate() {
@@ -150,10 +142,10 @@ pub(super) fn violations(
     }
     check_purposes(certificates, profile, &mut rules);
     check_path_lengths(certificates, profile, &mut rules);
-    if let Err((depth, error)) = check_policies(certificates, comparisons) {
+    if let Err((depth, error)) = check_policies(certificates, budget) {
         rules.push((depth, PathRule::Policies(error)));
     }
-    check_name_constraints(certificates, comparisons, &mut rules);
+    check_name_constraints(certificates, budget, &mut rules);
     rules
         .into_iter()
         .map(|(depth, rule)| Violation { depth, subject: certificates[depth].subject().to_string(), rule })
@@ -402,18 +394,14 @@ fn check_path_lengths(certificates: &[Arc<Certificate>], profile: &PathProfile, 
 }
 
 /// RFC 5280 §6.1.3 (b) and (c): constraints hold for everything below, save self-issued authorities.
-fn check_name_constraints(
-    certificates: &[Arc<Certificate>],
-    comparisons: &mut usize,
-    rules: &mut Vec<(usize, PathRule)>,
-) {
+fn check_name_constraints(certificates: &[Arc<Certificate>], budget: &mut Budget, rules: &mut Vec<(usize, PathRule)>) {
     for (above, authority) in certificates.iter().enumerate().skip(1) {
         let Some(constraints) = &authority.extensions().name_constraints else { continue };
         for (depth, certificate) in certificates[..above].iter().enumerate() {
             if depth > 0 && certificate.is_self_issued() {
                 continue;
             }
-            if let Err(reason) = check_names(certificate, &constraints.value, comparisons) {
+            if let Err(reason) = check_names(certificate, &constraints.value, budget) {
                 let authority = authority.subject().to_string();
                 rules.push((depth, PathRule::NameConstraints { authority, reason }));
             }
@@ -428,7 +416,10 @@ mod tests {
 
     fn broken(profile: &PathProfile) -> Vec<PathRule> {
         let certificate = Arc::new(Certificate::from_pem_bundle(SELF_SIGNED, 1).unwrap().remove(0));
-        violations(&[certificate], profile, &mut 1000).into_iter().map(|violation| violation.rule).collect()
+        violations(&[certificate], profile, &mut Budget::default())
+            .into_iter()
+            .map(|violation| violation.rule)
+            .collect()
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::fixtures::record::{
 };
 use affiant::crypto::{Hash, SignatureAlgorithm, Signer as _, sha256};
 use affiant::evidence::report::{RowStatus, SignatureReport, Warning};
-use affiant::evidence::{Bundle, LedgerRequirement, SuppliedRecording, verify};
+use affiant::evidence::{Bundle, LedgerRequirement, SuppliedRecording, Verifier, verify};
 use affiant::pki::{TrustAnchors, to_pem};
 use affiant::tlog::{LeafIndex, RootHash, TlogProof, TreeSize};
 use affiant::vcon::ContentHash;
@@ -478,6 +478,51 @@ fn lists_and_keys_of_strangers_cost_no_more_than_the_budget() {
     assert_eq!(verdict.code(), "INDETERMINATE (TRY_LATER)", "{}", verdict.reason);
     assert!(spent > 0 && verdict.reason.contains("more signature checks than allowed"), "{}", verdict.reason);
     assert!(seen[spent..].iter().all(|code| code != PASSED), "{seen:?}");
+}
+
+#[test]
+fn what_a_request_spent_is_forgotten_with_it() {
+    // The authority ended, and was renewed with its key: there are two paths, and the second is the one that stands.
+    let window = (at("2020-01-01T00:00:00Z"), plus(NOW, -1));
+    let case = Case::new().authority(|mint| Mint { not_before: window.0, not_after: window.1, ..mint });
+    let case = case.bundle(|bundle| {
+        let renewed = Mint { serial: vec![1, 2, 3], ..Case::new().authority };
+        bundle.certificates.push(renewed.signed_by(&KEYS.root));
+    });
+    let victim = case.bundled();
+    let own = serde_json::from_slice::<Value>(&victim.record).unwrap()["signatures"][0].clone();
+    // Signatures with so many feigned keys together, and then the victim's own: the search for its paths ends early.
+    let with_keys = |from: u16, count: u16| {
+        let mut signature = own.clone();
+        let chain = signature["header"]["x5c"].as_array_mut().unwrap();
+        chain.extend(feigned_keys(from, count).into_iter().map(Value::from));
+        signature
+    };
+    // Each is another chain by the key that it ends with, so that none is known from before.
+    let spending = |from: u16, count: u16| -> Vec<Value> {
+        let full = (from..from + count).map(|n| {
+            let mut signature = with_keys(0, 8);
+            let last = feigned_keys(100 + n, 1).remove(0);
+            *signature["header"]["x5c"].as_array_mut().unwrap().last_mut().unwrap() = last.into();
+            signature
+        });
+        full.collect()
+    };
+    let outer = spending(0, 14);
+    // A search costs four checks and one for each key: every sum from ten on, in at most two more of seven keys each.
+    for checks in 10..40_u16 {
+        let mut inner: Value = serde_json::from_slice(&victim.record).unwrap();
+        let (full, rest) = ((checks - 10) / 12, 10 + (checks - 10) % 12);
+        let mut signatures = spending(14, full);
+        signatures.extend([with_keys(0, rest / 2 - 4), with_keys(50, rest - rest / 2 - 4), own.clone()]);
+        inner["signatures"] = signatures.into();
+        let record = json!({ "payload": URL_SAFE_NO_PAD.encode(inner.to_string()), "signatures": outer });
+        let verifier = Verifier::new(case.trust());
+        let attack = Bundle { record: record.to_string().into_bytes(), ..victim.clone() };
+        let _spent = verifier.verify(&attack, case.now);
+        let report = verifier.verify(&victim, case.now);
+        assert_eq!(report.verdict.code(), PASSED, "after {checks} checks: {}", report.verdict.reason);
+    }
 }
 
 /// A record with one recording of these hashes, and what the report says of the recording when it is supplied.

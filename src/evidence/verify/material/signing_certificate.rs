@@ -11,7 +11,7 @@ use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::Warning;
 use crate::evidence::verify::material::anchor_window::outside_window;
 use crate::evidence::verify::material::confusables::name_warnings;
-use crate::pki::{Budget, Certificate, CertificateError, NoPath, PathOutcome, TrustAnchors, ValidPath, find_paths};
+use crate::pki::{Budget, Certificate, CertificateError, PathOutcome, TrustAnchors, ValidPath, find_paths};
 
 /// Certificates of a bundle that are looked at, beside those of the record: a chain or two.
 const CERTIFICATES_MAX: usize = 32;
@@ -105,15 +105,6 @@ impl SigningCertificate {
         };
         let name_warnings = name_warnings(named);
         Self { leaf, outcome, other_paths, outside_window, offered, name_warnings }
-    }
-
-    /// Whether the search ended because it became too expensive, which is no property of the certificate.
-    pub(crate) fn is_budget_spent(&self) -> bool {
-        match &self.outcome {
-            Some(PathOutcome::NoPath(NoPath::BudgetSpent)) => true,
-            Some(PathOutcome::Broken { violations, .. }) => violations.iter().any(|one| one.rule.is_budget_spent()),
-            _ => false,
-        }
     }
 }
 

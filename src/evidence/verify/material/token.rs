@@ -8,7 +8,7 @@ use crate::evidence::policy::{AlgorithmUse, TrustPolicy};
 use crate::evidence::report::{NAME_MAX, REASON_MAX, truncate};
 use crate::evidence::verify::material::anchor_window::outside_window;
 use crate::pki::tsp::Timestamp;
-use crate::pki::{Budget, Certificate, NoPath, PathOutcome, PathProfile, TrustAnchors, ValidPath, find_path};
+use crate::pki::{Budget, Certificate, PathOutcome, PathProfile, TrustAnchors, ValidPath, find_path};
 
 /// Certificates of a token of which a path is made.
 const CERTIFICATES_MAX: usize = 10;
@@ -28,8 +28,6 @@ pub(crate) struct TokenValidation {
     pub(crate) path: Option<Arc<ValidPath>>,
     /// The certificates that came with the token.
     pub(crate) offered: Vec<Arc<Certificate>>,
-    /// Whether it was given up as too expensive beside everything else.
-    pub(crate) budget_spent: bool,
 }
 
 impl TokenValidation {
@@ -63,9 +61,6 @@ impl TokenValidation {
         let profile = PathProfile { preferred_time: Some(time), ..policy.timestamp_profile() };
         let mut path_to = |anchors: &TrustAnchors| find_path(&signer, &offered, anchors, &profile, budget);
         match path_to(&anchors.at(time)) {
-            PathOutcome::NoPath(NoPath::BudgetSpent) => {
-                Self { budget_spent: true, ..unusable(NoPath::BudgetSpent.to_string()) }
-            }
             PathOutcome::NoPath(reason) => {
                 unusable(outside_window(&path_to(anchors), anchors).unwrap_or_else(|| reason.to_string()))
             }
@@ -95,7 +90,6 @@ impl TokenValidation {
             algorithms: Vec::new(),
             path: None,
             offered: Vec::new(),
-            budget_spent: false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The verifier: a trust policy, and the caches that stand around the pure functions.
 //!
-//! A cache holds what depends on the policy and the bytes alone: a path, a parsed list, a token, a cosigned checkpoint.
+//! A cache holds what depends on the policy and the bytes alone: a path, a parsed list, a token, a cosigned checkpoint. What
+//! was found out under a budget that is spent may not be all, and is not kept: one request says nothing of the next.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -83,7 +84,7 @@ impl Verifier {
         key.update(&digest_of(chain));
         let bytes = chain.iter().chain(offered.ders()).map(Vec::len).sum();
         let find = || SigningCertificate::find(&self.policy, chain, offered, time, &mut budget.borrow_mut());
-        self.signing_certificates.get_or_insert_if(key.finish(), bytes, find, |found| !found.is_budget_spent())
+        self.signing_certificates.get_or_insert_if(key.finish(), bytes, find, |_| !budget.borrow().is_spent())
     }
 
     /// The lists at hand, each once: the relying party's, then as many of the bundle's as are lists at all.
@@ -109,7 +110,7 @@ impl Verifier {
         let validate = || TokenValidation::of(&self.policy, token, data, &mut budget.borrow_mut());
         // What is kept is made of the token, and never more than it.
         let key = (sha256(token), sha256(data));
-        self.tokens.get_or_insert_if(key, token.len(), validate, |validation| !validation.budget_spent)
+        self.tokens.get_or_insert_if(key, token.len(), validate, |_| !budget.borrow().is_spent())
     }
 
     /// The verified signatures of a checkpoint: the same for every record under it.
