@@ -730,6 +730,18 @@ fn a_malformed_no_is_a_no(path: &Path, leaf: &Certificate) {
         list
     });
     assert!(matches!(twice.revocation_of(leaf), RevocationStatus::Unusable(CrlRuleError::UnreadableExtension(_))));
+    // An entry that cannot be read takes no other away, and neither do more extensions than are read.
+    let nameless = || Revoked { serial: Vec::new(), ..Revoked::of(&path.root, at) };
+    let beside = list(|list| list.revokes(nameless()).revokes(entry()));
+    assert!(matches!(beside.revocation_of(leaf), RevocationStatus::Revoked(_)));
+    let many = |mut list: List| {
+        list.extensions.extend((0..65).map(|n| Extension::new(&format!("1.2.{n}"), false, vec![5, 0])));
+        list
+    };
+    assert!(matches!(list(|list| many(list.revokes(entry()))).revocation_of(leaf), RevocationStatus::Revoked(_)));
+    for silent in [list(|list| list.revokes(nameless())), list(many)] {
+        assert_eq!(silent.revocation_of(leaf), RevocationStatus::Unusable(CrlRuleError::Unreadable));
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::fixtures::certificates::{Key, Mint, TIME_STAMPING, parsed};
-use crate::fixtures::record::{Case, KEYS, ORIGIN, SIGNED, at, plus};
+use crate::fixtures::record::{Case, KEYS, ORIGIN, SIGNED, at, leaf_list_at, plus};
 use affiant::crypto::{Hash, KeySize, Sha256Digest};
 use affiant::evidence::{
     AlgorithmConstraint, ArchiveTimestamp, ArchiveTree, Bundle, BundleFiles, ConstrainedAlgorithm, TrustPolicy,
@@ -141,6 +141,9 @@ fn a_record_of_year_one_verifies_in_year_thirty() {
     assert_eq!(report.times.existed_by, Some(plus(SIGNED, 3)));
     let counted: Vec<_> = report.timestamps.iter().map(|one| (one.over, one.counts)).collect();
     assert_eq!(counted, [("checkpoint", true), ("archive", true), ("archive", true)]);
+    // A later list that nothing proves to be older than the end of its algorithm says nothing, and takes nothing away.
+    let later = leaf_list_at(at("2026-12-01T00:00:00Z")).signed_by(&KEYS.authority);
+    assert_eq!(code(&Bundle { local_crls: vec![later], ..bundle.clone() }, YEAR_THIRTY), "TOTAL-PASSED");
     // And as files, the same.
     let files = BundleFiles::from_zip(&BundleFiles::of(&bundle).to_zip()).unwrap();
     assert_eq!(code(&files.to_bundle().unwrap(), YEAR_THIRTY), "TOTAL-PASSED");

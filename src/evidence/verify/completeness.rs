@@ -147,7 +147,9 @@ impl Completeness {
     fn lists(&mut self, path: &CertificationPath, states: &[RevocationState], trusted: Option<DateTime<Utc>>) {
         for (state, issuer) in states.iter().zip(&path.certificates()[1..]) {
             let (reason, available_from) = match (state, trusted) {
-                (RevocationState::Unknown(reason), _) => (reason.clone(), None),
+                (RevocationState::Unknown(reason) | RevocationState::NotUnderstood(reason), _) => {
+                    (reason.clone(), None)
+                }
                 (RevocationState::Good { fresh: false, next_update, .. }, _) => {
                     ("the list at hand is too old".to_owned(), *next_update)
                 }

@@ -171,10 +171,13 @@ impl Verifier {
         for (depth, pair) in path.certificates().windows(2).enumerate() {
             let above = path.certificates().get(depth + 2).map(AsRef::as_ref);
             let issuer = IssuerInPath { certificate: &pair[1], above, untrusted_from: None };
-            if let RevocationState::Revoked(entry) = checker.state_of(&pair[0], issuer) {
-                let reason = format!("{} was revoked ({})", pair[0].subject(), entry.reason.name());
-                return Err(StatementError::Untrusted(reason));
-            }
+            let subject = pair[0].subject();
+            let reason = match checker.state_of(&pair[0], issuer) {
+                RevocationState::Revoked(entry) => format!("{subject} was revoked ({})", entry.reason.name()),
+                RevocationState::NotUnderstood(why) => format!("whether {subject} was revoked cannot be told: {why}"),
+                RevocationState::Good { .. } | RevocationState::Unknown(_) => continue,
+            };
+            return Err(StatementError::Untrusted(reason));
         }
         Ok(())
     }

@@ -146,7 +146,8 @@ impl Validity<'_> {
             _ => None,
         });
         let unproved = |one: &RevocationState| {
-            matches!(one, RevocationState::Unknown(_) | RevocationState::Good { fresh: false, .. })
+            use RevocationState as State;
+            matches!(one, State::Unknown(_) | State::NotUnderstood(_) | State::Good { fresh: false, .. })
         };
         match revoked_at.min().filter(|_| self.states().any(unproved)) {
             None => Ok(()),
@@ -161,7 +162,7 @@ impl Validity<'_> {
     /// Row 16: revocation is known well enough today.
     fn check_revocation_is_known(&self) -> Result<(), Verdict> {
         self.states().try_for_each(|one| match one {
-            RevocationState::Unknown(reason) => {
+            RevocationState::Unknown(reason) | RevocationState::NotUnderstood(reason) => {
                 Err(Verdict::indeterminate(S::TryLater, format!("revocation is not known: {reason}")))
             }
             RevocationState::Good { fresh: false, next_update, .. } => {
@@ -178,7 +179,7 @@ impl Validity<'_> {
         let known = self.states().all(|one| match one {
             RevocationState::Good { known_not_revoked, .. } => *known_not_revoked,
             RevocationState::Revoked(_) => true,
-            RevocationState::Unknown(_) => false,
+            RevocationState::Unknown(_) | RevocationState::NotUnderstood(_) => false,
         });
         let ended = format!("validity ended at {}", format_time(self.not_after));
         match self.trusted {

@@ -5,7 +5,6 @@
 use der::{Decode as _, SliceReader};
 use x509_cert::ext::pkix::crl::CrlReason;
 
-use super::error::CrlError;
 use super::revocation::{CrlRuleError, RevocationReason, RevokedEntry};
 use crate::pki::asn1::{self, Malformed, Oid, Value, Values};
 use crate::pki::name::Name;
@@ -39,29 +38,35 @@ pub(super) enum EntryIssuer {
 }
 
 impl RevokedEntries {
-    /// Reads the content of `revokedCertificates` (RFC 5280 §5.1).
-    pub(super) fn read(content: &[u8]) -> Result<Self, CrlError> {
+    /// Reads the content of `revokedCertificates` (RFC 5280 §5.1). What cannot be read makes the list unusable, and takes
+    /// no other entry away.
+    pub(super) fn read(content: &[u8]) -> Self {
         // Counted first: what grows takes up to three times the room.
         let (mut values, mut count) = (Values::new(content), 0);
-        while !values.is_finished() {
-            values.next()?;
+        while !values.is_finished() && values.next().is_ok() {
             count += 1;
         }
         let mut entries = Self { index: Vec::with_capacity(count), ..Self::default() };
         let mut values = Values::new(content);
         let mut rest = content.len();
         while !values.is_finished() {
-            let entry = values.expect(asn1::SEQUENCE)?;
-            let parts = Entry::read(entry)?;
+            let Ok(entry) = values.next() else {
+                entries.unusable = Some(CrlRuleError::Unreadable);
+                break;
+            };
             let offset = content.len() - rest;
             rest -= entry.whole().len();
+            let Ok(parts) = Entry::read(entry) else {
+                entries.unusable = Some(CrlRuleError::Unreadable);
+                continue;
+            };
             let offset = u32::try_from(offset).expect("a list is of fewer than 4 GiB");
             entries.index.push((key(parts.serial), offset));
             entries.issuers.extend(parts.issuer.map(|issuer| (offset, issuer)));
             entries.unusable = entries.unusable.or(parts.unusable);
         }
         entries.index.sort_unstable();
-        Ok(entries)
+        entries
     }
 
     /// How many there are.
@@ -113,8 +118,8 @@ struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     /// Reads an entry. An extension that cannot be read does not take the entry away.
-    fn read(entry: Value<'a>) -> Result<Self, CrlError> {
-        let mut parts = entry.values();
+    fn read(entry: Value<'a>) -> Result<Self, Malformed> {
+        let mut parts = Value::only(entry.whole(), asn1::SEQUENCE)?.values();
         let serial = parts.expect(asn1::INTEGER)?.integer()?;
         let entry = RevokedEntry {
             revoked_at: read_time(&mut SliceReader::new(parts.next()?.whole())?)?,
@@ -175,7 +180,7 @@ const INVALIDITY_DATE: Oid = Oid::new_unwrap("2.5.29.24");
 /// certificateIssuer (RFC 5280 §5.3.3).
 const CERTIFICATE_ISSUER: Oid = Oid::new_unwrap("2.5.29.29");
 
-fn extension(value: Value<'_>) -> Result<(Oid, bool, &[u8]), CrlError> {
+fn extension(value: Value<'_>) -> Result<(Oid, bool, &[u8]), Malformed> {
     let mut parts = value.values();
     let oid = parts.expect(asn1::OBJECT_IDENTIFIER)?.oid()?;
     let critical = parts.optional(asn1::BOOLEAN)?.map_or(Ok(false), |value| value.boolean())?;

@@ -25,9 +25,6 @@ pub enum CrlError {
     /// The algorithm inside the signed part and the one beside the signature differ.
     #[error("the signature algorithms inside and outside of the signed part differ")]
     AlgorithmsDiffer,
-    /// More extensions than any list has.
-    #[error("{count} extensions, at most {EXTENSIONS_MAX} are read")]
-    TooManyExtensions { count: usize },
     /// The armour around it is broken, or holds no list.
     #[error(transparent)]
     Pem(#[from] PemError),

@@ -93,17 +93,14 @@ impl Crl {
         let revoked = fields.optional(asn1::SEQUENCE)?.map(|value| value.content());
         let extensions = match fields.optional(asn1::context(0))? {
             Some(_) if version.is_none() => return Err(Malformed.into()),
-            Some(outer) => Vec::<Extension>::from_der(outer.content())?,
-            None => Vec::new(),
+            Some(outer) => Vec::<Extension>::from_der(outer.content()).ok().filter(|all| all.len() <= EXTENSIONS_MAX),
+            None => Some(Vec::new()),
         };
         fields.finish()?;
-        if extensions.len() > EXTENSIONS_MAX {
-            return Err(CrlError::TooManyExtensions { count: extensions.len() });
-        }
         let mut list = Self {
             signed: within(der, parts.signed),
             revoked: revoked.map_or(0..0, |content| within(der, content)),
-            entries: revoked.map_or_else(|| Ok(RevokedEntries::default()), RevokedEntries::read)?,
+            entries: revoked.map_or_else(RevokedEntries::default, RevokedEntries::read),
             signature: parts.signature.into(),
             algorithm: CertificateSignature::new(&parts.algorithm),
             issuer,
@@ -114,10 +111,11 @@ impl Crl {
             authority_key_identifier: None,
             expired_certs_since: None,
             scope: Scope::default(),
-            unusable: None,
+            unusable: extensions.is_none().then_some(CrlRuleError::Unreadable),
             der: der.into(),
         };
-        list.unusable = list.entries.unusable().cloned();
+        list.unusable = list.unusable.or_else(|| list.entries.unusable().cloned());
+        let extensions = extensions.unwrap_or_default();
         for (position, extension) in extensions.iter().enumerate() {
             let twice = extensions[..position].iter().any(|earlier| earlier.extn_id == extension.extn_id);
             if twice || list.add_extension(extension).is_err() {

@@ -30,6 +30,9 @@ pub enum CrlRuleError {
     /// An extension, of the list or of an entry, is malformed or there twice: the list was not read whole.
     #[error("extension {0} of the list cannot be read")]
     UnreadableExtension(ObjectIdentifier),
+    /// Entries or extensions are not of their structure, or more than are read.
+    #[error("entries or extensions of the list cannot be read")]
+    Unreadable,
     /// The list has no number (RFC 5280 §5.2.3).
     #[error("the list has no number")]
     NumberMissing,

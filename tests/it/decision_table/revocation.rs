@@ -129,6 +129,10 @@ pub(crate) fn revoked_later() -> Vec<Expected> {
         is(TRY_LATER, "what is silent, after a list that cannot be understood", {
             Case::new().list(By::Authority, leaf_list(NOW).with("1.2.3.4", true, vec![5, 0]))
         }),
+        is(TRY_LATER, "what is silent, after a list with an entry that cannot be read", {
+            let unreadable = Revoked { serial: Vec::new(), ..Revoked::of(&Case::new().leaf, at(SIGNED)) };
+            Case::new().list(By::Authority, leaf_list(NOW).revokes(unreadable))
+        }),
         is(PASSED, "what is silent, before such a list", {
             Case::new().list(By::Authority, leaf_list_at(plus(LISTED, -1)).with("1.2.3.4", true, vec![5, 0]))
         }),
@@ -379,6 +383,12 @@ pub(crate) fn stale() -> Vec<Expected> {
         is(REVOKED_NO_POE, "one all the same, that lists it", {
             let case = Case::new().leaf(|mint| mint.with("2.5.29.56", false, vec![5, 0]));
             case.revoked(plain, at(SIGNED))
+        }),
+        is(TRY_LATER, "a list that cannot be understood, all the same", {
+            Case::new()
+                .leaf(|mint| mint.with("2.5.29.56", false, vec![5, 0]))
+                .lists(vec![(By::Root, root_list(LISTED))])
+                .list(By::Authority, leaf_list(NOW).with("1.2.3.4", true, vec![5, 0]))
         }),
         is(TRY_LATER, "no list, of an authority that says so of itself", {
             Case::new()

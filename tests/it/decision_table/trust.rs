@@ -106,6 +106,10 @@ pub(crate) fn dropped_tokens() -> Vec<Expected> {
         is(NOT_REVOKED, "of one that was revoked later, and no reason given", authority_revoked(UNSPECIFIED, 1)),
         is(NOT_REVOKED, "of one whose key was lost, whenever that was", authority_revoked(KEY_COMPROMISE, 400)),
         is(NOT_REVOKED, "of one that is suspended", authority_revoked(HOLD, -1)),
+        is(NOT_REVOKED, "of one of which a list speaks that cannot be understood", {
+            let list = List::new(("Time Root", &KEYS.time_root), 1, plus(ENDS, DAY), plus(ENDS, 9 * DAY));
+            stamped().list(By::TimeRoot, list.with("1.2.3.4", true, vec![5, 0]))
+        }),
         is(NOT_REVOKED, "of a certificate whose purpose is not critical", {
             by(|mint| mint.with(EXTENDED_KEY_USAGE, false, tlv(SEQUENCE, &[&oid(TIME_STAMPING)])))
         }),

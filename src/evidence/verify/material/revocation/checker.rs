@@ -145,7 +145,7 @@ impl RevocationChecker<'_> {
         });
         state.unwrap_or_else(|Spent| {
             let reason = "finding out who made the revocation lists took more signature checks than allowed";
-            RevocationState::Unknown(reason.into())
+            RevocationState::NotUnderstood(reason.into())
         })
     }
 
@@ -288,19 +288,22 @@ impl RevocationChecker<'_> {
         signer: CrlSigner<'_>,
     ) -> CrlAnswer {
         let crl = &known.crl;
-        let status = crl.revocation_of(certificate);
-        if let RevocationStatus::NotCovered(error) = status {
-            return CrlAnswer::Nothing(error.to_string());
-        }
-        if let Some(used) = AlgorithmUse::of_crl(crl, signer.certificate)
-            && let Some(expired) = self.policy.expired_algorithm(&[used], self.poe.validation_time(&known.digest))
-        {
-            let reason = format!("nothing proves that the revocation list is from before: {expired}");
-            return CrlAnswer::NotUnderstood(reason);
-        }
-        if let RevocationStatus::Revoked(entry) = status {
-            return CrlAnswer::Listed(entry);
-        }
+        let expired = AlgorithmUse::of_crl(crl, signer.certificate).and_then(|used| {
+            let expired = self.policy.expired_algorithm(&[used], self.poe.validation_time(&known.digest))?;
+            Some(format!("nothing proves that the revocation list is from before: {expired}"))
+        });
+        let silent = match (crl.revocation_of(certificate), expired) {
+            (RevocationStatus::NotCovered(error), _) => return CrlAnswer::Nothing(error.to_string()),
+            // Whoever can make such a list can accuse, and could as well say nothing: it only takes trust away.
+            (RevocationStatus::Revoked(_), Some(expired)) => return CrlAnswer::NotUnderstood(expired),
+            (RevocationStatus::Revoked(entry), None) => return CrlAnswer::Listed(entry),
+            (RevocationStatus::Unusable(error), _) => return CrlAnswer::NotUnderstood(error.to_string()),
+            (RevocationStatus::Good | RevocationStatus::GoodFor(_), Some(expired)) => {
+                return CrlAnswer::Nothing(expired);
+            }
+            (RevocationStatus::Good, None) => CrlAnswer::NotListed,
+            (RevocationStatus::GoodFor(reasons), None) => CrlAnswer::NotListedForReasons(reasons),
+        };
         if !signer.may_sign {
             return CrlAnswer::Nothing(CrlRuleError::CrlSign.to_string());
         }
@@ -313,13 +316,6 @@ impl RevocationChecker<'_> {
             let reason = "the revocation list was made after the certificate ended, and expired ones do not stay on it";
             return CrlAnswer::Nothing(reason.into());
         }
-        match status {
-            RevocationStatus::Good => CrlAnswer::NotListed,
-            RevocationStatus::GoodFor(reasons) => CrlAnswer::NotListedForReasons(reasons),
-            RevocationStatus::Unusable(error) | RevocationStatus::NotCovered(error) => {
-                CrlAnswer::NotUnderstood(error.to_string())
-            }
-            RevocationStatus::Revoked(entry) => CrlAnswer::Listed(entry),
-        }
+        silent
     }
 }

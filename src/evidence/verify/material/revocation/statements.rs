@@ -20,6 +20,8 @@ pub(crate) enum RevocationState {
     },
     /// Nothing that can be used speaks of it.
     Unknown(String),
+    /// Something speaks of it and cannot be understood: it may be revoked.
+    NotUnderstood(String),
 }
 
 impl RevocationState {
@@ -111,9 +113,13 @@ impl<'a> Statements<'a> {
         }
         match suspended.into_iter().map(|(_, entry)| entry).reduce(RevokedEntry::worse_of) {
             Some(entry) => RevocationState::Revoked(entry),
-            None => RevocationState::Unknown(
-                self.reason.unwrap_or_else(|| "no revocation list of the issuer is at hand".to_owned()),
-            ),
+            None => {
+                let reason = self.reason.unwrap_or_else(|| "no revocation list of the issuer is at hand".to_owned());
+                match not_understood {
+                    Some(_) => RevocationState::NotUnderstood(reason),
+                    None => RevocationState::Unknown(reason),
+                }
+            }
         }
     }
 }
