@@ -10,7 +10,7 @@ use super::receipt::SubmissionReceipt;
 use crate::authority::{AuthorityError, IssuerId};
 use crate::cpu_pool::WorkError;
 use crate::crypto::{Sha256Digest, SigningError};
-use crate::evidence::{Bundle, EntryDraft, Event, Record, RecordError, ValidationReport};
+use crate::evidence::{Bundle, EntryDraft, Event, Indication, Record, RecordError, ValidationReport};
 use crate::jose::Jws;
 use crate::json;
 use crate::ledger::{AppendError, BodyMetadata, Durability, EncryptedBody, ReadError, Submission};
@@ -52,8 +52,8 @@ pub enum SubmitError {
     /// The key could not sign.
     #[error(transparent)]
     Signing(#[from] SigningError),
-    /// The signed record does not hold.
-    #[error("the record does not verify: {}", .0.verdict.reason)]
+    /// The signed record does not hold, or is not understood.
+    #[error("the record {}: {}", what_is_wrong(.0), .0.verdict.reason)]
     TotalFailed(Box<ValidationReport>),
     /// The record was erased.
     #[error("the body of the record was erased")]
@@ -79,6 +79,11 @@ pub enum SubmitError {
     /// The ledger, reading.
     #[error(transparent)]
     Read(#[from] ReadError),
+}
+
+/// What is not understood is not said to be wrong.
+fn what_is_wrong(report: &ValidationReport) -> &'static str {
+    if report.verdict.indication == Indication::Failed { "does not verify" } else { "is not understood" }
 }
 
 /// A submission that is ready for the ledger.

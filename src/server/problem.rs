@@ -154,10 +154,11 @@ impl From<SubmitError> for Problem {
             SubmitError::Evidence(error) => error.into(),
             SubmitError::TooLate(_) => Self::new("too-late", "Too late to sign again", UNPROCESSABLE, detail),
             SubmitError::Signing(error) => Self::internal(&error),
-            SubmitError::TotalFailed(report) => Self {
-                report: Some(report),
-                ..Self::new("total-failed", "The record does not hold", UNPROCESSABLE, detail)
-            },
+            SubmitError::TotalFailed(report) => {
+                let failed = report.verdict.indication == Indication::Failed;
+                let title = if failed { "The record does not hold" } else { "The record is not understood" };
+                Self { report: Some(report), ..Self::new("total-failed", title, UNPROCESSABLE, detail) }
+            }
             SubmitError::ForeignRecord => {
                 Self::new("foreign-record", "Signed by somebody else", StatusCode::FORBIDDEN, detail)
             }

@@ -267,6 +267,13 @@ async fn a_record_that_was_changed_is_neither_anchored_nor_believed() {
         let indication = if name == "crit" { "INDETERMINATE" } else { "TOTAL-FAILED" };
         assert_eq!(verdict, (&json!(indication), &json!(sub)), "{name}");
     }
+    // Whether it has a list of its one signature or not, it is the same record.
+    let mut flattened = whole["signatures"][0].clone();
+    flattened["payload"] = whole["payload"].clone();
+    let answers = [whole.to_string(), flattened.to_string()].map(|form| refusing.post(form));
+    let answers = futures_util::future::join_all(answers).await;
+    assert_eq!(answers[0].json()["index"], answers[1].json()["index"], "{answers:?}");
+    assert!(answers.iter().any(|answer| answer.json()["repeated"] == true), "{answers:?}");
     let whole = whole.to_string().into_bytes();
     let wrong = refusing.client().verify_form(&whole, &[("call.wav", b"another recording")]).await.json();
     assert_eq!(wrong["verdict"]["sub_indication"], "HASH_FAILURE");
