@@ -79,7 +79,10 @@ impl AugmentCommand {
         for (name, bytes) in files.iter().filter(|(name, _)| !BundleFiles::is_own(name)) {
             completed.add(name, bytes.to_vec());
         }
-        atomic_file::write(&self.output, &completed.to_zip(), Access::Secret)
+        let packed = completed.to_zip();
+        // A folder may hold files of the reader's own that no archive can hold together.
+        BundleFiles::from_zip(&packed).context("with the files beside it, it would be a bundle that nobody reads")?;
+        atomic_file::write(&self.output, &packed, Access::Secret)
             .with_context(|| format!("writing {}", self.output.display()))?;
         println!("{}", report.verdict.code());
         report.completeness.missing.iter().for_each(|missing| println!("missing: {}", missing.to_line()));

@@ -8,6 +8,7 @@
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
 
+mod archives;
 mod attacks;
 mod authority;
 mod bad_input;

@@ -173,6 +173,8 @@ fn a_provisional_bundle_is_completed_by_the_next_lists() {
     let old = case.bundled();
     let mut files = BundleFiles::of(&old);
     files.add("notes/of-the-reader.txt", b"mine".to_vec());
+    // Of one that is written anew, in other letters: two of one name would be no archive.
+    files.add("Report.JSON", b"{}".to_vec());
     std::fs::write(file("old.zip"), files.to_zip()).unwrap();
     let pem = |label, der: &[u8]| affiant::pki::to_pem(label, der);
     std::fs::write(file("root.pem"), pem("CERTIFICATE", &case.root.signed_by(&KEYS.root))).unwrap();
@@ -207,6 +209,16 @@ fn a_provisional_bundle_is_completed_by_the_next_lists() {
         assert!(code == Some(3) && said.contains(why), "{said}");
         assert!(std::fs::read(file("new.zip")).unwrap() == files.to_zip());
     }
+    // A folder may hold what no archive can: it is said, and nothing is written.
+    let mut folder_files = BundleFiles::of(&old);
+    folder_files.add("notes.txt", b"1".to_vec());
+    folder_files.add("Notes.txt", b"2".to_vec());
+    for (name, bytes) in folder_files.iter() {
+        std::fs::create_dir_all(file("folder").join(name).parent().unwrap()).unwrap();
+        std::fs::write(file("folder").join(name), bytes).unwrap();
+    }
+    let (code, said) = complete(&["folder", "--output", "x.zip", "--crl", "late.crl"]);
+    assert!(code == Some(3) && said.contains("is there twice"), "{said}");
     // What is not a bundle, or not there, is refused and nothing is written.
     std::fs::write(file("no.zip"), b"PK no").unwrap();
     for bad in ["no.zip", "none.zip"] {

@@ -1,19 +1,19 @@
 //! The evidence bundle as files: `<uuid>.evidence.zip`, or the folder that it unpacks to (`docs/FORMATS.md`).
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read as _, Write as _};
+use std::io::{Cursor, Write as _};
 
 use crate::evidence::format::bundle::{Bundle, LayerEvidence};
 use crate::evidence::format::evidence_record::ArchiveTimestamp;
 use crate::evidence::format::record::RENEWALS_MAX;
-use crate::evidence::format::zip_layout::{ZipLayoutError, check_layout};
+use crate::evidence::format::zip_archive::{ZipError, read_zip};
 use crate::pki::{pem_blocks, to_pem};
 use crate::tlog::TlogProof;
 
 /// Files in a bundle: a dozen, and archived revocation lists.
 const FILES_MAX: usize = 256;
 /// Bytes of all files together: a record of the largest size and its evidence.
-const BYTES_MAX: u64 = 128 << 20;
+const BYTES_MAX: usize = 128 << 20;
 /// The folder of evidence of inner layers: in it a folder for each layer inside the outermost.
 const INNER_LAYERS: &str = "earlier/";
 /// The prefix of the names of consistency proofs.
@@ -29,15 +29,9 @@ pub struct BundleFiles(Vec<(String, Vec<u8>)>);
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub enum BundleError {
-    /// Not a zip archive, or a damaged one.
-    #[error("not a zip archive: {0}")]
-    Zip(#[from] zip::result::ZipError),
-    /// An archive that two readers could read in two ways.
-    #[error(transparent)]
-    Layout(#[from] ZipLayoutError),
-    /// A file in it could not be read.
-    #[error("file {name} in the bundle: {source}")]
-    File { name: String, source: std::io::Error },
+    /// Not a zip archive, a damaged one, or one that two readers could read in two ways.
+    #[error("not a zip archive that everybody reads alike: {0}")]
+    Zip(ZipError),
     /// Too many files or bytes.
     #[error("more than {FILES_MAX} files or {BYTES_MAX} bytes")]
     TooLarge,
@@ -86,9 +80,11 @@ impl BundleFiles {
         files
     }
 
-    /// Whether a file of this name is one that a bundle consists of, so that it is written anew when the bundle is.
+    /// Whether a file of this name, in whatever case, is one that a bundle consists of, so that it is written anew when the
+    /// bundle is.
     #[must_use]
     pub fn is_own(name: &str) -> bool {
+        let name = &*name.to_lowercase();
         let named = [
             "record.vcon.json",
             "entry.json",
@@ -98,7 +94,7 @@ impl BundleFiles {
             "ledger.tlog-policy",
             "report.json",
             "report.html",
-            "VERIFY.txt",
+            "verify.txt",
             "checkpoint.txt",
         ];
         let is_token = ["checkpoint", "record"].iter().any(|stem| name.starts_with(stem)) && name.ends_with(".tsr");
@@ -205,23 +201,11 @@ impl BundleFiles {
     /// # Errors
     /// When it is damaged or larger than a bundle may be.
     pub fn from_zip(bytes: &[u8]) -> Result<Self, BundleError> {
-        let mut archive = zip::ZipArchive::new(Cursor::new(bytes))?;
-        check_layout(bytes)?;
-        if archive.len() > FILES_MAX {
-            return Err(BundleError::TooLarge);
+        match read_zip(bytes, FILES_MAX, BYTES_MAX) {
+            Ok(files) => Ok(Self(files)),
+            Err(ZipError::TooLarge) => Err(BundleError::TooLarge),
+            Err(error) => Err(BundleError::Zip(error)),
         }
-        let mut files = Self::default();
-        let mut left = BYTES_MAX;
-        for position in 0..archive.len() {
-            let file = archive.by_index(position)?;
-            let name = file.name()?.into_owned();
-            let mut bytes = Vec::new();
-            let read = file.take(left + 1).read_to_end(&mut bytes);
-            let read = read.map_err(|source| BundleError::File { name: name.clone(), source })?;
-            left = left.checked_sub(read as u64).ok_or(BundleError::TooLarge)?;
-            files.add(&name, bytes);
-        }
-        Ok(files)
     }
 }
 

@@ -8,7 +8,7 @@ mod entry_chain;
 mod evidence_record;
 mod log_export;
 mod record;
-mod zip_layout;
+mod zip_archive;
 
 pub use bundle::{Bundle, LayerEvidence, LedgerLookup, SuppliedRecording};
 pub use bundle_zip::{BundleError, BundleFiles};
