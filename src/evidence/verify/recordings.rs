@@ -20,9 +20,8 @@ pub(super) fn recordings(bundle: &Bundle, record: &Record) -> Vec<RecordingRepor
         return reports;
     }
     // Content inside the record is signed as it is; whoever has the file too may ask whether it is that.
-    let inside: Vec<_> =
-        record.vcon().bound_contents().filter_map(|content| content.inline.bytes().ok().flatten()).collect();
-    let inside: Vec<_> = inside.iter().map(|bytes| [ContentHash::of(bytes)]).collect();
+    let hash = |content: BoundContent<'_>| Some([ContentHash::of(&content.inline.bytes().ok()??)]);
+    let inside: Vec<_> = record.vcon().bound_contents().filter_map(hash).collect();
     for file in unmatched() {
         let (answer, reason) = if inside.iter().any(|hash| is_of(file, hash)) {
             (RowStatus::Yes, format!("{:?} is what the record has inside", file.name))

@@ -175,6 +175,17 @@ impl RevokedEntry {
         )
     }
 
+    /// Whether the reason says that the key stayed where it was: what it made before holds (RFC 3161 §4 (1)).
+    #[must_use]
+    pub fn key_was_kept(&self) -> bool {
+        matches!(
+            self.reason,
+            RevocationReason::AffiliationChanged
+                | RevocationReason::Superseded
+                | RevocationReason::CessationOfOperation
+        )
+    }
+
     /// From when on the certificate is not to be trusted: the earlier of the two dates (RFC 5280 §5.3.2).
     #[must_use]
     pub fn effective_at(&self) -> DateTime<Utc> {
@@ -185,14 +196,14 @@ impl RevokedEntry {
     /// date counts, and a compromise is one whatever the other says.
     #[must_use]
     pub fn worse_of(self, other: Self) -> Self {
-        let rank = |entry: &Self| (entry.reason != RevocationReason::CertificateHold, entry.is_compromise());
-        if (rank(&self).0, rank(&other).0) == (true, false) {
-            return self;
-        }
-        if (rank(&self).0, rank(&other).0) == (false, true) {
-            return other;
+        let is_hold = |entry: &Self| entry.reason == RevocationReason::CertificateHold;
+        match (is_hold(&self), is_hold(&other)) {
+            (true, false) => return other,
+            (false, true) => return self,
+            _ => {}
         }
         let at = self.effective_at().min(other.effective_at());
+        let rank = |entry: &Self| (entry.is_compromise(), !entry.key_was_kept(), entry.reason.name());
         let reason = if rank(&self) >= rank(&other) { self.reason } else { other.reason };
         Self { revoked_at: at, invalidity_date: None, reason }
     }
@@ -240,6 +251,9 @@ mod tests {
         };
         assert_eq!(both(entry(hold, early), entry(gone, late)), entry(gone, late));
         assert_eq!(both(entry(gone, early), entry(gone, late)), entry(gone, early));
+        // No reason is worse than one with which the key stayed where it was.
+        let none = RevocationReason::Unspecified;
+        assert_eq!(both(entry(gone, early), entry(none, late)), entry(none, early));
         let lost = RevocationReason::KeyCompromise;
         assert_eq!(both(entry(gone, early), entry(lost, late)), entry(lost, early));
     }

@@ -133,6 +133,13 @@ pub(crate) fn revoked_later() -> Vec<Expected> {
             let unreadable = Revoked { serial: Vec::new(), ..Revoked::of(&Case::new().leaf, at(SIGNED)) };
             Case::new().list(By::Authority, leaf_list(NOW).revokes(unreadable))
         }),
+        is(TRY_LATER, "the reason is the list that is not understood, not another that says nothing", {
+            let authorities_alone = tlv(SEQUENCE, &[&tlv(0x82, &[&[0xff]])]);
+            Case::new()
+                .list(By::Authority, leaf_list(NOW).with("1.2.3.4", true, vec![5, 0]))
+                .list(By::Authority, leaf_list(NOW).with(ISSUING_POINT, true, authorities_alone))
+        })
+        .says("1.2.3.4"),
         is(PASSED, "what is silent, before such a list", {
             Case::new().list(By::Authority, leaf_list_at(plus(LISTED, -1)).with("1.2.3.4", true, vec![5, 0]))
         }),

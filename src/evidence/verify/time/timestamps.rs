@@ -14,7 +14,7 @@ use crate::evidence::verify::material::revocation::RevocationState;
 use crate::evidence::verify::material::revocation::checker::{HeldCrl, RevocationChecker};
 use crate::evidence::verify::material::token::TokenValidation;
 use crate::evidence::verify::material::verifier::Verifier;
-use crate::pki::{Budget, CertificationPath, RevocationReason};
+use crate::pki::{Budget, CertificationPath};
 
 /// Tokens of each kind that are looked at: a few authorities and renewals; each costs signatures.
 const TOKENS_MAX: usize = 8;
@@ -137,15 +137,9 @@ fn check_authority_standing(
             }
         };
         let at = entry.effective_at();
-        // RFC 3161 §4 (1): with one of these reasons given the key stayed where it was, and what it stamped before holds.
-        let key_was_kept = matches!(
-            entry.reason,
-            RevocationReason::AffiliationChanged
-                | RevocationReason::Superseded
-                | RevocationReason::CessationOfOperation
-        );
         let is_before = |time: DateTime<Utc>| time < at;
-        let is_older = proved.is_some_and(is_before) || (key_was_kept && validation.poe_time.is_some_and(is_before));
+        let is_older =
+            proved.is_some_and(is_before) || (entry.key_was_kept() && validation.poe_time.is_some_and(is_before));
         if !is_older {
             let (at, reason) = (format_time(at), entry.reason.name());
             return Err(format!("a certificate of its authority was revoked at {at} ({reason})"));

@@ -61,7 +61,8 @@ pub(super) struct Statements<'a> {
     not_listed: Vec<Made<'a>>,
     not_listed_for: Vec<(Made<'a>, Reasons)>,
     /// When the last one was made that was not understood: what an older one does not say proves nothing.
-    not_understood: Option<DateTime<Utc>>,
+    not_understood: Option<(DateTime<Utc>, String)>,
+    /// Why the last that does not speak of the certificate does not.
     reason: Option<String>,
 }
 
@@ -85,8 +86,7 @@ impl<'a> Statements<'a> {
     }
 
     pub(super) fn add_not_understood(&mut self, made: Made<'a>, why: String) {
-        self.not_understood = self.not_understood.max(Some(made.at()));
-        self.reason = Some(why);
+        self.not_understood = self.not_understood.take().max(Some((made.at(), why)));
     }
 
     /// Something at hand says nothing of this certificate.
@@ -101,7 +101,7 @@ impl<'a> Statements<'a> {
             return RevocationState::Revoked(entry);
         }
         let not_understood = self.not_understood;
-        let counts = |made: &Made<'_>| not_understood.is_none_or(|at| made.at() > at);
+        let counts = |made: &Made<'_>| not_understood.as_ref().is_none_or(|(at, _)| made.at() > *at);
         self.not_listed.retain(counts);
         self.not_listed_for.retain(|(made, _)| counts(made));
         self.not_listed.extend(whole(self.not_listed_for));
@@ -113,13 +113,12 @@ impl<'a> Statements<'a> {
         }
         match suspended.into_iter().map(|(_, entry)| entry).reduce(RevokedEntry::worse_of) {
             Some(entry) => RevocationState::Revoked(entry),
-            None => {
-                let reason = self.reason.unwrap_or_else(|| "no revocation list of the issuer is at hand".to_owned());
-                match not_understood {
-                    Some(_) => RevocationState::NotUnderstood(reason),
-                    None => RevocationState::Unknown(reason),
-                }
-            }
+            None => match not_understood {
+                Some((_, why)) => RevocationState::NotUnderstood(why),
+                None => RevocationState::Unknown(
+                    self.reason.unwrap_or_else(|| "no revocation list of the issuer is at hand".to_owned()),
+                ),
+            },
         }
     }
 }
