@@ -730,6 +730,18 @@ fn a_malformed_no_is_a_no(path: &Path, leaf: &Certificate) {
         list
     });
     assert!(matches!(twice.revocation_of(leaf), RevocationStatus::Unusable(CrlRuleError::UnreadableExtension(_))));
+    // A list of version 1, which has no extensions at all, and one without a number.
+    let old = |mut list: List| {
+        list.extensions.clear();
+        list
+    };
+    assert_eq!(list(old).revocation_of(leaf), RevocationStatus::Good);
+    assert!(matches!(list(|list| old(list.revokes(entry()))).revocation_of(leaf), RevocationStatus::Revoked(_)));
+    let unnumbered = list(|mut list| {
+        list.extensions.retain(|extension| extension.oid != fixtures::certificates::CRL_NUMBER);
+        list
+    });
+    assert_eq!(unnumbered.revocation_of(leaf), RevocationStatus::Good);
     // An entry that cannot be read takes no other away, and neither do more extensions than are read.
     let nameless = || Revoked { serial: Vec::new(), ..Revoked::of(&path.root, at) };
     let beside = list(|list| list.revokes(nameless()).revokes(entry()));
