@@ -17,7 +17,10 @@ pub enum JwsError {
     /// Not JSON that every parser reads alike.
     #[error(transparent)]
     Json(#[from] StrictError),
-    /// JSON of another shape.
+    /// JSON that nobody signed: neither payload nor signatures, or no signature.
+    #[error("not signed: {0}")]
+    NotSigned(&'static str),
+    /// A JWS of another shape.
     #[error("not a JWS in general JSON serialization: {0}")]
     Shape(&'static str),
     /// The payload is elsewhere (RFC 7515 appendix F).
@@ -66,7 +69,7 @@ impl Jws {
     /// # Errors
     /// When it has another shape, or carries a header that cannot be used.
     pub fn of(value: Value) -> Result<Self, JwsError> {
-        let Value::Object(members) = value else { return Err(JwsError::Shape("not an object")) };
+        let Value::Object(members) = value else { return Err(JwsError::NotSigned("not an object")) };
         let is_flattened = members.contains_key("signature");
         if is_flattened && members.contains_key("signatures") {
             return Err(JwsError::Shape("signature stands beside signatures"));
@@ -87,13 +90,16 @@ impl Jws {
             Some(Value::String(payload)) => payload,
             Some(_) => return Err(JwsError::Shape("payload is not a string")),
             None if is_flattened || signatures.is_some() => return Err(JwsError::Detached),
-            None => return Err(JwsError::Shape("there is no payload")),
+            None if other_members.iter().any(|name| name == "ciphertext") => {
+                return Err(JwsError::NotSigned("it is encrypted, and has to be decrypted first"));
+            }
+            None => return Err(JwsError::NotSigned("there is neither a payload nor a signature")),
         };
         let signatures = if is_flattened { Some(Value::Array(vec![flattened.into()])) } else { signatures };
         let signatures = match signatures {
             Some(Value::Array(signatures)) => signatures,
             Some(_) => return Err(JwsError::Shape("signatures is not a list")),
-            None => return Err(JwsError::Shape("there are no signatures")),
+            None => return Err(JwsError::NotSigned("there are no signatures")),
         };
         if !(1..=SIGNATURES_MAX).contains(&signatures.len()) {
             return Err(JwsError::Shape("there are no signatures, or more than 16"));

@@ -137,9 +137,15 @@ pub enum NoPath {
     #[error("the search for a path took more signature checks or steps than allowed")]
     BudgetSpent,
     /// The chain ends at an issuer of whom there is no certificate.
-    #[error("no certificate of issuer {issuer} is trusted or offered")]
+    #[error("no certificate of issuer {issuer} is trusted or at hand")]
     IssuerNotFound {
         /// The issuer that is missing.
+        issuer: String,
+    },
+    /// The chain ends at an issuer whose certificate is at hand, and is no anchor.
+    #[error("{issuer} is offered as the issuer, and not trusted")]
+    NotTrusted {
+        /// The issuer that would have to be trusted.
         issuer: String,
     },
     /// There is an issuer of the right name, whose key did not make the signature.
@@ -269,7 +275,12 @@ impl Search<'_> {
         if path.len() == PathProfile::DEPTH_MAX {
             return Ok(Step::GoOn);
         }
-        let mut dead_end = NoPath::IssuerNotFound { issuer: current.issuer().to_string() };
+        let issuer = current.issuer().to_string();
+        let mut dead_end = if path.iter().any(|one| one.subject() == current.issuer()) {
+            NoPath::NotTrusted { issuer }
+        } else {
+            NoPath::IssuerNotFound { issuer }
+        };
         for issuer in self.issuers(&current, path) {
             match self.link(&current, &issuer)? {
                 Link::Wrong => {

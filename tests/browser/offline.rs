@@ -147,7 +147,7 @@ async fn what_cannot_be_verified_is_said_in_words() {
         assert!(problem.contains(said), "{problem}");
     }
     browser.run("document.getElementById('at').value = ''", json!([])).await;
-    assert_eq!(code(&browser.verdict().await), "TOTAL-FAILED (FORMAT_FAILURE)");
+    assert_eq!(code(&browser.verdict().await), "INDETERMINATE (FORMAT_FAILURE)");
     let large = reader.file("large.zip", b"PK");
     std::fs::File::options().write(true).open(&large).unwrap().set_len((128 << 20) + 1).unwrap();
     browser.choose("#record", &[&large]).await;

@@ -63,6 +63,7 @@ rows! {
     row_1_what_is_no_record "1" "TOTAL-FAILED (FORMAT_FAILURE)" record::formats;
     row_1a_a_critical_member_that_is_not_known "1a" "INDETERMINATE (SIG_CONSTRAINTS_FAILURE)" record::not_understood;
     row_1b_a_serialization_that_is_not_read "1b" "INDETERMINATE (FORMAT_FAILURE)" record::serializations;
+    row_1c_nothing_that_is_signed "1c" "INDETERMINATE (FORMAT_FAILURE)" record::not_signed;
     row_2_nothing_to_verify_with "2" "INDETERMINATE (NO_SIGNING_CERTIFICATE_FOUND)" record::certificates;
     row_3_a_wrong_signature "3" "TOTAL-FAILED (SIG_CRYPTO_FAILURE)" record::signatures;
     row_3a_an_algorithm_that_is_not_verified "3a" "INDETERMINATE (CRYPTO_CONSTRAINTS_FAILURE)" record::algorithms;

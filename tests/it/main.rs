@@ -37,6 +37,7 @@ mod reports;
 mod resigning;
 mod rollback;
 mod rotation;
+mod sentences;
 mod server;
 mod split_view;
 mod statements;

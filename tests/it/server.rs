@@ -441,6 +441,9 @@ async fn anybody_verifies_a_record_in_every_form() {
     let html = Client::send(request).await;
     assert_eq!((html.status, html.header("content-type")), (200, "text/html; charset=utf-8"));
     assert!(html.text().contains("TOTAL-PASSED") && html.text().contains("What this does not prove"));
+    // Whose word it is, on the page and wherever the report goes.
+    assert!(html.text().contains("their word about themselves"));
+    assert_eq!(json["trust_policy"], "own policy of http://127.0.0.1:8440");
 
     // The ledger knows which records it does not have.
     let elsewhere = Place::new();

@@ -103,6 +103,7 @@ fn signature(subject: &str) -> SignatureReport {
         position: 0,
         algorithm: "RS256".into(),
         verdict: Verdict::indeterminate(SubIndication::TryLater, "the revocation list at hand is too old"),
+        apart_from_recordings: None,
         claimed_time: Some(at("2026-07-01T12:00:00Z")),
         signer: Some(certificate(subject, "leaf")),
         path: vec![
@@ -147,6 +148,7 @@ fn ledger() -> LedgerReport {
         witnesses: vec!["witness.example/w1".into()],
         quorum: Some(false),
         consistent_with: vec![12],
+        contradiction: None,
     }
 }
 

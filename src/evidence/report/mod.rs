@@ -12,7 +12,7 @@ pub use completeness::{BundlePart, Completeness, MissingPart};
 pub(crate) use example::example;
 pub use sub_indication::SubIndication;
 pub use validation_report::{
-    CertificateSummary, Indication, LayerReport, LedgerReport, LedgerStatus, NOT_PROVED, REPORT_SCHEMA,
+    CertificateSummary, Contradiction, Indication, LayerReport, LedgerReport, LedgerStatus, NOT_PROVED, REPORT_SCHEMA,
     RecordingReport, RevocationSummary, Row, RowStatus, SignatureReport, Times, TimestampReport, ValidationReport,
     Verdict,
 };

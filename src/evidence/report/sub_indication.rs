@@ -48,11 +48,11 @@ macro_rules! sub_indications {
 sub_indications! {
     /// The bytes are not a record that can be judged.
     FormatFailure, "FORMAT_FAILURE" {
-        means: "The bytes are not JSON of the one strict kind that has a single meaning, not a JWS, or not a vCon \
-            inside of one; a header says two things at once; the algorithm is none or a shared secret; \
-            something inflates to far more than it should. Nothing is verified of bytes that two readers may \
-            read as two documents.",
-        arises: "A file that was cut, edited, converted by a mail program or saved from a web page; software that \
+        means: "Either nothing here is signed: another file, one that was cut off, a record that was never signed or is \
+            encrypted; then nothing can be said of it. Or it is signed and has no single meaning: JSON that two readers \
+            may read as two documents, a header that says two things at once, none or a shared secret as the \
+            algorithm, something that inflates to far more than it should. Nothing is verified of such bytes.",
+        arises: "The wrong file; one that was cut, edited, converted by a mail program or saved from a web page; software that \
             writes its own dialect; or an attempt to show one thing and sign another.",
         next: "Ask whoever gave you the record for the bytes as they were issued.",
     }

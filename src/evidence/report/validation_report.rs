@@ -178,6 +178,9 @@ pub struct SignatureReport {
     pub algorithm: String,
     /// The verdict on it.
     pub verdict: Verdict,
+    /// What it would come to whatever the recordings, where those decide: the record may hold without them.
+    #[serde(skip)]
+    pub apart_from_recordings: Option<Verdict>,
     /// `iat`: when the signer says that it signed. A claim, not a proof.
     #[serde(serialize_with = "serialize_optional_time")]
     pub claimed_time: Option<DateTime<Utc>>,
@@ -255,7 +258,7 @@ pub enum LedgerStatus {
     Included,
     /// The ledger says that it does not have it.
     NotIncluded,
-    /// The proof contradicts itself.
+    /// The evidence contradicts the record, trusted times, or itself.
     Inconsistent,
     /// No proof was given, or it is of a log that the trust policy does not know.
     Unavailable,
@@ -282,6 +285,20 @@ pub struct LedgerReport {
     pub quorum: Option<bool>,
     /// Sizes of other checkpoints at hand that are shown to be of the same tree.
     pub consistent_with: Vec<u64>,
+    /// What contradicts what, where it is inconsistent.
+    #[serde(skip)]
+    pub contradiction: Option<Contradiction>,
+}
+
+/// What contradicts what in the evidence of a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contradiction {
+    /// The evidence is not of this record, or damaged.
+    OtherRecord,
+    /// The ledger's word on the time, and trusted times.
+    Time,
+    /// Two trees that the log signed.
+    SplitView,
 }
 
 impl LedgerReport {
@@ -297,6 +314,7 @@ impl LedgerReport {
             witnesses: Vec::new(),
             quorum: None,
             consistent_with: Vec::new(),
+            contradiction: None,
         }
     }
 }

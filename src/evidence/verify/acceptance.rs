@@ -5,12 +5,13 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::format_time;
 use crate::crypto::SignatureError;
+use crate::evidence::format::Bundle;
 use crate::evidence::policy::{AlgorithmUse, LedgerRequirement};
 use crate::evidence::report::{LedgerStatus, RowStatus, SubIndication as S, Verdict, Warning};
 use crate::evidence::verify::context::Context;
-use crate::evidence::verify::material::signing_certificate::SigningCertificate;
+use crate::evidence::verify::material::signing_certificate::{SigningCertificate, offers_anchor};
 use crate::jose::{Jws, JwsSignature, algorithm};
-use crate::pki::{Certificate, PathOutcome, ValidPath};
+use crate::pki::{Certificate, NoPath, PathOutcome, ValidPath};
 
 /// Row 2: there is a certificate to verify with (§5.2.3); gives it, with its key.
 pub(super) fn identify<'a>(
@@ -51,21 +52,24 @@ pub(super) fn check_cryptography(jws: &Jws, signature: &JwsSignature, leaf: &Cer
     }
 }
 
-/// Rows 4, T2 and 5: the signed data and the order of the times. What is altered comes first, whenever it was altered.
-pub(super) fn check_signed_data(context: &Context<'_>) -> Result<(), Verdict> {
-    let recordings = &context.input.recordings;
-    if let Some(wrong) = recordings.iter().find(|recording| recording.answer == RowStatus::No) {
-        return Err(Verdict::failed(S::HashFailure, wrong.reason.clone()));
-    }
-    if let Some(conflict) = &context.layer.timestamp_order_conflict {
-        return Err(Verdict::indeterminate(S::TimestampOrderFailure, conflict.clone()));
-    }
-    if context.input.policy.recordings_required
-        && let Some(missing) = recordings.iter().find(|recording| recording.answer != RowStatus::Yes)
-    {
-        return Err(Verdict::indeterminate(S::SignedDataNotFound, missing.reason.clone()));
-    }
-    Ok(())
+/// Row 4: what is altered comes first, whenever it was altered.
+pub(super) fn check_recordings(context: &Context<'_>) -> Result<(), Verdict> {
+    let wrong = context.input.recordings.iter().find(|recording| recording.answer == RowStatus::No);
+    wrong.map_or(Ok(()), |wrong| Err(Verdict::failed(S::HashFailure, wrong.reason.clone())))
+}
+
+/// Row T2: the times do not contradict each other.
+pub(super) fn check_order(context: &Context<'_>) -> Result<(), Verdict> {
+    let conflict = context.layer.timestamp_order_conflict.as_ref();
+    conflict.map_or(Ok(()), |conflict| Err(Verdict::indeterminate(S::TimestampOrderFailure, conflict.clone())))
+}
+
+/// Row 5: the recordings that the policy requires are there.
+pub(super) fn check_required_recordings(context: &Context<'_>) -> Result<(), Verdict> {
+    let input = context.input;
+    let missing = input.recordings.iter().find(|recording| recording.answer != RowStatus::Yes);
+    let missing = missing.filter(|_| input.policy.recordings_required);
+    missing.map_or(Ok(()), |missing| Err(Verdict::indeterminate(S::SignedDataNotFound, missing.reason.clone())))
 }
 
 /// Row 6: header, certificate, payload and policy do not contradict each other (§5.2.8).
@@ -114,11 +118,11 @@ fn missing_requirement(context: &Context<'_>) -> Option<String> {
 }
 
 /// Rows 7 to 9: the paths to an anchor that keep every rule (§5.2.6); at least one.
-pub(super) fn valid_paths(signing: &SigningCertificate) -> Result<Vec<&ValidPath>, Verdict> {
+pub(super) fn valid_paths<'a>(bundle: &Bundle, signing: &'a SigningCertificate) -> Result<Vec<&'a ValidPath>, Verdict> {
     match signing.outcome.as_ref().expect("a path was looked for when the certificate could be read") {
         PathOutcome::Valid(path) => Ok(std::iter::once(path).chain(&signing.other_paths).collect()),
         PathOutcome::NoPath(reason) => {
-            let reason = signing.outside_window.clone().unwrap_or_else(|| reason.to_string());
+            let reason = signing.outside_window.clone().unwrap_or_else(|| no_path(bundle, reason).to_string());
             Err(Verdict::indeterminate(S::NoCertificateChainFound, reason))
         }
         PathOutcome::Broken { violations, .. } => {
@@ -129,6 +133,16 @@ pub(super) fn valid_paths(signing: &SigningCertificate) -> Result<Vec<&ValidPath
             };
             Err(Verdict::indeterminate(sub, violation.to_string()))
         }
+    }
+}
+
+/// Why there is no path, in sight of the anchors that the bundle offers: those no search looks at.
+fn no_path(bundle: &Bundle, reason: &NoPath) -> NoPath {
+    match reason {
+        NoPath::IssuerNotFound { issuer } if offers_anchor(bundle, issuer) => {
+            NoPath::NotTrusted { issuer: issuer.clone() }
+        }
+        other => other.clone(),
     }
 }
 

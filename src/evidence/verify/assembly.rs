@@ -31,7 +31,7 @@ pub(super) fn assemble(
     let rows = vec![
         unaltered_row(&signatures),
         signed_by_row(&verdict, &signatures),
-        existed_by_row(&time),
+        existed_by_row(input, &time),
         recording_row(input.record, &input.recordings),
         ledger_row(&time.ledger),
     ];

@@ -6,13 +6,13 @@
 use chrono::{DateTime, Utc};
 
 use crate::clock::format_time;
-use crate::evidence::format::{Entry, Event, LayerEvidence};
+use crate::evidence::format::{Bundle, Entry, Event, LayerEvidence};
 use crate::evidence::report::{
     BundlePart, Completeness, Indication, LayerReport, LedgerReport, LedgerStatus, MissingPart, SignatureReport,
 };
 use crate::evidence::verify::context::Context;
 use crate::evidence::verify::material::revocation::RevocationState;
-use crate::evidence::verify::material::signing_certificate::SigningCertificate;
+use crate::evidence::verify::material::signing_certificate::{SigningCertificate, offers_anchor};
 use crate::evidence::verify::signature::ValidatedSignature;
 use crate::pki::{Certificate, CertificationPath};
 
@@ -60,7 +60,7 @@ impl Completeness {
                 let states = context.revocation_states(path, &signing.offered);
                 self.lists(path, &states, context.layer.existed_by);
             }
-            (None, Ok(_)) => self.chain(signing),
+            (None, Ok(_)) => self.chain(context.input.bundle, signing),
             (None, Err(_)) => self.add(BundlePart::Certificate, None, "the certificate of a signer cannot be read"),
         }
     }
@@ -125,21 +125,22 @@ impl Completeness {
     }
 
     /// The topmost certificate at hand was issued by one that is not.
-    fn chain(&mut self, signing: &SigningCertificate) {
+    fn chain(&mut self, bundle: &Bundle, signing: &SigningCertificate) {
         let mut issuer = signing.leaf.as_ref().ok().map(|leaf| &**leaf);
         let by_name = |name| signing.offered.iter().map(|one| &**one).find(|one: &&Certificate| one.subject() == name);
         // As often as there are certificates: two that name each other go round for ever.
         for _ in 0..=signing.offered.len() {
             let Some(certificate) = issuer else { return };
-            // At a root the bundle has the whole chain: what is missing is the trust in it.
-            if certificate.is_self_issued() {
-                let reason = "no anchor of the trust policy vouches for it".to_owned();
-                return self.add(BundlePart::Certificate, Some(certificate.subject().to_string()), reason);
-            }
+            let above = certificate.issuer().to_string();
             issuer = by_name(certificate.issuer());
+            // With the root the bundle has the whole chain: what is missing is the trust in it.
+            if certificate.is_self_issued() || (issuer.is_none() && offers_anchor(bundle, &above)) {
+                let reason = "no anchor of the trust policy vouches for it";
+                return self.add(BundlePart::Certificate, Some(above), reason);
+            }
             if issuer.is_none() {
                 let reason = "no certificate at hand, and no anchor, issued the one below it";
-                self.add(BundlePart::Certificate, Some(certificate.issuer().to_string()), reason);
+                self.add(BundlePart::Certificate, Some(above), reason);
             }
         }
     }

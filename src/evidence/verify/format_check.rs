@@ -1,4 +1,4 @@
-//! Row 1: the verdict on bytes that are no record (EN 319 102-1 §5.2.2).
+//! Rows 1 to 1c: the verdict on bytes that are no record (EN 319 102-1 §5.2.2).
 
 use crate::crypto::SignatureError;
 use crate::evidence::format::{Bundle, RecordError};
@@ -7,9 +7,10 @@ use crate::evidence::verify::material::signer_chain::signer_chain;
 use crate::evidence::verify::material::signing_certificate::OfferedCertificates;
 use crate::evidence::verify::material::verifier::Verifier;
 use crate::jose::{HeaderError, Jws, JwsError};
+use crate::json::StrictError;
 use crate::pki::Certificate;
 
-/// Rows 1 to 1b, unless row 3 explains it: what no signature covers is altered before it is malformed.
+/// Rows 1 to 1c, unless row 3 explains it: what no signature covers is altered before it is malformed.
 pub(super) fn verdict(verifier: &Verifier, bundle: &Bundle, error: &RecordError) -> Verdict {
     let offered = OfferedCertificates::of(bundle);
     let altered = Jws::parse(&bundle.record, &verifier.limits().json).is_ok_and(|jws| {
@@ -33,7 +34,29 @@ pub(super) fn verdict(verifier: &Verifier, bundle: &Bundle, error: &RecordError)
             let reason = "a JWS in compact serialization, which is not how records are issued, and is not read here";
             Verdict::indeterminate(SubIndication::FormatFailure, reason)
         }
+        // Nobody signed it, or what was signed is not here: that accuses nobody.
+        RecordError::Jws(JwsError::Json(StrictError::Syntax { at, .. })) => {
+            let reason = not_json(&bundle.record, *at).unwrap_or_else(|| error.to_string());
+            Verdict::indeterminate(SubIndication::FormatFailure, format!("this is no signed record: {reason}"))
+        }
+        RecordError::Jws(JwsError::NotSigned(why)) => {
+            Verdict::indeterminate(SubIndication::FormatFailure, format!("this is no signed record: {why}"))
+        }
         _ => Verdict::failed(SubIndication::FormatFailure, error.to_string()),
+    }
+}
+
+/// What bytes are that are not JSON from `at` on, where that can be told.
+fn not_json(bytes: &[u8], at: usize) -> Option<String> {
+    let starts = |magic: &[&[u8]]| magic.iter().any(|magic| bytes.starts_with(magic));
+    let is_media = starts(&[b"RIFF", b"OggS", b"fLaC", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\x1aE\xdf\xa3"]);
+    if is_media || bytes.get(4..8) == Some(b"ftyp") {
+        return Some("it is a recording, which is verified together with the record that names it".into());
+    }
+    match bytes {
+        [] => Some("it is empty".into()),
+        [b'{', ..] if at >= bytes.len() => Some(format!("it ends in the middle, at byte {at}")),
+        _ => None,
     }
 }
 

@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 
 use crate::clock::format_time;
-use crate::evidence::format::Record;
+use crate::evidence::format::{Bundle, LayerEvidence, Record};
 use crate::evidence::report::{
-    Indication, LayerReport, LedgerReport, LedgerStatus, RecordingReport, Row, RowStatus, SignatureReport,
-    SubIndication, Times, Verdict,
+    Contradiction, Indication, LayerReport, LedgerReport, LedgerStatus, RecordingReport, Row, RowStatus,
+    SignatureReport, SubIndication, Times, Verdict,
 };
+use crate::evidence::verify::input::Input;
 use crate::evidence::verify::time::TimeEvidence;
 
 pub(super) fn row(title: &'static str, answer: RowStatus, code: &str, reason: &str, next_step: Option<&str>) -> Row {
@@ -33,27 +34,56 @@ pub(super) fn signed_by_row(verdict: &Verdict, signatures: &[SignatureReport]) -
     use SubIndication as S;
     let title = "Signed by";
     let whose = || format!("{}: {}", signer_judged(verdict, signatures), verdict.reason);
+    if let Some((verdict, signatures)) = apart_from_recordings(signatures) {
+        return signed_by_row(&verdict, &signatures);
+    }
     match (verdict.indication, verdict.sub_indication) {
-        (Indication::Passed, _) | (_, Some(S::HashFailure | S::SignedDataNotFound)) => {
+        (Indication::Passed, _) => {
             let vouched = |signature: &SignatureReport, name: &str| match signature.path.last() {
                 Some(anchor) => format!("{name}, vouched for by {}", anchor.subject),
                 None => format!("{name}; the path was not looked at"),
             };
-            let reason = signers(signatures, vouched, "; ");
-            let answer = if verdict.indication == Indication::Passed { RowStatus::Yes } else { RowStatus::Unknown };
-            row(title, answer, verdict.sub_indication.map_or("PATH_VALID", S::name), &reason, None)
+            row(title, RowStatus::Yes, "PATH_VALID", &signers(signatures, vouched, "; "), None)
         }
         (Indication::Failed, Some(sub @ (S::Revoked | S::Expired | S::NotYetValid))) => {
             row(title, RowStatus::No, sub.name(), &whose(), Some(sub.next_step()))
         }
-        (_, Some(sub)) => row(title, RowStatus::Unknown, sub.name(), &whose(), Some(sub.next_step())),
+        (_, Some(sub)) => {
+            let judged = judged(verdict, signatures);
+            let next = match sub {
+                S::NoCertificateChainFound if judged.is_none_or(|one| one.offered_anchor.is_none()) => {
+                    "Ask the issuer for the root certificate; if you trust it, verify with it as --trust."
+                }
+                _ => sub.next_step(),
+            };
+            row(title, RowStatus::Unknown, sub.name(), &whose(), Some(next))
+        }
         (_, None) => row(title, RowStatus::Unknown, "UNKNOWN", "unknown", None),
     }
 }
 
-/// The signer that the verdict is about: with several signatures not always the first.
+/// The worst verdict on the signatures whatever the recordings, and the signatures with theirs; `None` where the recordings
+/// decide nothing.
+fn apart_from_recordings(signatures: &[SignatureReport]) -> Option<(Verdict, Vec<SignatureReport>)> {
+    signatures.iter().find(|signature| signature.apart_from_recordings.is_some())?;
+    let apart = |signature: &SignatureReport| SignatureReport {
+        verdict: signature.apart_from_recordings.clone().unwrap_or_else(|| signature.verdict.clone()),
+        apart_from_recordings: None,
+        ..signature.clone()
+    };
+    let signatures: Vec<_> = signatures.iter().map(apart).collect();
+    let worst = signatures.iter().map(|signature| &signature.verdict).max_by_key(|verdict| verdict.indication)?;
+    Some((worst.clone(), signatures))
+}
+
+/// The signature that the verdict is about: with several not always the first.
+fn judged<'a>(verdict: &Verdict, signatures: &'a [SignatureReport]) -> Option<&'a SignatureReport> {
+    signatures.iter().find(|signature| signature.verdict == *verdict)
+}
+
+/// Who made that signature.
 fn signer_judged<'a>(verdict: &Verdict, signatures: &'a [SignatureReport]) -> &'a str {
-    let judged = signatures.iter().find(|signature| signature.verdict == *verdict);
+    let judged = judged(verdict, signatures);
     judged.and_then(|signature| signature.signer.as_ref()).map_or("unknown", |signer| &signer.subject)
 }
 
@@ -76,7 +106,7 @@ fn signers(
     names.join(between)
 }
 
-pub(super) fn existed_by_row(time: &TimeEvidence) -> Row {
+pub(super) fn existed_by_row(input: &Input<'_>, time: &TimeEvidence) -> Row {
     let title = "Existed by";
     let counted = |time: &DateTime<Utc>| format!("proved to exist by {}", format_time(*time));
     match (&time.layers[0].existed_by, time.timestamps.first()) {
@@ -93,11 +123,27 @@ pub(super) fn existed_by_row(time: &TimeEvidence) -> Row {
                 first.time.map_or_else(String::new, |time| format!("{} by {}: ", format_time(time), first.authority));
             row(title, RowStatus::Unknown, "NO_TRUSTED_TIME", &format!("{shown}{}", first.reason), Some(next))
         }
-        (None, None) => {
-            let next = "Ask for the evidence bundle, which holds the timestamps.";
-            row(title, RowStatus::NotChecked, "NO_TIMESTAMP", "no timestamp was given", Some(next))
-        }
+        (None, None) => no_timestamp_row(title, input.bundle, time),
     }
+}
+
+/// Nothing that states a time was looked at.
+fn no_timestamp_row(title: &'static str, bundle: &Bundle, time: &TimeEvidence) -> Row {
+    let not_given = |reason, next| row(title, RowStatus::NotChecked, "NO_TIMESTAMP", reason, Some(next));
+    let unproved = bundle.layers().any(|layer| !layer.checkpoint_tokens.is_empty());
+    if unproved {
+        let reason = "the timestamps are over a checkpoint, and no proof leads from the record to it";
+        let next = "Ask for the evidence bundle as it was issued.";
+        return row(title, RowStatus::Unknown, "NO_TRUSTED_TIME", reason, Some(next));
+    }
+    if bundle.layers().all(LayerEvidence::is_empty) {
+        return not_given("no timestamp was given", "Ask for the evidence bundle, which may hold timestamps.");
+    }
+    if time.ledger.status == LedgerStatus::Unavailable && time.ledger.origin.is_some() {
+        let next = "Verify with the log's policy: its witnesses may state a time.";
+        return not_given("the bundle holds no timestamp", next);
+    }
+    not_given("the bundle holds no timestamp", "Ask the issuer whether the record was timestamped since.")
 }
 
 pub(super) fn recording_row(record: &Record, recordings: &[RecordingReport]) -> Row {
@@ -139,7 +185,13 @@ pub(super) fn ledger_row(ledger: &LedgerReport) -> Row {
     let next = match ledger.status {
         LedgerStatus::Included => None,
         LedgerStatus::NotIncluded => Some("Ask the issuer in which ledger the record is."),
-        LedgerStatus::Inconsistent => Some("Keep what you have: it may show that a ledger told two stories."),
+        LedgerStatus::Inconsistent => Some(match ledger.contradiction {
+            Some(Contradiction::SplitView) => "Keep what you have: it shows that a ledger told two stories.",
+            Some(Contradiction::Time) => "Keep what you have, and ask whoever runs the ledger.",
+            Some(Contradiction::OtherRecord) | None => {
+                "The evidence does not fit the record: ask the ledger for the stored one, and for its evidence."
+            }
+        }),
         LedgerStatus::Unavailable => Some("Verify with the bundle, and with the log's policy as part of your trust."),
     };
     row(title, answer, code, &ledger.reason, next)
@@ -163,9 +215,18 @@ pub(super) fn sentence(
             Some(time) => format!("Signed by {signer}, unaltered, and in existence by {}.", format_time(time)),
             None => format!("Signed by {signer} and unaltered; no trusted time says since when it exists."),
         },
+        Indication::Failed if only_a_recording_is_wrong(verdict, signatures) => {
+            format!("The record holds, but not this recording: {}.", verdict.reason)
+        }
         Indication::Failed => format!("This does not hold: {}.", verdict.reason),
         Indication::Indeterminate => format!("This cannot be decided here: {}.", verdict.reason),
     }
+}
+
+fn only_a_recording_is_wrong(verdict: &Verdict, signatures: &[SignatureReport]) -> bool {
+    let apart = apart_from_recordings(signatures);
+    verdict.sub_indication == Some(SubIndication::HashFailure)
+        && apart.is_some_and(|(verdict, _)| verdict.indication == Indication::Passed)
 }
 
 #[cfg(test)]
@@ -190,6 +251,7 @@ mod tests {
             position: 0,
             algorithm: "RS256".into(),
             verdict,
+            apart_from_recordings: None,
             claimed_time: None,
             signer: signer.map(shown),
             path: vec![shown("CN=Root")],

@@ -9,7 +9,8 @@ use crate::evidence::report::{
     CertificateSummary, Indication, NAME_MAX, RevocationSummary, SignatureReport, Verdict, Warning, truncate,
 };
 use crate::evidence::verify::acceptance::{
-    check_algorithms, check_constraints, check_cryptography, check_signed_data, identify, valid_paths,
+    check_algorithms, check_constraints, check_cryptography, check_order, check_recordings, check_required_recordings,
+    identify, valid_paths,
 };
 use crate::evidence::verify::context::Context;
 use crate::evidence::verify::material::revocation::RevocationState;
@@ -50,7 +51,8 @@ fn validate_one(
     let time = context.layer.existed_by.unwrap_or(input.now);
     let signing =
         (!chain.is_empty()).then(|| input.verifier.signing_certificate(&chain, &input.offered, time, &input.budget));
-    let Judged { verdict, mut warnings, path } = judge(context, jws, signature, signing.as_deref());
+    let Judged { verdict, apart_from_recordings, mut warnings, path } =
+        judge(context, jws, signature, signing.as_deref());
     let outcome = signing.as_deref().and_then(|signing| signing.outcome.as_ref());
     let shown = path.map(|path| &**path).or_else(|| outcome.and_then(PathOutcome::path)).cloned();
     if header.certificates.first().is_some_and(|first| chain.first() != Some(first)) {
@@ -70,6 +72,7 @@ fn validate_one(
         position,
         algorithm: header.algorithm.clone(),
         verdict,
+        apart_from_recordings,
         claimed_time: header.issued_at.and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
         signer: path.first().cloned().or_else(|| leaf.map(|leaf| summary(leaf))),
         offered_anchor: if path.is_empty() { offered_anchor(input.bundle, signing.as_deref()) } else { None },
@@ -82,6 +85,8 @@ fn validate_one(
 /// What a signature came to.
 struct Judged<'a> {
     verdict: Verdict,
+    /// What it would come to without rows 4 and 5, where those decide.
+    apart_from_recordings: Option<Verdict>,
     /// The warnings up to there.
     warnings: Vec<Warning>,
     /// The path that it was judged by, where it came so far.
@@ -90,7 +95,7 @@ struct Judged<'a> {
 
 impl Judged<'_> {
     fn before_a_path(verdict: Verdict) -> Self {
-        Self { verdict, warnings: Vec::new(), path: None }
+        Self { verdict, apart_from_recordings: None, warnings: Vec::new(), path: None }
     }
 }
 
@@ -101,18 +106,31 @@ fn judge<'a>(
     signature: &JwsSignature,
     signing: Option<&'a SigningCertificate>,
 ) -> Judged<'a> {
-    let accepted = || {
+    let verified = || {
         let (signing, leaf) = identify(signature, signing)?;
         check_cryptography(jws, signature, leaf)?;
-        check_signed_data(context)?;
-        check_constraints(context, signature, leaf)?;
-        Ok(signing)
+        Ok((signing, leaf))
     };
-    let signing = match accepted() {
-        Ok(signing) => signing,
+    let (signing, leaf) = match verified() {
+        Ok(verified) => verified,
         Err(verdict) => return Judged::before_a_path(verdict),
     };
-    let mut judged = match valid_paths(signing) {
+    let order = check_order(context);
+    let of_recordings = check_recordings(context).err();
+    let of_recordings = of_recordings.or_else(|| check_required_recordings(context).err().filter(|_| order.is_ok()));
+    let judged = match order.and_then(|()| check_constraints(context, signature, leaf)) {
+        Ok(()) => judge_signer(context, signature, signing),
+        Err(verdict) => Judged::before_a_path(verdict),
+    };
+    match of_recordings {
+        Some(verdict) => Judged { apart_from_recordings: Some(judged.verdict), verdict, ..judged },
+        None => judged,
+    }
+}
+
+/// Rows 7 to 20: whose signature it is.
+fn judge_signer<'a>(context: &Context<'_>, signature: &JwsSignature, signing: &'a SigningCertificate) -> Judged<'a> {
+    let mut judged = match valid_paths(context.input.bundle, signing) {
         Ok(paths) => judge_paths(context, signature, signing, &paths),
         Err(verdict) => Judged::before_a_path(verdict),
     };
@@ -136,7 +154,7 @@ fn judge_paths<'a>(
         Ok(mut warnings) => {
             let (verdict, later) = validity::validate(context, path, &signing.offered);
             warnings.extend(later);
-            Judged { verdict, warnings, path: Some(path) }
+            Judged { warnings, path: Some(path), ..Judged::before_a_path(verdict) }
         }
     };
     let (first, others) = paths.split_first().expect("there is a valid path");

@@ -23,7 +23,9 @@ pub(super) fn trust_policy(
     log_policy: &LogPolicy,
 ) -> anyhow::Result<TrustPolicy> {
     let mut policy = if config.trust.policy.as_os_str().is_empty() {
-        TrustPolicy { name: "this server".into(), ..TrustPolicy::nobody() }
+        // A report leaves the server: it says whose word it is.
+        let name = format!("own policy of {}", config.server.public_url);
+        TrustPolicy { name, ..TrustPolicy::nobody() }
     } else {
         read_trust_policy(&config.trust.policy)?
     };

@@ -77,6 +77,31 @@ pub(crate) fn serializations() -> Vec<Expected> {
     ]
 }
 
+/// What nobody signed, or of which not enough is there: that accuses nobody.
+pub(crate) fn not_signed() -> Vec<Expected> {
+    let case = |bundle: fn(&mut Bundle)| Case::new().bundle(bundle);
+    vec![
+        is(UNREAD, "cut off", case(|bundle| bundle.record.truncate(100))).says("it ends in the middle, at byte 100"),
+        is(UNREAD, "empty", case(|bundle| bundle.record.clear())).says("this is no signed record: it is empty"),
+        is(UNREAD, "another file", case(|bundle| bundle.record = b"RIFF\0\0\0\0WAVEfmt ".to_vec()))
+            .says("it is a recording"),
+        is(UNREAD, "text", case(|bundle| bundle.record = b"Dear Sirs,".to_vec())).says("not JSON"),
+        is(UNREAD, "an unsigned vCon", { case(|bundle| bundle.record = br#"{"vcon":"0.4.0","parties":[]}"#.to_vec()) })
+            .says("neither a payload nor a signature"),
+        is(UNREAD, "an encrypted one", case(|bundle| bundle.record = br#"{"ciphertext":"","protected":""}"#.to_vec()))
+            .says("it is encrypted"),
+        is(UNREAD, "a payload alone", {
+            case(|bundle| {
+                change(bundle, |record| {
+                    record.as_object_mut().unwrap().shift_remove("signatures");
+                })
+            })
+        }),
+        is(FORMAT_FAILURE, "two meanings", case(|bundle| bundle.record = br#"{"a":1,"a":2}"#.to_vec())),
+        is(SIG_CRYPTO_FAILURE, "altered", case(|bundle| replace(bundle, "\"signature\":\"", "\"signature\":\"AAAA"))),
+    ]
+}
+
 /// Changes the record as text.
 fn replace(bundle: &mut Bundle, from: &str, to: &str) {
     let text = String::from_utf8(bundle.record.clone()).unwrap();
@@ -90,8 +115,11 @@ pub(crate) fn formats() -> Vec<Expected> {
     vec![
         is(PASSED, "as it was made", Case::new()),
         is(PASSED, "with white space", case(|bundle| replace(bundle, ",", " ,\n"))),
-        is(FORMAT_FAILURE, "not JSON", case(|bundle| bundle.record.truncate(100))),
-        is(FORMAT_FAILURE, "not a JWS", case(|bundle| bundle.record = b"{}".to_vec())),
+        is(
+            FORMAT_FAILURE,
+            "a list of no signatures",
+            case(|bundle| change(bundle, |all| all["signatures"] = json!([]))),
+        ),
         is(FORMAT_FAILURE, "a member twice", {
             case(|bundle| replace(bundle, "{\"payload\":", "{\"payload\":\"\",\"payload\":"))
         }),

@@ -108,6 +108,12 @@ impl SigningCertificate {
     }
 }
 
+/// Whether `bundle` offers an anchor of this name.
+pub(crate) fn offers_anchor(bundle: &Bundle, name: &str) -> bool {
+    let mut offered = bundle.offered_anchors.iter().filter_map(|der| Certificate::from_der(der).ok());
+    offered.any(|anchor| anchor.subject().to_string() == name)
+}
+
 /// Parses certificates; those that do not parse are ignored.
 fn parsed(certificates: &[Vec<u8>]) -> Vec<Arc<Certificate>> {
     certificates.iter().filter_map(|der| Certificate::from_der(der).ok()).map(Arc::new).collect()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::{Entry, Event, LayerEvidence, LedgerLookup};
-use crate::evidence::report::{LedgerReport, LedgerStatus, REASON_MAX, truncate};
+use crate::evidence::report::{Contradiction, LedgerReport, LedgerStatus, REASON_MAX, truncate};
 use crate::evidence::verify::input::Input;
 use crate::evidence::verify::time::cosignatures::{expired_algorithm, trusted_quorum};
 use crate::tlog::merkle::leaf_hash;
@@ -41,6 +41,7 @@ impl LedgerProof {
             Ok(proof) => Self::under_checkpoint(input, report, proof),
             Err(reason) => {
                 report.status = LedgerStatus::Inconsistent;
+                report.contradiction = Some(Contradiction::OtherRecord);
                 report.reason = truncate(reason, REASON_MAX);
                 Self { report, proof: None, cosigned: None }
             }

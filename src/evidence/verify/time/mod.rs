@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use crate::clock::format_time;
 use crate::evidence::format::{LayerEvidence, LedgerLookup, record_digest};
 use crate::evidence::policy::TrustPolicy;
-use crate::evidence::report::{LayerReport, LedgerReport, LedgerStatus, TimestampReport};
+use crate::evidence::report::{Contradiction, LayerReport, LedgerReport, LedgerStatus, TimestampReport};
 use crate::evidence::verify::input::Input;
 use crate::evidence::verify::material::poe::ProofsOfExistence;
 use crate::evidence::verify::time::cosignatures::{as_timestamp, lower_bound};
@@ -85,7 +85,10 @@ pub(super) fn collect(input: &Input<'_>) -> TimeEvidence {
     let mut unproved_sizes = Vec::new();
     match check_same_tree(input, &ledger) {
         Ok(others) => (ledger.consistent_with, unproved_sizes) = (others.consistent, others.unproved),
-        Err(reason) => (ledger.status, ledger.reason) = (LedgerStatus::Inconsistent, reason),
+        Err(reason) => {
+            (ledger.status, ledger.reason) = (LedgerStatus::Inconsistent, reason);
+            ledger.contradiction = Some(Contradiction::SplitView);
+        }
     }
     TimeEvidence { timestamps, ledger, signed_after, poe, layers, inner_layers, unproved_sizes }
 }
@@ -161,5 +164,6 @@ fn check_entry_time(
         (None, None) => return,
     };
     ledger.status = LedgerStatus::Inconsistent;
+    ledger.contradiction = Some(Contradiction::Time);
     ledger.reason = format!("the entry says {}, but {word} {}", format_time(entry), format_time(other));
 }
