@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use super::{Header, HeaderError, algorithm};
+use super::{Header, HeaderError, UnsignedProperties, algorithm};
 use crate::crypto::{SignatureError, VerifyingKey};
 use crate::json::{self, JsonLimits, StrictError};
 
@@ -53,6 +53,8 @@ pub struct JwsSignature {
     signature_characters: String,
     signature: Vec<u8>,
     header: Header,
+    // `etsiU` of the unprotected header.
+    unsigned: Option<Value>,
 }
 
 impl Jws {
@@ -164,6 +166,15 @@ impl Jws {
         })
     }
 
+    /// What an archive timestamp of `signature`, one of ours, is over: payload, protected header and signature value, and
+    /// the unsigned properties before it (TS 119 182-1 §5.3.6.3.1).
+    #[must_use]
+    pub fn archived_characters(&self, signature: &JwsSignature, before: &str) -> Vec<u8> {
+        let parts =
+            [&*self.payload_characters, &signature.protected_characters, &signature.signature_characters, before];
+        parts.join(".").into_bytes()
+    }
+
     /// Checks that `signature`, one of ours, was made with the private half of `key`.
     ///
     /// # Errors
@@ -188,7 +199,7 @@ impl JwsSignature {
         };
         let protected_characters = characters("protected")?.unwrap_or_default();
         let signature_characters = characters("signature")?.ok_or(JwsError::Shape("a signature has no signature"))?;
-        let unprotected = match members.swap_remove("header") {
+        let mut unprotected = match members.swap_remove("header") {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(header)) => header,
             Some(_) => return Err(JwsError::Shape("a header is not an object")),
@@ -204,6 +215,7 @@ impl JwsSignature {
             }
         };
         Ok(Self {
+            unsigned: unprotected.swap_remove("etsiU"),
             header: Header::join(&protected, &unprotected).map_err(|error| JwsError::Header(position, error))?,
             signature: decode(&signature_characters, "signature")?,
             protected_characters,
@@ -215,6 +227,18 @@ impl JwsSignature {
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The unsigned properties: what JAdES lays beside a signature.
+    #[must_use]
+    pub fn unsigned_properties(&self) -> UnsignedProperties {
+        UnsignedProperties::read(self.unsigned.as_ref())
+    }
+
+    /// The signature value in base64url: what a timestamp of the signature is over (TS 119 182-1 §5.3.4).
+    #[must_use]
+    pub fn signature_characters(&self) -> &str {
+        &self.signature_characters
     }
 }
 

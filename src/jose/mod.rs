@@ -14,6 +14,7 @@ mod jws;
 mod key_algorithm;
 mod sign;
 mod splice;
+mod unsigned_properties;
 
 pub use algorithm::{SigningAlgorithm, UnknownAlgorithm, algorithm};
 #[cfg(feature = "server")]
@@ -26,3 +27,4 @@ pub use jwk::{Jwk, JwkError, point_members};
 pub use jws::{Jws, JwsError, JwsSignature, SIGNATURES_MAX};
 pub use key_algorithm::{KeyAlgorithm, UnknownEncryption, content_algorithm, content_algorithm_name};
 pub use sign::{CertificatesBy, Compression, Dialect, NewSignature, SignError, SigningOptions, draft_dialect, gzip};
+pub use unsigned_properties::{UnsignedProperties, UnsignedProperty, ValidationData};

@@ -22,6 +22,7 @@ mod cli_verify;
 mod completeness;
 mod crash;
 mod decision_table;
+mod embedded_evidence;
 mod first_start;
 mod fuzz_corpus;
 mod ledger;

@@ -3,12 +3,15 @@
 //! A case names a file, arguments and what it should come to: an indication, `not` one, and perhaps a sub-indication.
 //! What the command refuses to read at all has no indication: it is `not` any.
 
+use std::mem::take;
 use std::path::Path;
 use std::process::Command;
 
 use affiant::evidence::BundleFiles;
+use affiant::pki::tsp::Timestamp;
+use affiant::pki::{Certificate, Crl, RevocationStatus};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -69,21 +72,33 @@ impl Case {
 /// A way in which we are known to differ: by what is in the record, and by what was wanted and came instead.
 struct Divergence {
     reason: &'static str,
-    applies: fn(&Value) -> bool,
+    applies: fn(&Value, &[Crl]) -> bool,
     wanted: &'static str,
     got: &'static str,
 }
 
-const DIVERGENCES: [Divergence; 2] = [
+const DIVERGENCES: [Divergence; 3] = [
     Divergence {
-        reason: "what JAdES keeps in etsiU is not read: its tokens, lists and OCSP responses are missing",
-        applies: |signature| signature["header"].get("etsiU").is_some(),
+        reason: "OCSP responses are not read",
+        applies: |signature, _| signature["header"].get("etsiU").is_some(),
         wanted: "TOTAL-PASSED",
         got: "INDETERMINATE",
     },
     Divergence {
+        reason: "no list that was handed over revokes the authority of its timestamp: nothing here says that it is bad",
+        applies: |signature, lists| {
+            let authorities = timestamp_certificates(signature);
+            let is_listed =
+                |one| lists.iter().any(|list| matches!(list.revocation_of(one), RevocationStatus::Revoked(_)));
+            let is_spoken_of = |one: &Certificate| lists.iter().any(|list| list.issuer() == one.issuer());
+            !authorities.is_empty() && !authorities.iter().any(is_listed) && authorities.iter().all(is_spoken_of)
+        },
+        wanted: "not TOTAL-PASSED",
+        got: "TOTAL-PASSED",
+    },
+    Divergence {
         reason: "a signature that names no certificate is a warning alone",
-        applies: |signature| {
+        applies: |signature, _| {
             let protected = signature["protected"].as_str().and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
             let header: Value = protected.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
             ["x5c", "x5t#S256", "x5t#o", "sigX5ts"].iter().all(|name| header.get(name).is_none())
@@ -93,6 +108,19 @@ const DIVERGENCES: [Divergence; 2] = [
     },
 ];
 
+/// The certificates in the tokens over a signature.
+fn timestamp_certificates(signature: &Value) -> Vec<Certificate> {
+    let elements = signature["header"]["etsiU"].as_array().map_or(&[][..], Vec::as_slice);
+    let decoded = elements.iter().filter_map(|element| URL_SAFE_NO_PAD.decode(element.as_str()?).ok());
+    let properties = decoded.filter_map(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let tokens: Vec<_> = properties.filter_map(|mut one| one["sigTst"]["tstTokens"].as_array_mut().map(take)).collect();
+    let tokens = tokens.iter().flatten().filter_map(|token| STANDARD.decode(token["val"].as_str()?).ok());
+    let over = signature["signature"].as_str().unwrap_or_default().as_bytes();
+    let opened = tokens.filter_map(|token| Timestamp::open(&token, over, &[]).ok());
+    let ders: Vec<_> = opened.flat_map(|one| one.certificates().to_vec()).collect();
+    ders.iter().filter_map(|der| Certificate::from_der(der).ok()).collect()
+}
+
 impl Divergence {
     fn explains(&self, case: &Case, folder: &Path, outcome: &Outcome) -> bool {
         let bytes = std::fs::read(folder.join(&case.file)).unwrap_or_default();
@@ -100,8 +128,10 @@ impl Divergence {
         let record = files.map_or(bytes, |bundle| bundle.record);
         let record: Value = serde_json::from_slice(&record).unwrap_or_default();
         let signatures = record["signatures"].as_array().map_or(&[][..], Vec::as_slice);
+        let handed = case.arguments.iter().filter_map(|argument| std::fs::read_to_string(folder.join(argument)).ok());
+        let lists: Vec<_> = handed.filter_map(|text| Crl::from_pem(&text).ok()).collect();
         let came = matches!(outcome, Outcome::Verdict { indication, .. } if indication == self.got);
-        case.indication == self.wanted && came && signatures.iter().any(self.applies)
+        case.indication == self.wanted && came && signatures.iter().any(|one| (self.applies)(one, &lists))
     }
 }
 

@@ -221,7 +221,7 @@ pub struct RecordingReport {
 /// One timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TimestampReport {
-    /// The data that it is over: `record`, `checkpoint`, `cosignature` (of a checkpoint), or `archive`.
+    /// The data that it is over: `record`, `signature` (its value), `checkpoint`, `cosignature` (of a checkpoint), or `archive`.
     pub over: &'static str,
     /// Of which layer of the record: 0 is the outermost; of an archive always 0.
     pub layer: usize,

@@ -17,6 +17,8 @@ pub enum Warning {
     OtherCertificateFirst,
     /// Members of the JWS that no signature covers.
     UnsignedMembers(Vec<String>),
+    /// Unsigned properties of the signature (`etsiU`) that are not of their form.
+    UnsignedEvidenceUnread,
     /// A constraint has ended an algorithm or key; the signature is proved to be older.
     AlgorithmExpired { constraint: String },
     /// The signer's certificate was revoked after the trusted time.
@@ -46,6 +48,9 @@ impl fmt::Display for Warning {
             Self::UnsignedMembers(members) => {
                 write!(formatter, "not signed, and not looked at: {}", members.join(", "))
             }
+            Self::UnsignedEvidenceUnread => formatter.write_str(
+                "of the unsigned properties beside the signature (etsiU) some are not of their form: not looked at",
+            ),
             Self::AlgorithmExpired { constraint } => {
                 write!(formatter, "{constraint}; the signature is proved to be from before")
             }

@@ -60,7 +60,7 @@ pub(super) fn check_recordings(context: &Context<'_>) -> Result<(), Verdict> {
 
 /// Row T2: the times do not contradict each other.
 pub(super) fn check_order(context: &Context<'_>) -> Result<(), Verdict> {
-    let conflict = context.layer.timestamp_order_conflict.as_ref();
+    let conflict = context.signature.timestamp_order_conflict.as_ref();
     conflict.map_or(Ok(()), |conflict| Err(Verdict::indeterminate(S::TimestampOrderFailure, conflict.clone())))
 }
 
@@ -94,7 +94,7 @@ fn broken_constraint(context: &Context<'_>, signature: &JwsSignature, leaf: &Cer
         return Some("the uuid in the header is not the one in the payload".into());
     }
     let claimed = header.issued_at.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-    let latest = context.layer.existed_by.unwrap_or(context.input.now) + context.input.policy.clock_skew_max;
+    let latest = context.signature.existed_by.unwrap_or(context.input.now) + context.input.policy.clock_skew_max;
     claimed
         .filter(|claimed| *claimed > latest)
         .map(|claimed| format!("claims to be signed at {}, after it is known to exist", format_time(claimed)))
@@ -103,7 +103,7 @@ fn broken_constraint(context: &Context<'_>, signature: &JwsSignature, leaf: &Cer
 /// A requirement of the trust policy that the record does not meet.
 fn missing_requirement(context: &Context<'_>) -> Option<String> {
     let policy = context.input.policy;
-    if policy.timestamp_required && context.layer.existed_by.is_none() {
+    if policy.timestamp_required && context.signature.existed_by.is_none() {
         let first = context.time.timestamps.first();
         let reason = first.map_or("none was given", |first| &first.reason);
         return Some(format!("the trust policy requires a timestamp: {reason}"));
@@ -184,15 +184,15 @@ fn algorithms_used(
     signature: &JwsSignature,
     path: &ValidPath,
 ) -> Vec<(AlgorithmUse, Option<DateTime<Utc>>)> {
-    let (header, layer) = (signature.header(), context.layer);
+    let (header, time) = (signature.header(), &context.signature);
     let certificates = path.certificates();
     let own = algorithm(&header.algorithm).zip(certificates[0].key().ok());
-    let own = own.map(|(algorithm, key)| (AlgorithmUse { algorithm, key: key.kind() }, layer.existed_by));
+    let own = own.map(|(algorithm, key)| (AlgorithmUse { algorithm, key: key.kind() }, time.existed_by));
     let above = certificates.windows(2).enumerate().filter_map(|(depth, pair)| {
         let proved = if depth == 0 && header.certificate_protected {
-            layer.existed_by
+            time.existed_by
         } else {
-            layer.bytes_existed_by.filter(|_| header.certificates.iter().any(|der| **der == *pair[0].der()))
+            time.bytes_existed_by.filter(|_| header.certificates.iter().any(|der| **der == *pair[0].der()))
         };
         let archived = context.time.poe.earliest(pair[0].thumbprint());
         let proved = proved.into_iter().chain(archived).min();

@@ -17,12 +17,12 @@ use crate::evidence::verify::signature::ValidatedSignature;
 use crate::pki::{Certificate, CertificationPath};
 
 /// Checks what a bundle holds, as the steps before found it.
-pub(super) fn check(contexts: &[Context<'_>], signatures: &[ValidatedSignature]) -> Completeness {
-    let (bundle, time, layer) = (contexts[0].input.bundle, contexts[0].time, contexts[0].layer);
+pub(super) fn check(contexts: &[Vec<Context<'_>>], signatures: &[ValidatedSignature]) -> Completeness {
+    let (bundle, time) = (contexts[0][0].input.bundle, contexts[0][0].time);
     let mut found = Completeness::default();
     found.ledger(&bundle.evidence, &time.ledger);
     let is_stamped = time.timestamps.iter().any(|one| one.layer == 0);
-    match (layer.existed_by, is_stamped) {
+    match (time.layers[0].existed_by, is_stamped) {
         (Some(_), _) => {}
         (None, false) => found.add(BundlePart::Timestamp, None, "nothing in the bundle states a time"),
         (None, true) => found.add(BundlePart::Timestamp, None, "none that is at hand counts under the trust policy"),
@@ -38,7 +38,8 @@ pub(super) fn check(contexts: &[Context<'_>], signatures: &[ValidatedSignature])
         found.inner_layer(inner, around, bundle.inner_layers.get(inner.layer - 1), needed);
     }
     for signature in signatures {
-        found.signature(&contexts[signature.report.layer], signature);
+        let report = &signature.report;
+        found.signature(&contexts[report.layer][report.position], signature);
     }
     if bundle.offered_anchors.is_empty() {
         found.offer(BundlePart::OfferedAnchor);
@@ -58,7 +59,7 @@ impl Completeness {
         match (&signature.path, &signing.leaf) {
             (Some(path), _) => {
                 let states = context.revocation_states(path, &signing.offered);
-                self.lists(path, &states, context.layer.existed_by);
+                self.lists(path, &states, context.signature.existed_by);
             }
             (None, Ok(_)) => self.chain(context.input.bundle, signing),
             (None, Err(_)) => self.add(BundlePart::Certificate, None, "the certificate of a signer cannot be read"),

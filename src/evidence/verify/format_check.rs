@@ -12,7 +12,7 @@ use crate::pki::Certificate;
 
 /// Rows 1 to 1c, unless row 3 explains it: what no signature covers is altered before it is malformed.
 pub(super) fn verdict(verifier: &Verifier, bundle: &Bundle, error: &RecordError) -> Verdict {
-    let offered = OfferedCertificates::of(bundle);
+    let offered = OfferedCertificates::of(bundle, &[]);
     let altered = Jws::parse(&bundle.record, &verifier.limits().json).is_ok_and(|jws| {
         jws.signatures().iter().any(|signature| {
             let chain = signer_chain(&jws, signature, offered.ders());

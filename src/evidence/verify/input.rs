@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::evidence::format::{Bundle, Record};
 use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::RecordingReport;
+use crate::evidence::verify::embedded::EmbeddedEvidence;
 use crate::evidence::verify::material::revocation::checker::HeldCrl;
 use crate::evidence::verify::material::signing_certificate::OfferedCertificates;
 use crate::evidence::verify::material::verifier::Verifier;
@@ -20,6 +21,8 @@ pub(super) struct Input<'a> {
     pub(super) bundle: &'a Bundle,
     pub(super) record: &'a Record,
     pub(super) now: DateTime<Utc>,
+    /// What the signatures carry in their unsigned headers.
+    pub(super) embedded: EmbeddedEvidence,
     pub(super) offered: OfferedCertificates<'a>,
     pub(super) crls: Vec<HeldCrl>,
     pub(super) recordings: Vec<RecordingReport>,
@@ -30,14 +33,16 @@ pub(super) struct Input<'a> {
 impl<'a> Input<'a> {
     /// Gathers it.
     pub(super) fn of(verifier: &'a Verifier, bundle: &'a Bundle, record: &'a Record, now: DateTime<Utc>) -> Self {
+        let embedded = EmbeddedEvidence::of(record);
         Self {
             verifier,
             policy: verifier.policy(),
             bundle,
             record,
             now,
-            offered: OfferedCertificates::of(bundle),
-            crls: verifier.crls_of(bundle),
+            offered: OfferedCertificates::of(bundle, &embedded.certificates),
+            crls: verifier.crls_of(bundle, &embedded.crls),
+            embedded,
             recordings: recordings(bundle, record),
             budget: RefCell::default(),
         }

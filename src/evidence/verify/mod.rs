@@ -7,6 +7,7 @@ mod acceptance;
 mod assembly;
 mod completeness;
 mod context;
+mod embedded;
 mod expiry;
 mod format_check;
 mod input;
@@ -27,7 +28,7 @@ pub use statement::{ReceiptError, SignedStatement, StatementError, check_receipt
 use crate::evidence::format::{Bundle, Record, RecordError};
 use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::ValidationReport;
-use context::Context;
+use context::{Context, RevocationMemo};
 use input::Input;
 
 /// Verifies `bundle` under `policy`, as of `now`.
@@ -60,7 +61,8 @@ impl Verifier {
         // Proofs of existence, timestamps, the ledger (§5.6.2.3, §5.4).
         let time = time::collect(&input);
         // Each signature: identification, cryptography, constraints, path, validity at the proved time (§5.3, §5.5, §5.6).
-        let contexts = Context::of_layers(&input, &time);
+        let memo = RevocationMemo::default();
+        let contexts = Context::of_layers(&input, &time, &memo);
         let signatures = signature::validate_all(&contexts);
         // What the bundle lacks to verify for ever.
         let completeness = completeness::check(&contexts, &signatures);

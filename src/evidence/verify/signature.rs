@@ -29,12 +29,14 @@ pub(super) struct ValidatedSignature {
 }
 
 /// Validates every signature of every layer; none is ignored.
-pub(super) fn validate_all(contexts: &[Context<'_>]) -> Vec<ValidatedSignature> {
-    let layers = contexts[0].input.record.layers().iter().enumerate();
+pub(super) fn validate_all(contexts: &[Vec<Context<'_>>]) -> Vec<ValidatedSignature> {
+    let layers = contexts[0][0].input.record.layers().iter().enumerate();
     let signatures =
         layers.flat_map(|(layer, jws)| jws.signatures().iter().enumerate().map(move |at| (layer, jws, at)));
     signatures
-        .map(|(layer, jws, (position, signature))| validate_one(&contexts[layer], layer, position, jws, signature))
+        .map(|(layer, jws, (position, signature))| {
+            validate_one(&contexts[layer][position], layer, position, jws, signature)
+        })
         .collect()
 }
 
@@ -48,7 +50,7 @@ fn validate_one(
     let (header, input) = (signature.header(), context.input);
     // An x5u is not fetched: a caller puts its certificates into the bundle.
     let chain = signer_chain(jws, signature, input.offered.ders());
-    let time = context.layer.existed_by.unwrap_or(input.now);
+    let time = context.signature.existed_by.unwrap_or(input.now);
     let signing =
         (!chain.is_empty()).then(|| input.verifier.signing_certificate(&chain, &input.offered, time, &input.budget));
     let Judged { verdict, apart_from_recordings, mut warnings, path } =
@@ -60,6 +62,9 @@ fn validate_one(
     }
     if !jws.other_members().is_empty() {
         warnings.push(Warning::UnsignedMembers(jws.other_members().to_vec()));
+    }
+    if !input.embedded.layers[layer][position].is_whole {
+        warnings.push(Warning::UnsignedEvidenceUnread);
     }
     warnings.extend(signing.iter().flat_map(|signing| signing.name_warnings.iter().cloned()));
     let path = match (&shown, signing.as_deref()) {

@@ -35,7 +35,7 @@ pub(super) fn validate(
     let (leaf, authorities) = states.split_first().unwrap_or((&good, &[]));
     let (not_before, not_after) = path.validity();
     let validity = Validity {
-        trusted: context.layer.existed_by,
+        trusted: context.signature.existed_by,
         signed_after: context.time.signed_after,
         now: context.input.now,
         not_before,

@@ -1,5 +1,6 @@
 //! The signing certificate of a signature and the path from it (EN 319 102-1 §5.2.3, §5.2.6).
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
@@ -20,21 +21,22 @@ const OFFERED_MAX: usize = 10;
 
 /// The certificates of a bundle: hashed once, and parsed once at most, however many signatures there are.
 pub(crate) struct OfferedCertificates<'a> {
-    ders: &'a [Vec<u8>],
+    ders: Cow<'a, [Vec<u8>]>,
     digest: [u8; 32],
     parsed: OnceCell<Vec<Arc<Certificate>>>,
 }
 
 impl<'a> OfferedCertificates<'a> {
-    /// Those of `bundle` that are looked at.
-    pub(crate) fn of(bundle: &'a Bundle) -> Self {
-        let ders = &bundle.certificates[..bundle.certificates.len().min(CERTIFICATES_MAX)];
-        Self { ders, digest: digest_of(ders), parsed: OnceCell::new() }
+    /// Those of `bundle` that are looked at, and those embedded in its record.
+    pub(crate) fn of(bundle: &'a Bundle, embedded: &[Vec<u8>]) -> Self {
+        let own = &bundle.certificates[..bundle.certificates.len().min(CERTIFICATES_MAX)];
+        let ders = if embedded.is_empty() { Cow::Borrowed(own) } else { Cow::Owned([own, embedded].concat()) };
+        Self { digest: digest_of(&ders), ders, parsed: OnceCell::new() }
     }
 
     /// Each in DER.
-    pub(crate) fn ders(&self) -> &'a [Vec<u8>] {
-        self.ders
+    pub(crate) fn ders(&self) -> &[Vec<u8>] {
+        &self.ders
     }
 
     /// A digest over all.
@@ -43,7 +45,7 @@ impl<'a> OfferedCertificates<'a> {
     }
 
     fn parsed(&self) -> &[Arc<Certificate>] {
-        self.parsed.get_or_init(|| parsed(self.ders))
+        self.parsed.get_or_init(|| parsed(&self.ders))
     }
 }
 

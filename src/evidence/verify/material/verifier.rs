@@ -87,8 +87,9 @@ impl Verifier {
         self.signing_certificates.get_or_insert_if(key.finish(), bytes, find, |_| !budget.borrow().is_spent())
     }
 
-    /// The lists at hand, each once: the relying party's, then as many of the bundle's as are lists at all.
-    pub(crate) fn crls_of(&self, bundle: &Bundle) -> Vec<HeldCrl> {
+    /// The lists at hand, each once: the relying party's, then as many of the bundle's and of those embedded in the
+    /// record as are lists at all.
+    pub(crate) fn crls_of(&self, bundle: &Bundle, embedded: &[Vec<u8>]) -> Vec<HeldCrl> {
         let mut seen = HashSet::new();
         let mut parsed = |ders: &[Vec<u8>], own: bool, most: usize| -> Vec<HeldCrl> {
             let ders = ders.iter().map(|der| (sha256(der), der)).filter(|(digest, _)| seen.insert(*digest));
@@ -97,6 +98,7 @@ impl Verifier {
         };
         let mut lists = parsed(&bundle.local_crls, true, usize::MAX);
         lists.extend(parsed(&bundle.crls, false, CRLS_MAX));
+        lists.extend(parsed(embedded, false, CRLS_MAX));
         lists
     }
 

@@ -3,6 +3,7 @@
 pub(super) mod cosignatures;
 mod ledger_proof;
 mod same_tree;
+mod signature_timestamps;
 pub(super) mod timestamps;
 
 use std::iter::repeat;
@@ -18,6 +19,9 @@ use crate::evidence::verify::material::poe::ProofsOfExistence;
 use crate::evidence::verify::time::cosignatures::{as_timestamp, lower_bound};
 use crate::evidence::verify::time::ledger_proof::{Layer, LedgerProof};
 use crate::evidence::verify::time::same_tree::check_same_tree;
+use crate::evidence::verify::time::signature_timestamps::{
+    OfSignatures, earliest, validate_embedded_archives, validate_signature_timestamps,
+};
 use crate::evidence::verify::time::timestamps::{
     TokenMaterial, ValidatedTimestamp, validate_archives, validate_tokens,
 };
@@ -41,11 +45,19 @@ pub(super) struct TimeEvidence {
 }
 
 /// When a layer of the record existed.
-#[derive(Clone)]
 pub(super) struct LayerTime {
     /// The earliest time that counts, its accuracy added; that of an outer layer counts for it too.
     pub(super) existed_by: Option<DateTime<Utc>>,
-    /// The earliest that counts for every byte of this layer, its unprotected header too: a token over the record covers
+    /// Of each of its signatures.
+    pub(super) signatures: Vec<SignatureTime>,
+}
+
+/// When a signature existed.
+#[derive(Clone)]
+pub(super) struct SignatureTime {
+    /// The earliest time that counts: of its layer, or of a timestamp of its own.
+    pub(super) existed_by: Option<DateTime<Utc>>,
+    /// The earliest that counts for every byte of the layer, its unprotected headers too: a token over the record covers
     /// them, and so does a signature around them.
     pub(super) bytes_existed_by: Option<DateTime<Utc>>,
     /// How the times contradict each other, where they do.
@@ -54,14 +66,14 @@ pub(super) struct LayerTime {
 
 /// Collects what is known about the time, and what the ledger says.
 pub(super) fn collect(input: &Input<'_>) -> TimeEvidence {
-    let (poe, archives) = validate_archives(material(input), &input.bundle.archives, input.now);
+    let (mut poe, archives) = validate_archives(material(input), &input.bundle.archives, input.now);
+    let archived = validate_embedded_archives(material(input), &input.embedded.layers, &mut poe);
     let signed_after = lower_bound(input.verifier, input.record.vcon(), input.now);
     let digests: Vec<_> =
         std::iter::once(input.record.digest()).chain(input.record.layers()[1..].iter().map(record_digest)).collect();
     let (mut layers, mut timestamps, mut reports) = (Vec::<LayerTime>::new(), Vec::new(), Vec::new());
-    for ((position, digest), evidence) in
-        digests.iter().enumerate().zip(input.bundle.layers().chain(repeat(&NO_EVIDENCE)))
-    {
+    let evidence = input.bundle.layers().chain(repeat(&NO_EVIDENCE));
+    for (((position, digest), evidence), archived) in digests.iter().enumerate().zip(evidence).zip(archived) {
         let lookup = if position == 0 { input.bundle.ledger_lookup } else { LedgerLookup::NotAsked };
         let layer = Layer { digest: *digest, inside: digests.get(position + 1).copied(), evidence, lookup };
         let mut proof = LedgerProof::of(input, &layer);
@@ -71,11 +83,16 @@ pub(super) fn collect(input: &Input<'_>) -> TimeEvidence {
         // A signature around a layer covers every byte of it, so the layer existed by then.
         let around = layers.last().and_then(|outer| outer.existed_by);
         let bytes_existed_by = earliest(&over_record).into_iter().chain(around).min();
-        let existed_by = bytes_existed_by.into_iter().chain(earliest(&over_checkpoint)).min();
-        let timestamp_order_conflict =
-            timestamp_order_conflict(input.policy, signed_after, existed_by.unwrap_or(input.now));
-        layers.push(LayerTime { existed_by, bytes_existed_by, timestamp_order_conflict });
-        let validated = over_record.into_iter().chain(over_checkpoint);
+        let embedded = &input.embedded.layers[position];
+        if let Some(time) = bytes_existed_by {
+            embedded.iter().flat_map(|one| &one.digests).for_each(|digest| poe.add(*digest, time));
+        }
+        let jws = &input.record.layers()[position];
+        let over_signatures = validate_signature_timestamps(material(input), jws, embedded, archived, &poe);
+        let of_layer = bytes_existed_by.into_iter().chain(earliest(&over_checkpoint)).min();
+        layers.push(LayerTime::of(input, signed_after, of_layer, bytes_existed_by, &over_signatures));
+        let existed_by = layers.last().and_then(|layer| layer.existed_by);
+        let validated = over_record.into_iter().chain(over_signatures.into_iter().flatten()).chain(over_checkpoint);
         timestamps.extend(validated.map(|one| TimestampReport { layer: position, ..one.report }));
         reports.push(LayerReport { layer: position, record: *digest, existed_by, ledger: proof.report });
     }
@@ -91,6 +108,28 @@ pub(super) fn collect(input: &Input<'_>) -> TimeEvidence {
         }
     }
     TimeEvidence { timestamps, ledger, signed_after, poe, layers, inner_layers, unproved_sizes }
+}
+
+impl LayerTime {
+    /// The times of a layer that existed by `of_layer`, and of its signatures with their own timestamps.
+    fn of(
+        input: &Input<'_>,
+        signed_after: Option<DateTime<Utc>>,
+        of_layer: Option<DateTime<Utc>>,
+        bytes_existed_by: Option<DateTime<Utc>>,
+        over_signatures: &OfSignatures,
+    ) -> Self {
+        let of_signature = |timestamps: &Vec<ValidatedTimestamp>| {
+            let existed_by = of_layer.into_iter().chain(earliest(timestamps)).min();
+            let timestamp_order_conflict =
+                timestamp_order_conflict(input.policy, signed_after, existed_by.unwrap_or(input.now));
+            SignatureTime { existed_by, bytes_existed_by, timestamp_order_conflict }
+        };
+        let signatures: Vec<_> = over_signatures.iter().map(of_signature).collect();
+        // The layer was there when the last of its signatures was.
+        let times: Option<Vec<_>> = signatures.iter().map(|signature| signature.existed_by).collect();
+        Self { existed_by: times.and_then(|times| times.into_iter().max()), signatures }
+    }
 }
 
 fn material<'a>(input: &'a Input<'_>) -> TokenMaterial<'a> {
@@ -130,10 +169,6 @@ fn over_checkpoint(
         timestamps.extend(found.cosignatures().iter().map(|one| as_timestamp(input.policy, one, included, input.now)));
     }
     timestamps
-}
-
-fn earliest(timestamps: &[ValidatedTimestamp]) -> Option<DateTime<Utc>> {
-    timestamps.iter().filter_map(ValidatedTimestamp::counted).min()
 }
 
 /// Row T2: what a record holds existed before the record did.
