@@ -166,8 +166,7 @@ impl LedgerInner {
     }
 
     pub(super) fn entry(&self, index: u64) -> Result<Entry, TileReadError> {
-        let bytes = self.tiles.entry(index)?;
-        Entry::parse(&bytes).map_err(|_| TileReadError::NoEntry(index))
+        Ok(self.tiles.parsed_entry(index)?.0)
     }
 
     pub(super) fn issuer_of(&self, index: u64) -> Option<String> {

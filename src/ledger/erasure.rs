@@ -11,11 +11,11 @@ use super::core::LedgerInner;
 use super::index::Index;
 use super::read::ReadError;
 use super::store::body::{BodyError, BodyMetadata};
-use super::store::tiles::{TileReadError, Tiles};
+use super::store::tiles::Tiles;
 use super::store::{BodyStore, StoreError};
 use super::submission::{AppendError, Receipt};
 use crate::crypto::Sha256Digest;
-use crate::evidence::format::{Entry, Event};
+use crate::evidence::format::Event;
 
 /// Why a record is not erased.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ impl Ledger {
     /// When there is none there, the entry is refused, or a store fails.
     pub async fn erase(&self, index: u64) -> Result<Receipt, EraseError> {
         let stored = self.record(index)?;
-        let record = stored.entry.event.record().ok_or(ReadError::from(TileReadError::NoEntry(index)))?.clone();
+        let record = stored.entry.event.record().ok_or(ReadError::NoRecord(index))?.clone();
         let receipt = self.append_event(Event::VconErased { of: record.record }).await?;
         let inner = self.inner.clone();
         let erased = tokio::task::spawn_blocking(move || -> Result<(), ReadError> {
@@ -59,9 +59,17 @@ pub(super) fn finish(
 ) -> Result<(), ReadError> {
     // An entry may be about a record that is not here.
     let Some(at) = index.by_record(record)? else { return Ok(()) };
-    let entry = Entry::parse(&tiles.entry(at)?).map_err(|_| TileReadError::NoEntry(at))?;
-    let (issuer, _) = entry.event.issuer_sequence().ok_or(TileReadError::NoEntry(at))?;
-    let metadata = bodies.get(at).ok().map(|(metadata, _)| metadata);
+    let (entry, _) = tiles.parsed_entry(at)?;
+    let (issuer, _) = entry.event.issuer_sequence().ok_or(ReadError::NoRecord(at))?;
+    let metadata = match bodies.get(at) {
+        Ok((metadata, _)) => Some(metadata),
+        // What it said was forgotten before its key was destroyed, or nobody can read it any more.
+        Err(
+            BodyError::Erased | BodyError::Sealed | BodyError::Missing | BodyError::Store(StoreError::Corrupt { .. }),
+        ) => None,
+        // The key stays until it can be read: without the body the index would keep what it has of it.
+        Err(error @ BodyError::Store(_)) => return Err(error.into()),
+    };
     forget_and_shred(index, bodies, at, issuer, record, metadata)
 }
 
@@ -78,7 +86,7 @@ fn forget_and_shred(
         index.store().flush()?;
     }
     match bodies.shred(at, record) {
-        Err(BodyError::Missing) => Err(TileReadError::NoEntry(at).into()),
+        Err(BodyError::Missing) => Err(ReadError::BodyGone(at)),
         shredded => Ok(shredded?),
     }
 }

@@ -20,6 +20,8 @@ mod recovery;
 mod sequencer;
 pub mod store;
 mod submission;
+#[cfg(test)]
+mod tests;
 mod witness_rounds;
 
 pub use appender::Ledger;

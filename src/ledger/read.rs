@@ -21,6 +21,12 @@ pub enum ReadError {
     /// The body of a record.
     #[error(transparent)]
     Body(#[from] BodyError),
+    /// The entry is there, and of something else than a record.
+    #[error("entry {0} is not of a record")]
+    NoRecord(u64),
+    /// The record was committed, and the store has no body of it.
+    #[error("the body of the record in entry {0} is gone from the vault")]
+    BodyGone(u64),
     /// A store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -70,9 +76,7 @@ impl LedgerReader {
         if index >= self.size() {
             return Err(TileReadError::NoEntry(index).into());
         }
-        let bytes = self.tiles().entry(index)?;
-        let entry = Entry::parse(&bytes).map_err(|_| TileReadError::NoEntry(index))?;
-        Ok((entry, bytes))
+        Ok(self.tiles().parsed_entry(index)?)
     }
 
     /// The index of the record with this digest.
@@ -123,15 +127,16 @@ impl LedgerReader {
     /// The record at `index`.
     ///
     /// # Errors
-    /// When there is none there, or its body cannot be opened.
+    /// When the entry is of no record, or its body is gone or cannot be opened.
     pub fn record(&self, index: u64) -> Result<StoredRecord, ReadError> {
         let (entry, entry_bytes) = self.entry(index)?;
+        let record = entry.event.record().ok_or(ReadError::NoRecord(index))?.record;
         let body = match self.inner.bodies.get(index) {
             Ok(body) => Some(body),
-            Err(BodyError::Missing) => return Err(TileReadError::NoEntry(index).into()),
+            Err(BodyError::Missing) => return Err(ReadError::BodyGone(index)),
             Err(BodyError::Erased) => None,
             // Its key is half destroyed, and will be as a whole.
-            Err(BodyError::Sealed) if entry.event.record().is_some_and(|one| self.inner.is_erasing(one.record)) => None,
+            Err(BodyError::Sealed) if self.inner.is_erasing(record) => None,
             Err(error) => return Err(error.into()),
         };
         Ok(StoredRecord { entry, entry_bytes, body })

@@ -295,6 +295,7 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Tiles(TileReadError::NoEntry(_)) => Self::not_found("entry"),
+            ReadError::NoRecord(_) => Self::not_found("record"),
             // The index gives up at its first failed write, as on a full disk; a restart rebuilds it.
             ReadError::Store(error @ StoreError::Index(_))
             | ReadError::Body(BodyError::Store(error @ StoreError::Index(_))) => {

@@ -212,6 +212,7 @@ impl Model {
             if let Event::VconErased { of } = entry.event {
                 let index = ledger.index_of_record(of).unwrap().expect("the index knows what was erased");
                 assert_eq!(ledger.record(index).unwrap().body, None, "what an entry says is erased is erased");
+                self.check_forgotten(ledger, of, index);
             }
         }
         for (size, bytes) in &self.pieces {
@@ -254,6 +255,18 @@ impl Model {
                 assert!(newest.is_some_and(|newest| newest >= index), "the index knows every uuid");
             }
             None => assert!(self.is_erasable(record), "nobody asked to erase this body"),
+        }
+    }
+
+    /// Whichever of them it was that brought the record in.
+    fn check_forgotten(&self, ledger: &Ledger, record: Sha256Digest, index: u64) {
+        for wish in self.wishes.iter().filter(|wish| wish.record() == record) {
+            let submission = ledger.index_of_submission(wish.issuer, wish.submitted).unwrap();
+            assert_ne!(submission, Some(index), "the index has forgotten what was submitted");
+            for issuer in [Some(wish.issuer), None] {
+                let uuid = ledger.index_of_uuid(issuer, &wish.uuid).unwrap();
+                assert_ne!(uuid, Some(index), "the index has forgotten the uuid");
+            }
         }
     }
 

@@ -59,6 +59,8 @@ pub struct Sequencer {
     last_checkpoint: Option<Duration>,
     last_snapshot: u64,
     clock_guard: ClockGuard,
+    // It was told to stop.
+    stops: bool,
 }
 
 /// What a sequencer is made of.
@@ -87,6 +89,7 @@ impl Sequencer {
             waiting: Vec::new(),
             last_checkpoint: None,
             clock_guard: ClockGuard::default(),
+            stops: false,
         }
     }
 
@@ -103,8 +106,11 @@ impl Sequencer {
             Ok(()) => tracing::info!(tree_size = self.size(), "sequencer stopped"),
             Err(fault) => {
                 self.fail(&fault);
-                // A queue keeps what is in it, and whoever waits for that, until it is taken out.
-                while let Ok(Message::Append { submission, reply, .. }) = self.parts.queue.recv() {
+                // A queue keeps what is in it, and whoever waits for that, until it is taken out. Whoever told it to stop
+                // waits for it to end, and has the queue.
+                while !self.stops
+                    && let Ok(Message::Append { submission, reply, .. }) = self.parts.queue.recv()
+                {
                     self.parts.queued_bytes.fetch_sub(submission.bytes(), Ordering::Relaxed);
                     let _ = reply.send(Err(AppendError::Stopped));
                 }
@@ -167,6 +173,7 @@ impl Sequencer {
 
     fn run_once(&mut self, first: Message) -> Result<ControlFlow<()>, Fault> {
         let (batch, stop) = self.collect_batch(first);
+        self.stops = stop;
         if !batch.is_empty() {
             self.commit(batch)?;
         }

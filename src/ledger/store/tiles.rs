@@ -7,6 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use super::{StoreError, TileStore};
+use crate::evidence::format::{Entry, EntryError};
 use crate::tlog::merkle::{HashReader, leaf_hash, node_hash};
 use crate::tlog::tile::{TILE_HEIGHT, TILE_WIDTH, bundle_entries};
 use crate::tlog::{LeafHash, NodeHash, RightEdge, TileError, TileHashes, TileKind, TilePath, TileReader, TreeSize};
@@ -41,6 +42,9 @@ pub enum TileReadError {
     /// No such entry.
     #[error("there is no entry {0}")]
     NoEntry(u64),
+    /// Its bytes are not an entry.
+    #[error("entry {0} cannot be read: {1}")]
+    NotAnEntry(u64, EntryError),
     /// An entry or its hash is damaged.
     #[error("entry {0} is not the one of its leaf hash")]
     OtherEntry(u64),
@@ -100,6 +104,16 @@ impl Tiles {
         } else {
             Err(TileReadError::OtherEntry(index))
         }
+    }
+
+    /// The entry at `index`, which the ledger has, and its bytes.
+    ///
+    /// # Errors
+    /// As [`entry`](Self::entry), and when its bytes are not an entry.
+    pub(in crate::ledger) fn parsed_entry(&self, index: u64) -> Result<(Entry, Vec<u8>), TileReadError> {
+        let bytes = self.entry(index)?;
+        let entry = Entry::parse(&bytes).map_err(|error| TileReadError::NotAnEntry(index, error))?;
+        Ok((entry, bytes))
     }
 
     /// Whether the tree of `edge` is there, as far as what is written next is built on it: its right edge, and its last

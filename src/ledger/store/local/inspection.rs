@@ -1,5 +1,6 @@
 //! A data directory looked into without its lock, beside a server that may be writing.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,9 +45,15 @@ impl Inspection {
             }
         })?;
         segments.check_torn_tail(end)?;
+        let keys = dir.bodies().join("keys");
+        let body_keys = match atomic_file::read_on(&**fs, &keys, u64::MAX) {
+            Ok(slots) => slots,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(StoreError::io(&keys)(error)),
+        };
         Ok(Self {
             bodies: SegmentReader::new(fs, &dir.bodies()),
-            body_keys: atomic_file::read_on(&**fs, &dir.bodies().join("keys"), u64::MAX).unwrap_or_default(),
+            body_keys,
             tiles: Tiles::new(Arc::new(LocalTiles::new(fs, &dir.tiles()))),
             archive_trees: LocalArchiveTrees::new(fs, &dir.archive_trees()),
             checkpoints,

@@ -84,6 +84,11 @@ impl MemoryBackend {
             Derived::Snapshot => content.snapshot = None,
         }
     }
+
+    /// Loses the body of the entry at `index`, of which there is no other.
+    pub fn lose_body(&self, index: u64) {
+        self.shared.content().bodies.remove(&index);
+    }
 }
 
 impl Backend for MemoryBackend {
