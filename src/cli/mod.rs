@@ -17,6 +17,7 @@ mod output;
 mod page;
 mod progress;
 mod serve;
+mod timestamp;
 mod token;
 mod vcon;
 mod verify;
@@ -67,6 +68,8 @@ enum Command {
     Certs(certs::CertsCommand),
     /// Manage API tokens.
     Token(token::TokenCommand),
+    #[command(subcommand)]
+    Timestamp(timestamp::TimestampCommand),
     Witness(witness::WitnessCommand),
     /// Read, write, check, change, sign and encrypt vCons.
     #[command(subcommand)]
@@ -82,6 +85,7 @@ impl Cli {
         match self.command {
             Command::Demo(command) => return command.run().await,
             Command::Verify(command) => return command.run(),
+            Command::Timestamp(command) => return command.run(),
             Command::Augment(command) => return command.run().await,
             Command::Declaration(command) => return command.run().await,
             Command::Vcon(command) => return command.run().await,

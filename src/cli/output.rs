@@ -1,11 +1,23 @@
 //! Output of commands: a table for people, JSON and an exit code for programs.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::evidence::Indication;
+
 /// The exit code of a command that could not do what it was asked to do.
 pub const COULD_NOT_RUN: u8 = 3;
+
+/// The exit code of a verdict.
+pub(super) fn exit_code(indication: Indication) -> ExitCode {
+    ExitCode::from(match indication {
+        Indication::Passed => 0,
+        Indication::Failed => 1,
+        Indication::Indeterminate => 2,
+    })
+}
 
 /// Colours, on a terminal of whoever wants them (no-color.org).
 #[derive(Clone, Copy, Debug)]

@@ -9,8 +9,9 @@ use clap::Args;
 
 use crate::cli::args::inputs::{read_crl, read_files, read_recording};
 use crate::cli::args::trust::{TrustArgs, on_command_line};
+use crate::cli::output;
 use crate::clock::{Clock as _, SystemClock, parse_time};
-use crate::evidence::{Indication, ReportLevel, verify};
+use crate::evidence::{ReportLevel, verify};
 use crate::tlog::SignedCheckpoint;
 
 /// Verify a record or an evidence bundle, offline.
@@ -107,10 +108,6 @@ impl VerifyCommand {
             false => report.to_text(),
         };
         std::io::stdout().write_all(text.as_bytes())?;
-        Ok(ExitCode::from(match report.verdict.indication {
-            Indication::Passed => 0,
-            Indication::Failed => 1,
-            Indication::Indeterminate => 2,
-        }))
+        Ok(output::exit_code(report.verdict.indication))
     }
 }

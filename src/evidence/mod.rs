@@ -26,4 +26,6 @@ pub use format::{
 pub use policy::{AlgorithmConstraint, ConstrainedAlgorithm, LedgerRequirement, TrustPolicy, TrustPolicyError};
 pub use render::{ReportLevel, instructions};
 pub use report::{Indication, SubIndication, ValidationReport};
-pub use verify::{ReceiptError, SignedStatement, StatementError, Verifier, check_receipt, signer_chain, verify};
+pub use verify::{
+    FileTimestamp, ReceiptError, SignedStatement, StatementError, Verifier, check_receipt, signer_chain, verify,
+};

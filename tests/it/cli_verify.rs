@@ -107,3 +107,49 @@ fn a_trust_policy_is_read_with_the_files_beside_it_and_named_in_the_report() {
     let (code, text) = verify(&[&record, flag, &missing]);
     assert!(code == 3 && text.contains("none.pem"), "{text}");
 }
+
+#[test]
+fn a_revocation_list_is_der_or_pem_and_nothing_else_is_one() {
+    use crate::fixtures::record::{Case, KEYS, LISTED, NOW, leaf_list};
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let case = Case::new();
+    let record = write("record", &case.record());
+    let root = write("root.pem", to_pem("CERTIFICATE", &case.root.signed_by(&KEYS.root)).as_bytes());
+    let run = |list: &Path| {
+        let arguments = ["--trust", "--at", NOW, "--crl"].map(Path::new);
+        let [trust, at, now, crl] = arguments;
+        verify(&[&record, trust, &root, at, now, crl, list])
+    };
+    let root_list = crate::fixtures::record::root_list(LISTED).signed_by(&KEYS.root);
+    let der = leaf_list(LISTED).signed_by(&KEYS.authority);
+    let pem = to_pem("X509 CRL", &der);
+    for (name, bytes) in [
+        ("list.der", der.clone()),
+        ("list.pem", pem.clone().into_bytes()),
+        ("with-text.pem", format!("Certificate Revocation List (CRL):\n{pem}").into_bytes()),
+    ] {
+        let (code, text) = run(&write(name, &bytes));
+        // The root's own list is missing; the authority's was read.
+        assert!(code == 2 && text.contains("revocation list of CN=Root"), "{name}: {code} {text}");
+        assert!(!text.contains("revocation list of CN=Authority"), "{name}: {text}");
+    }
+    let certificate = case.root.signed_by(&KEYS.root);
+    for (name, bytes, why) in [
+        ("empty", Vec::new(), ""),
+        ("text", b"no list".to_vec(), ""),
+        ("certificate.der", certificate.clone(), ""),
+        ("certificate.pem", to_pem("CERTIFICATE", &certificate).into_bytes(), "of CERTIFICATE, and not of X509 CRL"),
+        ("cut.der", der[..der.len() - 1].to_vec(), ""),
+        ("mislabelled.pem", to_pem("X509 CRL", &certificate).into_bytes(), ""),
+        ("two.pem", format!("{pem}{}", to_pem("X509 CRL", &root_list)).into_bytes(), "more than 1"),
+    ] {
+        let (code, text) = run(&write(name, &bytes));
+        assert!(code == 3 && text.contains(&format!("{name} is no revocation list")), "{name}: {code} {text}");
+        assert!(text.contains(why), "{name}: {text}");
+    }
+}

@@ -204,7 +204,7 @@ fn a_provisional_bundle_is_completed_by_the_next_lists() {
     let revoked = leaf_list_at(plus(LISTED, 60)).revokes(Revoked::of(&case.leaf, plus(SIGNED, -60)));
     std::fs::write(file("root.der"), case.root.signed_by(&KEYS.root)).unwrap();
     std::fs::write(file("revoked.crl"), revoked.signed_by(&KEYS.authority)).unwrap();
-    for (list, why) in [("revoked.crl", "REVOKED_NO_POE"), ("root.der", "not a revocation list")] {
+    for (list, why) in [("revoked.crl", "REVOKED_NO_POE"), ("root.der", "root.der is no revocation list")] {
         let (code, said) = complete(&["new.zip", "--output", "new.zip", "--crl", list]);
         assert!(code == Some(3) && said.contains(why), "{said}");
         assert!(std::fs::read(file("new.zip")).unwrap() == files.to_zip());

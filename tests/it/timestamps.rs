@@ -264,3 +264,99 @@ fn a_cosignature_of_another_algorithm_outlasts_a_sunset() {
     assert_eq!((report.verdict.code().as_str(), report.ledger.quorum), ("TOTAL-PASSED", Some(true)));
     assert_eq!(report.timestamps.iter().filter(|one| one.counts).count(), 1, "{:?}", report.timestamps);
 }
+
+/// Exit code and output of `affiant timestamp verify`, run in a folder.
+fn timestamp_verify(folder: &Path, arguments: &str) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_affiant"));
+    command.current_dir(folder).args(["timestamp", "verify"]).args(arguments.split_whitespace());
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), text)
+}
+
+/// Replies of openssl's authority without a certificate, whole and bare: `reply-without`, `token-without`, and `token`.
+fn stamp_without_certificate(folder: &Path, data: &[u8]) {
+    stamp(folder, &KIND, data);
+    for step in [
+        "ts -query -data data -sha512 -out query-without",
+        "ts -reply -config tsa.cnf -queryfile query-without -signer time.pem -inkey k.pem -chain root.pem -out reply-without",
+        "ts -reply -in reply-without -token_out -out token-without",
+        "ts -reply -in reply -token_out -out token",
+    ] {
+        assert!(openssl(folder, step), "{step}");
+    }
+}
+
+#[test]
+fn a_token_of_any_file_is_verified_with_its_certificate_or_one_that_is_given() {
+    if !has_openssl() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    stamp_without_certificate(folder, b"any file");
+    std::fs::write(folder.join("other"), b"any other").unwrap();
+    let now =
+        Command::new("openssl").args(["crl2pkcs7", "-nocrl", "-certfile", "time.pem"]).current_dir(folder).output();
+    std::fs::write(folder.join("not-a-token"), now.unwrap().stdout).unwrap();
+    let (trust, given) = ("--trust-time root.pem", "--trust-time root.pem --certificate time.pem");
+    for (arguments, code, said) in [
+        (format!("data reply {trust}"), 0, "TOTAL-PASSED"),
+        (format!("data token {trust}"), 0, "by the word of CN=Time"),
+        (format!("data token {trust} --json"), 0, "\"authority\": \"CN=Time\""),
+        (format!("other token {trust}"), 1, "TOTAL-FAILED\n\nthe token is about other data"),
+        ("data token".into(), 2, "no trust anchors are configured"),
+        ("data token --trust-time time.pem".into(), 0, "TOTAL-PASSED"),
+        (format!("data reply-without {trust}"), 2, "the certificate that the signer names is not there"),
+        (format!("data reply-without {given}"), 0, "TOTAL-PASSED"),
+        (format!("data token-without {given} --json"), 0, "\"hash\": \"SHA-512\""),
+        (format!("other token-without {given}"), 1, "TOTAL-FAILED"),
+        (format!("data token {trust} --at 2020-01-01T00:00:00Z"), 2, "of later than this verification"),
+        (format!("data token {trust} --at 2099-01-01T00:00:00Z"), 2, "certificate ended"),
+        (format!("data data {trust}"), 3, "data is no timestamp token, nor a response with one"),
+        (format!("data not-a-token {trust}"), 3, "not-a-token is no timestamp token"),
+        (format!("missing token {trust}"), 3, "missing"),
+        (format!("data token {trust} --crl root.pem"), 3, "root.pem is no revocation list"),
+    ] {
+        let (got, text) = timestamp_verify(folder, &arguments);
+        assert!(got == code && text.contains(said), "{arguments}: {got} {text}");
+    }
+    let mut flipped = std::fs::read(folder.join("token")).unwrap();
+    *flipped.last_mut().unwrap() ^= 1;
+    std::fs::write(folder.join("flipped"), flipped).unwrap();
+    assert_eq!(timestamp_verify(folder, &format!("data flipped {trust}")).0, 1);
+}
+
+#[test]
+fn a_token_without_its_certificate_counts_with_that_of_the_bundle() {
+    if !has_openssl() {
+        return;
+    }
+    let case = Case::new();
+    let record = case.record();
+    let folder = tempfile::tempdir().unwrap();
+    stamp_without_certificate(folder.path(), &record);
+    let certificates = |name: &str| {
+        let pem = std::fs::read_to_string(folder.path().join(name)).unwrap();
+        let parsed = Certificate::from_pem_bundle(&pem, 1).unwrap();
+        parsed.iter().map(|one| one.der().to_vec()).collect::<Vec<_>>()
+    };
+    let existed_by = |token: &str, certificates: Vec<Vec<u8>>| {
+        let mut bundle = Case::new().bundled();
+        (bundle.record, bundle.certificates) = (record.clone(), certificates);
+        bundle.evidence.record_tokens = vec![std::fs::read(folder.path().join(token)).unwrap()];
+        let policy = TrustPolicy { timestamp_anchors: root(folder.path()), ..case.trust() };
+        let report = verify(&bundle, &policy, plus("2026-01-01T00:00:00Z", 3600 * 24 * 365));
+        (report.times.existed_by.is_some(), report.timestamps[0].reason.clone())
+    };
+    for token in ["reply-without", "token-without"] {
+        let (counts, reason) = existed_by(token, Vec::new());
+        assert!(!counts && reason.contains("is not there"), "{reason}");
+        assert!(!existed_by(token, certificates("root.pem")).0, "another certificate is none");
+        let (counts, reason) = existed_by(token, certificates("time.pem"));
+        assert!(counts, "{token}: {reason}");
+        // What stands beside it does not push it out.
+        let many = (0..20).flat_map(|_| certificates("root.pem")).chain(certificates("time.pem")).collect();
+        assert!(existed_by(token, many).0, "{token}, the last of many");
+    }
+}

@@ -8,7 +8,13 @@ use anyhow::Context as _;
 
 use crate::cli::progress;
 use crate::evidence::{Bundle, BundleFiles, SuppliedRecording};
+use crate::pki::{Certificate, Crl};
 use crate::vcon::VconLimits;
+
+/// Largest file of certificates: a chain of ten of the largest that are read.
+pub(in crate::cli) const CERTIFICATES_BYTES_MAX: u64 = 1 << 20;
+/// Certificates of one file: the longest path that is tried, and some that are offered in vain.
+pub(in crate::cli) const CERTIFICATES_MAX: usize = 10;
 
 /// Reads a bundle, the folder that it unpacks to, or a record alone, as the files of a bundle.
 pub(in crate::cli) fn read_files(path: &Path) -> anyhow::Result<BundleFiles> {
@@ -57,13 +63,34 @@ pub(in crate::cli) fn read_recording(path: &Path) -> anyhow::Result<SuppliedReco
     Ok(SuppliedRecording { name, digests: progress::digests_of(path)?.0 })
 }
 
-/// Reads a revocation list, PEM or DER.
+/// Reads certificates, PEM, in their order.
+pub(in crate::cli) fn read_certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
+    let mut text = String::new();
+    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    file.take(CERTIFICATES_BYTES_MAX + 1)
+        .read_to_string(&mut text)
+        .with_context(|| format!("reading {}", path.display()))?;
+    let (bytes, most) = (text.len() as u64, CERTIFICATES_BYTES_MAX);
+    anyhow::ensure!(bytes <= most, "{} has more than {most} bytes", path.display());
+    let certificates = Certificate::from_pem_bundle(&text, CERTIFICATES_MAX);
+    let certificates = certificates.with_context(|| format!("certificates in {}", path.display()))?;
+    anyhow::ensure!(!certificates.is_empty(), "{} holds no certificate", path.display());
+    Ok(certificates)
+}
+
+/// Reads a revocation list, PEM or DER, as DER.
 pub(in crate::cli) fn read_crl(path: &Path) -> anyhow::Result<Vec<u8>> {
     let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    if !bytes.starts_with(b"-----BEGIN") {
-        return Ok(bytes);
-    }
-    let text = std::str::from_utf8(&bytes).with_context(|| format!("{} is not PEM", path.display()))?;
-    let crl = crate::pki::Crl::from_pem(text).with_context(|| format!("revocation list {}", path.display()))?;
-    Ok(crl.der().to_vec())
+    let no_list = || format!("{} is no revocation list", path.display());
+    let text = std::str::from_utf8(&bytes).ok().filter(|text| text.contains("-----BEGIN "));
+    let crl = match text {
+        Some(text) if !text.contains("-----BEGIN X509 CRL-----") => {
+            let label = text.split("-----BEGIN ").nth(1).and_then(|rest| rest.split("-----").next());
+            let label = label.unwrap_or_default().escape_debug();
+            anyhow::bail!("{}: the PEM in it is of {label}, and not of X509 CRL", no_list());
+        }
+        Some(text) => Crl::from_pem(text),
+        None => Crl::from_der(&bytes),
+    };
+    Ok(crl.with_context(no_list)?.der().to_vec())
 }

@@ -10,20 +10,44 @@ use crate::pki::Purpose;
 use crate::server::{read_anchors, read_trust_policy};
 use crate::tlog::LogPolicy;
 
-/// The trust policy and what is added to it.
+/// The trust policy, and the anchors of timestamps that are added to it.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct TrustArgs {
+pub(in crate::cli) struct TimeTrustArgs {
     /// The trust policy (TOML); the options below add to it.
     #[arg(long, value_name = "FILE")]
     trust_policy: Option<PathBuf>,
+    /// PEM file of trust anchors for timestamps; may be repeated.
+    #[arg(long, value_name = "PEM")]
+    trust_time: Vec<PathBuf>,
+}
+
+impl TimeTrustArgs {
+    /// The policy of the file, with the options added.
+    pub(in crate::cli) fn policy(&self) -> anyhow::Result<TrustPolicy> {
+        let mut policy = match &self.trust_policy {
+            Some(path) => read_trust_policy(path)?,
+            None => TrustPolicy::nobody(),
+        };
+        if !self.trust_time.is_empty() {
+            policy.name = on_command_line(&policy);
+        }
+        for path in &self.trust_time {
+            policy.timestamp_anchors.add(read_anchors(path)?);
+        }
+        Ok(policy)
+    }
+}
+
+/// The trust policy and what is added to it.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct TrustArgs {
+    #[command(flatten)]
+    time: TimeTrustArgs,
     /// PEM file of trust anchors for signers; may be repeated.
     ///
     /// Without one the result is INDETERMINATE.
     #[arg(long, value_name = "PEM")]
     trust: Vec<PathBuf>,
-    /// PEM file of trust anchors for timestamps; may be repeated.
-    #[arg(long, value_name = "PEM")]
-    trust_time: Vec<PathBuf>,
     /// Accept signers whose certificate is for this purpose too; may be repeated.
     ///
     /// document-signing, adobe-document-signing, microsoft-document-signing, email-protection, none (no purpose, and a key
@@ -38,19 +62,12 @@ pub(in crate::cli) struct TrustArgs {
 impl TrustArgs {
     /// The policy of the file, with the options added.
     pub(in crate::cli) fn policy(&self) -> anyhow::Result<TrustPolicy> {
-        let mut policy = match &self.trust_policy {
-            Some(path) => read_trust_policy(path)?,
-            None => TrustPolicy::nobody(),
-        };
-        let added = [&self.trust, &self.trust_time].iter().any(|paths| !paths.is_empty());
-        if added || !self.signer_purposes.is_empty() || self.log_policy.is_some() {
+        let mut policy = self.time.policy()?;
+        if !self.trust.is_empty() || !self.signer_purposes.is_empty() || self.log_policy.is_some() {
             policy.name = on_command_line(&policy);
         }
         for path in &self.trust {
             policy.anchors.add(read_anchors(path)?);
-        }
-        for path in &self.trust_time {
-            policy.timestamp_anchors.add(read_anchors(path)?);
         }
         self.add_purposes(&mut policy)?;
         if let Some(path) = &self.log_policy {

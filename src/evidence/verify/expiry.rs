@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::crypto::{Hash, KeyKind, SignatureAlgorithm};
 use crate::evidence::policy::AlgorithmUse;
 use crate::evidence::verify::material::poe::ProofsOfExistence;
+use crate::evidence::verify::material::signing_certificate::OfferedCertificates;
 use crate::evidence::verify::material::verifier::Verifier;
 use crate::evidence::verify::time::timestamps::{TokenMaterial, validate_tokens};
 use crate::pki::Certificate;
@@ -15,7 +16,8 @@ impl Verifier {
     /// Whether a token over `data` counts as of `now`.
     #[must_use]
     pub fn token_counts(&self, token: &[u8], data: &[u8], now: DateTime<Utc>) -> bool {
-        let material = TokenMaterial { verifier: self, crls: &[], budget: &RefCell::default() };
+        let (offered, budget) = (&OfferedCertificates::none(), &RefCell::default());
+        let material = TokenMaterial { verifier: self, crls: &[], offered, budget };
         let poe = ProofsOfExistence::none(now);
         let timestamps = validate_tokens(material, "archive", &[token.to_vec()], data, None, &poe);
         timestamps.iter().any(|one| one.counted().is_some())
@@ -25,7 +27,7 @@ impl Verifier {
     /// algorithms ends. `None` when it does not count, or never expires.
     #[must_use]
     pub fn token_expiry(&self, token: &[u8], data: &[u8]) -> Option<DateTime<Utc>> {
-        let validation = self.token(token, data, &RefCell::default());
+        let validation = self.token(token, data, &OfferedCertificates::none(), &RefCell::default());
         let expires = validation.path.as_ref().map(|path| path.validity().1);
         let constraints = validation.algorithms.iter().filter_map(|used| self.policy().constraint_on(*used));
         constraints.filter_map(|constraint| constraint.until).chain(expires).min()

@@ -9,6 +9,7 @@ mod completeness;
 mod context;
 mod embedded;
 mod expiry;
+mod file_timestamp;
 mod format_check;
 mod input;
 mod material;
@@ -21,6 +22,7 @@ mod validity;
 
 use chrono::{DateTime, Utc};
 
+pub use file_timestamp::FileTimestamp;
 pub use material::signer_chain::signer_chain;
 pub use material::verifier::Verifier;
 pub use statement::{ReceiptError, SignedStatement, StatementError, check_receipt};

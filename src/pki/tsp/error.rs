@@ -1,6 +1,7 @@
 //! Errors of timestamps.
 
 use super::status::TimestampStatus;
+use crate::crypto::SignatureError;
 use crate::pki::asn1::Malformed;
 use crate::pki::cms::CmsError;
 
@@ -44,4 +45,15 @@ pub enum TimestampError {
     /// The signer's certificate is an authority's.
     #[error("the signer is a certificate authority")]
     CertificateAuthority,
+}
+
+impl TimestampError {
+    /// Whether the token is not of this data, or not of its signer: more certificates would not change that.
+    #[must_use]
+    pub fn is_wrong(&self) -> bool {
+        use SignatureError::{KeyMismatch, Wrong};
+        let wrong =
+            |error: &CmsError| matches!(error, CmsError::MessageDigest | CmsError::Signature(Wrong | KeyMismatch));
+        matches!(self, Self::Imprint) || matches!(self, Self::Cms(error) if wrong(error))
+    }
 }

@@ -39,7 +39,11 @@ impl MessageImprint {
     /// # Errors
     /// When it is of something else.
     pub fn check(&self, data: &[u8]) -> Result<(), TimestampError> {
-        let same = crypto::equal_in_constant_time(&asn1::digest(self.hash, data), &self.digest);
+        self.check_digest(&asn1::digest(self.hash, data))
+    }
+
+    pub(super) fn check_digest(&self, digest: &[u8]) -> Result<(), TimestampError> {
+        let same = crypto::equal_in_constant_time(digest, &self.digest);
         if same { Ok(()) } else { Err(TimestampError::Imprint) }
     }
 

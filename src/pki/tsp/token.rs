@@ -13,7 +13,7 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 use super::error::{TOKEN_BYTES_MAX, TimestampError};
 use super::imprint::{MessageImprint, NONCE_BYTES_MAX, bounded, check_extensions};
 use super::response::TimestampResponse;
-use crate::crypto::SignatureAlgorithm;
+use crate::crypto::{Hash, SignatureAlgorithm};
 use crate::pki::asn1::{self, Malformed, Oid, Value, Values};
 use crate::pki::cms::SignedData;
 
@@ -166,8 +166,20 @@ impl Timestamp {
     /// # Errors
     /// When it does not parse, is about other data, is not rightly signed, or its signer may not timestamp.
     pub fn open(bytes: &[u8], data: &[u8], certificates: &[Vec<u8>]) -> Result<Self, TimestampError> {
+        Self::open_digest(bytes, |hash| asn1::digest(hash, data), certificates)
+    }
+
+    /// The same for data of any size, of which `digest` gives the digest that the token asks for.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open).
+    pub fn open_digest(
+        bytes: &[u8],
+        digest: impl FnOnce(Hash) -> Vec<u8>,
+        certificates: &[Vec<u8>],
+    ) -> Result<Self, TimestampError> {
         let TimestampToken { signed, info, .. } = TimestampToken::parse(bytes)?;
-        info.imprint.check(data)?;
+        info.imprint.check_digest(&digest(info.imprint.hash()))?;
         let (signer, certificate) = signed.check_signature(certificates)?;
         check_signer(&certificate)?;
         let certificates = signed.certificates().iter().filter(|other| **other != signer).cloned().collect();

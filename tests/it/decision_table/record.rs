@@ -86,7 +86,7 @@ pub(crate) fn not_signed() -> Vec<Expected> {
         is(UNREAD, "another file", case(|bundle| bundle.record = b"RIFF\0\0\0\0WAVEfmt ".to_vec()))
             .says("it is a recording"),
         is(UNREAD, "text", case(|bundle| bundle.record = b"Dear Sirs,".to_vec())).says("not JSON"),
-        is(UNREAD, "an unsigned vCon", { case(|bundle| bundle.record = br#"{"vcon":"0.4.0","parties":[]}"#.to_vec()) })
+        is(UNREAD, "an unsigned vCon", case(|bundle| bundle.record = br#"{"vcon":"0.4.0","parties":[]}"#.to_vec()))
             .says("neither a payload nor a signature"),
         is(UNREAD, "an encrypted one", case(|bundle| bundle.record = br#"{"ciphertext":"","protected":""}"#.to_vec()))
             .says("it is encrypted"),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use zeroize::Zeroizing;
 
+use crate::cli::args::inputs::{CERTIFICATES_BYTES_MAX, CERTIFICATES_MAX};
 use crate::cli::args::passphrase::PassphraseArgs;
 use crate::crypto::VerifyingKey;
 use crate::jose::{Header, Jwk, JwkError, KeyAlgorithm};
@@ -21,10 +22,6 @@ const PLAIN: &str = "PRIVATE KEY";
 const PUBLIC: &str = "PUBLIC KEY";
 /// The label of a certificate (RFC 7468 §5).
 const CERTIFICATE: &str = "CERTIFICATE";
-/// Largest file of certificates: a chain of ten of the largest that are read.
-const CERTIFICATES_BYTES_MAX: u64 = 1 << 20;
-/// Certificates of one file: the longest path that is tried, and some that are offered in vain.
-const CERTIFICATES_MAX: usize = 10;
 
 /// A private key.
 #[derive(Debug, clap::Args)]
@@ -121,15 +118,6 @@ pub(super) fn read_public_key(path: &Path) -> anyhow::Result<PublicKey> {
         Ok(PublicKey::Certified(Arc::clone(key), Box::new(certificate)))
     };
     read().with_context(|| format!("public key {}", path.display()))
-}
-
-/// Reads certificates, in their order.
-pub(super) fn read_certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
-    let text = read_text(path, CERTIFICATES_BYTES_MAX)?;
-    let certificates = Certificate::from_pem_bundle(&text, CERTIFICATES_MAX);
-    let certificates = certificates.with_context(|| format!("certificates in {}", path.display()))?;
-    anyhow::ensure!(!certificates.is_empty(), "{} holds no certificate", path.display());
-    Ok(certificates)
 }
 
 /// Reads into room for the largest: a buffer that grows leaves what it held behind.

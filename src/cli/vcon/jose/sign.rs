@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
-use super::keys::{PrivateKeyArgs, read_certificates, read_public_key};
+use super::keys::{PrivateKeyArgs, read_public_key};
 use super::signatures::judge;
+use crate::cli::args::inputs::read_certificates;
 use crate::cli::vcon::io::document::{Input, Output};
 use crate::clock::{Clock as _, SystemClock, format_time};
 use crate::crypto::{Signer as _, SigningKey};

@@ -9,13 +9,14 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
-use super::keys::{read_certificates, read_public_key};
+use super::keys::read_public_key;
 use super::signatures::{JudgedSignature, judge, of_all};
-use crate::cli::args::inputs::read_crl;
+use crate::cli::args::inputs::{read_certificates, read_crl};
+use crate::cli::output;
 use crate::cli::vcon::io::document::Input;
 use crate::clock::{Clock as _, SystemClock};
 use crate::evidence::report::RowStatus;
-use crate::evidence::{Bundle, Indication, Record, RecordError, TrustPolicy, verify};
+use crate::evidence::{Bundle, Record, RecordError, TrustPolicy, verify};
 use crate::pki::TrustAnchors;
 use crate::server::read_anchors;
 use crate::vcon::VconLimits;
@@ -64,10 +65,10 @@ impl VerifyCommand {
         let (code, text) =
             if self.trust.is_empty() { self.by_keys(&bytes, &supplied) } else { self.by_anchors(bytes, supplied) }?;
         std::io::stdout().write_all(text.as_bytes())?;
-        Ok(ExitCode::from(code))
+        Ok(code)
     }
 
-    fn by_anchors(&self, bytes: Vec<u8>, certificates: Vec<Vec<u8>>) -> anyhow::Result<(u8, String)> {
+    fn by_anchors(&self, bytes: Vec<u8>, certificates: Vec<Vec<u8>>) -> anyhow::Result<(ExitCode, String)> {
         let mut anchors = Vec::new();
         for path in &self.trust {
             anchors.extend(read_anchors(path)?);
@@ -81,15 +82,10 @@ impl VerifyCommand {
         let bundle = Bundle { certificates, local_crls, ..Bundle::of_record(bytes) };
         let report = verify(&bundle, &policy, SystemClock::default().now());
         let text = if self.json { format!("{}\n", report.to_json()) } else { report.to_text() };
-        let code = match report.verdict.indication {
-            Indication::Passed => 0,
-            Indication::Failed => 1,
-            Indication::Indeterminate => 2,
-        };
-        Ok((code, text))
+        Ok((output::exit_code(report.verdict.indication), text))
     }
 
-    fn by_keys(&self, bytes: &[u8], supplied: &[Vec<u8>]) -> anyhow::Result<(u8, String)> {
+    fn by_keys(&self, bytes: &[u8], supplied: &[Vec<u8>]) -> anyhow::Result<(ExitCode, String)> {
         let keys = self.keys.iter().map(|path| read_public_key(path)).collect::<anyhow::Result<Vec<_>>>()?;
         let parsed = Record::parse(bytes, &VconLimits::default());
         let signatures = parsed.as_ref().map_or_else(|_| Vec::new(), |record| judge(record, &keys, supplied));
@@ -110,7 +106,7 @@ impl VerifyCommand {
             RowStatus::No => 1,
             RowStatus::Unknown | RowStatus::NotChecked => 2,
         };
-        Ok((code, text))
+        Ok((ExitCode::from(code), text))
     }
 }
 

@@ -34,6 +34,11 @@ impl<'a> OfferedCertificates<'a> {
         Self { digest: digest_of(&ders), ders, parsed: OnceCell::new() }
     }
 
+    /// None at all.
+    pub(crate) fn none() -> Self {
+        Self { ders: Cow::Borrowed(&[]), digest: digest_of(&[]), parsed: OnceCell::new() }
+    }
+
     /// Each in DER.
     pub(crate) fn ders(&self) -> &[Vec<u8>] {
         &self.ders
@@ -46,6 +51,22 @@ impl<'a> OfferedCertificates<'a> {
 
     fn parsed(&self) -> &[Arc<Certificate>] {
         self.parsed.get_or_init(|| parsed(&self.ders))
+    }
+
+    /// Those that may stand above `certificate`, by their names, at most `count_max`.
+    pub(crate) fn above(&self, certificate: &Certificate, count_max: usize) -> Vec<Arc<Certificate>> {
+        let mut found: Vec<Arc<Certificate>> = Vec::new();
+        let mut issuers = vec![certificate.issuer().clone()];
+        while let Some(issuer) = issuers.pop() {
+            for one in self.parsed().iter().filter(|one| *one.subject() == issuer) {
+                let new = found.iter().all(|other| other.thumbprint() != one.thumbprint());
+                if new && found.len() < count_max {
+                    issuers.push(one.issuer().clone());
+                    found.push(one.clone());
+                }
+            }
+        }
+        found
     }
 }
 

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use crate::crypto::Hash;
 use crate::evidence::policy::{AlgorithmUse, TrustPolicy};
 use crate::evidence::report::{NAME_MAX, REASON_MAX, truncate};
 use crate::evidence::verify::material::anchor_window::outside_window;
+use crate::evidence::verify::material::signing_certificate::OfferedCertificates;
 use crate::pki::tsp::Timestamp;
 use crate::pki::{Budget, Certificate, PathOutcome, PathProfile, TrustAnchors, ValidPath, find_path};
 
@@ -26,25 +28,43 @@ pub(crate) struct TokenValidation {
     pub(crate) algorithms: Vec<AlgorithmUse>,
     /// The authority's path, where the token is right.
     pub(crate) path: Option<Arc<ValidPath>>,
-    /// The certificates that came with the token.
+    /// The certificates that came with the token, and those of the bundle that may stand above its signer's.
     pub(crate) offered: Vec<Arc<Certificate>>,
+    /// Whether it is of other data, or its signature is wrong: no more evidence would change that.
+    pub(crate) is_wrong: bool,
 }
 
 impl TokenValidation {
-    /// Validates `token` over `data`.
-    pub(crate) fn of(policy: &TrustPolicy, token: &[u8], data: &[u8], budget: &mut Budget) -> Self {
-        let validation = Self::untruncated(policy, token, data, budget);
+    /// Validates `token` over the data of `digest`, with certificates of its own, of the policy and of the bundle.
+    pub(crate) fn of(
+        policy: &TrustPolicy,
+        token: &[u8],
+        digest: impl FnOnce(Hash) -> Vec<u8>,
+        bundle: &OfferedCertificates<'_>,
+        budget: &mut Budget,
+    ) -> Self {
+        let validation = Self::untruncated(policy, token, digest, bundle, budget);
         // Both are strangers' words.
         let authority = truncate(validation.authority, NAME_MAX);
         Self { authority, reason: truncate(validation.reason, REASON_MAX), ..validation }
     }
 
-    fn untruncated(policy: &TrustPolicy, token: &[u8], data: &[u8], budget: &mut Budget) -> Self {
+    fn untruncated(
+        policy: &TrustPolicy,
+        token: &[u8],
+        digest: impl FnOnce(Hash) -> Vec<u8>,
+        bundle: &OfferedCertificates<'_>,
+        budget: &mut Budget,
+    ) -> Self {
         let anchors = &policy.timestamp_anchors;
-        let offered: Vec<Vec<u8>> = anchors.iter().map(|anchor| anchor.der().to_vec()).collect();
-        let timestamp = match Timestamp::open(token, data, &offered) {
+        let signers = anchors.iter().map(|anchor| anchor.der().to_vec());
+        let signers: Vec<Vec<u8>> = signers.chain(bundle.ders().iter().cloned()).collect();
+        let timestamp = match Timestamp::open_digest(token, digest, &signers) {
             Ok(timestamp) => timestamp,
-            Err(error) => return Self::unusable("unknown".into(), error.to_string()),
+            Err(error) => {
+                let is_wrong = error.is_wrong();
+                return Self { is_wrong, ..Self::unusable("unknown".into(), error.to_string()) };
+            }
         };
         let signer = match Certificate::from_der(timestamp.signer()) {
             Ok(signer) => Arc::new(signer),
@@ -57,7 +77,13 @@ impl TokenValidation {
             ..Self::unusable(signer.subject().to_string(), reason)
         };
         let offered = timestamp.certificates().iter().filter_map(|der| Certificate::from_der(der).ok());
-        let offered: Vec<_> = offered.take(CERTIFICATES_MAX).map(Arc::new).collect();
+        let mut offered: Vec<_> = offered.take(CERTIFICATES_MAX).map(Arc::new).collect();
+        for certificate in bundle.above(&signer, CERTIFICATES_MAX) {
+            let new = offered.iter().all(|other| other.thumbprint() != certificate.thumbprint());
+            if new && offered.len() < CERTIFICATES_MAX {
+                offered.push(certificate);
+            }
+        }
         let profile = PathProfile { preferred_time: Some(time), ..policy.timestamp_profile() };
         let mut path_to = |anchors: &TrustAnchors| find_path(&signer, &offered, anchors, &profile, budget);
         match path_to(&anchors.at(time)) {
@@ -90,6 +116,7 @@ impl TokenValidation {
             algorithms: Vec::new(),
             path: None,
             offered: Vec::new(),
+            is_wrong: false,
         }
     }
 }

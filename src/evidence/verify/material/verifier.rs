@@ -18,6 +18,7 @@ use crate::evidence::verify::material::revocation::checker::{HeldCrl, KnownCrl};
 use crate::evidence::verify::material::signing_certificate::{OfferedCertificates, SigningCertificate, digest_of};
 use crate::evidence::verify::material::token::TokenValidation;
 use crate::pki::Budget;
+use crate::pki::tsp::MessageImprint;
 use crate::tlog::{CosignedCheckpoint, LogPolicy, PolicyError, SignedCheckpoint};
 use crate::vcon::VconLimits;
 
@@ -32,7 +33,7 @@ pub struct Verifier {
     limits: VconLimits,
     signing_certificates: Cache<[u8; 32], SigningCertificate>,
     crls: Cache<[u8; 32], Option<KnownCrl>>,
-    tokens: Cache<([u8; 32], [u8; 32]), TokenValidation>,
+    tokens: Cache<[[u8; 32]; 3], TokenValidation>,
     checkpoints: Cache<[u8; 32], Result<CosignedCheckpoint, String>>,
 }
 
@@ -107,12 +108,20 @@ impl Verifier {
         self.crls.get_or_insert_sized(digest, der.len(), || KnownCrl::parse(der))
     }
 
-    /// The validation of `token` over `data`.
-    pub(crate) fn token(&self, token: &[u8], data: &[u8], budget: &RefCell<Budget>) -> Arc<TokenValidation> {
-        let validate = || TokenValidation::of(&self.policy, token, data, &mut budget.borrow_mut());
-        // What is kept is made of the token, and never more than it.
-        let key = (sha256(token), sha256(data));
-        self.tokens.get_or_insert_if(key, token.len(), validate, |_| !budget.borrow().is_spent())
+    /// The validation of `token` over `data`, with the certificates that the bundle has.
+    pub(crate) fn token(
+        &self,
+        token: &[u8],
+        data: &[u8],
+        offered: &OfferedCertificates<'_>,
+        budget: &RefCell<Budget>,
+    ) -> Arc<TokenValidation> {
+        let digest = |hash| MessageImprint::of(hash, data).digest().to_vec();
+        let validate = || TokenValidation::of(&self.policy, token, digest, offered, &mut budget.borrow_mut());
+        // What is kept is made of the token and of certificates, and never more than they are.
+        let bytes = token.len() + offered.ders().iter().map(Vec::len).sum::<usize>();
+        let key = [sha256(token), sha256(data), *offered.digest()];
+        self.tokens.get_or_insert_if(key, bytes, validate, |_| !budget.borrow().is_spent())
     }
 
     /// The verified signatures of a checkpoint: the same for every record under it.
@@ -139,7 +148,8 @@ mod tests {
     #[test]
     fn tokens_are_not_kept_for_ever() {
         let verifier = Verifier::new(TrustPolicy::nobody());
-        let keep = |byte: u8| verifier.token(&vec![byte; 1 << 20], b"", &RefCell::default());
+        let keep =
+            |byte: u8| verifier.token(&vec![byte; 1 << 20], b"", &OfferedCertificates::none(), &RefCell::default());
         for byte in 0..32 {
             keep(byte);
         }

@@ -133,7 +133,7 @@ impl LayerTime {
 }
 
 fn material<'a>(input: &'a Input<'_>) -> TokenMaterial<'a> {
-    TokenMaterial { verifier: input.verifier, crls: &input.crls, budget: &input.budget }
+    TokenMaterial { verifier: input.verifier, crls: &input.crls, offered: &input.offered, budget: &input.budget }
 }
 
 /// The tokens over the bytes of the layer at `position`.

@@ -12,6 +12,7 @@ use crate::evidence::report::{REASON_MAX, TimestampReport, truncate};
 use crate::evidence::verify::material::poe::ProofsOfExistence;
 use crate::evidence::verify::material::revocation::RevocationState;
 use crate::evidence::verify::material::revocation::checker::{HeldCrl, RevocationChecker};
+use crate::evidence::verify::material::signing_certificate::OfferedCertificates;
 use crate::evidence::verify::material::token::TokenValidation;
 use crate::evidence::verify::material::verifier::Verifier;
 use crate::pki::{Budget, CertificationPath};
@@ -43,6 +44,8 @@ pub(crate) struct TokenMaterial<'a> {
     pub(crate) verifier: &'a Verifier,
     /// The revocation lists at hand: the same that signers are checked with.
     pub(crate) crls: &'a [HeldCrl],
+    /// The certificates of the bundle, for tokens that come without their own.
+    pub(crate) offered: &'a OfferedCertificates<'a>,
     pub(crate) budget: &'a RefCell<Budget>,
 }
 
@@ -56,18 +59,30 @@ pub(crate) fn validate_tokens(
     poe: &ProofsOfExistence,
 ) -> Vec<ValidatedTimestamp> {
     let validate = |token: &Vec<u8>| {
-        let mut validation = (*material.verifier.token(token, data, material.budget)).clone();
-        if validation.counts {
-            match check_counts(material, &validation, token, wrong, poe) {
-                Err(reason) => (validation.counts, validation.reason) = (false, truncate(reason, REASON_MAX)),
-                Ok(Some(note)) => validation.reason = format!("{}; {note}", validation.reason),
-                Ok(None) => {}
-            }
-        }
-        let TokenValidation { time, poe_time, authority, counts, reason, .. } = validation;
-        ValidatedTimestamp { poe_time, report: TimestampReport { over, layer: 0, time, authority, counts, reason } }
+        let validation = material.verifier.token(token, data, material.offered, material.budget);
+        judge(material, over, token, (*validation).clone(), wrong, poe)
     };
     tokens.iter().take(TOKENS_MAX).map(validate).collect()
+}
+
+/// What a token comes to in this verification, which was validated whatever the time.
+pub(crate) fn judge(
+    material: TokenMaterial<'_>,
+    over: &'static str,
+    token: &[u8],
+    mut validation: TokenValidation,
+    wrong: Option<&str>,
+    poe: &ProofsOfExistence,
+) -> ValidatedTimestamp {
+    if validation.counts {
+        match check_counts(material, &validation, token, wrong, poe) {
+            Err(reason) => (validation.counts, validation.reason) = (false, truncate(reason, REASON_MAX)),
+            Ok(Some(note)) => validation.reason = format!("{}; {note}", validation.reason),
+            Ok(None) => {}
+        }
+    }
+    let TokenValidation { time, poe_time, authority, counts, reason, .. } = validation;
+    ValidatedTimestamp { poe_time, report: TimestampReport { over, layer: 0, time, authority, counts, reason } }
 }
 
 /// Whether a valid token counts in this verification; a note where it does with a reservation.
