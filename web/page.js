@@ -75,8 +75,11 @@
   const inWords = (reason) =>
     typeof reason === "string" ? reason : `The verifier stopped (${reason.message}). Verify with affiant verify instead.`;
 
-  /** Of an unpacked bundle, the revocation lists are in a folder, which a file does not say. */
-  const nameInBundle = (name) => (name.endsWith(".crl.pem") ? `crls/${name}` : name);
+  /** Of an unpacked bundle, lists and OCSP responses are in folders, which a file does not say. */
+  const nameInBundle = (name) => {
+    if (name.endsWith(".crl.pem")) return `crls/${name}`;
+    return name.endsWith(".ors") ? `ocsp/${name}` : name;
+  };
 
   const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
 

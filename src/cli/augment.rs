@@ -10,7 +10,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use crate::atomic_file::{self, Access};
-use crate::cli::args::inputs::{read_crl, read_files};
+use crate::cli::args::inputs::{read_crl, read_files, read_ocsp_response};
 use crate::cli::args::trust::TrustArgs;
 use crate::client::HttpClient;
 use crate::clock::{Clock as _, SystemClock};
@@ -40,6 +40,9 @@ pub(crate) struct AugmentCommand {
     /// A revocation list, PEM or DER; may be repeated.
     #[arg(long = "crl", value_name = "FILE")]
     crls: Vec<PathBuf>,
+    /// An OCSP response, DER; may be repeated.
+    #[arg(long = "ocsp", value_name = "FILE")]
+    ocsp_responses: Vec<PathBuf>,
     /// Ask this server for revocation lists; with a token in AFFIANT_TOKEN that may read the record, for all evidence.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -63,6 +66,9 @@ impl AugmentCommand {
         }
         for path in &self.crls {
             add_list(&mut bundle, read_crl(path)?).with_context(|| path.display().to_string())?;
+        }
+        for path in &self.ocsp_responses {
+            union(&mut bundle.ocsp_responses, vec![read_ocsp_response(path)?]);
         }
         let report = verify(&bundle, &policy, now);
         let passed = |report: &ValidationReport| report.verdict.indication == Indication::Passed;
@@ -134,6 +140,7 @@ fn merge(bundle: &mut Bundle, theirs: Bundle) {
     union(&mut bundle.consistency, theirs.consistency);
     union(&mut bundle.certificates, theirs.certificates);
     union(&mut bundle.crls, theirs.crls);
+    union(&mut bundle.ocsp_responses, theirs.ocsp_responses);
     union(&mut bundle.offered_anchors, theirs.offered_anchors);
     bundle.offered_log_policy = theirs.offered_log_policy.or(bundle.offered_log_policy.take());
 }

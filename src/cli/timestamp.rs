@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::cli::args::inputs::{read_certificates, read_crl};
+use crate::cli::args::inputs::{read_certificates, read_crl, read_ocsp_response};
 use crate::cli::args::time_args::TimeArgs;
 use crate::cli::args::trust::TimeTrustArgs;
 use crate::cli::{output, progress};
@@ -40,6 +40,9 @@ pub(crate) struct VerifyCommand {
     /// Revocation list, PEM or DER; may be repeated.
     #[arg(long = "crl", value_name = "FILE")]
     crls: Vec<PathBuf>,
+    /// OCSP response, DER; may be repeated.
+    #[arg(long = "ocsp", value_name = "FILE")]
+    ocsp_responses: Vec<PathBuf>,
     #[command(flatten)]
     time: TimeArgs,
     /// Print JSON.
@@ -65,6 +68,9 @@ impl VerifyCommand {
         let mut evidence = Bundle::default();
         for path in &self.certificates {
             evidence.certificates.extend(read_certificates(path)?.iter().map(|one| one.der().to_vec()));
+        }
+        for path in &self.ocsp_responses {
+            evidence.local_ocsp_responses.push(read_ocsp_response(path)?);
         }
         for path in &self.crls {
             evidence.local_crls.push(read_crl(path)?);

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::cli::args::inputs::{read_crl, read_files, read_recording};
+use crate::cli::args::inputs::{read_crl, read_files, read_ocsp_response, read_recording};
 use crate::cli::args::trust::{TrustArgs, on_command_line};
 use crate::cli::output;
 use crate::clock::{Clock as _, SystemClock, parse_time};
@@ -27,6 +27,9 @@ pub(crate) struct VerifyCommand {
     /// Revocation list, PEM or DER; may be repeated.
     #[arg(long = "crl", value_name = "FILE")]
     crls: Vec<PathBuf>,
+    /// OCSP response, DER; may be repeated.
+    #[arg(long = "ocsp", value_name = "FILE")]
+    ocsp_responses: Vec<PathBuf>,
     /// Pass only if every recording is given.
     #[arg(long)]
     require_recordings: bool,
@@ -73,6 +76,9 @@ impl VerifyCommand {
         }
         for path in &self.crls {
             bundle.local_crls.push(read_crl(path)?);
+        }
+        for path in &self.ocsp_responses {
+            bundle.local_ocsp_responses.push(read_ocsp_response(path)?);
         }
         for path in &self.checkpoints {
             let note = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;

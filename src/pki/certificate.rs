@@ -319,6 +319,12 @@ impl Certificate {
         self.extensions.has_no_revocation && !self.is_ca()
     }
 
+    /// Whether its authority says that its status need not be asked for: of a responder (RFC 6960 §4.2.2.2.1).
+    #[must_use]
+    pub fn is_unchecked_responder(&self) -> bool {
+        self.extensions.is_unchecked_responder
+    }
+
     /// Critical extensions that this build does not know.
     #[must_use]
     pub fn unknown_critical_extensions(&self) -> &[ObjectIdentifier] {

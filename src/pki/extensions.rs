@@ -117,6 +117,8 @@ pub(super) struct Extensions {
     pub(super) authority_information_critical: Option<bool>,
     /// noRevAvail (RFC 9608), or a short life in place of it (validity-assured short-term, EN 319 412-1 §5.2).
     pub(super) has_no_revocation: bool,
+    /// id-pkix-ocsp-nocheck (RFC 6960 §4.2.2.2.1): nobody need ask for the status of this responder.
+    pub(super) is_unchecked_responder: bool,
     pub(super) unknown_critical: Vec<ObjectIdentifier>,
 }
 
@@ -182,6 +184,7 @@ impl Extensions {
                 Vec::<der::Any>::from_der(bytes)?;
             }
             "2.5.29.56" | "0.4.0.194121.2.1" => self.has_no_revocation = true,
+            "1.3.6.1.5.5.7.48.1.5" => self.is_unchecked_responder = true,
             id => {
                 let is_known = self.add_policy(id, bytes, critical)?;
                 if critical && !is_known {

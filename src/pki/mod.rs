@@ -3,7 +3,7 @@
 //! [`Certificate`] and [`Crl`] are parsed once and keep their bytes; [`find_path`] builds and checks a path in one
 //! search, and tells "no path" apart from "a path that breaks a rule". Whether a certificate was in its window at some
 //! time, and what a revocation means for a signature, is decided above (EN 319 102-1), from the facts given here.
-//! [`tsp`] opens RFC 3161 tokens; making one is a timestamp authority's job, and the only use of a private key.
+//! [`ocsp`] reads and makes statuses of single certificates (RFC 6960). [`tsp`] opens RFC 3161 tokens; making one is a timestamp authority's job, and the only use of a private key.
 
 mod algorithm;
 mod anchor;
@@ -15,6 +15,7 @@ mod crl;
 mod extensions;
 mod name;
 mod name_constraints;
+pub mod ocsp;
 mod path;
 mod pem;
 mod policies;
@@ -50,6 +51,8 @@ pub mod oid {
     pub const DOCUMENT_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.36");
     /// id-kp-timeStamping (RFC 5280 §4.2.1.12).
     pub const TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
+    /// id-kp-OCSPSigning (RFC 6960 §4.2.2.2).
+    pub const OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
     /// anyExtendedKeyUsage (RFC 5280 §4.2.1.12).
     pub const ANY_EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
     /// expiredCertsOnCRL (X.509 §9.5.2.8).

@@ -27,6 +27,7 @@ mod first_start;
 mod fuzz_corpus;
 mod ledger;
 mod monitor;
+mod ocsp;
 mod old_data;
 mod path_budget;
 mod path_choice;

@@ -189,7 +189,8 @@ fn a_provisional_bundle_is_completed_by_the_next_lists() {
     };
     let (code, said) = complete(&["old.zip", "--output", "new.zip", "--crl", "early.crl"]);
     assert!(
-        code == Some(2) && said.contains("a revocation list of CN=Authority: the list at hand is too old"),
+        code == Some(2)
+            && said.contains("a revocation list or OCSP response of CN=Authority: the status at hand is too old"),
         "{said}"
     );
     let (code, said) = complete(&["new.zip", "--output", "new.zip", "--crl", "late.crl"]);

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 use crate::cli::progress;
 use crate::evidence::{Bundle, BundleFiles, SuppliedRecording};
+use crate::pki::ocsp::OcspResponse;
 use crate::pki::{Certificate, Crl};
 use crate::vcon::VconLimits;
 
@@ -93,4 +94,11 @@ pub(in crate::cli) fn read_crl(path: &Path) -> anyhow::Result<Vec<u8>> {
         None => Crl::from_der(&bytes),
     };
     Ok(crl.with_context(no_list)?.der().to_vec())
+}
+
+/// Reads an OCSP response, DER.
+pub(in crate::cli) fn read_ocsp_response(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    OcspResponse::from_der(&bytes).with_context(|| format!("OCSP response {}", path.display()))?;
+    Ok(bytes)
 }

@@ -20,6 +20,10 @@ pub struct Bundle {
     pub certificates: Vec<Vec<u8>>,
     /// Revocation lists, DER.
     pub crls: Vec<Vec<u8>>,
+    /// OCSP responses, DER.
+    pub ocsp_responses: Vec<Vec<u8>>,
+    /// OCSP responses of the relying party, DER.
+    pub local_ocsp_responses: Vec<Vec<u8>>,
     /// Revocation lists of the relying party, DER: no list of the bundle takes their place.
     pub local_crls: Vec<Vec<u8>>,
     /// Anchors that the bundle would like to be trusted, DER.

@@ -16,6 +16,8 @@ const FILES_MAX: usize = 256;
 const BYTES_MAX: usize = 128 << 20;
 /// The folder of evidence of inner layers: in it a folder for each layer inside the outermost.
 const INNER_LAYERS: &str = "earlier/";
+/// The folder of OCSP responses.
+const OCSP: &str = "ocsp/";
 /// The prefix of the names of consistency proofs.
 const CONSISTENCY: &str = "consistency-";
 /// Certificates in one PEM file.
@@ -71,6 +73,9 @@ impl BundleFiles {
         for (position, crl) in bundle.crls.iter().enumerate() {
             files.add(&format!("crls/{position}.crl.pem"), to_pem("X509 CRL", crl).into_bytes());
         }
+        for (position, response) in bundle.ocsp_responses.iter().enumerate() {
+            files.add(&format!("{OCSP}{position}.ors"), response.clone());
+        }
         if !bundle.offered_anchors.is_empty() {
             files.add("anchors.pem", pem(&bundle.offered_anchors).into_bytes());
         }
@@ -98,7 +103,7 @@ impl BundleFiles {
             "checkpoint.txt",
         ];
         let is_token = ["checkpoint", "record"].iter().any(|stem| name.starts_with(stem)) && name.ends_with(".tsr");
-        let is_in_folder = name.starts_with("crls/") || name.starts_with(INNER_LAYERS);
+        let is_in_folder = ["crls/", OCSP, INNER_LAYERS].iter().any(|folder| name.starts_with(folder));
         let is_part = archive_part(name).is_some() || is_consistency(name);
         named.contains(&name) || is_token || is_in_folder || is_part
     }
@@ -106,7 +111,7 @@ impl BundleFiles {
     /// The folders that files of a bundle may be in: that of the bundle itself, empty, and those in it, each with `/`.
     pub fn folders() -> impl Iterator<Item = String> {
         let earlier = (1..RENEWALS_MAX).map(|layer| format!("{INNER_LAYERS}{layer:02}/"));
-        ["".to_owned(), "crls/".to_owned()].into_iter().chain(earlier)
+        ["", "crls/", OCSP].map(str::to_owned).into_iter().chain(earlier)
     }
 
     /// Adds a file.
@@ -165,6 +170,7 @@ impl BundleFiles {
                     }
                 }
                 _ if is_consistency(name) => bundle.consistency.push(bytes.to_vec()),
+                _ if name.starts_with(OCSP) => bundle.ocsp_responses.push(bytes.to_vec()),
                 _ if name.starts_with("crls/") => bundle.crls.extend(pem("X509 CRL")?),
                 _ if let Some((layer, file)) = inner_layer_part(name) => {
                     if bundle.inner_layers.len() < layer {
@@ -281,6 +287,7 @@ mod tests {
             consistency: vec![vec![5], vec![6]],
             certificates: vec![vec![0x30, 0], vec![0x30, 1]],
             crls: vec![vec![0x30, 2]],
+            ocsp_responses: vec![vec![0x30, 3], vec![0x30, 4]],
             ..Bundle::default()
         };
         assert!(BundleFiles::of(&bundle).iter().all(|(name, _)| BundleFiles::is_own(name)));
@@ -299,6 +306,7 @@ mod tests {
                 bundle.crls.clone()
             )
         );
+        assert_eq!(read.ocsp_responses, bundle.ocsp_responses);
         assert_eq!(packed, BundleFiles::of(&bundle).to_zip());
     }
 

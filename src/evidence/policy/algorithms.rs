@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::format_time;
 use crate::crypto::{Hash, KeyKind, SignatureAlgorithm};
+use crate::pki::ocsp::OcspResponse;
 use crate::pki::{Certificate, CertificateSignature, Crl};
 
 /// An algorithm that a constraint may name.
@@ -80,6 +81,11 @@ impl AlgorithmUse {
     /// The use by which `signer` signed a revocation list; `None` where it is not verified here.
     pub(crate) fn of_crl(crl: &Crl, signer: &Certificate) -> Option<Self> {
         Self::of(crl.signature_algorithm(), signer)
+    }
+
+    /// The use by which `signer` signed an OCSP response; `None` where it is not verified here.
+    pub(crate) fn of_ocsp_response(response: &OcspResponse, signer: &Certificate) -> Option<Self> {
+        Self::of(response.signature_algorithm(), signer)
     }
 
     fn of(algorithm: &CertificateSignature, signer: &Certificate) -> Option<Self> {

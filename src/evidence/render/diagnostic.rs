@@ -11,6 +11,7 @@ use crate::evidence::format::{ArchiveRoot, ArchiveTimestamp, Bundle, Entry, Laye
 use crate::evidence::policy::{AlgorithmConstraint, TrustPolicy};
 use crate::evidence::report::{NAME_MAX, truncate};
 use crate::jose::Jws;
+use crate::pki::ocsp::{CertificateStatus, OcspResponse};
 use crate::pki::tsp::TimestampToken;
 use crate::pki::{Certificate, CertificateSignature, Crl, KeyUsage, KeyUsages, TrustAnchor};
 use crate::tlog::{SignedCheckpoint, TlogProof};
@@ -28,6 +29,8 @@ pub struct Diagnostic {
     pub certificates: Vec<Value>,
     /// The revocation lists, the verifier's own first.
     pub revocation_lists: Vec<Value>,
+    /// The OCSP responses, the verifier's own first.
+    pub ocsp_responses: Vec<Value>,
     /// The ledger entry, the proof that leads from it to a checkpoint, and the timestamp tokens over that and the record.
     pub evidence: Value,
     /// The same of what was signed before, from the outside in.
@@ -67,6 +70,13 @@ impl Diagnostic {
                 .chain(&bundle.crls)
                 .take(OBJECTS_MAX)
                 .map(|der| revocation_list(der))
+                .collect(),
+            ocsp_responses: bundle
+                .local_ocsp_responses
+                .iter()
+                .chain(&bundle.ocsp_responses)
+                .take(OBJECTS_MAX)
+                .map(|der| ocsp_response(der))
                 .collect(),
             evidence: evidence(&bundle.evidence),
             earlier: bundle.inner_layers.iter().take(OBJECTS_MAX).map(evidence).collect(),
@@ -185,6 +195,36 @@ fn revocation_list(der: &[u8]) -> Value {
         "expired_certificates_since": list.expired_certs_since().map(format_time),
         "entries": list.revoked_count(),
         "signature_algorithm": signature_name(list.signature_algorithm()),
+    })
+}
+
+fn ocsp_response(der: &[u8]) -> Value {
+    let response = match OcspResponse::from_der(der) {
+        Ok(response) => response,
+        Err(error) => return unreadable(der, error),
+    };
+    let statuses = response.statuses().iter().take(OBJECTS_MAX).map(|one| {
+        let (status, revoked_at, reason) = match &one.status {
+            CertificateStatus::Good => ("good", None, None),
+            CertificateStatus::Unknown => ("unknown", None, None),
+            CertificateStatus::Revoked(entry) => ("revoked", Some(entry.effective_at()), Some(entry.reason.name())),
+        };
+        json!({
+            "serial": hexadecimal(one.id.serial()),
+            "status": status,
+            "revoked_at": revoked_at.map(format_time),
+            "reason": reason,
+            "this_update": format_time(one.this_update),
+            "next_update": one.next_update.map(format_time),
+            "archive_cutoff": one.archive_cutoff.map(format_time),
+        })
+    });
+    json!({
+        "digest": Sha256Digest::of(der),
+        "produced_at": format_time(response.produced_at()),
+        "statuses": statuses.collect::<Vec<_>>(),
+        "certificates": response.certificates().len(),
+        "signature_algorithm": signature_name(response.signature_algorithm()),
     })
 }
 

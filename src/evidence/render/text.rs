@@ -75,7 +75,7 @@ mod tests {
             "Unaltered          yes          SIGNATURE_RIGHT",
             "Recording matches  no           HASH_FAILURE",
             "In the ledger      not checked  UNAVAILABLE",
-            "                   -> Verify again with a newer revocation list.",
+            "                   -> Verify again with a newer revocation list or OCSP response.",
             "- That what was said in the call is true.",
         ] {
             assert!(text.lines().any(|one| one == line), "{line:?} in\n{text}");

@@ -40,7 +40,7 @@ impl BundlePart {
             Self::Timestamp => "a timestamp",
             Self::Consistency => "a consistency proof",
             Self::Certificate => "a certificate",
-            Self::RevocationList => "a revocation list",
+            Self::RevocationList => "a revocation list or OCSP response",
             Self::OfferedAnchor => "the offered anchor",
             Self::OfferedLogPolicy => "the offered log policy",
         }

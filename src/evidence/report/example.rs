@@ -17,8 +17,8 @@ use crate::vcon::{Finding, Level};
 pub(crate) fn example(subject: &str) -> ValidationReport {
     ValidationReport {
         version: 1,
-        verdict: Verdict::indeterminate(SubIndication::TryLater, "the revocation list at hand is too old"),
-        sentence: format!("This cannot be decided here: the revocation list for {subject} is too old."),
+        verdict: Verdict::indeterminate(SubIndication::TryLater, "the revocation status at hand is too old"),
+        sentence: format!("This cannot be decided here: the revocation status of {subject} is too old."),
         rows: rows(subject),
         record: Some(Sha256Digest::of(b"record")),
         uuid: Some("019f15a6-a752-826f-b9a2-279e0d16bc46".into()),
@@ -82,7 +82,7 @@ fn rows(subject: &str) -> Vec<Row> {
             "Signed by",
             RowStatus::Unknown,
             "TRY_LATER",
-            format!("{subject}: the revocation list at hand is too old"),
+            format!("{subject}: the revocation status at hand is too old"),
             Some(SubIndication::TryLater.next_step()),
         ),
         row("Existed by", RowStatus::Yes, "TRUSTED_TIME", "proved to exist by 2026-07-01T12:00:05.000Z".into(), None),
@@ -102,7 +102,7 @@ fn signature(subject: &str) -> SignatureReport {
         layer: 0,
         position: 0,
         algorithm: "RS256".into(),
-        verdict: Verdict::indeterminate(SubIndication::TryLater, "the revocation list at hand is too old"),
+        verdict: Verdict::indeterminate(SubIndication::TryLater, "the revocation status at hand is too old"),
         apart_from_recordings: None,
         claimed_time: Some(at("2026-07-01T12:00:00Z")),
         signer: Some(certificate(subject, "leaf")),
@@ -157,7 +157,7 @@ fn missing() -> MissingPart {
         what: BundlePart::RevocationList,
         of: Some("CN=Example Issuing Authority,O=Example".into()),
         needed: true,
-        reason: "the list at hand is too old".into(),
+        reason: "the status at hand is too old".into(),
         available_from: Some(at("2026-07-09T00:00:00Z")),
     }
 }

@@ -167,11 +167,11 @@ sub_indications! {
     }
     /// Not to be said today.
     TryLater, "TRY_LATER" {
-        means: "Whether the certificate was revoked is not known well enough today: the list is missing or too \
-            old, or the certificate is suspended. A newer list decides it.",
+        means: "Whether the certificate was revoked is not known well enough today: the list or OCSP response is \
+            missing or too old, or the certificate is suspended. A newer one decides it.",
         arises: "A record that was verified soon after it was signed; a server that could not publish its list; a \
             bundle that is provisional.",
-        next: "Verify again with a newer revocation list.",
+        next: "Verify again with a newer revocation list or OCSP response.",
     }
     /// Expired, not revoked, and nothing proves that the signature was there before.
     OutOfBoundsNotRevoked, "OUT_OF_BOUNDS_NOT_REVOKED" {
@@ -183,10 +183,10 @@ sub_indications! {
     }
     /// Expired, and nothing is known.
     OutOfBoundsNoPoe, "OUT_OF_BOUNDS_NO_POE" {
-        means: "The certificate has ended, and no revocation list that still speaks of it is here. Whether it was \
+        means: "The certificate has ended, and no revocation list or OCSP response that still speaks of it is here. Whether it was \
             revoked before its end cannot be said.",
         arises: "An old record without its bundle; an authority that takes expired certificates off its lists.",
-        next: "Look for a timestamp and a revocation list from before the certificate ended.",
+        next: "Look for a timestamp, and a revocation list or OCSP response, from before the certificate ended.",
     }
     /// Timestamps contradict each other.
     TimestampOrderFailure, "TIMESTAMP_ORDER_FAILURE" {

@@ -1,6 +1,6 @@
 //! Completeness: whether a bundle holds all that a verifier will ever need, and what is missing.
 //!
-//! A bundle is provisional until it holds, for each certificate of the path, a revocation list that was made at or after
+//! A bundle is provisional until it holds, for each certificate of the path, a revocation list or OCSP response from at or after
 //! the trusted time; then it is complete, and verifies offline for as long as its algorithms hold.
 
 use chrono::{DateTime, Utc};
@@ -153,11 +153,11 @@ impl Completeness {
                     (reason.clone(), None)
                 }
                 (RevocationState::Good { fresh: false, next_update, .. }, _) => {
-                    ("the list at hand is too old".to_owned(), *next_update)
+                    ("the status at hand is too old".to_owned(), *next_update)
                 }
                 (RevocationState::Good { known_not_revoked: false, next_update, .. }, Some(time)) => {
                     let time = format_time(time);
-                    (format!("the list at hand was made before the trusted time, {time}"), *next_update)
+                    (format!("the status at hand was made before the trusted time, {time}"), *next_update)
                 }
                 (held, _) if held.is_hold() => ("it is suspended: a newer list says how that ended".to_owned(), None),
                 (RevocationState::Good { .. } | RevocationState::Revoked(_), _) => continue,

@@ -53,7 +53,7 @@ impl<'a> Context<'a> {
             return known.clone();
         }
         let checker = RevocationChecker {
-            crls: &self.input.crls,
+            held: &self.input.revocation,
             policy: self.input.policy,
             trusted: self.signature.existed_by,
             now: self.input.now,

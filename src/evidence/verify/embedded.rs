@@ -5,6 +5,7 @@
 
 use crate::crypto::sha256;
 use crate::evidence::format::Record;
+use crate::evidence::verify::material::verifier::EmbeddedRevocation;
 use crate::jose::{UnsignedProperties, UnsignedProperty};
 
 /// Certificates that are looked at, those of all signatures together.
@@ -17,8 +18,7 @@ const TOKENS_MAX: usize = 32;
 pub(super) struct EmbeddedEvidence {
     /// Certificates, DER.
     pub(super) certificates: Vec<Vec<u8>>,
-    /// Revocation lists, DER.
-    pub(super) crls: Vec<Vec<u8>>,
+    pub(super) revocation: EmbeddedRevocation,
     /// That of each signature, by layer and position.
     pub(super) layers: Vec<Vec<SignatureEvidence>>,
 }
@@ -94,7 +94,8 @@ impl EmbeddedEvidence {
                     let all = [&data.certificates, &data.crls, &data.ocsp_responses];
                     own.digests.extend(all.into_iter().flatten().map(|der| sha256(der)));
                     self.certificates.extend(data.certificates.iter().cloned());
-                    self.crls.extend(data.crls.iter().cloned());
+                    self.revocation.crls.extend(data.crls.iter().cloned());
+                    self.revocation.ocsp_responses.extend(data.ocsp_responses.iter().cloned());
                 }
                 UnsignedProperty::Other => {}
             }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::crypto::{Hash, KeyKind, SignatureAlgorithm};
 use crate::evidence::policy::AlgorithmUse;
 use crate::evidence::verify::material::poe::ProofsOfExistence;
+use crate::evidence::verify::material::revocation::checker::HeldRevocation;
 use crate::evidence::verify::material::signing_certificate::OfferedCertificates;
 use crate::evidence::verify::material::verifier::Verifier;
 use crate::evidence::verify::time::timestamps::{TokenMaterial, validate_tokens};
@@ -17,7 +18,7 @@ impl Verifier {
     #[must_use]
     pub fn token_counts(&self, token: &[u8], data: &[u8], now: DateTime<Utc>) -> bool {
         let (offered, budget) = (&OfferedCertificates::none(), &RefCell::default());
-        let material = TokenMaterial { verifier: self, crls: &[], offered, budget };
+        let material = TokenMaterial { verifier: self, revocation: &HeldRevocation::default(), offered, budget };
         let poe = ProofsOfExistence::none(now);
         let timestamps = validate_tokens(material, "archive", &[token.to_vec()], data, None, &poe);
         timestamps.iter().any(|one| one.counted().is_some())

@@ -10,7 +10,7 @@ use crate::evidence::report::{Indication, TimestampReport};
 use crate::evidence::verify::material::poe::ProofsOfExistence;
 use crate::evidence::verify::material::signing_certificate::OfferedCertificates;
 use crate::evidence::verify::material::token::TokenValidation;
-use crate::evidence::verify::material::verifier::Verifier;
+use crate::evidence::verify::material::verifier::{EmbeddedRevocation, Verifier};
 use crate::evidence::verify::time::timestamps::{TokenMaterial, judge};
 use crate::pki::Budget;
 
@@ -28,7 +28,7 @@ pub struct FileTimestamp {
 impl Verifier {
     /// Judges the token of a file as of `now`, by the rules for the tokens of a record; `digest` gives the file's digests.
     ///
-    /// Of `evidence` the certificates and the revocation lists are used.
+    /// Of `evidence` the certificates and the statements of revocation are used.
     #[must_use]
     pub fn check_file_timestamp(
         &self,
@@ -38,8 +38,9 @@ impl Verifier {
         now: DateTime<Utc>,
     ) -> FileTimestamp {
         let budget = RefCell::<Budget>::default();
-        let (offered, crls) = (OfferedCertificates::of(evidence, &[]), self.crls_of(evidence, &[]));
-        let material = TokenMaterial { verifier: self, crls: &crls, offered: &offered, budget: &budget };
+        let offered = OfferedCertificates::of(evidence, &[]);
+        let revocation = self.revocation_of(evidence, &EmbeddedRevocation::default());
+        let material = TokenMaterial { verifier: self, revocation: &revocation, offered: &offered, budget: &budget };
         let validation = TokenValidation::of(self.policy(), token, digest, &offered, &mut budget.borrow_mut());
         let is_wrong = validation.is_wrong;
         let judged = judge(material, "file", token, validation, None, &ProofsOfExistence::none(now));

@@ -8,7 +8,7 @@ use crate::evidence::format::{Bundle, Record};
 use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::RecordingReport;
 use crate::evidence::verify::embedded::EmbeddedEvidence;
-use crate::evidence::verify::material::revocation::checker::HeldCrl;
+use crate::evidence::verify::material::revocation::checker::HeldRevocation;
 use crate::evidence::verify::material::signing_certificate::OfferedCertificates;
 use crate::evidence::verify::material::verifier::Verifier;
 use crate::evidence::verify::recordings::recordings;
@@ -24,7 +24,7 @@ pub(super) struct Input<'a> {
     /// What the signatures carry in their unsigned headers.
     pub(super) embedded: EmbeddedEvidence,
     pub(super) offered: OfferedCertificates<'a>,
-    pub(super) crls: Vec<HeldCrl>,
+    pub(super) revocation: HeldRevocation,
     pub(super) recordings: Vec<RecordingReport>,
     /// The cost of all searches for paths and list signers together.
     pub(super) budget: RefCell<Budget>,
@@ -41,7 +41,7 @@ impl<'a> Input<'a> {
             record,
             now,
             offered: OfferedCertificates::of(bundle, &embedded.certificates),
-            crls: verifier.crls_of(bundle, &embedded.crls),
+            revocation: verifier.revocation_of(bundle, &embedded.revocation),
             embedded,
             recordings: recordings(bundle, record),
             budget: RefCell::default(),

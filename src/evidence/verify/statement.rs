@@ -1,7 +1,6 @@
 //! Signed statements (RFC 9943): whether one may be registered, and what a receipt of it proves.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -13,7 +12,7 @@ use crate::evidence::policy::AlgorithmUse;
 use crate::evidence::verify::material::anchor_window::outside_window;
 use crate::evidence::verify::material::poe::ProofsOfExistence;
 use crate::evidence::verify::material::revocation::RevocationState;
-use crate::evidence::verify::material::revocation::checker::{HeldCrl, IssuerInPath, RevocationChecker};
+use crate::evidence::verify::material::revocation::checker::{IssuerInPath, RevocationChecker};
 use crate::evidence::verify::material::verifier::Verifier;
 use crate::pki::{Budget, Certificate, PathOutcome, ValidPath, find_path};
 use crate::tlog::merkle::{leaf_hash, root_of_inclusion};
@@ -153,12 +152,10 @@ impl Verifier {
         crls: &[Vec<u8>],
         now: DateTime<Utc>,
     ) -> Result<(), StatementError> {
-        let mut seen = HashSet::new();
-        let new = crls.iter().map(|der| (sha256(der), der)).filter(|(digest, _)| seen.insert(*digest));
-        let parsed: Vec<_> = new.map(|(digest, der)| HeldCrl { known: self.crl(digest, der), own: true }).collect();
+        let held = self.own_lists(crls);
         let (poe, budget, crl_issuers_checked) = (ProofsOfExistence::none(now), RefCell::default(), RefCell::default());
         let checker = RevocationChecker {
-            crls: &parsed,
+            held: &held,
             policy: self.policy(),
             trusted: None,
             now,

@@ -167,7 +167,7 @@ impl Validity<'_> {
             }
             RevocationState::Good { fresh: false, next_update, .. } => {
                 let until = next_update.map_or_else(|| "never".to_owned(), format_time);
-                let reason = format!("the revocation list at hand is too old (its next was due {until})");
+                let reason = format!("the revocation status at hand is too old (its next was due {until})");
                 Err(Verdict::indeterminate(S::TryLater, reason))
             }
             RevocationState::Good { .. } | RevocationState::Revoked(_) => Ok(()),

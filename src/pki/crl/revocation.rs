@@ -93,6 +93,23 @@ impl RevocationReason {
         }
     }
 
+    /// The reason's number in RFC 5280.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Unspecified => 0,
+            Self::KeyCompromise => 1,
+            Self::CaCompromise => 2,
+            Self::AffiliationChanged => 3,
+            Self::Superseded => 4,
+            Self::CessationOfOperation => 5,
+            Self::CertificateHold => 6,
+            Self::RemoveFromCrl => 8,
+            Self::PrivilegeWithdrawn => 9,
+            Self::AaCompromise => 10,
+        }
+    }
+
     /// Gives the reason of this name in RFC 5280.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -113,7 +130,7 @@ impl RevocationReason {
         Self::AaCompromise,
     ];
 
-    pub(super) fn new(raw: CrlReason) -> Self {
+    pub(in crate::pki) fn new(raw: CrlReason) -> Self {
         match raw {
             CrlReason::Unspecified => Self::Unspecified,
             CrlReason::KeyCompromise => Self::KeyCompromise,

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::keys::read_public_key;
 use super::signatures::{JudgedSignature, judge, of_all};
-use crate::cli::args::inputs::{read_certificates, read_crl};
+use crate::cli::args::inputs::{read_certificates, read_crl, read_ocsp_response};
 use crate::cli::output;
 use crate::cli::vcon::io::document::Input;
 use crate::clock::{Clock as _, SystemClock};
@@ -43,6 +43,9 @@ pub(crate) struct VerifyCommand {
     /// Revocation list, PEM or DER; may be repeated. Without one, --trust cannot say that nothing is revoked.
     #[arg(long = "crl", value_name = "FILE", requires = "trust")]
     crls: Vec<PathBuf>,
+    /// OCSP response, DER; may be repeated.
+    #[arg(long = "ocsp", value_name = "FILE", requires = "trust")]
+    ocsp_responses: Vec<PathBuf>,
     /// PEM file of the certificates that an x5u points to, which is never fetched; may be repeated.
     #[arg(long, value_name = "PEM")]
     certificates: Vec<PathBuf>,
@@ -79,7 +82,9 @@ impl VerifyCommand {
             anchors: TrustAnchors::new(anchors),
             ..TrustPolicy::nobody()
         };
-        let bundle = Bundle { certificates, local_crls, ..Bundle::of_record(bytes) };
+        let local_ocsp_responses =
+            self.ocsp_responses.iter().map(|path| read_ocsp_response(path)).collect::<anyhow::Result<_>>()?;
+        let bundle = Bundle { certificates, local_crls, local_ocsp_responses, ..Bundle::of_record(bytes) };
         let report = verify(&bundle, &policy, SystemClock::default().now());
         let text = if self.json { format!("{}\n", report.to_json()) } else { report.to_text() };
         Ok((output::exit_code(report.verdict.indication), text))

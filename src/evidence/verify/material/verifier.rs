@@ -14,7 +14,8 @@ use crate::evidence::format::Bundle;
 use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::{REASON_MAX, truncate};
 use crate::evidence::verify::material::cache::Cache;
-use crate::evidence::verify::material::revocation::checker::{HeldCrl, KnownCrl};
+use crate::evidence::verify::material::revocation::checker::{HeldCrl, HeldRevocation, KnownCrl};
+use crate::evidence::verify::material::revocation::responses::{HeldOcspResponse, KnownOcspResponse};
 use crate::evidence::verify::material::signing_certificate::{OfferedCertificates, SigningCertificate, digest_of};
 use crate::evidence::verify::material::token::TokenValidation;
 use crate::pki::Budget;
@@ -22,8 +23,35 @@ use crate::pki::tsp::MessageImprint;
 use crate::tlog::{CosignedCheckpoint, LogPolicy, PolicyError, SignedCheckpoint};
 use crate::vcon::VconLimits;
 
-/// Revocation lists of a bundle that are looked at: a leaf's and each authority's, and some archived ones.
-const CRLS_MAX: usize = 32;
+/// Revocation lists, or OCSP responses, of a bundle that are looked at: a leaf's and each authority's, and some archived ones.
+const STATEMENTS_MAX: usize = 32;
+
+/// Statements of revocation embedded in a record, DER.
+#[derive(Default)]
+pub(crate) struct EmbeddedRevocation {
+    pub(crate) crls: Vec<Vec<u8>>,
+    pub(crate) ocsp_responses: Vec<Vec<u8>>,
+}
+
+/// Where statements of one kind come from: the relying party, and others.
+struct Sources<'a> {
+    own: &'a [Vec<u8>],
+    others: [&'a [Vec<u8>]; 2],
+}
+
+impl Sources<'_> {
+    /// Reads each once, and of each of the others as many as are looked at.
+    fn read<T>(&self, parse: impl Fn(bool, [u8; 32], &[u8]) -> Option<T>) -> Vec<T> {
+        let mut seen = HashSet::new();
+        let mut read = |ders: &[Vec<u8>], own: bool, most: usize| -> Vec<T> {
+            let ders = ders.iter().map(|der| (sha256(der), der)).filter(|(digest, _)| seen.insert(*digest));
+            ders.filter_map(|(digest, der)| parse(own, digest, der)).take(most).collect()
+        };
+        let mut all = read(self.own, true, usize::MAX);
+        self.others.iter().for_each(|ders| all.extend(read(ders, false, STATEMENTS_MAX)));
+        all
+    }
+}
 
 /// A trust policy, and what was found out under it before.
 #[derive(Debug)]
@@ -33,6 +61,7 @@ pub struct Verifier {
     limits: VconLimits,
     signing_certificates: Cache<[u8; 32], SigningCertificate>,
     crls: Cache<[u8; 32], Option<KnownCrl>>,
+    ocsp_responses: Cache<[u8; 32], Option<KnownOcspResponse>>,
     tokens: Cache<[[u8; 32]; 3], TokenValidation>,
     checkpoints: Cache<[u8; 32], Result<CosignedCheckpoint, String>>,
 }
@@ -47,6 +76,7 @@ impl Verifier {
             limits: VconLimits::default(),
             signing_certificates: Cache::default(),
             crls: Cache::default(),
+            ocsp_responses: Cache::default(),
             tokens: Cache::default(),
             checkpoints: Cache::default(),
         }
@@ -88,24 +118,30 @@ impl Verifier {
         self.signing_certificates.get_or_insert_if(key.finish(), bytes, find, |_| !budget.borrow().is_spent())
     }
 
-    /// The lists at hand, each once: the relying party's, then as many of the bundle's and of those embedded in the
-    /// record as are lists at all.
-    pub(crate) fn crls_of(&self, bundle: &Bundle, embedded: &[Vec<u8>]) -> Vec<HeldCrl> {
-        let mut seen = HashSet::new();
-        let mut parsed = |ders: &[Vec<u8>], own: bool, most: usize| -> Vec<HeldCrl> {
-            let ders = ders.iter().map(|der| (sha256(der), der)).filter(|(digest, _)| seen.insert(*digest));
-            let lists = ders.map(|(digest, der)| self.crl(digest, der)).filter(|list| list.is_some());
-            lists.map(|known| HeldCrl { known, own }).take(most).collect()
+    /// The statements of revocation at hand, each once: the relying party's, then as many of the bundle's and of those
+    /// embedded in the record as can be read at all.
+    pub(crate) fn revocation_of(&self, bundle: &Bundle, embedded: &EmbeddedRevocation) -> HeldRevocation {
+        let lists = Sources { own: &bundle.local_crls, others: [&bundle.crls, &embedded.crls] };
+        let responses =
+            Sources { own: &bundle.local_ocsp_responses, others: [&bundle.ocsp_responses, &embedded.ocsp_responses] };
+        let parse_response = |own, digest, der: &[u8]| {
+            let known = self.ocsp_responses.get_or_insert_sized(digest, der.len(), || KnownOcspResponse::parse(der));
+            Some(HeldOcspResponse { known, own }).filter(|held| held.known.is_some())
         };
-        let mut lists = parsed(&bundle.local_crls, true, usize::MAX);
-        lists.extend(parsed(&bundle.crls, false, CRLS_MAX));
-        lists.extend(parsed(embedded, false, CRLS_MAX));
-        lists
+        HeldRevocation { crls: self.lists(&lists), ocsp_responses: responses.read(parse_response) }
     }
 
-    /// The list with this SHA-256, parsed; `None` inside where it is none.
-    pub(crate) fn crl(&self, digest: [u8; 32], der: &[u8]) -> Arc<Option<KnownCrl>> {
-        self.crls.get_or_insert_sized(digest, der.len(), || KnownCrl::parse(der))
+    /// These lists of the relying party, and nothing else.
+    pub(crate) fn own_lists(&self, crls: &[Vec<u8>]) -> HeldRevocation {
+        let crls = self.lists(&Sources { own: crls, others: [&[], &[]] });
+        HeldRevocation { crls, ocsp_responses: Vec::new() }
+    }
+
+    fn lists(&self, sources: &Sources<'_>) -> Vec<HeldCrl> {
+        sources.read(|own, digest, der| {
+            let known = self.crls.get_or_insert_sized(digest, der.len(), || KnownCrl::parse(der));
+            Some(HeldCrl { known, own }).filter(|held| held.known.is_some())
+        })
     }
 
     /// The validation of `token` over `data`, with the certificates that the bundle has.

@@ -133,7 +133,8 @@ impl LayerTime {
 }
 
 fn material<'a>(input: &'a Input<'_>) -> TokenMaterial<'a> {
-    TokenMaterial { verifier: input.verifier, crls: &input.crls, offered: &input.offered, budget: &input.budget }
+    let (revocation, offered) = (&input.revocation, &input.offered);
+    TokenMaterial { verifier: input.verifier, revocation, offered, budget: &input.budget }
 }
 
 /// The tokens over the bytes of the layer at `position`.

@@ -11,7 +11,7 @@ use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::{REASON_MAX, TimestampReport, truncate};
 use crate::evidence::verify::material::poe::ProofsOfExistence;
 use crate::evidence::verify::material::revocation::RevocationState;
-use crate::evidence::verify::material::revocation::checker::{HeldCrl, RevocationChecker};
+use crate::evidence::verify::material::revocation::checker::{HeldRevocation, RevocationChecker};
 use crate::evidence::verify::material::signing_certificate::OfferedCertificates;
 use crate::evidence::verify::material::token::TokenValidation;
 use crate::evidence::verify::material::verifier::Verifier;
@@ -42,8 +42,8 @@ pub(crate) fn is_in_the_future(policy: &TrustPolicy, time: DateTime<Utc>, now: D
 #[derive(Clone, Copy)]
 pub(crate) struct TokenMaterial<'a> {
     pub(crate) verifier: &'a Verifier,
-    /// The revocation lists at hand: the same that signers are checked with.
-    pub(crate) crls: &'a [HeldCrl],
+    /// The statements of revocation at hand: the same that signers are checked with.
+    pub(crate) revocation: &'a HeldRevocation,
     /// The certificates of the bundle, for tokens that come without their own.
     pub(crate) offered: &'a OfferedCertificates<'a>,
     pub(crate) budget: &'a RefCell<Budget>,
@@ -128,7 +128,7 @@ fn check_authority_standing(
     poe: &ProofsOfExistence,
 ) -> Result<Option<String>, String> {
     let checker = RevocationChecker {
-        crls: material.crls,
+        held: material.revocation,
         policy: material.verifier.policy(),
         trusted: proved,
         now: poe.now(),

@@ -1,4 +1,5 @@
-//! What the revocation lists at hand say of a certificate, and who may say it (RFC 5280 §6.3.3).
+//! What the revocation lists and OCSP responses at hand say of a certificate, and who may say it (RFC 5280 §6.3.3,
+//! RFC 6960 §4.2.2).
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,6 +11,9 @@ use crate::crypto::sha256;
 use crate::evidence::policy::{AlgorithmUse, TrustPolicy};
 use crate::evidence::verify::material::cache::Cache;
 use crate::evidence::verify::material::poe::ProofsOfExistence;
+use crate::evidence::verify::material::revocation::responses::{
+    HeldOcspResponse, KnownOcspResponse, OcspAnswer, answer,
+};
 use crate::evidence::verify::material::revocation::statements::{Made, RevocationState, Statements, Times};
 use crate::pki::{
     Budget, Certificate, CertificationPath, Crl, CrlRuleError, KeyUsage, Reasons, RevocationStatus, RevokedEntry,
@@ -65,6 +69,13 @@ pub(crate) struct HeldCrl {
     pub(crate) own: bool,
 }
 
+/// The statements of revocation at hand.
+#[derive(Debug, Default)]
+pub(crate) struct HeldRevocation {
+    pub(crate) crls: Vec<HeldCrl>,
+    pub(crate) ocsp_responses: Vec<HeldOcspResponse>,
+}
+
 /// The budget was spent: it is not known what a list says, and so not what the others say without it.
 struct Spent;
 
@@ -88,9 +99,16 @@ struct CrlSigner<'a> {
     may_sign: bool,
 }
 
-/// Checks certificates against the revocation lists at hand.
+/// The responder of an OCSP response: the authority itself, or one that it certified for this.
+struct OcspResponder<'a> {
+    certificate: &'a Certificate,
+    /// Whether it is not revoked itself, or need not be asked for: else it only takes trust away.
+    may_acquit: bool,
+}
+
+/// Checks certificates against the revocation lists and OCSP responses at hand.
 pub(crate) struct RevocationChecker<'a> {
-    pub(crate) crls: &'a [HeldCrl],
+    pub(crate) held: &'a HeldRevocation,
     pub(crate) policy: &'a TrustPolicy,
     /// The trusted time of the signature, where there is one: a list from then or later does not run out.
     pub(crate) trusted: Option<DateTime<Utc>>,
@@ -135,8 +153,10 @@ impl RevocationChecker<'_> {
 
     /// The state of `certificate`, which `issuer` issued.
     pub(crate) fn state_of(&self, certificate: &Certificate, issuer: IssuerInPath<'_>) -> RevocationState {
-        let state = self.state(certificate, issuer, |known| self.signer(known, issuer));
-        let state = state.map(|state| match state {
+        let mut statements = Statements::default();
+        let mut spent = self.add_responses(certificate, issuer, &mut statements).is_err();
+        spent |= self.add_lists(certificate, issuer, &mut statements, |known| self.signer(known, issuer)).is_err();
+        let state = self.weigh(statements, spent).map(|state| match state {
             // Nobody speaks of it, and nobody has to. A revocation that is there all the same counts.
             RevocationState::Unknown(_) | RevocationState::Good { .. } if certificate.has_no_revocation() => {
                 RevocationState::Good { fresh: true, known_not_revoked: true, next_update: None }
@@ -144,23 +164,117 @@ impl RevocationChecker<'_> {
             state => state,
         });
         state.unwrap_or_else(|Spent| {
-            let reason = "finding out who made the revocation lists took more signature checks than allowed";
+            let reason =
+                "finding out who made the revocation lists and OCSP responses took more signature checks than allowed";
             RevocationState::NotUnderstood(reason.into())
         })
     }
 
-    /// The state of `certificate` by the lists whose signer `signer` finds.
-    fn state<'s>(
+    /// The state by all statements. One that was not looked at may be a "no": the silence of the others proves nothing.
+    fn weigh(&self, statements: Statements<'_>, spent: bool) -> Result<RevocationState, Spent> {
+        let since = self.trusted.unwrap_or(self.now).min(self.path_ends);
+        match statements.state(Times { now: self.now, since }) {
+            RevocationState::Good { .. } | RevocationState::Unknown(_) if spent => Err(Spent),
+            state => Ok(state),
+        }
+    }
+
+    /// The latest time of a statement that was made by now.
+    fn latest(&self) -> DateTime<Utc> {
+        self.now + self.policy.clock_skew_max.max(TimeDelta::zero())
+    }
+
+    /// Adds what the OCSP responses say of `certificate`.
+    fn add_responses<'s>(
         &'s self,
         certificate: &Certificate,
         issuer: IssuerInPath<'_>,
+        statements: &mut Statements<'s>,
+    ) -> Result<(), Spent> {
+        let mut outcome = Ok(());
+        for held in &self.held.ocsp_responses {
+            let Some(known) = held.known.as_ref().as_ref() else { continue };
+            let mut of_certificate = known.statuses_of(certificate, issuer.certificate).peekable();
+            if of_certificate.peek().is_none() {
+                continue;
+            }
+            let responder = match self.responder(known, issuer) {
+                Ok(Some(responder)) => responder,
+                Ok(None) => {
+                    statements.add_reason("an OCSP response is not rightly signed by one that may".into());
+                    continue;
+                }
+                Err(Spent) => {
+                    outcome = Err(Spent);
+                    continue;
+                }
+            };
+            let expired = AlgorithmUse::of_ocsp_response(&known.response, responder.certificate).and_then(|used| {
+                let expired = self.policy.expired_algorithm(&[used], self.poe.validation_time(&known.digest))?;
+                Some(format!("nothing proves that the OCSP response is from before: {expired}"))
+            });
+            for status in of_certificate {
+                let (at, next_update) = (status.this_update, status.next_update);
+                let made = Made { at, next_update, crl: None, own: held.own };
+                let is_late = at > self.latest();
+                match answer(status, certificate, expired.clone(), issuer.untrusted_from) {
+                    OcspAnswer::Revoked(entry) if !is_late || entry.effective_at() <= self.latest() => {
+                        statements.add_listed(made, entry);
+                    }
+                    _ if is_late => statements.add_reason("the OCSP response was made after the verification".into()),
+                    OcspAnswer::Revoked(_) => {}
+                    OcspAnswer::Good if responder.may_acquit => statements.add_not_listed(made),
+                    OcspAnswer::Good => {
+                        statements.add_reason("whether the OCSP responder was revoked is not known".into());
+                    }
+                    OcspAnswer::NotUnderstood(why) => statements.add_not_understood(made, why),
+                    OcspAnswer::Nothing(why) => statements.add_reason(why),
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Who made a response: the issuer's key in the path, or one that it certified for OCSP (RFC 6960 §4.2.2.2).
+    fn responder<'s>(
+        &'s self,
+        known: &'s KnownOcspResponse,
+        issuer: IssuerInPath<'s>,
+    ) -> Result<Option<OcspResponder<'s>>, Spent> {
+        if known.is_signed_by(issuer.certificate, self.budget).ok_or(Spent)? {
+            return Ok(Some(OcspResponder { certificate: issuer.certificate, may_acquit: true }));
+        }
+        for delegate in known.response.certificates().iter().chain(self.offered).map(AsRef::as_ref) {
+            if !known.may_be_delegate(delegate, issuer.certificate)
+                || !self.is_issued_by(delegate, issuer.certificate)?
+            {
+                continue;
+            }
+            let of_key = self.policy.expired_algorithm(
+                AlgorithmUse::of_certificate(delegate, issuer.certificate).as_slice(),
+                self.poe.validation_time(delegate.thumbprint()),
+            );
+            if of_key.is_some() || !known.is_signed_by(delegate, self.budget).ok_or(Spent)? {
+                continue;
+            }
+            let is_excused = delegate.is_unchecked_responder() || delegate.has_no_revocation();
+            let may_acquit = is_excused || self.is_not_revoked(delegate, issuer.certificate, issuer)?;
+            return Ok(Some(OcspResponder { certificate: delegate, may_acquit }));
+        }
+        Ok(None)
+    }
+
+    /// Adds what the lists whose signer `signer` finds say of `certificate`.
+    fn add_lists<'s>(
+        &'s self,
+        certificate: &Certificate,
+        issuer: IssuerInPath<'_>,
+        statements: &mut Statements<'s>,
         signer: impl Fn(&KnownCrl) -> Result<Option<CrlSigner<'s>>, Spent>,
-    ) -> Result<RevocationState, Spent> {
-        let mut statements = Statements::default();
-        let latest = self.now + self.policy.clock_skew_max.max(TimeDelta::zero());
-        // A list that was not looked at may hold an entry: the silence of the others proves nothing.
-        let mut spent = false;
-        for held in self.crls {
+    ) -> Result<(), Spent> {
+        let latest = self.latest();
+        let mut outcome = Ok(());
+        for held in &self.held.crls {
             let Some(known) = held.known.as_ref().as_ref() else { continue };
             if known.crl.issuer() != certificate.issuer() {
                 continue;
@@ -172,11 +286,12 @@ impl RevocationChecker<'_> {
                     continue;
                 }
                 Err(Spent) => {
-                    spent = true;
+                    outcome = Err(Spent);
                     continue;
                 }
             };
-            let made = Made { crl: &known.crl, own: held.own };
+            let (at, next_update) = (known.crl.this_update(), known.crl.next_update());
+            let made = Made { at, next_update, crl: Some(&known.crl), own: held.own };
             let is_late = known.crl.this_update() > latest;
             match self.answer(known, certificate, issuer, signer) {
                 CrlAnswer::Listed(entry) if !is_late || entry.effective_at() <= latest => {
@@ -192,11 +307,7 @@ impl RevocationChecker<'_> {
                 CrlAnswer::Nothing(why) => statements.add_reason(why),
             }
         }
-        let since = self.trusted.unwrap_or(self.now).min(self.path_ends);
-        match statements.state(Times { now: self.now, since }) {
-            RevocationState::Good { .. } | RevocationState::Unknown(_) if spent => Err(Spent),
-            state => Ok(state),
-        }
+        outcome
     }
 
     /// The key that made a list: the issuer's in the path, or another key of the same authority that speaks for it.
@@ -237,7 +348,7 @@ impl RevocationChecker<'_> {
             // The list last: it may be long, and strangers' certificates are many.
             if of_key.is_none()
                 && known.signed_by(other, self.budget).ok_or(Spent)? == SignedBy::Key
-                && self.is_crl_signer_good(other, above, issuer)?
+                && self.is_not_revoked(other, above, issuer)?
             {
                 return Ok(Some(CrlSigner { certificate: other, may_sign: true }));
             }
@@ -259,8 +370,8 @@ impl RevocationChecker<'_> {
     }
 
     /// Whether a list by the key above, or by its own where the authority vouches for its own next key, says freshly that a
-    /// signer of lists is not revoked, and none that it is.
-    fn is_crl_signer_good(
+    /// signer of lists or OCSP responses is not revoked, and none that it is.
+    fn is_not_revoked(
         &self,
         other: &Certificate,
         above: &Certificate,
@@ -275,7 +386,9 @@ impl RevocationChecker<'_> {
             }
             Ok(None)
         };
-        let state = self.state(other, issuer, signer)?;
+        let mut statements = Statements::default();
+        self.add_lists(other, issuer, &mut statements, signer)?;
+        let state = self.weigh(statements, false)?;
         Ok(matches!(state, RevocationState::Good { fresh: true, .. }))
     }
 

@@ -4,6 +4,7 @@
 //! is wrong with what carries it, and silence counts only where it is understood whole and nothing later is not.
 
 pub(crate) mod checker;
+pub(crate) mod responses;
 mod statements;
 
 pub(crate) use statements::RevocationState;

@@ -33,14 +33,21 @@ impl RevocationState {
 /// Who made a statement, and when.
 #[derive(Clone, Copy)]
 pub(super) struct Made<'a> {
-    pub(super) crl: &'a Crl,
+    /// thisUpdate: the state was known to be right then.
+    pub(super) at: DateTime<Utc>,
+    pub(super) next_update: Option<DateTime<Utc>>,
+    /// The list that it is in, where it is in one.
+    pub(super) crl: Option<&'a Crl>,
     /// Whether the relying party brought it.
     pub(super) own: bool,
 }
 
 impl Made<'_> {
-    fn at(&self) -> DateTime<Utc> {
-        self.crl.this_update()
+    fn is_later_than(&self, other: &Self) -> bool {
+        match (self.crl, other.crl) {
+            (Some(own), Some(other)) => own.is_later_than(other),
+            _ => self.at > other.at,
+        }
     }
 }
 
@@ -86,7 +93,7 @@ impl<'a> Statements<'a> {
     }
 
     pub(super) fn add_not_understood(&mut self, made: Made<'a>, why: String) {
-        self.not_understood = self.not_understood.take().max(Some((made.at(), why)));
+        self.not_understood = self.not_understood.take().max(Some((made.at, why)));
     }
 
     /// Something at hand says nothing of this certificate.
@@ -101,7 +108,7 @@ impl<'a> Statements<'a> {
             return RevocationState::Revoked(entry);
         }
         let not_understood = self.not_understood;
-        let counts = |made: &Made<'_>| not_understood.as_ref().is_none_or(|(at, _)| made.at() > *at);
+        let counts = |made: &Made<'_>| not_understood.as_ref().is_none_or(|(at, _)| made.at > *at);
         self.not_listed.retain(counts);
         self.not_listed_for.retain(|(made, _)| counts(made));
         self.not_listed.extend(whole(self.not_listed_for));
@@ -115,9 +122,9 @@ impl<'a> Statements<'a> {
             Some(entry) => RevocationState::Revoked(entry),
             None => match not_understood {
                 Some((_, why)) => RevocationState::NotUnderstood(why),
-                None => RevocationState::Unknown(
-                    self.reason.unwrap_or_else(|| "no revocation list of the issuer is at hand".to_owned()),
-                ),
+                None => RevocationState::Unknown(self.reason.unwrap_or_else(|| {
+                    "neither a revocation list of the issuer nor an OCSP response is at hand".to_owned()
+                })),
             },
         }
     }
@@ -127,8 +134,8 @@ impl Times {
     /// Whether a suspension ends by a statement without it: a later one, and where the relying party's own list is still
     /// the current one, another of its own.
     fn is_ended_by(&self, hold: &Made<'_>, other: &Made<'_>) -> bool {
-        let is_current = hold.crl.next_update().is_some_and(|next| self.now <= next);
-        other.crl.is_later_than(hold.crl) && (other.own || !hold.own || !is_current)
+        let is_current = hold.next_update.is_some_and(|next| self.now <= next);
+        other.is_later_than(hold) && (other.own || !hold.own || !is_current)
     }
 
     /// The state by a statement of "not revoked", and how good it is.
@@ -136,17 +143,17 @@ impl Times {
     /// What was made at or after the trusted time is known for ever. What is older counts until the next one is due: after
     /// that a revocation from before the trusted time would be known to everybody but the reader (EN 319 102-1 §5.6.2.2).
     fn good(&self, made: &Made<'_>) -> ((bool, bool, DateTime<Utc>), RevocationState) {
-        let next_update = made.crl.next_update();
-        let known_not_revoked = made.at() >= self.since;
+        let next_update = made.next_update;
+        let known_not_revoked = made.at >= self.since;
         let fresh = known_not_revoked || next_update.is_some_and(|next| self.now <= next);
-        ((fresh, known_not_revoked, made.at()), RevocationState::Good { fresh, known_not_revoked, next_update })
+        ((fresh, known_not_revoked, made.at), RevocationState::Good { fresh, known_not_revoked, next_update })
     }
 }
 
 /// Of lists for some reasons, the newest for each, where they add up to all reasons: then the oldest of these says from
 /// when that is known.
 fn whole(mut partly: Vec<(Made<'_>, Reasons)>) -> Option<Made<'_>> {
-    partly.sort_by_key(|(made, _)| std::cmp::Reverse(made.at()));
+    partly.sort_by_key(|(made, _)| std::cmp::Reverse(made.at));
     let mut covered = Reasons::default();
     let mut used: Option<Made<'_>> = None;
     for (made, reasons) in partly {
