@@ -2,6 +2,8 @@
 
 #[path = "architecture/circles.rs"]
 mod circles;
+#[path = "architecture/errors.rs"]
+mod errors;
 #[path = "architecture/functions.rs"]
 mod functions;
 
@@ -309,6 +311,15 @@ fn rooms_of_evidence_import_only_lower_ones() {
         let path = source.module_path();
         let room = path.get(1).filter(|_| path[0] == "evidence").cloned().unwrap_or_default();
         source.complaints(move |line| evidence_complaint(&room, line)).collect::<Vec<_>>()
+    }));
+}
+
+#[test]
+fn an_error_says_its_cause_once() {
+    let sources = sources();
+    assert_none(sources.iter().flat_map(|source| {
+        let twice = errors::told_twice(source.text_without_tests()).into_iter();
+        twice.map(|(line, message)| format!("{}:{line}: {message:?} holds its source", source.path.display()))
     }));
 }
 

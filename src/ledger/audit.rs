@@ -24,7 +24,7 @@ pub enum AuditError {
     NoCheckpoint,
     /// The checkpoint is not one, or not the log's.
     #[error("the checkpoint: {0}")]
-    Checkpoint(#[from] CheckpointError),
+    Checkpoint(CheckpointError),
     /// A bundle or tile is not one.
     #[error("{path}: {error}")]
     Tile {
@@ -59,6 +59,12 @@ pub enum AuditError {
     /// A store.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<CheckpointError> for AuditError {
+    fn from(cause: CheckpointError) -> Self {
+        Self::Checkpoint(cause)
+    }
 }
 
 /// Where the public bytes of a log come from.

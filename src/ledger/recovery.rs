@@ -64,10 +64,10 @@ pub enum RecoveryError {
     Tiles(#[from] TileReadError),
     /// An erasure cannot be finished.
     #[error("an erasure cannot be finished: {0}")]
-    Erasure(#[source] ReadError),
+    Erasure(ReadError),
     /// The log's key cannot name the log.
     #[error("the origin or the key of the log: {0}")]
-    Key(#[from] VerifierKeyError),
+    Key(VerifierKeyError),
     /// An entry of the journal does not follow the one before it.
     #[error("entry {0} in the journal does not follow the one before it")]
     Chain(u64),
@@ -98,7 +98,13 @@ pub enum RecoveryError {
     VaultKey,
     /// A thread could not be started.
     #[error("the sequencer could not be started: {0}")]
-    Thread(#[source] std::io::Error),
+    Thread(std::io::Error),
+}
+
+impl From<VerifierKeyError> for RecoveryError {
+    fn from(cause: VerifierKeyError) -> Self {
+        Self::Key(cause)
+    }
 }
 
 /// A ledger that is whole again and has not signed anything yet.

@@ -39,11 +39,11 @@ pub enum PublishError {
     #[error(transparent)]
     Io(#[from] PathError),
     /// The checkpoint in the folder is not of this log.
-    #[error("{path} is not a checkpoint of this log: {source}")]
+    #[error("{path} is not a checkpoint of this log: {cause}")]
     Checkpoint {
         path: PathBuf,
         /// Why not.
-        source: CheckpointError,
+        cause: CheckpointError,
     },
     /// The published tree is not a prefix of ours.
     #[error("{dir} holds {published} entries that this ledger of {here} entries does not continue")]
@@ -95,10 +95,10 @@ impl PublishTarget {
         let published = match atomic_file::read(&path, NOTE_BYTES_MAX as u64) {
             Ok(bytes) => {
                 let signed = SignedCheckpoint::open(&bytes, key);
-                Some(signed.map_err(|source| PublishError::Checkpoint { path, source })?)
+                Some(signed.map_err(|cause| PublishError::Checkpoint { path, cause })?)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(source) => return Err(PublishError::Io(PathError { path, cause: source })),
+            Err(cause) => return Err(PublishError::Io(PathError { path, cause })),
         };
         Ok(Self { dir: dir.to_owned(), published, _lock: lock })
     }
@@ -170,7 +170,7 @@ impl PublishTarget {
             Ok(there) if there == bytes => return Ok(()),
             Ok(_) => return Err(PublishError::Differs(path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(PublishError::Io(PathError { path, cause: source })),
+            Err(cause) => return Err(PublishError::Io(PathError { path, cause })),
         }
         let written = self.written(&bytes)?;
         written.persist_noclobber(&path).map_err(|error| PublishError::Io(PathError { path, cause: error.error }))?;
@@ -224,7 +224,7 @@ fn partial_tiles(size: TreeSize, newest: TreeSize) -> impl Iterator<Item = TileP
 
 fn io_at(path: &Path) -> impl FnOnce(io::Error) -> PublishError {
     let path = path.to_owned();
-    move |source| PublishError::Io(PathError { path, cause: source })
+    move |cause| PublishError::Io(PathError { path, cause })
 }
 
 #[cfg(test)]

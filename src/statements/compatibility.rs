@@ -42,10 +42,16 @@ pub enum CompatibilityError {
     Full,
     /// The file could not be read or written. What is on the disk is not known until the next start.
     #[error("the file of the log: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
     /// The key did not sign.
     #[error(transparent)]
     Signing(#[from] SigningError),
+}
+
+impl From<io::Error> for CompatibilityError {
+    fn from(cause: io::Error) -> Self {
+        Self::Io(cause)
+    }
 }
 
 /// The log.

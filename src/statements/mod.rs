@@ -50,10 +50,22 @@ pub enum RegisterError {
     Signing(#[from] SigningError),
     /// The stored bytes are not a statement: a fault of ours.
     #[error("the stored statement cannot be read: {0}")]
-    Kept(#[from] CoseError),
+    Kept(CoseError),
     /// A receipt that was just made does not prove it: a fault of ours.
     #[error("the receipt does not prove the statement: {0}")]
-    Wrong(#[from] ReceiptError),
+    Wrong(ReceiptError),
+}
+
+impl From<CoseError> for RegisterError {
+    fn from(cause: CoseError) -> Self {
+        Self::Kept(cause)
+    }
+}
+
+impl From<ReceiptError> for RegisterError {
+    fn from(cause: ReceiptError) -> Self {
+        Self::Wrong(cause)
+    }
 }
 
 /// The log of statements.

@@ -70,8 +70,8 @@ pub enum WitnessDirError {
     #[error("{0:?} is not an object identifier")]
     Policy(String),
     /// A key was not kept or not read.
-    #[error("{path}: {source}")]
-    Key { path: PathBuf, source: KeyFileError },
+    #[error("{path}: {cause}")]
+    Key { path: PathBuf, cause: KeyFileError },
     /// A certificate was not made.
     #[error("a certificate could not be made")]
     Certificate(#[from] rcgen::Error),
@@ -82,12 +82,12 @@ pub enum WitnessDirError {
     #[error(transparent)]
     VerifierKey(#[from] VerifierKeyError),
     /// A line of the logs is not a verifier key.
-    #[error("line {line} of {path}: {source}")]
+    #[error("line {line} of {path}: {cause}")]
     Log {
         path: PathBuf,
         /// Which line, from 1.
         line: usize,
-        source: VerifierKeyError,
+        cause: VerifierKeyError,
     },
     /// No key, or two of one algorithm.
     #[error("a witness needs at least one key, and at most one of each algorithm")]
@@ -171,7 +171,7 @@ impl WitnessDir {
         let (root, signer) = certificates(&this.settings.name, &root_pkcs8, &signer_pkcs8, now)?;
         for (name, pkcs8) in keys.into_iter().chain([("tsa-root.key", root_pkcs8), ("tsa.key", signer_pkcs8)]) {
             let path = this.file(name);
-            key_file::write(&path, &pkcs8, passphrase).map_err(|source| WitnessDirError::Key { path, source })?;
+            key_file::write(&path, &pkcs8, passphrase).map_err(|cause| WitnessDirError::Key { path, cause })?;
         }
         let settings = toml::to_string(&this.settings).map_err(|_| WitnessDirError::Settings(this.path.clone()))?;
         for (name, text) in
@@ -215,7 +215,7 @@ impl WitnessDir {
         let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
         lines
             .map(|(before, line)| {
-                line.parse().map_err(|source| WitnessDirError::Log { path: path.clone(), line: before + 1, source })
+                line.parse().map_err(|cause| WitnessDirError::Log { path: path.clone(), line: before + 1, cause })
             })
             .collect()
     }
@@ -246,13 +246,13 @@ impl WitnessDir {
         let lock = self.lock()?;
         let key = |name: &str| {
             let path = self.file(name);
-            key_file::read(&path, passphrase).map_err(|source| WitnessDirError::Key { path, source })
+            key_file::read(&path, passphrase).map_err(|cause| WitnessDirError::Key { path, cause })
         };
         let cosigning_key = |algorithm: &CosigningAlgorithm| {
             let path = self.file(algorithm.file());
             let pkcs8 = key_file::read_pkcs8(&path, passphrase);
             let key = pkcs8.and_then(|pkcs8| Ok(CosigningKey::from_pkcs8_der(*algorithm, &pkcs8)?));
-            key.map_err(|source| WitnessDirError::Key { path, source })
+            key.map_err(|cause| WitnessDirError::Key { path, cause })
         };
         let signers = self.settings.keys.iter().map(cosigning_key).collect::<Result<Vec<_>, _>>()?;
         let name = &self.settings.name;

@@ -153,3 +153,34 @@ fn a_revocation_list_is_der_or_pem_and_nothing_else_is_one() {
         assert!(text.contains(why), "{name}: {text}");
     }
 }
+
+/// The sentence has its cause, and a chain of causes would say it again.
+#[test]
+fn what_cannot_be_run_says_its_cause_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let record = write("record", "{}");
+    let policy = "version = 1\nname = \"x\"\n";
+    let anchor = write("a.toml", &format!("{policy}[[anchor]]\nname = \"a\"\ncertificate = \"none\"\n"));
+    let log = write("l.toml", &format!("{policy}[log]\npolicy = \"quorum nobody\"\n"));
+    let purpose = write("u.toml", &format!("{policy}signer_purpose = \"tax\"\n"));
+    let [verify, flag] = ["verify", "--trust-policy"].map(Path::new);
+    let commands: [&[&Path]; 4] = [
+        &[Path::new("audit"), &dir.path().join("none")],
+        &[verify, &record, flag, &anchor],
+        &[verify, &record, flag, &log],
+        &[verify, &record, flag, &purpose],
+    ];
+    for arguments in commands {
+        let output = Command::new(env!("CARGO_BIN_EXE_affiant")).args(arguments).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        let causes: Vec<&str> = text.trim_end().split(": ").collect();
+        let again = causes.iter().enumerate().find(|(at, cause)| causes[..*at].contains(cause));
+        assert!(causes.len() > 2 && again.is_none(), "{text}");
+    }
+}

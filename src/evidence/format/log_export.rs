@@ -27,7 +27,7 @@ pub enum LogExportError {
     Head(String),
     /// A checkpoint is not one, or not the log's.
     #[error("a checkpoint: {0}")]
-    Checkpoint(#[from] CheckpointError),
+    Checkpoint(CheckpointError),
     /// The hashes are not those of the first checkpoint's tree.
     #[error("the right edge is not that of the first checkpoint")]
     Edge,
@@ -46,6 +46,12 @@ pub enum LogExportError {
     /// Entries before the first may belong to the range.
     #[error("it begins within the period: the first entry is of {0}")]
     Late(String),
+}
+
+impl From<CheckpointError> for LogExportError {
+    fn from(cause: CheckpointError) -> Self {
+        Self::Checkpoint(cause)
+    }
 }
 
 impl From<HashError> for LogExportError {

@@ -33,16 +33,28 @@ pub enum RecordError {
     Jws(#[from] JwsError),
     /// A gzipped payload that is damaged or a bomb.
     #[error("the payload: {0}")]
-    Gzip(#[from] GzipError),
+    Gzip(GzipError),
     /// A payload that is no vCon.
     #[error("the payload: {0}")]
-    Vcon(#[from] VconError),
+    Vcon(VconError),
     /// Gzip inside gzip that comes to too much together.
     #[error("the payloads inflate to more than {bytes_max} bytes together")]
     TooMuch { bytes_max: usize },
     /// Signed over and over.
     #[error("signed more than {RENEWALS_MAX} times over")]
     TooManyRenewals,
+}
+
+impl From<GzipError> for RecordError {
+    fn from(cause: GzipError) -> Self {
+        Self::Gzip(cause)
+    }
+}
+
+impl From<VconError> for RecordError {
+    fn from(cause: VconError) -> Self {
+        Self::Vcon(cause)
+    }
 }
 
 impl Record {

@@ -49,12 +49,12 @@ pub enum TrustPolicyError {
         reason: String,
     },
     /// The certificates of an anchor are not there, or cannot be read.
-    #[error("anchor {name:?}: {source}")]
+    #[error("anchor {name:?}: {cause}")]
     Anchor {
         /// The anchor's name.
         name: String,
         /// What is wrong with its certificates.
-        source: CertificateError,
+        cause: CertificateError,
     },
     /// A table has to have one of two members.
     #[error("{table} has one of `{inline}` and `file`")]
@@ -84,7 +84,7 @@ pub enum TrustPolicyError {
     TooMany { what: &'static str, count: usize, max: usize },
     /// The log policy is not one.
     #[error("log policy: {0}")]
-    LogPolicy(#[from] PolicyError),
+    LogPolicy(PolicyError),
     /// A witness of one's own that the log policy does not have.
     #[error("own witness {0:?} is not a witness of the log policy")]
     UnknownWitness(String),
@@ -100,7 +100,7 @@ pub enum TrustPolicyError {
     },
     /// A purpose that is none.
     #[error("signer_purpose: {0}, or alone \"any\"")]
-    Purpose(#[from] UnknownPurpose),
+    Purpose(UnknownPurpose),
     /// A list of purposes that is empty, or longer than there are purposes.
     #[error("signer_purpose lists {0} purposes, of 1 to {PURPOSES_MAX}")]
     Purposes(usize),
@@ -110,6 +110,18 @@ pub enum TrustPolicyError {
     /// A tolerance that is none.
     #[error("clock_skew_max_seconds {0} is more than {CLOCK_SKEW_SECONDS_MAX}")]
     ClockSkew(u32),
+}
+
+impl From<PolicyError> for TrustPolicyError {
+    fn from(cause: PolicyError) -> Self {
+        Self::LogPolicy(cause)
+    }
+}
+
+impl From<UnknownPurpose> for TrustPolicyError {
+    fn from(cause: UnknownPurpose) -> Self {
+        Self::Purpose(cause)
+    }
 }
 
 #[derive(Deserialize)]
@@ -370,7 +382,7 @@ fn anchors(
         let name = table.name;
         let bytes =
             inline_or_file(&format!("anchor {name:?}"), "certificate", table.certificate, table.file, read_file)?;
-        let wrong = |source| TrustPolicyError::Anchor { name: name.clone(), source };
+        let wrong = |cause| TrustPolicyError::Anchor { name: name.clone(), cause };
         let certificates =
             Certificate::from_pem_bundle(&String::from_utf8_lossy(&bytes), ANCHORS_MAX).map_err(wrong)?;
         if certificates.is_empty() {

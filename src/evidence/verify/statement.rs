@@ -200,7 +200,7 @@ pub enum ReceiptError {
     Cose(#[from] CoseError),
     /// The leaf is not an entry.
     #[error("the leaf: {0}")]
-    Entry(#[from] EntryError),
+    Entry(EntryError),
     /// It proves another statement.
     #[error("the receipt is of another statement")]
     OtherStatement,
@@ -210,6 +210,12 @@ pub enum ReceiptError {
     /// The log did not sign that root.
     #[error("the receipt is not signed by this key")]
     Signature,
+}
+
+impl From<EntryError> for ReceiptError {
+    fn from(cause: EntryError) -> Self {
+        Self::Entry(cause)
+    }
 }
 
 /// Whether `receipt` proves that the statement is in the log whose receipts `key` signs; gives its entry.

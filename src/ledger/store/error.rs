@@ -4,11 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// What a store answers when it fails, by what follows for whoever called it.
+///
+/// As with [`PathError`](crate::path_error::PathError), a message holds its cause, which is no source of its own.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// No room: nothing was written, and writing may go on later.
     #[error("disk full: {0}")]
-    Full(#[source] io::Error),
+    Full(io::Error),
     /// The log does not end where the batch begins: nothing was written.
     #[error("the log has {found} entries, the batch begins at {expected}")]
     Conflict {
@@ -29,16 +31,16 @@ pub enum StoreError {
         offset: u64,
     },
     /// The operating system refused. What is stored is not known where it was a write.
-    #[error("{path}: {source}")]
+    #[error("{path}: {cause}")]
     Io {
         /// The file or object.
         path: PathBuf,
         /// The refusal.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The index failed. It is derived: the next start rebuilds it.
     #[error("the index: {0}")]
-    Index(#[source] Box<StoreError>),
+    Index(Box<StoreError>),
     /// An earlier write failed, and what is stored is not known: only a restart finds out.
     #[error("an earlier write failed; the store is closed until a restart")]
     Poisoned,
@@ -47,7 +49,7 @@ pub enum StoreError {
 impl StoreError {
     /// Names the file that an error of the operating system is about.
     pub(in crate::ledger) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
-        move |source| Self::Io { path: path.to_owned(), source }
+        move |cause| Self::Io { path: path.to_owned(), cause }
     }
 
     /// Says that it is the index that failed.

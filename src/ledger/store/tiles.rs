@@ -123,8 +123,8 @@ impl Tiles {
         let there = RightEdge::read(size, &self.hashes(size))
             .and_then(|there| Ok(there == *edge && leaf_hash(&self.entry(size.0 - 1)?) == last));
         match there {
-            Err(TileReadError::Store(StoreError::Io { path, source })) if source.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError::Io { path, source }.into())
+            Err(TileReadError::Store(StoreError::Io { path, cause })) if cause.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::Io { path, cause }.into())
             }
             there => Ok(there.unwrap_or(false)),
         }

@@ -18,7 +18,7 @@ pub enum CrlError {
     TooLarge { bytes: usize },
     /// It is not DER, or not a revocation list.
     #[error("not a DER revocation list: {0}")]
-    Malformed(#[from] der::Error),
+    Malformed(der::Error),
     /// It is DER, but not the structure of a revocation list.
     #[error(transparent)]
     Structure(#[from] Malformed),
@@ -31,4 +31,10 @@ pub enum CrlError {
     /// There is not exactly one list in the armour.
     #[error("{count} revocation lists in the text, one is required")]
     PemCount { count: usize },
+}
+
+impl From<der::Error> for CrlError {
+    fn from(cause: der::Error) -> Self {
+        Self::Malformed(cause)
+    }
 }

@@ -28,7 +28,7 @@ pub(super) fn read<T: DeserializeOwned>(
     match atomic_file::read_on(fs, path, bytes_max) {
         Ok(bytes) => Ok(parse(&bytes)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge) => Ok(None),
-        Err(source) => Err(StoreError::Io { path: path.to_owned(), source }),
+        Err(cause) => Err(StoreError::Io { path: path.to_owned(), cause }),
     }
 }
 

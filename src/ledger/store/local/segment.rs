@@ -54,7 +54,7 @@ impl SegmentReader {
         let length = match self.fs.open(&path, OpenMode::Read).and_then(|file| file.length()) {
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            Err(source) => return Err(StoreError::Io { path, source }),
+            Err(cause) => return Err(StoreError::Io { path, cause }),
         };
         if length < position.offset { Err(StoreError::Corrupt { path, offset: length }) } else { Ok(()) }
     }
@@ -219,7 +219,7 @@ impl Iterator for Scan<'_> {
                     let following = SegmentOffset { segment: self.next.segment + 1, offset: 0 };
                     match self.reader.file(following.segment) {
                         Ok(_) => self.next = following,
-                        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                        Err(StoreError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
                             self.ended = true;
                         }
                         Err(error) => {
@@ -228,7 +228,7 @@ impl Iterator for Scan<'_> {
                         }
                     }
                 }
-                Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => self.ended = true,
+                Err(StoreError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => self.ended = true,
                 Err(error) => {
                     self.ended = true;
                     return Some(Err(error));
@@ -329,12 +329,12 @@ impl SegmentWriter {
                 return Err(StoreError::Full(error));
             }
             self.poisoned = true;
-            return Err(StoreError::Io { path, source: error });
+            return Err(StoreError::Io { path, cause: error });
         }
-        if let Err(source) = self.file.sync() {
+        if let Err(cause) = self.file.sync() {
             self.pending.clear();
             self.poisoned = true;
-            return Err(StoreError::Io { path, source });
+            return Err(StoreError::Io { path, cause });
         }
         self.end.offset += self.pending.len() as u64;
         self.pending.clear();

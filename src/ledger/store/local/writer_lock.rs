@@ -1,10 +1,10 @@
 //! The lease of a data directory's one writer: a lock on a file in it.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::data_dir::DataDir;
 use crate::atomic_file;
+use crate::path_error::PathError;
 use crate::vfs::{Access, FileSystem, Lock};
 
 /// Why a data directory cannot be locked.
@@ -14,13 +14,8 @@ pub enum LockError {
     #[error("{0} is in use by another process")]
     Held(PathBuf),
     /// It cannot be created or written.
-    #[error("{path}: {source}")]
-    Io {
-        /// The directory, or the lock file in it.
-        path: PathBuf,
-        /// The refusal of the operating system.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
 }
 
 /// A data directory that this process has for itself, until this is dropped.
@@ -38,13 +33,9 @@ impl WriterLock {
     /// # Errors
     /// When another process has it, or it cannot be created.
     pub fn take(fs: &dyn FileSystem, dir: &Path) -> Result<Self, LockError> {
-        let io = |path: &Path| {
-            let path = path.to_owned();
-            move |source| LockError::Io { path, source }
-        };
-        atomic_file::create_directory_on(fs, dir, Access::Public).map_err(io(dir))?;
+        atomic_file::create_directory_on(fs, dir, Access::Public).map_err(PathError::at(dir))?;
         let path = DataDir(dir).lock();
-        let lock = fs.lock(&path).map_err(io(&path))?;
+        let lock = fs.lock(&path).map_err(PathError::at(&path))?;
         let lock = lock.ok_or_else(|| LockError::Held(dir.to_owned()))?;
         Ok(Self { dir: dir.to_owned(), _lock: lock })
     }

@@ -94,11 +94,11 @@ impl Shared {
 }
 
 pub(super) fn failure(method: &'static str) -> StoreError {
-    StoreError::Io { path: PathBuf::from(method), source: io::Error::other("injected") }
+    StoreError::Io { path: PathBuf::from(method), cause: io::Error::other("injected") }
 }
 
 pub(super) fn missing(what: &str) -> StoreError {
-    StoreError::Io { path: PathBuf::from(what), source: io::ErrorKind::NotFound.into() }
+    StoreError::Io { path: PathBuf::from(what), cause: io::ErrorKind::NotFound.into() }
 }
 
 /// The content as one opening of it sees it.

@@ -359,7 +359,7 @@ impl State {
             match SortedTable::open(fs, &path) {
                 Ok(table) if table.records() == known.records => Ok((known, Arc::new(table))),
                 Ok(_) => Err(StoreError::Corrupt { path, offset: 0 }),
-                Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Err(StoreError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
                     Err(StoreError::Corrupt { path, offset: 0 })
                 }
                 Err(error) => Err(error),
