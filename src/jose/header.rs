@@ -1,11 +1,11 @@
 //! The JOSE header of one signature: protected and unprotected members, joined by rule.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use chrono::DateTime;
 use serde_json::{Map, Value};
 
-use crate::crypto::sha256;
+use super::certificate_reference::CertificateReferences;
 
 /// Certificates in one `x5c`: the longest path that is tried (depth 8), and some that are offered in vain.
 const X5C_MAX: usize = 10;
@@ -44,16 +44,14 @@ pub struct Header {
     pub algorithm_protected: bool,
     /// `x5c`: DER certificates, the signer's first.
     pub certificates: Vec<Vec<u8>>,
-    /// `x5t#S256`, and whether it is in the protected header.
-    pub thumbprint: Option<[u8; 32]>,
+    /// What names the signer's certificate, and others of its path.
+    pub references: CertificateReferences,
     /// `x5u`: an address that nobody here fetches on its own.
     pub certificates_url: Option<String>,
     /// `uuid`: which vCon this is, as the vCon draft has it.
     pub uuid: Option<String>,
     /// `iat` in seconds since 1970: a claim, never a proof.
     pub issued_at: Option<i64>,
-    /// Whether a certificate or its thumbprint is in the protected header, and so bound by the signature.
-    pub certificate_protected: bool,
 }
 
 impl Header {
@@ -70,16 +68,10 @@ impl Header {
         if algorithm.eq_ignore_ascii_case("none") || algorithm.starts_with("HS") {
             return Err(HeaderError::ForbiddenAlgorithm(algorithm));
         }
-        let thumbprint = match text("x5t#S256")? {
-            None => None,
-            Some(text) => Some(
-                URL_SAFE_NO_PAD
-                    .decode(text)
-                    .ok()
-                    .and_then(|bytes| bytes.try_into().ok())
-                    .ok_or(HeaderError::Syntax("x5t#S256", "the base64url of 32 bytes"))?,
-            ),
-        };
+        let certificates = member("x5c").map_or(Ok(Vec::new()), certificates)?;
+        let first = certificates.first().map(Vec::as_slice);
+        let references = CertificateReferences::read(protected, unprotected, first)
+            .ok_or(HeaderError::Syntax("x5t#S256", "the base64url of 32 bytes"))?;
         let issued_at = match member("iat") {
             None => match protected.get("sigT") {
                 None => None,
@@ -100,10 +92,9 @@ impl Header {
         };
         Ok(Self {
             algorithm_protected: protected.contains_key("alg"),
-            certificate_protected: protected.contains_key("x5c") || protected.contains_key("x5t#S256"),
             algorithm,
-            certificates: member("x5c").map_or(Ok(Vec::new()), certificates)?,
-            thumbprint,
+            certificates,
+            references,
             certificates_url: text("x5u")?,
             uuid: text("uuid")?,
             issued_at,
@@ -112,16 +103,16 @@ impl Header {
 
     /// The signer's certificates, its own first: those of `x5c`, or else those of `supplied` that the header points to.
     ///
-    /// `supplied` is what the caller has of an `x5u`, which nobody here fetches. With `x5t#S256` the one that it names,
-    /// among both, is the signer's and the others follow; without it, the order is that of `x5c`, or of the address
+    /// `supplied` is what the caller has of an `x5u`, which nobody here fetches. With a reference the one that it names,
+    /// among both, is the signer's and the others follow; without one, the order is that of `x5c`, or of the address
     /// (RFC 7515 §4.1.5). Empty when there is nothing to tell by.
     #[must_use]
     pub fn signer_chain(&self, supplied: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let carried = self.certificates.iter();
-        if let Some(thumbprint) = self.thumbprint {
+        if !self.references.is_empty() {
             // It is signed, or at least meant: x5c, which mostly is not, only says where to look first.
             let mut chain: Vec<_> = carried.chain(supplied).cloned().collect();
-            if let Some(signer) = chain.iter().position(|der| sha256(der) == thumbprint) {
+            if let Some(signer) = self.references.position_in(&chain) {
                 chain[..=signer].rotate_right(1);
                 return chain;
             }

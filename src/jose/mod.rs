@@ -5,6 +5,7 @@
 //! and decrypting take private keys and randomness, so they are there with the feature `server` alone.
 
 mod algorithm;
+mod certificate_reference;
 #[cfg(feature = "server")]
 mod encrypt;
 mod header;
@@ -17,6 +18,7 @@ mod splice;
 mod unsigned_properties;
 
 pub use algorithm::{SigningAlgorithm, UnknownAlgorithm, algorithm};
+pub use certificate_reference::{CertificateReference, CertificateReferences};
 #[cfg(feature = "server")]
 pub use encrypt::{EncryptError, NewEncryption, NewRecipient};
 pub use header::{Header, HeaderError};

@@ -360,9 +360,9 @@ mod tests {
         assert!(stored.check_signature(&stored.signatures()[0], key.verifying_key()).is_ok());
         assert_eq!(stored.compact().collect::<Vec<_>>(), draft.compact().collect::<Vec<_>>());
         let header = stored.signatures()[0].header();
-        assert_eq!(header.thumbprint, Some(sha256(&[1, 2, 3])));
+        assert_eq!(header.references.thumbprint(), Some(sha256(&[1, 2, 3])));
         assert_eq!(header.issued_at, Some(1_782_907_200));
-        assert!(header.algorithm_protected && header.certificate_protected);
+        assert!(header.algorithm_protected && header.references.is_signed());
         assert!(String::from_utf8(draft_dialect(&record)).unwrap().contains(r#""alg":"RS256""#));
         assert_eq!(draft_dialect(b"no json"), b"no json");
 
@@ -476,7 +476,7 @@ mod tests {
         let jws = parse(&sign("https://pki.example/chain.pem", &chain).unwrap());
         let header = jws.signatures()[0].header();
         assert_eq!(header.certificates_url.as_deref(), Some("https://pki.example/chain.pem"));
-        assert!(header.certificates.is_empty() && header.certificate_protected);
+        assert!(header.certificates.is_empty() && header.references.is_signed());
         // The caller brings the certificates, in any order.
         assert_eq!(header.signer_chain(&[vec![2], vec![1]]), chain);
         assert!(header.signer_chain(&[vec![2]]).is_empty());

@@ -277,8 +277,39 @@ fn only_the_first_certificate_of_an_x5c_signs() {
     let record = put_together(&protected.to_string(), &header, &payload, stranger);
     assert_eq!(code(&of_record(&case, record), &case), SIG_CRYPTO_FAILURE);
     // And rightly signed it is no worse for what follows the first.
+    let case = case.policy(|policy| policy.certificate_reference_required = false);
     let record = put_together(&protected.to_string(), &header, &payload, sign_leaf);
     assert_eq!(code(&of_record(&case, record), &case), PASSED);
+}
+
+#[test]
+fn a_reference_that_is_added_does_not_excuse_a_wrong_signature() {
+    let case = Case::new();
+    let (protected, mut header, payload) = parts(&case);
+    header["x5t#o"] = json!({ "digAlg": "S256", "digVal": URL_SAFE_NO_PAD.encode([7; 32]) });
+    let record = put_together(&protected.to_string(), &header, &payload, stranger);
+    assert_eq!(code(&of_record(&case, record), &case), SIG_CRYPTO_FAILURE);
+}
+
+#[test]
+fn a_revoked_certificate_is_not_exchanged_for_another_of_its_key() {
+    let case = Case::new();
+    let (mut protected, mut header, payload) = parts(&case);
+    let revoked = case.clone().revoked(|entry| entry, plus(SIGNED, -60));
+    // The signer has a second certificate of the same key, which nobody revoked.
+    let second = Mint { serial: vec![9], ..case.leaf.clone() }.signed_by(&KEYS.authority);
+    header["x5c"][0] = STANDARD.encode(&second).into();
+    let bound = put_together(&protected.to_string(), &header, &payload, sign_leaf);
+    assert_ne!(code(&of_record(&revoked, bound), &revoked), PASSED);
+    protected.as_object_mut().unwrap().shift_remove("x5t#S256");
+    let record = put_together(&protected.to_string(), &header, &payload, sign_leaf);
+    let exchanged = of_record(&revoked, record);
+    assert_eq!(code(&exchanged, &revoked), "INDETERMINATE (CERTIFICATE_NOT_BOUND)");
+    // Whoever does without a reference still sees the two, where both are at hand.
+    let accepting = revoked.policy(|policy| policy.certificate_reference_required = false);
+    let mut both = exchanged;
+    both.certificates.push(accepting.leaf.signed_by(&KEYS.authority));
+    assert_eq!(code(&both, &accepting), "INDETERMINATE (CERTIFICATE_NOT_BOUND)");
 }
 
 #[test]

@@ -76,6 +76,7 @@ rows! {
     row_8_a_path_that_breaks_a_rule "8" "INDETERMINATE (CHAIN_CONSTRAINTS_FAILURE)" trust::rules;
     row_9_a_key_that_is_never_trusted "9" "INDETERMINATE (CRYPTO_CONSTRAINTS_FAILURE)" trust::weak_keys;
     row_9a_a_key_that_has_ended_since "9a" "INDETERMINATE (CRYPTO_CONSTRAINTS_FAILURE_NO_POE)" trust::ended_keys;
+    row_9b_a_certificate_that_can_be_exchanged "9b" "INDETERMINATE (CERTIFICATE_NOT_BOUND)" record::unbound;
     row_10_before_validity "10" "TOTAL-FAILED (NOT_YET_VALID)" validity::too_early;
     row_11_signed_after_the_revocation "11" "TOTAL-FAILED (REVOKED)" revocation::signed_after;
     row_11a_signed_after_the_end "11a" "TOTAL-FAILED (EXPIRED)" validity::signed_after;

@@ -54,6 +54,9 @@ pub(in crate::cli) struct TrustArgs {
     /// usage for signatures), any, or an object identifier. The first three are accepted where no policy says otherwise.
     #[arg(long = "signer-purpose", value_name = "PURPOSE")]
     signer_purposes: Vec<String>,
+    /// Accept a signature that names no certificate as its own, where only one at hand has its key.
+    #[arg(long)]
+    allow_unbound_certificate: bool,
     /// The trusted log policy (C2SP tlog-policy).
     #[arg(long, value_name = "FILE")]
     log_policy: Option<PathBuf>,
@@ -63,8 +66,12 @@ impl TrustArgs {
     /// The policy of the file, with the options added.
     pub(in crate::cli) fn policy(&self) -> anyhow::Result<TrustPolicy> {
         let mut policy = self.time.policy()?;
-        if !self.trust.is_empty() || !self.signer_purposes.is_empty() || self.log_policy.is_some() {
+        let added = !self.trust.is_empty() || !self.signer_purposes.is_empty() || self.log_policy.is_some();
+        if added || self.allow_unbound_certificate {
             policy.name = on_command_line(&policy);
+        }
+        if self.allow_unbound_certificate {
+            policy.certificate_reference_required = false;
         }
         for path in &self.trust {
             policy.anchors.add(read_anchors(path)?);

@@ -45,6 +45,8 @@ pub struct TrustPolicy {
     pub timestamp_required: bool,
     /// The ledger evidence that a record needs to pass.
     pub ledger_required: LedgerRequirement,
+    /// Whether a signature has to say which certificate is its own; if not, one that is at hand without another of its key.
+    pub certificate_reference_required: bool,
     /// Until when algorithms and lengths of keys are trusted.
     pub algorithm_constraints: Vec<AlgorithmConstraint>,
     /// How far times may contradict each other: the claimed time of signing may be so much ahead of the trusted one, and
@@ -71,6 +73,7 @@ impl TrustPolicy {
             recordings_required: false,
             timestamp_required: false,
             ledger_required: LedgerRequirement::Nothing,
+            certificate_reference_required: true,
             algorithm_constraints: AlgorithmConstraint::built_in(),
             clock_skew_max: TimeDelta::seconds(Self::CLOCK_SKEW_SECONDS),
         }

@@ -169,12 +169,19 @@ impl PurposeWords {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RequireTable {
     recordings: bool,
     timestamp: bool,
     ledger: LedgerWord,
+    certificate_reference: bool,
+}
+
+impl Default for RequireTable {
+    fn default() -> Self {
+        Self { recordings: false, timestamp: false, ledger: LedgerWord::Nothing, certificate_reference: true }
+    }
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -257,6 +264,7 @@ impl TrustPolicy {
                 LedgerWord::Included => LedgerRequirement::Included,
                 LedgerWord::Witnessed => LedgerRequirement::Witnessed,
             },
+            certificate_reference_required: file.require.certificate_reference,
             ..Self::nobody()
         };
         if let Some(words) = file.signer_purpose {
@@ -321,6 +329,7 @@ impl TrustPolicy {
             LedgerRequirement::Witnessed => "witnessed",
         };
         line(&mut text, "ledger", &quoted(ledger));
+        line(&mut text, "certificate_reference", &self.certificate_reference_required.to_string());
         if let Some(log_policy) = &self.log_policy {
             text.push_str("\n[log]\n");
             line(&mut text, "time_from_cosignatures", &self.time_from_cosignatures.to_string());

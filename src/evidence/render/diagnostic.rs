@@ -121,10 +121,10 @@ fn layer(jws: &Jws) -> Value {
             "alg_protected": header.algorithm_protected,
             "iat": header.issued_at,
             "uuid": header.uuid,
-            "x5t#S256": header.thumbprint.map(|thumbprint| Sha256Digest(thumbprint).to_string()),
+            "x5t#S256": header.references.thumbprint().map(|thumbprint| Sha256Digest(thumbprint).to_string()),
             "x5u": header.certificates_url,
             "certificates": header.certificates.len(),
-            "certificate_protected": header.certificate_protected,
+            "certificate_protected": header.references.is_signed(),
         })
     });
     json!({ "payload_bytes": jws.payload().len(), "signatures": signatures.collect::<Vec<_>>() })

@@ -129,6 +129,15 @@ sub_indications! {
             were not renewed in time.",
         next: "Look for a timestamp from before the end of the algorithm.",
     }
+    /// The signature says of no certificate that it is its own.
+    CertificateNotBound, "CERTIFICATE_NOT_BOUND" {
+        means: "The signature is right under the certificate that is here, and nothing that is signed says that this \
+            is the signer's. One key may have several certificates: whoever hands the record on can leave out one \
+            that was revoked, or that names somebody else, and put another in its place.",
+        arises: "Software that puts the certificate into the unprotected header alone, without x5t#S256 in the \
+            protected one.",
+        next: "Ask the issuer for a record that names its certificate; to do without, verify with --allow-unbound-certificate.",
+    }
     /// Signed before the certificate was valid.
     NotYetValid, "NOT_YET_VALID" {
         means: "The record is proved to have existed before the certificate, or one above it, began to be valid. A \

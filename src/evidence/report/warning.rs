@@ -11,7 +11,7 @@ use crate::clock::format_time;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub enum Warning {
-    /// Neither `x5c` nor `x5t#S256` is in the protected header.
+    /// No reference to the certificate is in the protected header.
     CertificateNotBound,
     /// The unprotected `x5c` begins with another certificate than the signer's.
     OtherCertificateFirst,
@@ -40,8 +40,9 @@ pub enum Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CertificateNotBound => formatter
-                .write_str("the signature does not bind the certificate: neither x5c nor x5t#S256 is protected"),
+            Self::CertificateNotBound => {
+                formatter.write_str("the signature does not bind the certificate: no reference to it is protected")
+            }
             Self::OtherCertificateFirst => {
                 formatter.write_str("x5c, which is not signed, begins with another certificate than x5t#S256 names")
             }

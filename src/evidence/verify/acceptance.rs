@@ -44,11 +44,14 @@ pub(super) fn check_cryptography(jws: &Jws, signature: &JwsSignature, leaf: &Cer
             Err(Verdict::indeterminate(S::CryptoConstraintsFailure, reason))
         }
         // A replaced certificate does not alter the signed data: whether the signature is right cannot be said.
-        Err(_) if header.thumbprint.is_some_and(|thumbprint| thumbprint != *leaf.thumbprint()) => {
-            let reason = "the certificate that x5t#S256 names is not among those that are here";
-            Err(Verdict::indeterminate(S::NoSigningCertificateFound, reason))
-        }
-        Err(error) => Err(Verdict::failed(S::SigCryptoFailure, error.to_string())),
+        Err(error) => Err(match header.references.other_than(leaf.der()) {
+            Some(reference) if !header.references.names(leaf.der()) => {
+                let reason =
+                    format!("the certificate that {} names is not among those that are here", reference.member);
+                Verdict::indeterminate(S::NoSigningCertificateFound, reason)
+            }
+            _ => Verdict::failed(S::SigCryptoFailure, error.to_string()),
+        }),
     }
 }
 
@@ -84,8 +87,8 @@ pub(super) fn check_constraints(
 
 fn broken_constraint(context: &Context<'_>, signature: &JwsSignature, leaf: &Certificate) -> Option<String> {
     let header = signature.header();
-    if header.thumbprint.is_some_and(|thumbprint| thumbprint != *leaf.thumbprint()) {
-        return Some("x5t#S256 names another certificate".into());
+    if let Some(reference) = header.references.other_than(leaf.der()) {
+        return Some(format!("{} names another certificate", reference.member));
     }
     if !header.algorithm_protected {
         return Some("alg is not in the protected header".into());
@@ -175,6 +178,42 @@ pub(super) fn check_algorithms(
     Ok(saved)
 }
 
+/// Row 9b: the certificate is the signer's own and no other that has its key (EN 319 102-1 §5.2.8.4.2.1).
+pub(super) fn check_bound(context: &Context<'_>, signature: &JwsSignature, path: &ValidPath) -> Result<(), Verdict> {
+    let (header, input) = (signature.header(), context.input);
+    if header.references.is_signed() {
+        return Ok(());
+    }
+    let not_bound = |reason: String| Err(Verdict::indeterminate(S::CertificateNotBound, reason));
+    if input.policy.certificate_reference_required {
+        return not_bound("the signature says of no certificate that it is its own: it can be exchanged".into());
+    }
+    let own = path.leaf();
+    let fits = |other: &Certificate| other.thumbprint() != own.thumbprint() && same_key(other, own);
+    let carried = header.certificates.iter().filter_map(|der| Certificate::from_der(der).ok());
+    let other = carried.into_iter().find(fits).map(|other| other.thumbprint_url());
+    match other.or_else(|| input.offered.find(fits).map(Certificate::thumbprint_url)) {
+        Some(other) => {
+            not_bound(format!("{other} has the same key, and the signature says of neither that it is its own"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn same_key(left: &Certificate, right: &Certificate) -> bool {
+    matches!((left.key(), right.key()), (Ok(left), Ok(right)) if left == right)
+}
+
+/// Row 6, where it is about the path: `sigX5ts` may name more certificates than the signer's.
+pub(super) fn check_path_references(signature: &JwsSignature, path: &ValidPath) -> Result<(), Verdict> {
+    let path: Vec<&[u8]> = path.certificates().iter().map(|one| one.der()).collect();
+    let outside = signature.header().references.outside_of(&path);
+    outside.map_or(Ok(()), |reference| {
+        let reason = format!("{} names a certificate that is not in the path", reference.member);
+        Err(Verdict::indeterminate(S::SigConstraintsFailure, reason))
+    })
+}
+
 /// The algorithms of the signature and of its path, each with the time by which the bytes that carry it existed.
 ///
 /// The trusted time is a proof for the record's own signature, and for the certificate that this binds; for the other
@@ -189,7 +228,7 @@ fn algorithms_used(
     let own = algorithm(&header.algorithm).zip(certificates[0].key().ok());
     let own = own.map(|(algorithm, key)| (AlgorithmUse { algorithm, key: key.kind() }, time.existed_by));
     let above = certificates.windows(2).enumerate().filter_map(|(depth, pair)| {
-        let proved = if depth == 0 && header.certificate_protected {
+        let proved = if depth == 0 && header.references.is_signed() {
             time.existed_by
         } else {
             time.bytes_existed_by.filter(|_| header.certificates.iter().any(|der| **der == *pair[0].der()))

@@ -9,8 +9,8 @@ use crate::evidence::report::{
     CertificateSummary, Indication, NAME_MAX, RevocationSummary, SignatureReport, Verdict, Warning, truncate,
 };
 use crate::evidence::verify::acceptance::{
-    check_algorithms, check_constraints, check_cryptography, check_order, check_recordings, check_required_recordings,
-    identify, valid_paths,
+    check_algorithms, check_bound, check_constraints, check_cryptography, check_order, check_path_references,
+    check_recordings, check_required_recordings, identify, valid_paths,
 };
 use crate::evidence::verify::context::Context;
 use crate::evidence::verify::material::revocation::RevocationState;
@@ -139,7 +139,7 @@ fn judge_signer<'a>(context: &Context<'_>, signature: &JwsSignature, signing: &'
         Ok(paths) => judge_paths(context, signature, signing, &paths),
         Err(verdict) => Judged::before_a_path(verdict),
     };
-    if !signature.header().certificate_protected {
+    if !signature.header().references.is_signed() {
         judged.warnings.insert(0, Warning::CertificateNotBound);
     }
     let departures = judged.path.map(|path| path.departures()).unwrap_or_default();
@@ -154,7 +154,13 @@ fn judge_paths<'a>(
     signing: &'a SigningCertificate,
     paths: &[&'a ValidPath],
 ) -> Judged<'a> {
-    let judge = |path: &'a ValidPath| match check_algorithms(context, signature, path) {
+    let acceptable = |path: &'a ValidPath| {
+        check_path_references(signature, path)?;
+        let warnings = check_algorithms(context, signature, path)?;
+        check_bound(context, signature, path)?;
+        Ok(warnings)
+    };
+    let judge = |path: &'a ValidPath| match acceptable(path) {
         Err(verdict) => Judged { path: Some(path), ..Judged::before_a_path(verdict) },
         Ok(mut warnings) => {
             let (verdict, later) = validity::validate(context, path, &signing.offered);

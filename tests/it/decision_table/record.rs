@@ -13,6 +13,7 @@ const CRITICAL: &str = "INDETERMINATE (SIG_CONSTRAINTS_FAILURE)";
 const UNREAD: &str = "INDETERMINATE (FORMAT_FAILURE)";
 const FORMAT_FAILURE: &str = "TOTAL-FAILED (FORMAT_FAILURE)";
 const NO_CERTIFICATE: &str = "INDETERMINATE (NO_SIGNING_CERTIFICATE_FOUND)";
+const NOT_BOUND: &str = "INDETERMINATE (CERTIFICATE_NOT_BOUND)";
 const SIG_CRYPTO_FAILURE: &str = "TOTAL-FAILED (SIG_CRYPTO_FAILURE)";
 const CRYPTO_CONSTRAINTS: &str = "INDETERMINATE (CRYPTO_CONSTRAINTS_FAILURE)";
 const HASH_FAILURE: &str = "TOTAL-FAILED (HASH_FAILURE)";
@@ -198,10 +199,96 @@ pub(crate) fn certificates() -> Vec<Expected> {
                 without_chain(unprotected);
                 unprotected["x5u"] = "https://certificates.example.com/signer.pem".into();
             });
-            nameless.bundle(|bundle| {
+            nameless.policy(|policy| policy.certificate_reference_required = false).bundle(|bundle| {
                 let made: Value = serde_json::from_slice(&Case::new().record()).unwrap();
                 let chain = made["signatures"][0]["header"]["x5c"].as_array().unwrap().clone();
                 bundle.certificates = chain.iter().map(|one| STANDARD.decode(one.as_str().unwrap()).unwrap()).collect();
+            })
+        }),
+    ]
+}
+
+/// The first certificate of the unprotected header.
+fn first(unprotected: &Value) -> Vec<u8> {
+    STANDARD.decode(unprotected["x5c"][0].as_str().unwrap()).unwrap()
+}
+
+/// A reference of JAdES.
+fn digest_reference(der: &[u8]) -> Value {
+    json!({ "digAlg": "S512", "digVal": URL_SAFE_NO_PAD.encode(affiant::crypto::sha512(der)) })
+}
+
+/// References that bind the signer's certificate, and what does not.
+pub(crate) fn unbound() -> Vec<Expected> {
+    /// A record whose protected header has this, and no thumbprint of ours.
+    fn with(header: fn(&mut Value, &mut Value)) -> Case {
+        Case::new().header(header)
+    }
+    fn without(protected: &mut Value, _: &mut Value) {
+        protected.as_object_mut().unwrap().shift_remove("x5t#S256");
+    }
+    let accepted = |case: Case| case.policy(|policy| policy.certificate_reference_required = false);
+    /// Another certificate of the same key and name.
+    fn twin() -> Vec<u8> {
+        Case::new().leaf.signed_by(&crate::fixtures::record::KEYS.authority)
+    }
+    vec![
+        is(NOT_BOUND, "no reference", with(without)).says("it can be exchanged"),
+        is(PASSED, "no reference, and the policy accepts that", accepted(with(without))).says("does not bind"),
+        is(NOT_BOUND, "accepted, with another of its key in the bundle", {
+            accepted(with(without)).bundle(|bundle| bundle.certificates.push(twin()))
+        })
+        .says("has the same key"),
+        is(NOT_BOUND, "accepted, with another of its key in the record", {
+            accepted(with(|protected, unprotected| {
+                without(protected, unprotected);
+                unprotected["x5c"].as_array_mut().unwrap().push(STANDARD.encode(twin()).into());
+            }))
+        }),
+        is(PASSED, "accepted, with the same one again", {
+            accepted(with(|protected, unprotected| {
+                without(protected, unprotected);
+                let own = unprotected["x5c"][0].clone();
+                unprotected["x5c"].as_array_mut().unwrap().push(own);
+            }))
+        }),
+        is(PASSED, "another of its key beside one that is bound", {
+            Case::new().bundle(|bundle| bundle.certificates.push(twin()))
+        }),
+        is(NOT_BOUND, "a reference that is not signed", {
+            with(|protected, unprotected| {
+                without(protected, unprotected);
+                unprotected["x5t#o"] = digest_reference(&first(unprotected));
+            })
+        }),
+        is(NOT_BOUND, "a reference by SHA-1", {
+            with(|protected, unprotected| {
+                without(protected, unprotected);
+                protected["x5t"] = URL_SAFE_NO_PAD.encode(affiant::crypto::sha1(&first(unprotected))).into();
+            })
+        }),
+        is(NOT_BOUND, "a reference by what is not known", {
+            with(|protected, unprotected| {
+                without(protected, unprotected);
+                protected["x5t#o"] = json!({ "digAlg": "S3-512", "digVal": "AA" });
+            })
+        }),
+        is(PASSED, "x5t#o", {
+            with(|protected, unprotected| {
+                without(protected, unprotected);
+                protected["x5t#o"] = digest_reference(&first(unprotected));
+            })
+        }),
+        is(PASSED, "sigX5ts", {
+            with(|protected, unprotected| {
+                without(protected, unprotected);
+                protected["sigX5ts"] = json!([digest_reference(&first(unprotected))]);
+            })
+        }),
+        is(PASSED, "a signed chain", {
+            with(|protected, unprotected| {
+                without(protected, unprotected);
+                protected["x5c"] = unprotected.as_object_mut().unwrap().shift_remove("x5c").unwrap();
             })
         }),
     ]
@@ -303,6 +390,42 @@ pub(crate) fn constraints() -> Vec<Expected> {
     vec![
         is(CONSTRAINTS, "x5t#S256 names another certificate", {
             header(|protected, _| protected["x5t#S256"] = URL_SAFE_NO_PAD.encode([7; 32]).into())
+        }),
+        is(CONSTRAINTS, "x5t#o names another certificate", {
+            header(|protected, _| protected["x5t#o"] = digest_reference(b"another"))
+        })
+        .says("x5t#o names another"),
+        is(CONSTRAINTS, "sigX5ts names another certificate", {
+            header(|protected, _| protected["sigX5ts"] = json!([digest_reference(b"another")]))
+        }),
+        is(CONSTRAINTS, "sigX5ts names one that is not in the path", {
+            header(|protected, unprotected| {
+                let own = digest_reference(&first(unprotected));
+                protected["sigX5ts"] = json!([own, digest_reference(b"another")]);
+            })
+        })
+        .says("not in the path"),
+        is(CONSTRAINTS, "x5t names another certificate", {
+            header(|protected, _| protected["x5t"] = URL_SAFE_NO_PAD.encode([7; 20]).into())
+        }),
+        is(CONSTRAINTS, "an unsigned reference names another certificate", {
+            header(|_, unprotected| unprotected["x5t#o"] = digest_reference(b"another"))
+        }),
+        is(CONSTRAINTS, "a signed chain begins with another certificate", {
+            header(|protected, unprotected| {
+                let mut chain = unprotected.as_object_mut().unwrap().shift_remove("x5c").unwrap();
+                chain.as_array_mut().unwrap().reverse();
+                protected["x5c"] = chain;
+            })
+        }),
+        is(PASSED, "every reference that there is, to the right one", {
+            header(|protected, unprotected| {
+                let own = digest_reference(&first(unprotected));
+                let above = STANDARD.decode(unprotected["x5c"][1].as_str().unwrap()).unwrap();
+                protected["sigX5ts"] = json!([own, digest_reference(&above)]);
+                protected["x5t"] = URL_SAFE_NO_PAD.encode(affiant::crypto::sha1(&first(unprotected))).into();
+                protected["x5t#o"] = own;
+            })
         }),
         is(CONSTRAINTS, "alg outside of what is signed", {
             header(|protected, unprotected| {

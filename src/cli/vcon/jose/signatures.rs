@@ -163,7 +163,6 @@ fn contradiction(record: &Record, signature: &JwsSignature, certificate: Option<
     if header.uuid.is_some() && header.uuid.as_deref() != record.vcon().uuid() {
         return Some("verifies, but the uuid in the header is not the one in the payload");
     }
-    let named = header.thumbprint.filter(|_| certificate.is_some());
-    (named.as_ref() != certificate.map(Certificate::thumbprint).filter(|_| named.is_some()))
-        .then_some("verifies, but x5t#S256 names another certificate")
+    let other = certificate.and_then(|certificate| header.references.other_than(certificate.der()));
+    other.map(|_| "verifies, but the header names another certificate")
 }

@@ -6,7 +6,7 @@ use crate::pki::Certificate;
 /// Certificates of an address that are tried, as many as an `x5c` may have.
 const OFFERED_MAX: usize = 10;
 
-/// The signer's certificates, its own first: those that the header names, in `x5c` or by `x5t#S256`, else those among
+/// The signer's certificates, its own first: those that the header names, in `x5c` or by a reference, else those among
 /// `offered` that its `x5u` points to, with one first under which the signature verifies.
 ///
 /// Empty when there is nothing to tell by: a signature is not wrong because somebody gave the wrong certificate.
@@ -14,7 +14,7 @@ const OFFERED_MAX: usize = 10;
 pub fn signer_chain(jws: &Jws, signature: &JwsSignature, offered: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let header = signature.header();
     let mut chain = header.signer_chain(offered);
-    if header.certificates.is_empty() && header.thumbprint.is_none() && chain.len() > 1 {
+    if header.certificates.is_empty() && header.references.is_empty() && chain.len() > 1 {
         chain.truncate(OFFERED_MAX);
         let verifies = |der: &Vec<u8>| {
             let certificate = Certificate::from_der(der).ok();

@@ -53,6 +53,11 @@ impl<'a> OfferedCertificates<'a> {
         self.parsed.get_or_init(|| parsed(&self.ders))
     }
 
+    /// The first that `fits`.
+    pub(crate) fn find(&self, fits: impl Fn(&Certificate) -> bool) -> Option<&Certificate> {
+        self.parsed().iter().map(|one| &**one).find(|one| fits(one))
+    }
+
     /// Those that may stand above `certificate`, by their names, at most `count_max`.
     pub(crate) fn above(&self, certificate: &Certificate, count_max: usize) -> Vec<Arc<Certificate>> {
         let mut found: Vec<Arc<Certificate>> = Vec::new();
