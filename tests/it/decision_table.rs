@@ -15,17 +15,23 @@ pub(crate) struct Expected {
     code: &'static str,
     /// Part of the reason or of a warning.
     said: &'static str,
+    /// And what is in none.
+    not_said: Option<&'static str>,
     case: Case,
 }
 
 /// The case that a row is about comes to the row's verdict; its neighbours come to what they do.
 pub(crate) fn is(code: &'static str, name: &'static str, case: Case) -> Expected {
-    Expected { name, code, said: "", case }
+    Expected { name, code, said: "", not_said: None, case }
 }
 
 impl Expected {
     pub(crate) fn says(self, said: &'static str) -> Self {
         Self { said, ..self }
+    }
+
+    pub(crate) fn says_not(self, not_said: &'static str) -> Self {
+        Self { not_said: Some(not_said), ..self }
     }
 
     fn check(&self) {
@@ -35,6 +41,7 @@ impl Expected {
         let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
         let text = format!("{} {}", report.verdict.reason, warnings.join("; "));
         assert_eq!(seen, self.code, "{}: {text}", self.name);
+        assert!(self.not_said.is_none_or(|not_said| !text.contains(not_said)), "{}: {text}", self.name);
         assert!(text.contains(self.said), "{}: {:?} is not in {text}", self.name, self.said);
     }
 }

@@ -123,3 +123,22 @@ fn a_wrong_recording_does_not_make_the_signer_unknown() {
     assert_eq!(row(&nobody, "Signed by").code, "NO_CERTIFICATE_CHAIN_FOUND");
     assert!(nobody.sentence.starts_with("This does not hold"), "{}", nobody.sentence);
 }
+
+#[test]
+fn a_signature_that_rests_on_an_authority_of_unknown_status_says_so_and_no_other() {
+    let warns = |case: &Case| {
+        let report = case.report();
+        let warnings: Vec<_> = report.signatures[0].warnings.iter().map(ToString::to_string).collect();
+        warnings.iter().any(|one| one.contains("whether the timestamp authority CN=Time was revoked"))
+    };
+    let mut case = Case::new().policy(|policy| policy.time_from_cosignatures = true);
+    assert!(!warns(&case), "no timestamp");
+    assert!(warns(&case.clone().stamped(plus(SIGNED, 60))));
+    // Earlier is a cosignature, whose witness has no certificate that could be revoked.
+    case = case.entered(plus(SIGNED, 1)).cosigned(plus(SIGNED, 2));
+    assert!(!warns(&case.clone().stamped(plus(SIGNED, 60))));
+    assert!(warns(&case.clone().stamped(plus(SIGNED, 1))));
+    let mut over_checkpoint = case;
+    over_checkpoint.checkpoint_stamped.push(plus(SIGNED, 1));
+    assert!(warns(&over_checkpoint));
+}

@@ -47,6 +47,8 @@ pub struct TrustPolicy {
     pub ledger_required: LedgerRequirement,
     /// Whether a signature has to say which certificate is its own; if not, one that is at hand without another of its key.
     pub certificate_reference_required: bool,
+    /// Whether a timestamp counts only where its authority is known not to have been revoked.
+    pub timestamp_authority_status_required: bool,
     /// Until when algorithms and lengths of keys are trusted.
     pub algorithm_constraints: Vec<AlgorithmConstraint>,
     /// How far times may contradict each other: the claimed time of signing may be so much ahead of the trusted one, and
@@ -74,6 +76,7 @@ impl TrustPolicy {
             timestamp_required: false,
             ledger_required: LedgerRequirement::Nothing,
             certificate_reference_required: true,
+            timestamp_authority_status_required: false,
             algorithm_constraints: AlgorithmConstraint::built_in(),
             clock_skew_max: TimeDelta::seconds(Self::CLOCK_SKEW_SECONDS),
         }

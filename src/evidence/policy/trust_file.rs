@@ -176,11 +176,18 @@ struct RequireTable {
     timestamp: bool,
     ledger: LedgerWord,
     certificate_reference: bool,
+    timestamp_authority_status: bool,
 }
 
 impl Default for RequireTable {
     fn default() -> Self {
-        Self { recordings: false, timestamp: false, ledger: LedgerWord::Nothing, certificate_reference: true }
+        Self {
+            recordings: false,
+            timestamp: false,
+            ledger: LedgerWord::Nothing,
+            certificate_reference: true,
+            timestamp_authority_status: false,
+        }
     }
 }
 
@@ -265,6 +272,7 @@ impl TrustPolicy {
                 LedgerWord::Witnessed => LedgerRequirement::Witnessed,
             },
             certificate_reference_required: file.require.certificate_reference,
+            timestamp_authority_status_required: file.require.timestamp_authority_status,
             ..Self::nobody()
         };
         if let Some(words) = file.signer_purpose {
@@ -330,6 +338,7 @@ impl TrustPolicy {
         };
         line(&mut text, "ledger", &quoted(ledger));
         line(&mut text, "certificate_reference", &self.certificate_reference_required.to_string());
+        line(&mut text, "timestamp_authority_status", &self.timestamp_authority_status_required.to_string());
         if let Some(log_policy) = &self.log_policy {
             text.push_str("\n[log]\n");
             line(&mut text, "time_from_cosignatures", &self.time_from_cosignatures.to_string());

@@ -23,6 +23,8 @@ pub enum Warning {
     AlgorithmExpired { constraint: String },
     /// The signer's certificate was revoked after the trusted time.
     RevokedLater { at: DateTime<Utc>, reason: &'static str },
+    /// Nothing at hand says whether the authority of a timestamp was revoked.
+    TimeAuthorityUnknown { authority: String },
     /// The key of an authority was compromised.
     AuthorityCompromised { from: DateTime<Utc> },
     /// A certificate of the path expired after the trusted time.
@@ -58,6 +60,10 @@ impl fmt::Display for Warning {
             Self::RevokedLater { at, reason } => {
                 write!(formatter, "the certificate was revoked later, at {} ({reason})", format_time(*at))
             }
+            Self::TimeAuthorityUnknown { authority } => write!(
+                formatter,
+                "nothing at hand says whether the timestamp authority {authority} was revoked: its time counts all the same"
+            ),
             Self::AuthorityCompromised { from } => write!(
                 formatter,
                 "an authority's key was in other hands from {}: who has it can also date a revocation list back",

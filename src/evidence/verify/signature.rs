@@ -63,6 +63,8 @@ fn validate_one(
     if !jws.other_members().is_empty() {
         warnings.push(Warning::UnsignedMembers(jws.other_members().to_vec()));
     }
+    let authorities = context.time.authorities.unknown_for(context.signature.existed_by);
+    warnings.extend(authorities.iter().map(|one| Warning::TimeAuthorityUnknown { authority: (*one).to_owned() }));
     if !input.embedded.layers[layer][position].is_whole {
         warnings.push(Warning::UnsignedEvidenceUnread);
     }

@@ -31,8 +31,10 @@ pub(super) fn trust_policy(
     };
     // Its own ledger is what a server stands for; and it answers for records that are not stamped or witnessed yet.
     anyhow::ensure!(policy.log_policy.is_none(), "trust.policy has a [log], which is made of [witnessing] here");
-    let required =
-        policy.recordings_required || policy.timestamp_required || policy.ledger_required != LedgerRequirement::Nothing;
+    let required = policy.recordings_required
+        || policy.timestamp_required
+        || policy.timestamp_authority_status_required
+        || policy.ledger_required != LedgerRequirement::Nothing;
     anyhow::ensure!(!required, "trust.policy has a [require], which is for whoever verifies, not for who issues");
     policy.anchors.add(vec![authority.root().clone()]);
     for one in &config.witnessing.timestamp_authority {

@@ -16,6 +16,7 @@ use crate::fixtures::record::{
 const NOT_REVOKED: &str = "INDETERMINATE (OUT_OF_BOUNDS_NOT_REVOKED)";
 const ADOBE: &str = "1.2.840.113583.1.1.5";
 const NO_POE: &str = "INDETERMINATE (OUT_OF_BOUNDS_NO_POE)";
+const UNKNOWN_STATUS: &str = "nothing at hand says whether the timestamp authority CN=Time was revoked";
 const ORDER: &str = "INDETERMINATE (TIMESTAMP_ORDER_FAILURE)";
 const CONSTRAINTS: &str = "INDETERMINATE (SIG_CONSTRAINTS_FAILURE)";
 const NO_CHAIN: &str = "INDETERMINATE (NO_CERTIFICATE_CHAIN_FOUND)";
@@ -77,8 +78,20 @@ pub(crate) fn dropped_tokens() -> Vec<Expected> {
         let list = List::new(("Time Root", &KEYS.time_root), 1, plus(ENDS, DAY), plus(ENDS, 9 * DAY)).revokes(entry);
         case.list(By::TimeRoot, list)
     };
+    // The list of its root, which does not have it.
+    let silent = |made: i64| {
+        let list = List::new(("Time Root", &KEYS.time_root), 1, plus(ENDS, made), plus(ENDS, made + 8 * DAY));
+        stamped().list(By::TimeRoot, list)
+    };
+    let asking = |case: Case| case.policy(|policy| policy.timestamp_authority_status_required = true);
     vec![
         is(PASSED, "a right token", stamped()),
+        is(PASSED, "of whose authority nothing speaks", stamped()).says(UNKNOWN_STATUS),
+        is(PASSED, "of an authority that is known to be in good standing", silent(DAY)).says_not(UNKNOWN_STATUS),
+        is(PASSED, "whose authority was in good standing once", silent(-20 * DAY)).says(UNKNOWN_STATUS),
+        is(NOT_REVOKED, "of whose authority nothing speaks, under a policy that asks", asking(stamped())),
+        is(NOT_REVOKED, "whose authority was in good standing once, under one that asks", asking(silent(-20 * DAY))),
+        is(PASSED, "of an authority in good standing, under one that asks", asking(silent(DAY))),
         is(NOT_REVOKED, "over other data", Case { stamped_data: Some(b"other data"), ..stamped() }),
         is(NOT_REVOKED, "of an authority that nobody trusts", {
             stamped()

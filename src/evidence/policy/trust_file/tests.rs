@@ -117,6 +117,8 @@ fn the_digest_sees_every_member_and_no_comment() {
         ("signer_purpose = \"any\"", ""),
         ("recordings = true", "recordings = false"),
         ("timestamp = true", "timestamp = false"),
+        ("[require]", "[require]\ncertificate_reference = false"),
+        ("[require]", "[require]\ntimestamp_authority_status = true"),
         ("\"witnessed\"", "\"included\""),
         ("time_from_cosignatures = true", ""),
         ("01:00:00+01:00", "01:00:00Z"),

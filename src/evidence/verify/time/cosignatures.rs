@@ -37,7 +37,7 @@ pub(crate) fn as_timestamp(
     };
     let reason = truncate(reason, REASON_MAX);
     let report = TimestampReport { over: "cosignature", layer: 0, time, authority, counts, reason };
-    ValidatedTimestamp { poe_time: time, report }
+    ValidatedTimestamp { poe_time: time, report, status_unknown: false }
 }
 
 /// The constraint that has ended a witness's algorithm: no archive timestamp covers a cosignature, so it is validated as

@@ -1,5 +1,6 @@
 //! Step one: the proofs of existence, the timestamps and the ledger, layer by layer (EN 319 102-1 §5.6.2.3).
 
+mod authority_status;
 pub(super) mod cosignatures;
 mod ledger_proof;
 mod same_tree;
@@ -16,6 +17,7 @@ use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::{Contradiction, LayerReport, LedgerReport, LedgerStatus, TimestampReport};
 use crate::evidence::verify::input::Input;
 use crate::evidence::verify::material::poe::ProofsOfExistence;
+use crate::evidence::verify::time::authority_status::AuthorityStatuses;
 use crate::evidence::verify::time::cosignatures::{as_timestamp, lower_bound};
 use crate::evidence::verify::time::ledger_proof::{Layer, LedgerProof};
 use crate::evidence::verify::time::same_tree::check_same_tree;
@@ -42,6 +44,7 @@ pub(super) struct TimeEvidence {
     pub(super) inner_layers: Vec<LayerReport>,
     /// Sizes of checkpoints at hand that no proof shows to be of the same tree as the record's.
     pub(super) unproved_sizes: Vec<u64>,
+    pub(super) authorities: AuthorityStatuses,
 }
 
 /// When a layer of the record existed.
@@ -68,6 +71,8 @@ pub(super) struct SignatureTime {
 pub(super) fn collect(input: &Input<'_>) -> TimeEvidence {
     let (mut poe, archives) = validate_archives(material(input), &input.bundle.archives, input.now);
     let archived = validate_embedded_archives(material(input), &input.embedded.layers, &mut poe);
+    let mut authorities = AuthorityStatuses::default();
+    authorities.add_archives(archives.iter().chain(archived.iter().flatten().flatten()));
     let signed_after = lower_bound(input.verifier, input.record.vcon(), input.now);
     let digests: Vec<_> =
         std::iter::once(input.record.digest()).chain(input.record.layers()[1..].iter().map(record_digest)).collect();
@@ -93,7 +98,9 @@ pub(super) fn collect(input: &Input<'_>) -> TimeEvidence {
         layers.push(LayerTime::of(input, signed_after, of_layer, bytes_existed_by, &over_signatures));
         let existed_by = layers.last().and_then(|layer| layer.existed_by);
         let validated = over_record.into_iter().chain(over_signatures.into_iter().flatten()).chain(over_checkpoint);
-        timestamps.extend(validated.map(|one| TimestampReport { layer: position, ..one.report }));
+        let validated: Vec<_> = validated.collect();
+        authorities.add(&validated);
+        timestamps.extend(validated.into_iter().map(|one| TimestampReport { layer: position, ..one.report }));
         reports.push(LayerReport { layer: position, record: *digest, existed_by, ledger: proof.report });
     }
     timestamps.extend(archives.into_iter().map(|one| one.report));
@@ -107,7 +114,7 @@ pub(super) fn collect(input: &Input<'_>) -> TimeEvidence {
             ledger.contradiction = Some(Contradiction::SplitView);
         }
     }
-    TimeEvidence { timestamps, ledger, signed_after, poe, layers, inner_layers, unproved_sizes }
+    TimeEvidence { timestamps, ledger, signed_after, poe, layers, inner_layers, unproved_sizes, authorities }
 }
 
 impl LayerTime {

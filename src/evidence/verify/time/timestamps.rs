@@ -24,6 +24,8 @@ const TOKENS_MAX: usize = 8;
 pub(crate) struct ValidatedTimestamp {
     pub(crate) report: TimestampReport,
     pub(crate) poe_time: Option<DateTime<Utc>>,
+    /// Whether nothing at hand says if its authority was revoked.
+    pub(crate) status_unknown: bool,
 }
 
 impl ValidatedTimestamp {
@@ -74,18 +76,30 @@ pub(crate) fn judge(
     wrong: Option<&str>,
     poe: &ProofsOfExistence,
 ) -> ValidatedTimestamp {
+    let mut status_unknown = false;
     if validation.counts {
         match check_counts(material, &validation, token, wrong, poe) {
             Err(reason) => (validation.counts, validation.reason) = (false, truncate(reason, REASON_MAX)),
-            Ok(Some(note)) => validation.reason = format!("{}; {note}", validation.reason),
-            Ok(None) => {}
+            Ok(AuthorityStatus::Known) => {}
+            Ok(AuthorityStatus::Unknown) => {
+                status_unknown = true;
+                validation.reason = format!("{}; whether its certificate was revoked is not known", validation.reason);
+            }
         }
     }
     let TokenValidation { time, poe_time, authority, counts, reason, .. } = validation;
-    ValidatedTimestamp { poe_time, report: TimestampReport { over, layer: 0, time, authority, counts, reason } }
+    let report = TimestampReport { over, layer: 0, time, authority, counts, reason };
+    ValidatedTimestamp { poe_time, report, status_unknown }
 }
 
-/// Whether a valid token counts in this verification; a note where it does with a reservation.
+/// Whether it is known that a timestamp authority was not revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AuthorityStatus {
+    Known,
+    Unknown,
+}
+
+/// Whether a valid token counts in this verification, and whether its authority is known to be in good standing.
 ///
 /// # Errors
 /// Why it does not.
@@ -95,7 +109,7 @@ fn check_counts(
     token: &[u8],
     wrong: Option<&str>,
     poe: &ProofsOfExistence,
-) -> Result<Option<String>, String> {
+) -> Result<AuthorityStatus, String> {
     let policy = material.verifier.policy();
     if let Some(wrong) = wrong {
         return Err(format!("right, but {wrong}"));
@@ -107,7 +121,7 @@ fn check_counts(
     if let Some(expired) = policy.expired_algorithm(&validation.algorithms, poe.validation_time(&digest)) {
         return Err(format!("nothing proves that the token itself is from before: {expired}"));
     }
-    let Some(path) = &validation.path else { return Ok(None) };
+    let Some(path) = &validation.path else { return Ok(AuthorityStatus::Unknown) };
     let proved = poe.earliest(&digest);
     let ended = path.validity().1;
     let whole_seconds = |time: DateTime<Utc>| time.with_nanosecond(0).unwrap_or(time);
@@ -126,7 +140,7 @@ fn check_authority_standing(
     path: &CertificationPath,
     proved: Option<DateTime<Utc>>,
     poe: &ProofsOfExistence,
-) -> Result<Option<String>, String> {
+) -> Result<AuthorityStatus, String> {
     let checker = RevocationChecker {
         held: material.revocation,
         policy: material.verifier.policy(),
@@ -160,7 +174,13 @@ fn check_authority_standing(
             return Err(format!("a certificate of its authority was revoked at {at} ({reason})"));
         }
     }
-    Ok((!is_known).then(|| "whether its certificate was revoked is not known".to_owned()))
+    match is_known {
+        true => Ok(AuthorityStatus::Known),
+        false if material.verifier.policy().timestamp_authority_status_required => {
+            Err("the trust policy asks for its authority's status, and nothing at hand says it".into())
+        }
+        false => Ok(AuthorityStatus::Unknown),
+    }
 }
 
 /// Validates archive timestamps from the newest back, each at the time that the newer ones prove for it; returns the proofs.
