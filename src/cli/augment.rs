@@ -1,7 +1,7 @@
 //! `affiant augment`: adds late evidence to a provisional bundle, such as the next revocation lists.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::atomic_file::{self, Access};
 use crate::cli::args::inputs::{read_crl, read_files, read_ocsp_response};
 use crate::cli::args::trust::TrustArgs;
+use crate::cli::output;
 use crate::client::HttpClient;
 use crate::clock::{Clock as _, SystemClock};
 use crate::evidence::{Bundle, BundleFiles, Indication, LayerEvidence, Record, ValidationReport, instructions, verify};
@@ -28,8 +29,8 @@ const LIST_BYTES_MAX: usize = 64 << 20;
 /// Add late evidence to a bundle, such as revocation lists issued since.
 ///
 /// A bundle is complete when it holds, for each certificate of the path, a list that was made at or after the trusted
-/// time; it then verifies offline for as long as its algorithms hold. The record itself never changes. Exit code 2: the
-/// bundle is not complete yet.
+/// time; it then verifies offline for as long as its algorithms hold. The record itself never changes. Files that are no
+/// part of a bundle are left out. Exit code 2: the bundle is not complete yet.
 #[derive(Debug, Args)]
 pub(crate) struct AugmentCommand {
     /// The bundle (zip), or the folder that it unpacks to.
@@ -58,6 +59,12 @@ impl AugmentCommand {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let files = read_files(&self.bundle)?;
         let mut bundle = files.to_bundle().with_context(|| format!("bundle {}", self.bundle.display()))?;
+        let foreign: Vec<&str> = files.iter().map(|(name, _)| name).filter(|name| !BundleFiles::is_own(name)).collect();
+        ensure!(
+            foreign.is_empty() || !same_file(&self.bundle, &self.output),
+            "{:?} is no part of a bundle and would be lost: write to another file",
+            foreign[0]
+        );
         let policy = self.trust.policy()?;
         let now = SystemClock::default().now();
         let before = verify(&bundle, &policy, now);
@@ -82,19 +89,20 @@ impl AugmentCommand {
         completed.add("report.json", report.to_json().into_bytes());
         completed.add("report.html", report.to_html().into_bytes());
         completed.add("VERIFY.txt", instructions(&bundle, &report).into_bytes());
-        for (name, bytes) in files.iter().filter(|(name, _)| !BundleFiles::is_own(name)) {
-            completed.add(name, bytes.to_vec());
-        }
         let packed = completed.to_zip();
-        // A folder may hold files of the reader's own that no archive can hold together.
-        BundleFiles::from_zip(&packed).context("with the files beside it, it would be a bundle that nobody reads")?;
+        BundleFiles::from_zip(&packed).context("with what was added, it would be a bundle that nobody reads")?;
         atomic_file::write(&self.output, &packed, Access::Secret)
             .with_context(|| format!("writing {}", self.output.display()))?;
         println!("{}", report.verdict.code());
+        foreign.iter().for_each(|name| println!("left out, as no part of a bundle: {}", output::printable(name)));
         report.completeness.missing.iter().for_each(|missing| println!("missing: {}", missing.to_line()));
         let is_complete = report.completeness.complete && passed(&report);
         Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::from(2) })
     }
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Asks the server for all that it has of the record, or else for the lists that its certificates name.

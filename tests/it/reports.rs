@@ -173,7 +173,7 @@ fn a_provisional_bundle_is_completed_by_the_next_lists() {
     let old = case.bundled();
     let mut files = BundleFiles::of(&old);
     files.add("notes/of-the-reader.txt", b"mine".to_vec());
-    // Of one that is written anew, in other letters: two of one name would be no archive.
+    // In other letters: two of one name would be no archive.
     files.add("Report.JSON", b"{}".to_vec());
     std::fs::write(file("old.zip"), files.to_zip()).unwrap();
     let pem = |label, der: &[u8]| affiant::pki::to_pem(label, der);
@@ -187,7 +187,14 @@ fn a_provisional_bundle_is_completed_by_the_next_lists() {
         let output = command.args(["--trust", "root.pem", "--trust-time", "time.pem"]).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
     };
+    // What is not a bundle's is not written into one, and not lost either.
+    let (code, said) = complete(&["old.zip", "--output", "old.zip", "--crl", "early.crl"]);
+    assert!(code == Some(3) && said.contains("\"notes/of-the-reader.txt\" is no part of a bundle"), "{said}");
+    assert!(std::fs::read(file("old.zip")).unwrap() == files.to_zip());
     let (code, said) = complete(&["old.zip", "--output", "new.zip", "--crl", "early.crl"]);
+    for left_out in ["notes/of-the-reader.txt", "Report.JSON"] {
+        assert!(said.contains(&format!("left out, as no part of a bundle: {left_out}")), "{said}");
+    }
     assert!(
         code == Some(2)
             && said.contains("a revocation list or OCSP response of CN=Authority: the status at hand is too old"),
@@ -198,7 +205,7 @@ fn a_provisional_bundle_is_completed_by_the_next_lists() {
     let files = BundleFiles::from_zip(&std::fs::read(file("new.zip")).unwrap()).unwrap();
     assert_eq!(files.iter().filter(|(name, _)| name.starts_with("crls/")).count(), 4);
     assert!(files.to_bundle().unwrap().record == old.record);
-    assert!(files.iter().any(|(name, bytes)| (name, bytes) == ("notes/of-the-reader.txt", b"mine")));
+    assert!(files.iter().all(|(name, _)| BundleFiles::is_own(name)));
     let instructions = files.iter().find(|(name, _)| *name == "VERIFY.txt").unwrap().1;
     assert!(String::from_utf8_lossy(instructions).contains("crls/3.crl.pem"));
     // What would undo a verdict, or is no list, is refused, and what is there stays.
@@ -210,7 +217,7 @@ fn a_provisional_bundle_is_completed_by_the_next_lists() {
         assert!(code == Some(3) && said.contains(why), "{said}");
         assert!(std::fs::read(file("new.zip")).unwrap() == files.to_zip());
     }
-    // A folder may hold what no archive can: it is said, and nothing is written.
+    // A folder may hold what no archive can.
     let mut folder_files = BundleFiles::of(&old);
     folder_files.add("notes.txt", b"1".to_vec());
     folder_files.add("Notes.txt", b"2".to_vec());
@@ -218,8 +225,10 @@ fn a_provisional_bundle_is_completed_by_the_next_lists() {
         std::fs::create_dir_all(file("folder").join(name).parent().unwrap()).unwrap();
         std::fs::write(file("folder").join(name), bytes).unwrap();
     }
-    let (code, said) = complete(&["folder", "--output", "x.zip", "--crl", "late.crl"]);
-    assert!(code == Some(3) && said.contains("is there twice"), "{said}");
+    let (code, said) = complete(&["folder", "--output", "y.zip", "--crl", "late.crl"]);
+    assert!(code == Some(0) && said.contains("left out") && said.contains("Notes.txt"), "{said}");
+    let written = BundleFiles::from_zip(&std::fs::read(file("y.zip")).unwrap()).unwrap();
+    assert!(written.iter().all(|(name, _)| BundleFiles::is_own(name)));
     // What is not a bundle, or not there, is refused and nothing is written.
     std::fs::write(file("no.zip"), b"PK no").unwrap();
     for bad in ["no.zip", "none.zip"] {

@@ -85,27 +85,25 @@ impl BundleFiles {
         files
     }
 
-    /// Whether a file of this name, in whatever case, is one that a bundle consists of, so that it is written anew when the
-    /// bundle is.
+    /// Whether a bundle has a file of this name. Whoever writes one writes no other: two readers could take a name that
+    /// differs in case or form alone for another file.
     #[must_use]
     pub fn is_own(name: &str) -> bool {
-        let name = &*name.to_lowercase();
         let named = [
             "record.vcon.json",
-            "entry.json",
-            "record.tlog-proof",
             "certificates.pem",
             "anchors.pem",
             "ledger.tlog-policy",
             "report.json",
             "report.html",
-            "verify.txt",
-            "checkpoint.txt",
+            "VERIFY.txt",
         ];
-        let is_token = ["checkpoint", "record"].iter().any(|stem| name.starts_with(stem)) && name.ends_with(".tsr");
-        let is_in_folder = ["crls/", OCSP, INNER_LAYERS].iter().any(|folder| name.starts_with(folder));
-        let is_part = archive_part(name).is_some() || is_consistency(name);
-        named.contains(&name) || is_token || is_in_folder || is_part
+        named.contains(&name)
+            || is_of_layer(name)
+            || inner_layer_part(name).is_some_and(|(_, file)| is_of_layer(file))
+            || name.strip_prefix("crls/").or_else(|| name.strip_prefix(OCSP)).is_some_and(|file| !file.is_empty())
+            || archive_part(name).is_some()
+            || is_consistency(name)
     }
 
     /// The folders that files of a bundle may be in: that of the bundle itself, empty, and those in it, each with `/`.
@@ -230,6 +228,12 @@ impl LayerEvidence {
     }
 }
 
+/// Whether this is the name of a file of a layer's evidence.
+fn is_of_layer(file: &str) -> bool {
+    let is_token = ["checkpoint", "record"].iter().any(|stem| file.starts_with(stem)) && file.ends_with(".tsr");
+    is_token || ["entry.json", "record.tlog-proof", "checkpoint.txt"].contains(&file)
+}
+
 fn is_consistency(name: &str) -> bool {
     name.starts_with(CONSISTENCY) && name.ends_with(".txt")
 }
@@ -291,6 +295,16 @@ mod tests {
             ..Bundle::default()
         };
         assert!(BundleFiles::of(&bundle).iter().all(|(name, _)| BundleFiles::is_own(name)));
+        for name in [
+            "notes.txt",
+            "Report.json",
+            "verify.txt",
+            "RECORD.vcon.json",
+            "earlier/01/notes.txt",
+            "earlier/99/entry.json",
+        ] {
+            assert!(!BundleFiles::is_own(name), "{name}");
+        }
         let packed = BundleFiles::of(&bundle).to_zip();
         let unpacked = BundleFiles::from_zip(&packed).unwrap();
         assert_eq!(unpacked, BundleFiles::of(&bundle));
