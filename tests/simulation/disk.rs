@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use affiant::vfs::{Access, FileHandle, FileSystem, Lock, OpenMode};
 
 use crate::chance::Chance;
+use crate::faults::{Fate, Faults};
 use crate::file::{Done, File};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,19 +66,10 @@ struct Content {
 #[derive(Debug)]
 struct State {
     content: Content,
-    chance: Chance,
+    faults: Faults,
     // Which process a handle belongs to; those of one that is gone reach nothing.
     process: u64,
-    alive: bool,
     locked: bool,
-    full: bool,
-    // Operations until the process is killed.
-    left: Option<u64>,
-    // Of so many operations one fails; never when 0.
-    fails_one_in: u64,
-    failures: u64,
-    operations: u64,
-    trace: bool,
     lies_about_syncs: bool,
     file_bytes_max: u64,
 }
@@ -112,37 +104,24 @@ fn not_found() -> io::Error {
 impl State {
     /// Decides what becomes of the next operation of `process`.
     fn enter(&mut self, process: u64, what: &str, path: &Path) -> io::Result<Way> {
-        if !self.alive || process != self.process {
+        if !self.faults.alive || process != self.process {
             return Err(dead());
         }
-        self.operations += 1;
-        if self.trace {
-            eprintln!("    {what} {}", path.display());
-        }
-        if let Some(left) = &mut self.left {
-            if *left == 0 {
-                self.alive = false;
-                if self.trace {
-                    eprintln!("    killed there");
-                }
-                return self.failing(dead());
+        match self.faults.decide(|| format!("{what} {}", path.display())) {
+            Fate::Done => Ok(Way::Done),
+            Fate::Killed => self.failing(dead()),
+            Fate::Fails => {
+                let may_be_full = matches!(what, "write" | "open" | "make" | "resize" | "rename");
+                let full = may_be_full && self.faults.chance.one_in(2);
+                let error = if full { io::ErrorKind::StorageFull.into() } else { input_output() };
+                self.faults.say(|| format!("failed there: {error}"));
+                self.failing(error)
             }
-            *left -= 1;
         }
-        if self.fails_one_in > 0 && self.chance.one_in(self.fails_one_in) {
-            self.failures += 1;
-            let full = matches!(what, "write" | "open" | "make" | "resize" | "rename") && self.chance.one_in(2);
-            let error = if full { io::ErrorKind::StorageFull.into() } else { input_output() };
-            if self.trace {
-                eprintln!("    failed there: {error}");
-            }
-            return self.failing(error);
-        }
-        Ok(Way::Done)
     }
 
     fn failing(&mut self, error: io::Error) -> io::Result<Way> {
-        let done = [Done::Nothing, Done::Some, Done::All][self.chance.index(3)];
+        let done = [Done::Nothing, Done::Some, Done::All][self.faults.chance.index(3)];
         Ok(Way::Failing(done, error))
     }
 
@@ -176,16 +155,9 @@ impl SimulatedDisk {
             Content { files: Vec::new(), names: BTreeMap::new(), durable_names: BTreeMap::new(), owed: Vec::new() };
         Self(Arc::new(Mutex::new(State {
             content,
-            chance: chance.fork(),
+            faults: Faults::new(chance, trace),
             process: 0,
-            alive: true,
             locked: false,
-            full: false,
-            left: None,
-            fails_one_in: 0,
-            failures: 0,
-            operations: 0,
-            trace,
             lies_about_syncs: false,
             file_bytes_max: [900, 5000, 1 << 20][chance.index(3)],
         })))
@@ -195,22 +167,8 @@ impl SimulatedDisk {
         self.0.lock().unwrap()
     }
 
-    /// The process is killed at the operation that comes after `left` others.
-    pub(crate) fn kill_after(&self, left: u64) {
-        self.state().left = Some(left);
-    }
-
-    /// Of `times` operations one fails; none, when 0.
-    pub(crate) fn fail_one_in(&self, times: u64) {
-        self.state().fails_one_in = times;
-    }
-
-    pub(crate) fn set_full(&self, full: bool) {
-        self.state().full = full;
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.state().full
+    pub(crate) fn with_faults<T>(&self, take: impl FnOnce(&mut Faults) -> T) -> T {
+        take(&mut self.state().faults)
     }
 
     /// Syncs do nothing from now on, and say that they did.
@@ -218,22 +176,10 @@ impl SimulatedDisk {
         self.state().lies_about_syncs = true;
     }
 
-    pub(crate) fn operations(&self) -> u64 {
-        self.state().operations
-    }
-
-    pub(crate) fn failures(&self) -> u64 {
-        self.state().failures
-    }
-
-    pub(crate) fn is_alive(&self) -> bool {
-        self.state().alive
-    }
-
     /// Another process begins, with what the kernel has; what the one before did not hand to it is gone.
     pub(crate) fn restart(&self) {
         let mut state = self.state();
-        let State { content, chance, .. } = &mut *state;
+        let State { content, faults: Faults { chance, .. }, .. } = &mut *state;
         if chance.one_in(4) {
             content.files.iter_mut().for_each(File::evict);
         }
@@ -243,7 +189,7 @@ impl SimulatedDisk {
     /// The power goes, and comes again.
     pub(crate) fn power_cut(&self) {
         let mut state = self.state();
-        let State { content, chance, .. } = &mut *state;
+        let State { content, faults: Faults { chance, .. }, .. } = &mut *state;
         for renaming in std::mem::take(&mut content.owed) {
             if chance.one_in(2) {
                 renaming.apply(&mut content.durable_names);
@@ -311,9 +257,8 @@ impl SimulatedDisk {
 impl State {
     fn begin_process(&mut self) {
         self.process += 1;
-        self.alive = true;
         self.locked = false;
-        self.left = None;
+        self.faults.revive();
     }
 }
 
@@ -332,7 +277,7 @@ impl FileSystem for SimulatedDisk {
             (Some(number), _) => number,
             (None, OpenMode::Read) => return Err(not_found()),
             (None, _) if path.parent().is_some_and(|parent| state.has_directory(parent)) => {
-                if state.full {
+                if state.faults.full {
                     return Err(io::ErrorKind::StorageFull.into());
                 }
                 let number = state.content.files.len();
@@ -361,7 +306,7 @@ impl FileSystem for SimulatedDisk {
         if parent != Path::new("/") && !state.has_directory(parent) {
             return Err(not_found());
         }
-        if state.full {
+        if state.faults.full {
             return Err(io::ErrorKind::StorageFull.into());
         }
         behind(way, || state.rename(Renaming::Made(path.to_owned(), Node::Directory)))
@@ -418,7 +363,7 @@ impl FileSystem for SimulatedDisk {
     fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
         let mut state = self.state();
         // Another may have taken the room since.
-        let says = state.full && state.chance.one_in(2);
+        let says = state.faults.full && state.faults.chance.one_in(2);
         Ok(if says { 0 } else { u64::MAX })
     }
 
@@ -495,9 +440,9 @@ impl FileHandle for Handle {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.with("write", |state, way| {
             let offset = usize::try_from(offset).unwrap();
-            let part = state.chance.index(bytes.len() + 1);
+            let part = state.faults.chance.index(bytes.len() + 1);
             let (written, failed) = match way {
-                Way::Done if state.full && offset + bytes.len() > state.content.files[self.file].seen.len() => {
+                Way::Done if state.faults.full && offset + bytes.len() > state.content.files[self.file].seen.len() => {
                     (part, Some(io::ErrorKind::StorageFull.into()))
                 }
                 Way::Done => (bytes.len(), None),
@@ -505,7 +450,7 @@ impl FileHandle for Handle {
                 Way::Failing(Done::Some, error) => (part, Some(error)),
                 Way::Failing(Done::Nothing, error) => (0, Some(error)),
             };
-            let State { content, chance, .. } = state;
+            let State { content, faults: Faults { chance, .. }, .. } = state;
             let file = &mut content.files[self.file];
             file.write(&bytes[..written], offset);
             if chance.one_in(4) {
@@ -527,7 +472,7 @@ impl FileHandle for Handle {
             if state.lies_about_syncs {
                 return Ok(());
             }
-            let State { content, chance, alive, .. } = state;
+            let State { content, faults: Faults { chance, alive, .. }, .. } = state;
             let file = &mut content.files[self.file];
             match way {
                 Way::Done => file.sync(),

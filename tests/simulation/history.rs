@@ -89,7 +89,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| runtime.borrow().block_on(future))
 }
 
-/// Runs the history of this seed; gives how many operations of the store it was, and how many of them failed.
+/// Runs the history of this seed; gives how many calls of the store it was, and how many of them failed.
 pub(crate) fn run(kind: Kind, seed: u64, lie: Lie, trace: bool) -> (u64, u64) {
     let mut chance = Chance::new(seed);
     let store = match kind {
@@ -122,7 +122,7 @@ pub(crate) fn run(kind: Kind, seed: u64, lie: Lie, trace: bool) -> (u64, u64) {
         history.end_process();
     }
     history.last_life();
-    (history.store.operations(), history.store.failures())
+    (history.store.calls(), history.store.failures())
 }
 
 fn vault_key() -> Arc<SealingKey> {
@@ -368,6 +368,10 @@ impl History {
         let Some((index, record)) = self.model.any_record(&mut self.chance) else { return };
         self.say(|| format!("  erase {record} at {index}"));
         self.model.begin_erasing(record);
+        // Between its steps, so that the next start has something to finish.
+        if self.chance.one_in(3) {
+            self.store.kill_after(self.chance.below(10));
+        }
         let ledger = life.ledger.clone();
         match self.drive(life, async move { ledger.erase(index).await }) {
             Ok(receipt) => {

@@ -9,6 +9,7 @@
 mod chance;
 mod damage;
 mod disk;
+mod faults;
 mod file;
 mod history;
 mod memory;

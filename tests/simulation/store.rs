@@ -9,6 +9,7 @@ use affiant::ledger::{LedgerOptions, LocalBackend, OpenedLedger, RecoveryError};
 
 use crate::chance::Chance;
 use crate::disk::{Image, SimulatedDisk};
+use crate::faults::Faults;
 use crate::memory::SimulatedMemory;
 
 pub(crate) const DIR: &str = "/data";
@@ -46,53 +47,39 @@ impl Store {
         }
     }
 
-    pub(crate) fn kill_after(&self, left: u64) {
+    fn with_faults<T>(&self, take: impl FnOnce(&mut Faults) -> T) -> T {
         match self {
-            Self::Disk(disk) => disk.kill_after(left),
-            Self::Memory(memory) => memory.kill_after(left),
+            Self::Disk(disk) => disk.with_faults(take),
+            Self::Memory(memory) => memory.with_faults(take),
         }
+    }
+
+    pub(crate) fn kill_after(&self, left: u64) {
+        self.with_faults(|faults| faults.kill_after(left));
     }
 
     pub(crate) fn fail_one_in(&self, times: u64) {
-        match self {
-            Self::Disk(disk) => disk.fail_one_in(times),
-            Self::Memory(memory) => memory.fail_one_in(times),
-        }
+        self.with_faults(|faults| faults.fail_one_in(times));
     }
 
     pub(crate) fn set_full(&self, full: bool) {
-        match self {
-            Self::Disk(disk) => disk.set_full(full),
-            Self::Memory(memory) => memory.set_full(full),
-        }
+        self.with_faults(|faults| faults.full = full);
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        match self {
-            Self::Disk(disk) => disk.is_full(),
-            Self::Memory(memory) => memory.is_full(),
-        }
+        self.with_faults(|faults| faults.full)
     }
 
-    pub(crate) fn operations(&self) -> u64 {
-        match self {
-            Self::Disk(disk) => disk.operations(),
-            Self::Memory(memory) => memory.calls(),
-        }
+    pub(crate) fn calls(&self) -> u64 {
+        self.with_faults(|faults| faults.calls)
     }
 
     pub(crate) fn failures(&self) -> u64 {
-        match self {
-            Self::Disk(disk) => disk.failures(),
-            Self::Memory(memory) => memory.failures(),
-        }
+        self.with_faults(|faults| faults.failures)
     }
 
     pub(crate) fn is_alive(&self) -> bool {
-        match self {
-            Self::Disk(disk) => disk.is_alive(),
-            Self::Memory(memory) => memory.is_alive(),
-        }
+        self.with_faults(|faults| faults.alive)
     }
 
     /// The process is gone, by one way or the other; perhaps with the power. Says which.

@@ -182,6 +182,7 @@ fn a_body_that_is_withdrawn_or_never_committed_is_not_there() {
         assert_eq!(stores.bodies.get(0).unwrap().1, b"a");
         assert!(matches!(stores.bodies.get(1), Err(BodyError::Missing)));
         stores.bodies.put(&[(1, body("b"))]).unwrap();
+        assert!(matches!(stores.bodies.get(1), Err(BodyError::Missing)), "no entry brings it in yet");
         stores.bodies.settle();
         assert_eq!(stores.bodies.get(1).unwrap().1, b"b");
     });

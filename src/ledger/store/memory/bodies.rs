@@ -1,6 +1,6 @@
 //! Bodies in memory.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::content::{Opened, StoredBody};
 use crate::crypto::{SealingKey, Sha256Digest};
@@ -12,7 +12,14 @@ use crate::ledger::store::{BodyReplay, BodyStore, StoreError};
 pub(super) struct MemoryBodies {
     pub(super) opened: Opened,
     pub(super) vault_key: Arc<SealingKey>,
+    /// What was put last, until it is settled or withdrawn.
     pub(super) last_put: Mutex<Vec<u64>>,
+}
+
+impl MemoryBodies {
+    fn last_put(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.last_put.lock().expect("no holder of this lock panics")
+    }
 }
 
 impl StoredBody {
@@ -36,7 +43,7 @@ impl BodyStore for MemoryBodies {
     }
 
     fn put(&self, bodies: &[(u64, EncryptedBody)]) -> Result<(), StoreError> {
-        let mut last_put = self.last_put.lock().expect("no holder of this lock panics");
+        let mut last_put = self.last_put();
         last_put.clear();
         self.opened.write("bodies.put", |content| {
             for (index, body) in bodies {
@@ -50,11 +57,15 @@ impl BodyStore for MemoryBodies {
     }
 
     fn settle(&self) {
-        self.last_put.lock().expect("no holder of this lock panics").clear();
+        // Nobody is told of a process that ends here.
+        let _ = self.opened.write("bodies.settle", |_| {
+            self.last_put().clear();
+            Ok(())
+        });
     }
 
     fn withdraw(&self) -> Result<(), StoreError> {
-        let mut last_put = self.last_put.lock().expect("no holder of this lock panics");
+        let mut last_put = self.last_put();
         self.opened.write("bodies.withdraw", |content| {
             last_put.drain(..).for_each(|index| drop(content.bodies.remove(&index)));
             Ok(())
@@ -62,6 +73,9 @@ impl BodyStore for MemoryBodies {
     }
 
     fn get(&self, index: u64) -> Result<(BodyMetadata, Vec<u8>), BodyError> {
+        if self.last_put().contains(&index) {
+            return Err(BodyError::Missing);
+        }
         let stored = self.opened.read("bodies.get", |content| Ok(content.bodies.get(&index).cloned()))?;
         stored.ok_or(BodyError::Missing)?.open(&self.vault_key)
     }
