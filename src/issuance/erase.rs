@@ -23,7 +23,7 @@ impl Issuance {
                 found = false;
                 for form in ledger.forms(index)? {
                     if ledger.record(form)?.body.is_some() {
-                        ledger.erase(form).await?;
+                        ledger.erase(form).await.map_err(EraseError::into_cause::<SubmitError>)?;
                         found = true;
                     }
                 }
@@ -31,14 +31,5 @@ impl Issuance {
             Ok::<_, SubmitError>(())
         });
         erased.await.map_err(|_| AppendError::Stopped)?
-    }
-}
-
-impl From<EraseError> for SubmitError {
-    fn from(error: EraseError) -> Self {
-        match error {
-            EraseError::Read(error) => error.into(),
-            EraseError::Append(error) => error.into(),
-        }
     }
 }

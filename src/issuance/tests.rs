@@ -1,9 +1,8 @@
 //! A record all the way, with the body store's reads counted.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -18,83 +17,11 @@ use crate::ledger::{Durability, LedgerOptions, LocalBackend, OpenedLedger, SNAPS
 use crate::scorecard::Scorecard;
 use crate::tlog::{LogPolicy, VerifierKey};
 use crate::vcon::{NewContent, NewDialog, VconBuilder, VconLimits};
-use crate::vfs::{Access, FileHandle, FileSystem, Lock, OpenMode, OsFileSystem};
+use crate::vfs::{FileSystem, ObservedFileSystem};
 
 const SCORECARD: &str = include_str!("../../policies/scorecards/outbound-call.toml");
 /// Bytes of what is said in the call: larger than anything else that is read with its body.
 const SPEECH_BYTES: usize = 256 << 10;
-
-/// The machine's file system, with the bytes counted that are read from the bodies' folder.
-#[derive(Debug, Default)]
-struct Counting {
-    body_bytes: Arc<AtomicU64>,
-}
-
-#[derive(Debug)]
-struct CountingFile {
-    file: Arc<dyn FileHandle>,
-    body_bytes: Arc<AtomicU64>,
-}
-
-impl FileSystem for Counting {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn FileHandle>> {
-        let file = OsFileSystem.open(path, mode)?;
-        let of_bodies = path.iter().any(|part| part == "vault");
-        let body_bytes = self.body_bytes.clone();
-        Ok(if of_bodies { Arc::new(CountingFile { file, body_bytes }) } else { file })
-    }
-
-    fn make_directory(&self, path: &Path, access: Access) -> io::Result<()> {
-        OsFileSystem.make_directory(path, access)
-    }
-
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        OsFileSystem.sync_directory(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        OsFileSystem.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        OsFileSystem.remove(path)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        OsFileSystem.list(path)
-    }
-
-    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
-        OsFileSystem.free_bytes(path)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
-        OsFileSystem.lock(path)
-    }
-}
-
-impl FileHandle for CountingFile {
-    fn length(&self) -> io::Result<u64> {
-        self.file.length()
-    }
-
-    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        self.body_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.file.read_exact_at(bytes, offset)
-    }
-
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)
-    }
-
-    fn set_length(&self, length: u64) -> io::Result<()> {
-        self.file.set_length(length)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.file.sync()
-    }
-}
 
 /// Issuing in `dir`, over `fs`, for an issuer that is made here.
 fn issuing(dir: &Path, fs: Arc<dyn FileSystem>) -> (Arc<Issuance>, Submitter) {
@@ -153,8 +80,8 @@ fn call(now: chrono::DateTime<chrono::Utc>) -> Vec<u8> {
 #[tokio::test]
 async fn a_bundle_reads_its_body_once() {
     let dir = tempfile::tempdir().unwrap();
-    let fs = Counting::default();
-    let body_bytes = fs.body_bytes.clone();
+    let fs = ObservedFileSystem { counted: "vault", ..ObservedFileSystem::default() };
+    let body_bytes = fs.bytes_read.clone();
     let (issuance, submitter) = issuing(dir.path(), Arc::new(fs));
     let receipt = issuance.submit(submitter, call(issuance.clock.now()), Durability::Included).await.unwrap();
 

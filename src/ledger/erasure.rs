@@ -28,6 +28,16 @@ pub enum EraseError {
     Append(#[from] AppendError),
 }
 
+impl EraseError {
+    /// The cause, as an error of whoever erases.
+    pub fn into_cause<E: From<ReadError> + From<AppendError>>(self) -> E {
+        match self {
+            Self::Read(error) => error.into(),
+            Self::Append(error) => error.into(),
+        }
+    }
+}
+
 impl Ledger {
     /// Erases the body of the record at `index`.
     ///

@@ -186,7 +186,7 @@ impl Statements {
     pub async fn erase(&self, digest: Sha256Digest) -> Result<(), RegisterError> {
         let index = self.ledger.index_of_record(digest)?.ok_or(RegisterError::NotFound)?;
         if self.ledger.record(index)?.body.is_some() {
-            self.ledger.erase(index).await?;
+            self.ledger.erase(index).await.map_err(EraseError::into_cause::<RegisterError>)?;
         }
         Ok(())
     }
@@ -207,14 +207,5 @@ impl Statements {
         }
         *count += 1;
         Ok(())
-    }
-}
-
-impl From<EraseError> for RegisterError {
-    fn from(error: EraseError) -> Self {
-        match error {
-            EraseError::Read(error) => error.into(),
-            EraseError::Append(error) => error.into(),
-        }
     }
 }

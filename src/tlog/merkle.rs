@@ -499,5 +499,14 @@ impl RightEdge {
     }
 }
 
+impl FromIterator<LeafHash> for RightEdge {
+    fn from_iter<I: IntoIterator<Item = LeafHash>>(leaves: I) -> Self {
+        leaves.into_iter().fold(Self::default(), |mut edge, leaf| {
+            edge.append(leaf);
+            edge
+        })
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests;

@@ -5,6 +5,8 @@
 //! machine's own; `tests/simulation` has one that takes every liberty.
 
 mod file_lock;
+#[cfg(test)]
+mod observed;
 mod system;
 
 use std::any::Any;
@@ -14,6 +16,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use file_lock::FileLock;
+#[cfg(test)]
+pub(crate) use observed::ObservedFileSystem;
 pub use system::OsFileSystem;
 
 /// Who may read a file, or enter a directory.

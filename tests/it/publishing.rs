@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::fixtures::server::{AFFIANT, Answer, Client, Place, SmallDisk, WitnessPlace, affiant, call, uuid};
+use crate::fixtures::server::{
+    AFFIANT, Answer, Client, InProcess, Place, SmallDisk, WitnessPlace, affiant, call, uuid,
+};
 use crate::fixtures::statement::Draft;
 use affiant::crypto::{SigningKey, sha256};
 use affiant::operator::publish_target::{PublishError, PublishTarget};
@@ -102,6 +104,16 @@ async fn issue(client: &Client, token: &str, calls: std::ops::Range<u64>) {
     assert_eq!(client.post("/v1/batches", token, batch).await.status, 200);
 }
 
+/// A server whose log of three calls is published, and a token for it.
+async fn serving(place: &Place) -> (InProcess, String) {
+    let token = place.issuer_token(0);
+    let server = place.serve().await;
+    issue(&server.client, &token, 0..3).await;
+    let size = server.state().issuance().ledger().size();
+    wait_until_published(&server.client, size).await;
+    (server, token)
+}
+
 /// Sends the files of a folder and knows nothing of what they are.
 fn static_server(dir: &Path) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -131,11 +143,7 @@ fn static_server(dir: &Path) -> String {
 #[tokio::test]
 async fn what_is_published_is_audited_as_plain_files_and_holds_public_bytes_alone() {
     let (place, published) = place();
-    let token = place.issuer_token(0);
-    let server = place.serve().await;
-    issue(&server.client, &token, 0..3).await;
-    let size = server.state().issuance().ledger().size();
-    wait_until_published(&server.client, size).await;
+    let (server, token) = serving(&place).await;
     issue(&server.client, &token, 3..600).await;
     let size = server.state().issuance().ledger().size();
     server.stop().await;
@@ -285,11 +293,8 @@ async fn a_restored_backup_is_refused_by_what_was_published() {
 #[tokio::test]
 async fn a_folder_is_of_one_log_and_one_process() {
     let (place, published) = place();
-    let token = place.issuer_token(0);
-    let server = place.serve().await;
-    issue(&server.client, &token, 0..3).await;
+    let (server, _) = serving(&place).await;
     let size = server.state().issuance().ledger().size();
-    wait_until_published(&server.client, size).await;
     let key = place.log_key();
     assert!(matches!(PublishTarget::open(&published.0, &key), Err(PublishError::Locked(_))));
     server.stop().await;

@@ -156,6 +156,19 @@ pub fn genesis_prev() -> Sha256Digest {
     Sha256Digest(sha256(b""))
 }
 
+/// The record that an event brings in, borrowed as the event is.
+macro_rules! record_of {
+    ($event:expr) => {
+        match $event {
+            Event::VconIssued(record)
+            | Event::VconAnchored(record)
+            | Event::VconRenewed(record)
+            | Event::StatementRegistered(record) => Some(record),
+            _ => None,
+        }
+    };
+}
+
 impl EntryDraft {
     /// An event to be placed.
     #[must_use]
@@ -182,7 +195,7 @@ impl EntryDraft {
     #[must_use]
     pub fn place(self, index: u64, prev: Sha256Digest, time: DateTime<Utc>, seq: u64) -> (Entry, Vec<u8>) {
         let mut event = self.0;
-        if let Some(record) = event.record_mut() {
+        if let Some(record) = record_of!(&mut event) {
             record.seq = seq;
         }
         // Milliseconds are all that is written, so they are all that is kept.
@@ -218,23 +231,7 @@ impl Event {
     /// The record that this event brings into the ledger.
     #[must_use]
     pub fn record(&self) -> Option<&RecordEvent> {
-        match self {
-            Self::VconIssued(record)
-            | Self::VconAnchored(record)
-            | Self::VconRenewed(record)
-            | Self::StatementRegistered(record) => Some(record),
-            _ => None,
-        }
-    }
-
-    fn record_mut(&mut self) -> Option<&mut RecordEvent> {
-        match self {
-            Self::VconIssued(record)
-            | Self::VconAnchored(record)
-            | Self::VconRenewed(record)
-            | Self::StatementRegistered(record) => Some(record),
-            _ => None,
-        }
+        record_of!(self)
     }
 
     /// The issuer of the record and its sequence number; `None` for an event that brings in no record.

@@ -305,9 +305,7 @@ mod tests {
         }
 
         fn edge(&self, size: usize) -> RightEdge {
-            let mut edge = RightEdge::default();
-            self.entries[..size].iter().for_each(|entry| drop(edge.append(leaf_hash(entry))));
-            edge
+            self.entries[..size].iter().map(|entry| leaf_hash(entry)).collect()
         }
 
         fn signed(&self, size: usize) -> SignedCheckpoint {

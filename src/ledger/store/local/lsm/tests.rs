@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::vfs::{Access, FileHandle, Lock, OpenMode, OsFileSystem};
+use crate::vfs::{ObservedFileSystem, OsFileSystem};
 
 const KEY_CHECK: IndexKey = IndexKey(7);
 
@@ -130,49 +130,12 @@ fn of_many_numbers_no_more_are_taken_than_are_needed() {
     assert_eq!(tree.first(key_value(0, 0).key).unwrap(), Some(18));
 }
 
-/// A file system with so many bytes left.
-#[derive(Debug)]
-struct Narrow(u64);
-
-impl FileSystem for Narrow {
-    fn open(&self, path: &Path, opening: OpenMode) -> io::Result<Arc<dyn FileHandle>> {
-        OsFileSystem.open(path, opening)
-    }
-
-    fn make_directory(&self, path: &Path, access: Access) -> io::Result<()> {
-        OsFileSystem.make_directory(path, access)
-    }
-
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        OsFileSystem.sync_directory(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        OsFileSystem.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        OsFileSystem.remove(path)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        OsFileSystem.list(path)
-    }
-
-    fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
-        Ok(self.0)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
-        OsFileSystem.lock(path)
-    }
-}
-
 #[test]
 fn no_merge_takes_the_room_that_is_left() {
     for (free, tables) in [(2 * 64 * 24, 1), (2 * 64 * 24 - 1, 4)] {
         let dir = tempfile::tempdir().unwrap();
-        let fs: Arc<dyn FileSystem> = Arc::new(Narrow(free));
+        let fs: Arc<dyn FileSystem> =
+            Arc::new(ObservedFileSystem { free_bytes: Some(free), ..ObservedFileSystem::default() });
         let tree = LsmTree::open(&fs, dir.path(), KEY_CHECK, 16).unwrap();
         for n in 0..64 {
             tree.insert(&[key_value(n, n)]);
