@@ -3,11 +3,12 @@
 //! [`find_paths`] searches from the leaf upwards. Every complete path is checked, and the search goes on, for another path
 //! may keep rules that this one breaks, or stand where one of its certificates ended or was revoked. The answer tells
 //! apart that there is no path, and that the best one breaks rules; a broken path is still given, so that a report can
-//! show it. An anchor is a name and a key (RFC 5280 §6.1.1 (d)); what its own extensions restrict is restricted.
+//! show it. A path is followed over links that verify; only where that leads nowhere is it told, within a few steps, where a
+//! chain ends or which link could not be verified. An anchor is a name and a key (RFC 5280 §6.1.1 (d)); what its own extensions restrict is restricted.
 //!
 //! Periods of validity are not judged here: EN 319 102-1 has its own rows for them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -16,13 +17,19 @@ use super::anchor::TrustAnchors;
 use super::budget::{Budget, BudgetSpent};
 use super::certificate::{Certificate, OutOfWindow};
 use super::profile::PathProfile;
-use super::rules::{Violation, departures, violations};
+use super::rules::{Violation, departures, violations, violations_of_unverified};
 use crate::crypto::SignatureError;
 
 /// Most intermediate certificates that may be offered: more than any honest chain has, with room for cross-signing.
 const OFFERED_MAX: usize = 10;
 /// Most paths that are given: a renewed authority or two, each under a root that was cross-signed.
 const PATHS_MAX: usize = 8;
+
+/// Steps to explain why there is no path. They are not of the budget, so that whoever offers certificates that lead nowhere
+/// takes nothing from other searches; a chain that ends is told in fewer than it has certificates.
+const EXPLANATION_STEPS: usize = 64;
+/// Links that are verified to explain it, of the budget: those of a path, twice.
+const EXPLANATION_LINKS: usize = 2 * PathProfile::DEPTH_MAX;
 
 /// Certificates from the leaf to an anchor; each but the last was signed with the key of the next.
 #[derive(Clone, Debug)]
@@ -212,22 +219,19 @@ fn search(
         budget,
         paths_max,
         links: HashMap::new(),
+        leads_to_anchor: HashMap::new(),
         valid: Vec::new(),
         broken: None,
-        reason: None,
     };
     let ended = search.extend(&mut vec![Arc::clone(leaf)]);
     if !search.valid.is_empty() {
         search.valid.sort_by_key(|found| !found.in_window);
         return search.valid.into_iter().map(|found| PathOutcome::Valid(ValidPath(found.path))).collect();
     }
-    vec![match (search.broken, ended) {
+    vec![match (search.broken.take(), ended) {
         (Some(Found { path, violations, .. }), _) => PathOutcome::Broken { path, violations },
         (None, Err(reason)) => PathOutcome::NoPath(reason),
-        (None, Ok(_)) => {
-            let missing = NoPath::IssuerNotFound { issuer: leaf.issuer().to_string() };
-            PathOutcome::NoPath(search.reason.map_or(missing, |(_, reason)| reason))
-        }
+        (None, Ok(_)) => search.explain(leaf),
     }]
 }
 
@@ -257,12 +261,12 @@ struct Search<'a> {
     profile: &'a PathProfile,
     budget: &'a mut Budget,
     links: HashMap<([u8; 32], [u8; 32]), Link>,
+    /// Whether links that verify lead from a certificate to an anchor.
+    leads_to_anchor: HashMap<[u8; 32], bool>,
     paths_max: usize,
     valid: Vec<Found>,
     /// The best of those that break rules.
     broken: Option<Found>,
-    /// Why the deepest dead end was one, with its depth.
-    reason: Option<(usize, NoPath)>,
 }
 
 impl Search<'_> {
@@ -275,34 +279,48 @@ impl Search<'_> {
         if path.len() == PathProfile::DEPTH_MAX {
             return Ok(Step::GoOn);
         }
-        let issuer = current.issuer().to_string();
-        let mut dead_end = if path.iter().any(|one| one.subject() == current.issuer()) {
-            NoPath::NotTrusted { issuer }
-        } else {
-            NoPath::IssuerNotFound { issuer }
-        };
         for issuer in self.issuers(&current, path) {
-            match self.link(&current, &issuer)? {
-                Link::Wrong => {
-                    dead_end = NoPath::SignatureWrong {
-                        subject: current.subject().to_string(),
-                        issuer: issuer.subject().to_string(),
-                    };
-                }
-                Link::Signed | Link::Unverifiable => {
-                    path.push(issuer);
-                    let step = self.extend(path);
-                    path.pop();
-                    if let Step::Done = step? {
-                        return Ok(Step::Done);
-                    }
-                }
+            if self.link(&current, &issuer)? != Link::Signed || !self.leads_to_anchor(&issuer)? {
+                continue;
+            }
+            path.push(issuer);
+            let step = self.extend(path);
+            path.pop();
+            if let Step::Done = step? {
+                return Ok(Step::Done);
             }
         }
-        if self.reason.as_ref().is_none_or(|(depth, _)| *depth < path.len()) {
-            self.reason = Some((path.len(), dead_end));
-        }
         Ok(Step::GoOn)
+    }
+
+    /// Whether links that verify lead from `certificate` to an anchor: who can only sign below is not looked at in every
+    /// order.
+    fn leads_to_anchor(&mut self, certificate: &Arc<Certificate>) -> Result<bool, NoPath> {
+        if let Some(known) = self.leads_to_anchor.get(certificate.thumbprint()) {
+            return Ok(*known);
+        }
+        let (mut seen, mut waiting) = (HashSet::from([*certificate.thumbprint()]), vec![Arc::clone(certificate)]);
+        let mut found = self.anchors.contains(certificate);
+        while let Some(current) = waiting.pop().filter(|_| !found) {
+            self.budget.spend_steps(1)?;
+            for issuer in self.issuers(&current, &[]) {
+                if seen.contains(issuer.thumbprint()) || self.link(&current, &issuer)? != Link::Signed {
+                    continue;
+                }
+                found = self.anchors.contains(&issuer) || self.leads_to_anchor.get(issuer.thumbprint()) == Some(&true);
+                if found {
+                    break;
+                }
+                seen.insert(*issuer.thumbprint());
+                waiting.push(issuer);
+            }
+        }
+        if found {
+            self.leads_to_anchor.insert(*certificate.thumbprint(), true);
+        } else {
+            self.leads_to_anchor.extend(seen.into_iter().map(|one| (one, false)));
+        }
+        Ok(found)
     }
 
     /// Certificates that may have issued `current`: anchors first, those whose key identifier fits before others.
@@ -331,9 +349,8 @@ impl Search<'_> {
     }
 
     fn link(&mut self, child: &Certificate, issuer: &Certificate) -> Result<Link, NoPath> {
-        let pair = (*child.thumbprint(), *issuer.thumbprint());
-        if let Some(link) = self.links.get(&pair) {
-            return Ok(*link);
+        if let Some(link) = self.known_link(child, issuer) {
+            return Ok(link);
         }
         let link = match issuer.key() {
             Err(_) => Link::Unverifiable,
@@ -346,8 +363,12 @@ impl Search<'_> {
                 }
             }
         };
-        self.links.insert(pair, link);
+        self.links.insert((*child.thumbprint(), *issuer.thumbprint()), link);
         Ok(link)
+    }
+
+    fn known_link(&self, child: &Certificate, issuer: &Certificate) -> Option<Link> {
+        self.links.get(&(*child.thumbprint(), *issuer.thumbprint())).copied()
     }
 
     fn found(&mut self, path: &[Arc<Certificate>]) -> Result<Step, NoPath> {
@@ -369,6 +390,79 @@ impl Search<'_> {
             self.broken = Some(found);
         }
         Ok(Step::GoOn)
+    }
+}
+
+/// The walk that explains why no path was found: by names, over links that cannot be verified too.
+struct Explanation {
+    steps_left: usize,
+    links_left: usize,
+    /// Why the deepest dead end was one, with its depth.
+    reason: Option<(usize, NoPath)>,
+}
+
+impl Search<'_> {
+    fn explain(&mut self, leaf: &Arc<Certificate>) -> PathOutcome {
+        let mut explanation =
+            Explanation { steps_left: EXPLANATION_STEPS, links_left: EXPLANATION_LINKS, reason: None };
+        let mut path = vec![Arc::clone(leaf)];
+        if self.claims(&mut path, &mut explanation) {
+            let violations = violations_of_unverified(&path, self.profile);
+            return PathOutcome::Broken { path: CertificationPath { certificates: path }, violations };
+        }
+        let missing = NoPath::IssuerNotFound { issuer: leaf.issuer().to_string() };
+        PathOutcome::NoPath(explanation.reason.map_or(missing, |(_, reason)| reason))
+    }
+
+    /// Completes `path` to an anchor by what its certificates claim, where no link is known to be wrong.
+    fn claims(&mut self, path: &mut Vec<Arc<Certificate>>, explanation: &mut Explanation) -> bool {
+        let Some(left) = explanation.steps_left.checked_sub(1) else { return false };
+        explanation.steps_left = left;
+        let current = Arc::clone(path.last().expect("the walk starts with the leaf"));
+        if self.anchors.contains(&current) {
+            return true;
+        }
+        if path.len() == PathProfile::DEPTH_MAX {
+            return false;
+        }
+        let name = current.issuer().to_string();
+        let mut dead_end = match path.iter().any(|one| one.subject() == current.issuer()) {
+            true => NoPath::NotTrusted { issuer: name },
+            false => NoPath::IssuerNotFound { issuer: name },
+        };
+        for issuer in self.issuers(&current, path) {
+            match self.claimed_link(&current, &issuer, explanation) {
+                Some(Link::Wrong) => {
+                    let (subject, issuer) = (current.subject().to_string(), issuer.subject().to_string());
+                    dead_end = NoPath::SignatureWrong { subject, issuer };
+                }
+                Some(Link::Signed | Link::Unverifiable) => {
+                    path.push(issuer);
+                    if self.claims(path, explanation) {
+                        return true;
+                    }
+                    path.pop();
+                }
+                None => {}
+            }
+        }
+        if explanation.reason.as_ref().is_none_or(|(depth, _)| *depth < path.len()) {
+            explanation.reason = Some((path.len(), dead_end));
+        }
+        false
+    }
+
+    fn claimed_link(
+        &mut self,
+        child: &Certificate,
+        issuer: &Certificate,
+        explanation: &mut Explanation,
+    ) -> Option<Link> {
+        if let Some(link) = self.known_link(child, issuer) {
+            return Some(link);
+        }
+        explanation.links_left = explanation.links_left.checked_sub(1)?;
+        self.link(child, issuer).ok()
     }
 }
 

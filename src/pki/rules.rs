@@ -119,12 +119,39 @@ pub(super) fn departures(certificates: &[Arc<Certificate>]) -> Vec<Violation> {
     found
 }
 
-/// Gives everything that a path breaks; its certificates run from the leaf to the anchor.
+/// Gives everything that a path breaks; its certificates run from the leaf to the anchor, and every link is verified.
 pub(super) fn violations(
     certificates: &[Arc<Certificate>],
     profile: &PathProfile,
     budget: &mut Budget,
 ) -> Vec<Violation> {
+    let mut rules = broken_without_cost(certificates, profile);
+    if let Err((depth, error)) = check_policies(certificates, budget) {
+        rules.push((depth, PathRule::Policies(error)));
+    }
+    check_name_constraints(certificates, budget, &mut rules);
+    named(certificates, rules)
+}
+
+/// The same of a path with a link that was not verified. That is a violation itself, and what anybody can put together is
+/// not worth the rules that cost: policies and name constraints.
+pub(super) fn violations_of_unverified(certificates: &[Arc<Certificate>], profile: &PathProfile) -> Vec<Violation> {
+    let mut rules = broken_without_cost(certificates, profile);
+    if !rules.iter().any(|(_, rule)| rule.is_cryptographic()) {
+        rules.push((0, PathRule::SignatureAlgorithm(certificates[0].signature_algorithm().to_string())));
+    }
+    named(certificates, rules)
+}
+
+/// A broken rule and the depth of the certificate that breaks it.
+type Broken = (usize, PathRule);
+
+fn named(certificates: &[Arc<Certificate>], rules: Vec<Broken>) -> Vec<Violation> {
+    let subject = |depth: usize| certificates[depth].subject().to_string();
+    rules.into_iter().map(|(depth, rule)| Violation { depth, subject: subject(depth), rule }).collect()
+}
+
+fn broken_without_cost(certificates: &[Arc<Certificate>], profile: &PathProfile) -> Vec<Broken> {
     let mut rules = Vec::new();
     for (depth, certificate) in certificates.iter().enumerate() {
         let position = Position { depth, above: certificates.get(depth + 1).map(AsRef::as_ref) };
@@ -142,14 +169,7 @@ pub(super) fn violations(
     }
     check_purposes(certificates, profile, &mut rules);
     check_path_lengths(certificates, profile, &mut rules);
-    if let Err((depth, error)) = check_policies(certificates, budget) {
-        rules.push((depth, PathRule::Policies(error)));
-    }
-    check_name_constraints(certificates, budget, &mut rules);
     rules
-        .into_iter()
-        .map(|(depth, rule)| Violation { depth, subject: certificates[depth].subject().to_string(), rule })
-        .collect()
 }
 
 #[derive(Clone, Copy)]
