@@ -58,16 +58,20 @@ impl Authority {
             credentials: RwLock::default(),
             loading: Mutex::default(),
             newest_crls: RwLock::default(),
+            root_responder: RwLock::default(),
+            statuses: RwLock::default(),
             _lock: lock,
         };
         authority.write_certificate(&root_authority.certificate)?;
         authority.make_crl(&mut state, &root_authority)?;
+        let responder = authority.make_root_responder(&mut state, &root_authority)?;
         let issuing = authority.make_issuing_authority(&mut state, &root_authority)?;
         authority.make_crl(&mut state, &issuing)?;
         // The state comes last: until it is there, there is no authority.
         state.save(&authority.state_path())?;
         *authority.lock_state() = state;
         authority.issuing.write().expect(NO_PANIC).push(Arc::new(issuing));
+        authority.take_root_responder(responder)?;
         Ok(authority)
     }
 }

@@ -19,6 +19,7 @@ use x509_cert::ext::pkix::{AccessDescription, AuthorityInfoAccessSyntax, Extende
 use super::error::AuthorityError;
 use super::profile::{BACK_DATED, CertificateProfile, ProfileKeyUsage};
 use crate::crypto::{Hash, SignatureAlgorithm, Signer, VerifyingKey, random, sha256};
+use crate::pki::oid::OCSP_SIGNING;
 use crate::pki::{Budget, Certificate, KeyUsage, PathOutcome, PathProfile, TrustAnchors, find_path};
 
 /// Bytes of a serial number. The first bit is cleared and the second set, so that 126 of its bits are random, all
@@ -157,6 +158,7 @@ fn extensions(
 ) -> Result<Vec<CustomExtension>, AuthorityError> {
     let oid = |text: &String| ObjectIdentifier::new(text).map_err(|_| AuthorityError::Encoding);
     let encoding = |_| AuthorityError::Encoding;
+    let is_responder = profile.extended_key_usages.contains(&OCSP_SIGNING.to_string());
     let mut extensions = Vec::new();
     if !profile.extended_key_usages.is_empty() {
         let usages = profile.extended_key_usages.iter().map(oid).collect::<Result<_, _>>()?;
@@ -176,14 +178,25 @@ fn extensions(
     }
     if let Some(authority) = authority {
         let location = Ia5String::new(&format!("{base_url}/certificates/{}.cer", authority.name)).map_err(encoding)?;
-        let access = AuthorityInfoAccessSyntax(vec![AccessDescription {
-            access_method: ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.2"),
-            access_location: GeneralName::UniformResourceIdentifier(location),
-        }]);
-        let content = access.to_der().map_err(encoding)?;
+        let mut access = vec![access_description("1.3.6.1.5.5.7.48.2", location)];
+        if is_responder {
+            // Of a responder nobody need ask for its own status (RFC 6960 §4.2.2.2.1).
+            extensions.push(CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 5], vec![5, 0]));
+        } else {
+            let responder = Ia5String::new(&format!("{base_url}/ocsp")).map_err(encoding)?;
+            access.insert(0, access_description("1.3.6.1.5.5.7.48.1", responder));
+        }
+        let content = AuthorityInfoAccessSyntax(access).to_der().map_err(encoding)?;
         extensions.push(CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], content));
     }
     Ok(extensions)
+}
+
+fn access_description(method: &str, location: Ia5String) -> AccessDescription {
+    AccessDescription {
+        access_method: ObjectIdentifier::new_unwrap(method),
+        access_location: GeneralName::UniformResourceIdentifier(location),
+    }
 }
 
 fn distinguished_name(organisation: &str, common_name: &str) -> DistinguishedName {

@@ -14,6 +14,7 @@
 //! | `mod.rs` | `open`, what is listed |
 //! | `rotation.rs` | issuers: add, issue, sign, rotate |
 //! | `revocation.rs` | revoke, lists, ceremonies |
+//! | `responder.rs` | the status of single certificates |
 
 mod certificate_request;
 mod error;
@@ -23,6 +24,8 @@ mod issue;
 mod issuer;
 mod key_store;
 mod profile;
+mod published_status;
+mod responder;
 mod revocation;
 mod revocation_list;
 mod rotation;
@@ -40,6 +43,7 @@ pub use init::AuthorityParams;
 pub use issuer::{Issuer, IssuerCredential, IssuerId, IssuerIdError};
 pub use key_store::{FileKeyStore, KeyProtection, KeyStore, KeyStoreError, StoredKeyId, read_key_file, write_key_file};
 pub use profile::{CertificateProfile, ProfileError, ProfileKeyUsage, Profiles};
+pub use published_status::PublishedStatus;
 pub use revocation::RevocationRequest;
 pub use revocation_list::PublishedCrl;
 pub use state::{CertificateKind, Revocation};
@@ -51,6 +55,7 @@ use crate::path_error::PathError;
 use crate::pki::{Certificate, to_pem};
 use crate::vfs::FileLock;
 use issue::SigningAuthority;
+use published_status::{HeldResponder, SignedStatuses};
 use state::AuthorityState;
 
 /// Largest certificate file: what a certificate may have at most.
@@ -74,6 +79,10 @@ pub struct Authority {
     loading: Mutex<()>,
     /// The newest lists, read once after every change: each record that is issued is verified against them.
     newest_crls: RwLock<Option<Arc<[PublishedCrl]>>>,
+    /// Who answers for the root; nobody where no ceremony has made one yet.
+    root_responder: RwLock<Option<HeldResponder>>,
+    // Taken last.
+    statuses: RwLock<SignedStatuses>,
     _lock: FileLock,
 }
 
@@ -91,6 +100,10 @@ impl Authority {
         let state = AuthorityState::load(&state_path)?;
         let profiles = Profiles::load(Some(&directory.join("profiles")))?;
         let root = state.authority(ROOT).ok_or(AuthorityError::NoAuthority)?;
+        let root_responder = match state.root_responder() {
+            Some((thumbprint, key)) => Some((read_certificate(directory, thumbprint)?, keys.open(key)?)),
+            None => None,
+        };
         let root = read_certificate(directory, &root.thumbprint)?;
         let mut issuing = Vec::new();
         for record in &state.authorities {
@@ -113,6 +126,8 @@ impl Authority {
             credentials: RwLock::default(),
             loading: Mutex::default(),
             newest_crls: RwLock::default(),
+            root_responder: RwLock::new(root_responder),
+            statuses: RwLock::default(),
             _lock: lock,
         })
     }

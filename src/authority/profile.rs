@@ -181,11 +181,14 @@ pub struct Profiles {
     pub signing_leaf: CertificateProfile,
     /// Timestamp authorities of our own.
     pub timestamp: CertificateProfile,
+    /// Who answers for the root's certificates.
+    pub ocsp_responder: CertificateProfile,
 }
 
 const ROOT: (&str, &str) = ("root", include_str!("../../certs/profiles/root.toml"));
 const ISSUING_CA: (&str, &str) = ("issuing-ca", include_str!("../../certs/profiles/issuing-ca.toml"));
 const SIGNING_LEAF: (&str, &str) = ("signing-leaf", include_str!("../../certs/profiles/signing-leaf.toml"));
+const OCSP_RESPONDER: (&str, &str) = ("ocsp-responder", include_str!("../../certs/profiles/ocsp-responder.toml"));
 const TIMESTAMP: (&str, &str) = ("timestamp", include_str!("../../certs/profiles/timestamp.toml"));
 
 impl Profiles {
@@ -199,13 +202,15 @@ impl Profiles {
             issuing_ca: load(directory, ISSUING_CA, true)?,
             signing_leaf: load(directory, SIGNING_LEAF, false)?,
             timestamp: load(directory, TIMESTAMP, false)?,
+            ocsp_responder: load(directory, OCSP_RESPONDER, false)?,
         })
     }
 
     /// Gives the same profiles with RSA keys of 2048 bits, which are allowed and quick to make.
     #[must_use]
     pub fn with_smallest_keys(mut self) -> Self {
-        for profile in [&mut self.root, &mut self.issuing_ca, &mut self.signing_leaf, &mut self.timestamp] {
+        let Self { root, issuing_ca, signing_leaf, timestamp, ocsp_responder } = &mut self;
+        for profile in [root, issuing_ca, signing_leaf, timestamp, ocsp_responder] {
             profile.key = RsaKey::Rsa2048;
         }
         self
@@ -218,6 +223,7 @@ impl Profiles {
             (ISSUING_CA.0, &self.issuing_ca),
             (SIGNING_LEAF.0, &self.signing_leaf),
             (TIMESTAMP.0, &self.timestamp),
+            (OCSP_RESPONDER.0, &self.ocsp_responder),
         ];
         for (name, profile) in profiles {
             let path = directory.join(format!("{name}.toml"));

@@ -60,6 +60,7 @@ impl Authority {
         }
         drop(state);
         self.destroy_keys(|certificate| certificate.thumbprint == record.thumbprint)?;
+        self.replace_status(&record.thumbprint);
         Ok(crl)
     }
 
@@ -87,7 +88,7 @@ impl Authority {
         self.lock_state().latest_crl(ROOT).is_none_or(|crl| now >= crl.this_update + renewed_after)
     }
 
-    /// Makes a new list of the root: the yearly ceremony.
+    /// Makes a new list of the root, and the next of its responders: the yearly ceremony.
     ///
     /// # Errors
     /// When the key file does not open or is not the root's.
@@ -96,7 +97,10 @@ impl Authority {
         let mut state = self.lock_state();
         let mut next = state.clone();
         let crl = self.make_crl(&mut next, &root)?;
+        let responder = self.make_root_responder(&mut next, &root)?;
         self.commit(&mut state, next)?;
+        drop(state);
+        self.take_root_responder(responder)?;
         Ok(crl)
     }
 
@@ -138,6 +142,10 @@ impl Authority {
         self.commit(&mut state, next)?;
         // Who signed under it has to be looked up again, and is then refused.
         self.credentials.write().expect(NO_PANIC).clear();
+        let name = state.authorities.iter().find(|one| one.thumbprint == record.thumbprint).map(|one| one.name.clone());
+        drop(state);
+        name.iter().for_each(|name| self.forget_statuses_of(name));
+        self.replace_status(&record.thumbprint);
         Ok(crl)
     }
 

@@ -152,6 +152,8 @@ impl Authority {
         next.record_certificate(&certificate, kind, &authority.name, Some(id.clone()), None, renew_at, active_until);
         self.commit(&mut state, next)?;
         self.credentials.write().expect(NO_PANIC).remove(id);
+        drop(state);
+        self.replace_status(&certificate.thumbprint_url());
         Ok(vec![certificate.der().to_vec(), authority.certificate.der().to_vec()])
     }
 
@@ -198,6 +200,8 @@ impl Authority {
         if let Some(id) = id {
             self.credentials.write().expect(NO_PANIC).insert(id.clone(), Arc::clone(&credential));
         }
+        drop(state);
+        self.replace_status(&certificate.thumbprint_url());
         Ok(credential)
     }
 
@@ -280,8 +284,8 @@ impl Authority {
         let mut next = state.clone();
         let mut keys = Vec::new();
         for certificate in next.certificates.iter_mut().filter(|certificate| is_over(certificate)) {
-            let leaf = matches!(certificate.kind, CertificateKind::SigningLeaf | CertificateKind::Timestamp);
-            keys.extend(leaf.then(|| certificate.key.clone()).flatten());
+            let is_authority = matches!(certificate.kind, CertificateKind::Root | CertificateKind::IssuingCa);
+            keys.extend((!is_authority).then(|| certificate.key.clone()).flatten());
         }
         // The file goes first: a key that is named and gone is destroyed again, one that is there and unnamed stays.
         for key in &keys {
@@ -349,7 +353,7 @@ impl AuthorityState {
     }
 
     /// Marks whatever certificates an issuer had of a kind as followed by another.
-    fn supersede(&mut self, kind: CertificateKind, id: Option<&IssuerId>) {
+    pub(super) fn supersede(&mut self, kind: CertificateKind, id: Option<&IssuerId>) {
         for earlier in &mut self.certificates {
             earlier.superseded |= earlier.kind == kind && earlier.issuer.as_ref() == id;
         }

@@ -56,6 +56,8 @@ pub enum CertificateKind {
     SigningLeaf,
     /// A timestamp authority's certificate.
     Timestamp,
+    /// The certificate of who answers for the root's certificates.
+    OcspResponder,
 }
 
 /// A revocation, as the lists will say it.

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use zeroize::Zeroizing;
 
@@ -15,7 +17,10 @@ use crate::cli::args::trust::TrustArgs;
 use crate::cli::output;
 use crate::client::HttpClient;
 use crate::clock::{Clock as _, SystemClock};
-use crate::evidence::{Bundle, BundleFiles, Indication, LayerEvidence, Record, ValidationReport, instructions, verify};
+use crate::evidence::{
+    Bundle, BundleFiles, Indication, LayerEvidence, Record, TrustPolicy, ValidationReport, instructions, verify,
+};
+use crate::pki::ocsp::{CertificateId, IdHash, OcspRequest, OcspResponse};
 use crate::pki::{Certificate, Crl};
 use crate::vcon::VconLimits;
 
@@ -25,10 +30,12 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const BUNDLE_BYTES_MAX: usize = 128 << 20;
 /// Bytes of a revocation list: a million entries.
 const LIST_BYTES_MAX: usize = 64 << 20;
+/// Bytes of an OCSP response.
+const STATUS_BYTES_MAX: usize = 256 << 10;
 
 /// Add late evidence to a bundle, such as revocation lists issued since.
 ///
-/// A bundle is complete when it holds, for each certificate of the path, a list that was made at or after the trusted
+/// A bundle is complete when it holds, for each certificate of the path, a list or status from at or after the trusted
 /// time; it then verifies offline for as long as its algorithms hold. The record itself never changes. Files that are no
 /// part of a bundle are left out. Exit code 2: the bundle is not complete yet.
 #[derive(Debug, Args)]
@@ -44,7 +51,7 @@ pub(crate) struct AugmentCommand {
     /// An OCSP response, DER; may be repeated.
     #[arg(long = "ocsp", value_name = "FILE")]
     ocsp_responses: Vec<PathBuf>,
-    /// Ask this server for revocation lists; with a token in AFFIANT_TOKEN that may read the record, for all evidence.
+    /// Ask this server for revocation lists and statuses; with a token in AFFIANT_TOKEN that may read the record, for all evidence.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     #[command(flatten)]
@@ -69,7 +76,7 @@ impl AugmentCommand {
         let now = SystemClock::default().now();
         let before = verify(&bundle, &policy, now);
         if let Some(server) = &self.server {
-            ask(&mut bundle, server.trim_end_matches('/')).await?;
+            ask(&mut bundle, server.trim_end_matches('/'), &policy).await?;
         }
         for path in &self.crls {
             add_list(&mut bundle, read_crl(path)?).with_context(|| path.display().to_string())?;
@@ -105,8 +112,8 @@ fn same_file(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Asks the server for all that it has of the record, or else for the lists that its certificates name.
-async fn ask(bundle: &mut Bundle, server: &str) -> anyhow::Result<()> {
+/// Asks the server for all that it has of the record, or else for the lists and statuses that its certificates name.
+async fn ask(bundle: &mut Bundle, server: &str, policy: &TrustPolicy) -> anyhow::Result<()> {
     let http = HttpClient::new(TIMEOUT)?;
     let record = Record::parse(&bundle.record, &VconLimits::default()).context("the record in the bundle")?;
     if let Ok(token) = std::env::var("AFFIANT_TOKEN") {
@@ -123,14 +130,47 @@ async fn ask(bundle: &mut Bundle, server: &str) -> anyhow::Result<()> {
     let certificates: Vec<Certificate> = ders.filter_map(|der| Certificate::from_der(der).ok()).collect();
     let points = certificates.iter().flat_map(Certificate::crl_distribution_points).flat_map(|point| &point.uris);
     // Certificates say where their lists are; only the server that was named is asked.
-    let urls: BTreeSet<&String> = points.filter(|url| url.starts_with(&format!("{server}/"))).collect();
-    ensure!(!urls.is_empty(), "no certificate says that its revocation list is at {server}");
-    for url in urls {
+    let prefix = format!("{server}/");
+    let lists: BTreeSet<&String> = points.filter(|url| url.starts_with(&prefix)).collect();
+    let anchors = policy.anchors.iter().chain(policy.timestamp_anchors.iter()).map(AsRef::as_ref);
+    let issuers: Vec<&Certificate> = certificates.iter().chain(anchors).collect();
+    let statuses = status_requests(&certificates, &issuers, &prefix);
+    ensure!(!(lists.is_empty() && statuses.is_empty()), "no certificate says that its revocation list is at {server}");
+    for url in lists {
         let answer = http.get(url, LIST_BYTES_MAX).await?;
         ensure!(answer.status == 200, "{url} answered with status {}", answer.status);
         add_list(bundle, answer.body).with_context(|| url.clone())?;
     }
+    for url in statuses {
+        let answer = http.get(&url, STATUS_BYTES_MAX).await?;
+        ensure!(answer.status == 200, "{url} answered with status {}", answer.status);
+        // An error is no evidence: the lists may do.
+        if OcspResponse::from_der(&answer.body).is_ok() {
+            union(&mut bundle.ocsp_responses, vec![answer.body]);
+        }
+    }
     Ok(())
+}
+
+/// The addresses that ask for the status of each certificate, where it names one that begins with `prefix`
+/// (RFC 6960 appendix A.1).
+fn status_requests(certificates: &[Certificate], issuers: &[&Certificate], prefix: &str) -> BTreeSet<String> {
+    let mut addresses = BTreeSet::new();
+    for certificate in certificates {
+        for uri in certificate.ocsp_uris().iter().filter(|uri| uri.starts_with(prefix)) {
+            let issued = issuers.iter().filter(|issuer| {
+                issuer.subject() == certificate.issuer()
+                    && issuer.key().is_ok_and(|key| certificate.check_signature(key).is_ok())
+            });
+            let ids = issued.filter_map(|issuer| CertificateId::of(IdHash::Sha1, issuer, certificate.serial()));
+            addresses.extend(ids.map(|id| {
+                let request = STANDARD.encode(OcspRequest::encode(&id));
+                let request = request.replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
+                format!("{uri}/{request}")
+            }));
+        }
+    }
+    addresses
 }
 
 /// Takes over what the server has, and loses nothing that was there: only what belongs together is replaced together.

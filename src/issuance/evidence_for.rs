@@ -1,5 +1,7 @@
 //! The evidence that our own stores have of a record.
 
+use chrono::DateTime;
+
 use super::Issuance;
 use crate::authority::AuthorityError;
 use crate::crypto::Sha256Digest;
@@ -51,12 +53,37 @@ impl Issuance {
         }
         let signatures = record.iter().flat_map(|record| record.layers()).flat_map(|layer| layer.signatures());
         let certificates = signatures.flat_map(|signature| &signature.header().certificates);
+        bundle.ocsp_responses = self.statuses_of(&bundle, certificates.clone())?;
         let digests = |pieces: &mut dyn Iterator<Item = &Vec<u8>>| -> Vec<Sha256Digest> {
             pieces.map(|piece| Sha256Digest::of(piece)).collect()
         };
         let tokens = digests(&mut bundle.layers().flat_map(|form| &form.checkpoint_tokens));
         bundle.archives = self.ledger.archives_of(&tokens, &digests(&mut certificates.chain(&bundle.crls)))?;
         Ok(bundle)
+    }
+
+    /// The status of each of our certificates from after all times that the evidence states: with it, a bundle is complete
+    /// at once, and need not wait for the next lists.
+    fn statuses_of<'a>(
+        &self,
+        bundle: &Bundle,
+        certificates: impl Iterator<Item = &'a Vec<u8>>,
+    ) -> Result<Vec<Vec<u8>>, AuthorityError> {
+        let stamped = bundle.layers().flat_map(|form| &form.checkpoint_tokens);
+        let stamped = stamped.filter_map(|token| TimestampToken::parse(token).ok());
+        let stamped = stamped.map(|token| token.info().gen_time + token.info().accuracy.unwrap_or_default());
+        let policy = self.verifier.policy().log_policy.as_ref();
+        let proofs = bundle.layers().filter_map(|form| TlogProof::parse(form.proof.as_ref()?).ok());
+        let cosigned = proofs.filter_map(|proof| policy?.cosigned(proof.checkpoint()).ok());
+        let cosigned = cosigned.flat_map(|found| found.cosignatures().iter().map(|one| one.time).collect::<Vec<_>>());
+        let cosigned = cosigned.filter_map(|seconds| DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0));
+        let since = stamped.chain(cosigned).max().unwrap_or(DateTime::UNIX_EPOCH);
+        let mut responses = Vec::new();
+        for der in certificates {
+            let status = self.authority.status_since(&Sha256Digest::of(der).to_string(), since)?;
+            responses.extend(status.map(|status| status.der.clone()).filter(|der| !responses.contains(der)));
+        }
+        Ok(responses)
     }
 
     /// That the checkpoints of our log inside a record are of the same tree as that of its proof.

@@ -38,6 +38,7 @@ async fn maintain_certificates(issuance: &Arc<Issuance>) {
     let done = tokio::task::spawn_blocking(move || {
         issuance.authority.rotate_due(now)?;
         issuance.authority.renew_crl_due(now)?;
+        issuance.authority.renew_statuses_due(now)?;
         if issuance.authority.root_crl_due(now) {
             tracing::warn!("root revocation list expires soon: run affiant certs ceremony renew-crl");
         }

@@ -319,6 +319,12 @@ impl Certificate {
         self.extensions.has_no_revocation && !self.is_ca()
     }
 
+    /// Where its status can be asked for (id-ad-ocsp).
+    #[must_use]
+    pub fn ocsp_uris(&self) -> &[String] {
+        &self.extensions.ocsp_uris
+    }
+
     /// Whether its authority says that its status need not be asked for: of a responder (RFC 6960 §4.2.2.2.1).
     #[must_use]
     pub fn is_unchecked_responder(&self) -> bool {

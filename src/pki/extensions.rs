@@ -9,6 +9,9 @@ use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName, GeneralName
 use x509_cert::ext::pkix::{self};
 use x509_cert::name::{Name as RawName, RdnSequence};
 
+/// id-ad-ocsp (RFC 5280 §4.2.2.1).
+const OCSP_ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1");
+
 /// Extensions of a certificate: RFC 5280 §4.2 has seventeen, and each is compared with those before it.
 const EXTENSIONS_MAX: usize = 64;
 
@@ -114,6 +117,8 @@ pub(super) struct Extensions {
     /// Pairs of a policy of the issuer and the one that it becomes below (RFC 5280 §4.2.1.5).
     pub(super) policy_mappings: Vec<(ObjectIdentifier, ObjectIdentifier)>,
     pub(super) inhibit_any_policy: Option<Marked<u32>>,
+    /// Where the status of the certificate can be asked for (id-ad-ocsp, RFC 5280 §4.2.2.1).
+    pub(super) ocsp_uris: Vec<String>,
     pub(super) authority_information_critical: Option<bool>,
     /// noRevAvail (RFC 9608), or a short life in place of it (validity-assured short-term, EN 319 412-1 §5.2).
     pub(super) has_no_revocation: bool,
@@ -177,6 +182,7 @@ impl Extensions {
             "1.3.6.1.5.5.7.1.1" => {
                 let parsed = pkix::AuthorityInfoAccessSyntax::from_der(bytes)?.0;
                 not_empty(&parsed)?;
+                self.ocsp_uris = parsed.iter().filter_map(ocsp_uri).collect();
                 self.authority_information_critical = Some(critical);
             }
             // qcStatements (RFC 3739 §3.2.6): statements on the certificate's quality, which restrict no use of it.
@@ -246,6 +252,13 @@ fn name_constraints(bytes: &[u8]) -> der::Result<RawNameConstraints> {
     not_empty(&present)?;
     present.into_iter().try_for_each(|tree| not_empty(tree))?;
     Ok(value)
+}
+
+fn ocsp_uri(access: &pkix::AccessDescription) -> Option<String> {
+    match &access.access_location {
+        GeneralName::UniformResourceIdentifier(uri) if access.access_method == OCSP_ACCESS => Some(uri.to_string()),
+        _ => None,
+    }
 }
 
 fn not_empty<T>(sequence: &[T]) -> der::Result<()> {

@@ -14,6 +14,7 @@ use affiant::clock::{Clock, ManualClock, parse_time};
 use affiant::crypto::{Hash, SignatureAlgorithm};
 use affiant::evidence::{Bundle, Indication, LayerEvidence, SubIndication, TrustPolicy, verify};
 use affiant::jose::NewSignature;
+use affiant::pki::ocsp::{CertificateId, CertificateStatus, IdHash, OcspRequest, OcspResponse};
 use affiant::pki::tsp::MessageImprint;
 use affiant::pki::tsp::{TimestampRequest, TimestampResponse};
 use affiant::pki::{
@@ -339,7 +340,7 @@ fn the_outbox_survives_and_is_emptied_only_by_acknowledgement() {
         AuthorityEvent::CrlPublished { .. } => 'c',
     });
     // Root and its list, authority and its list, leaf, revocation and its list.
-    assert_eq!(kinds.collect::<String>(), "icicirc");
+    assert_eq!(kinds.collect::<String>(), "iciicirc");
     let Some(AuthorityEvent::CrlPublished { crl, number, .. }) = before.last().map(|pending| pending.event.clone())
     else {
         panic!("a list comes last")
@@ -467,4 +468,134 @@ fn the_lists_of_a_revoked_authority_prove_nothing() {
     // A list from before the revocation still speaks.
     let both = Bundle { crls: [before.crls.clone(), after.crls].concat(), ..before };
     assert_eq!(verify(&both, &policy, place.now()).verdict.indication, Indication::Passed);
+}
+
+/// The status of a certificate as its authority answers, by the request that openssl would make too.
+fn asked(authority: &Authority, certificate: &Certificate, issuer: &Certificate, hash: IdHash) -> Vec<u8> {
+    let id = CertificateId::of(hash, issuer, certificate.serial()).unwrap();
+    authority.answer_status(&OcspRequest::encode(&id))
+}
+
+fn status_of(response: &[u8]) -> CertificateStatus {
+    OcspResponse::from_der(response).unwrap().statuses()[0].status.clone()
+}
+
+const TRY_LATER: &[u8] = &[0x30, 3, 10, 1, 3];
+const UNAUTHORIZED: &[u8] = &[0x30, 3, 10, 1, 6];
+
+#[test]
+fn statuses_are_signed_ahead_and_replaced_by_a_revocation() {
+    let place = Place::new();
+    let authority = place.init();
+    let issuer = authority.add_issuer("Example calls").unwrap();
+    let issuing = authority.authority_certificate("issuing-1").unwrap();
+    assert_eq!(asked(&authority, &issuing, authority.root(), IdHash::Sha1), TRY_LATER, "nothing is signed yet");
+    let leaf = Arc::clone(&authority.issue(&issuer.id).unwrap().certificate);
+    let sha1 = asked(&authority, &leaf, &issuing, IdHash::Sha1);
+    assert_eq!(status_of(&sha1), CertificateStatus::Good);
+    assert_eq!(asked(&authority, &leaf, &issuing, IdHash::Sha2(Hash::Sha256)), sha1);
+    assert_eq!(asked(&authority, &leaf, &issuing, IdHash::Sha2(Hash::Sha512)), UNAUTHORIZED);
+    assert_eq!(asked(&authority, &leaf, authority.root(), IdHash::Sha1), UNAUTHORIZED, "of another authority");
+    assert_eq!(authority.answer_status(b"no request"), [0x30, 3, 10, 1, 1]);
+
+    // The authority's own, by the responder that the root certified.
+    assert_eq!(authority.renew_statuses_due(place.now()).unwrap(), 1);
+    assert_eq!(status_of(&asked(&authority, &issuing, authority.root(), IdHash::Sha1)), CertificateStatus::Good);
+    assert_eq!(authority.renew_statuses_due(place.now()).unwrap(), 0);
+    place.clock.advance(DAY);
+    assert_eq!(authority.renew_statuses_due(place.now()).unwrap(), 2);
+
+    authority.revoke(&revocation(&leaf)).unwrap();
+    let revoked = asked(&authority, &leaf, &issuing, IdHash::Sha1);
+    assert!(matches!(status_of(&revoked), CertificateStatus::Revoked(_)));
+    authority.revoke_issuing_authority(&revocation(&issuing), &place.root_key(), &passphrase("correct")).unwrap();
+    let of_authority = asked(&authority, &issuing, authority.root(), IdHash::Sha1);
+    assert!(matches!(status_of(&of_authority), CertificateStatus::Revoked(_)));
+    assert_eq!(asked(&authority, &leaf, &issuing, IdHash::Sha1), UNAUTHORIZED, "its word is worth nothing any more");
+    assert_eq!(authority.status_since(&leaf.thumbprint_url(), place.now()).unwrap(), None);
+
+    // What has ended is forgotten, and a reopened authority signs anew.
+    drop(authority);
+    let reopened = place.open("correct").unwrap();
+    assert_eq!(asked(&reopened, &issuing, reopened.root(), IdHash::Sha1), TRY_LATER);
+    assert_eq!(reopened.renew_statuses_due(place.now()).unwrap(), 1);
+}
+
+#[test]
+fn with_statuses_from_after_its_time_a_record_needs_no_list() {
+    let place = Place::new();
+    let authority = place.init();
+    let issuer = authority.add_issuer("Example calls").unwrap().id;
+    let credential = authority.issue(&issuer).unwrap();
+    let issuing = authority.authority_certificate("issuing-1").unwrap();
+    place.clock.advance(DAY);
+    let signature = NewSignature {
+        signer: &*credential.signer,
+        chain: &credential.chain_der,
+        issued_at: place.now(),
+        uuid: "01909c6e-0000-8000-8000-000000000000",
+    };
+    let record = signature.sign(br#"{"parties":[],"uuid":"01909c6e-0000-8000-8000-000000000000"}"#).unwrap();
+    let policy =
+        TrustPolicy { anchors: TrustAnchors::new(vec![Arc::clone(authority.root())]), ..TrustPolicy::nobody() };
+    let code = |ocsp_responses, now| {
+        let bundle = Bundle { ocsp_responses, ..Bundle::of_record(record.clone()) };
+        verify(&bundle, &policy, now).verdict.code()
+    };
+    let statuses = |since| {
+        let of = |certificate: &Certificate| authority.status_since(&certificate.thumbprint_url(), since).unwrap();
+        [&credential.certificate, &issuing].map(|one| of(one).unwrap()).map(|status| status.der.clone()).to_vec()
+    };
+    assert_eq!(code(vec![], place.now()), "INDETERMINATE (TRY_LATER)");
+    let old = statuses(place.now() - TimeDelta::days(2));
+    let new = statuses(place.now());
+    assert!(old[0] != new[0], "the leaf's was signed when it was issued");
+    assert!(old[1] == new[1], "the authority's was signed now");
+    assert_eq!(code(new.clone(), place.now()), "TOTAL-PASSED");
+    assert_eq!(code(new[..1].to_vec(), place.now()), "INDETERMINATE (TRY_LATER)");
+    // A responder that the root did not certify says nothing of its certificates.
+    authority.revoke(&revocation(&credential.certificate)).unwrap();
+    assert_eq!(code(statuses(place.now()), place.now()), "INDETERMINATE (REVOKED_NO_POE)");
+}
+
+#[test]
+fn openssl_reads_the_statuses() {
+    let place = Place::new();
+    let authority = place.init();
+    let issuer = authority.add_issuer("Example calls").unwrap().id;
+    let leaf = Arc::clone(&authority.issue(&issuer).unwrap().certificate);
+    let issuing = authority.authority_certificate("issuing-1").unwrap();
+    authority.renew_statuses_due(place.now()).unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = place.directory.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let pem = |certificate: &Certificate| to_pem("CERTIFICATE", certificate.der()).into_bytes();
+    let root = file("root.pem", &pem(authority.root()));
+    let chain = file("issuing.pem", &pem(&issuing));
+    let certificate = file("leaf.pem", &pem(&leaf));
+    let says = |certificate: &Path, issuer: &Path, response: &[u8], expected: &str| {
+        let response = file("status.ors", response);
+        let paths = [Path::new("-issuer"), issuer, Path::new("-cert"), certificate, Path::new("-CAfile"), &root];
+        let output = Command::new("openssl")
+            .args([
+                "ocsp",
+                "-no_nonce",
+                "-validity_period",
+                "1000000000",
+                "-attime",
+                &place.now().timestamp().to_string(),
+            ])
+            .args(paths)
+            .args([Path::new("-verify_other"), &chain, Path::new("-respin"), &response])
+            .output();
+        let Ok(output) = output else { return println!("skipped: no openssl") };
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert!(said.contains("Response verify OK") && said.contains(expected), "{said}");
+    };
+    says(&certificate, &chain, &asked(&authority, &leaf, &issuing, IdHash::Sha1), "leaf.pem: good");
+    says(&chain, &root, &asked(&authority, &issuing, authority.root(), IdHash::Sha1), "issuing.pem: good");
+    authority.revoke(&revocation(&leaf)).unwrap();
+    says(&certificate, &chain, &asked(&authority, &leaf, &issuing, IdHash::Sha1), "leaf.pem: revoked");
 }

@@ -50,7 +50,7 @@ fn a_certificate_lives_from_init_to_revocation() {
     write_profiles(&shell.directory.path().join("profiles"));
     let init = ["certs", "init", "--organisation", "Example Ltd", "--base-url", "http://pki.example.com"];
     let init = [&init[..], &["--root-key", "root-key.pem", "--profiles", "profiles"]].concat();
-    assert_eq!(shell.run(&init).as_array().unwrap().len(), 2);
+    assert_eq!(shell.run(&init).as_array().unwrap().len(), 3);
     assert!(shell.refusal(&init).contains("there is an authority"));
 
     let added = shell.run(&["certs", "add-issuer", "Example calls"]);
@@ -69,7 +69,7 @@ fn a_certificate_lives_from_init_to_revocation() {
     let renewed = shell.run(&["certs", "ceremony", "renew-crl", "--root-key", "root-key.pem"]);
     assert_eq!(renewed[0]["number"], 2);
     let listed = shell.run(&["certs", "list"]);
-    assert_eq!(listed["certificates"].as_array().unwrap().len(), 4);
+    assert_eq!(listed["certificates"].as_array().unwrap().len(), 6);
 
     std::fs::write(shell.directory.path().join("wrong"), "wrong\n").unwrap();
     assert!(shell.refusal(&["certs", "list", "--passphrase-file", "wrong"]).contains("pass phrase is wrong"));

@@ -135,8 +135,8 @@ fn a_revocation_list_is_der_or_pem_and_nothing_else_is_one() {
     ] {
         let (code, text) = run(&write(name, &bytes));
         // The root's own list is missing; the authority's was read.
-        assert!(code == 2 && text.contains("revocation list of CN=Root"), "{name}: {code} {text}");
-        assert!(!text.contains("revocation list of CN=Authority"), "{name}: {text}");
+        assert!(code == 2 && text.contains("revocation list or OCSP response of CN=Root"), "{name}: {code} {text}");
+        assert!(!text.contains("revocation list or OCSP response of CN=Authority"), "{name}: {text}");
     }
     let certificate = case.root.signed_by(&KEYS.root);
     for (name, bytes, why) in [

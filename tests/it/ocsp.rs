@@ -1,10 +1,19 @@
 //! OCSP responses as evidence (RFC 6960): who may make one, and what it says at the trusted time.
 
-use affiant::evidence::{Bundle, verify};
-use affiant::pki::ocsp::{CertificateStatus, OcspResponse};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::process::Command;
+
+use affiant::evidence::{Bundle, BundleFiles, verify};
+use affiant::pki::ocsp::{CertificateStatus, OcspRequest, OcspResponse};
+use affiant::pki::to_pem;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::fixtures::certificates::{DOCUMENT_SIGNING, KEY_USAGE, Key, Mint, OCTETS, SIGNS_DATA, generalized, tlv};
+use crate::fixtures::certificates::{
+    DOCUMENT_SIGNING, KEY_USAGE, Key, Mint, OCTETS, SEQUENCE, SIGNS_DATA, generalized, oid, tlv,
+};
 use crate::fixtures::ocsp::{ARCHIVE_CUTOFF, NO_CHECK, OCSP_SIGNING, Response, Says};
 use crate::fixtures::record::{
     BEGINS, By, Case, DAY, ENDS, KEYS, LISTED, NOW, SIGNED, at, leaf_list, plus, root_list, root_list_at,
@@ -218,4 +227,53 @@ fn what_is_no_response_is_refused() {
     let basic = &response[outer + 4..];
     assert_eq!(tlv(OCTETS, &[basic]), response[outer..]);
     assert_eq!(code(&case, vec![basic.to_vec()]), GOOD);
+}
+
+/// A responder of the test: answers one request with `response`, and gives what it was asked.
+fn answer_once(listener: TcpListener, response: Vec<u8>) -> std::thread::JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+        let asked = lines.next().unwrap();
+        lines.by_ref().find(String::is_empty).unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", response.len());
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&response).unwrap();
+        let path = asked.split(' ').nth(1).unwrap().strip_prefix("/ocsp/").unwrap().to_owned();
+        let path = path.replace("%2F", "/").replace("%2B", "+").replace("%3D", "=");
+        STANDARD.decode(path).unwrap()
+    })
+}
+
+#[test]
+fn a_provisional_bundle_is_completed_by_asking_for_the_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    // The certificate says where its status is (RFC 5280 §4.2.2.1).
+    let location = tlv(0x86, &[format!("{server}/ocsp").as_bytes()]);
+    let access = tlv(SEQUENCE, &[&tlv(SEQUENCE, &[&oid("1.3.6.1.5.5.7.48.1"), &location])]);
+    let now = Utc::now();
+    let lists = vec![(By::Root, root_list_at(now - TimeDelta::hours(1)))];
+    let case = Case::new().lists(lists).claimed(now - TimeDelta::hours(2)).leaf(|mint| {
+        let year = TimeDelta::days(365);
+        Mint { not_before: now - year, not_after: now + year, ..mint.with("1.3.6.1.5.5.7.1.1", false, access) }
+    });
+    let made = Response::of(&case.leaf, &case.authority, Says::Good, now - TimeDelta::minutes(1));
+    let asked = answer_once(listener, by_authority(&case, &made));
+    std::fs::write(folder.path().join("in.zip"), BundleFiles::of(&case.bundled()).to_zip()).unwrap();
+    std::fs::write(folder.path().join("root.pem"), to_pem("CERTIFICATE", &case.root.signed_by(&KEYS.root))).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_affiant"))
+        .current_dir(folder.path())
+        .env_remove("AFFIANT_TOKEN")
+        .args(["augment", "in.zip", "-o", "out.zip", "--trust", "root.pem", "--server", &server])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.starts_with("TOTAL-PASSED"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let request = OcspRequest::from_der(&asked.join().unwrap()).unwrap();
+    assert_eq!((request.ids().len(), request.ids()[0].serial()), (1, &case.leaf.serial[..]));
+    let bytes = std::fs::read(folder.path().join("out.zip")).unwrap();
+    let bundle = BundleFiles::from_zip(&bytes).unwrap().to_bundle().unwrap();
+    assert_eq!(bundle.ocsp_responses.len(), 1);
 }

@@ -6,8 +6,10 @@ use std::process::Command;
 
 use crate::fixtures::server::{Client, Place, RECORDING, affiant, builder, call, openssl, unpack, uuid, verify_line};
 use affiant::access::Role;
+use affiant::pki::Certificate;
+use affiant::pki::ocsp::{CertificateId, CertificateStatus, IdHash, OcspRequest, OcspResponse};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -110,6 +112,10 @@ async fn a_bundle_verifies_in_an_empty_folder_with_affiant_and_with_openssl() {
         let run = affiant(dir, arguments);
         assert_eq!(run.status.code(), Some(code), "{arguments:?}\n{}", String::from_utf8_lossy(&run.stdout));
     }
+    // The statuses that were signed when it was collected are enough, whatever became of the lists.
+    std::fs::rename(dir.join("crls"), dir.join("aside")).unwrap();
+    assert_eq!(affiant(dir, &["verify", ".", "--trust", root]).status.code(), Some(0));
+    std::fs::rename(dir.join("aside"), dir.join("crls")).unwrap();
     std::fs::write(dir.join("call.wav"), RECORDING).unwrap();
     let with = |file| affiant(dir, &["verify", ".", "--trust", root, "--json", "--recording", file]);
     let report: Value = serde_json::from_slice(&with("call.wav").stdout).unwrap();
@@ -339,6 +345,7 @@ async fn strangers_read_certificates_lists_and_the_log() {
         assert_eq!((certificate.status, certificate.header("content-type")), (200, "application/pkix-cert"));
         assert!(affiant::pki::Certificate::from_der(&certificate.body).is_ok());
     }
+    statuses_are_answered(client).await;
     for path in ["/crls/issuing-9.crl", "/certificates/issuing-9.cer"] {
         assert_eq!(client.get(path, "").await.status, 404, "{path}");
     }
@@ -385,6 +392,36 @@ async fn strangers_read_certificates_lists_and_the_log() {
     server.stop().await;
     let audited = affiant(place.path(), &["audit", "data"]);
     assert_eq!(audited.status.code(), Some(0));
+}
+
+/// Of a signing certificate and of the authority above it, by GET and by POST (RFC 6960 appendix A).
+async fn statuses_are_answered(client: &Client) {
+    let root = client.get("/certificates/root.cer", "").await;
+    let issuing = client.get("/certificates/issuing-1.cer", "").await;
+    let [root, issuing] = [root, issuing].map(|answer| Certificate::from_der(&answer.body).unwrap());
+    let listed = client.get("/v1/certificates", "").await.json();
+    let leaf = listed.as_array().unwrap().iter().find(|one| one["kind"] == "signing-leaf").unwrap();
+    let serial = leaf["serial"].as_str().unwrap();
+    let serial: Vec<u8> =
+        (0..serial.len() / 2).map(|at| u8::from_str_radix(&serial[at * 2..at * 2 + 2], 16).unwrap()).collect();
+    for (issuer, serial) in [(&issuing, &serial[..]), (&root, issuing.serial())] {
+        let request = OcspRequest::encode(&CertificateId::of(IdHash::Sha1, issuer, serial).unwrap());
+        let encoded = STANDARD.encode(&request).replace('/', "%2F").replace('+', "%2B");
+        let posted = client.request("POST", "/ocsp", "").header("content-type", "application/ocsp-request");
+        let posted = Client::send(posted.body(request)).await;
+        let got = client.get(&format!("/ocsp/{encoded}"), "").await;
+        assert_eq!((got.status, got.header("content-type")), (200, "application/ocsp-response"));
+        assert!(got.header("cache-control").contains("max-age"));
+        assert_eq!(got.body, posted.body);
+        let response = OcspResponse::from_der(&got.body).unwrap();
+        assert_eq!(response.statuses()[0].status, CertificateStatus::Good);
+        assert_eq!(response.statuses()[0].id.serial(), serial);
+    }
+    for path in ["/ocsp/", "/ocsp/AAAA", "/ocsp/!"] {
+        assert_eq!(client.get(path, "").await.body, [0x30, 3, 10, 1, 1], "{path}: a malformed request");
+    }
+    let long = client.request("POST", "/ocsp", "").body(vec![0x30; 20_000]);
+    assert_eq!(Client::send(long).await.body, [0x30, 3, 10, 1, 1]);
 }
 
 #[tokio::test]

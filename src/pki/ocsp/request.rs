@@ -46,6 +46,14 @@ impl OcspRequest {
         if ids.is_empty() { Err(Malformed.into()) } else { Ok(Self { ids }) }
     }
 
+    /// A request for the status of one certificate, in DER: without a nonce, since what was signed ahead has none.
+    #[must_use]
+    pub fn encode(id: &CertificateId) -> Vec<u8> {
+        let request = asn1::encode(asn1::SEQUENCE, &[&id.encode()]);
+        let list = asn1::encode(asn1::SEQUENCE, &[&request]);
+        asn1::encode(asn1::SEQUENCE, &[&asn1::encode(asn1::SEQUENCE, &[&list])])
+    }
+
     /// The certificates, in their order; at least one.
     #[must_use]
     pub fn ids(&self) -> &[CertificateId] {

@@ -1,8 +1,10 @@
-//! Certificates and revocation lists, for everybody.
+//! Certificates, revocation lists and statuses, for everybody.
 
-use actix_web::http::header::CACHE_CONTROL;
-use actix_web::web::{Data, Json, Path};
-use actix_web::{HttpResponse, get, web};
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use actix_web::web::{Bytes, Data, Json, Path};
+use actix_web::{HttpResponse, get, post, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use crate::server::problem::Problem;
@@ -51,6 +53,30 @@ pub(super) async fn authority(state: Data<AppState>, name: Path<String>) -> Resu
     let found = if *name == "root" { Some(authority.root().clone()) } else { authority.authority_certificate(&name) };
     let certificate = found.ok_or_else(|| Problem::not_found("certificate"))?;
     Ok(HttpResponse::Ok().content_type("application/pkix-cert").body(certificate.der().to_vec()))
+}
+
+/// The status of a certificate, signed ahead (RFC 6960 appendix A.1): the request in base64, behind `/ocsp/`.
+#[utoipa::path(tag = "certificates", params(("request" = String, Path, description = "base64 of an OCSPRequest")),
+    responses((status = 200, description = "An OCSPResponse", content_type = "application/ocsp-response")))]
+#[get("/ocsp/{request:.*}")]
+pub(super) async fn status(state: Data<AppState>, request: Path<String>) -> HttpResponse {
+    let request = STANDARD.decode(request.as_bytes()).unwrap_or_default();
+    let mut answer = status_of(&state, &request);
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    answer
+}
+
+/// The same, of a request in the body.
+#[utoipa::path(tag = "certificates", request_body(content_type = "application/ocsp-request", content = Vec<u8>),
+    responses((status = 200, description = "An OCSPResponse", content_type = "application/ocsp-response")))]
+#[post("/ocsp")]
+pub(super) async fn status_by_post(state: Data<AppState>, request: Bytes) -> HttpResponse {
+    status_of(&state, &request)
+}
+
+fn status_of(state: &AppState, request: &[u8]) -> HttpResponse {
+    let response = state.services.issuance.authority.answer_status(request);
+    HttpResponse::Ok().content_type("application/ocsp-response").body(response)
 }
 
 fn pem(text: String) -> HttpResponse {

@@ -55,6 +55,8 @@ pub(super) fn to_be_compressed(config: &mut ServiceConfig) {
         .service(certificates::chain)
         .service(certificates::list)
         .service(certificates::crl)
+        .service(certificates::status)
+        .service(certificates::status_by_post)
         .service(certificates::authority)
         .service(operations::healthz)
         .service(operations::readyz)

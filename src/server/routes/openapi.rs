@@ -20,7 +20,7 @@ use crate::server::problem::Problem;
         compatibility::register_payload, compatibility::payload_receipt, compatibility::compatible_configuration,
         compatibility::compatible_jwks,
         trust_policy::published, verdicts::every, verdicts::explained, verdicts::report_schema,
-        certificates::list, certificates::root, certificates::chain, certificates::crl, certificates::authority,
+        certificates::list, certificates::root, certificates::chain, certificates::crl, certificates::status, certificates::status_by_post, certificates::authority,
         operations::healthz, operations::readyz, operations::metrics,
         admin::issuers, admin::add_issuer, admin::issue, admin::rotate, admin::revoke, admin::crls, admin::archive_timestamp, admin::tokens,
         admin::create_token, admin::revoke_token,

@@ -1,0 +1,241 @@
+//! The status of certificates, signed ahead (RFC 6960, RFC 5019): nobody who asks makes a key sign.
+//!
+//! An issuing authority answers for its certificates with its own key. For the root, whose key is not here, a responder
+//! does that it certified. A status is made like a list: what is on none of them was not revoked.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
+
+use super::error::AuthorityError;
+use super::issue::{self, SigningAuthority, Subject};
+use super::key_store::StoredKeyId;
+use super::published_status::{HeldResponder, PublishedStatus};
+use super::state::{AuthorityState, CertificateKind, CertificateRecord};
+use super::{Authority, NO_PANIC, ROOT};
+use crate::crypto::{Hash, Signer};
+use crate::pki::ocsp::{
+    CertificateId, CertificateStatus, IdHash, OcspFailure, OcspRequest, ResponseContents, SignedStatus, encode_failure,
+    sign_response,
+};
+use crate::pki::{Certificate, RevocationReason, RevokedEntry};
+
+/// From thisUpdate to nextUpdate of a status.
+const VALIDITY: TimeDelta = TimeDelta::days(7);
+/// How long after a status the next one is made.
+const RENEWED_AFTER: TimeDelta = TimeDelta::days(1);
+/// The digests that a status names its certificate by: clients look for that of their own request.
+const HASHES: [IdHash; 2] = [IdHash::Sha1, IdHash::Sha2(Hash::Sha256)];
+
+/// Who answers for the certificates of an authority.
+struct Answering {
+    authority: Arc<Certificate>,
+    responder: Arc<Certificate>,
+    signer: Arc<dyn Signer>,
+}
+
+impl Authority {
+    /// Answers an OCSP request with what was signed before: a response, or an error that nobody signs.
+    #[must_use]
+    pub fn answer_status(&self, request: &[u8]) -> Vec<u8> {
+        let failure = match OcspRequest::from_der(request).as_ref().map(OcspRequest::ids) {
+            Ok([id]) => {
+                let statuses = self.statuses.read().expect(NO_PANIC);
+                match statuses.get(id) {
+                    Some(status) if self.clock.now() <= status.next_update => return status.der.clone(),
+                    // After a start they are still to be signed.
+                    None if !statuses.is_empty() => OcspFailure::Unauthorized,
+                    _ => OcspFailure::TryLater,
+                }
+            }
+            // What was signed ahead is about one certificate (RFC 5019 §2.1.1).
+            _ => OcspFailure::MalformedRequest,
+        };
+        encode_failure(failure)
+    }
+
+    /// Signs the status of every certificate that has not ended and has none of today, and forgets those that have.
+    /// Gives how many were signed.
+    ///
+    /// # Errors
+    /// When one cannot be signed.
+    pub fn renew_statuses_due(&self, now: DateTime<Utc>) -> Result<usize, AuthorityError> {
+        let known: HashMap<String, DateTime<Utc>> = {
+            let statuses = self.statuses.read().expect(NO_PANIC);
+            statuses.values().map(|status| (status.certificate.clone(), status.this_update)).collect()
+        };
+        let is_due = |record: &&CertificateRecord| {
+            let made = known.get(&record.thumbprint);
+            now <= record.not_after && made.is_none_or(|this_update| now >= *this_update + RENEWED_AFTER)
+        };
+        let (due, ended): (Vec<CertificateRecord>, HashSet<String>) = {
+            let state = self.lock_state();
+            let ended = state.certificates.iter().filter(|record| now > record.not_after);
+            let ended = ended.filter(|record| known.contains_key(&record.thumbprint));
+            let ended = ended.map(|record| record.thumbprint.clone()).collect();
+            (state.certificates.iter().filter(is_due).cloned().collect(), ended)
+        };
+        if !ended.is_empty() {
+            self.statuses.write().expect(NO_PANIC).retain(|_, status| !ended.contains(&status.certificate));
+        }
+        let mut signed = 0;
+        for record in &due {
+            signed += usize::from(self.sign_status(record)?.is_some());
+        }
+        Ok(signed)
+    }
+
+    /// The status of a certificate of ours, from `since` or later where that is not still to come; signed now where
+    /// there is none. `None` where it is not ours, or nobody here answers for its authority.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn status_since(
+        &self,
+        thumbprint: &str,
+        since: DateTime<Utc>,
+    ) -> Result<Option<Arc<PublishedStatus>>, AuthorityError> {
+        let record = match self.lock_state().certificate(thumbprint) {
+            Ok(record) => record.clone(),
+            Err(_) => return Ok(None),
+        };
+        let held = {
+            let statuses = self.statuses.read().expect(NO_PANIC);
+            self.names(&record).into_iter().flatten().find_map(|id| statuses.get(&id).cloned())
+        };
+        match held.filter(|status| status.this_update >= since) {
+            Some(status) => Ok(Some(status)),
+            None => self.sign_status(&record),
+        }
+    }
+
+    /// Forgets what was signed about a certificate, and signs anew; what fails here, maintenance does later.
+    pub(super) fn replace_status(&self, thumbprint: &str) {
+        self.statuses.write().expect(NO_PANIC).retain(|_, status| status.certificate != thumbprint);
+        let record = self.lock_state().certificate(thumbprint).ok().cloned();
+        drop(record.map(|record| self.sign_status(&record)));
+    }
+
+    /// Forgets the statuses of the certificates of an authority, which answers no more.
+    pub(super) fn forget_statuses_of(&self, authority: &str) {
+        let state = self.lock_state();
+        let of = |thumbprint: &str| state.certificate(thumbprint).is_ok_and(|record| record.issued_by == authority);
+        self.statuses.write().expect(NO_PANIC).retain(|_, status| !of(&status.certificate));
+    }
+
+    /// Signs the status of a certificate, and keeps it unless the certificate was revoked meanwhile.
+    fn sign_status(&self, record: &CertificateRecord) -> Result<Option<Arc<PublishedStatus>>, AuthorityError> {
+        // The root is an anchor, and of a responder nobody need ask.
+        if matches!(record.kind, CertificateKind::Root | CertificateKind::OcspResponder) {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let this_update = now.with_nanosecond(0).unwrap_or(now);
+        let Some(answering) = self.answering(&record.issued_by, now) else { return Ok(None) };
+        let Some(ids) = self.names(record) else { return Ok(None) };
+        let status = match &record.revocation {
+            None => CertificateStatus::Good,
+            Some(revocation) => CertificateStatus::Revoked(RevokedEntry {
+                revoked_at: revocation.revoked_at,
+                invalidity_date: revocation.invalidity_date,
+                reason: RevocationReason::from_name(&revocation.reason).ok_or(AuthorityError::Encoding)?,
+            }),
+        };
+        let contents = ResponseContents {
+            statuses: ids.iter().map(|id| SignedStatus { id: id.clone(), status: status.clone() }).collect(),
+            this_update,
+            next_update: this_update + VALIDITY,
+            archive_cutoff: answering.authority.not_before(),
+        };
+        let is_delegate = answering.responder.thumbprint() != answering.authority.thumbprint();
+        let der = sign_response(&contents, &answering.responder, is_delegate, &*answering.signer);
+        let published = Arc::new(PublishedStatus {
+            certificate: record.thumbprint.clone(),
+            this_update,
+            next_update: contents.next_update,
+            der: der.ok_or(AuthorityError::Encoding)?,
+        });
+        let state = self.lock_state();
+        if !state.certificate(&record.thumbprint).is_ok_and(|current| current.revocation == record.revocation) {
+            return Ok(None);
+        }
+        let mut statuses = self.statuses.write().expect(NO_PANIC);
+        ids.into_iter().for_each(|id| drop(statuses.insert(id, Arc::clone(&published))));
+        Ok(Some(published))
+    }
+
+    /// The names of a certificate; `None` where its authority is not here.
+    fn names(&self, record: &CertificateRecord) -> Option<Vec<CertificateId>> {
+        let authority = self.authority_certificate(&record.issued_by)?;
+        let serial = hexadecimal(&record.serial)?;
+        HASHES.into_iter().map(|hash| CertificateId::of(hash, &authority, &serial)).collect()
+    }
+
+    /// Who answers for an authority: itself, or its responder; nobody once it has ended or was revoked.
+    fn answering(&self, authority: &str, now: DateTime<Utc>) -> Option<Answering> {
+        if authority == ROOT {
+            let (responder, signer) = self.root_responder.read().expect(NO_PANIC).clone()?;
+            return (now <= responder.not_after()).then(|| Answering {
+                authority: Arc::clone(&self.root),
+                responder,
+                signer,
+            });
+        }
+        let issuing = self.issuing.read().expect(NO_PANIC);
+        let found = issuing.iter().find(|one| one.name == authority && now <= one.certificate.not_after()).cloned()?;
+        drop(issuing);
+        let certificate = Arc::clone(&found.certificate);
+        let is_revoked = {
+            let state = self.lock_state();
+            state.certificate(&certificate.thumbprint_url()).is_ok_and(|record| record.revocation.is_some())
+        };
+        let signer = Arc::clone(&found.signer);
+        (!is_revoked).then(|| Answering { authority: Arc::clone(&certificate), responder: certificate, signer })
+    }
+
+    /// Makes the next responder of the root, whose key is at hand in a ceremony.
+    pub(super) fn make_root_responder(
+        &self,
+        state: &mut AuthorityState,
+        root: &SigningAuthority,
+    ) -> Result<HeldResponder, AuthorityError> {
+        let profile = &self.profiles.ocsp_responder;
+        let (not_before, not_after) = issue::window(profile, self.clock.now(), Some(&root.certificate))?;
+        let (key, signer) = self.keys.generate(profile.key_size())?;
+        let common_name = format!("{} Root OCSP", state.organisation);
+        let subject = Subject {
+            organisation: &state.organisation,
+            common_name: &common_name,
+            key: signer.verifying_key(),
+            not_before,
+            not_after,
+        };
+        let certificate = issue::issue(profile, &subject, Some(root), None, &state.base_url)?;
+        self.write_certificate(&certificate)?;
+        let kind = CertificateKind::OcspResponder;
+        state.supersede(kind, None);
+        state.record_certificate(&certificate, kind, ROOT, None, Some(key), not_after, not_after);
+        Ok((certificate, signer))
+    }
+
+    /// Takes the responder that a ceremony made, and destroys the key of the one before it.
+    pub(super) fn take_root_responder(&self, made: HeldResponder) -> Result<(), AuthorityError> {
+        *self.root_responder.write().expect(NO_PANIC) = Some(made);
+        self.destroy_keys(|record| record.kind == CertificateKind::OcspResponder && record.superseded)
+    }
+}
+
+impl AuthorityState {
+    /// The certificate of the root's responder and its key, until that is destroyed.
+    pub(super) fn root_responder(&self) -> Option<(&str, &StoredKeyId)> {
+        let mut responders = self.certificates.iter().rev();
+        let last = responders.find(|record| record.kind == CertificateKind::OcspResponder)?;
+        Some((last.thumbprint.as_str(), last.key.as_ref()?))
+    }
+}
+
+/// The bytes of a serial number that is written in hexadecimal.
+fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    (0..text.len() / 2).map(|at| u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()).collect()
+}
