@@ -22,6 +22,7 @@ use affiant::ledger::{
     AppendError, BodyMetadata, Durability, EncryptedBody, Ledger, LedgerOptions, LocalBackend, OpenedLedger,
     SNAPSHOT_ENTRIES, Submission,
 };
+use affiant::tlog::EntryCount;
 use affiant::vfs::OsFileSystem;
 
 /// As in the program.
@@ -159,7 +160,7 @@ async fn grow(ledger: &Ledger, entries: u64) -> Result<Vec<(u64, f64)>, Failure>
 fn submission(n: u64) -> Submission {
     let record = Sha256Digest::of(&n.to_be_bytes());
     let issuer = format!("iss_{:016x}", n % 1000);
-    let event = RecordEvent { issuer: issuer.clone(), seq: 0, record, signer: Some(record), of: None };
+    let event = RecordEvent { issuer: issuer.clone(), seq: EntryCount(0), record, signer: Some(record), of: None };
     let uuid = format!("0190a000-0000-8000-8000-{n:012x}");
     let metadata = BodyMetadata { issuer, uuid, submitted: record, verdict: "TOTAL-PASSED".into() };
     let body = Some(EncryptedBody::seal(record, metadata, &[b'x'; BODY_BYTES]));

@@ -5,6 +5,7 @@ use super::submit::{PreparedSubmission, SubmitError, Submitter, uuid_of};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::RecordEvent;
 use crate::evidence::{Event, Indication, Record, RecordError, record_digest};
+use crate::tlog::EntryCount;
 
 impl Issuance {
     pub(super) fn admit(
@@ -36,7 +37,7 @@ impl Issuance {
         let record = parsed.digest();
         let before = self.renewed(issuer, parsed)?;
         let of = before.map_or_else(|| self.amended(issuer, parsed.vcon()), |before| Ok(Some(before)))?;
-        let event = RecordEvent { issuer: issuer.to_owned(), seq: 0, record, signer, of };
+        let event = RecordEvent { issuer: issuer.to_owned(), seq: EntryCount(0), record, signer, of };
         let event = if before.is_some() { Event::VconRenewed(event) } else { Event::VconAnchored(event) };
         Ok(self.prepared(event, record, bytes, issuer, uuid, submitted, &report))
     }

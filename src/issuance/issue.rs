@@ -11,6 +11,7 @@ use crate::evidence::format::RecordEvent;
 use crate::evidence::{Event, Indication, Record};
 use crate::jose::NewSignature;
 use crate::ledger::ReadError;
+use crate::tlog::EntryCount;
 use crate::vcon::{SYNTAX, Vcon};
 
 impl Issuance {
@@ -54,7 +55,8 @@ impl Issuance {
         let record = report.record.expect("a report on a record that passed names it");
         let signer = Some(Sha256Digest(*credential.certificate.thumbprint()));
         let of = self.amended(issuer, &vcon)?;
-        let event = Event::VconIssued(RecordEvent { issuer: issuer.to_owned(), seq: 0, record, signer, of });
+        let event =
+            Event::VconIssued(RecordEvent { issuer: issuer.to_owned(), seq: EntryCount(0), record, signer, of });
         Ok(self.prepared(event, record, &record_bytes, issuer, uuid, submitted, &report))
     }
 

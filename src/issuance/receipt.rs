@@ -8,6 +8,7 @@ use crate::clock::format_time;
 use crate::crypto::Sha256Digest;
 use crate::evidence::Entry;
 use crate::ledger::{Durability, ReadError};
+use crate::tlog::EntryCount;
 
 /// The receipt of a submission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -19,7 +20,7 @@ pub struct SubmissionReceipt {
     pub record: Sha256Digest,
     pub issuer: String,
     /// Counts the issuer's records, from 1, without a gap.
-    pub seq: u64,
+    pub seq: EntryCount,
     /// Place in the ledger.
     pub index: u64,
     /// The kind of its entry: `vcon.issued`, `vcon.anchored` or `vcon.renewed`.

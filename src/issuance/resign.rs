@@ -10,6 +10,7 @@ use crate::evidence::format::RecordEvent;
 use crate::evidence::{Bundle, Event, Indication, Record};
 use crate::jose::NewSignature;
 use crate::ledger::{AppendError, Durability};
+use crate::tlog::EntryCount;
 
 impl Issuance {
     /// Signs the record at `index` again, all of it, with the key that its issuer signs with now (draft §5.2, "Long Term
@@ -68,7 +69,7 @@ impl Issuance {
         }
         let record = report.record.expect("a report on a record that passed names it");
         let (issuer, of) = (known.issuer.clone(), Some(known.record));
-        let event = RecordEvent { issuer: issuer.clone(), seq: 0, record, signer: Some(signer), of };
+        let event = RecordEvent { issuer: issuer.clone(), seq: EntryCount(0), record, signer: Some(signer), of };
         let submitted = Sha256Digest::of(&renewed);
         Ok(self.prepared(Event::VconRenewed(event), record, &renewed, &issuer, uuid, submitted, &report))
     }

@@ -14,7 +14,9 @@ use super::store::StoreError;
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::{Entry, EntryChain, EntryChainError, Event};
 use crate::tlog::tile::{GrowingTiles, TILE_WIDTH, bundle_entries, width_in};
-use crate::tlog::{CheckpointError, RootHash, SignedCheckpoint, TileError, TileKind, TilePath, VerifierKey};
+use crate::tlog::{
+    CheckpointError, EntryCount, RootHash, SignedCheckpoint, TileError, TileKind, TilePath, VerifierKey,
+};
 
 /// Why a ledger does not pass.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +100,7 @@ pub struct AuditSummary {
     /// Entries by kind.
     pub kinds: BTreeMap<&'static str, u64>,
     /// Records of each issuer, counted without a gap.
-    pub issuers: BTreeMap<String, u64>,
+    pub issuers: BTreeMap<String, EntryCount>,
 }
 
 /// What was learnt on the walk from the first entry to the last.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::store::index_key::{IndexKey, KeySpace, KeyValue, descending};
 use super::store::{IndexStore, StoreError};
 use crate::crypto::{DigestKey, SealingKey, Sha256Digest};
+use crate::tlog::EntryCount;
 
 /// What the index has of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub(super) struct IndexedRecord {
     pub(super) index: u64,
     pub(super) record: Sha256Digest,
     pub(super) issuer: String,
-    pub(super) seq: u64,
+    pub(super) seq: EntryCount,
     /// The uuid, and the digest of the bytes submitted; none once the record is erased.
     pub(super) personal: Option<(String, Sha256Digest)>,
 }
@@ -40,7 +41,7 @@ impl Index {
         let IndexedRecord { index, record, issuer, seq, personal } = record;
         let mut added = vec![
             self.key_value(KeySpace::Record, &[&record.0], *index),
-            self.key_value(KeySpace::Sequence, &[issuer.as_bytes(), &seq.to_be_bytes()], *index),
+            self.key_value(KeySpace::Sequence, &[issuer.as_bytes(), &seq.0.to_be_bytes()], *index),
         ];
         if let Some((uuid, submitted)) = personal {
             added.extend(self.personal(*index, issuer, uuid, *submitted));
@@ -104,8 +105,8 @@ impl Index {
     }
 
     /// The record with this count of `issuer`.
-    pub(super) fn by_sequence(&self, issuer: &str, seq: u64) -> Result<Option<u64>, StoreError> {
-        self.first(self.key(KeySpace::Sequence, &[issuer.as_bytes(), &seq.to_be_bytes()]))
+    pub(super) fn by_sequence(&self, issuer: &str, seq: EntryCount) -> Result<Option<u64>, StoreError> {
+        self.first(self.key(KeySpace::Sequence, &[issuer.as_bytes(), &seq.0.to_be_bytes()]))
     }
 
     fn first(&self, key: IndexKey) -> Result<Option<u64>, StoreError> {
@@ -136,7 +137,7 @@ mod tests {
             index,
             record: Sha256Digest::of(&index.to_be_bytes()),
             issuer: issuer.into(),
-            seq: index,
+            seq: EntryCount(index),
             personal: Some((uuid.into(), Sha256Digest::of(uuid.as_bytes()))),
         }
     }
@@ -168,7 +169,7 @@ mod tests {
                 assert_eq!(index.by_record(Sha256Digest::of(&2_u64.to_be_bytes())).unwrap(), Some(2));
                 assert_eq!(index.by_submission("b", Sha256Digest::of(b"u")).unwrap(), Some(3));
                 assert_eq!(index.by_submission("b", Sha256Digest::of(b"uu")).unwrap(), None);
-                assert_eq!(["a", "b"].map(|issuer| index.by_sequence(issuer, 4).unwrap()), [Some(4), None]);
+                assert_eq!(["a", "b"].map(|issuer| index.by_sequence(issuer, EntryCount(4)).unwrap()), [Some(4), None]);
             },
         );
     }
@@ -187,7 +188,7 @@ mod tests {
             |index| {
                 assert_eq!((index.by_uuid("a", "u").unwrap(), index.by_any_uuid("u").unwrap()), (Some(8), Some(8)));
                 assert_eq!(index.by_submission("a", Sha256Digest::of(b"u")).unwrap(), Some(1));
-                assert_eq!(index.by_sequence("a", 20).unwrap(), Some(20), "which tells nothing of anybody");
+                assert_eq!(index.by_sequence("a", EntryCount(20)).unwrap(), Some(20), "which tells nothing of anybody");
             },
         );
     }

@@ -10,7 +10,7 @@ use super::store::tiles::{TileReadError, Tiles};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::Entry;
 use crate::tlog::merkle::{consistency_proof, inclusion_proof, root_hash};
-use crate::tlog::{LeafIndex, NodeHash, RootHash, SignedCheckpoint, TlogProof, TreeSize};
+use crate::tlog::{EntryCount, LeafIndex, NodeHash, RootHash, SignedCheckpoint, TlogProof, TreeSize};
 
 /// Why something cannot be read from the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -114,12 +114,12 @@ impl LedgerReader {
         Ok(self.inner.index.by_submission(issuer, submitted)?)
     }
 
-    /// Indices of the records of `issuer` from its `first` on, at most `most`.
+    /// Indices of the records of `issuer` from its `first` by count on, at most `most`.
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn records_of(&self, issuer: &str, first: u64, most: usize) -> Result<Vec<u64>, ReadError> {
-        let counts = (first.max(1)..=u64::MAX).take(most);
+    pub fn records_of(&self, issuer: &str, first: EntryCount, most: usize) -> Result<Vec<u64>, ReadError> {
+        let counts = (first.0.max(1)..=u64::MAX).map(EntryCount).take(most);
         let found = counts.map_while(|count| self.inner.index.by_sequence(issuer, count).transpose());
         Ok(found.collect::<Result<_, _>>()?)
     }

@@ -27,7 +27,8 @@ use crate::evidence::format::{RecordEvent, genesis_prev};
 use crate::tlog::merkle::{consistency_proof, leaf_hash};
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries};
 use crate::tlog::{
-    NodeHash, RootHash, SignedCheckpoint, TileHashes, TileKind, TilePath, TreeSize, VerifierKey, VerifierKeyError,
+    EntryCount, NodeHash, RootHash, SignedCheckpoint, TileHashes, TileKind, TilePath, TreeSize, VerifierKey,
+    VerifierKeyError,
 };
 
 /// Bodies of which one has to open at a start: some may be erased, and one or the other damaged.
@@ -398,10 +399,9 @@ fn replayed_body(
 /// Checks that some body opens, where there is one: what another vault key seals would be lost with that one.
 fn check_vault_key(index: &Index, bodies: &dyn BodyStore, state: &SequencerState) -> Result<(), RecoveryError> {
     let mut closed = false;
-    let newest = state
-        .sequences
-        .iter()
-        .flat_map(|(issuer, count)| (1..=*count).rev().take(VAULT_KEY_TRIES).map(move |seq| (issuer, seq)));
+    let newest = state.sequences.iter().flat_map(|(issuer, count)| {
+        (1..=count.0).rev().take(VAULT_KEY_TRIES).map(move |seq| (issuer, EntryCount(seq)))
+    });
     for (issuer, seq) in newest.take(VAULT_KEY_TRIES) {
         let Some(at) = index.by_sequence(issuer, seq)? else { continue };
         match bodies.get(at) {

@@ -11,6 +11,7 @@ use super::{
 use crate::clock::{ManualClock, parse_time};
 use crate::crypto::{SealingKey, Sha256Digest, SigningKey};
 use crate::evidence::format::{EntryDraft, Event, RecordEvent};
+use crate::tlog::EntryCount;
 
 const BODY: &[u8] = b"body";
 const ISSUER: &str = "iss_a";
@@ -28,7 +29,7 @@ fn submission() -> Submission {
         submitted: submitted(),
         verdict: "TOTAL-PASSED".into(),
     };
-    let event = Event::VconIssued(RecordEvent { issuer, seq: 0, record, signer: None, of: None });
+    let event = Event::VconIssued(RecordEvent { issuer, seq: EntryCount(0), record, signer: None, of: None });
     Submission { draft: EntryDraft::new(event), body: Some(EncryptedBody::seal(record, metadata, BODY)) }
 }
 

@@ -14,7 +14,7 @@ use crate::clock::{format_time, parse_time};
 use crate::crypto::Sha256Digest;
 use crate::evidence::EntryChain;
 use crate::tlog::tile::GrowingTiles;
-use crate::tlog::{NodeHash, RightEdge, SignedCheckpoint, TreeSize, VerifierKey};
+use crate::tlog::{EntryCount, NodeHash, RightEdge, SignedCheckpoint, TreeSize, VerifierKey};
 
 /// Bytes of the file: some sixty for each issuer, and two million issuers.
 const FILE_BYTES_MAX: u64 = 128 << 20;
@@ -55,7 +55,7 @@ struct StateFile {
     edge: Vec<Sha256Digest>,
     last_leaf: Option<Sha256Digest>,
     last_time: Option<String>,
-    sequences: BTreeMap<String, u64>,
+    sequences: BTreeMap<String, EntryCount>,
     tiles: Vec<String>,
     checkpoint: Option<String>,
     pending: Vec<String>,

@@ -17,6 +17,7 @@ use crate::crypto::{Sha256Digest, Signer, SigningError, VerifyingKey};
 use crate::evidence::format::RecordEvent;
 use crate::evidence::{EntryDraft, Event, ReceiptError, StatementError, Verifier, check_receipt};
 use crate::ledger::{AppendError, BodyMetadata, Durability, EncryptedBody, EraseError, Ledger, ReadError, Submission};
+use crate::tlog::EntryCount;
 
 /// Signers whose pace is remembered: more start anew, which lets them be faster for a second.
 const SIGNERS_MAX: usize = 4096;
@@ -142,8 +143,13 @@ impl Statements {
         // An opaque name: whose key it is, is known to whoever has the certificate.
         let hex: String = statement.key.0[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         let (issuer, digest) = (format!("sgn_{hex}"), statement.digest);
-        let event =
-            RecordEvent { issuer: issuer.clone(), seq: 0, record: digest, signer: Some(statement.signer), of: None };
+        let event = RecordEvent {
+            issuer: issuer.clone(),
+            seq: EntryCount(0),
+            record: digest,
+            signer: Some(statement.signer),
+            of: None,
+        };
         // What is not signed may be anything, so it is not what a repetition is known by.
         let metadata =
             BodyMetadata { issuer, uuid: digest.to_string(), submitted: digest, verdict: "REGISTERED".to_owned() };

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::merkle::{RootHash, TreeSize};
+use super::merkle::RootHash;
 use super::parse_decimal;
+use super::position::TreeSize;
 
 /// Why a text is not a checkpoint.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -4,7 +4,8 @@
 //! covers the witness's name too, but of the checkpoint no extension lines, and is also made of parts of a tree.
 
 use super::checkpoint::Checkpoint;
-use super::merkle::{LeafIndex, RootHash, TreeSize};
+use super::merkle::RootHash;
+use super::position::{LeafIndex, TreeSize};
 use crate::crypto::{MlDsa44Key, SignatureAlgorithm, VerifyingKey};
 
 /// Latest time of a cosignature, in seconds since 1970 (tlog-cosignature).

@@ -9,6 +9,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::position::{LeafIndex, TreeSize};
 use crate::crypto;
 
 /// Hashes of an inclusion proof of the largest tree there can be.
@@ -97,29 +98,6 @@ impl RootHash {
         Self(crypto::sha256(&[]))
     }
 }
-
-macro_rules! number {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(pub u64);
-
-        impl fmt::Display for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(formatter)
-            }
-        }
-    };
-}
-
-number!(
-    /// The position of a leaf, from 0.
-    LeafIndex
-);
-number!(
-    /// How many leaves a tree has.
-    TreeSize
-);
 
 /// Hashes an entry into its leaf.
 #[must_use]

@@ -18,6 +18,7 @@ pub mod cosign;
 pub mod cosignature;
 pub mod merkle;
 pub mod policy;
+mod position;
 pub mod proof;
 pub mod signed_checkpoint;
 pub mod signed_note;
@@ -30,8 +31,9 @@ pub use cosign::cosign;
 #[cfg(feature = "server")]
 pub use cosign::{cosign_ml_dsa_44, cosign_subtree};
 pub use cosignature::{COSIGNATURE_TIME_MAX, Subtree};
-pub use merkle::{HashReader, LeafHash, LeafIndex, NodeHash, ProofError, RightEdge, RootHash, TreeSize};
+pub use merkle::{HashReader, LeafHash, NodeHash, ProofError, RightEdge, RootHash};
 pub use policy::{CosignedCheckpoint, LogPolicy, PolicyError, VerifiedCosignature};
+pub use position::{EntryCount, LeafIndex, TreeSize};
 pub use proof::{TlogProof, TlogProofError};
 pub use signed_checkpoint::{CheckpointError, SignedCheckpoint};
 pub use signed_note::{NoteError, NoteSignature, SignedNote, VerifiedSignature};

@@ -5,9 +5,10 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::merkle::{INCLUSION_PROOF_MAX, LeafHash, LeafIndex, NodeHash, ProofError, check_inclusion};
+use super::merkle::{INCLUSION_PROOF_MAX, LeafHash, NodeHash, ProofError, check_inclusion};
 use super::parse_decimal;
 use super::policy::{CosignedCheckpoint, LogPolicy, PolicyError};
+use super::position::LeafIndex;
 use super::signed_checkpoint::{CheckpointError, SignedCheckpoint};
 use super::signed_note::NOTE_BYTES_MAX;
 

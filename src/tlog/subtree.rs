@@ -1,7 +1,8 @@
 //! Parts of a tree that are trees themselves, and the proof that one belongs to a whole
 //! (draft-ietf-plants-merkle-tree-certs §4, which c2sp.org/tlog-witness refers to).
 
-use super::merkle::{LeafIndex, NodeHash, ProofError, RootHash, TreeSize, node_hash};
+use super::merkle::{NodeHash, ProofError, RootHash, node_hash};
+use super::position::{LeafIndex, TreeSize};
 
 /// The leaves from one up to, but not, another, whose tree lies in the whole one as it is (§4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

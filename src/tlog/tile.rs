@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::merkle::{HashReader, NodeHash, TreeSize, node_hash};
+use super::merkle::{HashReader, NodeHash, node_hash};
 use super::parse_decimal;
+use super::position::TreeSize;
 
 /// Hashes, or entries, of a full tile (tlog-tiles).
 pub const TILE_WIDTH: u16 = 256;
@@ -409,8 +410,9 @@ pub fn bundle_entries(bundle: &[u8], width: u16) -> Result<Vec<&[u8]>, TileError
 #[cfg(test)]
 mod tests {
     use super::super::merkle::tests::Memory;
-    use super::super::merkle::{LeafIndex, check_consistency, check_inclusion, leaf_hash, root_hash};
+    use super::super::merkle::{check_consistency, check_inclusion, leaf_hash, root_hash};
     use super::super::merkle::{consistency_proof, inclusion_proof};
+    use super::super::position::LeafIndex;
     use super::*;
 
     #[test]

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::add_checkpoint::{AddCheckpointError, PROOF_HASHES_MAX};
-use crate::tlog::merkle::{LeafIndex, NodeHash, ProofError};
+use crate::tlog::LeafIndex;
+use crate::tlog::merkle::{NodeHash, ProofError};
 use crate::tlog::{RootHash, SignedCheckpoint, SubtreeRange, TreeSize};
 
 /// A part of a tree to be cosigned, and the proof that it is one of the checkpoint's.

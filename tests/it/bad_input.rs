@@ -13,6 +13,7 @@ use crate::fixtures::server::{
 use affiant::access::Role;
 use affiant::clock::Clock as _;
 use affiant::jose::NewSignature;
+use affiant::tlog::EntryCount;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -386,7 +387,7 @@ async fn a_damaged_index_is_made_again() {
         }
         server.client.issue(&token, call(9)).await;
         server.stop().await;
-        assert_eq!(damaged.audit().await.unwrap().issuers[place.issuer(0).as_str()], 6);
+        assert_eq!(damaged.audit().await.unwrap().issuers[place.issuer(0).as_str()], EntryCount(6));
     }
 }
 

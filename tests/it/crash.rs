@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::fixtures::server::{Place, call, uuid};
+use affiant::tlog::EntryCount;
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
@@ -124,7 +125,7 @@ impl Ledger {
         self.size = summary.size;
         let records = summary.issuers[self.place.issuer(0).as_str()];
         let acknowledged = self.acknowledged.len() as u64;
-        assert!(records >= acknowledged);
+        assert!(records >= EntryCount(acknowledged));
         println!("{acknowledged} acknowledged, {records} records, {} entries", self.size);
     }
 

@@ -14,6 +14,7 @@ use affiant::ledger::{
 };
 use affiant::operator::policy_events::record_policy_changes;
 use affiant::scorecard::Scorecard;
+use affiant::tlog::EntryCount;
 use affiant::tlog::VerifierKey;
 use affiant::tlog::merkle::leaf_hash;
 use affiant::vfs::OsFileSystem;
@@ -90,7 +91,7 @@ fn submission(issuer: &str, uuid: &str, body: &[u8]) -> Submission {
     Submission {
         draft: EntryDraft::new(Event::VconIssued(RecordEvent {
             issuer: issuer.into(),
-            seq: 0,
+            seq: EntryCount(0),
             record,
             signer: None,
             of: None,
@@ -126,12 +127,15 @@ async fn what_is_included_is_proved_and_survives_a_stop() {
     ledger.stop();
     drop(ledger);
     let summary = bench.audit().await.unwrap();
-    assert_eq!((summary.size, summary.issuers["iss_a"], summary.issuers["iss_b"]), (601, 200, 400));
+    assert_eq!(
+        (summary.size, summary.issuers["iss_a"], summary.issuers["iss_b"]),
+        (601, EntryCount(200), EntryCount(400))
+    );
 
     let ledger = bench.open();
     let index = ledger.index_of_uuid(Some("iss_a"), "uuid-3").unwrap().unwrap();
     assert_eq!(ledger.record(index).unwrap().body.unwrap().1, b"body iss_a 3");
-    assert_eq!(put(&ledger, "iss_a", 600).await.entry.event.issuer_sequence(), Some(("iss_a", 201)));
+    assert_eq!(put(&ledger, "iss_a", 600).await.entry.event.issuer_sequence(), Some(("iss_a", EntryCount(201))));
     ledger.stop();
 }
 

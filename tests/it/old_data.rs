@@ -13,6 +13,7 @@ use affiant::ledger::{AuditError, Durability};
 
 use crate::fixtures::ledger_folder::{audited, recover, submission};
 use crate::fixtures::server::copy_folder;
+use affiant::tlog::EntryCount;
 
 /// Entries: the first, eleven records, and the erasure.
 const SIZE: u64 = 13;
@@ -59,7 +60,7 @@ async fn opens_with_everything_that_was_in_it() {
     assert_eq!(round.tokens, [b"a token over the checkpoint".to_vec()]);
     let archives = ledger.archives();
     assert_eq!(archives.iter().map(|one| one.tokens.len()).collect::<Vec<_>>(), [1]);
-    assert_eq!(ledger.records_of("iss_a", 1, 100).unwrap().len(), 11);
+    assert_eq!(ledger.records_of("iss_a", EntryCount(1), 100).unwrap().len(), 11);
 }
 
 #[tokio::test]

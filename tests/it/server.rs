@@ -8,6 +8,7 @@ use crate::fixtures::server::{Client, Place, RECORDING, affiant, builder, call, 
 use affiant::access::Role;
 use affiant::pki::Certificate;
 use affiant::pki::ocsp::{CertificateId, CertificateStatus, IdHash, OcspRequest, OcspResponse};
+use affiant::tlog::EntryCount;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -63,7 +64,7 @@ async fn a_call_becomes_a_record_once_however_often_it_is_sent() {
     client.get(&format!("/v1/records/{}", uuid(99)), &token).await.problem(404, "not-found");
 
     server.stop().await;
-    assert_eq!(place.audit().await.unwrap().issuers[place.issuer(0).as_str()], 3);
+    assert_eq!(place.audit().await.unwrap().issuers[place.issuer(0).as_str()], EntryCount(3));
 }
 
 #[tokio::test]
@@ -80,7 +81,7 @@ async fn the_same_call_sent_at_once_by_many_is_one_record() {
         assert!(answers.iter().all(|answer| answer.json()["index"] == answers[0].json()["index"]));
     }
     server.stop().await;
-    assert_eq!(place.audit().await.unwrap().issuers[place.issuer(0).as_str()], 8);
+    assert_eq!(place.audit().await.unwrap().issuers[place.issuer(0).as_str()], EntryCount(8));
 }
 
 #[tokio::test]
@@ -195,7 +196,7 @@ async fn a_role_allows_what_it_says_and_no_more() {
     }
     server.stop().await;
     let summary = place.audit().await.unwrap();
-    assert_eq!((summary.issuers[own.as_str()], summary.issuers[theirs.as_str()]), (2, 1));
+    assert_eq!((summary.issuers[own.as_str()], summary.issuers[theirs.as_str()]), (EntryCount(2), EntryCount(1)));
 }
 
 #[tokio::test]
@@ -592,7 +593,7 @@ async fn a_batch_goes_on_where_it_ended_and_a_bad_line_fails_alone() {
     let nobody = ["issue-batch", "calls.ndjson", "--server", "http://127.0.0.1:1", "--token-file", "token"];
     assert_eq!(affiant_while_served(place.path(), &nobody).await, Some(3));
     server.stop().await;
-    assert_eq!(place.audit().await.unwrap().issuers[place.issuer(0).as_str()], 19);
+    assert_eq!(place.audit().await.unwrap().issuers[place.issuer(0).as_str()], EntryCount(19));
 }
 
 /// Runs `affiant` while this process serves, and gives its exit code.

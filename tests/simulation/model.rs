@@ -11,6 +11,7 @@ use affiant::tlog::merkle::leaf_hash;
 use affiant::tlog::{Checkpoint, RightEdge, RootHash};
 
 use crate::chance::Chance;
+use affiant::tlog::EntryCount;
 
 const ISSUERS: [&str; 3] = ["iss_a", "iss_b", "iss_c"];
 
@@ -37,7 +38,7 @@ impl Wish {
             submitted: self.submitted,
             verdict: "TOTAL-PASSED".into(),
         };
-        let event = RecordEvent { issuer, seq: 0, record, signer: None, of: self.of };
+        let event = RecordEvent { issuer, seq: EntryCount(0), record, signer: None, of: self.of };
         Submission {
             draft: EntryDraft::new(Event::VconIssued(event)),
             body: Some(EncryptedBody::seal(record, metadata, &self.body)),

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::clock::{format_time, parse_time};
 use crate::crypto::{Sha256Digest, sha256};
 use crate::json::{self, JsonLimits, to_canonical};
+use crate::tlog::EntryCount;
 
 /// Bytes of an entry. The largest kind has some 700; an entry bundle could hold 65,535 (C2SP tlog-tiles).
 pub const ENTRY_BYTES_MAX: usize = 4096;
@@ -25,7 +26,7 @@ pub struct RecordEvent {
     /// Opaque id of the issuer.
     pub issuer: String,
     /// Counts the issuer's records, from 1, without a gap.
-    pub seq: u64,
+    pub seq: EntryCount,
     /// The record digest.
     pub record: Sha256Digest,
     /// Digest of the signing certificate; absent when a record was anchored under a bare key.
@@ -193,7 +194,7 @@ impl EntryDraft {
     /// # Panics
     /// When the bytes would be too long: members are of bounded length before they come here.
     #[must_use]
-    pub fn place(self, index: u64, prev: Sha256Digest, time: DateTime<Utc>, seq: u64) -> (Entry, Vec<u8>) {
+    pub fn place(self, index: u64, prev: Sha256Digest, time: DateTime<Utc>, seq: EntryCount) -> (Entry, Vec<u8>) {
         let mut event = self.0;
         if let Some(record) = record_of!(&mut event) {
             record.seq = seq;
@@ -236,7 +237,7 @@ impl Event {
 
     /// The issuer of the record and its sequence number; `None` for an event that brings in no record.
     #[must_use]
-    pub fn issuer_sequence(&self) -> Option<(&str, u64)> {
+    pub fn issuer_sequence(&self) -> Option<(&str, EntryCount)> {
         self.record().map(|record| (&*record.issuer, record.seq))
     }
 
@@ -298,7 +299,7 @@ impl Event {
         let record = || {
             Ok(RecordEvent {
                 issuer: members.text("issuer")?,
-                seq: members.number("seq")?,
+                seq: EntryCount(members.number("seq")?),
                 record: members.digest("record")?,
                 signer: members.optional("signer", Members::digest)?,
                 of: members.optional("of", Members::digest)?,
@@ -452,12 +453,12 @@ mod tests {
 
     fn place(event: Event) -> (Entry, Vec<u8>) {
         let time = parse_time("2026-07-01T12:00:00.1234Z").unwrap();
-        EntryDraft::new(event).place(7, genesis_prev(), time, 3)
+        EntryDraft::new(event).place(7, genesis_prev(), time, EntryCount(3))
     }
 
     fn record() -> RecordEvent {
         let digest = Sha256Digest::of(b"record");
-        RecordEvent { issuer: "iss_1".into(), seq: 0, record: digest, signer: Some(digest), of: None }
+        RecordEvent { issuer: "iss_1".into(), seq: EntryCount(0), record: digest, signer: Some(digest), of: None }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::crypto::Sha256Digest;
 use crate::evidence::format::entry::genesis_prev;
 use crate::evidence::format::entry::{Entry, EntryError};
 use crate::tlog::merkle::leaf_hash;
-use crate::tlog::{NodeHash, RightEdge};
+use crate::tlog::{EntryCount, NodeHash, RightEdge};
 
 /// Why an entry cannot be the next of a log.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -30,9 +30,9 @@ pub enum EntryChainError {
     Sequence {
         index: u64,
         issuer: String,
-        seen: u64,
+        seen: EntryCount,
         /// What would be without a gap.
-        expected: u64,
+        expected: EntryCount,
     },
 }
 
@@ -43,7 +43,7 @@ pub struct EntryChain {
     // `None` before the first entry of a chain that begins behind others.
     prev: Option<Sha256Digest>,
     last_time: Option<DateTime<Utc>>,
-    sequences: BTreeMap<String, u64>,
+    sequences: BTreeMap<String, EntryCount>,
     // Whether an issuer that was not seen yet begins with 1.
     is_whole: bool,
 }
@@ -76,7 +76,7 @@ impl EntryChain {
         edge: RightEdge,
         prev: Sha256Digest,
         last_time: Option<DateTime<Utc>>,
-        sequences: BTreeMap<String, u64>,
+        sequences: BTreeMap<String, EntryCount>,
     ) -> Self {
         Self { edge, prev: Some(prev), last_time, sequences, is_whole: true }
     }
@@ -96,8 +96,9 @@ impl EntryChain {
         }
         if let Some((issuer, seen)) = entry.event.issuer_sequence() {
             let known = self.sequences.get(issuer).copied();
-            let expected = known.or(self.is_whole.then_some(0)).map_or(seen, |count| count + 1);
-            if seen != expected || seen == 0 {
+            let expected = known.or(self.is_whole.then_some(EntryCount(0))).map_or(seen, EntryCount::next);
+            // Behind the last count there is none.
+            if seen != expected || seen == EntryCount(0) || known == Some(seen) {
                 return Err(EntryChainError::Sequence { index, issuer: issuer.to_owned(), seen, expected });
             }
             self.sequences.insert(issuer.to_owned(), seen);
@@ -128,7 +129,7 @@ impl EntryChain {
 
     /// The last sequence number of each issuer that was seen.
     #[must_use]
-    pub fn sequences(&self) -> &BTreeMap<String, u64> {
+    pub fn sequences(&self) -> &BTreeMap<String, EntryCount> {
         &self.sequences
     }
 }
@@ -143,9 +144,9 @@ mod tests {
     /// An entry of a record of `issuer`, at its place.
     fn entry(index: u64, prev: Sha256Digest, second: u32, (issuer, seq): (&str, u64)) -> Vec<u8> {
         let record = Sha256Digest::of(&index.to_be_bytes());
-        let event = RecordEvent { issuer: issuer.into(), seq, record, signer: None, of: None };
+        let event = RecordEvent { issuer: issuer.into(), seq: EntryCount(seq), record, signer: None, of: None };
         let time = parse_time(&format!("2026-07-01T12:00:{second:02}Z")).unwrap();
-        EntryDraft::new(Event::VconAnchored(event)).place(index, prev, time, seq).1
+        EntryDraft::new(Event::VconAnchored(event)).place(index, prev, time, EntryCount(seq)).1
     }
 
     fn next(chain: &EntryChain, second: u32, stream: (&str, u64)) -> Vec<u8> {
@@ -171,7 +172,7 @@ mod tests {
             let (issuer, seen) = (stream.0.to_owned(), stream.1);
             assert_eq!(
                 refused(&next(&chain, 2, stream)),
-                EntryChainError::Sequence { index: 3, issuer, seen, expected }
+                EntryChainError::Sequence { index: 3, issuer, seen: EntryCount(seen), expected: EntryCount(expected) }
             );
         }
         assert!(matches!(refused(b"{}"), EntryChainError::Entry { index: 3, .. }));
@@ -184,9 +185,9 @@ mod tests {
         let mut chain = EntryChain::from_edge(whole.edge().clone());
         chain.append(&next(&whole, 3, ("a", 3))).unwrap();
         let gap = next(&chain, 3, ("a", 5));
-        assert!(matches!(chain.clone().append(&gap), Err(EntryChainError::Sequence { expected: 4, .. })));
+        assert!(matches!(chain.clone().append(&gap), Err(EntryChainError::Sequence { expected: EntryCount(4), .. })));
         chain.append(&next(&chain, 3, ("a", 4))).unwrap();
-        assert_eq!(chain.sequences()["a"], 4);
+        assert_eq!(chain.sequences()["a"], EntryCount(4));
         assert_eq!(EntryChain::from_edge(RightEdge::default()), EntryChain::default());
     }
 

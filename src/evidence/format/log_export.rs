@@ -11,7 +11,9 @@ use crate::crypto::Sha256Digest;
 use crate::evidence::format::entry::Entry;
 use crate::evidence::format::entry_chain::{EntryChain, EntryChainError};
 use crate::tlog::merkle::HashError;
-use crate::tlog::{CheckpointError, LogPolicy, NodeHash, RightEdge, RootHash, SignedCheckpoint, TreeSize, VerifierKey};
+use crate::tlog::{
+    CheckpointError, EntryCount, LogPolicy, NodeHash, RightEdge, RootHash, SignedCheckpoint, TreeSize, VerifierKey,
+};
 
 /// The value of `format` in the head.
 const FORMAT: &str = "affiant period 1";
@@ -114,7 +116,7 @@ pub fn export_head(
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct ExportedRecord {
     /// Its count.
-    pub seq: u64,
+    pub seq: EntryCount,
     /// Its entry's place.
     pub index: u64,
     /// Its entry's time, by the ledger's own word.
@@ -146,7 +148,7 @@ pub struct ExportSummary {
     /// The number of records of the issuer in the range.
     pub records: u64,
     /// The count of the first and of the last; between them none is missing.
-    pub counts: Option<(u64, u64)>,
+    pub counts: Option<(EntryCount, EntryCount)>,
     /// The witnesses that cosigned the last checkpoint, where a log policy says whose words count.
     pub witnesses: Vec<String>,
     /// Whether they are enough; null where the policy asks for none, or there is no policy.
@@ -163,7 +165,7 @@ pub struct LogExportReader {
     first: Option<DateTime<Utc>>,
     closed: bool,
     records: u64,
-    counts: Option<(u64, u64)>,
+    counts: Option<(EntryCount, EntryCount)>,
 }
 
 impl LogExportReader {
@@ -296,10 +298,10 @@ mod tests {
             for index in 0..20_u64 {
                 let issuer = if index % 2 == 0 { "a" } else { "b" };
                 let record = Sha256Digest::of(&index.to_be_bytes());
-                let event = RecordEvent { issuer: issuer.into(), seq: 0, record, signer: None, of: None };
+                let event = RecordEvent { issuer: issuer.into(), seq: EntryCount(0), record, signer: None, of: None };
                 let prev = entries.last().map_or_else(genesis_prev, |last| Sha256Digest(*leaf_hash(last).as_bytes()));
                 let draft = EntryDraft::new(Event::VconAnchored(event));
-                entries.push(draft.place(index, prev, minute(index), index / 2 + 1).1);
+                entries.push(draft.place(index, prev, minute(index), EntryCount(index / 2 + 1)).1);
             }
             Self { signer, entries }
         }
@@ -326,7 +328,7 @@ mod tests {
             let mut reader = LogExportReader::begin(&lines[0], &key)?;
             let mut counts = Vec::new();
             for line in &lines[1..] {
-                counts.extend(reader.entry(line)?.map(|record| record.seq));
+                counts.extend(reader.entry(line)?.map(|record| record.seq.0));
             }
             Ok((counts, reader.finish(None)?))
         }
@@ -352,7 +354,8 @@ mod tests {
         ] {
             let (found, summary) = log.read(&log.lines((begin, end), &request(from, to))).unwrap();
             assert_eq!((&found, summary.closed, summary.records), (&counts, closed, counts.len() as u64));
-            assert_eq!(summary.counts, counts.first().copied().zip(counts.last().copied()));
+            let count = |count: Option<&u64>| count.copied().map(EntryCount);
+            assert_eq!(summary.counts, count(counts.first()).zip(count(counts.last())));
         }
     }
 

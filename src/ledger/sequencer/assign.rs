@@ -13,6 +13,7 @@ use crate::evidence::format::{RecordEvent, genesis_prev};
 use crate::ledger::store::body::EncryptedBody;
 use crate::ledger::store::sequencer_state::SequencerState;
 use crate::ledger::submission::{AppendError, Durability, Reply, Submission};
+use crate::tlog::EntryCount;
 use crate::tlog::merkle::leaf_hash;
 
 /// A submission on its way through a batch.
@@ -125,10 +126,10 @@ impl Sequencer {
     ) -> Sequenced {
         let index = next.edge.size().0;
         let prev = next.last_leaf.map_or_else(genesis_prev, |leaf| Sha256Digest(*leaf.as_bytes()));
-        let seq = submission.draft.issuer().map_or(0, |issuer| {
-            let before = || self.parts.state.sequences.get(issuer).copied().unwrap_or(0);
+        let seq = submission.draft.issuer().map_or(EntryCount(0), |issuer| {
+            let before = || self.parts.state.sequences.get(issuer).copied().unwrap_or_default();
             let count = next.sequences.entry(issuer.to_owned()).or_insert_with(before);
-            *count += 1;
+            *count = count.next();
             *count
         });
         let (entry, bytes) = submission.draft.place(index, prev, time, seq);

@@ -14,7 +14,7 @@ use super::{Backend, StoreError, Stores, TileAppender};
 use crate::crypto::{DigestKey, SealingKey, Sha256Digest};
 use crate::evidence::format::{ArchiveTree, archive_proofs};
 use crate::tlog::merkle::{leaf_hash, root_hash};
-use crate::tlog::{RightEdge, TreeSize};
+use crate::tlog::{EntryCount, RightEdge, TreeSize};
 use crate::vfs::OsFileSystem;
 
 /// A backend under test.
@@ -363,7 +363,7 @@ fn the_newest_snapshot_is_loaded_where_its_tiles_are() {
             grow(&mut *appender, &mut state.edge, size);
             appender.sync().unwrap();
             state.last_leaf = Some(leaf_hash(&entry(size - 1)));
-            state.sequences.insert("iss_1".into(), size);
+            state.sequences.insert("iss_1".into(), EntryCount(size));
             let erasing = [digest("erased")].into();
             stores.snapshots.save(Snapshot { state: state.clone(), erasing }).unwrap();
         }

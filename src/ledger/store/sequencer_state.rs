@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::crypto::Sha256Digest;
-use crate::tlog::{LeafHash, RightEdge};
+use crate::tlog::{EntryCount, LeafHash, RightEdge};
 
 /// What the next batch goes on from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(in crate::ledger) struct SequencerState {
     pub(in crate::ledger) last_leaf: Option<LeafHash>,
     pub(in crate::ledger) last_time: Option<DateTime<Utc>>,
     /// How many records each issuer has.
-    pub(in crate::ledger) sequences: BTreeMap<String, u64>,
+    pub(in crate::ledger) sequences: BTreeMap<String, EntryCount>,
 }
 
 impl SequencerState {

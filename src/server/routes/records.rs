@@ -14,6 +14,7 @@ use crate::server::extract::auth::Authenticated;
 use crate::server::extract::record_body::RecordBody;
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
+use crate::tlog::EntryCount;
 
 /// Records of one page of a list.
 pub(super) const PAGE_MAX: usize = 1000;
@@ -82,7 +83,7 @@ pub(super) fn page() -> usize {
 struct ReceiptPage {
     records: Vec<SubmissionReceipt>,
     /// `from` of the next page; null at the end.
-    next: Option<u64>,
+    next: Option<EntryCount>,
 }
 
 /// List an issuer's records in the order of their counts.
@@ -104,12 +105,12 @@ pub(super) async fn list(
     let (from, limit) = (query.from, query.limit.clamp(1, PAGE_MAX));
     let issuance = state.services.issuance.clone();
     let page = web::block(move || {
-        let indices = issuance.ledger.records_of(&issuer, from, limit)?;
+        let indices = issuance.ledger.records_of(&issuer, EntryCount(from), limit)?;
         let receipts = indices.iter().map(|index| issuance.receipt(*index));
         receipts.collect::<Result<Vec<_>, _>>()
     });
     let records: Vec<SubmissionReceipt> = page.await??.into_iter().flatten().collect();
-    let next = (records.len() == limit).then(|| records.last().map(|last| last.seq + 1)).flatten();
+    let next = (records.len() == limit).then(|| records.last().map(|last| last.seq.next())).flatten();
     Ok(Json(ReceiptPage { records, next }))
 }
 

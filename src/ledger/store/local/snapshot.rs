@@ -16,7 +16,7 @@ use crate::crypto::Sha256Digest;
 use crate::ledger::store::attestation::{AttestationState, KeptArchive};
 use crate::ledger::store::sequencer_state::{SequencerState, Snapshot};
 use crate::ledger::store::{SnapshotStore, StoreError};
-use crate::tlog::{LeafHash, NodeHash, RightEdge, SignedCheckpoint, TreeSize};
+use crate::tlog::{EntryCount, LeafHash, NodeHash, RightEdge, SignedCheckpoint, TreeSize};
 use crate::vfs::FileSystem;
 
 /// Bytes of a snapshot: some hundred for each issuer, and two million issuers.
@@ -36,7 +36,7 @@ struct File {
     edge: Vec<Sha256Digest>,
     last_leaf: Option<Sha256Digest>,
     last_time: Option<String>,
-    sequences: BTreeMap<String, u64>,
+    sequences: BTreeMap<String, EntryCount>,
     erasing: BTreeSet<Sha256Digest>,
     journal: (u64, u64),
     evidence: EvidenceFile,
@@ -167,7 +167,7 @@ mod tests {
         }
         state.last_leaf = Some(leaf_hash(&[4]));
         state.last_time = Some(parse_time("2026-07-01T12:00:00.001Z").unwrap());
-        state.sequences.insert("iss_1".into(), 4);
+        state.sequences.insert("iss_1".into(), EntryCount(4));
         let snapshot = Snapshot { state, erasing: BTreeSet::from([Sha256Digest::of(b"erased")]) };
         let archives = vec![KeptArchive { root: b"root".to_vec(), tokens: vec![vec![0, 255]] }];
         let state = AttestationState { signed: None, last_round: 9, last_answered: 7, archives };
