@@ -8,8 +8,8 @@ use std::path::Path;
 
 use crate::fixtures::certificates::{DOCUMENT_SIGNING, Mint, Revoked, name};
 use crate::fixtures::record::{
-    By, Case, KEYS, LISTED, NOW, RECORDING, SIGNED, UUID, anchor, at, checkpoint, leaf_list, leaf_list_at, plus,
-    sign_leaf,
+    BEGINS, By, Case, ENDS, KEYS, LISTED, NOW, RECORDING, SIGNED, UUID, anchor, at, checkpoint, leaf_list,
+    leaf_list_at, plus, sign_leaf,
 };
 use affiant::crypto::{Hash, SignatureAlgorithm, Signer as _, sha256};
 use affiant::evidence::report::{RowStatus, SignatureReport, Warning};
@@ -289,6 +289,24 @@ fn a_reference_that_is_added_does_not_excuse_a_wrong_signature() {
     header["x5t#o"] = json!({ "digAlg": "S256", "digVal": URL_SAFE_NO_PAD.encode([7; 32]) });
     let record = put_together(&protected.to_string(), &header, &payload, stranger);
     assert_eq!(code(&of_record(&case, record), &case), SIG_CRYPTO_FAILURE);
+}
+
+#[test]
+fn certificates_of_others_do_not_push_out_those_of_the_chain() {
+    let case = Case::new();
+    let (protected, mut header, payload) = parts(&case);
+    // The authority's certificate is in the bundle; in the record are as many as there may be that have nothing to do with it.
+    let stranger_ = |n: u8| {
+        let mint = Mint::authority(("Stranger", &KEYS.other), ("Stranger", &KEYS.other), (at(BEGINS), at(ENDS)));
+        Mint { serial: vec![n], ..mint }.signed_by(&KEYS.other)
+    };
+    let x5c = header["x5c"].as_array_mut().unwrap();
+    let authority = STANDARD.decode(x5c.pop().unwrap().as_str().unwrap()).unwrap();
+    x5c.extend((1..10).map(|n| STANDARD.encode(stranger_(n)).into()));
+    let record = put_together(&protected.to_string(), &header, &payload, sign_leaf);
+    let mut bundle = of_record(&case, record);
+    bundle.certificates = (10..30).map(stranger_).chain([authority]).collect();
+    assert_eq!(code(&bundle, &case), PASSED);
 }
 
 #[test]

@@ -100,6 +100,12 @@ fn an_anchor_that_is_offered_is_not_said_to_be_missing() {
         assert!(missing.iter().any(|line| line.contains("no anchor of the trust policy vouches")), "{missing:?}");
         assert!(!missing.iter().any(|line| line.contains("no certificate at hand")), "{missing:?}");
     }
+    // What is shown as the anchor to decide about is above the signer, and no other root that lies beside.
+    let beside = trusting_another(&Case::new().bundle(|bundle| {
+        bundle.certificates.push(anchor(&Case::new().time_root, &KEYS.time_root).der().to_vec());
+    }));
+    let shown = beside.signatures[0].offered_anchor.as_ref().unwrap();
+    assert_eq!(shown.subject, "CN=Authority");
     // Nothing but the signer's own certificate: there is nothing to decide about.
     let bare = trusting_another(&Case::new().header(|_, unprotected| {
         unprotected["x5c"].as_array_mut().unwrap().truncate(1);

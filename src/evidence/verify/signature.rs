@@ -193,11 +193,19 @@ fn path_summary(
 /// The anchor that would have to be trusted: the one that the bundle offers, else the topmost certificate of the chain.
 fn offered_anchor(bundle: &Bundle, signing: Option<&SigningCertificate>) -> Option<CertificateSummary> {
     let offered = bundle.offered_anchors.first().and_then(|der| Certificate::from_der(der).ok());
-    let topmost = |signing: &SigningCertificate| {
-        let offered = &signing.offered;
-        offered.iter().find(|one| one.is_self_issued()).or(offered.last()).map(|one| summary(one))
-    };
-    offered.map(|anchor| summary(&anchor)).or_else(|| signing.and_then(topmost))
+    offered.map(|anchor| summary(&anchor)).or_else(|| signing.and_then(topmost).map(summary))
+}
+
+/// The last certificate above the signer's, by names; the signer's where it is its own issuer.
+fn topmost(signing: &SigningCertificate) -> Option<&Certificate> {
+    let leaf = &**signing.leaf.as_ref().ok()?;
+    let mut top = leaf;
+    // As often as there are certificates: two that name each other go round for ever.
+    for _ in 0..signing.offered.len() {
+        let above = signing.offered.iter().find(|one| one.subject() == top.issuer());
+        top = above.filter(|_| !top.is_self_issued()).map_or(top, |above| above);
+    }
+    (top.thumbprint() != leaf.thumbprint() || leaf.is_self_issued()).then_some(top)
 }
 
 fn summary(certificate: &Certificate) -> CertificateSummary {

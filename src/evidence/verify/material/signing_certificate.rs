@@ -58,20 +58,26 @@ impl<'a> OfferedCertificates<'a> {
         self.parsed().iter().map(|one| &**one).find(|one| fits(one))
     }
 
-    /// Those that may stand above `certificate`, by their names, at most `count_max`.
-    pub(crate) fn above(&self, certificate: &Certificate, count_max: usize) -> Vec<Arc<Certificate>> {
-        let mut found: Vec<Arc<Certificate>> = Vec::new();
-        let mut issuers = vec![certificate.issuer().clone()];
-        while let Some(issuer) = issuers.pop() {
-            for one in self.parsed().iter().filter(|one| *one.subject() == issuer) {
-                let new = found.iter().all(|other| other.thumbprint() != one.thumbprint());
-                if new && found.len() < count_max {
-                    issuers.push(one.issuer().clone());
-                    found.push(one.clone());
-                }
+    /// As many as a path is made of, those first that came with `certificate` and those that may stand above it.
+    pub(crate) fn beside(&self, certificate: &Certificate, own: Vec<Arc<Certificate>>) -> Vec<Arc<Certificate>> {
+        let mut all: Vec<Arc<Certificate>> = Vec::new();
+        for one in own.into_iter().chain(self.parsed().iter().cloned()) {
+            if all.iter().all(|other| other.thumbprint() != one.thumbprint()) {
+                all.push(one);
             }
         }
-        found
+        let mut chosen: Vec<Arc<Certificate>> = Vec::new();
+        let mut issuers = vec![certificate.issuer().clone()];
+        // What has no name in the chain does not push out what has.
+        while let Some(issuer) = issuers.pop() {
+            let (above, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| *one.subject() == issuer);
+            issuers.extend(above.iter().map(|one| one.issuer().clone()));
+            chosen.extend(above);
+            all = others;
+        }
+        chosen.extend(all);
+        chosen.truncate(OFFERED_MAX);
+        chosen
     }
 }
 
@@ -101,13 +107,11 @@ impl SigningCertificate {
         budget: &mut Budget,
     ) -> Self {
         let leaf = Certificate::from_der(&chain[0]).map(Arc::new);
-        let mut offered: Vec<Arc<Certificate>> = Vec::new();
-        for certificate in parsed(&chain[1..]).iter().chain(more.parsed()) {
-            let new = offered.iter().all(|other| other.thumbprint() != certificate.thumbprint());
-            if new && offered.len() < OFFERED_MAX {
-                offered.push(certificate.clone());
-            }
-        }
+        let carried = parsed(&chain[1..]);
+        let offered = match &leaf {
+            Ok(leaf) => more.beside(leaf, carried),
+            Err(_) => carried,
+        };
         let profile = policy.signer_profile();
         let mut paths_to = |anchors: &TrustAnchors| {
             let paths = leaf.as_ref().ok().map(|leaf| find_paths(leaf, &offered, anchors, &profile, budget));

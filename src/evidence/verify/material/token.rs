@@ -12,9 +12,6 @@ use crate::evidence::verify::material::signing_certificate::OfferedCertificates;
 use crate::pki::tsp::Timestamp;
 use crate::pki::{Budget, Certificate, PathOutcome, PathProfile, TrustAnchors, ValidPath, find_path};
 
-/// Certificates of a token of which a path is made.
-const CERTIFICATES_MAX: usize = 10;
-
 /// The outcome of validating a token over some data.
 #[derive(Debug, Clone)]
 pub(crate) struct TokenValidation {
@@ -76,14 +73,8 @@ impl TokenValidation {
             poe_time: Some(time + accuracy),
             ..Self::unusable(signer.subject().to_string(), reason)
         };
-        let offered = timestamp.certificates().iter().filter_map(|der| Certificate::from_der(der).ok());
-        let mut offered: Vec<_> = offered.take(CERTIFICATES_MAX).map(Arc::new).collect();
-        for certificate in bundle.above(&signer, CERTIFICATES_MAX) {
-            let new = offered.iter().all(|other| other.thumbprint() != certificate.thumbprint());
-            if new && offered.len() < CERTIFICATES_MAX {
-                offered.push(certificate);
-            }
-        }
+        let own = timestamp.certificates().iter().filter_map(|der| Certificate::from_der(der).ok());
+        let offered = bundle.beside(&signer, own.map(Arc::new).collect());
         let profile = PathProfile { preferred_time: Some(time), ..policy.timestamp_profile() };
         let mut path_to = |anchors: &TrustAnchors| find_path(&signer, &offered, anchors, &profile, budget);
         match path_to(&anchors.at(time)) {
