@@ -360,3 +360,24 @@ fn a_token_without_its_certificate_counts_with_that_of_the_bundle() {
         assert!(existed_by(token, many).0, "{token}, the last of many");
     }
 }
+
+#[test]
+fn the_command_in_a_bundle_fits_the_form_of_its_token() {
+    if !has_openssl() {
+        return;
+    }
+    let mut case = Case::new().entered(at(SIGNED));
+    case.checkpoint_stamped.push(plus(SIGNED, 3));
+    let mut bundle = case.bundled();
+    let proof = TlogProof::parse(bundle.evidence.proof.as_ref().unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    stamp(folder.path(), &KIND, proof.checkpoint().note().text().as_bytes());
+    assert!(openssl(folder.path(), "ts -reply -in reply -token_out -out token"));
+    for form in ["reply", "token"] {
+        bundle.evidence.checkpoint_tokens = vec![std::fs::read(folder.path().join(form)).unwrap()];
+        let text = affiant::evidence::instructions(&bundle, &case.report());
+        let command = text.lines().find_map(|line| line.trim().strip_prefix("openssl ts ")).unwrap();
+        let command = command.replace("checkpoint.txt", "data").replace("TSA.pem", "root.pem");
+        assert!(openssl(folder.path(), &format!("ts {}", command.replace("checkpoint.tsr", form))), "{command}");
+    }
+}

@@ -17,13 +17,16 @@ pub fn instructions(bundle: &Bundle, report: &ValidationReport) -> String {
          authority, which you get from the authority.\n\n\
          Everything, with affiant:\n\n    affiant verify . --trust anchors.pem --trust-time TSA.pem --log-policy ledger.tlog-policy\n",
     );
-    let at = bundle.evidence.checkpoint_tokens.first().and_then(|token| TimestampToken::parse(token).ok());
+    let first = bundle.evidence.checkpoint_tokens.first();
+    let at = first.and_then(|token| TimestampToken::parse(token).ok());
     let time = at.as_ref().map_or(report.verified_at, |token| token.info().gen_time).timestamp();
     if let Some(token) = &at {
+        // openssl reads the response that a token came in, and has to be told of a token alone.
+        let bare = if first.is_some_and(|bytes| bytes == token.der()) { " -token_in" } else { "" };
         let _ = write!(
             text,
             "\nThe time (the checkpoint existed by {}), with openssl:\n\n    \
-             openssl ts -verify -data checkpoint.txt -in checkpoint.tsr -token_in -CAfile TSA.pem -attime {time}\n",
+             openssl ts -verify -data checkpoint.txt -in checkpoint.tsr{bare} -CAfile TSA.pem -attime {time}\n",
             format_time(token.info().gen_time),
         );
     }
