@@ -66,7 +66,7 @@ fn main() -> Result<(), Failure> {
     let mut times = Vec::new();
     for n in 0..PROOFS {
         // All over the log, in no order.
-        let index = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % ledger.size();
+        let index = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % ledger.size().0;
         let started = Instant::now();
         ledger.newest_proof(index)?.ok_or("no checkpoint covers it")?;
         times.push(started.elapsed());
@@ -76,7 +76,7 @@ fn main() -> Result<(), Failure> {
     println!("proofs: median {:.3} ms, p99 {:.3} ms, worst {:.3} ms", at(0.5), at(0.99), at(1.0));
     for (name, folder) in [("public: tiles", "tiles"), ("journal", "ledger"), ("vault", "vault"), ("index", "index")] {
         let bytes = bytes_of(&dir.join(folder))?;
-        println!("{name}: {} bytes a record", bytes / ledger.size());
+        println!("{name}: {} bytes a record", bytes / ledger.size().0);
     }
     stop(&ledger);
     drop(ledger);

@@ -16,7 +16,7 @@ use crate::clock::format_time;
 use crate::evidence::format::ENTRY_BYTES_MAX;
 use crate::evidence::{EXPORT_HEAD_BYTES_MAX, ExportSummary, ExportedRecord, LogExportError, LogExportReader};
 use crate::ledger::{AuditError, AuditSummary, DirectorySource, audit};
-use crate::tlog::{LogPolicy, VerifierKey};
+use crate::tlog::{LogPolicy, TreeSize, VerifierKey};
 
 /// Verify a whole ledger: chain, tree, signatures, counts.
 ///
@@ -136,9 +136,9 @@ impl AuditCommand {
     async fn run_ledger(&self, ledger: &str) -> anyhow::Result<ExitCode> {
         let bar = ProgressBar::new(0);
         bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} entries {eta}").expect("a template"));
-        let progress = |done, all| {
-            bar.set_length(all);
-            bar.set_position(done);
+        let progress = |done: TreeSize, all: TreeSize| {
+            bar.set_length(all.0);
+            bar.set_position(done.0);
         };
         let (key, result) = if let Some(source) = LogClient::of(ledger)? {
             let key = match &self.key {

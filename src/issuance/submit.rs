@@ -14,6 +14,7 @@ use crate::evidence::{Bundle, EntryDraft, Event, Indication, Record, RecordError
 use crate::jose::Jws;
 use crate::json;
 use crate::ledger::{AppendError, BodyMetadata, Durability, EncryptedBody, ReadError, Submission};
+use crate::tlog::LeafIndex;
 use crate::vcon::{Form, Vcon, VconError};
 
 /// Characters of a uuid or of what stands in its place.
@@ -175,7 +176,7 @@ impl Issuance {
         let waiting = async {
             loop {
                 rounds.borrow_and_update();
-                if let Some(round) = self.ledger.round_above(receipt.index)? {
+                if let Some(round) = self.ledger.round_above(LeafIndex(receipt.index))? {
                     let quorum = self.log_policy.policy.asks_for_witnesses()
                         && self.log_policy.policy.cosigned(&round.checkpoint).is_ok_and(|found| found.quorum());
                     if quorum || !round.tokens.is_empty() {

@@ -93,7 +93,7 @@ impl Issuance {
                 continue;
             }
             let (size, root) = (signed.checkpoint().size(), signed.checkpoint().root());
-            if size.0 > self.ledger.size() || self.ledger.root(size)? != root {
+            if size > self.ledger.size() || self.ledger.root(size)? != root {
                 return Ok(true);
             }
         }

@@ -15,7 +15,8 @@ use crate::crypto::Sha256Digest;
 use crate::evidence::format::{Entry, EntryChain, EntryChainError, Event};
 use crate::tlog::tile::{GrowingTiles, TILE_WIDTH, bundle_entries, width_in};
 use crate::tlog::{
-    CheckpointError, EntryCount, RootHash, SignedCheckpoint, TileError, TileKind, TilePath, VerifierKey,
+    CheckpointError, EntryCount, LeafIndex, RootHash, SignedCheckpoint, TileError, TileKind, TilePath, TreeSize,
+    VerifierKey,
 };
 
 /// Why a ledger does not pass.
@@ -46,7 +47,7 @@ pub enum AuditError {
     Hashes(String),
     /// The tree has another root than the checkpoint.
     #[error("the entries have another root than the checkpoint of size {0}")]
-    Root(u64),
+    Root(TreeSize),
     /// A record has no body and was not erased.
     #[error("the body of the record in entry {0} is gone, and no entry says that it was erased")]
     Body(u64),
@@ -92,7 +93,7 @@ pub struct AuditSummary {
     /// The log's name.
     pub origin: String,
     /// How many entries it has.
-    pub size: u64,
+    pub size: TreeSize,
     /// Its root, in base64.
     pub root: String,
     /// Time of the first and the last entry.
@@ -106,11 +107,11 @@ pub struct AuditSummary {
 /// What was learnt on the walk from the first entry to the last.
 #[derive(Debug, Default)]
 pub struct Walked {
-    pub(super) size: u64,
+    pub(super) size: TreeSize,
     // The record at each index that has one.
     pub(super) records: HashMap<u64, Sha256Digest>,
     pub(super) erased: HashSet<Sha256Digest>,
-    pub(super) roots: HashMap<u64, RootHash>,
+    pub(super) roots: HashMap<TreeSize, RootHash>,
 }
 
 /// Verifies a whole log. `key` is the log's, from where the auditor got it; `progress` is told how far it is.
@@ -120,8 +121,8 @@ pub struct Walked {
 pub async fn audit(
     source: &impl AuditSource,
     key: &VerifierKey,
-    wanted_roots: &HashSet<u64>,
-    mut progress: impl FnMut(u64, u64),
+    wanted_roots: &HashSet<TreeSize>,
+    mut progress: impl FnMut(TreeSize, TreeSize),
 ) -> Result<AuditSummary, AuditError> {
     let signed = SignedCheckpoint::open(&source.checkpoint().await?, key)?;
     let (size, root) = (signed.checkpoint().size(), signed.checkpoint().root());
@@ -138,7 +139,7 @@ pub async fn audit(
             first_time = first_time.or(Some(entry.time));
             *kinds.entry(entry.event.kind()).or_default() += 1;
             walked.entry(&entry);
-            let reached = walk.edge().size().0;
+            let reached = walk.edge().size();
             if wanted_roots.contains(&reached) {
                 walked.roots.insert(reached, walk.edge().root());
             }
@@ -146,18 +147,18 @@ pub async fn audit(
                 check_tile(&source.tile(path).await?, path, &expected)?;
             }
         }
-        progress(walk.edge().size().0, size.0);
+        progress(walk.edge().size(), size);
     }
     for (path, expected) in tiles.partial() {
         check_tile(&source.tile(path).await?, path, expected)?;
     }
     if walk.edge().root() != root {
-        return Err(AuditError::Root(size.0));
+        return Err(AuditError::Root(size));
     }
     source.check_stores(&walked, key)?;
     Ok(AuditSummary {
         origin: signed.checkpoint().origin().to_owned(),
-        size: size.0,
+        size,
         root: root.to_base64(),
         times: first_time.zip(walk.last_time()),
         kinds,
@@ -167,7 +168,7 @@ pub async fn audit(
 
 impl Walked {
     fn entry(&mut self, entry: &Entry) {
-        self.size = entry.index + 1;
+        self.size = LeafIndex(entry.index).size_through();
         if let Some(record) = entry.event.record() {
             self.records.insert(entry.index, record.record);
         }

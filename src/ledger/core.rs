@@ -16,7 +16,7 @@ use super::store::{ArchiveTreeStore, AttestationStore, BodyStore, StoreError};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::Entry;
 use crate::tlog::merkle::RightEdge;
-use crate::tlog::{LeafHash, NodeHash, SignedCheckpoint};
+use crate::tlog::{LeafHash, NodeHash, SignedCheckpoint, TreeSize};
 
 /// The stores that are read beside the sequencer, and what is known of the log in memory.
 pub(super) struct LedgerInner {
@@ -32,7 +32,7 @@ pub(super) struct LedgerInner {
     /// Written by the sequencer when it has signed.
     latest_checkpoint: RwLock<Option<Arc<SignedCheckpoint>>>,
     /// Size of the newest witness round; tells whoever waits of each answer too.
-    pub(super) rounds: watch::Sender<u64>,
+    pub(super) rounds: watch::Sender<TreeSize>,
     /// Size of the newest round with a cosignature or token; 0 before there is one.
     pub(super) answered_size: AtomicU64,
     size: AtomicU64,
@@ -50,8 +50,8 @@ pub(super) struct LedgerInner {
 pub(super) struct Start {
     pub(super) right_edge: RightEdge,
     pub(super) latest_checkpoint: Option<SignedCheckpoint>,
-    pub(super) last_round: u64,
-    pub(super) last_answered: u64,
+    pub(super) last_round: TreeSize,
+    pub(super) last_answered: TreeSize,
     pub(super) read_only: bool,
     pub(super) lease: Arc<dyn Any + Send + Sync>,
 }
@@ -77,7 +77,7 @@ impl LedgerInner {
             right_edge: Mutex::new(start.right_edge),
             latest_checkpoint: RwLock::new(start.latest_checkpoint.map(Arc::new)),
             rounds: watch::Sender::new(start.last_round),
-            answered_size: AtomicU64::new(start.last_answered),
+            answered_size: AtomicU64::new(start.last_answered.0),
             size: AtomicU64::new(size),
             erasing: Mutex::default(),
             read_only: AtomicBool::new(start.read_only),
@@ -100,8 +100,8 @@ impl LedgerInner {
         self.latest_checkpoint.read().expect("no holder of this lock panics").clone()
     }
 
-    pub(super) fn checkpoint_size(&self) -> Option<u64> {
-        self.latest_checkpoint().map(|signed| signed.checkpoint().size().0)
+    pub(super) fn checkpoint_size(&self) -> Option<TreeSize> {
+        self.latest_checkpoint().map(|signed| signed.checkpoint().size())
     }
 
     pub(super) fn keep(&self, kind: AttestationKind, key: u64, bytes: &[u8]) -> Result<(), StoreError> {
@@ -128,12 +128,12 @@ impl LedgerInner {
         self.erasing_locked().clone()
     }
 
-    pub(super) fn size(&self) -> u64 {
-        self.size.load(Ordering::Acquire)
+    pub(super) fn size(&self) -> TreeSize {
+        TreeSize(self.size.load(Ordering::Acquire))
     }
 
-    pub(super) fn set_size(&self, size: u64) {
-        self.size.store(size, Ordering::Release);
+    pub(super) fn set_size(&self, size: TreeSize) {
+        self.size.store(size.0, Ordering::Release);
     }
 
     pub(super) fn is_read_only(&self) -> bool {

@@ -8,7 +8,7 @@ use super::audit::{AuditError, AuditSource, Walked};
 use super::store::local::Inspection;
 use super::store::tiles::TileReadError;
 use crate::evidence::format::{Entry, Event};
-use crate::tlog::{SignedCheckpoint, TilePath, VerifierKey};
+use crate::tlog::{SignedCheckpoint, TilePath, TreeSize, VerifierKey};
 use crate::vfs::{FileSystem, OsFileSystem};
 
 /// A data directory, read without its lock.
@@ -39,8 +39,8 @@ impl DirectorySource {
 
     /// Sizes of every checkpoint that was signed here: an audit has to come by their roots.
     #[must_use]
-    pub fn signed_sizes(&self) -> HashSet<u64> {
-        self.checkpoints.iter().map(|signed| signed.checkpoint().size().0).collect()
+    pub fn signed_sizes(&self) -> HashSet<TreeSize> {
+        self.checkpoints.iter().map(|signed| signed.checkpoint().size()).collect()
     }
 
     /// The log's key as entry 0 has it: what the directory says of itself.
@@ -73,14 +73,14 @@ impl AuditSource for DirectorySource {
         }
         for signed in &self.checkpoints {
             signed.check_log(key)?;
-            let size = signed.checkpoint().size().0;
+            let size = signed.checkpoint().size();
             if walked.roots.get(&size).is_some_and(|root| *root != signed.checkpoint().root()) {
                 return Err(AuditError::Root(size));
             }
         }
         let mut there = HashSet::new();
         self.inspection.each_body(|index, record, has_key| {
-            let is_of_entry = index < walked.size && walked.records.get(&index) == Some(&record);
+            let is_of_entry = index < walked.size.0 && walked.records.get(&index) == Some(&record);
             if is_of_entry && (has_key || walked.erased.contains(&record)) {
                 there.insert(index);
             }

@@ -8,7 +8,7 @@ use super::read::{LedgerReader, ReadError};
 use super::store::tiles::TileReadError;
 use crate::evidence::format::{ExportRequest, export_head};
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries, width_in};
-use crate::tlog::{RightEdge, SignedCheckpoint, TileKind, TilePath, TreeSize};
+use crate::tlog::{LeafIndex, RightEdge, SignedCheckpoint, TileKind, TilePath, TreeSize};
 
 /// Why a period could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -33,14 +33,14 @@ impl LedgerReader {
     pub fn write_period(&self, request: &ExportRequest, out: &mut dyn Write) -> Result<(), PeriodWriteError> {
         let latest = self.latest_checkpoint().ok_or(PeriodWriteError::NoCheckpoint)?;
         let size = latest.checkpoint().size();
-        let first = request.from.map_or(Ok(0), |from| self.first_entry(size, |time| time >= from))?;
-        let behind = request.to.map_or(Ok(size.0), |to| self.first_entry(size, |time| time > to))?;
+        let first = request.from.map_or(Ok(LeafIndex(0)), |from| self.first_entry(size, |time| time >= from))?;
+        let behind = request.to.map_or(Ok(size.next_leaf()), |to| self.first_entry(size, |time| time > to))?;
         // The first entry is of before the period, and the last of after it, where there are such.
-        let begin = first.checked_sub(1).map(|before| self.round_at_most(before)).transpose()?.flatten();
+        let begin = first.0.checked_sub(1).map(|before| self.round_at_most(TreeSize(before))).transpose()?.flatten();
         // An answered round behind the period, else one that reaches to the newest entry, else whatever was signed last.
         let closing = self.round_above(behind)?.map(|round| round.checkpoint);
         let answered = self.last_answered_round()?.map(|round| round.checkpoint);
-        let reaches = |one: &SignedCheckpoint| one.checkpoint().size().0 >= behind.max(1);
+        let reaches = |one: &SignedCheckpoint| one.checkpoint().size() >= TreeSize(behind.0.max(1));
         let end = closing.or_else(|| answered.filter(reaches)).filter(|end| end.checkpoint().size() <= size);
         let end = end.unwrap_or_else(|| (*latest).clone());
         let end_size = end.checkpoint().size();
@@ -67,7 +67,7 @@ impl LedgerReader {
     }
 
     /// The index of the first entry whose time is as wanted, as all behind it are; `size` where none is.
-    fn first_entry(&self, size: TreeSize, wanted: impl Fn(DateTime<Utc>) -> bool) -> Result<u64, ReadError> {
+    fn first_entry(&self, size: TreeSize, wanted: impl Fn(DateTime<Utc>) -> bool) -> Result<LeafIndex, ReadError> {
         let (mut low, mut high) = (0, size.0);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -77,6 +77,6 @@ impl LedgerReader {
                 low = middle + 1;
             }
         }
-        Ok(low)
+        Ok(LeafIndex(low))
     }
 }

@@ -58,7 +58,7 @@ impl LedgerReader {
 
     /// The number of entries.
     #[must_use]
-    pub fn size(&self) -> u64 {
+    pub fn size(&self) -> TreeSize {
         self.inner.size()
     }
 
@@ -73,7 +73,7 @@ impl LedgerReader {
     /// # Errors
     /// When there is none.
     pub fn entry(&self, index: u64) -> Result<(Entry, Vec<u8>), ReadError> {
-        if index >= self.size() {
+        if !self.size().contains(LeafIndex(index)) {
             return Err(TileReadError::NoEntry(index).into());
         }
         Ok(self.tiles().parsed_entry(index)?)
@@ -148,10 +148,10 @@ impl LedgerReader {
     /// # Errors
     /// When a tile cannot be read.
     pub fn proof(&self, index: u64) -> Result<Option<(TlogProof, Option<WitnessRound>)>, ReadError> {
-        let round = self.round_above(index)?;
+        let round = self.round_above(LeafIndex(index))?;
         let checkpoint = match (&round, self.latest_checkpoint()) {
             (Some(round), _) => round.checkpoint.clone(),
-            (None, Some(latest)) if latest.checkpoint().size().0 > index => (*latest).clone(),
+            (None, Some(latest)) if latest.checkpoint().size().contains(LeafIndex(index)) => (*latest).clone(),
             _ => return Ok(None),
         };
         let size = checkpoint.checkpoint().size();
@@ -172,7 +172,7 @@ impl LedgerReader {
     /// # Errors
     /// When a tile cannot be read.
     pub fn newest_proof(&self, index: u64) -> Result<Option<(TlogProof, RootHash)>, ReadError> {
-        let latest = self.latest_checkpoint().filter(|latest| latest.checkpoint().size().0 > index);
+        let latest = self.latest_checkpoint().filter(|latest| latest.checkpoint().size().contains(LeafIndex(index)));
         let Some(latest) = latest else { return Ok(None) };
         let (size, root) = (latest.checkpoint().size(), latest.checkpoint().root());
         let hashes = inclusion_proof(LeafIndex(index), size, &self.tiles().hashes(size))?;

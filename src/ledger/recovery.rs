@@ -76,13 +76,13 @@ pub enum RecoveryError {
     #[error("the journal has {journal} entries, but a checkpoint of {signed} was signed")]
     ShorterThanSigned {
         /// Entries there.
-        journal: u64,
+        journal: TreeSize,
         /// Entries signed.
-        signed: u64,
+        signed: TreeSize,
     },
     /// The journal is not the one that was signed.
     #[error("the root at {0} entries is not the one that was signed")]
-    OtherThanSigned(u64),
+    OtherThanSigned(TreeSize),
     /// The stores are of a ledger with another origin or key.
     #[error("the ledger in this folder is {found}, not {wanted}")]
     OtherLog {
@@ -145,8 +145,8 @@ impl OpenedLedger {
         let mut replay = Replay { state, appender, erasing };
         replay.log(&mut *stores.log, attested.signed.as_ref())?;
         let Replay { state, mut appender, erasing } = replay;
-        let size = state.edge.size().0;
-        if let Some(signed) = attested.signed.as_ref().map(|signed| signed.checkpoint().size().0)
+        let size = state.edge.size();
+        if let Some(signed) = attested.signed.as_ref().map(|signed| signed.checkpoint().size())
             && size < signed
         {
             return Err(RecoveryError::ShorterThanSigned { journal: size, signed });
@@ -193,8 +193,8 @@ impl OpenedLedger {
 
     /// The number of entries.
     #[must_use]
-    pub fn size(&self) -> u64 {
-        self.state.edge.size().0
+    pub fn size(&self) -> TreeSize {
+        self.state.edge.size()
     }
 
     /// The root of the tree through the last entry.
@@ -261,7 +261,7 @@ impl OpenedLedger {
             snapshot_entries: self.options.snapshot_entries,
             compactor: None,
         });
-        if size == 0 {
+        if size == TreeSize(0) {
             let opened =
                 Event::LedgerOpened { origin: self.options.origin, keys: vec![key.to_string()], predecessor: None };
             // Nobody waits for it; it is first in the queue all the same.
@@ -304,7 +304,7 @@ impl Replay {
             if let Some(checkpoint) = checkpoint.filter(|c| c.size() == self.state.edge.size())
                 && checkpoint.root() != self.state.edge.root()
             {
-                return Err(RecoveryError::OtherThanSigned(checkpoint.size().0));
+                return Err(RecoveryError::OtherThanSigned(checkpoint.size()));
             }
         }
         Ok(())
@@ -346,10 +346,10 @@ fn catch_up(
     index: &Index,
     bodies: &dyn BodyStore,
     tiles: &Tiles,
-    size: u64,
+    size: TreeSize,
     erasing: &BTreeSet<Sha256Digest>,
 ) -> Result<(), RecoveryError> {
-    let known = index.store().watermark();
+    let (TreeSize(size), TreeSize(known)) = (size, index.store().watermark());
     let mut replay = bodies.replay()?;
     let width = u64::from(TILE_WIDTH);
     for bundle in known / width..size.div_ceil(width) {
@@ -368,7 +368,7 @@ fn catch_up(
             let RecordEvent { record, issuer, seq, .. } = record.clone();
             index.insert(&IndexedRecord { index: at, record, issuer, seq, personal });
         }
-        if index.store().set_watermark((bundle * width + u64::from(wide)).max(known))? {
+        if index.store().set_watermark(TreeSize((bundle * width + u64::from(wide)).max(known)))? {
             index.store().compact(&|| false)?;
         }
     }

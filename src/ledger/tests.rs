@@ -11,7 +11,7 @@ use super::{
 use crate::clock::{ManualClock, parse_time};
 use crate::crypto::{SealingKey, Sha256Digest, SigningKey};
 use crate::evidence::format::{EntryDraft, Event, RecordEvent};
-use crate::tlog::EntryCount;
+use crate::tlog::{EntryCount, LeafIndex, TreeSize};
 
 const BODY: &[u8] = b"body";
 const ISSUER: &str = "iss_a";
@@ -120,6 +120,18 @@ async fn what_cannot_be_read_says_which_part_of_it_is_not_there() {
     place.backend.lose_body(1);
     assert!(matches!(ledger.record(1), Err(ReadError::BodyGone(1))));
     assert!(matches!(ledger.erase(1).await, Err(EraseError::Read(ReadError::BodyGone(1)))));
-    assert_eq!(ledger.size(), 2, "nothing says that it is erased");
+    assert_eq!(ledger.size(), TreeSize(2), "nothing says that it is erased");
+    ledger.stop();
+}
+
+#[tokio::test]
+async fn no_round_is_above_the_last_index_there_could_be() {
+    let place = Place::new().await;
+    let ledger = place.open().unwrap();
+    ledger.begin_round().unwrap().expect("a checkpoint that was not shown");
+    assert!(ledger.round_above(LeafIndex(1)).unwrap().is_some());
+    for index in [2, u64::MAX - 1, u64::MAX] {
+        assert!(ledger.round_above(LeafIndex(index)).unwrap().is_none(), "{index}");
+    }
     ledger.stop();
 }

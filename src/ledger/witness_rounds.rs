@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::appender::Ledger;
 use super::read::{LedgerReader, ReadError};
 use super::store::attestation::{AttestationKind, WitnessRound};
-use crate::tlog::{NoteSignature, SignedCheckpoint};
+use crate::tlog::{LeafIndex, NoteSignature, SignedCheckpoint, TreeSize};
 
 impl Ledger {
     /// Freezes the newest checkpoint for a witness round; `None` when it is the last round's, or there is none.
@@ -17,7 +17,7 @@ impl Ledger {
     /// When it cannot be kept.
     pub fn begin_round(&self) -> Result<Option<Arc<SignedCheckpoint>>, ReadError> {
         let Some(latest) = self.latest_checkpoint() else { return Ok(None) };
-        let size = latest.checkpoint().size().0;
+        let size = latest.checkpoint().size();
         if *self.inner.rounds.borrow() >= size {
             return Ok(None);
         }
@@ -30,7 +30,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When it cannot be kept.
-    pub fn keep_cosignature(&self, size: u64, cosignature: &NoteSignature) -> Result<(), ReadError> {
+    pub fn keep_cosignature(&self, size: TreeSize, cosignature: &NoteSignature) -> Result<(), ReadError> {
         self.keep_of_round(AttestationKind::Cosignature, size, cosignature.to_string().as_bytes())
     }
 
@@ -38,14 +38,14 @@ impl Ledger {
     ///
     /// # Errors
     /// When it cannot be kept.
-    pub fn keep_checkpoint_token(&self, size: u64, token: &[u8]) -> Result<(), ReadError> {
+    pub fn keep_checkpoint_token(&self, size: TreeSize, token: &[u8]) -> Result<(), ReadError> {
         self.keep_of_round(AttestationKind::CheckpointToken, size, token)
     }
 
-    fn keep_of_round(&self, kind: AttestationKind, size: u64, bytes: &[u8]) -> Result<(), ReadError> {
-        self.inner.keep(kind, size, bytes)?;
+    fn keep_of_round(&self, kind: AttestationKind, size: TreeSize, bytes: &[u8]) -> Result<(), ReadError> {
+        self.inner.keep(kind, size.0, bytes)?;
         if kind != AttestationKind::Round {
-            self.inner.answered_size.fetch_max(size, Ordering::AcqRel);
+            self.inner.answered_size.fetch_max(size.0, Ordering::AcqRel);
         }
         // Whoever waits for witnesses looks again.
         self.inner.rounds.send_modify(|_| ());
@@ -59,16 +59,16 @@ impl LedgerReader {
     ///
     /// # Errors
     /// When the attestations cannot be read.
-    pub fn round_above(&self, index: u64) -> Result<Option<WitnessRound>, ReadError> {
+    pub fn round_above(&self, index: LeafIndex) -> Result<Option<WitnessRound>, ReadError> {
         let mut first = None;
-        let mut size = index + 1;
+        let mut size = index.size_through();
         // A witness that was away for long leaves many rounds without an answer; the newest answer is not far.
         for _ in 0..64 {
             let Some(round) = self.round_at_least(size)? else { break };
             if !round.tokens.is_empty() || round.checkpoint.note().signatures().len() > 1 {
                 return Ok(Some(round));
             }
-            size = round.checkpoint.checkpoint().size().0 + 1;
+            size = round.checkpoint.checkpoint().size().next_leaf().size_through();
             first = first.or(Some(round));
         }
         Ok(first)
@@ -78,7 +78,7 @@ impl LedgerReader {
     ///
     /// # Errors
     /// When the attestations cannot be read.
-    pub fn round_at_least(&self, size: u64) -> Result<Option<WitnessRound>, ReadError> {
+    pub fn round_at_least(&self, size: TreeSize) -> Result<Option<WitnessRound>, ReadError> {
         Ok(self.inner.attestations.round_at_least(size)?.and_then(WitnessRound::of))
     }
 
@@ -86,7 +86,7 @@ impl LedgerReader {
     ///
     /// # Errors
     /// When the attestations cannot be read.
-    pub fn round_at_most(&self, size: u64) -> Result<Option<WitnessRound>, ReadError> {
+    pub fn round_at_most(&self, size: TreeSize) -> Result<Option<WitnessRound>, ReadError> {
         Ok(self.inner.attestations.round_at_most(size)?.and_then(WitnessRound::of))
     }
 
@@ -95,13 +95,13 @@ impl LedgerReader {
     /// # Errors
     /// When the attestations cannot be read.
     pub fn last_answered_round(&self) -> Result<Option<WitnessRound>, ReadError> {
-        let size = self.inner.answered_size.load(Ordering::Acquire);
-        if size == 0 { Ok(None) } else { self.round_at_least(size) }
+        let size = TreeSize(self.inner.answered_size.load(Ordering::Acquire));
+        if size == TreeSize(0) { Ok(None) } else { self.round_at_least(size) }
     }
 
     /// Tells whenever a round begins or is answered: the size of the newest.
     #[must_use]
-    pub fn rounds(&self) -> watch::Receiver<u64> {
+    pub fn rounds(&self) -> watch::Receiver<TreeSize> {
         self.inner.rounds.subscribe()
     }
 }

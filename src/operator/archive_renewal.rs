@@ -12,6 +12,7 @@ use crate::crypto::Sha256Digest;
 use crate::issuance::Issuance;
 use crate::ledger::ReadError;
 use crate::pki::tsp::TimestampToken;
+use crate::tlog::LeafIndex;
 
 /// Between two renewals by themselves: an authority that is to be replaced is not asked more often.
 const AGAIN_AFTER: TimeDelta = TimeDelta::days(30);
@@ -78,7 +79,7 @@ impl ArchiveRenewal {
         match self.issuance.ledger.archives().last() {
             Some(archive) => add(&archive.tokens, &archive.root),
             None => {
-                if let Some(round) = self.issuance.ledger.round_above(0)? {
+                if let Some(round) = self.issuance.ledger.round_above(LeafIndex(0))? {
                     add(&round.tokens, round.checkpoint.note().text().as_bytes());
                 }
             }

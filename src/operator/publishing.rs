@@ -154,7 +154,7 @@ impl Publisher {
     fn rounds_between(&self, old: TreeSize, new: TreeSize) -> Result<Vec<TreeSize>, ReadError> {
         let mut sizes = Vec::new();
         let mut from = old.0 + 1;
-        while let Some(round) = self.ledger.round_at_least(from)? {
+        while let Some(round) = self.ledger.round_at_least(TreeSize(from))? {
             let size = round.checkpoint.checkpoint().size();
             if size >= new {
                 break;

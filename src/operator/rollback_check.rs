@@ -32,7 +32,7 @@ impl RollbackCheck {
     pub fn of(recovered: &OpenedLedger, dependency: Dependency, answer: Option<Option<&SignedCheckpoint>>) -> Self {
         match answer.map(|seen| seen.map_or(Ok(()), |seen| continues(recovered, seen))) {
             Some(Ok(())) => Self::Confirmed,
-            Some(Err(seen)) => Self::Behind { dependency, seen, here: recovered.size() },
+            Some(Err(seen)) => Self::Behind { dependency, seen, here: recovered.size().0 },
             None => Self::NobodyAnswered,
         }
     }
@@ -63,7 +63,7 @@ pub async fn ask_witnesses(recovered: &OpenedLedger, set: &WitnessSet, log: &Ver
             // It saw nothing, or does not say what it saw; what it cosigns next tells.
             Ok(None) => match show_latest(recovered, witness).await {
                 Ok(None) => RollbackCheck::Confirmed,
-                Ok(Some(seen)) => RollbackCheck::Behind { dependency, seen, here: recovered.size() },
+                Ok(Some(seen)) => RollbackCheck::Behind { dependency, seen, here: recovered.size().0 },
                 Err(error) => unanswered(error),
             },
             Err(error) => unanswered(error),
@@ -88,7 +88,7 @@ pub fn ask_publish_target(
 
 /// Whether what is here continues what was seen; else the size of that.
 fn continues(recovered: &OpenedLedger, seen: &SignedCheckpoint) -> Result<(), u64> {
-    let (old, new) = (seen.checkpoint().size(), TreeSize(recovered.size()));
+    let (old, new) = (seen.checkpoint().size(), recovered.size());
     let proved = old <= new
         && (old == TreeSize(0)
             || recovered.consistency(old, new).is_ok_and(|proof| {

@@ -101,7 +101,7 @@ impl WitnessRounds {
             match self.cosign(witness, TreeSize(old), checkpoint).await? {
                 Ok(cosignatures) => {
                     for cosignature in &cosignatures {
-                        self.ledger.keep_cosignature(size.0, cosignature)?;
+                        self.ledger.keep_cosignature(size, cosignature)?;
                     }
                     self.record(&dependency, Ok(size.0));
                 }
@@ -118,7 +118,7 @@ impl WitnessRounds {
             }
             match authority.timestamp(checkpoint.note().text().as_bytes()).await {
                 Ok((token, _)) => {
-                    self.ledger.keep_checkpoint_token(size.0, &token)?;
+                    self.ledger.keep_checkpoint_token(size, &token)?;
                     self.record(&dependency, Ok(size.0));
                 }
                 Err(error) => {

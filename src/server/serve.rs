@@ -72,7 +72,7 @@ pub fn serve(state: AppState) -> anyhow::Result<RunningServer> {
     let served = tokio::spawn(server);
     let mut background = vec![tokio::spawn(witness_rounds(state.clone())), tokio::spawn(maintenance(&state))];
     background.extend(state.services.publishers().map(|publisher| tokio::spawn(publisher.run())));
-    tracing::info!(%address, tree_size = state.services.issuance.ledger.size(), "server started");
+    tracing::info!(%address, tree_size = state.services.issuance.ledger.size().0, "server started");
     Ok(RunningServer { address, state, handle, served, background })
 }
 

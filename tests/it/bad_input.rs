@@ -13,7 +13,7 @@ use crate::fixtures::server::{
 use affiant::access::Role;
 use affiant::clock::Clock as _;
 use affiant::jose::NewSignature;
-use affiant::tlog::EntryCount;
+use affiant::tlog::{EntryCount, TreeSize};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ impl Refusing {
         let token = place.issuer_token(0);
         let server = place.serve().await;
         server.client.issue(&token, call(1)).await;
-        let size = server.state().issuance().ledger().size();
+        let size = server.state().issuance().ledger().size().0;
         Self { place, token, server, size }
     }
 
@@ -45,10 +45,10 @@ impl Refusing {
 
     /// Nothing was added, a right call still goes through, and the ledger audits.
     async fn end(self) {
-        assert_eq!(self.server.state().issuance().ledger().size(), self.size);
+        assert_eq!(self.server.state().issuance().ledger().size(), TreeSize(self.size));
         self.client().issue(&self.token, call(2)).await;
         self.server.stop().await;
-        assert_eq!(self.place.audit().await.unwrap().size, self.size + 1);
+        assert_eq!(self.place.audit().await.unwrap().size, TreeSize(self.size + 1));
     }
 }
 
@@ -339,7 +339,7 @@ async fn a_store_that_lost_what_was_signed_is_not_started() {
     let server = torn.serve().await;
     server.client.issue(&token, call(5)).await;
     server.stop().await;
-    assert_eq!(torn.audit().await.unwrap().size, size + 1);
+    assert_eq!(torn.audit().await.unwrap().size, TreeSize(size.0 + 1));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::fixtures::server::{Place, call, uuid};
-use affiant::tlog::EntryCount;
+use affiant::tlog::{EntryCount, TreeSize};
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
@@ -121,8 +121,8 @@ impl Ledger {
     async fn audit(&mut self) {
         let summary = self.place.audit().await.unwrap();
         let highest = self.acknowledged.values().map(|(index, ..)| *index).max().unwrap();
-        assert!(summary.size > highest && summary.size >= self.size);
-        self.size = summary.size;
+        assert!(summary.size > TreeSize(highest) && summary.size >= TreeSize(self.size));
+        self.size = summary.size.0;
         let records = summary.issuers[self.place.issuer(0).as_str()];
         let acknowledged = self.acknowledged.len() as u64;
         assert!(records >= EntryCount(acknowledged));

@@ -14,9 +14,9 @@ use affiant::ledger::{
 };
 use affiant::operator::policy_events::record_policy_changes;
 use affiant::scorecard::Scorecard;
-use affiant::tlog::EntryCount;
 use affiant::tlog::VerifierKey;
 use affiant::tlog::merkle::leaf_hash;
+use affiant::tlog::{EntryCount, TreeSize};
 use affiant::vfs::OsFileSystem;
 
 fn vault_key(key: u8) -> Arc<SealingKey> {
@@ -129,7 +129,7 @@ async fn what_is_included_is_proved_and_survives_a_stop() {
     let summary = bench.audit().await.unwrap();
     assert_eq!(
         (summary.size, summary.issuers["iss_a"], summary.issuers["iss_b"]),
-        (601, EntryCount(200), EntryCount(400))
+        (TreeSize(601), EntryCount(200), EntryCount(400))
     );
 
     let ledger = bench.open();
@@ -203,7 +203,7 @@ async fn index_tiles_and_snapshot_are_made_again_when_they_are_gone() {
     put(&ledger, "iss_a", 300).await;
     ledger.stop();
     drop(ledger);
-    assert_eq!(bench.audit().await.unwrap().size, 303);
+    assert_eq!(bench.audit().await.unwrap().size, TreeSize(303));
 }
 
 #[tokio::test]
@@ -225,13 +225,16 @@ async fn a_torn_frame_that_nothing_covers_is_cut_and_one_that_was_signed_is_refu
     put(&reopened, "iss_a", 5).await;
     reopened.stop();
     drop(reopened);
-    assert_eq!(crashed.audit().await.unwrap().size, 7);
+    assert_eq!(crashed.audit().await.unwrap().size, TreeSize(7));
 
     let shorter = Bench { dir: copy_of(bench.path()), signer: bench.signer.clone(), clock: bench.clock.clone() };
     let _ = std::fs::remove_file(shorter.path().join("ledger/snapshot"));
     let journal = shorter.path().join("ledger/0000000000000000.seg");
     std::fs::write(&journal, &whole[..whole.len() - 1]).unwrap();
-    assert!(matches!(shorter.recover(), Err(RecoveryError::ShorterThanSigned { journal: 5, signed: 6 })));
+    assert!(matches!(
+        shorter.recover(),
+        Err(RecoveryError::ShorterThanSigned { journal: TreeSize(5), signed: TreeSize(6) })
+    ));
 }
 
 #[tokio::test]
@@ -385,7 +388,7 @@ async fn an_index_that_is_newer_than_the_evidence_store_is_made_again() {
     let ledger = bench.open();
     put(&ledger, "iss_a", 6).await;
     ledger.begin_round().unwrap();
-    for index in 0..ledger.size() {
+    for index in 0..ledger.size().0 {
         let size = ledger.proof(index).unwrap().unwrap().1.map(|round| round.checkpoint.checkpoint().size().0);
         assert!(size.is_some_and(|size| size > index && size >= 2), "{index}: {size:?}");
     }

@@ -13,7 +13,7 @@ use affiant::ledger::{AuditError, Durability};
 
 use crate::fixtures::ledger_folder::{audited, recover, submission};
 use crate::fixtures::server::copy_folder;
-use affiant::tlog::EntryCount;
+use affiant::tlog::{EntryCount, LeafIndex, TreeSize};
 
 /// Entries: the first, eleven records, and the erasure.
 const SIZE: u64 = 13;
@@ -44,7 +44,7 @@ fn body(index: u64) -> Vec<u8> {
 async fn opens_with_everything_that_was_in_it() {
     let (_place, data) = copy();
     let recovered = recover(&data, &clock(), 9).unwrap();
-    assert_eq!((recovered.size(), recovered.root().to_base64().as_str()), (SIZE, ROOT));
+    assert_eq!((recovered.size(), recovered.root().to_base64().as_str()), (TreeSize(SIZE), ROOT));
     let (ledger, _sequencer) = recovered.start_stepped(false).unwrap();
     for index in (1..SIZE).filter(|index| *index != 9) {
         let stored = ledger.record(index).unwrap();
@@ -56,7 +56,7 @@ async fn opens_with_everything_that_was_in_it() {
         let found = ledger.index_of_submission("iss_a", submitted).unwrap();
         assert_eq!(found, (index != ERASED).then_some(index), "{index}");
     }
-    let round = ledger.round_above(1).unwrap().unwrap();
+    let round = ledger.round_above(LeafIndex(1)).unwrap().unwrap();
     assert_eq!(round.tokens, [b"a token over the checkpoint".to_vec()]);
     let archives = ledger.archives();
     assert_eq!(archives.iter().map(|one| one.tokens.len()).collect::<Vec<_>>(), [1]);
@@ -66,7 +66,7 @@ async fn opens_with_everything_that_was_in_it() {
 #[tokio::test]
 async fn goes_on_and_passes_its_audit() {
     let (_place, data) = copy();
-    assert_eq!(audited(&data).await.unwrap(), SIZE);
+    assert_eq!(audited(&data).await.unwrap(), TreeSize(SIZE));
     let ledger = recover(&data, &clock(), 9).unwrap().start(false).unwrap();
     let receipt = ledger.append(submission(b"new"), Durability::Included).unwrap().await.unwrap();
     assert_eq!(receipt.entry.index, SIZE);
@@ -74,7 +74,7 @@ async fn goes_on_and_passes_its_audit() {
     assert!(again.is_duplicate && again.entry.index == 12);
     ledger.stop();
     drop(ledger);
-    assert_eq!(audited(&data).await.unwrap(), SIZE + 1);
+    assert_eq!(audited(&data).await.unwrap(), TreeSize(SIZE + 1));
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ async fn serving(place: &Place) -> (InProcess, String) {
     let token = place.issuer_token(0);
     let server = place.serve().await;
     issue(&server.client, &token, 0..3).await;
-    let size = server.state().issuance().ledger().size();
+    let size = server.state().issuance().ledger().size().0;
     wait_until_published(&server.client, size).await;
     (server, token)
 }
@@ -145,7 +145,7 @@ async fn what_is_published_is_audited_as_plain_files_and_holds_public_bytes_alon
     let (place, published) = place();
     let (server, token) = serving(&place).await;
     issue(&server.client, &token, 3..600).await;
-    let size = server.state().issuance().ledger().size();
+    let size = server.state().issuance().ledger().size().0;
     server.stop().await;
     assert_eq!(published.check(&place.log_key()), size, "a clean stop publishes what is left");
 
@@ -237,7 +237,7 @@ async fn a_full_disk_stops_publishing_alone_and_is_shown() {
     let token = place.issuer_token(0);
     let server = place.serve().await;
     issue(&server.client, &token, 0..3).await;
-    let size = server.state().issuance().ledger().size();
+    let size = server.state().issuance().ledger().size().0;
     wait_until_published(&server.client, size).await;
     let ballast = disk.path().join("ballast");
     let mut filling = std::fs::File::create(&ballast).unwrap();
@@ -252,7 +252,7 @@ async fn a_full_disk_stops_publishing_alone_and_is_shown() {
 
     drop(filling);
     std::fs::remove_file(&ballast).unwrap();
-    let size = server.state().issuance().ledger().size();
+    let size = server.state().issuance().ledger().size().0;
     wait_until_published(&server.client, size).await;
     assert!(published.check(&place.log_key()) >= size);
     server.stop().await;
@@ -294,7 +294,7 @@ async fn a_restored_backup_is_refused_by_what_was_published() {
 async fn a_folder_is_of_one_log_and_one_process() {
     let (place, published) = place();
     let (server, _) = serving(&place).await;
-    let size = server.state().issuance().ledger().size();
+    let size = server.state().issuance().ledger().size().0;
     let key = place.log_key();
     assert!(matches!(PublishTarget::open(&published.0, &key), Err(PublishError::Locked(_))));
     server.stop().await;
@@ -337,7 +337,7 @@ async fn what_is_published_carries_the_cosignatures_of_witnesses() {
     let token = place.issuer_token(0);
     let server = place.serve().await;
     issue(&server.client, &token, 0..3).await;
-    let size = server.state().issuance().ledger().size();
+    let size = server.state().issuance().ledger().size().0;
     wait_until_published(&server.client, size).await;
     assert_eq!(published.check(&place.log_key()), size);
     let bytes = std::fs::read(published.0.join("checkpoint")).unwrap();

@@ -51,7 +51,7 @@ async fn a_witness_that_shows_nothing_is_shown_what_was_signed_last() {
     let issue = async |n| {
         let server = place.serve().await;
         server.client.issue(&token, call(n)).await;
-        let size = server.state().issuance().ledger().size();
+        let size = server.state().issuance().ledger().size().0;
         let cosigned = |health: &serde_json::Value| health["parties"][0]["answered"].as_u64().unwrap() >= size;
         server.client.wait_for_health(cosigned).await;
         server.stop().await;

@@ -153,7 +153,7 @@ async fn a_record_is_signed_again_with_the_next_key_and_stays_as_it_was() {
             client.get(form, &token).await.problem(410, "erased");
         }
         let state = server.state().issuance().ledger().clone();
-        let entries = (0..state.size()).map(|index| state.entry(index).unwrap().0);
+        let entries = (0..state.size().0).map(|index| state.entry(index).unwrap().0);
         assert_eq!(entries.filter(|entry| matches!(entry.event, Event::VconErased { .. })).count(), kinds);
     }
     client.post(&renewals, &token, "").await.problem(410, "erased");

@@ -10,6 +10,7 @@ use crate::fixtures::ledger_folder::{Acknowledged, Small, audited, check, make_k
 use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::Sha256Digest;
 use affiant::ledger::{AppendError, AuditError, Durability, RecoveryError, StoreError};
+use affiant::tlog::TreeSize;
 use affiant::tlog::merkle::leaf_hash;
 use chrono::TimeDelta;
 
@@ -56,7 +57,7 @@ impl Place {
     }
 
     async fn is_whole(&self) {
-        assert!(check(&self.data(), &self.acknowledged).await > 5);
+        assert!(check(&self.data(), &self.acknowledged).await > TreeSize(5));
     }
 }
 
@@ -132,7 +133,7 @@ fn a_journal_that_is_damaged_or_shorter_than_what_was_signed_is_refused() {
     assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Corrupt { .. })));
     for shorter in [whole.len() - 1, whole.len() / 2, 0] {
         std::fs::write(place.file(JOURNAL), &whole[..shorter]).unwrap();
-        assert!(matches!(place.refusal(), RecoveryError::ShorterThanSigned { signed: 6, .. }), "{shorter}");
+        assert!(matches!(place.refusal(), RecoveryError::ShorterThanSigned { signed: TreeSize(6), .. }), "{shorter}");
         assert_eq!(std::fs::read(place.file(JOURNAL)).unwrap().len(), shorter, "what is refused is left as it is");
     }
 }

@@ -64,7 +64,7 @@ impl History {
 
 /// Whether every proof that the ledger gives of an entry that it serves is right.
 fn are_proofs_right(ledger: &Ledger) -> bool {
-    (0..ledger.size()).all(|index| {
+    (0..ledger.size().0).all(|index| {
         let (Ok((_, bytes)), Ok(Some((proof, _)))) = (ledger.entry(index), ledger.proof(index)) else { return true };
         proof.check_inclusion(affiant::tlog::merkle::leaf_hash(&bytes)).is_ok()
     })

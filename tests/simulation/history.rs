@@ -16,7 +16,7 @@ use affiant::ledger::{
     LedgerReader, LockError, OpenedLedger, Receipt, RecoveryError, Sequencer, Submission, TileReadError, audit,
 };
 use affiant::operator::rollback_check::RollbackCheck;
-use affiant::tlog::{NoteSignature, TilePath, VerifierKey};
+use affiant::tlog::{NoteSignature, TilePath, TreeSize, VerifierKey};
 use affiant::vfs::FileSystem;
 use chrono::TimeDelta;
 
@@ -199,7 +199,7 @@ impl History {
         let standing = RollbackCheck::of(&recovered, witness(), answer.as_ref().map(Option::as_ref));
         let read_only = match standing {
             RollbackCheck::Confirmed => false,
-            RollbackCheck::NobodyAnswered => recovered.size() > 0,
+            RollbackCheck::NobodyAnswered => recovered.size() > TreeSize(0),
             _ if !self.store.is_alive() => return None,
             other => panic!("the newest state is not let go on: {other:?}"),
         };
@@ -336,7 +336,7 @@ impl History {
         self.say(|| format!("  round of {size}"));
         if self.chance.one_in(3) {
             let token = format!("token {}", self.chance.below(1 << 32)).into_bytes();
-            if life.ledger.keep_checkpoint_token(size.0, &token).is_ok() {
+            if life.ledger.keep_checkpoint_token(size, &token).is_ok() {
                 self.model.note_piece(size.0, token);
             }
         }
@@ -359,7 +359,7 @@ impl History {
     }
 
     fn keep_cosignature(&mut self, life: &Life, size: u64, cosignature: &NoteSignature) {
-        if life.ledger.keep_cosignature(size, cosignature).is_ok() {
+        if life.ledger.keep_cosignature(TreeSize(size), cosignature).is_ok() {
             self.model.note_piece(size, cosignature.to_string().into_bytes());
         }
     }
@@ -449,9 +449,9 @@ impl History {
         let mut life = self.live(recovered, false);
         self.model.check(&life.ledger, &self.pen);
         // The clock is right again, whatever it showed.
-        let last = life.ledger.size().checked_sub(1).map(|last| life.ledger.entry(last).unwrap().0.time);
+        let last = life.ledger.size().last_leaf().map(|last| life.ledger.entry(last.0).unwrap().0.time);
         self.clock.jump_to(self.clock.now().max(last.unwrap_or_default()) + TimeDelta::seconds(1));
-        self.backup = Some((self.store.backup(), life.ledger.size()));
+        self.backup = Some((self.store.backup(), life.ledger.size().0));
         for _ in 0..2 {
             self.submit(&mut life);
         }
@@ -477,7 +477,7 @@ impl History {
         self.witness.add_checkpoint(seen, &proof, &newest, self.clock.now());
     }
 
-    pub(crate) fn audit(&self) -> Result<u64, AuditError> {
+    pub(crate) fn audit(&self) -> Result<TreeSize, AuditError> {
         match &self.store {
             Store::Disk(disk) => {
                 let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());

@@ -8,7 +8,7 @@ use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{Entry, EntryDraft, Event};
 use affiant::ledger::{BodyMetadata, EncryptedBody, KeptArchive, Ledger, Receipt, Submission};
 use affiant::tlog::merkle::leaf_hash;
-use affiant::tlog::{Checkpoint, RightEdge, RootHash};
+use affiant::tlog::{Checkpoint, RightEdge, RootHash, TreeSize};
 
 use crate::chance::Chance;
 use affiant::tlog::EntryCount;
@@ -187,7 +187,7 @@ impl Model {
 
     /// Holds what the ledger says now against all that it ever said.
     pub(crate) fn check(&mut self, ledger: &Ledger, pen: &Pen) {
-        let entries: Vec<(Entry, Vec<u8>)> = (0..ledger.size()).map(|index| ledger.entry(index).unwrap()).collect();
+        let entries: Vec<(Entry, Vec<u8>)> = (0..ledger.size().0).map(|index| ledger.entry(index).unwrap()).collect();
         self.check_checkpoints(ledger, pen, &entries);
         let is_there = |entry: &Entry| entries.get(usize::try_from(entry.index).unwrap()).map(|(there, _)| there);
         for (record, known) in &self.acknowledged {
@@ -217,7 +217,7 @@ impl Model {
             }
         }
         for (size, bytes) in &self.pieces {
-            let round = ledger.round_at_least(*size).unwrap().expect("a round that was answered");
+            let round = ledger.round_at_least(TreeSize(*size)).unwrap().expect("a round that was answered");
             assert_eq!(round.checkpoint.checkpoint().size().0, *size);
             let signatures = round.checkpoint.note().signatures().iter().map(|line| line.to_string().into_bytes());
             assert!(signatures.chain(round.tokens).any(|piece| piece == *bytes), "an answer that was kept is there");

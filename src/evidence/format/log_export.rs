@@ -140,9 +140,9 @@ pub struct ExportSummary {
     #[serde(serialize_with = "serialize_optional_time")]
     pub to: Option<DateTime<Utc>>,
     /// Entries before the first.
-    pub begin_size: u64,
+    pub begin_size: TreeSize,
     /// Entries to the last.
-    pub end_size: u64,
+    pub end_size: TreeSize,
     /// Whether an entry after the range is there: else more of the range may follow the last checkpoint.
     pub closed: bool,
     /// The number of records of the issuer in the range.
@@ -262,8 +262,8 @@ impl LogExportReader {
             issuer: self.request.issuer,
             from: self.request.from,
             to: self.request.to,
-            begin_size: self.begin_size.0,
-            end_size: size.0,
+            begin_size: self.begin_size,
+            end_size: size,
             closed: self.closed,
             records: self.records,
             counts: self.counts,

@@ -11,6 +11,7 @@ use crate::ledger::store::StoreError;
 use crate::ledger::store::batch::Batch;
 use crate::ledger::store::body::EncryptedBody;
 use crate::ledger::submission::{AppendError, Durability, Message, Receipt};
+use crate::tlog::LeafIndex;
 use crate::tlog::merkle::leaf_hash;
 
 /// Entries of one batch: where a sync is paid for by enough of them (measured: 256 reach nine tenths of the best).
@@ -53,7 +54,7 @@ impl Sequencer {
     }
 
     pub(super) fn commit(&mut self, batch: Vec<Queued>) -> Result<(), Fault> {
-        let _span = tracing::info_span!("batch", first = self.size(), submissions = batch.len()).entered();
+        let _span = tracing::info_span!("batch", first = self.size().0, submissions = batch.len()).entered();
         let started = self.parts.clock.monotonic();
         if let Some(error) = self.refusal() {
             refuse(batch, &error);
@@ -74,7 +75,7 @@ impl Sequencer {
         let bodies: Vec<(u64, EncryptedBody)> =
             sequenced.iter_mut().filter_map(|one| one.body.take().map(|body| (one.entry.index, body))).collect();
         let entries: Vec<Vec<u8>> = sequenced.iter().map(|one| one.bytes.clone()).collect();
-        let batch = Batch { first: self.size(), entries, root: next.edge.root() };
+        let batch = Batch { first: self.size().0, entries, root: next.edge.root() };
         match self.commit_to_stores(&bodies, &batch) {
             Ok(()) => {}
             Err(StoreError::Full(cause)) => {
@@ -82,7 +83,7 @@ impl Sequencer {
                 self.parts.inner.note_full(true);
                 // Duplicates of a refused one are refused with it.
                 let (new, known): (Vec<_>, Vec<_>) =
-                    duplicates.into_iter().partition(|(index, ..)| *index >= self.size());
+                    duplicates.into_iter().partition(|(index, ..)| !self.size().contains(LeafIndex(*index)));
                 let refused = sequenced.into_iter().map(|one| one.reply);
                 for reply in refused.chain(new.into_iter().map(|(_, _, reply)| reply)) {
                     let _ = reply.send(Err(AppendError::Full));
@@ -97,7 +98,7 @@ impl Sequencer {
         self.after_commit(sequenced, bodies)?;
         self.answer_duplicates(duplicates)?;
         let elapsed = self.parts.clock.monotonic().saturating_sub(started);
-        tracing::debug!(tree_size = self.size(), entries, elapsed_us = elapsed.as_micros(), "batch committed");
+        tracing::debug!(tree_size = self.size().0, entries, elapsed_us = elapsed.as_micros(), "batch committed");
         self.parts.inner.note_batch(entries, elapsed);
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Fault, Sequencer};
 use crate::ledger::store::attestation::AttestationKind;
-use crate::tlog::{Checkpoint, CheckpointError};
+use crate::tlog::{Checkpoint, CheckpointError, LeafIndex, TreeSize};
 
 impl Sequencer {
     /// How long until a checkpoint may be signed; `None` when none is owed.
@@ -24,18 +24,19 @@ impl Sequencer {
     pub(super) fn sign_checkpoint(&mut self) -> Result<(), Fault> {
         self.last_checkpoint = Some(self.parts.clock.monotonic());
         let (size, inner) = (self.size(), &self.parts.inner);
-        if inner.checkpoint_size() != Some(size) && !inner.is_read_only() && size > 0 {
+        if inner.checkpoint_size() != Some(size) && !inner.is_read_only() && size > TreeSize(0) {
             let edge = &self.parts.state.edge;
             let checkpoint =
                 Checkpoint::new(&self.parts.origin, edge.size(), edge.root()).map_err(CheckpointError::from)?;
             assert_eq!(self.parts.tiles.size(), checkpoint.size(), "tiles reach as far as the checkpoint");
             let signed = checkpoint.sign(&*self.parts.signer)?;
-            inner.keep(AttestationKind::Checkpoint, size, signed.note().to_string().as_bytes())?;
+            inner.keep(AttestationKind::Checkpoint, size.0, signed.note().to_string().as_bytes())?;
             inner.publish(signed);
         }
         let checkpoint = inner.latest_checkpoint();
         for (index, mut receipt, reply) in self.waiting.drain(..) {
-            receipt.checkpoint = checkpoint.clone().filter(|signed| signed.checkpoint().size().0 > index);
+            receipt.checkpoint =
+                checkpoint.clone().filter(|signed| signed.checkpoint().size().contains(LeafIndex(index)));
             let _ = reply.send(Ok(receipt));
         }
         Ok(())

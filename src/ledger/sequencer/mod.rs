@@ -25,7 +25,7 @@ use super::store::{LogStore, SnapshotStore, StoreError, TileAppender};
 use super::submission::{AppendError, Message, Receipt, Reply};
 use crate::clock::Clock;
 use crate::crypto::Signer;
-use crate::tlog::CheckpointError;
+use crate::tlog::{CheckpointError, TreeSize};
 use clock_guard::ClockGuard;
 
 /// Entries between two snapshots: what a start reads again, well below a second.
@@ -57,7 +57,7 @@ pub struct Sequencer {
     waiting: Vec<(u64, Receipt, Reply)>,
     // Monotonic time.
     last_checkpoint: Option<Duration>,
-    last_snapshot: u64,
+    last_snapshot: TreeSize,
     clock_guard: ClockGuard,
     // It was told to stop.
     stops: bool,
@@ -84,7 +84,7 @@ pub(super) struct SequencerParts {
 impl Sequencer {
     pub(super) fn new(parts: SequencerParts) -> Self {
         Self {
-            last_snapshot: parts.state.edge.size().0,
+            last_snapshot: parts.state.edge.size(),
             parts,
             waiting: Vec::new(),
             last_checkpoint: None,
@@ -103,7 +103,7 @@ impl Sequencer {
     pub(super) fn run(mut self) {
         let ran = catch_unwind(AssertUnwindSafe(|| self.run_loop()));
         match ran.unwrap_or(Err(Fault::Panicked)) {
-            Ok(()) => tracing::info!(tree_size = self.size(), "sequencer stopped"),
+            Ok(()) => tracing::info!(tree_size = self.size().0, "sequencer stopped"),
             Err(fault) => {
                 self.fail(&fault);
                 // A queue keeps what is in it, and whoever waits for that, until it is taken out. Whoever told it to stop
@@ -123,8 +123,8 @@ impl Sequencer {
         }
     }
 
-    fn size(&self) -> u64 {
-        self.parts.state.edge.size().0
+    fn size(&self) -> TreeSize {
+        self.parts.state.edge.size()
     }
 
     /// Does what waits now, and signs a checkpoint when one is due, as the thread does in one iteration. `None` when it was
@@ -180,7 +180,7 @@ impl Sequencer {
         if self.checkpoint_due_in() == Some(Duration::ZERO) || stop {
             self.sign_checkpoint()?;
         }
-        if stop || self.size() - self.last_snapshot >= self.parts.snapshot_entries {
+        if stop || self.size().0 - self.last_snapshot.0 >= self.parts.snapshot_entries {
             self.save_snapshot()?;
         }
         if stop {

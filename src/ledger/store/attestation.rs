@@ -1,6 +1,6 @@
 //! Attestations: what we and others signed about the ledger, and what of it a start has to know.
 
-use crate::tlog::{NoteSignature, SignedCheckpoint};
+use crate::tlog::{NoteSignature, SignedCheckpoint, TreeSize};
 
 /// What an attestation is, and what it is filed under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +82,9 @@ pub(in crate::ledger) struct AttestationState {
     /// The checkpoint that was signed last.
     pub(in crate::ledger) signed: Option<SignedCheckpoint>,
     /// Size of the newest round.
-    pub(in crate::ledger) last_round: u64,
+    pub(in crate::ledger) last_round: TreeSize,
     /// Size of the newest round with an answer.
-    pub(in crate::ledger) last_answered: u64,
+    pub(in crate::ledger) last_answered: TreeSize,
     /// Every evidence record, also one that no token has followed yet.
     pub(in crate::ledger) archives: Vec<KeptArchive>,
 }
@@ -94,10 +94,10 @@ impl AttestationState {
     pub(in crate::ledger) fn fold(&mut self, kind: AttestationKind, key: u64, bytes: &[u8]) {
         match kind {
             AttestationKind::Checkpoint => self.signed = SignedCheckpoint::parse(bytes).ok().or(self.signed.take()),
-            AttestationKind::Round => self.last_round = self.last_round.max(key),
+            AttestationKind::Round => self.last_round = self.last_round.max(TreeSize(key)),
             AttestationKind::Cosignature | AttestationKind::CheckpointToken => {
-                self.last_round = self.last_round.max(key);
-                self.last_answered = self.last_answered.max(key);
+                self.last_round = self.last_round.max(TreeSize(key));
+                self.last_answered = self.last_answered.max(TreeSize(key));
             }
             AttestationKind::ArchiveRoot | AttestationKind::ArchiveToken => self.fold_archive(kind, bytes),
             AttestationKind::RecordToken | AttestationKind::Crl => {}

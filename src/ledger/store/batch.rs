@@ -1,6 +1,6 @@
 //! A batch of entries: what one commit puts into the log.
 
-use crate::tlog::RootHash;
+use crate::tlog::{RootHash, TreeSize};
 
 /// Entries in a row, and the root of the tree through the last of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,8 +12,8 @@ pub(in crate::ledger) struct Batch {
 }
 
 impl Batch {
-    /// The index behind the last entry.
-    pub(in crate::ledger) fn end(&self) -> u64 {
-        self.first + self.entries.len() as u64
+    /// The size of the log that ends with it.
+    pub(in crate::ledger) fn end(&self) -> TreeSize {
+        TreeSize(self.first + self.entries.len() as u64)
     }
 }

@@ -79,7 +79,7 @@ fn body(name: &str) -> EncryptedBody {
 fn resume(stores: &mut Stores, names: &[&str]) -> Vec<Batch> {
     let replayed = stores.log.replay(TreeSize(0)).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
     let mut replay = stores.bodies.replay().unwrap();
-    for (index, name) in (0..).zip(names).skip(usize::try_from(stores.index.watermark()).unwrap()) {
+    for (index, name) in (0..).zip(names).skip(usize::try_from(stores.index.watermark().0).unwrap()) {
         let _ = replay.body(index, digest(name));
     }
     drop(replay);
@@ -117,7 +117,10 @@ fn a_commit_behind_another_size_is_a_conflict_and_writes_nothing() {
         stores.log.commit(TreeSize(0), &batch(0, &["a"])).unwrap();
         for (expected, first) in [(0, 0), (2, 2), (1, 2), (0, 1)] {
             let refused = stores.log.commit(TreeSize(expected), &batch(first, &["x"]));
-            assert!(matches!(refused, Err(StoreError::Conflict { found: 1, .. })), "{expected} {first}: {refused:?}");
+            assert!(
+                matches!(refused, Err(StoreError::Conflict { found: TreeSize(1), .. })),
+                "{expected} {first}: {refused:?}"
+            );
         }
         stores.log.commit(TreeSize(1), &batch(1, &["b"])).unwrap();
         drop(stores);
@@ -272,19 +275,19 @@ fn the_index_is_an_ordered_set_whose_flushed_part_stays() {
         assert_eq!(stores.index.values(key("a"), 8, 10).unwrap(), [9]);
         assert_eq!(stores.index.values(key("a"), 0, 1).unwrap(), [7]);
         assert!(stores.index.values(key("c"), 0, 10).unwrap().is_empty());
-        stores.index.set_watermark(4).unwrap();
+        stores.index.set_watermark(TreeSize(4)).unwrap();
         stores.index.flush().unwrap();
         stores.index.insert(&[of("d", 1)]);
-        stores.index.set_watermark(5).unwrap();
+        stores.index.set_watermark(TreeSize(5)).unwrap();
         stores.index.compact(&|| false).unwrap();
         drop(stores);
         let stores = subject.open();
         // What came behind the flush may be there or not; the watermark says which.
         let watermark = stores.index.watermark();
-        assert!(watermark == 4 || stores.index.values(key("d"), 0, 1).unwrap() == [1], "{watermark}");
+        assert!(watermark == TreeSize(4) || stores.index.values(key("d"), 0, 1).unwrap() == [1], "{watermark}");
         assert_eq!(stores.index.values(key("a"), 0, 10).unwrap(), [7, 9]);
         stores.index.reset().unwrap();
-        assert!(stores.index.watermark() == 0 && stores.index.values(key("a"), 0, 10).unwrap().is_empty());
+        assert!(stores.index.watermark() == TreeSize(0) && stores.index.values(key("a"), 0, 10).unwrap().is_empty());
     });
 }
 
@@ -312,16 +315,22 @@ fn attestations_are_found_by_round_and_fold_to_the_same_state() {
         let check = |stores: &Stores| {
             let at_least = |size| texts(stores.attestations.round_at_least(size).unwrap());
             let at_most = |size| texts(stores.attestations.round_at_most(size).unwrap());
-            assert_eq!((at_least(5), at_least(10)), (at_least(10), at_most(19)));
-            assert_eq!(at_least(10), ["round 10", "line", "late"]);
-            assert_eq!((at_least(11), at_most(u64::MAX)), (vec!["round 20".into()], vec!["round 20".to_owned()]));
-            assert!(stores.attestations.round_at_least(21).unwrap().is_none());
-            assert!(stores.attestations.round_at_most(9).unwrap().is_none());
+            assert_eq!(
+                (at_least(TreeSize(5)), at_least(TreeSize(10))),
+                (at_least(TreeSize(10)), at_most(TreeSize(19)))
+            );
+            assert_eq!(at_least(TreeSize(10)), ["round 10", "line", "late"]);
+            assert_eq!(
+                (at_least(TreeSize(11)), at_most(TreeSize(u64::MAX))),
+                (vec!["round 20".into()], vec!["round 20".to_owned()])
+            );
+            assert!(stores.attestations.round_at_least(TreeSize(21)).unwrap().is_none());
+            assert!(stores.attestations.round_at_most(TreeSize(9)).unwrap().is_none());
             let mut seen = Vec::new();
             stores.attestations.for_each(&mut |one| seen.push((one.kind, one.key))).unwrap();
             assert_eq!(seen, all.map(|(kind, key, _)| (kind, key)));
             let state = stores.attestations.state();
-            assert_eq!((state.last_round, state.last_answered, state.archives.len()), (20, 10, 1));
+            assert_eq!((state.last_round, state.last_answered, state.archives.len()), (TreeSize(20), TreeSize(10), 1));
         };
         check(&stores);
         drop(stores);

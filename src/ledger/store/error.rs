@@ -1,5 +1,6 @@
 //! Why a store does not do what it is asked.
 
+use crate::tlog::TreeSize;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,9 +16,9 @@ pub enum StoreError {
     #[error("the log has {found} entries, the batch begins at {expected}")]
     Conflict {
         /// Entries that the caller expected.
-        expected: u64,
+        expected: TreeSize,
         /// Entries there.
-        found: u64,
+        found: TreeSize,
     },
     /// Somebody else has the lease: nothing was written, and nothing ever will be through this store.
     #[error("another writer has taken the lease")]

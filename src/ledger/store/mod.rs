@@ -161,10 +161,10 @@ pub(in crate::ledger) trait TileAppender: Send {
 /// 4. The index: an ordered set of keys and values, derived from log and bodies.
 pub(in crate::ledger) trait IndexStore: Debug + Send + Sync {
     /// How many entries of the log the index has. What comes in behind the watermark may be lost.
-    fn watermark(&self) -> u64;
+    fn watermark(&self) -> TreeSize;
 
     /// Says that the index has `size` entries. Returns whether [`compact`](Self::compact) has something to do.
-    fn set_watermark(&self, size: u64) -> Result<bool, StoreError>;
+    fn set_watermark(&self, size: TreeSize) -> Result<bool, StoreError>;
 
     fn insert(&self, added: &[KeyValue]);
 
@@ -194,10 +194,10 @@ pub(in crate::ledger) trait AttestationStore: Debug + Send + Sync {
     fn append(&self, kind: AttestationKind, key: u64, bytes: &[u8]) -> Result<(), StoreError>;
 
     /// Those of the smallest witness round of at least `size` entries, in the order in which they came.
-    fn round_at_least(&self, size: u64) -> Result<Option<Vec<Attestation>>, StoreError>;
+    fn round_at_least(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError>;
 
     /// Those of the largest witness round of at most `size` entries.
-    fn round_at_most(&self, size: u64) -> Result<Option<Vec<Attestation>>, StoreError>;
+    fn round_at_most(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError>;
 
     /// Hands every one to `take`, the oldest first.
     fn for_each(&self, take: &mut dyn FnMut(Attestation)) -> Result<(), StoreError>;

@@ -9,6 +9,7 @@ use crate::ledger::ReadError;
 use crate::server::pages::home::{CheckpointShown, EntryShown, HomePage, content_security_policy};
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
+use crate::tlog::TreeSize;
 
 /// Entries that the page lists.
 const ENTRIES_SHOWN: u64 = 12;
@@ -31,7 +32,7 @@ pub(super) async fn page(state: Data<AppState>, report: Option<ValidationReport>
 
 fn render(state: &AppState, report: Option<&ValidationReport>) -> Result<String, ReadError> {
     let ledger = &state.services.issuance.ledger;
-    let size = ledger.size();
+    let TreeSize(size) = ledger.size();
     let mut entries = Vec::new();
     for index in (size.saturating_sub(ENTRIES_SHOWN)..size).rev() {
         let (entry, _) = ledger.entry(index)?;

@@ -52,7 +52,7 @@ const COMPATIBILITY: &str = "compatibility";
 
 /// Every log, the ledger first.
 fn logs(state: &AppState) -> Vec<LogHealth> {
-    let ledger = |log, ledger: &Ledger| LogHealth { log, trouble: ledger.write_block_reason(), size: ledger.size() };
+    let ledger = |log, ledger: &Ledger| LogHealth { log, trouble: ledger.write_block_reason(), size: ledger.size().0 };
     let mut logs = vec![ledger(LEDGER, &state.services.issuance.ledger)];
     if let Some(service) = &state.services.statements {
         logs.push(ledger(STATEMENTS, &service.statements.ledger));
@@ -90,7 +90,7 @@ pub(super) async fn healthz(state: Data<AppState>) -> Json<impl Serialize> {
     Json(Health {
         status: if troubles.is_empty() { "ok" } else { "trouble" },
         trouble: (!troubles.is_empty()).then(|| troubles.join("; ")),
-        tree_size: ledger.size(),
+        tree_size: ledger.size().0,
         checkpoint_size: ledger.latest_checkpoint().map_or(0, |latest| latest.checkpoint().size().0),
         logs,
         parties: dependencies(&state),

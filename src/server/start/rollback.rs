@@ -10,6 +10,7 @@ use crate::ledger::OpenedLedger;
 use crate::operator::health::Dependency;
 use crate::operator::rollback_check::RollbackCheck;
 use crate::operator::witness_rounds::WitnessSet;
+use crate::tlog::TreeSize;
 
 /// How far the clock may be ahead of a timestamp authority's at a start.
 const CLOCK_AHEAD_MAX: TimeDelta = TimeDelta::seconds(60);
@@ -38,7 +39,7 @@ pub(super) fn may_sign(
     published: &Path,
     options: StartOptions,
 ) -> anyhow::Result<bool> {
-    let is_lost = recovered.size() == 0 && published.exists() && !options.accept_rollback_risk;
+    let is_lost = recovered.size() == TreeSize(0) && published.exists() && !options.accept_rollback_risk;
     match check {
         RollbackCheck::Confirmed | RollbackCheck::NobodyToAsk | RollbackCheck::NobodyAnswered if is_lost => {
             anyhow::bail!(
@@ -51,7 +52,7 @@ pub(super) fn may_sign(
             tracing::warn!("no witness is configured: a restored backup would not be noticed");
             Ok(true)
         }
-        RollbackCheck::NobodyAnswered if options.accept_rollback_risk || recovered.size() == 0 => Ok(true),
+        RollbackCheck::NobodyAnswered if options.accept_rollback_risk || recovered.size() == TreeSize(0) => Ok(true),
         RollbackCheck::NobodyAnswered => {
             tracing::warn!(
                 "no witness answered: read-only until a restart at which one does, or with --accept-rollback-risk"

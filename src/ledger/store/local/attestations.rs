@@ -9,6 +9,7 @@ use super::placement::Placement;
 use super::segment::{SegmentOffset, SegmentReader, SegmentWriter, create_directory};
 use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState};
 use crate::ledger::store::{AttestationStore, StoreError};
+use crate::tlog::TreeSize;
 use crate::vfs::FileSystem;
 
 /// Takes a frame apart; `None` when it is of a kind that is not known.
@@ -127,7 +128,7 @@ impl AttestationStore for LocalAttestations {
         let mut placed = Ok(());
         let end = scan(&self.segments, tree.watermarks().attestations_end, |at, attestation| {
             if placed.is_ok() && attestation.kind.is_of_round() {
-                self.placement.place_attestation(attestation.key, at);
+                self.placement.place_attestation(TreeSize(attestation.key), at);
                 placed = tree.set_watermarks(|watermarks| watermarks.attestations_end = at).map(drop);
             }
         })?;
@@ -142,16 +143,16 @@ impl AttestationStore for LocalAttestations {
         writer.segments.commit()?;
         writer.state.fold(kind, key, bytes);
         if kind.is_of_round() {
-            self.placement.place_attestation(key, at);
+            self.placement.place_attestation(TreeSize(key), at);
         }
         Ok(())
     }
 
-    fn round_at_least(&self, size: u64) -> Result<Option<Vec<Attestation>>, StoreError> {
+    fn round_at_least(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
         self.read(self.placement.round_at_least(size)?)
     }
 
-    fn round_at_most(&self, size: u64) -> Result<Option<Vec<Attestation>>, StoreError> {
+    fn round_at_most(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
         self.read(self.placement.round_at_most(size)?)
     }
 
@@ -216,7 +217,7 @@ mod tests {
         assert_eq!(open(dir.path()).unwrap().state_at_end().unwrap(), state);
         assert_eq!(open_after(dir.path(), before.clone()).unwrap().state_at_end().unwrap(), state);
         let AttestationState { last_round, last_answered, archives, .. } = state.state;
-        assert_eq!((last_round, last_answered, archives.len()), (7, 7, 1));
+        assert_eq!((last_round, last_answered, archives.len()), (TreeSize(7), TreeSize(7), 1));
         // Attestations that end before what was known are not the ones that they were.
         std::fs::write(segment(dir.path()), b"").unwrap();
         assert!(matches!(open_after(dir.path(), before), Err(StoreError::Corrupt { .. })));

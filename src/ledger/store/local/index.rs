@@ -5,19 +5,20 @@ use std::sync::Arc;
 use super::placement::Placement;
 use crate::ledger::store::index_key::{IndexKey, KeyValue};
 use crate::ledger::store::{IndexStore, StoreError};
+use crate::tlog::TreeSize;
 
 /// The tree as the ledger's index.
 #[derive(Debug)]
 pub(super) struct LocalIndex(pub(super) Arc<Placement>);
 
 impl IndexStore for LocalIndex {
-    fn watermark(&self) -> u64 {
-        self.0.tree.watermarks().size
+    fn watermark(&self) -> TreeSize {
+        TreeSize(self.0.tree.watermarks().size)
     }
 
-    fn set_watermark(&self, size: u64) -> Result<bool, StoreError> {
+    fn set_watermark(&self, size: TreeSize) -> Result<bool, StoreError> {
         let end = self.0.bodies_end();
-        let set = self.0.tree.set_watermarks(|watermarks| (watermarks.size, watermarks.bodies_end) = (size, end));
+        let set = self.0.tree.set_watermarks(|watermarks| (watermarks.size, watermarks.bodies_end) = (size.0, end));
         set.map_err(StoreError::index)
     }
 

@@ -47,7 +47,7 @@ pub(super) struct LocalLog {
     segments: SegmentReader,
     // Where the batch behind the snapshot's size begins.
     snapshot: Option<(TreeSize, SegmentOffset)>,
-    size: u64,
+    size: TreeSize,
     tail: Tail,
     writer: Option<SegmentWriter>,
     end: Arc<Mutex<SegmentOffset>>,
@@ -75,7 +75,7 @@ impl LocalLog {
             free_bytes_min,
             segments: SegmentReader::new(fs, dir),
             snapshot,
-            size: 0,
+            size: TreeSize(0),
             tail: Tail { end: start, last: None },
             writer: None,
             end: Arc::new(Mutex::new(start)),
@@ -104,7 +104,7 @@ impl LogStore for LocalLog {
         assert!(from.0 == 0 || at != SegmentOffset::START, "a replay begins at 0, or at the snapshot");
         // What was durable once is there.
         self.segments.check_reaches(at)?;
-        (self.size, self.tail) = (from.0, Tail { end: at, last: None });
+        (self.size, self.tail) = (from, Tail { end: at, last: None });
         let scan = self.segments.scan(at);
         Ok(Box::new(Replay { segments: &self.segments, scan, tail: &mut self.tail, size: &mut self.size }))
     }
@@ -128,14 +128,14 @@ impl LogStore for LocalLog {
     }
 
     fn commit(&mut self, expected: TreeSize, batch: &Batch) -> Result<(), StoreError> {
-        if expected.0 != self.size || batch.first != self.size {
-            return Err(StoreError::Conflict { expected: expected.0, found: self.size });
+        if expected != self.size || batch.first != self.size.0 {
+            return Err(StoreError::Conflict { expected, found: self.size });
         }
         let writer = self.writer.as_mut().expect("a store is resumed before it is written");
         writer.push(&[&frame_of(batch)]);
         writer.commit()?;
         let end = writer.end();
-        self.size += batch.entries.len() as u64;
+        self.size = batch.end();
         self.note_end(end);
         Ok(())
     }
@@ -146,7 +146,7 @@ struct Replay<'a> {
     segments: &'a SegmentReader,
     scan: Scan<'a>,
     tail: &'a mut Tail,
-    size: &'a mut u64,
+    size: &'a mut TreeSize,
 }
 
 impl Iterator for Replay<'_> {
@@ -158,7 +158,7 @@ impl Iterator for Replay<'_> {
                 self.tail.last = Some(at);
                 let corrupt = || StoreError::Corrupt { path: self.segments.path(at.segment), offset: at.offset };
                 let batch = batch_of(&frame).ok_or_else(corrupt);
-                *self.size += batch.as_ref().map_or(0, |batch| batch.entries.len() as u64);
+                self.size.0 += batch.as_ref().map_or(0, |batch| batch.entries.len() as u64);
                 Some(batch)
             }
             // Nobody was told that a torn tail was there, unless a checkpoint covers it, which the caller checks.

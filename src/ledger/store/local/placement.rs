@@ -7,6 +7,7 @@ use super::segment::SegmentOffset;
 use crate::crypto::DigestKey;
 use crate::ledger::store::StoreError;
 use crate::ledger::store::index_key::{IndexKey, KeySpace, KeyValue, descending};
+use crate::tlog::TreeSize;
 
 /// Bits of an offset in a packed segment offset: a segment has less than a terabyte.
 const OFFSET_BITS: u32 = 40;
@@ -54,28 +55,28 @@ impl Placement {
     }
 
     /// Notes where an attestation of the round of `size` entries is.
-    pub(super) fn place_attestation(&self, size: u64, at: SegmentOffset) {
+    pub(super) fn place_attestation(&self, size: TreeSize, at: SegmentOffset) {
         self.tree.insert(&[
-            KeyValue { key: KeySpace::Rounds.key(&self.secret, &[]), value: size },
-            KeyValue { key: KeySpace::RoundsDescending.key(&self.secret, &[]), value: descending(size) },
+            KeyValue { key: KeySpace::Rounds.key(&self.secret, &[]), value: size.0 },
+            KeyValue { key: KeySpace::RoundsDescending.key(&self.secret, &[]), value: descending(size.0) },
             KeyValue { key: self.attestations_key(size), value: packed(at) },
         ]);
     }
 
     /// The places of the attestations of the smallest round of at least `size` entries.
-    pub(super) fn round_at_least(&self, size: u64) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
-        let found = self.tree.values(KeySpace::Rounds.key(&self.secret, &[]), size, 1).map_err(StoreError::index)?;
-        self.round(found.first().copied())
+    pub(super) fn round_at_least(&self, size: TreeSize) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
+        let found = self.tree.values(KeySpace::Rounds.key(&self.secret, &[]), size.0, 1).map_err(StoreError::index)?;
+        self.round(found.first().copied().map(TreeSize))
     }
 
     /// The places of the attestations of the largest round of at most `size` entries.
-    pub(super) fn round_at_most(&self, size: u64) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
+    pub(super) fn round_at_most(&self, size: TreeSize) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
         let key = KeySpace::RoundsDescending.key(&self.secret, &[]);
-        let found = self.tree.values(key, descending(size), 1).map_err(StoreError::index)?;
-        self.round(found.first().copied().map(descending))
+        let found = self.tree.values(key, descending(size.0), 1).map_err(StoreError::index)?;
+        self.round(found.first().copied().map(|size| TreeSize(descending(size))))
     }
 
-    fn round(&self, size: Option<u64>) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
+    fn round(&self, size: Option<TreeSize>) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
         let Some(size) = size else { return Ok(None) };
         let places = self.tree.values(self.attestations_key(size), 0, usize::MAX).map_err(StoreError::index)?;
         Ok(Some(places.into_iter().map(unpacked).collect()))
@@ -85,8 +86,8 @@ impl Placement {
         KeySpace::Body.key(&self.secret, &[&index.to_be_bytes()])
     }
 
-    fn attestations_key(&self, size: u64) -> IndexKey {
-        KeySpace::Attestations.key(&self.secret, &[&size.to_be_bytes()])
+    fn attestations_key(&self, size: TreeSize) -> IndexKey {
+        KeySpace::Attestations.key(&self.secret, &[&size.0.to_be_bytes()])
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) struct PlacedSnapshot {
 
 #[derive(Serialize, Deserialize)]
 struct File {
-    size: u64,
+    size: TreeSize,
     edge: Vec<Sha256Digest>,
     last_leaf: Option<Sha256Digest>,
     last_time: Option<String>,
@@ -46,8 +46,8 @@ struct File {
 struct EvidenceFile {
     end: (u64, u64),
     signed: Option<String>,
-    last_round: u64,
-    last_answered: u64,
+    last_round: TreeSize,
+    last_answered: TreeSize,
     // Root and tokens of each, in base64.
     archives: Vec<(String, Vec<String>)>,
 }
@@ -86,7 +86,7 @@ impl PlacedSnapshot {
     fn write(&self, fs: &dyn FileSystem, path: &Path) -> Result<(), StoreError> {
         let Self { snapshot: Snapshot { state, erasing }, log_end, attestations } = self;
         let file = File {
-            size: state.edge.size().0,
+            size: state.edge.size(),
             edge: state.edge.hashes().iter().map(|hash| Sha256Digest(*hash.as_bytes())).collect(),
             last_leaf: state.last_leaf.map(|leaf| Sha256Digest(*leaf.as_bytes())),
             last_time: state.last_time.map(format_time),
@@ -106,7 +106,7 @@ impl PlacedSnapshot {
     fn of(file: File) -> Option<Self> {
         let edge = file.edge.iter().map(|hash| NodeHash::new(hash.0)).collect();
         let state = SequencerState {
-            edge: RightEdge::new(TreeSize(file.size), edge).ok()?,
+            edge: RightEdge::new(file.size, edge).ok()?,
             last_leaf: file.last_leaf.map(|leaf| LeafHash::new(leaf.0)),
             last_time: file.last_time.map(|time| parse_time(&time)).transpose().ok()?,
             sequences: file.sequences,
@@ -170,7 +170,7 @@ mod tests {
         state.sequences.insert("iss_1".into(), EntryCount(4));
         let snapshot = Snapshot { state, erasing: BTreeSet::from([Sha256Digest::of(b"erased")]) };
         let archives = vec![KeptArchive { root: b"root".to_vec(), tokens: vec![vec![0, 255]] }];
-        let state = AttestationState { signed: None, last_round: 9, last_answered: 7, archives };
+        let state = AttestationState { signed: None, last_round: TreeSize(9), last_answered: TreeSize(7), archives };
         let attestations = StateAt { state, end: SegmentOffset { segment: 1, offset: 5 } };
         let placed = PlacedSnapshot { snapshot, log_end: SegmentOffset { segment: 2, offset: 99 }, attestations };
         placed.write(&OsFileSystem, &path).unwrap();

@@ -5,24 +5,24 @@ use crate::crypto::Sha256Digest;
 use crate::evidence::format::{ArchiveReader, ArchiveRoot, ArchiveTree};
 use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState};
 use crate::ledger::store::{ArchiveTreeStore, AttestationStore, StoreError};
-use crate::tlog::NodeHash;
 use crate::tlog::merkle::HashReader;
+use crate::tlog::{NodeHash, TreeSize};
 
 #[derive(Debug)]
 pub(super) struct MemoryAttestations(pub(super) Opened);
 
 impl MemoryAttestations {
-    fn of_round(&self, choose: impl Fn(&Content) -> Option<u64>) -> Result<Option<Vec<Attestation>>, StoreError> {
+    fn of_round(&self, choose: impl Fn(&Content) -> Option<TreeSize>) -> Result<Option<Vec<Attestation>>, StoreError> {
         self.0.read("attestations.of_round", |content| {
             let Some(size) = choose(content) else { return Ok(None) };
-            let of_round = content.attestations.iter().filter(|one| one.kind.is_of_round() && one.key == size);
+            let of_round = content.attestations.iter().filter(|one| one.kind.is_of_round() && one.key == size.0);
             Ok(Some(of_round.cloned().collect()))
         })
     }
 }
 
-pub(super) fn round_sizes(content: &Content) -> impl Iterator<Item = u64> {
-    content.attestations.iter().filter(|one| one.kind.is_of_round()).map(|one| one.key)
+pub(super) fn round_sizes(content: &Content) -> impl Iterator<Item = TreeSize> {
+    content.attestations.iter().filter(|one| one.kind.is_of_round()).map(|one| TreeSize(one.key))
 }
 
 impl AttestationStore for MemoryAttestations {
@@ -45,11 +45,11 @@ impl AttestationStore for MemoryAttestations {
         })
     }
 
-    fn round_at_least(&self, size: u64) -> Result<Option<Vec<Attestation>>, StoreError> {
+    fn round_at_least(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
         self.of_round(|content| round_sizes(content).filter(|round| *round >= size).min())
     }
 
-    fn round_at_most(&self, size: u64) -> Result<Option<Vec<Attestation>>, StoreError> {
+    fn round_at_most(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
         self.of_round(|content| round_sizes(content).filter(|round| *round <= size).max())
     }
 

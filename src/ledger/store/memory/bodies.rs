@@ -7,6 +7,7 @@ use crate::crypto::{SealingKey, Sha256Digest};
 use crate::ledger::store::batch::Batch;
 use crate::ledger::store::body::{BodyError, BodyMetadata, EncryptedBody, open_body};
 use crate::ledger::store::{BodyReplay, BodyStore, StoreError};
+use crate::tlog::TreeSize;
 
 #[derive(Debug)]
 pub(super) struct MemoryBodies {
@@ -36,8 +37,8 @@ impl BodyStore for MemoryBodies {
 
     fn resume(&self) -> Result<(), StoreError> {
         self.opened.write("bodies.resume", |content| {
-            let size = content.batches.last().map_or(0, Batch::end);
-            content.bodies.split_off(&size);
+            let size = content.batches.last().map_or(TreeSize(0), Batch::end);
+            content.bodies.split_off(&size.0);
             Ok(())
         })
     }

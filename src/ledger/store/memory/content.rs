@@ -12,7 +12,7 @@ use crate::ledger::store::attestation::Attestation;
 use crate::ledger::store::batch::Batch;
 use crate::ledger::store::index_key::KeyValue;
 use crate::ledger::store::sequencer_state::Snapshot;
-use crate::tlog::TileKind;
+use crate::tlog::{TileKind, TreeSize};
 
 /// What happens to one call of a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(super) struct StoredBody {
 #[derive(Clone, Default)]
 pub(super) struct IndexContent {
     pub(super) key_values: BTreeSet<KeyValue>,
-    pub(super) watermark: u64,
+    pub(super) watermark: TreeSize,
 }
 
 impl fmt::Debug for IndexContent {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use super::content::{IndexContent, Opened};
 use crate::ledger::store::index_key::{IndexKey, KeyValue};
 use crate::ledger::store::{IndexStore, StoreError};
+use crate::tlog::TreeSize;
 
 #[derive(Debug)]
 pub(super) struct MemoryIndex {
@@ -19,11 +20,11 @@ impl MemoryIndex {
 }
 
 impl IndexStore for MemoryIndex {
-    fn watermark(&self) -> u64 {
+    fn watermark(&self) -> TreeSize {
         self.content().watermark
     }
 
-    fn set_watermark(&self, size: u64) -> Result<bool, StoreError> {
+    fn set_watermark(&self, size: TreeSize) -> Result<bool, StoreError> {
         self.content().watermark = size;
         Ok(false)
     }

@@ -12,7 +12,7 @@ use crate::tlog::TreeSize;
 
 pub(super) struct MemoryLog {
     pub(super) opened: Opened,
-    pub(super) replayed: u64,
+    pub(super) replayed: TreeSize,
 }
 
 impl LogStore for MemoryLog {
@@ -21,7 +21,7 @@ impl LogStore for MemoryLog {
         from: TreeSize,
     ) -> Result<Box<dyn Iterator<Item = Result<Batch, StoreError>> + '_>, StoreError> {
         let batches = self.opened.read("log.replay", |content| Ok(content.batches.clone()))?;
-        self.replayed = batches.last().map_or(0, Batch::end);
+        self.replayed = batches.last().map_or(TreeSize(0), Batch::end);
         Ok(Box::new(batches.into_iter().filter(move |batch| batch.first >= from.0).map(Ok)))
     }
 
@@ -35,9 +35,9 @@ impl LogStore for MemoryLog {
 
     fn commit(&mut self, expected: TreeSize, batch: &Batch) -> Result<(), StoreError> {
         self.opened.write("log.commit", |content| {
-            let found = content.batches.last().map_or(0, Batch::end);
-            if found != expected.0 || batch.first != found {
-                return Err(StoreError::Conflict { expected: expected.0, found });
+            let found = content.batches.last().map_or(TreeSize(0), Batch::end);
+            if found != expected || batch.first != found.0 {
+                return Err(StoreError::Conflict { expected, found });
             }
             content.batches.push(batch.clone());
             Ok(())

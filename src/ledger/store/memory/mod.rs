@@ -17,6 +17,7 @@ pub use content::{Content, Fault, Faults};
 
 use super::{Backend, StoreError, Stores};
 use crate::crypto::SealingKey;
+use crate::tlog::TreeSize;
 use attestations::{MemoryAttestations, MemoryTrees};
 use bodies::MemoryBodies;
 use content::{IndexContent, Opened, Shared};
@@ -102,7 +103,7 @@ impl Backend for MemoryBackend {
         let bodies =
             MemoryBodies { opened: opened.clone(), vault_key: self.vault_key.clone(), last_put: Mutex::default() };
         Ok(Stores {
-            log: Box::new(MemoryLog { opened: opened.clone(), replayed: 0 }),
+            log: Box::new(MemoryLog { opened: opened.clone(), replayed: TreeSize(0) }),
             bodies: Arc::new(bodies),
             tiles: Arc::new(MemoryTiles(opened.clone())),
             index: Arc::new(MemoryIndex { opened: opened.clone(), content: Mutex::new(index) }),
