@@ -3,8 +3,11 @@
 use affiant::evidence::report::{Row, RowStatus};
 use affiant::evidence::{Bundle, LedgerLookup, TrustPolicy, ValidationReport, verify};
 use affiant::tlog::{RootHash, TreeSize};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
 
-use crate::fixtures::record::{Case, KEYS, NOW, RECORDING, SIGNED, anchor, at, checkpoint, plus};
+use crate::fixtures::record::{Case, KEYS, NOW, RECORDING, SIGNED, UUID, anchor, at, checkpoint, plus};
 
 fn row<'a>(report: &'a ValidationReport, title: &str) -> &'a Row {
     report.rows.iter().find(|row| row.title == title).unwrap()
@@ -147,4 +150,38 @@ fn a_signature_that_rests_on_an_authority_of_unknown_status_says_so_and_no_other
     let mut over_checkpoint = case;
     over_checkpoint.checkpoint_stamped.push(plus(SIGNED, 1));
     assert!(warns(&over_checkpoint));
+}
+
+#[test]
+fn what_is_said_of_recordings_is_so() {
+    let report = |dialog: Value, recording: Option<&'static [u8]>| {
+        let vcon = json!({ "vcon": "0.4.0", "uuid": UUID, "created_at": SIGNED, "parties": [], "dialog": [dialog] });
+        Case { around: Some(vcon.to_string().into_bytes()), recording, ..Case::new() }.report()
+    };
+    let text = || json!({ "type": "text", "start": SIGNED, "parties": [], "encoding": "none", "body": "Hello." });
+    let inside = json!({
+        "type": "recording", "start": SIGNED, "parties": [], "mediatype": "audio/wav", "encoding": "base64url",
+        "body": URL_SAFE_NO_PAD.encode(RECORDING),
+    });
+    let unbound = || {
+        json!({
+            "type": "recording", "start": SIGNED, "parties": [], "mediatype": "audio/wav",
+            "url": "https://recordings.example.com/1.wav",
+        })
+    };
+    let (yes, not_checked) = (RowStatus::Yes, RowStatus::NotChecked);
+    for (name, report, answer, code, said) in [
+        ("text", report(text(), None), not_checked, "NO_EXTERNAL_CONTENT", "the record has no recording"),
+        ("inside", report(inside, None), yes, "NO_EXTERNAL_CONTENT", "the recording is inside the record"),
+        ("no file", report(unbound(), None), not_checked, "NOT_FINGERPRINTED", "it can never be compared"),
+        ("a file", report(unbound(), Some(RECORDING)), not_checked, "NOT_FINGERPRINTED", "can never be compared"),
+    ] {
+        assert_eq!(report.verdict.code(), "TOTAL-PASSED", "{name}: {}", report.verdict.reason);
+        let row = row(&report, "Recording matches");
+        assert!(row.reason.contains(said), "{name}: {}", row.reason);
+        // No recording settles it, and none is asked for.
+        assert_eq!((row.answer, row.code.as_str(), row.next_step.as_ref()), (answer, code, None), "{name}");
+    }
+    // A file that belongs to nothing does accuse, where all that it could be is known.
+    assert_eq!(report(text(), Some(RECORDING)).verdict.code(), "TOTAL-FAILED (HASH_FAILURE)");
 }
