@@ -23,6 +23,7 @@ mod completeness;
 mod crash;
 mod decision_table;
 mod embedded_evidence;
+mod evidence_properties;
 mod first_start;
 mod fuzz_corpus;
 mod ledger;

@@ -160,7 +160,10 @@ impl Completeness {
                     (format!("the status at hand was made before the trusted time, {time}"), *next_update)
                 }
                 (held, _) if held.is_hold() => ("it is suspended: a newer list says how that ended".to_owned(), None),
-                (RevocationState::Good { .. } | RevocationState::Revoked(_), _) => continue,
+                (RevocationState::Revoked { before, .. }, Some(_)) if !before.known => {
+                    ("what revokes it later cannot be used for the time before".to_owned(), None)
+                }
+                (RevocationState::Good { .. } | RevocationState::Revoked { .. }, _) => continue,
             };
             let of = Some(issuer.subject().to_string());
             self.push(MissingPart { what: BundlePart::RevocationList, of, needed: true, reason, available_from });

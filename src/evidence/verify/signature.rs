@@ -221,7 +221,7 @@ fn summary(certificate: &Certificate) -> CertificateSummary {
 /// A certificate of a path, and its revocation, where there is one.
 fn summary_with(certificate: &Certificate, state: Option<&RevocationState>) -> CertificateSummary {
     let revocation = match state {
-        Some(RevocationState::Revoked(entry)) => {
+        Some(RevocationState::Revoked { entry, .. }) => {
             Some(RevocationSummary { effective_at: entry.effective_at(), reason: entry.reason.name() })
         }
         _ => None,

@@ -170,7 +170,7 @@ impl Verifier {
             let issuer = IssuerInPath { certificate: &pair[1], above, untrusted_from: None };
             let subject = pair[0].subject();
             let reason = match checker.state_of(&pair[0], issuer) {
-                RevocationState::Revoked(entry) => format!("{subject} was revoked ({})", entry.reason.name()),
+                RevocationState::Revoked { entry, .. } => format!("{subject} was revoked ({})", entry.reason.name()),
                 RevocationState::NotUnderstood(why) => format!("whether {subject} was revoked cannot be told: {why}"),
                 RevocationState::Good { .. } | RevocationState::Unknown(_) => continue,
             };

@@ -86,7 +86,7 @@ impl Validity<'_> {
     /// Row 11: it was not signed after the revocation, nor after the end.
     fn check_signed_in_time(&self) -> Result<(), Verdict> {
         let Some(after) = self.signed_after else { return Ok(()) };
-        if let RevocationState::Revoked(entry) = self.leaf
+        if let RevocationState::Revoked { entry, .. } = self.leaf
             && after >= entry.effective_at()
             && !self.leaf.is_hold()
         {
@@ -102,7 +102,7 @@ impl Validity<'_> {
 
     /// Rows 12, 14 and 13: the signer's certificate is not revoked, or was later.
     fn check_leaf(&self) -> Result<Option<Warning>, Verdict> {
-        let RevocationState::Revoked(entry) = self.leaf else { return Ok(None) };
+        let RevocationState::Revoked { entry, .. } = self.leaf else { return Ok(None) };
         let revoked_at = entry.effective_at();
         match self.trusted {
             Some(trusted) if revoked_at > trusted && self.is_in_time(trusted) => {
@@ -122,7 +122,7 @@ impl Validity<'_> {
     fn check_authorities(&self) -> Result<Vec<Warning>, Verdict> {
         let revoked = || {
             self.authorities.iter().filter_map(|state| match state {
-                RevocationState::Revoked(entry) => Some((state, entry)),
+                RevocationState::Revoked { entry, .. } => Some((state, entry)),
                 _ => None,
             })
         };
@@ -142,12 +142,16 @@ impl Validity<'_> {
     /// Row 15 again: the lists of a revoked authority prove nothing that is not older.
     fn check_lists_are_older(&self) -> Result<(), Verdict> {
         let revoked_at = self.authorities.iter().filter_map(|state| match state {
-            RevocationState::Revoked(entry) => Some(entry.effective_at()),
+            RevocationState::Revoked { entry, .. } => Some(entry.effective_at()),
             _ => None,
         });
         let unproved = |one: &RevocationState| {
             use RevocationState as State;
-            matches!(one, State::Unknown(_) | State::NotUnderstood(_) | State::Good { fresh: false, .. })
+            match one {
+                State::Unknown(_) | State::NotUnderstood(_) => true,
+                State::Good { fresh, .. } => !fresh,
+                State::Revoked { before, .. } => !before.fresh,
+            }
         };
         match revoked_at.min().filter(|_| self.states().any(unproved)) {
             None => Ok(()),
@@ -170,7 +174,11 @@ impl Validity<'_> {
                 let reason = format!("the revocation status at hand is too old (its next was due {until})");
                 Err(Verdict::indeterminate(S::TryLater, reason))
             }
-            RevocationState::Good { .. } | RevocationState::Revoked(_) => Ok(()),
+            RevocationState::Revoked { before, .. } if !before.fresh => {
+                let reason = "revocation is not known: what revokes it later cannot be used for the time before";
+                Err(Verdict::indeterminate(S::TryLater, reason))
+            }
+            RevocationState::Good { .. } | RevocationState::Revoked { .. } => Ok(()),
         })
     }
 
@@ -178,7 +186,7 @@ impl Validity<'_> {
     fn after_the_end(&self, warnings: &mut Vec<Warning>) -> Result<Verdict, Verdict> {
         let known = self.states().all(|one| match one {
             RevocationState::Good { known_not_revoked, .. } => *known_not_revoked,
-            RevocationState::Revoked(_) => true,
+            RevocationState::Revoked { before, .. } => before.known,
             RevocationState::Unknown(_) | RevocationState::NotUnderstood(_) => false,
         });
         let ended = format!("validity ended at {}", format_time(self.not_after));

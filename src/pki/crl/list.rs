@@ -303,9 +303,12 @@ impl Crl {
         });
         let in_delta = |entry: &RevokedEntry| self.scope.delta && entry.reason == RevocationReason::RemoveFromCrl;
         let listed = listed.into_iter().filter(|entry| !in_delta(entry)).reduce(RevokedEntry::worse_of);
-        if let Some(entry) = listed {
-            return RevocationStatus::Revoked(entry);
-        }
+        listed.map_or_else(|| self.silence_about(certificate), RevocationStatus::Revoked)
+    }
+
+    /// What the list says of `certificate` where it does not list it, and of the time before where it does.
+    #[must_use]
+    pub fn silence_about(&self, certificate: &Certificate) -> RevocationStatus {
         if self.scope.indirect {
             return RevocationStatus::NotCovered(CrlRuleError::Indirect);
         }

@@ -214,12 +214,12 @@ impl RevokedEntry {
     #[must_use]
     pub fn worse_of(self, other: Self) -> Self {
         let is_hold = |entry: &Self| entry.reason == RevocationReason::CertificateHold;
+        let at = self.effective_at().min(other.effective_at());
         match (is_hold(&self), is_hold(&other)) {
-            (true, false) => return other,
-            (false, true) => return self,
+            (true, false) => return Self { revoked_at: at, invalidity_date: None, reason: other.reason },
+            (false, true) => return Self { revoked_at: at, invalidity_date: None, reason: self.reason },
             _ => {}
         }
-        let at = self.effective_at().min(other.effective_at());
         let rank = |entry: &Self| (entry.is_compromise(), !entry.key_was_kept(), entry.reason.name());
         let reason = if rank(&self) >= rank(&other) { self.reason } else { other.reason };
         Self { revoked_at: at, invalidity_date: None, reason }
@@ -266,7 +266,7 @@ mod tests {
             assert_eq!(one.clone().worse_of(other.clone()), other.clone().worse_of(one.clone()));
             one.worse_of(other)
         };
-        assert_eq!(both(entry(hold, early), entry(gone, late)), entry(gone, late));
+        assert_eq!(both(entry(hold, early), entry(gone, late)), entry(gone, early));
         assert_eq!(both(entry(gone, early), entry(gone, late)), entry(gone, early));
         // No reason is worse than one with which the key stayed where it was.
         let none = RevocationReason::Unspecified;

@@ -155,7 +155,10 @@ fn check_authority_standing(
     let mut is_known = true;
     for state in checker.states_along(path) {
         let entry = match &state {
-            RevocationState::Revoked(entry) => entry,
+            RevocationState::Revoked { entry, before } => {
+                is_known &= before.fresh;
+                entry
+            }
             RevocationState::Good { fresh: true, .. } => continue,
             RevocationState::NotUnderstood(reason) => {
                 return Err(format!("whether its certificate was revoked cannot be told: {reason}"));

@@ -142,7 +142,7 @@ impl RevocationChecker<'_> {
         for (depth, pair) in path.certificates().windows(2).enumerate().rev() {
             let above = path.certificates().get(depth + 2).map(AsRef::as_ref);
             let state = self.state_of(&pair[0], IssuerInPath { certificate: &pair[1], above, untrusted_from });
-            if let RevocationState::Revoked(entry) = &state {
+            if let RevocationState::Revoked { entry, .. } = &state {
                 untrusted_from = untrusted_from.into_iter().chain([entry.effective_at()]).min();
             }
             found.push(state);
@@ -219,7 +219,12 @@ impl RevocationChecker<'_> {
                 let is_late = at > self.latest();
                 match answer(status, certificate, expired.clone(), issuer.untrusted_from) {
                     OcspAnswer::Revoked(entry) if !is_late || entry.effective_at() <= self.latest() => {
-                        statements.add_listed(made, entry);
+                        let is_trusted = issuer.untrusted_from.is_none_or(|from| at < from);
+                        let is_usable = !is_late && responder.may_acquit && status.unusable.is_none() && is_trusted;
+                        statements.add_listed(made, entry, is_usable);
+                        if let Some(unusable) = &status.unusable {
+                            statements.add_not_understood(made, unusable.to_string());
+                        }
                     }
                     _ if is_late => statements.add_reason("the OCSP response was made after the verification".into()),
                     OcspAnswer::Revoked(_) => {}
@@ -295,7 +300,13 @@ impl RevocationChecker<'_> {
             let is_late = known.crl.this_update() > latest;
             match self.answer(known, certificate, issuer, signer) {
                 CrlAnswer::Listed(entry) if !is_late || entry.effective_at() <= latest => {
-                    statements.add_listed(made, entry);
+                    let silence = known.crl.silence_about(certificate);
+                    let is_trusted = issuer.untrusted_from.is_none_or(|from| at < from);
+                    let is_usable = !is_late && signer.may_sign && is_trusted && silence == RevocationStatus::Good;
+                    statements.add_listed(made, entry, is_usable);
+                    if let RevocationStatus::Unusable(error) = silence {
+                        statements.add_not_understood(made, error.to_string());
+                    }
                 }
                 _ if is_late => {
                     statements.add_reason("the revocation list was made after the verification".into());

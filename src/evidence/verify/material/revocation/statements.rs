@@ -8,7 +8,12 @@ use crate::pki::{Crl, Reasons, RevocationReason, RevokedEntry};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RevocationState {
     /// It is revoked, or suspended.
-    Revoked(RevokedEntry),
+    Revoked {
+        entry: RevokedEntry,
+        /// What shows that it was not until then: what is not understood, or is of a signer that may not, takes trust away
+        /// and gives none.
+        before: Before,
+    },
     /// It is not.
     Good {
         /// Whether the statement is recent enough to say so (EN 319 102-1 §5.2.5).
@@ -24,9 +29,18 @@ pub(crate) enum RevocationState {
     NotUnderstood(String),
 }
 
+/// Whether it is shown that a certificate was not revoked at some time before it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Before {
+    /// By a statement that is recent enough.
+    pub(crate) fresh: bool,
+    /// By one from the trusted time or later.
+    pub(crate) known: bool,
+}
+
 impl RevocationState {
     pub(crate) fn is_hold(&self) -> bool {
-        matches!(self, Self::Revoked(entry) if entry.reason == RevocationReason::CertificateHold)
+        matches!(self, Self::Revoked { entry, .. } if entry.reason == RevocationReason::CertificateHold)
     }
 }
 
@@ -65,6 +79,8 @@ pub(super) struct Times {
 pub(super) struct Statements<'a> {
     revoked: Option<RevokedEntry>,
     suspended: Vec<(Made<'a>, RevokedEntry)>,
+    /// The statements of revocation that would count without it, too: for the time before.
+    listed: Vec<Made<'a>>,
     not_listed: Vec<Made<'a>>,
     not_listed_for: Vec<(Made<'a>, Reasons)>,
     /// When the last one was made that was not understood: what an older one does not say proves nothing.
@@ -74,7 +90,9 @@ pub(super) struct Statements<'a> {
 }
 
 impl<'a> Statements<'a> {
-    pub(super) fn add_listed(&mut self, made: Made<'a>, entry: RevokedEntry) {
+    /// Revoked, or suspended; `is_usable` where the statement would count without that, too.
+    pub(super) fn add_listed(&mut self, made: Made<'a>, entry: RevokedEntry, is_usable: bool) {
+        self.listed.extend(is_usable.then_some(made));
         if entry.reason == RevocationReason::CertificateHold {
             self.suspended.push((made, entry));
         } else {
@@ -103,23 +121,32 @@ impl<'a> Statements<'a> {
 
     /// The state that they come to.
     pub(super) fn state(mut self, times: Times) -> RevocationState {
-        // A suspension may end, any other revocation stays, whatever a list without it says.
-        if let Some(entry) = self.revoked {
-            return RevocationState::Revoked(entry);
-        }
         let not_understood = self.not_understood;
         let counts = |made: &Made<'_>| not_understood.as_ref().is_none_or(|(at, _)| made.at > *at);
         self.not_listed.retain(counts);
         self.not_listed_for.retain(|(made, _)| counts(made));
+        self.listed.retain(counts);
         self.not_listed.extend(whole(self.not_listed_for));
+        let usable = || self.listed.iter().chain(&self.not_listed);
+        let before = Before {
+            fresh: usable().any(|made| times.is_fresh(made)),
+            known: usable().any(|made| times.is_known(made)),
+        };
         let suspended = self.suspended;
         let ends_suspensions = |made: &&Made<'_>| suspended.iter().all(|(hold, _)| times.is_ended_by(hold, made));
+        // A suspension may end, any other revocation stays, whatever a list without it says; where it followed a
+        // suspension that did not end, that was its beginning.
+        if let Some(entry) = self.revoked {
+            let is_ended = |hold: &Made<'_>| self.not_listed.iter().any(|made| times.is_ended_by(hold, made));
+            let lasting = suspended.iter().filter(|(hold, _)| !is_ended(hold)).map(|(_, entry)| entry.clone());
+            return RevocationState::Revoked { entry: lasting.fold(entry, RevokedEntry::worse_of), before };
+        }
         let states = self.not_listed.iter().filter(ends_suspensions).map(|made| times.good(made));
         if let Some((_, good)) = states.max_by_key(|(rank, _)| *rank) {
             return good;
         }
         match suspended.into_iter().map(|(_, entry)| entry).reduce(RevokedEntry::worse_of) {
-            Some(entry) => RevocationState::Revoked(entry),
+            Some(entry) => RevocationState::Revoked { entry, before },
             None => match not_understood {
                 Some((_, why)) => RevocationState::NotUnderstood(why),
                 None => RevocationState::Unknown(self.reason.unwrap_or_else(|| {
@@ -138,14 +165,24 @@ impl Times {
         other.is_later_than(hold) && (other.own || !hold.own || !is_current)
     }
 
+    /// Whether a statement is from after everything that counts.
+    fn is_known(&self, made: &Made<'_>) -> bool {
+        made.at >= self.since
+    }
+
+    /// Whether a statement is recent enough to say something (EN 319 102-1 §5.2.5).
+    fn is_fresh(&self, made: &Made<'_>) -> bool {
+        self.is_known(made) || made.next_update.is_some_and(|next| self.now <= next)
+    }
+
     /// The state by a statement of "not revoked", and how good it is.
     ///
     /// What was made at or after the trusted time is known for ever. What is older counts until the next one is due: after
     /// that a revocation from before the trusted time would be known to everybody but the reader (EN 319 102-1 §5.6.2.2).
     fn good(&self, made: &Made<'_>) -> ((bool, bool, DateTime<Utc>), RevocationState) {
         let next_update = made.next_update;
-        let known_not_revoked = made.at >= self.since;
-        let fresh = known_not_revoked || next_update.is_some_and(|next| self.now <= next);
+        let known_not_revoked = self.is_known(made);
+        let fresh = self.is_fresh(made);
         ((fresh, known_not_revoked, made.at), RevocationState::Good { fresh, known_not_revoked, next_update })
     }
 }
