@@ -22,7 +22,7 @@ use affiant::ledger::{
     AppendError, BodyMetadata, Durability, EncryptedBody, Ledger, LedgerOptions, LocalBackend, OpenedLedger,
     SNAPSHOT_ENTRIES, Submission,
 };
-use affiant::tlog::EntryCount;
+use affiant::tlog::{EntryCount, LeafIndex};
 use affiant::vfs::OsFileSystem;
 
 /// As in the program.
@@ -68,7 +68,7 @@ fn main() -> Result<(), Failure> {
         // All over the log, in no order.
         let index = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % ledger.size().0;
         let started = Instant::now();
-        ledger.newest_proof(index)?.ok_or("no checkpoint covers it")?;
+        ledger.newest_proof(LeafIndex(index))?.ok_or("no checkpoint covers it")?;
         times.push(started.elapsed());
     }
     times.sort_unstable();

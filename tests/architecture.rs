@@ -6,6 +6,8 @@ mod circles;
 mod errors;
 #[path = "architecture/functions.rs"]
 mod functions;
+#[path = "architecture/numbers.rs"]
+mod numbers;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -320,6 +322,15 @@ fn an_error_says_its_cause_once() {
     assert_none(sources.iter().flat_map(|source| {
         let twice = errors::told_twice(source.text_without_tests()).into_iter();
         twice.map(|(line, message)| format!("{}:{line}: {message:?} holds its source", source.path.display()))
+    }));
+}
+
+#[test]
+fn indices_sizes_and_counts_of_the_ledger_are_types() {
+    let sources = sources();
+    let ledger = sources.iter().filter(|source| source.path.parent() == Some(Path::new("src/ledger")));
+    assert_none(ledger.flat_map(|source| {
+        source.complaints(|line| numbers::bare(line).map(|name| format!("{name} is a bare u64"))).collect::<Vec<_>>()
     }));
 }
 

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::fixtures::ledger_folder::{Acknowledged, Small, check, make_key};
 use affiant::crypto::Sha256Digest;
 use affiant::ledger::{AppendError, Durability};
+use affiant::tlog::LeafIndex;
 
 /// Calls that change what is on the disk. strace counts each by itself.
 const WRITING: [&str; 11] = [
@@ -77,7 +78,7 @@ fn run_child(dir: &Path, call: &str, inject: &str) -> (Acknowledged, bool) {
     let mut acknowledged = Acknowledged::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
         if let Some((index, record)) = line.strip_prefix("acknowledged ").and_then(|line| line.split_once(' ')) {
-            acknowledged.insert(index.parse().unwrap(), record.parse::<Sha256Digest>().unwrap());
+            acknowledged.insert(LeafIndex(index.parse().unwrap()), record.parse::<Sha256Digest>().unwrap());
         }
     }
     child.wait().unwrap();

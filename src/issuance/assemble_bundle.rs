@@ -4,6 +4,7 @@ use super::Issuance;
 use super::evidence_for::EvidenceError;
 use crate::evidence::{Bundle, BundleFiles, Indication, Record, ValidationReport, instructions};
 use crate::ledger::ReadError;
+use crate::tlog::LeafIndex;
 use crate::vcon::VconLimits;
 
 /// Why there is no bundle.
@@ -55,7 +56,7 @@ impl Issuance {
     ///
     /// # Errors
     /// When the record was erased, is not included yet, or does not verify; when a store cannot be read.
-    pub fn assemble_bundle(&self, index: u64) -> Result<AssembledBundle, AssembleError> {
+    pub fn assemble_bundle(&self, index: LeafIndex) -> Result<AssembledBundle, AssembleError> {
         let stored = self.ledger.record(index)?;
         let (metadata, body) = stored.body.ok_or(AssembleError::Erased)?;
         let record = Record::parse(&body, &self.stored_limits(&body));

@@ -4,6 +4,7 @@ use super::Issuance;
 use super::submit::SubmitError;
 use crate::ledger::AppendError;
 use crate::ledger::EraseError;
+use crate::tlog::LeafIndex;
 
 impl Issuance {
     /// Erases the record at `index` in all its forms: what signed it again holds all of it. To its end even when whoever
@@ -11,7 +12,7 @@ impl Issuance {
     ///
     /// # Errors
     /// When a store cannot be read, or the ledger does not take it.
-    pub async fn erase(&self, index: u64) -> Result<(), SubmitError> {
+    pub async fn erase(&self, index: LeafIndex) -> Result<(), SubmitError> {
         // Meanwhile nobody signs again what is being erased.
         let held = self.ledger.one_at_a_time().await;
         let ledger = self.ledger.clone();

@@ -8,7 +8,7 @@ use crate::crypto::Sha256Digest;
 use crate::evidence::{Bundle, ConsistencyProof, LayerEvidence, Record, ledger_checkpoints, record_digest};
 use crate::ledger::ReadError;
 use crate::pki::tsp::TimestampToken;
-use crate::tlog::TlogProof;
+use crate::tlog::{LeafIndex, TlogProof};
 
 /// Why the evidence of a record could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +28,13 @@ impl Issuance {
     ///
     /// # Errors
     /// When a store cannot be read.
-    pub(super) fn evidence_for(&self, index: Option<u64>, record: Option<&Record>) -> Result<Bundle, EvidenceError> {
-        let form = |index: Option<u64>| index.map_or_else(|| Ok(LayerEvidence::default()), |index| self.form(index));
+    pub(super) fn evidence_for(
+        &self,
+        index: Option<LeafIndex>,
+        record: Option<&Record>,
+    ) -> Result<Bundle, EvidenceError> {
+        let form =
+            |index: Option<LeafIndex>| index.map_or_else(|| Ok(LayerEvidence::default()), |index| self.form(index));
         let mut bundle = Bundle { evidence: form(index)?, ..Bundle::default() };
         for layer in record.iter().flat_map(|record| &record.layers()[1..]) {
             let earlier = form(self.ledger.index_of_record(record_digest(layer))?)?;
@@ -105,7 +110,7 @@ impl Issuance {
     }
 
     /// The ledger's evidence of the record at `index`, in the form in which it was appended.
-    fn form(&self, index: u64) -> Result<LayerEvidence, ReadError> {
+    fn form(&self, index: LeafIndex) -> Result<LayerEvidence, ReadError> {
         let mut form = LayerEvidence { entry: Some(self.ledger.tiles().entry(index)?), ..LayerEvidence::default() };
         if let Some((proof, round)) = self.ledger.proof(index)? {
             form.proof = Some(proof.to_string().into_bytes());

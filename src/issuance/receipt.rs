@@ -8,7 +8,7 @@ use crate::clock::format_time;
 use crate::crypto::Sha256Digest;
 use crate::evidence::Entry;
 use crate::ledger::{Durability, ReadError};
-use crate::tlog::EntryCount;
+use crate::tlog::{EntryCount, LeafIndex};
 
 /// The receipt of a submission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,7 +22,7 @@ pub struct SubmissionReceipt {
     /// Counts the issuer's records, from 1, without a gap.
     pub seq: EntryCount,
     /// Place in the ledger.
-    pub index: u64,
+    pub index: LeafIndex,
     /// The kind of its entry: `vcon.issued`, `vcon.anchored` or `vcon.renewed`.
     pub kind: &'static str,
     /// When the ledger took it in.
@@ -44,10 +44,10 @@ impl Issuance {
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn receipt(&self, index: u64) -> Result<Option<SubmissionReceipt>, ReadError> {
+    pub fn receipt(&self, index: LeafIndex) -> Result<Option<SubmissionReceipt>, ReadError> {
         let stored = self.ledger.record(index)?;
         let uuid = stored.body.map(|(metadata, _)| metadata.uuid).unwrap_or_default();
-        let checkpoint = self.ledger.latest_checkpoint().filter(|latest| latest.checkpoint().size().0 > index);
+        let checkpoint = self.ledger.latest_checkpoint().filter(|latest| latest.checkpoint().size().contains(index));
         Ok(SubmissionReceipt::of(&stored.entry, uuid, checkpoint.map(|latest| latest.note().to_string()), true))
     }
 }

@@ -10,7 +10,7 @@ use crate::evidence::format::RecordEvent;
 use crate::evidence::{Bundle, Event, Indication, Record};
 use crate::jose::NewSignature;
 use crate::ledger::{AppendError, Durability};
-use crate::tlog::EntryCount;
+use crate::tlog::{EntryCount, LeafIndex};
 
 impl Issuance {
     /// Signs the record at `index` again, all of it, with the key that its issuer signs with now (draft §5.2, "Long Term
@@ -21,7 +21,7 @@ impl Issuance {
     /// When it was erased, would not pass any more, or the ledger does not take it.
     pub async fn resign(
         self: &Arc<Self>,
-        index: u64,
+        index: LeafIndex,
         durability: Durability,
     ) -> Result<SubmissionReceipt, SubmitError> {
         // Each signature is another record: between looking and appending nobody else signs, even when whoever asked goes
@@ -41,7 +41,7 @@ impl Issuance {
         Ok(receipt)
     }
 
-    fn prepare_resign(&self, index: u64) -> Result<PreparedSubmission, SubmitError> {
+    fn prepare_resign(&self, index: LeafIndex) -> Result<PreparedSubmission, SubmitError> {
         let now = self.clock.now();
         let stored = self.ledger.record(index)?;
         let (metadata, old) = stored.body.ok_or(SubmitError::Erased)?;

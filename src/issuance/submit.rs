@@ -91,7 +91,7 @@ fn what_is_wrong(report: &ValidationReport) -> &'static str {
 #[derive(Debug)]
 pub enum PreparedSubmission {
     /// The same bytes were submitted before: the record at this index.
-    Duplicate(u64),
+    Duplicate(LeafIndex),
     /// A new record.
     New(Box<NewRecord>),
 }
@@ -176,7 +176,7 @@ impl Issuance {
         let waiting = async {
             loop {
                 rounds.borrow_and_update();
-                if let Some(round) = self.ledger.round_above(LeafIndex(receipt.index))? {
+                if let Some(round) = self.ledger.round_above(receipt.index)? {
                     let quorum = self.log_policy.policy.asks_for_witnesses()
                         && self.log_policy.policy.cosigned(&round.checkpoint).is_ok_and(|found| found.quorum());
                     if quorum || !round.tokens.is_empty() {

@@ -50,7 +50,7 @@ pub enum AuditError {
     Root(TreeSize),
     /// A record has no body and was not erased.
     #[error("the body of the record in entry {0} is gone, and no entry says that it was erased")]
-    Body(u64),
+    Body(LeafIndex),
     /// The bytes could not be had.
     #[error("{path}: {cause}")]
     Unreachable {
@@ -109,7 +109,7 @@ pub struct AuditSummary {
 pub struct Walked {
     pub(super) size: TreeSize,
     // The record at each index that has one.
-    pub(super) records: HashMap<u64, Sha256Digest>,
+    pub(super) records: HashMap<LeafIndex, Sha256Digest>,
     pub(super) erased: HashSet<Sha256Digest>,
     pub(super) roots: HashMap<TreeSize, RootHash>,
 }
@@ -168,7 +168,7 @@ pub async fn audit(
 
 impl Walked {
     fn entry(&mut self, entry: &Entry) {
-        self.size = LeafIndex(entry.index).size_through();
+        self.size = entry.index.size_through();
         if let Some(record) = entry.event.record() {
             self.records.insert(entry.index, record.record);
         }

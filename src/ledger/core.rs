@@ -16,7 +16,7 @@ use super::store::{ArchiveTreeStore, AttestationStore, BodyStore, StoreError};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::Entry;
 use crate::tlog::merkle::RightEdge;
-use crate::tlog::{LeafHash, NodeHash, SignedCheckpoint, TreeSize};
+use crate::tlog::{LeafHash, LeafIndex, NodeHash, SignedCheckpoint, TreeSize};
 
 /// The stores that are read beside the sequencer, and what is known of the log in memory.
 pub(super) struct LedgerInner {
@@ -165,11 +165,11 @@ impl LedgerInner {
         fault.or_else(full).or_else(read_only)
     }
 
-    pub(super) fn entry(&self, index: u64) -> Result<Entry, TileReadError> {
+    pub(super) fn entry(&self, index: LeafIndex) -> Result<Entry, TileReadError> {
         Ok(self.tiles.parsed_entry(index)?.0)
     }
 
-    pub(super) fn issuer_of(&self, index: u64) -> Option<String> {
+    pub(super) fn issuer_of(&self, index: LeafIndex) -> Option<String> {
         let entry = self.entry(index).ok()?;
         entry.event.issuer_sequence().map(|(issuer, _)| issuer.to_owned())
     }

@@ -8,7 +8,7 @@ use super::audit::{AuditError, AuditSource, Walked};
 use super::store::local::Inspection;
 use super::store::tiles::TileReadError;
 use crate::evidence::format::{Entry, Event};
-use crate::tlog::{SignedCheckpoint, TilePath, TreeSize, VerifierKey};
+use crate::tlog::{LeafIndex, SignedCheckpoint, TilePath, TreeSize, VerifierKey};
 use crate::vfs::{FileSystem, OsFileSystem};
 
 /// A data directory, read without its lock.
@@ -46,7 +46,7 @@ impl DirectorySource {
     /// The log's key as entry 0 has it: what the directory says of itself.
     #[must_use]
     pub fn own_key(&self) -> Option<VerifierKey> {
-        let entry = Entry::parse(&self.inspection.tiles().entry(0).ok()?).ok()?;
+        let entry = Entry::parse(&self.inspection.tiles().entry(LeafIndex(0)).ok()?).ok()?;
         match entry.event {
             Event::LedgerOpened { keys, .. } => keys.first()?.parse().ok(),
             _ => None,
@@ -80,7 +80,7 @@ impl AuditSource for DirectorySource {
         }
         let mut there = HashSet::new();
         self.inspection.each_body(|index, record, has_key| {
-            let is_of_entry = index < walked.size.0 && walked.records.get(&index) == Some(&record);
+            let is_of_entry = walked.size.contains(index) && walked.records.get(&index) == Some(&record);
             if is_of_entry && (has_key || walked.erased.contains(&record)) {
                 there.insert(index);
             }

@@ -16,6 +16,7 @@ use super::store::{BodyStore, StoreError};
 use super::submission::{AppendError, Receipt};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::Event;
+use crate::tlog::LeafIndex;
 
 /// Why a record is not erased.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +44,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When there is none there, the entry is refused, or a store fails.
-    pub async fn erase(&self, index: u64) -> Result<Receipt, EraseError> {
+    pub async fn erase(&self, index: LeafIndex) -> Result<Receipt, EraseError> {
         let stored = self.record(index)?;
         let record = stored.entry.event.record().ok_or(ReadError::NoRecord(index))?.clone();
         let receipt = self.append_event(Event::VconErased { of: record.record }).await?;
@@ -86,7 +87,7 @@ pub(super) fn finish(
 fn forget_and_shred(
     index: &Index,
     bodies: &dyn BodyStore,
-    at: u64,
+    at: LeafIndex,
     issuer: &str,
     record: Sha256Digest,
     metadata: Option<BodyMetadata>,

@@ -9,6 +9,7 @@ use super::read::{LedgerReader, ReadError};
 use super::submission::AppendError;
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::{Entry, Event};
+use crate::tlog::LeafIndex;
 
 /// Why an operation is not in the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +55,7 @@ impl LedgerReader {
     ///
     /// # Errors
     /// When the index or an entry cannot be read.
-    pub fn history(&self, record: Sha256Digest, first: u64, most: usize) -> Result<Vec<Entry>, ReadError> {
+    pub fn history(&self, record: Sha256Digest, first: LeafIndex, most: usize) -> Result<Vec<Entry>, ReadError> {
         let indices = self.inner.index.history(record, first, most)?;
         indices.into_iter().map(|index| Ok(self.inner.entry(index)?)).collect()
     }
@@ -63,8 +64,8 @@ impl LedgerReader {
     ///
     /// # Errors
     /// When the index or an entry cannot be read.
-    pub fn renewal_of(&self, record: Sha256Digest, signer: Sha256Digest) -> Result<Option<u64>, ReadError> {
-        for index in self.inner.index.history(record, 0, usize::MAX)? {
+    pub fn renewal_of(&self, record: Sha256Digest, signer: Sha256Digest) -> Result<Option<LeafIndex>, ReadError> {
+        for index in self.inner.index.history(record, LeafIndex(0), usize::MAX)? {
             let entry = self.inner.entry(index)?;
             if matches!(&entry.event, Event::VconRenewed(renewed) if renewed.signer == Some(signer)) {
                 return Ok(Some(index));
@@ -78,7 +79,7 @@ impl LedgerReader {
     ///
     /// # Errors
     /// When the index or an entry cannot be read.
-    pub fn forms(&self, index: u64) -> Result<Vec<u64>, ReadError> {
+    pub fn forms(&self, index: LeafIndex) -> Result<Vec<LeafIndex>, ReadError> {
         let mut inmost = index;
         while let Event::VconRenewed(renewed) = self.inner.entry(inmost)?.event {
             let Some(inside) = renewed.of.map(|of| self.index_of_record(of)).transpose()?.flatten() else { break };
@@ -88,7 +89,7 @@ impl LedgerReader {
         let mut at = 0;
         while let Some(index) = forms.get(at) {
             if let Some(record) = self.inner.entry(*index)?.event.record() {
-                for entry in self.history(record.record, 0, usize::MAX)? {
+                for entry in self.history(record.record, LeafIndex(0), usize::MAX)? {
                     if matches!(entry.event, Event::VconRenewed(_)) {
                         forms.push(entry.index);
                     }

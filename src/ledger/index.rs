@@ -8,12 +8,12 @@ use std::sync::Arc;
 use super::store::index_key::{IndexKey, KeySpace, KeyValue, descending};
 use super::store::{IndexStore, StoreError};
 use crate::crypto::{DigestKey, SealingKey, Sha256Digest};
-use crate::tlog::EntryCount;
+use crate::tlog::{EntryCount, LeafIndex};
 
 /// What the index has of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IndexedRecord {
-    pub(super) index: u64,
+    pub(super) index: LeafIndex,
     pub(super) record: Sha256Digest,
     pub(super) issuer: String,
     pub(super) seq: EntryCount,
@@ -40,8 +40,8 @@ impl Index {
     pub(super) fn insert(&self, record: &IndexedRecord) {
         let IndexedRecord { index, record, issuer, seq, personal } = record;
         let mut added = vec![
-            self.key_value(KeySpace::Record, &[&record.0], *index),
-            self.key_value(KeySpace::Sequence, &[issuer.as_bytes(), &seq.0.to_be_bytes()], *index),
+            self.key_value(KeySpace::Record, &[&record.0], index.0),
+            self.key_value(KeySpace::Sequence, &[issuer.as_bytes(), &seq.0.to_be_bytes()], index.0),
         ];
         if let Some((uuid, submitted)) = personal {
             added.extend(self.personal(*index, issuer, uuid, *submitted));
@@ -50,49 +50,54 @@ impl Index {
     }
 
     /// Forgets what is personal of an erased record: its uuid and the digest of the bytes submitted.
-    pub(super) fn forget(&self, index: u64, issuer: &str, uuid: &str, submitted: Sha256Digest) {
+    pub(super) fn forget(&self, index: LeafIndex, issuer: &str, uuid: &str, submitted: Sha256Digest) {
         self.store.remove(&self.personal(index, issuer, uuid, submitted));
     }
 
-    fn personal(&self, index: u64, issuer: &str, uuid: &str, submitted: Sha256Digest) -> [KeyValue; 3] {
+    fn personal(&self, index: LeafIndex, issuer: &str, uuid: &str, submitted: Sha256Digest) -> [KeyValue; 3] {
         [
-            self.key_value(KeySpace::Submission, &[issuer.as_bytes(), &submitted.0], index),
-            self.key_value(KeySpace::IssuerUuid, &[issuer.as_bytes(), uuid.as_bytes()], descending(index)),
-            self.key_value(KeySpace::Uuid, &[uuid.as_bytes()], descending(index)),
+            self.key_value(KeySpace::Submission, &[issuer.as_bytes(), &submitted.0], index.0),
+            self.key_value(KeySpace::IssuerUuid, &[issuer.as_bytes(), uuid.as_bytes()], descending(index.0)),
+            self.key_value(KeySpace::Uuid, &[uuid.as_bytes()], descending(index.0)),
         ]
     }
 
     /// Notes that the entry at `index` is about an earlier record, and whether it is an operation on it.
-    pub(super) fn insert_history(&self, record: Sha256Digest, index: u64, operation: bool) {
-        self.store.insert(&[self.key_value(KeySpace::History, &[&record.0], 2 * index + u64::from(operation))]);
+    pub(super) fn insert_history(&self, record: Sha256Digest, index: LeafIndex, operation: bool) {
+        self.store.insert(&[self.key_value(KeySpace::History, &[&record.0], 2 * index.0 + u64::from(operation))]);
     }
 
     /// Indices of the operations on `record`, ascending.
-    pub(super) fn operations(&self, record: Sha256Digest) -> Result<Vec<u64>, StoreError> {
+    pub(super) fn operations(&self, record: Sha256Digest) -> Result<Vec<LeafIndex>, StoreError> {
         let history = self.store.values(self.key(KeySpace::History, &[&record.0]), 0, usize::MAX)?;
-        Ok(history.into_iter().filter(|value| value % 2 == 1).map(|value| value / 2).collect())
+        Ok(history.into_iter().filter(|value| value % 2 == 1).map(|value| LeafIndex(value / 2)).collect())
     }
 
     /// Indices of the later entries about `record`, from `first` on, ascending, at most `most`.
-    pub(super) fn history(&self, record: Sha256Digest, first: u64, most: usize) -> Result<Vec<u64>, StoreError> {
+    pub(super) fn history(
+        &self,
+        record: Sha256Digest,
+        first: LeafIndex,
+        most: usize,
+    ) -> Result<Vec<LeafIndex>, StoreError> {
         let key = self.key(KeySpace::History, &[&record.0]);
-        let history = self.store.values(key, first.saturating_mul(2), most)?;
-        Ok(history.into_iter().map(|value| value / 2).collect())
+        let history = self.store.values(key, first.0.saturating_mul(2), most)?;
+        Ok(history.into_iter().map(|value| LeafIndex(value / 2)).collect())
     }
 
-    pub(super) fn by_record(&self, record: Sha256Digest) -> Result<Option<u64>, StoreError> {
+    pub(super) fn by_record(&self, record: Sha256Digest) -> Result<Option<LeafIndex>, StoreError> {
         self.first(self.key(KeySpace::Record, &[&record.0]))
     }
 
     /// The newest record of `issuer` with this uuid.
-    pub(super) fn by_uuid(&self, issuer: &str, uuid: &str) -> Result<Option<u64>, StoreError> {
+    pub(super) fn by_uuid(&self, issuer: &str, uuid: &str) -> Result<Option<LeafIndex>, StoreError> {
         let key = self.key(KeySpace::IssuerUuid, &[issuer.as_bytes(), uuid.as_bytes()]);
-        Ok(self.first(key)?.map(descending))
+        Ok(self.first_value(key)?.map(descending).map(LeafIndex))
     }
 
     /// The newest record of any issuer with this uuid.
-    pub(super) fn by_any_uuid(&self, uuid: &str) -> Result<Option<u64>, StoreError> {
-        Ok(self.first(self.key(KeySpace::Uuid, &[uuid.as_bytes()]))?.map(descending))
+    pub(super) fn by_any_uuid(&self, uuid: &str) -> Result<Option<LeafIndex>, StoreError> {
+        Ok(self.first_value(self.key(KeySpace::Uuid, &[uuid.as_bytes()]))?.map(descending).map(LeafIndex))
     }
 
     /// Whether more than one record has this uuid.
@@ -100,16 +105,20 @@ impl Index {
         Ok(self.store.values(self.key(KeySpace::Uuid, &[uuid.as_bytes()]), 0, 2)?.len() > 1)
     }
 
-    pub(super) fn by_submission(&self, issuer: &str, submitted: Sha256Digest) -> Result<Option<u64>, StoreError> {
+    pub(super) fn by_submission(&self, issuer: &str, submitted: Sha256Digest) -> Result<Option<LeafIndex>, StoreError> {
         self.first(self.key(KeySpace::Submission, &[issuer.as_bytes(), &submitted.0]))
     }
 
     /// The record with this count of `issuer`.
-    pub(super) fn by_sequence(&self, issuer: &str, seq: EntryCount) -> Result<Option<u64>, StoreError> {
+    pub(super) fn by_sequence(&self, issuer: &str, seq: EntryCount) -> Result<Option<LeafIndex>, StoreError> {
         self.first(self.key(KeySpace::Sequence, &[issuer.as_bytes(), &seq.0.to_be_bytes()]))
     }
 
-    fn first(&self, key: IndexKey) -> Result<Option<u64>, StoreError> {
+    fn first(&self, key: IndexKey) -> Result<Option<LeafIndex>, StoreError> {
+        Ok(self.first_value(key)?.map(LeafIndex))
+    }
+
+    fn first_value(&self, key: IndexKey) -> Result<Option<u64>, StoreError> {
         Ok(self.store.values(key, 0, 1)?.pop())
     }
 
@@ -132,12 +141,12 @@ mod tests {
         Index::new(backend.open().unwrap().index, &SealingKey::new(&[7; 32]))
     }
 
-    fn record(index: u64, issuer: &str, uuid: &str) -> IndexedRecord {
+    fn record(number: u64, issuer: &str, uuid: &str) -> IndexedRecord {
         IndexedRecord {
-            index,
-            record: Sha256Digest::of(&index.to_be_bytes()),
+            index: LeafIndex(number),
+            record: Sha256Digest::of(&number.to_be_bytes()),
             issuer: issuer.into(),
-            seq: EntryCount(index),
+            seq: EntryCount(number),
             personal: Some((uuid.into(), Sha256Digest::of(uuid.as_bytes()))),
         }
     }
@@ -161,15 +170,18 @@ mod tests {
                 }
             },
             |index| {
-                assert_eq!(index.by_uuid("a", "u").unwrap(), Some(4));
-                assert_eq!(index.by_uuid("b", "u").unwrap(), Some(3));
-                assert_eq!(index.by_any_uuid("u").unwrap(), Some(4));
+                assert_eq!(index.by_uuid("a", "u").unwrap(), Some(LeafIndex(4)));
+                assert_eq!(index.by_uuid("b", "u").unwrap(), Some(LeafIndex(3)));
+                assert_eq!(index.by_any_uuid("u").unwrap(), Some(LeafIndex(4)));
                 assert_eq!(index.by_any_uuid("v").unwrap(), None);
                 assert_eq!(["u", "uu", "v"].map(|uuid| index.is_uuid_shared(uuid).unwrap()), [true, false, false]);
-                assert_eq!(index.by_record(Sha256Digest::of(&2_u64.to_be_bytes())).unwrap(), Some(2));
-                assert_eq!(index.by_submission("b", Sha256Digest::of(b"u")).unwrap(), Some(3));
+                assert_eq!(index.by_record(Sha256Digest::of(&2_u64.to_be_bytes())).unwrap(), Some(LeafIndex(2)));
+                assert_eq!(index.by_submission("b", Sha256Digest::of(b"u")).unwrap(), Some(LeafIndex(3)));
                 assert_eq!(index.by_submission("b", Sha256Digest::of(b"uu")).unwrap(), None);
-                assert_eq!(["a", "b"].map(|issuer| index.by_sequence(issuer, EntryCount(4)).unwrap()), [Some(4), None]);
+                assert_eq!(
+                    ["a", "b"].map(|issuer| index.by_sequence(issuer, EntryCount(4)).unwrap()),
+                    [Some(LeafIndex(4)), None]
+                );
             },
         );
     }
@@ -182,13 +194,20 @@ mod tests {
                     index.insert(&record(n, "a", "u"));
                 }
                 for n in (9..=20).rev() {
-                    index.forget(n, "a", "u", Sha256Digest::of(b"u"));
+                    index.forget(LeafIndex(n), "a", "u", Sha256Digest::of(b"u"));
                 }
             },
             |index| {
-                assert_eq!((index.by_uuid("a", "u").unwrap(), index.by_any_uuid("u").unwrap()), (Some(8), Some(8)));
-                assert_eq!(index.by_submission("a", Sha256Digest::of(b"u")).unwrap(), Some(1));
-                assert_eq!(index.by_sequence("a", EntryCount(20)).unwrap(), Some(20), "which tells nothing of anybody");
+                assert_eq!(
+                    (index.by_uuid("a", "u").unwrap(), index.by_any_uuid("u").unwrap()),
+                    (Some(LeafIndex(8)), Some(LeafIndex(8)))
+                );
+                assert_eq!(index.by_submission("a", Sha256Digest::of(b"u")).unwrap(), Some(LeafIndex(1)));
+                assert_eq!(
+                    index.by_sequence("a", EntryCount(20)).unwrap(),
+                    Some(LeafIndex(20)),
+                    "which tells nothing of anybody"
+                );
             },
         );
     }
@@ -199,16 +218,16 @@ mod tests {
         check(
             |index| {
                 for (about, at) in [(one, 300), (other, 7), (one, 2)] {
-                    index.insert_history(about, at, at != 2);
+                    index.insert_history(about, LeafIndex(at), at != 2);
                 }
             },
             |index| {
-                assert_eq!(index.history(one, 0, 10).unwrap(), [2, 300]);
+                assert_eq!(index.history(one, LeafIndex(0), 10).unwrap(), [2, 300].map(LeafIndex));
                 assert_eq!(
-                    (index.history(one, 3, 10).unwrap(), index.history(one, 0, 1).unwrap()),
-                    (vec![300], vec![2])
+                    (index.history(one, LeafIndex(3), 10).unwrap(), index.history(one, LeafIndex(0), 1).unwrap()),
+                    (vec![LeafIndex(300)], vec![LeafIndex(2)])
                 );
-                assert_eq!(index.operations(one).unwrap(), [300]);
+                assert_eq!(index.operations(one).unwrap(), [LeafIndex(300)]);
             },
         );
     }

@@ -71,7 +71,7 @@ impl LedgerReader {
         let (mut low, mut high) = (0, size.0);
         while low < high {
             let middle = low + (high - low) / 2;
-            if wanted(self.entry(middle)?.0.time) {
+            if wanted(self.entry(LeafIndex(middle))?.0.time) {
                 high = middle;
             } else {
                 low = middle + 1;

@@ -23,10 +23,10 @@ pub enum ReadError {
     Body(#[from] BodyError),
     /// The entry is there, and of something else than a record.
     #[error("entry {0} is not of a record")]
-    NoRecord(u64),
+    NoRecord(LeafIndex),
     /// The record was committed, and the store has no body of it.
     #[error("the body of the record in entry {0} is gone from the vault")]
-    BodyGone(u64),
+    BodyGone(LeafIndex),
     /// A store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -72,8 +72,8 @@ impl LedgerReader {
     ///
     /// # Errors
     /// When there is none.
-    pub fn entry(&self, index: u64) -> Result<(Entry, Vec<u8>), ReadError> {
-        if !self.size().contains(LeafIndex(index)) {
+    pub fn entry(&self, index: LeafIndex) -> Result<(Entry, Vec<u8>), ReadError> {
+        if !self.size().contains(index) {
             return Err(TileReadError::NoEntry(index).into());
         }
         Ok(self.tiles().parsed_entry(index)?)
@@ -83,7 +83,7 @@ impl LedgerReader {
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn index_of_record(&self, record: Sha256Digest) -> Result<Option<u64>, ReadError> {
+    pub fn index_of_record(&self, record: Sha256Digest) -> Result<Option<LeafIndex>, ReadError> {
         Ok(self.inner.index.by_record(record)?)
     }
 
@@ -91,7 +91,7 @@ impl LedgerReader {
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn index_of_uuid(&self, issuer: Option<&str>, uuid: &str) -> Result<Option<u64>, ReadError> {
+    pub fn index_of_uuid(&self, issuer: Option<&str>, uuid: &str) -> Result<Option<LeafIndex>, ReadError> {
         Ok(match issuer {
             Some(issuer) => self.inner.index.by_uuid(issuer, uuid)?,
             None => self.inner.index.by_any_uuid(uuid)?,
@@ -110,7 +110,7 @@ impl LedgerReader {
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn index_of_submission(&self, issuer: &str, submitted: Sha256Digest) -> Result<Option<u64>, ReadError> {
+    pub fn index_of_submission(&self, issuer: &str, submitted: Sha256Digest) -> Result<Option<LeafIndex>, ReadError> {
         Ok(self.inner.index.by_submission(issuer, submitted)?)
     }
 
@@ -118,7 +118,7 @@ impl LedgerReader {
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn records_of(&self, issuer: &str, first: EntryCount, most: usize) -> Result<Vec<u64>, ReadError> {
+    pub fn records_of(&self, issuer: &str, first: EntryCount, most: usize) -> Result<Vec<LeafIndex>, ReadError> {
         let counts = (first.0.max(1)..=u64::MAX).map(EntryCount).take(most);
         let found = counts.map_while(|count| self.inner.index.by_sequence(issuer, count).transpose());
         Ok(found.collect::<Result<_, _>>()?)
@@ -128,7 +128,7 @@ impl LedgerReader {
     ///
     /// # Errors
     /// When the entry is of no record, or its body is gone or cannot be opened.
-    pub fn record(&self, index: u64) -> Result<StoredRecord, ReadError> {
+    pub fn record(&self, index: LeafIndex) -> Result<StoredRecord, ReadError> {
         let (entry, entry_bytes) = self.entry(index)?;
         let record = entry.event.record().ok_or(ReadError::NoRecord(index))?.record;
         let body = match self.inner.bodies.get(index) {
@@ -147,16 +147,16 @@ impl LedgerReader {
     ///
     /// # Errors
     /// When a tile cannot be read.
-    pub fn proof(&self, index: u64) -> Result<Option<(TlogProof, Option<WitnessRound>)>, ReadError> {
-        let round = self.round_above(LeafIndex(index))?;
+    pub fn proof(&self, index: LeafIndex) -> Result<Option<(TlogProof, Option<WitnessRound>)>, ReadError> {
+        let round = self.round_above(index)?;
         let checkpoint = match (&round, self.latest_checkpoint()) {
             (Some(round), _) => round.checkpoint.clone(),
-            (None, Some(latest)) if latest.checkpoint().size().contains(LeafIndex(index)) => (*latest).clone(),
+            (None, Some(latest)) if latest.checkpoint().size().contains(index) => (*latest).clone(),
             _ => return Ok(None),
         };
         let size = checkpoint.checkpoint().size();
-        let hashes = inclusion_proof(LeafIndex(index), size, &self.tiles().hashes(size))?;
-        Ok(Some((TlogProof::new(LeafIndex(index), hashes, checkpoint), round)))
+        let hashes = inclusion_proof(index, size, &self.tiles().hashes(size))?;
+        Ok(Some((TlogProof::new(index, hashes, checkpoint), round)))
     }
 
     /// The root of the ledger's first `size` entries.
@@ -171,12 +171,12 @@ impl LedgerReader {
     ///
     /// # Errors
     /// When a tile cannot be read.
-    pub fn newest_proof(&self, index: u64) -> Result<Option<(TlogProof, RootHash)>, ReadError> {
-        let latest = self.latest_checkpoint().filter(|latest| latest.checkpoint().size().contains(LeafIndex(index)));
+    pub fn newest_proof(&self, index: LeafIndex) -> Result<Option<(TlogProof, RootHash)>, ReadError> {
+        let latest = self.latest_checkpoint().filter(|latest| latest.checkpoint().size().contains(index));
         let Some(latest) = latest else { return Ok(None) };
         let (size, root) = (latest.checkpoint().size(), latest.checkpoint().root());
-        let hashes = inclusion_proof(LeafIndex(index), size, &self.tiles().hashes(size))?;
-        Ok(Some((TlogProof::new(LeafIndex(index), hashes, (*latest).clone()), root)))
+        let hashes = inclusion_proof(index, size, &self.tiles().hashes(size))?;
+        Ok(Some((TlogProof::new(index, hashes, (*latest).clone()), root)))
     }
 
     /// Proves that the ledger of `old` entries is the beginning of that of `new` entries.

@@ -27,7 +27,7 @@ use crate::evidence::format::{RecordEvent, genesis_prev};
 use crate::tlog::merkle::{consistency_proof, leaf_hash};
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries};
 use crate::tlog::{
-    EntryCount, NodeHash, RootHash, SignedCheckpoint, TileHashes, TileKind, TilePath, TreeSize, VerifierKey,
+    EntryCount, LeafIndex, NodeHash, RootHash, SignedCheckpoint, TileHashes, TileKind, TilePath, TreeSize, VerifierKey,
     VerifierKeyError,
 };
 
@@ -71,7 +71,7 @@ pub enum RecoveryError {
     Key(VerifierKeyError),
     /// An entry of the journal does not follow the one before it.
     #[error("entry {0} in the journal does not follow the one before it")]
-    Chain(u64),
+    Chain(LeafIndex),
     /// The journal ends before what was signed: it was damaged, or is an older copy.
     #[error("the journal has {journal} entries, but a checkpoint of {signed} was signed")]
     ShorterThanSigned {
@@ -93,7 +93,7 @@ pub enum RecoveryError {
     },
     /// A record was committed, and its body is not there.
     #[error("the body of the record in entry {0} is gone from the vault")]
-    BodyGone(u64),
+    BodyGone(LeafIndex),
     /// The bodies do not open.
     #[error("the bodies in the vault do not open under this master key")]
     VaultKey,
@@ -311,7 +311,7 @@ impl Replay {
     }
 
     fn batch(&mut self, batch: &Batch) -> Result<(), RecoveryError> {
-        let mut index = self.state.edge.size().0;
+        let mut index = self.state.edge.size().next_leaf();
         if batch.first != index {
             return Err(RecoveryError::Chain(index));
         }
@@ -332,7 +332,7 @@ impl Replay {
             self.appender.push(bytes, &closed)?;
             self.state.last_leaf = Some(leaf);
             self.state.last_time = Some(entry.time);
-            index += 1;
+            index = self.state.edge.size().next_leaf();
         }
         if self.state.edge.root() != batch.root {
             return Err(RecoveryError::Chain(index));
@@ -356,8 +356,8 @@ fn catch_up(
         let wide = u16::try_from((size - bundle * width).min(width)).expect("at most 256");
         let path = TilePath::new(TileKind::Entries, bundle, wide).map_err(TileReadError::from)?;
         let bytes = tiles.read(path)?;
-        let entries = (bundle * width..).zip(bundle_entries(&bytes, wide).map_err(TileReadError::from)?);
-        for (at, entry) in entries.filter(|(at, _)| *at >= known) {
+        let entries = (bundle * width..).map(LeafIndex).zip(bundle_entries(&bytes, wide).map_err(TileReadError::from)?);
+        for (at, entry) in entries.filter(|(at, _)| at.0 >= known) {
             let entry = Entry::parse(entry).map_err(|_| RecoveryError::Chain(at))?;
             if let Some(subject) = entry.event.subject() {
                 index.insert_history(subject, at, entry.event.is_operation());
@@ -381,7 +381,7 @@ fn catch_up(
 /// What is kept beside the body of the entry at `index`; `None` when it is erased.
 fn replayed_body(
     replay: &mut dyn BodyReplay,
-    index: u64,
+    index: LeafIndex,
     record: Sha256Digest,
     erasing: &BTreeSet<Sha256Digest>,
 ) -> Result<Option<BodyMetadata>, RecoveryError> {

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::store::body::EncryptedBody;
 use crate::evidence::format::{Entry, EntryDraft};
-use crate::tlog::SignedCheckpoint;
+use crate::tlog::{LeafIndex, SignedCheckpoint};
 
 /// How far an entry has to come before its submitter is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ pub enum AppendError {
     ReadOnly,
     /// The issuer has another record with this uuid.
     #[error("the issuer has another record with this uuid, entry {0}")]
-    UuidTaken(u64),
+    UuidTaken(LeafIndex),
     /// The record was anchored by another issuer.
     #[error("another issuer has anchored this record")]
     RecordTaken,

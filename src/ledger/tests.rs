@@ -67,7 +67,7 @@ impl Place {
     }
 }
 
-fn named(ledger: &Ledger) -> [Option<u64>; 3] {
+fn named(ledger: &Ledger) -> [Option<LeafIndex>; 3] {
     [
         ledger.index_of_submission(ISSUER, submitted()).unwrap(),
         ledger.index_of_uuid(Some(ISSUER), UUID).unwrap(),
@@ -82,9 +82,9 @@ async fn an_erasure_that_a_start_cannot_finish_is_finished_by_the_next() {
     {
         let place = Place::new().await;
         let ledger = place.open().unwrap();
-        assert_eq!(named(&ledger), [Some(1); 3]);
+        assert_eq!(named(&ledger), [Some(LeafIndex(1)); 3]);
         place.fail(interrupted);
-        assert!(ledger.erase(1).await.is_err(), "{interrupted}");
+        assert!(ledger.erase(LeafIndex(1)).await.is_err(), "{interrupted}");
         ledger.stop();
         drop(ledger);
         place.fail(failing);
@@ -92,7 +92,7 @@ async fn an_erasure_that_a_start_cannot_finish_is_finished_by_the_next() {
         place.fail("");
         let ledger = place.open().unwrap();
         assert_eq!(named(&ledger), [None; 3], "{interrupted}, {failing}");
-        assert_eq!(ledger.record(1).unwrap().body, None);
+        assert_eq!(ledger.record(LeafIndex(1)).unwrap().body, None);
     }
 }
 
@@ -115,11 +115,11 @@ async fn a_stop_ends_when_its_last_step_fails() {
 async fn what_cannot_be_read_says_which_part_of_it_is_not_there() {
     let place = Place::new().await;
     let ledger = place.open().unwrap();
-    assert!(matches!(ledger.record(0), Err(ReadError::NoRecord(0))));
-    assert!(matches!(ledger.record(2), Err(ReadError::Tiles(TileReadError::NoEntry(2)))));
-    place.backend.lose_body(1);
-    assert!(matches!(ledger.record(1), Err(ReadError::BodyGone(1))));
-    assert!(matches!(ledger.erase(1).await, Err(EraseError::Read(ReadError::BodyGone(1)))));
+    assert!(matches!(ledger.record(LeafIndex(0)), Err(ReadError::NoRecord(LeafIndex(0)))));
+    assert!(matches!(ledger.record(LeafIndex(2)), Err(ReadError::Tiles(TileReadError::NoEntry(LeafIndex(2))))));
+    place.backend.lose_body(LeafIndex(1));
+    assert!(matches!(ledger.record(LeafIndex(1)), Err(ReadError::BodyGone(LeafIndex(1)))));
+    assert!(matches!(ledger.erase(LeafIndex(1)).await, Err(EraseError::Read(ReadError::BodyGone(LeafIndex(1))))));
     assert_eq!(ledger.size(), TreeSize(2), "nothing says that it is erased");
     ledger.stop();
 }

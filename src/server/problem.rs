@@ -249,7 +249,7 @@ impl From<AppendError> for Problem {
             }
             AppendError::UuidTaken(index) => {
                 let conflict = StatusCode::CONFLICT;
-                Self::new("uuid-conflict", "Another record has this uuid", conflict, detail).with("index", index)
+                Self::new("uuid-conflict", "Another record has this uuid", conflict, detail).with("index", index.0)
             }
             AppendError::RecordTaken => {
                 Self::new("record-conflict", "Another issuer has this record", StatusCode::CONFLICT, detail)

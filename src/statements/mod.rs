@@ -17,7 +17,7 @@ use crate::crypto::{Sha256Digest, Signer, SigningError, VerifyingKey};
 use crate::evidence::format::RecordEvent;
 use crate::evidence::{EntryDraft, Event, ReceiptError, StatementError, Verifier, check_receipt};
 use crate::ledger::{AppendError, BodyMetadata, Durability, EncryptedBody, EraseError, Ledger, ReadError, Submission};
-use crate::tlog::EntryCount;
+use crate::tlog::{EntryCount, LeafIndex};
 
 /// Signers whose pace is remembered: more start anew, which lets them be faster for a second.
 const SIGNERS_MAX: usize = 4096;
@@ -169,7 +169,7 @@ impl Statements {
         self.receipt_at(index)
     }
 
-    fn receipt_at(&self, index: u64) -> Result<Vec<u8>, RegisterError> {
+    fn receipt_at(&self, index: LeafIndex) -> Result<Vec<u8>, RegisterError> {
         let stored = self.ledger.record(index)?;
         let (_, statement) = stored.body.ok_or(RegisterError::Erased)?;
         let subject = Sign1::parse(&statement)?.protected().claims.as_ref().and_then(|claims| claims.subject.clone());
@@ -177,7 +177,7 @@ impl Statements {
         let path = proof.hashes().iter().map(|hash| *hash.as_bytes()).collect();
         let size = proof.checkpoint().checkpoint().size().0;
         let claims = (self.issuer.as_str(), subject.as_deref().unwrap_or_default());
-        let inclusion = InclusionProof { size, index, path };
+        let inclusion = InclusionProof { size, index: index.0, path };
         let receipt =
             sign_receipt(root.as_bytes(), &inclusion, Some(&stored.entry_bytes), claims, &self.key_id, &*self.key)?;
         // What is handed out is what anybody can check.

@@ -16,7 +16,7 @@ use affiant::operator::policy_events::record_policy_changes;
 use affiant::scorecard::Scorecard;
 use affiant::tlog::VerifierKey;
 use affiant::tlog::merkle::leaf_hash;
-use affiant::tlog::{EntryCount, TreeSize};
+use affiant::tlog::{EntryCount, LeafIndex, TreeSize};
 use affiant::vfs::OsFileSystem;
 
 fn vault_key(key: u8) -> Arc<SealingKey> {
@@ -115,12 +115,12 @@ async fn what_is_included_is_proved_and_survives_a_stop() {
     let ledger = bench.open();
     for n in 0..600 {
         let receipt = put(&ledger, if n % 3 == 0 { "iss_a" } else { "iss_b" }, n).await;
-        assert_eq!(receipt.entry.index, u64::from(n) + 1);
-        assert!(receipt.checkpoint.unwrap().checkpoint().size().0 > receipt.entry.index);
+        assert_eq!(receipt.entry.index, LeafIndex(u64::from(n) + 1));
+        assert!(receipt.checkpoint.unwrap().checkpoint().size().0 > receipt.entry.index.0);
     }
     for index in [0, 1, 255, 256, 599, 600] {
-        let (_, bytes) = ledger.entry(index).unwrap();
-        let (proof, _) = ledger.proof(index).unwrap().unwrap();
+        let (_, bytes) = ledger.entry(LeafIndex(index)).unwrap();
+        let (proof, _) = ledger.proof(LeafIndex(index)).unwrap().unwrap();
         assert_eq!(proof.check_inclusion(leaf_hash(&bytes)), Ok(()));
         assert!(proof.check_inclusion(leaf_hash(&bytes[1..])).is_err());
     }
@@ -149,7 +149,7 @@ async fn twice_is_once_in_one_batch_and_after_a_restart() {
     assert_eq!(first.entry, second.entry);
     assert!(!first.is_duplicate && second.is_duplicate);
     let taken = ledger.append(submission("iss_a", "u", b"other"), Durability::Included).unwrap().await;
-    assert!(matches!(taken, Err(AppendError::UuidTaken(1))));
+    assert!(matches!(taken, Err(AppendError::UuidTaken(LeafIndex(1)))));
     let foreign = ledger.append(submission("iss_b", "v", b"same"), Durability::Included).unwrap().await;
     assert!(matches!(foreign, Err(AppendError::RecordTaken)));
     ledger.stop();
@@ -176,7 +176,7 @@ async fn an_erased_body_is_gone_and_the_audit_knows_why() {
     std::fs::remove_dir_all(bench.path().join("index")).unwrap();
     let ledger = bench.open();
     assert!(ledger.record(receipt.entry.index).unwrap().body.is_none());
-    assert!(ledger.record(receipt.entry.index + 1).unwrap().body.is_some());
+    assert!(ledger.record(LeafIndex(receipt.entry.index.0 + 1)).unwrap().body.is_some());
     ledger.stop();
 }
 
@@ -187,7 +187,7 @@ async fn index_tiles_and_snapshot_are_made_again_when_they_are_gone() {
     for n in 0..300 {
         put(&ledger, "iss_a", n).await;
     }
-    let record = ledger.entry(7).unwrap().0.event.record().unwrap().record;
+    let record = ledger.entry(LeafIndex(7)).unwrap().0.event.record().unwrap().record;
     let sent = ledger.append_operation(record, "sent", Some(1)).await.unwrap();
     ledger.stop();
     drop(ledger);
@@ -197,7 +197,7 @@ async fn index_tiles_and_snapshot_are_made_again_when_they_are_gone() {
     let ledger = bench.open();
     let index = ledger.index_of_uuid(None, "uuid-299").unwrap().unwrap();
     assert_eq!(ledger.record(index).unwrap().body.unwrap().1, b"body iss_a 299");
-    assert_eq!(ledger.history(record, 0, 9).unwrap(), std::slice::from_ref(&sent.entry));
+    assert_eq!(ledger.history(record, LeafIndex(0), 9).unwrap(), std::slice::from_ref(&sent.entry));
     let again = ledger.append_operation(record, "sent", Some(1)).await.unwrap();
     assert_eq!((again.entry, again.repeated), (sent.entry, true));
     put(&ledger, "iss_a", 300).await;
@@ -259,7 +259,7 @@ async fn a_flipped_bit_anywhere_in_the_public_bytes_fails_the_audit() {
         std::fs::write(&path, &whole).unwrap();
     }
     std::fs::remove_file(bench.path().join("vault/0000000000000000.seg")).unwrap();
-    assert!(matches!(bench.audit().await, Err(affiant::ledger::AuditError::Body(1))));
+    assert!(matches!(bench.audit().await, Err(affiant::ledger::AuditError::Body(LeafIndex(1)))));
 }
 
 #[tokio::test]
@@ -278,7 +278,7 @@ async fn one_writer_one_key_and_a_believable_clock() {
     let behind = ledger.append(submission("iss_a", "v", b"v"), Durability::Included).unwrap().await;
     assert!(matches!(behind, Err(AppendError::Clock { ahead: -3600, .. })));
     bench.clock.advance(hour);
-    assert_eq!(put(&ledger, "iss_a", 2).await.entry.index, 3);
+    assert_eq!(put(&ledger, "iss_a", 2).await.entry.index, LeafIndex(3));
     ledger.stop();
     drop(ledger);
     let other = Bench { signer: Arc::new(SigningKey::generate_ed25519().0), ..bench };
@@ -345,7 +345,7 @@ async fn erasures_one_by_one_leave_few_files() {
         ledger.append(submission, Durability::Accepted).unwrap().await.unwrap();
     }
     for index in 1..=64 {
-        ledger.erase(index).await.unwrap();
+        ledger.erase(LeafIndex(index)).await.unwrap();
     }
     ledger.stop();
     let runs = std::fs::read_dir(bench.path().join("index")).unwrap().count();
@@ -389,7 +389,8 @@ async fn an_index_that_is_newer_than_the_evidence_store_is_made_again() {
     put(&ledger, "iss_a", 6).await;
     ledger.begin_round().unwrap();
     for index in 0..ledger.size().0 {
-        let size = ledger.proof(index).unwrap().unwrap().1.map(|round| round.checkpoint.checkpoint().size().0);
+        let size =
+            ledger.proof(LeafIndex(index)).unwrap().unwrap().1.map(|round| round.checkpoint.checkpoint().size().0);
         assert!(size.is_some_and(|size| size > index && size >= 2), "{index}: {size:?}");
     }
 }

@@ -14,7 +14,9 @@ use affiant::ledger::{AuditError, AuditSource};
 use affiant::monitor::{FindingKind, Monitor, MonitorFinding, MonitorSettings};
 use affiant::tlog::merkle::leaf_hash;
 use affiant::tlog::tile::{GrowingTiles, append_to_bundle};
-use affiant::tlog::{Checkpoint, EntryCount, RightEdge, SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey};
+use affiant::tlog::{
+    Checkpoint, EntryCount, LeafIndex, RightEdge, SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
@@ -60,7 +62,8 @@ impl Log {
         let prev = last.map_or_else(format::genesis_prev, |last| Sha256Digest(*leaf_hash(last).as_bytes()));
         let record = Sha256Digest::of(&[&index.to_be_bytes()[..], what].concat());
         let event = format::RecordEvent { issuer: "i1".into(), seq: EntryCount(seq), record, signer: None, of: None };
-        self.entries.push(EntryDraft::new(Event::VconAnchored(event)).place(index, prev, time, EntryCount(seq)).1);
+        self.entries
+            .push(EntryDraft::new(Event::VconAnchored(event)).place(LeafIndex(index), prev, time, EntryCount(seq)).1);
         self.size = self.entries.len();
     }
 

@@ -47,14 +47,14 @@ async fn opens_with_everything_that_was_in_it() {
     assert_eq!((recovered.size(), recovered.root().to_base64().as_str()), (TreeSize(SIZE), ROOT));
     let (ledger, _sequencer) = recovered.start_stepped(false).unwrap();
     for index in (1..SIZE).filter(|index| *index != 9) {
-        let stored = ledger.record(index).unwrap();
+        let stored = ledger.record(LeafIndex(index)).unwrap();
         let record = Sha256Digest::of(&body(index));
         assert_eq!(stored.entry.event.record().unwrap().record, record, "{index}");
-        assert_eq!(ledger.index_of_record(record).unwrap(), Some(index));
+        assert_eq!(ledger.index_of_record(record).unwrap(), Some(LeafIndex(index)));
         assert_eq!(stored.body.map(|(_, body)| body), (index != ERASED).then(|| body(index)), "{index}");
         let submitted = Sha256Digest::of(&[&body(index)[..], b"!"].concat());
         let found = ledger.index_of_submission("iss_a", submitted).unwrap();
-        assert_eq!(found, (index != ERASED).then_some(index), "{index}");
+        assert_eq!(found, (index != ERASED).then_some(LeafIndex(index)), "{index}");
     }
     let round = ledger.round_above(LeafIndex(1)).unwrap().unwrap();
     assert_eq!(round.tokens, [b"a token over the checkpoint".to_vec()]);
@@ -69,9 +69,9 @@ async fn goes_on_and_passes_its_audit() {
     assert_eq!(audited(&data).await.unwrap(), TreeSize(SIZE));
     let ledger = recover(&data, &clock(), 9).unwrap().start(false).unwrap();
     let receipt = ledger.append(submission(b"new"), Durability::Included).unwrap().await.unwrap();
-    assert_eq!(receipt.entry.index, SIZE);
+    assert_eq!(receipt.entry.index, LeafIndex(SIZE));
     let again = ledger.append(submission(&body(12)), Durability::Included).unwrap().await.unwrap();
-    assert!(again.is_duplicate && again.entry.index == 12);
+    assert!(again.is_duplicate && again.entry.index == LeafIndex(12));
     ledger.stop();
     drop(ledger);
     assert_eq!(audited(&data).await.unwrap(), TreeSize(SIZE + 1));

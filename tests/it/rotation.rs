@@ -11,7 +11,7 @@ use affiant::clock::{Clock as _, ManualClock, SystemClock};
 use affiant::evidence::report::LedgerStatus;
 use affiant::evidence::{Event, Record};
 use affiant::server::StartOptions;
-use affiant::tlog::EntryCount;
+use affiant::tlog::{EntryCount, LeafIndex};
 use affiant::vcon::VconLimits;
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
@@ -87,7 +87,7 @@ async fn a_rotation_in_the_middle_of_a_batch_loses_and_delays_no_record() {
     assert!(counts.into_iter().eq(1..=calls));
     let issuance = server.state().issuance();
     for receipt in &receipts {
-        let bundle = issuance.assemble_bundle(receipt["index"].as_u64().unwrap()).unwrap().bundle;
+        let bundle = issuance.assemble_bundle(LeafIndex(receipt["index"].as_u64().unwrap())).unwrap().bundle;
         let report = issuance.verifier().verify(&bundle, server.state().clock().now());
         assert_eq!(report.verdict.code(), "TOTAL-PASSED", "{}", report.to_json());
         assert_eq!(report.ledger.status, LedgerStatus::Included);
@@ -153,7 +153,7 @@ async fn a_record_is_signed_again_with_the_next_key_and_stays_as_it_was() {
             client.get(form, &token).await.problem(410, "erased");
         }
         let state = server.state().issuance().ledger().clone();
-        let entries = (0..state.size().0).map(|index| state.entry(index).unwrap().0);
+        let entries = (0..state.size().0).map(|index| state.entry(LeafIndex(index)).unwrap().0);
         assert_eq!(entries.filter(|entry| matches!(entry.event, Event::VconErased { .. })).count(), kinds);
     }
     client.post(&renewals, &token, "").await.problem(410, "erased");

@@ -91,7 +91,7 @@ async fn a_registered_statement_has_a_receipt_that_anybody_can_check() {
     assert_eq!((answer.status, answer.header("content-type")), (201, "application/cose"), "{answer:?}");
     let key = published_key(client).await;
     let entry = check_receipt(&answer.body, &statement, &key).unwrap();
-    assert_eq!((entry.index, entry.event.kind()), (2, "statement.registered"));
+    assert_eq!((entry.index, entry.event.kind()), (LeafIndex(2), "statement.registered"));
     let receipt = Receipt::parse(&answer.body).unwrap();
     let header = receipt.message().protected();
     let claims = header.claims.clone().unwrap();

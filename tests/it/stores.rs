@@ -10,8 +10,8 @@ use crate::fixtures::ledger_folder::{Acknowledged, Small, audited, check, make_k
 use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::Sha256Digest;
 use affiant::ledger::{AppendError, AuditError, Durability, RecoveryError, StoreError};
-use affiant::tlog::TreeSize;
 use affiant::tlog::merkle::leaf_hash;
+use affiant::tlog::{LeafIndex, TreeSize};
 use chrono::TimeDelta;
 
 const JOURNAL: &str = "ledger/0000000000000000.seg";
@@ -97,8 +97,8 @@ async fn a_body_that_was_committed_is_missed() {
     change(&place.file(BODIES), |bytes| bytes.truncate(bytes.len() - 1));
     assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Corrupt { .. })));
     std::fs::remove_dir_all(place.file("index")).unwrap();
-    assert!(matches!(place.refusal(), RecoveryError::BodyGone(5)));
-    assert!(matches!(audited(&place.data()).await, Err(AuditError::Body(5))));
+    assert!(matches!(place.refusal(), RecoveryError::BodyGone(LeafIndex(5))));
+    assert!(matches!(audited(&place.data()).await, Err(AuditError::Body(LeafIndex(5)))));
 }
 
 #[tokio::test]
@@ -106,14 +106,14 @@ async fn without_its_key_a_body_is_closed_and_the_entries_are_untouched() {
     let place = Place::new(true);
     change(&place.file("vault/keys"), |bytes| bytes[64 * 2..64 * 3].fill(0x5a));
     let small = Small::open(&place.data(), 0).unwrap();
-    assert!(small.ledger.record(3).is_err());
-    assert!(small.ledger.record(2).unwrap().body.is_some());
-    let (proof, _) = small.ledger.proof(3).unwrap().unwrap();
-    assert_eq!(proof.check_inclusion(leaf_hash(&small.ledger.entry(3).unwrap().1)), Ok(()));
+    assert!(small.ledger.record(LeafIndex(3)).is_err());
+    assert!(small.ledger.record(LeafIndex(2)).unwrap().body.is_some());
+    let (proof, _) = small.ledger.proof(LeafIndex(3)).unwrap().unwrap();
+    assert_eq!(proof.check_inclusion(leaf_hash(&small.ledger.entry(LeafIndex(3)).unwrap().1)), Ok(()));
     drop(small);
     // A key that is gone without an entry that says so is found; so is another master key.
     change(&place.file("vault/keys"), |bytes| bytes[64 * 2..64 * 3].fill(0));
-    assert!(matches!(audited(&place.data()).await, Err(AuditError::Body(3))));
+    assert!(matches!(audited(&place.data()).await, Err(AuditError::Body(LeafIndex(3)))));
     for rebuilt in [false, true] {
         if rebuilt {
             std::fs::remove_dir_all(place.file("index")).unwrap();

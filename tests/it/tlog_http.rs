@@ -237,6 +237,9 @@ async fn readers_ask_for_heads_and_ranges_and_do_nothing_else() {
             assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (204, allowed), "{path}");
         }
     }
+    for beyond in [10_000, u64::MAX] {
+        get(client, &format!("/v1/ledger/proofs/{beyond}"), &[]).await.problem(404, "not-found");
+    }
     let whole = get(client, "/tile/0/000", &[]).await;
     let part = get(client, "/tile/0/000", &[("range", "bytes=32-63"), ("if-range", whole.header("etag"))]).await;
     assert_eq!((part.status, part.header("content-range")), (206, "bytes 32-63/8192"));

@@ -5,6 +5,7 @@ use affiant::operator::rollback_check::RollbackCheck;
 
 use crate::history::History;
 use crate::witness::witness;
+use affiant::tlog::LeafIndex;
 
 /// Folders in which a bit may fall over.
 const PLACES: [&str; 6] = ["/tiles/tile/", "/tiles/tile/entries", "/ledger/", "/evidence/", "/vault/", "/archives/"];
@@ -65,7 +66,10 @@ impl History {
 /// Whether every proof that the ledger gives of an entry that it serves is right.
 fn are_proofs_right(ledger: &Ledger) -> bool {
     (0..ledger.size().0).all(|index| {
-        let (Ok((_, bytes)), Ok(Some((proof, _)))) = (ledger.entry(index), ledger.proof(index)) else { return true };
+        let (Ok((_, bytes)), Ok(Some((proof, _)))) = (ledger.entry(LeafIndex(index)), ledger.proof(LeafIndex(index)))
+        else {
+            return true;
+        };
         proof.check_inclusion(affiant::tlog::merkle::leaf_hash(&bytes)).is_ok()
     })
 }

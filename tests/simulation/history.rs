@@ -449,7 +449,7 @@ impl History {
         let mut life = self.live(recovered, false);
         self.model.check(&life.ledger, &self.pen);
         // The clock is right again, whatever it showed.
-        let last = life.ledger.size().last_leaf().map(|last| life.ledger.entry(last.0).unwrap().0.time);
+        let last = life.ledger.size().last_leaf().map(|last| life.ledger.entry(last).unwrap().0.time);
         self.clock.jump_to(self.clock.now().max(last.unwrap_or_default()) + TimeDelta::seconds(1));
         self.backup = Some((self.store.backup(), life.ledger.size().0));
         for _ in 0..2 {

@@ -8,7 +8,7 @@ use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{Entry, EntryDraft, Event};
 use affiant::ledger::{BodyMetadata, EncryptedBody, KeptArchive, Ledger, Receipt, Submission};
 use affiant::tlog::merkle::leaf_hash;
-use affiant::tlog::{Checkpoint, RightEdge, RootHash, TreeSize};
+use affiant::tlog::{Checkpoint, LeafIndex, RightEdge, RootHash, TreeSize};
 
 use crate::chance::Chance;
 use affiant::tlog::EntryCount;
@@ -129,7 +129,7 @@ impl Model {
     }
 
     /// A record that was acknowledged, and that nobody asked to erase.
-    pub(crate) fn any_record(&self, chance: &mut Chance) -> Option<(u64, Sha256Digest)> {
+    pub(crate) fn any_record(&self, chance: &mut Chance) -> Option<(LeafIndex, Sha256Digest)> {
         let left = self.acknowledged.iter().filter(|(record, _)| !self.is_erasable(record));
         let left: Vec<_> = left.map(|(record, known)| (known.entry.index, *record)).collect();
         if left.is_empty() { None } else { Some(left[chance.index(left.len())]) }
@@ -155,7 +155,7 @@ impl Model {
             assert!(self.firsts.insert(record), "a repeated submission is said to be one");
         }
         if let Some(checkpoint) = &receipt.checkpoint {
-            assert!(checkpoint.checkpoint().size().0 > receipt.entry.index);
+            assert!(checkpoint.checkpoint().size().0 > receipt.entry.index.0);
             self.note_checkpoint(checkpoint.checkpoint());
         }
     }
@@ -187,9 +187,10 @@ impl Model {
 
     /// Holds what the ledger says now against all that it ever said.
     pub(crate) fn check(&mut self, ledger: &Ledger, pen: &Pen) {
-        let entries: Vec<(Entry, Vec<u8>)> = (0..ledger.size().0).map(|index| ledger.entry(index).unwrap()).collect();
+        let entries: Vec<(Entry, Vec<u8>)> =
+            (0..ledger.size().0).map(|index| ledger.entry(LeafIndex(index)).unwrap()).collect();
         self.check_checkpoints(ledger, pen, &entries);
-        let is_there = |entry: &Entry| entries.get(usize::try_from(entry.index).unwrap()).map(|(there, _)| there);
+        let is_there = |entry: &Entry| entries.get(usize::try_from(entry.index.0).unwrap()).map(|(there, _)| there);
         for (record, known) in &self.acknowledged {
             assert_eq!(is_there(&known.entry), Some(&known.entry), "an acknowledged record is in its place");
             self.check_body(ledger, record, known);
@@ -260,7 +261,7 @@ impl Model {
     }
 
     /// Whichever of them it was that brought the record in.
-    fn check_forgotten(&self, ledger: &Ledger, record: Sha256Digest, index: u64) {
+    fn check_forgotten(&self, ledger: &Ledger, record: Sha256Digest, index: LeafIndex) {
         for wish in self.wishes.iter().filter(|wish| wish.record() == record) {
             let submission = ledger.index_of_submission(wish.issuer, wish.submitted).unwrap();
             assert_ne!(submission, Some(index), "the index has forgotten what was submitted");

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::clock::{format_time, parse_time};
 use crate::crypto::{Sha256Digest, sha256};
 use crate::json::{self, JsonLimits, to_canonical};
-use crate::tlog::EntryCount;
+use crate::tlog::{EntryCount, LeafIndex};
 
 /// Bytes of an entry. The largest kind has some 700; an entry bundle could hold 65,535 (C2SP tlog-tiles).
 pub const ENTRY_BYTES_MAX: usize = 4096;
@@ -115,7 +115,7 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its place in the ledger.
-    pub index: u64,
+    pub index: LeafIndex,
     /// Leaf hash of the entry before; at 0 the hash of the empty tree.
     pub prev: Sha256Digest,
     /// When it was sequenced; never before the entry before it.
@@ -194,7 +194,7 @@ impl EntryDraft {
     /// # Panics
     /// When the bytes would be too long: members are of bounded length before they come here.
     #[must_use]
-    pub fn place(self, index: u64, prev: Sha256Digest, time: DateTime<Utc>, seq: EntryCount) -> (Entry, Vec<u8>) {
+    pub fn place(self, index: LeafIndex, prev: Sha256Digest, time: DateTime<Utc>, seq: EntryCount) -> (Entry, Vec<u8>) {
         let mut event = self.0;
         if let Some(record) = record_of!(&mut event) {
             record.seq = seq;
@@ -358,7 +358,7 @@ impl Entry {
         }
         check_words(&value)?;
         let entry = Self {
-            index: members.number("index")?,
+            index: LeafIndex(members.number("index")?),
             prev: members.digest("prev")?,
             time: members.time("time")?,
             event: Event::parse(&members)?,
@@ -453,7 +453,7 @@ mod tests {
 
     fn place(event: Event) -> (Entry, Vec<u8>) {
         let time = parse_time("2026-07-01T12:00:00.1234Z").unwrap();
-        EntryDraft::new(event).place(7, genesis_prev(), time, EntryCount(3))
+        EntryDraft::new(event).place(LeafIndex(7), genesis_prev(), time, EntryCount(3))
     }
 
     fn record() -> RecordEvent {

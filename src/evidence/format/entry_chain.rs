@@ -10,7 +10,7 @@ use crate::crypto::Sha256Digest;
 use crate::evidence::format::entry::genesis_prev;
 use crate::evidence::format::entry::{Entry, EntryError};
 use crate::tlog::merkle::leaf_hash;
-use crate::tlog::{EntryCount, NodeHash, RightEdge};
+use crate::tlog::{EntryCount, LeafIndex, NodeHash, RightEdge};
 
 /// Why an entry cannot be the next of a log.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -18,17 +18,17 @@ use crate::tlog::{EntryCount, NodeHash, RightEdge};
 pub enum EntryChainError {
     /// It is not an entry.
     #[error("entry {index}: {error}")]
-    Entry { index: u64, error: EntryError },
+    Entry { index: LeafIndex, error: EntryError },
     /// It is not where it says, or does not name the one before it.
     #[error("entry {0} does not follow the one before it")]
-    Chain(u64),
+    Chain(LeafIndex),
     /// It is older than the one before it.
     #[error("entry {0} is older than the one before it")]
-    Time(u64),
+    Time(LeafIndex),
     /// A count is missing.
     #[error("entry {index} counts {seen} for issuer {issuer}, where {expected} is due")]
     Sequence {
-        index: u64,
+        index: LeafIndex,
         issuer: String,
         seen: EntryCount,
         /// What would be without a gap.
@@ -86,7 +86,7 @@ impl EntryChain {
     /// # Errors
     /// When the entry cannot be the next. The chain cannot be continued then.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(Entry, Vec<NodeHash>), EntryChainError> {
-        let index = self.edge.size().0;
+        let index = self.edge.size().next_leaf();
         let entry = Entry::parse(bytes).map_err(|error| EntryChainError::Entry { index, error })?;
         if entry.index != index || self.prev.is_some_and(|prev| prev != entry.prev) {
             return Err(EntryChainError::Chain(index));
@@ -146,7 +146,7 @@ mod tests {
         let record = Sha256Digest::of(&index.to_be_bytes());
         let event = RecordEvent { issuer: issuer.into(), seq: EntryCount(seq), record, signer: None, of: None };
         let time = parse_time(&format!("2026-07-01T12:00:{second:02}Z")).unwrap();
-        EntryDraft::new(Event::VconAnchored(event)).place(index, prev, time, EntryCount(seq)).1
+        EntryDraft::new(Event::VconAnchored(event)).place(LeafIndex(index), prev, time, EntryCount(seq)).1
     }
 
     fn next(chain: &EntryChain, second: u32, stream: (&str, u64)) -> Vec<u8> {
@@ -165,17 +165,22 @@ mod tests {
     fn what_does_not_follow_is_named() {
         let chain = chain_of_three();
         let refused = |bytes: &[u8]| chain.clone().append(bytes).unwrap_err();
-        assert_eq!(refused(&entry(3, genesis_prev(), 2, ("a", 3))), EntryChainError::Chain(3));
-        assert_eq!(refused(&entry(4, chain.prev().unwrap(), 2, ("a", 3))), EntryChainError::Chain(3));
-        assert_eq!(refused(&next(&chain, 1, ("a", 3))), EntryChainError::Time(3));
+        assert_eq!(refused(&entry(3, genesis_prev(), 2, ("a", 3))), EntryChainError::Chain(LeafIndex(3)));
+        assert_eq!(refused(&entry(4, chain.prev().unwrap(), 2, ("a", 3))), EntryChainError::Chain(LeafIndex(3)));
+        assert_eq!(refused(&next(&chain, 1, ("a", 3))), EntryChainError::Time(LeafIndex(3)));
         for (stream, expected) in [(("a", 2), 3), (("a", 4), 3), (("c", 2), 1)] {
             let (issuer, seen) = (stream.0.to_owned(), stream.1);
             assert_eq!(
                 refused(&next(&chain, 2, stream)),
-                EntryChainError::Sequence { index: 3, issuer, seen: EntryCount(seen), expected: EntryCount(expected) }
+                EntryChainError::Sequence {
+                    index: LeafIndex(3),
+                    issuer,
+                    seen: EntryCount(seen),
+                    expected: EntryCount(expected)
+                }
             );
         }
-        assert!(matches!(refused(b"{}"), EntryChainError::Entry { index: 3, .. }));
+        assert!(matches!(refused(b"{}"), EntryChainError::Entry { index: LeafIndex(3), .. }));
         assert!(chain.clone().append(&next(&chain, 2, ("a", 3))).is_ok());
     }
 

@@ -12,7 +12,8 @@ use crate::evidence::format::entry::Entry;
 use crate::evidence::format::entry_chain::{EntryChain, EntryChainError};
 use crate::tlog::merkle::HashError;
 use crate::tlog::{
-    CheckpointError, EntryCount, LogPolicy, NodeHash, RightEdge, RootHash, SignedCheckpoint, TreeSize, VerifierKey,
+    CheckpointError, EntryCount, LeafIndex, LogPolicy, NodeHash, RightEdge, RootHash, SignedCheckpoint, TreeSize,
+    VerifierKey,
 };
 
 /// The value of `format` in the head.
@@ -118,7 +119,7 @@ pub struct ExportedRecord {
     /// Its count.
     pub seq: EntryCount,
     /// Its entry's place.
-    pub index: u64,
+    pub index: LeafIndex,
     /// Its entry's time, by the ledger's own word.
     pub time: String,
     /// The kind of its entry.
@@ -301,7 +302,7 @@ mod tests {
                 let event = RecordEvent { issuer: issuer.into(), seq: EntryCount(0), record, signer: None, of: None };
                 let prev = entries.last().map_or_else(genesis_prev, |last| Sha256Digest(*leaf_hash(last).as_bytes()));
                 let draft = EntryDraft::new(Event::VconAnchored(event));
-                entries.push(draft.place(index, prev, minute(index), EntryCount(index / 2 + 1)).1);
+                entries.push(draft.place(LeafIndex(index), prev, minute(index), EntryCount(index / 2 + 1)).1);
             }
             Self { signer, entries }
         }

@@ -133,13 +133,13 @@ struct DisposalPage<'a> {
 pub fn disposal_declaration(entry: &Entry, proof: &TlogProof) -> Result<String, DeclarationError> {
     let Event::VconErased { of } = &entry.event else { return Err(DeclarationError::NotErased) };
     let leaf = crate::tlog::merkle::leaf_hash(&entry.to_bytes());
-    if proof.index().0 != entry.index || proof.check_inclusion(leaf).is_err() {
+    if proof.index() != entry.index || proof.check_inclusion(leaf).is_err() {
         return Err(DeclarationError::NotProved);
     }
     let checkpoint = proof.checkpoint().checkpoint();
     let page = DisposalPage {
         record: *of,
-        index: entry.index,
+        index: entry.index.0,
         time: format_time(entry.time),
         origin: checkpoint.origin(),
         size: checkpoint.size().0,

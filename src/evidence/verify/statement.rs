@@ -227,7 +227,7 @@ pub fn check_receipt(receipt: &[u8], statement: &[u8], key: &VerifyingKey) -> Re
     let entry = Entry::parse(receipt.entry())?;
     let proof = receipt.proof();
     let is_of = matches!(&entry.event, Event::StatementRegistered(record) if record.record == statement.digest());
-    if !is_of || entry.index != proof.index {
+    if !is_of || entry.index != LeafIndex(proof.index) {
         return Err(ReceiptError::OtherStatement);
     }
     let path: Vec<_> = proof.path.iter().map(|hash| NodeHash::new(*hash)).collect();

@@ -13,8 +13,8 @@ use crate::evidence::format::{RecordEvent, genesis_prev};
 use crate::ledger::store::body::EncryptedBody;
 use crate::ledger::store::sequencer_state::SequencerState;
 use crate::ledger::submission::{AppendError, Durability, Reply, Submission};
-use crate::tlog::EntryCount;
 use crate::tlog::merkle::leaf_hash;
+use crate::tlog::{EntryCount, LeafIndex};
 
 /// A submission on its way through a batch.
 pub(super) type Queued = (Submission, Durability, Reply);
@@ -29,19 +29,19 @@ pub(super) struct Sequenced {
 }
 
 /// A submission of what is in the ledger, or in this batch, at this index.
-pub(super) type Duplicate = (u64, Durability, Reply);
+pub(super) type Duplicate = (LeafIndex, Durability, Reply);
 
 /// What one batch holds already, by the names under which the index would know it.
 #[derive(Default)]
 struct InBatch {
-    submissions: HashMap<(String, Sha256Digest), u64>,
-    uuids: HashMap<(String, String), u64>,
-    records: HashMap<Sha256Digest, u64>,
-    owners: HashMap<u64, String>,
+    submissions: HashMap<(String, Sha256Digest), LeafIndex>,
+    uuids: HashMap<(String, String), LeafIndex>,
+    records: HashMap<Sha256Digest, LeafIndex>,
+    owners: HashMap<LeafIndex, String>,
 }
 
 impl InBatch {
-    fn note(&mut self, record: &RecordEvent, body: &EncryptedBody, index: u64) {
+    fn note(&mut self, record: &RecordEvent, body: &EncryptedBody, index: LeafIndex) {
         let metadata = body.metadata();
         self.submissions.insert((record.issuer.clone(), metadata.submitted), index);
         self.uuids.insert((record.issuer.clone(), metadata.uuid.clone()), index);
@@ -54,7 +54,7 @@ impl InBatch {
 enum Known {
     New,
     /// The same submission, or the same record of the same issuer, at this index.
-    Duplicate(u64),
+    Duplicate(LeafIndex),
     Refused(AppendError),
 }
 
@@ -71,7 +71,7 @@ impl Sequencer {
         for (submission, durability, reply) in batch {
             if let (Some(record), Some(body)) = (submission.draft.event().record(), &submission.body) {
                 match self.known(&in_batch, record, body)? {
-                    Known::New => in_batch.note(record, body, next.edge.size().0),
+                    Known::New => in_batch.note(record, body, next.edge.size().next_leaf()),
                     Known::Duplicate(index) => {
                         duplicates.push((index, durability, reply));
                         continue;
@@ -124,7 +124,7 @@ impl Sequencer {
         time: DateTime<Utc>,
         next: &mut SequencerState,
     ) -> Sequenced {
-        let index = next.edge.size().0;
+        let index = next.edge.size().next_leaf();
         let prev = next.last_leaf.map_or_else(genesis_prev, |leaf| Sha256Digest(*leaf.as_bytes()));
         let seq = submission.draft.issuer().map_or(EntryCount(0), |issuer| {
             let before = || self.parts.state.sequences.get(issuer).copied().unwrap_or_default();

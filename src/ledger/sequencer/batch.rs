@@ -72,10 +72,10 @@ impl Sequencer {
         if sequenced.is_empty() {
             return self.answer_duplicates(duplicates);
         }
-        let bodies: Vec<(u64, EncryptedBody)> =
+        let bodies: Vec<(LeafIndex, EncryptedBody)> =
             sequenced.iter_mut().filter_map(|one| one.body.take().map(|body| (one.entry.index, body))).collect();
         let entries: Vec<Vec<u8>> = sequenced.iter().map(|one| one.bytes.clone()).collect();
-        let batch = Batch { first: self.size().0, entries, root: next.edge.root() };
+        let batch = Batch { first: self.size().next_leaf(), entries, root: next.edge.root() };
         match self.commit_to_stores(&bodies, &batch) {
             Ok(()) => {}
             Err(StoreError::Full(cause)) => {
@@ -83,7 +83,7 @@ impl Sequencer {
                 self.parts.inner.note_full(true);
                 // Duplicates of a refused one are refused with it.
                 let (new, known): (Vec<_>, Vec<_>) =
-                    duplicates.into_iter().partition(|(index, ..)| !self.size().contains(LeafIndex(*index)));
+                    duplicates.into_iter().partition(|(index, ..)| !self.size().contains(*index));
                 let refused = sequenced.into_iter().map(|one| one.reply);
                 for reply in refused.chain(new.into_iter().map(|(_, _, reply)| reply)) {
                     let _ = reply.send(Err(AppendError::Full));
@@ -107,7 +107,7 @@ impl Sequencer {
     ///
     /// # Errors
     /// After [`StoreError::Full`] nothing of the batch is left.
-    fn commit_to_stores(&mut self, bodies: &[(u64, EncryptedBody)], batch: &Batch) -> Result<(), StoreError> {
+    fn commit_to_stores(&mut self, bodies: &[(LeafIndex, EncryptedBody)], batch: &Batch) -> Result<(), StoreError> {
         let expected = self.parts.state.edge.size();
         self.parts.inner.bodies.put(bodies)?;
         let committed = self.parts.log.commit(expected, batch);
@@ -122,7 +122,11 @@ impl Sequencer {
     /// 3. tiles, 4. the index, and the answers to those who do not wait for a checkpoint.
     ///
     /// In this order, so that what the index or a receipt names can be read.
-    fn after_commit(&mut self, sequenced: Vec<Sequenced>, bodies: Vec<(u64, EncryptedBody)>) -> Result<(), Fault> {
+    fn after_commit(
+        &mut self,
+        sequenced: Vec<Sequenced>,
+        bodies: Vec<(LeafIndex, EncryptedBody)>,
+    ) -> Result<(), Fault> {
         let inner = &self.parts.inner;
         for one in &sequenced {
             if let Event::VconErased { of } = one.entry.event {
@@ -146,7 +150,7 @@ impl Sequencer {
         Ok(())
     }
 
-    fn index_entries(&self, sequenced: &[Sequenced], bodies: Vec<(u64, EncryptedBody)>) -> Result<(), Fault> {
+    fn index_entries(&self, sequenced: &[Sequenced], bodies: Vec<(LeafIndex, EncryptedBody)>) -> Result<(), Fault> {
         let index = &self.parts.inner.index;
         let mut bodies = bodies.into_iter().peekable();
         for Sequenced { entry, .. } in sequenced {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Fault, Sequencer};
 use crate::ledger::store::attestation::AttestationKind;
-use crate::tlog::{Checkpoint, CheckpointError, LeafIndex, TreeSize};
+use crate::tlog::{Checkpoint, CheckpointError, TreeSize};
 
 impl Sequencer {
     /// How long until a checkpoint may be signed; `None` when none is owed.
@@ -35,8 +35,7 @@ impl Sequencer {
         }
         let checkpoint = inner.latest_checkpoint();
         for (index, mut receipt, reply) in self.waiting.drain(..) {
-            receipt.checkpoint =
-                checkpoint.clone().filter(|signed| signed.checkpoint().size().contains(LeafIndex(index)));
+            receipt.checkpoint = checkpoint.clone().filter(|signed| signed.checkpoint().size().contains(index));
             let _ = reply.send(Ok(receipt));
         }
         Ok(())

@@ -25,7 +25,7 @@ use super::store::{LogStore, SnapshotStore, StoreError, TileAppender};
 use super::submission::{AppendError, Message, Receipt, Reply};
 use crate::clock::Clock;
 use crate::crypto::Signer;
-use crate::tlog::{CheckpointError, TreeSize};
+use crate::tlog::{CheckpointError, LeafIndex, TreeSize};
 use clock_guard::ClockGuard;
 
 /// Entries between two snapshots: what a start reads again, well below a second.
@@ -54,7 +54,7 @@ enum Fault {
 pub struct Sequencer {
     parts: SequencerParts,
     // Who waits for a checkpoint that covers an entry.
-    waiting: Vec<(u64, Receipt, Reply)>,
+    waiting: Vec<(LeafIndex, Receipt, Reply)>,
     // Monotonic time.
     last_checkpoint: Option<Duration>,
     last_snapshot: TreeSize,

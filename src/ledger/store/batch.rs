@@ -1,12 +1,12 @@
 //! A batch of entries: what one commit puts into the log.
 
-use crate::tlog::{RootHash, TreeSize};
+use crate::tlog::{LeafIndex, RootHash, TreeSize};
 
 /// Entries in a row, and the root of the tree through the last of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::ledger) struct Batch {
     /// Index of the first entry.
-    pub(in crate::ledger) first: u64,
+    pub(in crate::ledger) first: LeafIndex,
     pub(in crate::ledger) entries: Vec<Vec<u8>>,
     pub(in crate::ledger) root: RootHash,
 }
@@ -14,6 +14,6 @@ pub(in crate::ledger) struct Batch {
 impl Batch {
     /// The size of the log that ends with it.
     pub(in crate::ledger) fn end(&self) -> TreeSize {
-        TreeSize(self.first + self.entries.len() as u64)
+        TreeSize(self.first.0 + self.entries.len() as u64)
     }
 }

@@ -14,7 +14,7 @@ use super::{Backend, StoreError, Stores, TileAppender};
 use crate::crypto::{DigestKey, SealingKey, Sha256Digest};
 use crate::evidence::format::{ArchiveTree, archive_proofs};
 use crate::tlog::merkle::{leaf_hash, root_hash};
-use crate::tlog::{EntryCount, RightEdge, TreeSize};
+use crate::tlog::{EntryCount, LeafIndex, RightEdge, TreeSize};
 use crate::vfs::OsFileSystem;
 
 /// A backend under test.
@@ -80,7 +80,7 @@ fn resume(stores: &mut Stores, names: &[&str]) -> Vec<Batch> {
     let replayed = stores.log.replay(TreeSize(0)).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
     let mut replay = stores.bodies.replay().unwrap();
     for (index, name) in (0..).zip(names).skip(usize::try_from(stores.index.watermark().0).unwrap()) {
-        let _ = replay.body(index, digest(name));
+        let _ = replay.body(LeafIndex(index), digest(name));
     }
     drop(replay);
     stores.bodies.resume().unwrap();
@@ -91,7 +91,7 @@ fn resume(stores: &mut Stores, names: &[&str]) -> Vec<Batch> {
 
 fn batch(first: u64, entries: &[&str]) -> Batch {
     let entries = entries.iter().map(|entry| entry.as_bytes().to_vec()).collect();
-    Batch { first, entries, root: crate::tlog::RootHash::new([7; 32]) }
+    Batch { first: LeafIndex(first), entries, root: crate::tlog::RootHash::new([7; 32]) }
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn there_is_one_writer() {
         let Some(mut second) = subject.open_beside() else { return };
         resume(&mut second, &[]);
         assert!(matches!(first.log.commit(TreeSize(0), &batch(0, &["a"])), Err(StoreError::Fenced)));
-        assert!(matches!(first.bodies.put(&[(0, body("a"))]), Err(StoreError::Fenced)));
+        assert!(matches!(first.bodies.put(&[(LeafIndex(0), body("a"))]), Err(StoreError::Fenced)));
         let kept = first.attestations.append(AttestationKind::Crl, 1, b"crl");
         assert!(matches!(kept, Err(StoreError::Fenced)));
         second.log.commit(TreeSize(0), &batch(0, &["b"])).unwrap();
@@ -148,22 +148,22 @@ fn a_body_is_read_by_its_index_until_it_is_shredded() {
     for_every_backend(|subject| {
         let mut stores = subject.open();
         resume(&mut stores, &[]);
-        stores.bodies.put(&[(0, body("a")), (1, body("b"))]).unwrap();
+        stores.bodies.put(&[(LeafIndex(0), body("a")), (LeafIndex(1), body("b"))]).unwrap();
         stores.log.commit(TreeSize(0), &batch(0, &["a", "b"])).unwrap();
         stores.bodies.settle();
-        let (metadata, bytes) = stores.bodies.get(1).unwrap();
+        let (metadata, bytes) = stores.bodies.get(LeafIndex(1)).unwrap();
         assert_eq!((metadata.uuid.as_str(), bytes.as_slice()), ("b", &b"b"[..]));
-        assert!(matches!(stores.bodies.get(2), Err(BodyError::Missing)));
-        let other = stores.bodies.shred(1, digest("a"));
+        assert!(matches!(stores.bodies.get(LeafIndex(2)), Err(BodyError::Missing)));
+        let other = stores.bodies.shred(LeafIndex(1), digest("a"));
         assert!(matches!(other, Err(BodyError::Store(StoreError::Corrupt { .. }))), "{other:?}");
-        assert!(matches!(stores.bodies.shred(2, digest("a")), Err(BodyError::Missing)));
-        stores.bodies.shred(1, digest("b")).unwrap();
-        stores.bodies.shred(1, digest("b")).unwrap();
+        assert!(matches!(stores.bodies.shred(LeafIndex(2), digest("a")), Err(BodyError::Missing)));
+        stores.bodies.shred(LeafIndex(1), digest("b")).unwrap();
+        stores.bodies.shred(LeafIndex(1), digest("b")).unwrap();
         drop(stores);
         let mut stores = subject.open();
         resume(&mut stores, &["a", "b"]);
-        assert!(matches!(stores.bodies.get(1), Err(BodyError::Erased)));
-        assert_eq!(stores.bodies.get(0).unwrap().1, b"a");
+        assert!(matches!(stores.bodies.get(LeafIndex(1)), Err(BodyError::Erased)));
+        assert_eq!(stores.bodies.get(LeafIndex(0)).unwrap().1, b"a");
     });
 }
 
@@ -172,22 +172,22 @@ fn a_body_that_is_withdrawn_or_never_committed_is_not_there() {
     for_every_backend(|subject| {
         let mut stores = subject.open();
         resume(&mut stores, &[]);
-        stores.bodies.put(&[(0, body("refused"))]).unwrap();
+        stores.bodies.put(&[(LeafIndex(0), body("refused"))]).unwrap();
         stores.bodies.withdraw().unwrap();
-        stores.bodies.put(&[(0, body("a"))]).unwrap();
+        stores.bodies.put(&[(LeafIndex(0), body("a"))]).unwrap();
         stores.log.commit(TreeSize(0), &batch(0, &["a"])).unwrap();
         stores.bodies.settle();
         // The process ends between the two.
-        stores.bodies.put(&[(1, body("never"))]).unwrap();
+        stores.bodies.put(&[(LeafIndex(1), body("never"))]).unwrap();
         drop(stores);
         let mut stores = subject.open();
         resume(&mut stores, &["a"]);
-        assert_eq!(stores.bodies.get(0).unwrap().1, b"a");
-        assert!(matches!(stores.bodies.get(1), Err(BodyError::Missing)));
-        stores.bodies.put(&[(1, body("b"))]).unwrap();
-        assert!(matches!(stores.bodies.get(1), Err(BodyError::Missing)), "no entry brings it in yet");
+        assert_eq!(stores.bodies.get(LeafIndex(0)).unwrap().1, b"a");
+        assert!(matches!(stores.bodies.get(LeafIndex(1)), Err(BodyError::Missing)));
+        stores.bodies.put(&[(LeafIndex(1), body("b"))]).unwrap();
+        assert!(matches!(stores.bodies.get(LeafIndex(1)), Err(BodyError::Missing)), "no entry brings it in yet");
         stores.bodies.settle();
-        assert_eq!(stores.bodies.get(1).unwrap().1, b"b");
+        assert_eq!(stores.bodies.get(LeafIndex(1)).unwrap().1, b"b");
     });
 }
 
@@ -196,16 +196,16 @@ fn a_replay_finds_the_bodies_of_entries_and_says_what_they_are() {
     for_every_backend(|subject| {
         let mut stores = subject.open();
         resume(&mut stores, &[]);
-        stores.bodies.put(&[(0, body("a")), (2, body("c"))]).unwrap();
+        stores.bodies.put(&[(LeafIndex(0), body("a")), (LeafIndex(2), body("c"))]).unwrap();
         stores.log.commit(TreeSize(0), &batch(0, &["a", "b", "c"])).unwrap();
         stores.bodies.settle();
-        stores.bodies.shred(2, digest("c")).unwrap();
+        stores.bodies.shred(LeafIndex(2), digest("c")).unwrap();
         drop(stores);
         let stores = subject.open();
         let mut replay = stores.bodies.replay().unwrap();
-        assert_eq!(replay.body(0, digest("a")).unwrap().uuid, "a");
-        assert!(matches!(replay.body(2, digest("c")), Err(BodyError::Erased)));
-        assert!(matches!(replay.body(3, digest("d")), Err(BodyError::Missing)));
+        assert_eq!(replay.body(LeafIndex(0), digest("a")).unwrap().uuid, "a");
+        assert!(matches!(replay.body(LeafIndex(2), digest("c")), Err(BodyError::Erased)));
+        assert!(matches!(replay.body(LeafIndex(3), digest("d")), Err(BodyError::Missing)));
     });
 }
 
@@ -233,7 +233,7 @@ fn tiles_give_back_entries_and_the_root_at_every_size() {
             let tiles = Tiles::new(stores.tiles.clone());
             assert_eq!(root_hash(edge.size(), &tiles.hashes(edge.size())).unwrap(), edge.root(), "{to}");
             for index in [0, to / 2, to - 1] {
-                assert_eq!(tiles.entry(index).unwrap(), entry(index));
+                assert_eq!(tiles.entry(LeafIndex(index)).unwrap(), entry(index));
             }
             assert_eq!(appender.size(), edge.size());
         }
@@ -258,7 +258,7 @@ fn tiles_written_again_from_an_earlier_size_are_the_same() {
         grow(&mut *appender, &mut again, 600);
         let tiles = Tiles::new(stores.tiles.clone());
         assert_eq!(root_hash(TreeSize(600), &tiles.hashes(TreeSize(600))).unwrap(), edge.root());
-        assert_eq!(tiles.entry(599).unwrap(), entry(599));
+        assert_eq!(tiles.entry(LeafIndex(599)).unwrap(), entry(599));
     });
 }
 

@@ -37,7 +37,7 @@ pub(in crate::ledger) use error::StoreError;
 
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::{ArchiveReader, ArchiveTree};
-use crate::tlog::{NodeHash, TileKind, TreeSize};
+use crate::tlog::{LeafIndex, NodeHash, TileKind, TreeSize};
 use attestation::{Attestation, AttestationKind, AttestationState};
 use batch::Batch;
 use body::{BodyError, BodyMetadata, EncryptedBody};
@@ -76,7 +76,7 @@ pub(in crate::ledger) trait BodyStore: Debug + Send + Sync {
 
     /// Puts the bodies of the next batch, by ascending index. Either [`settle`](Self::settle) follows, when the batch is
     /// committed, or [`withdraw`](Self::withdraw), when it is refused.
-    fn put(&self, bodies: &[(u64, EncryptedBody)]) -> Result<(), StoreError>;
+    fn put(&self, bodies: &[(LeafIndex, EncryptedBody)]) -> Result<(), StoreError>;
 
     /// Makes what was put last findable.
     fn settle(&self);
@@ -86,13 +86,13 @@ pub(in crate::ledger) trait BodyStore: Debug + Send + Sync {
     fn withdraw(&self) -> Result<(), StoreError>;
 
     /// The body of the entry at `index`, whose entry is in the index.
-    fn get(&self, index: u64) -> Result<(BodyMetadata, Vec<u8>), BodyError>;
+    fn get(&self, index: LeafIndex) -> Result<(BodyMetadata, Vec<u8>), BodyError>;
 
     /// Destroys the key of the body of `record`, brought in by the entry at `index`. Idempotent.
     ///
     /// # Errors
     /// [`BodyError::Missing`] when there is none; [`Corrupt`](StoreError::Corrupt) when it is of another record.
-    fn shred(&self, index: u64, record: Sha256Digest) -> Result<(), BodyError>;
+    fn shred(&self, index: LeafIndex, record: Sha256Digest) -> Result<(), BodyError>;
 }
 
 /// See [`BodyStore::replay`].
@@ -103,7 +103,7 @@ pub(in crate::ledger) trait BodyReplay {
     /// # Errors
     /// [`BodyError::Missing`] when it is not there; [`BodyError::Erased`] and [`BodyError::Sealed`] when it is, and tells
     /// nothing.
-    fn body(&mut self, index: u64, record: Sha256Digest) -> Result<BodyMetadata, BodyError>;
+    fn body(&mut self, index: LeafIndex, record: Sha256Digest) -> Result<BodyMetadata, BodyError>;
 }
 
 /// 2. The log: batches of entries, one behind the other.

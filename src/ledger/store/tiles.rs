@@ -10,7 +10,9 @@ use super::{StoreError, TileStore};
 use crate::evidence::format::{Entry, EntryError};
 use crate::tlog::merkle::{HashReader, leaf_hash, node_hash};
 use crate::tlog::tile::{TILE_HEIGHT, TILE_WIDTH, bundle_entries};
-use crate::tlog::{LeafHash, NodeHash, RightEdge, TileError, TileHashes, TileKind, TilePath, TileReader, TreeSize};
+use crate::tlog::{
+    LeafHash, LeafIndex, NodeHash, RightEdge, TileError, TileHashes, TileKind, TilePath, TileReader, TreeSize,
+};
 
 /// Tiles that are kept in memory: some 20 MiB of entry bundles, and of hashes what every proof needs.
 const CACHED_TILES_MAX: usize = 256;
@@ -41,13 +43,13 @@ pub enum TileReadError {
     Store(#[from] StoreError),
     /// No such entry.
     #[error("there is no entry {0}")]
-    NoEntry(u64),
+    NoEntry(LeafIndex),
     /// Its bytes are not an entry.
     #[error("entry {0} cannot be read: {1}")]
-    NotAnEntry(u64, EntryError),
+    NotAnEntry(LeafIndex, EntryError),
     /// An entry or its hash is damaged.
     #[error("entry {0} is not the one of its leaf hash")]
-    OtherEntry(u64),
+    OtherEntry(LeafIndex),
 }
 
 impl Tiles {
@@ -92,9 +94,9 @@ impl Tiles {
     ///
     /// # Errors
     /// When its bundle cannot be read or does not hold it.
-    pub fn entry(&self, index: u64) -> Result<Vec<u8>, TileReadError> {
-        let width = u16::try_from(index % u64::from(TILE_WIDTH)).expect("below 256") + 1;
-        let tile = index / u64::from(TILE_WIDTH);
+    pub fn entry(&self, index: LeafIndex) -> Result<Vec<u8>, TileReadError> {
+        let width = u16::try_from(index.0 % u64::from(TILE_WIDTH)).expect("below 256") + 1;
+        let tile = index.0 / u64::from(TILE_WIDTH);
         let (bundle, length) = self.shared(TilePath::new(TileKind::Entries, tile, width)?)?;
         let entries = bundle_entries(&bundle[..length], width)?;
         let entry = *entries.last().ok_or(TileReadError::NoEntry(index))?;
@@ -110,7 +112,7 @@ impl Tiles {
     ///
     /// # Errors
     /// As [`entry`](Self::entry), and when its bytes are not an entry.
-    pub(in crate::ledger) fn parsed_entry(&self, index: u64) -> Result<(Entry, Vec<u8>), TileReadError> {
+    pub(in crate::ledger) fn parsed_entry(&self, index: LeafIndex) -> Result<(Entry, Vec<u8>), TileReadError> {
         let bytes = self.entry(index)?;
         let entry = Entry::parse(&bytes).map_err(|error| TileReadError::NotAnEntry(index, error))?;
         Ok((entry, bytes))
@@ -121,7 +123,7 @@ impl Tiles {
     pub(in crate::ledger) fn hold(&self, edge: &RightEdge, last: Option<LeafHash>) -> Result<bool, TileReadError> {
         let (size, Some(last)) = (edge.size(), last) else { return Ok(true) };
         let there = RightEdge::read(size, &self.hashes(size))
-            .and_then(|there| Ok(there == *edge && leaf_hash(&self.entry(size.0 - 1)?) == last));
+            .and_then(|there| Ok(there == *edge && leaf_hash(&self.entry(LeafIndex(size.0 - 1))?) == last));
         match there {
             Err(TileReadError::Store(StoreError::Io { path, cause })) if cause.kind() != io::ErrorKind::NotFound => {
                 Err(StoreError::Io { path, cause }.into())

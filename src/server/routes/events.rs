@@ -12,6 +12,7 @@ use crate::evidence::Entry;
 use crate::server::extract::auth::Authenticated;
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
+use crate::tlog::LeafIndex;
 use crate::vcon::LifecycleOperation;
 
 /// An operation on a record.
@@ -30,7 +31,7 @@ struct EventReceipt {
     /// Which operation on this record it is, from 1.
     number: u64,
     /// Its place there.
-    index: u64,
+    index: LeafIndex,
     /// When it was.
     time: String,
     /// The record that it is about.
@@ -109,8 +110,8 @@ pub(super) async fn list_events(
     let (entry, _) = ledger.entry(find(&state, &auth, &id)?)?;
     let record = entry.event.record().ok_or_else(|| Problem::not_found("record"))?.record;
     let (from, limit) = (query.from, query.limit.clamp(1, PAGE_MAX));
-    let entries = web::block(move || ledger.history(record, from, limit)).await??;
-    let next = (entries.len() == limit).then(|| entries.last().map(|last| last.index + 1)).flatten();
+    let entries = web::block(move || ledger.history(record, LeafIndex(from), limit)).await??;
+    let next = (entries.len() == limit).then(|| entries.last().map(|last| last.index.0.saturating_add(1))).flatten();
     let events = entries.iter().map(Entry::to_json).collect();
     Ok(HttpResponse::Ok().json(EventPage { events, next }))
 }

@@ -9,7 +9,7 @@ use crate::ledger::ReadError;
 use crate::server::pages::home::{CheckpointShown, EntryShown, HomePage, content_security_policy};
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
-use crate::tlog::TreeSize;
+use crate::tlog::{LeafIndex, TreeSize};
 
 /// Entries that the page lists.
 const ENTRIES_SHOWN: u64 = 12;
@@ -35,7 +35,7 @@ fn render(state: &AppState, report: Option<&ValidationReport>) -> Result<String,
     let TreeSize(size) = ledger.size();
     let mut entries = Vec::new();
     for index in (size.saturating_sub(ENTRIES_SHOWN)..size).rev() {
-        let (entry, _) = ledger.entry(index)?;
+        let (entry, _) = ledger.entry(LeafIndex(index))?;
         let record = entry.event.record().map(|record| record.record);
         entries.push(EntryShown { index, time: entry.time, kind: entry.event.kind(), record });
     }

@@ -16,7 +16,7 @@ use crate::server::problem::Problem;
 use crate::server::public_log::PublicLog;
 use crate::server::state::AppState;
 use crate::tlog::tile::hashes_at;
-use crate::tlog::{TileKind, TilePath};
+use crate::tlog::{LeafIndex, TileKind, TilePath};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
@@ -120,7 +120,7 @@ fn published(log: &PublicLog, path: &str) -> Option<TilePath> {
     responses((status = 200, description = "The proof", content_type = "text/plain"), (status = 404, body = Problem)))]
 pub(super) async fn proof(state: Data<AppState>, index: Path<u64>) -> Result<HttpResponse, Problem> {
     let ledger = state.services.issuance.ledger.clone();
-    let proof = web::block(move || ledger.proof(*index)).await??;
+    let proof = web::block(move || ledger.proof(LeafIndex(*index))).await??;
     let (proof, _) = proof.ok_or_else(|| Problem::not_found("entry under a checkpoint"))?;
     Ok(HttpResponse::Ok().content_type(TEXT).body(proof.to_string()))
 }

@@ -14,7 +14,7 @@ use crate::server::extract::auth::Authenticated;
 use crate::server::extract::record_body::RecordBody;
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
-use crate::tlog::EntryCount;
+use crate::tlog::{EntryCount, LeafIndex};
 
 /// Records of one page of a list.
 pub(super) const PAGE_MAX: usize = 1000;
@@ -237,7 +237,7 @@ pub(super) async fn erase(
 
 /// The entry of a record that the caller may read, where something is done to it: a uuid that several records have does
 /// not say to which, unless they are versions of the caller's own.
-pub(super) fn find_one(state: &AppState, auth: &Authenticated, id: &str) -> Result<u64, Problem> {
+pub(super) fn find_one(state: &AppState, auth: &Authenticated, id: &str) -> Result<LeafIndex, Problem> {
     let by_uuid = id.parse::<Sha256Digest>().is_err();
     if by_uuid && auth.reads().is_none() && state.services.issuance.ledger.is_uuid_shared(id)? {
         return Err(Problem::uuid_shared());
@@ -246,7 +246,7 @@ pub(super) fn find_one(state: &AppState, auth: &Authenticated, id: &str) -> Resu
 }
 
 /// The entry of a record that the caller may read. Another issuer's is as if it were not there.
-pub(super) fn find(state: &AppState, auth: &Authenticated, id: &str) -> Result<u64, Problem> {
+pub(super) fn find(state: &AppState, auth: &Authenticated, id: &str) -> Result<LeafIndex, Problem> {
     let ledger = &state.services.issuance.ledger;
     let issuer = auth.reads();
     let index = match id.parse::<Sha256Digest>() {

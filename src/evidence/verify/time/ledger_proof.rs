@@ -84,10 +84,10 @@ fn check_inclusion(
     let parsed = Entry::parse(entry).map_err(|error| error.to_string())?;
     let checkpoint = proof.checkpoint().checkpoint();
     report.origin = Some(checkpoint.origin().to_owned());
-    report.index = Some(parsed.index);
+    report.index = Some(parsed.index.0);
     report.size = Some(checkpoint.size().0);
     report.entry_time = Some(parsed.time);
-    if parsed.index != proof.index().0 {
+    if parsed.index != proof.index() {
         return Err("entry and proof are of different places".into());
     }
     if parsed.event.record().is_none_or(|event| event.record != layer.digest) {

@@ -12,6 +12,7 @@ use super::segment::{Scan, SegmentOffset, SegmentReader, SegmentWriter, create_d
 use crate::crypto::{SealingKey, Sha256Digest};
 use crate::ledger::store::body::{BodyError, BodyMetadata, EncryptedBody, open_body};
 use crate::ledger::store::{BodyReplay, BodyStore, StoreError};
+use crate::tlog::LeafIndex;
 use crate::vfs::FileSystem;
 
 const FRAME_HEAD_BYTES: usize = 8 + 8 + 32;
@@ -19,7 +20,7 @@ const FRAME_HEAD_BYTES: usize = 8 + 8 + 32;
 /// The clear part of a frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FrameHead {
-    pub(super) index: u64,
+    pub(super) index: LeafIndex,
     pub(super) slot: u64,
     pub(super) record: Sha256Digest,
 }
@@ -29,7 +30,7 @@ impl FrameHead {
         let (index, rest) = frame.split_first_chunk::<8>()?;
         let (slot, rest) = rest.split_first_chunk::<8>()?;
         let (record, ciphertext) = rest.split_first_chunk::<32>()?;
-        let (index, slot) = (u64::from_be_bytes(*index), u64::from_be_bytes(*slot));
+        let (index, slot) = (LeafIndex(u64::from_be_bytes(*index)), u64::from_be_bytes(*slot));
         Some((Self { index, slot, record: Sha256Digest(*record) }, ciphertext))
     }
 }
@@ -51,7 +52,7 @@ struct BodyWriter {
     slots: u64,
     // What was put last: where it began, and where each body is.
     begin: SegmentOffset,
-    put: Vec<(u64, SegmentOffset)>,
+    put: Vec<(LeafIndex, SegmentOffset)>,
 }
 
 impl LocalBodies {
@@ -97,7 +98,7 @@ impl BodyStore for LocalBodies {
         Ok(())
     }
 
-    fn put(&self, bodies: &[(u64, EncryptedBody)]) -> Result<(), StoreError> {
+    fn put(&self, bodies: &[(LeafIndex, EncryptedBody)]) -> Result<(), StoreError> {
         let mut writer = self.writer();
         let writer = writer.as_mut().expect("a store is resumed before it is written");
         writer.begin = writer.segments.end();
@@ -110,7 +111,7 @@ impl BodyStore for LocalBodies {
             slots.extend_from_slice(&body.wrapped_key(&self.vault_key));
             slots.resize(slots.len().next_multiple_of(usize::try_from(SLOT_BYTES).expect("64")), 0);
             let record = body.record().0;
-            let frame: [&[u8]; 4] = [&index.to_be_bytes(), &slot.to_be_bytes(), &record, body.ciphertext()];
+            let frame: [&[u8]; 4] = [&index.0.to_be_bytes(), &slot.to_be_bytes(), &record, body.ciphertext()];
             writer.put.push((*index, writer.segments.push(&frame)));
         }
         // Slots of a batch that is refused are named by no frame, and written again by the next one.
@@ -133,14 +134,14 @@ impl BodyStore for LocalBodies {
         self.writer().as_mut().expect("a store is resumed before it is written").withdraw()
     }
 
-    fn get(&self, index: u64) -> Result<(BodyMetadata, Vec<u8>), BodyError> {
+    fn get(&self, index: LeafIndex) -> Result<(BodyMetadata, Vec<u8>), BodyError> {
         let at = self.placement.body(index)?.ok_or(BodyError::Missing)?;
         let (head, metadata, body) = self.open_frame(&self.segments.read(at)?.ok_or(BodyError::Sealed)?)?;
         // A corrupt placement may name another's place.
         if head.index == index { Ok((metadata, body)) } else { Err(BodyError::Missing) }
     }
 
-    fn shred(&self, index: u64, record: Sha256Digest) -> Result<(), BodyError> {
+    fn shred(&self, index: LeafIndex, record: Sha256Digest) -> Result<(), BodyError> {
         let at = self.placement.body(index)?.ok_or(BodyError::Missing)?;
         let beginning: [u8; FRAME_HEAD_BYTES] = self.segments.beginning(at)?;
         match FrameHead::parse(&beginning) {
@@ -164,7 +165,7 @@ struct Replay<'a> {
 }
 
 impl BodyReplay for Replay<'_> {
-    fn body(&mut self, index: u64, record: Sha256Digest) -> Result<BodyMetadata, BodyError> {
+    fn body(&mut self, index: LeafIndex, record: Sha256Digest) -> Result<BodyMetadata, BodyError> {
         for frame in &mut self.scan {
             let (at, frame) = match frame {
                 Err(StoreError::Corrupt { .. }) => break,
@@ -198,7 +199,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let bodies = open(dir.path(), vault_key());
         let body = EncryptedBody::seal(Sha256Digest::of(b"x"), metadata("u"), b"+12025550100");
-        bodies.put(&[(0, body)]).unwrap();
+        bodies.put(&[(LeafIndex(0), body)]).unwrap();
         bodies.settle();
         bodies.placement.tree.set_watermarks(|marks| marks.bodies_end = bodies.placement.bodies_end()).unwrap();
         bodies.placement.tree.flush().unwrap();
@@ -206,9 +207,9 @@ mod tests {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
             assert!(!bytes.windows(12).any(|window| window == b"+12025550100"));
         }
-        assert!(bodies.get(0).is_ok());
+        assert!(bodies.get(LeafIndex(0)).is_ok());
         let other = open(dir.path(), Arc::new(SealingKey::new(&[2; 32])));
-        assert!(matches!(other.get(0), Err(BodyError::Sealed)));
+        assert!(matches!(other.get(LeafIndex(0)), Err(BodyError::Sealed)));
     }
 
     #[test]
@@ -216,13 +217,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let bodies = open(dir.path(), vault_key());
         let [one, other] = [b"1", b"2"].map(|name| Sha256Digest::of(name));
-        let sealed =
-            [(0, one), (1, other)].map(|(index, record)| (index, EncryptedBody::seal(record, metadata("u"), b"")));
+        let sealed = [(0, one), (1, other)]
+            .map(|(index, record)| (LeafIndex(index), EncryptedBody::seal(record, metadata("u"), b"")));
         bodies.put(&sealed).unwrap();
         bodies.settle();
-        assert!(matches!(bodies.shred(1, one), Err(BodyError::Store(StoreError::Corrupt { .. }))));
-        assert!(matches!(bodies.shred(2, one), Err(BodyError::Missing)));
-        bodies.shred(0, one).unwrap();
-        assert!(matches!(bodies.get(0), Err(BodyError::Erased)) && bodies.get(1).is_ok());
+        assert!(matches!(bodies.shred(LeafIndex(1), one), Err(BodyError::Store(StoreError::Corrupt { .. }))));
+        assert!(matches!(bodies.shred(LeafIndex(2), one), Err(BodyError::Missing)));
+        bodies.shred(LeafIndex(0), one).unwrap();
+        assert!(matches!(bodies.get(LeafIndex(0)), Err(BodyError::Erased)) && bodies.get(LeafIndex(1)).is_ok());
     }
 }

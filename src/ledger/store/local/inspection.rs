@@ -16,6 +16,7 @@ use crate::crypto::Sha256Digest;
 use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState, KeptArchive};
 use crate::ledger::store::tiles::Tiles;
 use crate::ledger::store::{ArchiveTreeStore as _, StoreError};
+use crate::tlog::LeafIndex;
 use crate::vfs::FileSystem;
 
 /// What an audit asks of a data directory.
@@ -80,7 +81,10 @@ impl Inspection {
     }
 
     /// Hands every body to `take`: the index of its entry, its record, and whether its key is there.
-    pub(in crate::ledger) fn each_body(&self, mut take: impl FnMut(u64, Sha256Digest, bool)) -> Result<(), StoreError> {
+    pub(in crate::ledger) fn each_body(
+        &self,
+        mut take: impl FnMut(LeafIndex, Sha256Digest, bool),
+    ) -> Result<(), StoreError> {
         self.bodies.scan_valid_prefix(SegmentOffset::START, |_, frame| {
             let Some((head, _)) = FrameHead::parse(&frame) else { return };
             let key = usize::try_from(head.slot * SLOT_BYTES).ok().and_then(|at| self.body_keys.get(at..at + 32));

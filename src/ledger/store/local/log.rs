@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex};
 use super::segment::{Scan, SegmentOffset, SegmentReader, SegmentWriter};
 use crate::ledger::store::batch::Batch;
 use crate::ledger::store::{LogStore, StoreError};
-use crate::tlog::{RootHash, TreeSize};
+use crate::tlog::{LeafIndex, RootHash, TreeSize};
 use crate::vfs::FileSystem;
 
 /// A batch as a frame.
 pub(super) fn frame_of(batch: &Batch) -> Vec<u8> {
-    let mut bytes = batch.first.to_be_bytes().to_vec();
+    let mut bytes = batch.first.0.to_be_bytes().to_vec();
     bytes.extend_from_slice(&u32::try_from(batch.entries.len()).expect("a batch is small").to_be_bytes());
     for entry in &batch.entries {
         bytes.extend_from_slice(&u16::try_from(entry.len()).expect("an entry is at most 4 KiB").to_be_bytes());
@@ -36,7 +36,7 @@ pub(super) fn batch_of(frame: &[u8]) -> Option<Batch> {
         entries.push(entry.to_vec());
         rest = after;
     }
-    Some(Batch { first: u64::from_be_bytes(*first), entries, root: RootHash::new(rest.try_into().ok()?) })
+    Some(Batch { first: LeafIndex(u64::from_be_bytes(*first)), entries, root: RootHash::new(rest.try_into().ok()?) })
 }
 
 /// The journal, and the room that is left to it.
@@ -128,7 +128,7 @@ impl LogStore for LocalLog {
     }
 
     fn commit(&mut self, expected: TreeSize, batch: &Batch) -> Result<(), StoreError> {
-        if expected != self.size || batch.first != self.size.0 {
+        if expected != self.size || batch.first != self.size.next_leaf() {
             return Err(StoreError::Conflict { expected, found: self.size });
         }
         let writer = self.writer.as_mut().expect("a store is resumed before it is written");
@@ -186,7 +186,11 @@ mod tests {
 
     #[test]
     fn a_batch_reads_back_whole_or_not_at_all() {
-        let batch = Batch { first: 7, entries: vec![b"one".to_vec(), b"two".to_vec()], root: RootHash::new([9; 32]) };
+        let batch = Batch {
+            first: LeafIndex(7),
+            entries: vec![b"one".to_vec(), b"two".to_vec()],
+            root: RootHash::new([9; 32]),
+        };
         let bytes = frame_of(&batch);
         assert_eq!(batch_of(&bytes), Some(batch));
         for end in 0..bytes.len() {

@@ -7,7 +7,7 @@ use super::segment::SegmentOffset;
 use crate::crypto::DigestKey;
 use crate::ledger::store::StoreError;
 use crate::ledger::store::index_key::{IndexKey, KeySpace, KeyValue, descending};
-use crate::tlog::TreeSize;
+use crate::tlog::{LeafIndex, TreeSize};
 
 /// Bits of an offset in a packed segment offset: a segment has less than a terabyte.
 const OFFSET_BITS: u32 = 40;
@@ -44,13 +44,17 @@ impl Placement {
     }
 
     /// Notes where bodies are, and where the last of them ends.
-    pub(super) fn place_bodies(&self, bodies: impl IntoIterator<Item = (u64, SegmentOffset)>, end: SegmentOffset) {
+    pub(super) fn place_bodies(
+        &self,
+        bodies: impl IntoIterator<Item = (LeafIndex, SegmentOffset)>,
+        end: SegmentOffset,
+    ) {
         let placed = bodies.into_iter().map(|(index, at)| KeyValue { key: self.body_key(index), value: packed(at) });
         self.tree.insert(&placed.collect::<Vec<_>>());
         *self.bodies_end.lock().expect("no holder of this lock panics") = end;
     }
 
-    pub(super) fn body(&self, index: u64) -> Result<Option<SegmentOffset>, StoreError> {
+    pub(super) fn body(&self, index: LeafIndex) -> Result<Option<SegmentOffset>, StoreError> {
         Ok(self.tree.first(self.body_key(index)).map_err(StoreError::index)?.map(unpacked))
     }
 
@@ -82,8 +86,8 @@ impl Placement {
         Ok(Some(places.into_iter().map(unpacked).collect()))
     }
 
-    fn body_key(&self, index: u64) -> IndexKey {
-        KeySpace::Body.key(&self.secret, &[&index.to_be_bytes()])
+    fn body_key(&self, index: LeafIndex) -> IndexKey {
+        KeySpace::Body.key(&self.secret, &[&index.0.to_be_bytes()])
     }
 
     fn attestations_key(&self, size: TreeSize) -> IndexKey {

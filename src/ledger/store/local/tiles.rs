@@ -183,6 +183,7 @@ fn open(tiles: &LocalTiles, path: &Path) -> Result<Arc<dyn FileHandle>, StoreErr
 mod tests {
     use super::*;
     use crate::ledger::store::tiles::{TileReadError, Tiles};
+    use crate::tlog::LeafIndex;
     use crate::tlog::merkle::{leaf_hash, root_hash};
     use crate::tlog::{RightEdge, TileHashes};
     use crate::vfs::OsFileSystem;
@@ -220,7 +221,7 @@ mod tests {
             let hashes = TileHashes::new(&tiles, edge.size());
             assert_eq!(root_hash(edge.size(), &hashes).unwrap(), edge.root(), "{to}");
             for index in [0, to / 2, to - 1] {
-                assert_eq!(tiles.entry(index).unwrap(), entry(index));
+                assert_eq!(tiles.entry(LeafIndex(index)).unwrap(), entry(index));
             }
         }
     }
@@ -239,7 +240,7 @@ mod tests {
             *flipped.last_mut().unwrap() ^= 1;
             std::fs::write(&path, flipped).unwrap();
             let tiles = reader(dir.path());
-            assert!(matches!(tiles.entry(2), Err(TileReadError::OtherEntry(2))), "{tile}");
+            assert!(matches!(tiles.entry(LeafIndex(2)), Err(TileReadError::OtherEntry(LeafIndex(2)))), "{tile}");
             assert!(!tiles.hold(&edge, last).unwrap());
             std::fs::write(&path, whole).unwrap();
         }

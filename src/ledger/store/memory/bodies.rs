@@ -7,18 +7,18 @@ use crate::crypto::{SealingKey, Sha256Digest};
 use crate::ledger::store::batch::Batch;
 use crate::ledger::store::body::{BodyError, BodyMetadata, EncryptedBody, open_body};
 use crate::ledger::store::{BodyReplay, BodyStore, StoreError};
-use crate::tlog::TreeSize;
+use crate::tlog::{LeafIndex, TreeSize};
 
 #[derive(Debug)]
 pub(super) struct MemoryBodies {
     pub(super) opened: Opened,
     pub(super) vault_key: Arc<SealingKey>,
     /// What was put last, until it is settled or withdrawn.
-    pub(super) last_put: Mutex<Vec<u64>>,
+    pub(super) last_put: Mutex<Vec<LeafIndex>>,
 }
 
 impl MemoryBodies {
-    fn last_put(&self) -> MutexGuard<'_, Vec<u64>> {
+    fn last_put(&self) -> MutexGuard<'_, Vec<LeafIndex>> {
         self.last_put.lock().expect("no holder of this lock panics")
     }
 }
@@ -38,12 +38,12 @@ impl BodyStore for MemoryBodies {
     fn resume(&self) -> Result<(), StoreError> {
         self.opened.write("bodies.resume", |content| {
             let size = content.batches.last().map_or(TreeSize(0), Batch::end);
-            content.bodies.split_off(&size.0);
+            content.bodies.split_off(&size.next_leaf());
             Ok(())
         })
     }
 
-    fn put(&self, bodies: &[(u64, EncryptedBody)]) -> Result<(), StoreError> {
+    fn put(&self, bodies: &[(LeafIndex, EncryptedBody)]) -> Result<(), StoreError> {
         let mut last_put = self.last_put();
         last_put.clear();
         self.opened.write("bodies.put", |content| {
@@ -73,7 +73,7 @@ impl BodyStore for MemoryBodies {
         })
     }
 
-    fn get(&self, index: u64) -> Result<(BodyMetadata, Vec<u8>), BodyError> {
+    fn get(&self, index: LeafIndex) -> Result<(BodyMetadata, Vec<u8>), BodyError> {
         if self.last_put().contains(&index) {
             return Err(BodyError::Missing);
         }
@@ -81,21 +81,21 @@ impl BodyStore for MemoryBodies {
         stored.ok_or(BodyError::Missing)?.open(&self.vault_key)
     }
 
-    fn shred(&self, index: u64, record: Sha256Digest) -> Result<(), BodyError> {
+    fn shred(&self, index: LeafIndex, record: Sha256Digest) -> Result<(), BodyError> {
         let found = self.opened.write("bodies.shred", |content| match content.bodies.get_mut(&index) {
             None => Ok(false),
             Some(body) if body.record == record => {
                 body.wrapped_key = None;
                 Ok(true)
             }
-            Some(_) => Err(StoreError::Corrupt { path: "bodies".into(), offset: index }),
+            Some(_) => Err(StoreError::Corrupt { path: "bodies".into(), offset: index.0 }),
         })?;
         if found { Ok(()) } else { Err(BodyError::Missing) }
     }
 }
 
 impl BodyReplay for &MemoryBodies {
-    fn body(&mut self, index: u64, record: Sha256Digest) -> Result<BodyMetadata, BodyError> {
+    fn body(&mut self, index: LeafIndex, record: Sha256Digest) -> Result<BodyMetadata, BodyError> {
         let stored = self.opened.read("bodies.replay", |content| Ok(content.bodies.get(&index).cloned()))?;
         let stored = stored.filter(|stored| stored.record == record).ok_or(BodyError::Missing)?;
         stored.open(&self.vault_key).map(|(metadata, _)| metadata)

@@ -12,7 +12,7 @@ use crate::ledger::store::attestation::Attestation;
 use crate::ledger::store::batch::Batch;
 use crate::ledger::store::index_key::KeyValue;
 use crate::ledger::store::sequencer_state::Snapshot;
-use crate::tlog::{TileKind, TreeSize};
+use crate::tlog::{LeafIndex, TileKind, TreeSize};
 
 /// What happens to one call of a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(super) struct Shared {
 pub struct Content {
     pub(super) epoch: u64,
     pub(super) batches: Vec<Batch>,
-    pub(super) bodies: BTreeMap<u64, StoredBody>,
+    pub(super) bodies: BTreeMap<LeafIndex, StoredBody>,
     pub(super) attestations: Vec<Attestation>,
     pub(super) trees: BTreeMap<usize, Vec<Sha256Digest>>,
     // Derived.

@@ -22,7 +22,7 @@ impl LogStore for MemoryLog {
     ) -> Result<Box<dyn Iterator<Item = Result<Batch, StoreError>> + '_>, StoreError> {
         let batches = self.opened.read("log.replay", |content| Ok(content.batches.clone()))?;
         self.replayed = batches.last().map_or(TreeSize(0), Batch::end);
-        Ok(Box::new(batches.into_iter().filter(move |batch| batch.first >= from.0).map(Ok)))
+        Ok(Box::new(batches.into_iter().filter(move |batch| batch.first.0 >= from.0).map(Ok)))
     }
 
     fn resume(&mut self) -> Result<(), StoreError> {
@@ -36,7 +36,7 @@ impl LogStore for MemoryLog {
     fn commit(&mut self, expected: TreeSize, batch: &Batch) -> Result<(), StoreError> {
         self.opened.write("log.commit", |content| {
             let found = content.batches.last().map_or(TreeSize(0), Batch::end);
-            if found != expected || batch.first != found.0 {
+            if found != expected || batch.first != found.next_leaf() {
                 return Err(StoreError::Conflict { expected, found });
             }
             content.batches.push(batch.clone());

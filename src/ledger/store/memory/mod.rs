@@ -17,7 +17,7 @@ pub use content::{Content, Fault, Faults};
 
 use super::{Backend, StoreError, Stores};
 use crate::crypto::SealingKey;
-use crate::tlog::TreeSize;
+use crate::tlog::{LeafIndex, TreeSize};
 use attestations::{MemoryAttestations, MemoryTrees};
 use bodies::MemoryBodies;
 use content::{IndexContent, Opened, Shared};
@@ -87,7 +87,7 @@ impl MemoryBackend {
     }
 
     /// Loses the body of the entry at `index`, of which there is no other.
-    pub fn lose_body(&self, index: u64) {
+    pub fn lose_body(&self, index: LeafIndex) {
         self.shared.content().bodies.remove(&index);
     }
 }
