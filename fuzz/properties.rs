@@ -2,11 +2,15 @@
 
 #![allow(dead_code, reason = "each fuzz target has one of them")]
 
+use std::sync::{Arc, LazyLock};
+
 use affiant::clock::parse_time;
 use affiant::crypto::MlDsa44Key;
 use affiant::evidence::{Bundle, Record, TrustPolicy, verify};
-use affiant::jose::Jwe;
+use affiant::jose::{Jwe, Jws};
 use affiant::json::{self, JsonLimits};
+use affiant::pki::ocsp::{OcspRequest, OcspResponse};
+use affiant::pki::{Certificate, Crl, TrustAnchors};
 use affiant::tlog::merkle::leaf_hash;
 use affiant::tlog::tile::{append_to_bundle, bundle_entries};
 use affiant::tlog::{LogPolicy, SignedCheckpoint, TilePath, TlogProof, VerifierKey};
@@ -34,6 +38,9 @@ pub(crate) fn holds(name: &str, bytes: &[u8]) {
         "skeleton" => skeleton(bytes),
         "tlog" => tlog(bytes),
         "wtf" => wtf(bytes),
+        "ocsp" => ocsp(bytes),
+        "crl" => crl(bytes),
+        "etsi_u" => etsi_u(bytes),
         other => panic!("no property {other}"),
     }
 }
@@ -208,4 +215,74 @@ pub(crate) fn wtf(bytes: &[u8]) {
     let is_timing =
         |line: &&str| line.len() >= 29 && line.split(" --> ").filter(|time| time.contains(',')).count() == 2;
     assert!(transcript.to_srt(name).lines().filter(is_timing).count() >= said);
+}
+
+/// A signed record, whose authority nobody can forge: its keys are gone.
+const RECORD: &str = include_str!("signed/record.vcon.json");
+
+/// The verdict on a bundle, of whoever trusts the record's root.
+fn verdict(bundle: &Bundle) -> String {
+    static TRUST: LazyLock<TrustPolicy> = LazyLock::new(|| {
+        let root = Certificate::from_der(include_bytes!("signed/root.der")).expect("a certificate");
+        TrustPolicy { anchors: TrustAnchors::new(vec![Arc::new(root)]), ..TrustPolicy::nobody() }
+    });
+    let now = parse_time("2026-06-02T00:00:00Z").expect("a time");
+    let report = verify(bundle, &TRUST, now);
+    let _ = (report.to_json(), report.to_text());
+    report.verdict.code()
+}
+
+/// The verdict on the record alone: that nothing is known of its certificates.
+fn verdict_alone() -> &'static str {
+    static ALONE: LazyLock<String> = LazyLock::new(|| verdict(&Bundle::of_record(RECORD.into())));
+    assert_eq!(*ALONE, "INDETERMINATE (TRY_LATER)");
+    &ALONE
+}
+
+/// A response keeps its bytes, a request is written again as it was, and what nobody of the path has signed turns no verdict.
+pub(crate) fn ocsp(bytes: &[u8]) {
+    if let Ok(request) = OcspRequest::from_der(bytes) {
+        for id in request.ids() {
+            let again = OcspRequest::from_der(&OcspRequest::encode(id)).expect("a request for one");
+            assert_eq!(again.ids(), std::slice::from_ref(id));
+        }
+    }
+    if let Ok(response) = OcspResponse::from_der(bytes) {
+        assert_eq!(response.der(), bytes);
+    }
+    let (ocsp_responses, local_ocsp_responses) = (vec![bytes.to_vec()], vec![bytes.to_vec()]);
+    let record = RECORD.as_bytes().to_vec();
+    let bundle = Bundle { record, ocsp_responses, local_ocsp_responses, ..Bundle::default() };
+    assert_eq!(verdict(&bundle), verdict_alone());
+}
+
+/// A list keeps its bytes and is not later than itself, and one that nobody of the path has signed turns no verdict.
+pub(crate) fn crl(bytes: &[u8]) {
+    if let Ok(list) = Crl::from_der(bytes) {
+        assert_eq!(list.der(), bytes);
+        assert!(!list.is_later_than(&list));
+        let leaf = Certificate::from_der(include_bytes!("signed/leaf.der")).expect("a certificate");
+        let _ = (list.revocation_of(&leaf), list.check_rules());
+    }
+    let (crls, local_crls) = (vec![bytes.to_vec()], vec![bytes.to_vec()]);
+    let bundle = Bundle { record: RECORD.as_bytes().to_vec(), crls, local_crls, ..Bundle::default() };
+    assert_eq!(verdict(&bundle), verdict_alone());
+}
+
+/// Whatever anybody lays beside a signature as its unsigned properties, the record stays the same, and so does the verdict
+/// unless somebody of the path has signed it.
+pub(crate) fn etsi_u(bytes: &[u8]) {
+    if json::parse(bytes, &limits().json).is_err() {
+        return;
+    }
+    let value = std::str::from_utf8(bytes).expect("JSON is UTF-8");
+    let text = RECORD.replacen(r#""header":{"#, &format!(r#""header":{{"etsiU":{value},"#), 1);
+    let alone = Record::parse(RECORD.as_bytes(), &VconLimits::default()).expect("a record");
+    let record = Record::parse(text.as_bytes(), &VconLimits::default()).expect("as it was");
+    assert_eq!(record.digest(), alone.digest());
+    let jws = Jws::parse(text.as_bytes(), &JsonLimits::default()).expect("as it was");
+    let properties = jws.signatures()[0].unsigned_properties();
+    let count = properties.iter().count();
+    assert!((0..=count).filter_map(|position| properties.characters_before(position)).count() >= 1);
+    assert_eq!(verdict(&Bundle::of_record(text.into_bytes())), verdict_alone());
 }
