@@ -92,6 +92,31 @@ for list in crls/*.crl.pem; do
     refuses "$list, altered, is refused" bash -c "list_is_right $work/altered.der"
 done
 
+# The statuses: those of the bundle, and those that the certificates name an address for, by GET and by POST.
+csplit -z -s -f "$work/chain-" certificates.pem '/-----BEGIN/' '{*}'
+status_is_good() { # CERTIFICATE ISSUER OPTION...
+    openssl ocsp -no_nonce -issuer "$2" -cert "$1" -CAfile "$case/root.pem" -verify_other "$2" "${@:3}" >"$work/status" 2>&1
+    cat "$work/status"
+    grep -q '^Response verify OK' "$work/status" && grep -q "^$1: good" "$work/status"
+}
+any_is_good() { for status in ocsp/*.ors; do status_is_good "$1" "$2" -respin "$status" && return; done; return 1; }
+export -f status_is_good any_is_good
+export case
+for pair in "$work/leaf.pem $work/chain-01" "$work/chain-01 $case/root.pem"; do
+    # shellcheck disable=SC2086 # two words
+    accepts "a status in the bundle of $(basename "${pair%% *}")" bash -c 'any_is_good $0 $1' $pair
+    uri=$(openssl x509 -noout -ocsp_uri -in "${pair%% *}")
+    # shellcheck disable=SC2086
+    accepts "its status by POST" bash -c 'status_is_good $0 $1 -url "$2"' $pair "$uri"
+    # shellcheck disable=SC2086
+    openssl ocsp -no_nonce -issuer ${pair##* } -cert "${pair%% *}" -reqout "$work/request.der"
+    curl -sf -m 30 -o "$work/got.ors" "$uri/$(openssl base64 -A -in "$work/request.der" | sed 's|/|%2F|g; s|+|%2B|g; s|=|%3D|g')"
+    # shellcheck disable=SC2086
+    accepts "its status by GET" bash -c 'status_is_good $0 $1 -respin "$2"' $pair "$work/got.ors"
+done
+flipped "$work/got.ors" "$work/altered"
+refuses "an altered status is refused" bash -c 'status_is_good $0 $1 -respin "$2"' "$work/chain-01" "$case/root.pem" "$work/altered"
+
 # What VERIFY.txt says, to the letter.
 mkdir "$work/bin"
 ln -s "$affiant" "$work/bin/affiant"
