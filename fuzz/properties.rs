@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use affiant::clock::parse_time;
 use affiant::crypto::MlDsa44Key;
-use affiant::evidence::{Bundle, Record, TrustPolicy, verify};
+use affiant::evidence::{Bundle, Entry, Record, TrustPolicy, verify};
 use affiant::jose::{Jwe, Jws};
 use affiant::json::{self, JsonLimits};
 use affiant::pki::ocsp::{OcspRequest, OcspResponse};
@@ -57,6 +57,9 @@ pub(crate) fn tlog(bytes: &[u8]) {
     if let Ok(proof) = TlogProof::parse(bytes) {
         assert_eq!(proof.to_string().as_bytes(), bytes);
         let _ = proof.check_inclusion(leaf_hash(b""));
+    }
+    if let Ok(entry) = Entry::parse(bytes) {
+        assert_eq!(entry.to_bytes(), bytes);
     }
     if let Ok(policy) = LogPolicy::parse(bytes) {
         assert_eq!(LogPolicy::parse(bytes).ok(), Some(policy));

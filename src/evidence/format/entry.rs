@@ -17,6 +17,9 @@ pub const ENTRY_BYTES_MAX: usize = 4096;
 /// Characters of an issuer's id or an operation.
 const WORD_CHARACTERS_MAX: usize = 64;
 
+/// The first integer that is in no entry: behind the last that every JSON reader tells from its neighbours (RFC 8785 §6).
+const NUMBERS_END: u64 = 1 << 53;
+
 /// The version of the entry format.
 const VERSION: u64 = 1;
 
@@ -416,7 +419,8 @@ impl Members<'_> {
     }
 
     fn number(&self, name: &'static str) -> Result<u64, EntryError> {
-        self.0.get(name).and_then(Value::as_u64).ok_or(EntryError::Member(name))
+        let number = self.0.get(name).and_then(Value::as_u64).filter(|number| *number < NUMBERS_END);
+        number.ok_or(EntryError::Member(name))
     }
 
     fn digest(&self, name: &'static str) -> Result<Sha256Digest, EntryError> {
@@ -511,6 +515,8 @@ mod tests {
             (text.replace("\"of\"", "\"if\""), EntryError::Member("of")),
             (text.replace("\"kind\"", "\"issuer\":\"Ann Other\",\"kind\""), EntryError::Member("issuer")),
             (text.replace('}', ""), EntryError::Json),
+            (text.replace(":7", ":9007199254740992"), EntryError::Member("index")),
+            (text.replace(":7", ":18446744073709551615"), EntryError::Member("index")),
             (format!("{text}{}", " ".repeat(4096)), EntryError::TooLong(text.len() + 4096)),
         ] {
             assert_eq!(Entry::parse(wrong.as_bytes()), Err(error), "{wrong}");
