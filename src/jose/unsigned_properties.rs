@@ -13,6 +13,10 @@ use crate::json::{self, JsonLimits};
 
 /// Properties of one signature that are read: one with a renewal each year of a century has fewer.
 const PROPERTIES_MAX: usize = 256;
+/// Values of one property: some hundreds of lists and certificates, each in an object.
+const VALUES_MAX: usize = 4096;
+/// Levels of one property; real ones have six.
+const DEPTH_MAX: usize = 16;
 /// The DER encoding, as an object's `encoding` names it (§5.1.4); what has none is DER too.
 const DER: &str = "http://uri.etsi.org/01903/v1.2.2#DER";
 
@@ -94,7 +98,8 @@ fn object(element: &Value) -> Option<Cow<'_, Map<String, Value>>> {
         Value::Object(object) => Cow::Borrowed(object),
         Value::String(characters) => {
             let bytes = URL_SAFE_NO_PAD.decode(characters).ok()?;
-            match json::parse(&bytes, &JsonLimits::default()).ok()? {
+            let limits = JsonLimits { values_max: VALUES_MAX, depth_max: DEPTH_MAX, ..JsonLimits::default() };
+            match json::parse(&bytes, &limits).ok()? {
                 Value::Object(object) => Cow::Owned(object),
                 _ => return None,
             }
@@ -228,6 +233,8 @@ mod tests {
             json!({ "xVals": [{}] }),
             json!({ "rVals": { "crlVals": {} } }),
             json!({ "arcTst": [] }),
+            in_base64url(&json!({ "cSig": vec![0; VALUES_MAX] })),
+            in_base64url(&(0..DEPTH_MAX).fold(json!({}), |inside, _| json!({ "cSig": inside }))),
         ] {
             let read = UnsignedProperties::read(Some(&json!([wrong, good])));
             assert!(!read.is_whole(), "{wrong}");
