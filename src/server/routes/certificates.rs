@@ -11,7 +11,7 @@ use crate::server::problem::Problem;
 use crate::server::state::AppState;
 
 /// Every certificate, with its state.
-#[utoipa::path(tag = "certificates", responses((status = 200, description = "A list of certificates")))]
+#[utoipa::path(operation_id = "list_certificates", tag = "certificates", responses((status = 200, description = "A list of certificates")))]
 #[get("/v1/certificates")]
 pub(super) async fn list(state: Data<AppState>) -> Json<impl Serialize> {
     Json(state.services.issuance.authority.certificates())

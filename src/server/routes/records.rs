@@ -87,7 +87,7 @@ struct ReceiptPage {
 }
 
 /// List an issuer's records in the order of their counts.
-#[utoipa::path(tag = "records", params(ListQuery), responses((status = 200, description = "A page of receipts"),
+#[utoipa::path(operation_id = "list_records", tag = "records", params(ListQuery), responses((status = 200, description = "A page of receipts"),
     (status = "4XX", body = Problem)), security(("token" = [])))]
 #[get("/v1/records")]
 pub(super) async fn list(
@@ -221,7 +221,7 @@ pub(super) async fn resign(
 /// has because it was signed again.
 ///
 /// A uuid that several records have is refused: the digest says which one.
-#[utoipa::path(tag = "admin", params(("id" = String, Path, description = "record digest or uuid")),
+#[utoipa::path(operation_id = "erase_record", tag = "admin", params(("id" = String, Path, description = "record digest or uuid")),
     responses((status = 204, description = "Erased"), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[delete("/v1/records/{id}")]
 pub(super) async fn erase(

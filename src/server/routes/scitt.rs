@@ -114,7 +114,7 @@ async fn receipt(state: Data<AppState>, id: Path<String>) -> Result<HttpResponse
 }
 
 /// Erase a statement's body, for an admin: its entry, and every receipt that was handed out, stay.
-#[utoipa::path(tag = "statements", params(("id" = String, Path, description = "the statement's digest")),
+#[utoipa::path(operation_id = "erase_statement", tag = "statements", params(("id" = String, Path, description = "the statement's digest")),
     responses((status = 204, description = "Erased"), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[delete("/entries/{id}")]
 async fn erase(state: Data<AppState>, auth: Authenticated, id: Path<String>) -> Result<HttpResponse, actix_web::Error> {
