@@ -12,7 +12,7 @@ use super::error::AuthorityError;
 use super::issue::{self, SigningAuthority, Subject};
 use super::key_store::StoredKeyId;
 use super::published_status::{HeldResponder, PublishedStatus};
-use super::state::{AuthorityState, CertificateKind, CertificateRecord};
+use super::state::{AuthorityState, CertificateKind, CertificateRecord, serial_bytes};
 use super::{Authority, NO_PANIC, ROOT};
 use crate::crypto::{Hash, Signer};
 use crate::pki::ocsp::{
@@ -59,7 +59,7 @@ impl Authority {
     /// Gives how many were signed.
     ///
     /// # Errors
-    /// When one cannot be signed.
+    /// With the first that cannot be signed; all others are.
     pub fn renew_statuses_due(&self, now: DateTime<Utc>) -> Result<usize, AuthorityError> {
         let known: HashMap<String, DateTime<Utc>> = {
             let statuses = self.statuses.read().expect(NO_PANIC);
@@ -67,7 +67,8 @@ impl Authority {
         };
         let is_due = |record: &&CertificateRecord| {
             let made = known.get(&record.thumbprint);
-            now <= record.not_after && made.is_none_or(|this_update| now >= *this_update + RENEWED_AFTER)
+            // One from the future is of a clock that was wrong, and nobody believes it.
+            now <= record.not_after && made.is_none_or(|made| now < *made || now >= *made + RENEWED_AFTER)
         };
         let (due, ended): (Vec<CertificateRecord>, HashSet<String>) = {
             let state = self.lock_state();
@@ -79,11 +80,9 @@ impl Authority {
         if !ended.is_empty() {
             self.statuses.write().expect(NO_PANIC).retain(|_, status| !ended.contains(&status.certificate));
         }
-        let mut signed = 0;
-        for record in &due {
-            signed += usize::from(self.sign_status(record)?.is_some());
-        }
-        Ok(signed)
+        // One that cannot be signed keeps no other from it.
+        let signed: Vec<_> = due.iter().map(|record| self.sign_status(record)).collect();
+        signed.into_iter().try_fold(0, |signed, status| Ok(signed + usize::from(status?.is_some())))
     }
 
     /// The status of a certificate of ours, from `since` or later where that is not still to come; signed now where
@@ -104,7 +103,8 @@ impl Authority {
             let statuses = self.statuses.read().expect(NO_PANIC);
             self.names(&record).into_iter().flatten().find_map(|id| statuses.get(&id).cloned())
         };
-        match held.filter(|status| status.this_update >= since) {
+        let now = self.clock.now();
+        match held.filter(|status| (since..=now).contains(&status.this_update)) {
             Some(status) => Ok(Some(status)),
             None => self.sign_status(&record),
         }
@@ -120,8 +120,9 @@ impl Authority {
     /// Forgets the statuses of the certificates of an authority, which answers no more.
     pub(super) fn forget_statuses_of(&self, authority: &str) {
         let state = self.lock_state();
-        let of = |thumbprint: &str| state.certificate(thumbprint).is_ok_and(|record| record.issued_by == authority);
-        self.statuses.write().expect(NO_PANIC).retain(|_, status| !of(&status.certificate));
+        let of_authority = state.certificates.iter().filter(|record| record.issued_by == authority);
+        let forgotten: HashSet<&str> = of_authority.map(|record| record.thumbprint.as_str()).collect();
+        self.statuses.write().expect(NO_PANIC).retain(|_, status| !forgotten.contains(&*status.certificate));
     }
 
     /// Signs the status of a certificate, and keeps it unless the certificate was revoked meanwhile.
@@ -168,7 +169,7 @@ impl Authority {
     /// The names of a certificate; `None` where its authority is not here.
     fn names(&self, record: &CertificateRecord) -> Option<Vec<CertificateId>> {
         let authority = self.authority_certificate(&record.issued_by)?;
-        let serial = hexadecimal(&record.serial)?;
+        let serial = serial_bytes(&record.serial)?;
         HASHES.into_iter().map(|hash| CertificateId::of(hash, &authority, &serial)).collect()
     }
 
@@ -233,9 +234,4 @@ impl AuthorityState {
         let last = responders.find(|record| record.kind == CertificateKind::OcspResponder)?;
         Some((last.thumbprint.as_str(), last.key.as_ref()?))
     }
-}
-
-/// The bytes of a serial number that is written in hexadecimal.
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    (0..text.len() / 2).map(|at| u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()).collect()
 }

@@ -15,7 +15,7 @@ use x509_cert::time::Time;
 
 use super::error::AuthorityError;
 use super::issue::SigningAuthority;
-use super::state::Revocation;
+use super::state::{Revocation, serial_bytes};
 use crate::crypto::{Hash, SignatureAlgorithm};
 use crate::pki::oid::EXPIRED_CERTS_ON_CRL;
 use crate::pki::{Crl, RevocationReason};
@@ -101,8 +101,7 @@ fn encode(authority: &SigningAuthority, contents: &Contents) -> Option<Vec<u8>> 
 }
 
 fn entry(serial: &str, revocation: &Revocation) -> Option<RevokedCert> {
-    let serial = (0..serial.len() / 2).map(|index| u8::from_str_radix(serial.get(index * 2..index * 2 + 2)?, 16).ok());
-    let serial = serial.collect::<Option<Vec<u8>>>()?;
+    let serial = serial_bytes(serial)?;
     let mut extensions = Vec::new();
     // RFC 5280 §5.3.1: "unspecified" is said by saying nothing.
     match reason(RevocationReason::from_name(&revocation.reason)?) {

@@ -154,3 +154,8 @@ impl AuthorityState {
         self.crls.iter().rev().find(|crl| crl.authority == authority)
     }
 }
+
+/// The bytes of a serial number, which is kept in hexadecimal.
+pub(super) fn serial_bytes(serial: &str) -> Option<Vec<u8>> {
+    (0..serial.len() / 2).map(|at| u8::from_str_radix(serial.get(at * 2..at * 2 + 2)?, 16).ok()).collect()
+}

@@ -58,7 +58,7 @@ impl Issuance {
         }
         let signatures = record.iter().flat_map(|record| record.layers()).flat_map(|layer| layer.signatures());
         let certificates = signatures.flat_map(|signature| &signature.header().certificates);
-        bundle.ocsp_responses = self.statuses_of(&bundle, certificates.clone())?;
+        bundle.ocsp_responses = self.statuses_of(&bundle, certificates.clone());
         let digests = |pieces: &mut dyn Iterator<Item = &Vec<u8>>| -> Vec<Sha256Digest> {
             pieces.map(|piece| Sha256Digest::of(piece)).collect()
         };
@@ -69,11 +69,7 @@ impl Issuance {
 
     /// The status of each of our certificates from after all times that the evidence states: with it, a bundle is complete
     /// at once, and need not wait for the next lists.
-    fn statuses_of<'a>(
-        &self,
-        bundle: &Bundle,
-        certificates: impl Iterator<Item = &'a Vec<u8>>,
-    ) -> Result<Vec<Vec<u8>>, AuthorityError> {
+    fn statuses_of<'a>(&self, bundle: &Bundle, certificates: impl Iterator<Item = &'a Vec<u8>>) -> Vec<Vec<u8>> {
         let stamped = bundle.layers().flat_map(|form| &form.checkpoint_tokens);
         let stamped = stamped.filter_map(|token| TimestampToken::parse(token).ok());
         let stamped = stamped.map(|token| token.info().gen_time + token.info().accuracy.unwrap_or_default());
@@ -85,10 +81,15 @@ impl Issuance {
         let since = stamped.chain(cosigned).max().unwrap_or(DateTime::UNIX_EPOCH);
         let mut responses = Vec::new();
         for der in certificates {
-            let status = self.authority.status_since(&Sha256Digest::of(der).to_string(), since)?;
-            responses.extend(status.map(|status| status.der.clone()).filter(|der| !responses.contains(der)));
+            match self.authority.status_since(&Sha256Digest::of(der).to_string(), since) {
+                Ok(status) => {
+                    responses.extend(status.map(|status| status.der.clone()).filter(|der| !responses.contains(der)));
+                }
+                // The bundle has the lists: without a status it is complete later.
+                Err(error) => tracing::warn!(%error, "a status for a bundle could not be signed"),
+            }
         }
-        Ok(responses)
+        responses
     }
 
     /// That the checkpoints of our log inside a record are of the same tree as that of its proof.

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use affiant::authority::{
     Authority, AuthorityError, AuthorityEvent, AuthorityParams, CertificateKind, CertificateState, FileKeyStore,
-    IssuerCredential, KeyProtection, KeyStoreError, Profiles, RevocationRequest, ScryptCost,
+    IssuerCredential, KeyProtection, KeyStore, KeyStoreError, Profiles, RevocationRequest, ScryptCost, StoredKeyId,
 };
 use affiant::clock::{Clock, ManualClock, parse_time};
-use affiant::crypto::{Hash, SignatureAlgorithm};
+use affiant::crypto::{Hash, KeySize, SignatureAlgorithm, Signer, SigningError, VerifyingKey};
 use affiant::evidence::{Bundle, Indication, LayerEvidence, SubIndication, TrustPolicy, verify};
 use affiant::jose::NewSignature;
 use affiant::pki::ocsp::{CertificateId, CertificateStatus, IdHash, OcspRequest, OcspResponse};
@@ -51,16 +51,19 @@ impl Place {
         self.try_init().unwrap()
     }
 
-    fn try_init(&self) -> Result<Authority, AuthorityError> {
-        let params = AuthorityParams {
+    fn params(&self) -> AuthorityParams {
+        AuthorityParams {
             organisation: "Example Ltd".into(),
             base_url: "http://pki.example.com/".into(),
             root_key_path: self.root_key(),
             root_key_protection: protection("correct"),
             profiles: Profiles::load(None).unwrap().with_smallest_keys(),
-        };
+        }
+    }
+
+    fn try_init(&self) -> Result<Authority, AuthorityError> {
         let keys = FileKeyStore::of_authority(&self.data(), protection("correct"));
-        Authority::init(&self.data(), params, keys, self.clock())
+        Authority::init(&self.data(), self.params(), keys, self.clock())
     }
 
     fn open(&self, passphrase: &str) -> Result<Authority, AuthorityError> {
@@ -598,4 +601,78 @@ fn openssl_reads_the_statuses() {
     says(&chain, &root, &asked(&authority, &issuing, authority.root(), IdHash::Sha1), "issuing.pem: good");
     authority.revoke(&revocation(&leaf)).unwrap();
     says(&certificate, &chain, &asked(&authority, &leaf, &issuing, IdHash::Sha1), "leaf.pem: revoked");
+}
+
+/// A store of which one key, by the order in which they were made, can be pulled out: then it does not sign.
+struct Unplugged {
+    keys: Box<dyn KeyStore>,
+    made: AtomicUsize,
+    out: Arc<AtomicUsize>,
+}
+
+struct NumberedSigner {
+    signer: Arc<dyn Signer>,
+    number: usize,
+    out: Arc<AtomicUsize>,
+}
+
+impl Signer for NumberedSigner {
+    fn verifying_key(&self) -> &VerifyingKey {
+        self.signer.verifying_key()
+    }
+
+    fn sign(&self, algorithm: SignatureAlgorithm, message: &[u8]) -> Result<Vec<u8>, SigningError> {
+        if self.out.load(Ordering::SeqCst) == self.number {
+            return Err(SigningError);
+        }
+        self.signer.sign(algorithm, message)
+    }
+}
+
+impl KeyStore for Unplugged {
+    fn generate(&self, size: KeySize) -> Result<(StoredKeyId, Arc<dyn Signer>), KeyStoreError> {
+        let (id, signer) = self.keys.generate(size)?;
+        let number = self.made.fetch_add(1, Ordering::SeqCst) + 1;
+        Ok((id, Arc::new(NumberedSigner { signer, number, out: Arc::clone(&self.out) })))
+    }
+
+    fn open(&self, id: &StoredKeyId) -> Result<Arc<dyn Signer>, KeyStoreError> {
+        self.keys.open(id)
+    }
+
+    fn destroy(&self, id: &StoredKeyId) -> Result<(), KeyStoreError> {
+        self.keys.destroy(id)
+    }
+}
+
+#[test]
+fn a_key_that_does_not_sign_keeps_no_other_status_from_it_and_a_clock_that_was_wrong_none() {
+    let place = Place::new();
+    let out = Arc::new(AtomicUsize::new(0));
+    let keys = FileKeyStore::of_authority(&place.data(), protection("correct"));
+    let keys = Box::new(Unplugged { keys, made: AtomicUsize::new(0), out: Arc::clone(&out) });
+    let authority = Authority::init(&place.data(), place.params(), keys, place.clock()).unwrap();
+    let issuer = authority.add_issuer("Example calls").unwrap().id;
+    let leaf = Arc::clone(&authority.issue(&issuer).unwrap().certificate);
+    authority.renew_issuing_authority(&place.root_key(), &passphrase("correct")).unwrap();
+    let [first, second] = ["issuing-1", "issuing-2"].map(|name| authority.authority_certificate(name).unwrap());
+    let status = |of: &Certificate, by: &Certificate| asked(&authority, of, by, IdHash::Sha1);
+    authority.renew_statuses_due(place.now()).unwrap();
+    place.clock.advance(2 * DAY);
+    // The responder of the root was the first key that was made: what the authority signs itself is signed.
+    out.store(1, Ordering::SeqCst);
+    let (before, of_authority) = (status(&leaf, &first), status(&second, authority.root()));
+    assert!(matches!(authority.renew_statuses_due(place.now()), Err(AuthorityError::Encoding)));
+    assert!(status(&leaf, &first) != before && status(&second, authority.root()) == of_authority);
+    // What was signed while the clock was ahead is signed again when it is right.
+    out.store(0, Ordering::SeqCst);
+    let right = place.now();
+    place.clock.advance(100 * DAY);
+    authority.renew_statuses_due(place.now()).unwrap();
+    place.clock.jump_to(right);
+    let held = authority.status_since(&second.thumbprint_url(), right - TimeDelta::days(3)).unwrap().unwrap();
+    assert!(held.this_update <= right);
+    authority.renew_statuses_due(right).unwrap();
+    let response = OcspResponse::from_der(&status(&leaf, &first)).unwrap();
+    assert!(response.statuses()[0].this_update <= right);
 }

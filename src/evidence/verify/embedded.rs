@@ -1,7 +1,6 @@
 //! The evidence that signatures carry in their unsigned headers (JAdES, TS 119 182-1 §5.3).
 //!
-//! It is judged as what lies beside the record in a bundle is: nothing in it is trusted, and whoever adds to it can make
-//! no verdict worse that was right without it.
+//! It is judged as what lies beside the record in a bundle is: nothing in it is trusted before it is checked.
 
 use crate::crypto::sha256;
 use crate::evidence::format::Record;
