@@ -235,6 +235,18 @@ impl JwsSignature {
         UnsignedProperties::read(self.unsigned.as_ref())
     }
 
+    /// Whether the protected header has a member of this name: then the signature covers it.
+    #[must_use]
+    pub fn protects(&self, name: &str) -> bool {
+        let protected = decode(&self.protected_characters, "protected").unwrap_or_default();
+        json::parse(&protected, &JsonLimits::default()).is_ok_and(|header| header.get(name).is_some())
+    }
+
+    /// The protected header, as the characters that are signed.
+    pub(super) fn protected_characters(&self) -> &str {
+        &self.protected_characters
+    }
+
     /// The signature value in base64url: what a timestamp of the signature is over (TS 119 182-1 §5.3.4).
     #[must_use]
     pub fn signature_characters(&self) -> &str {

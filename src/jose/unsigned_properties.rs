@@ -85,6 +85,12 @@ impl UnsignedProperties {
         self.properties.iter().take(position).map(|(characters, _)| characters.as_deref()).collect()
     }
 
+    /// The elements as they are written, in their order. `None` where one is in clear, of which there is no one form.
+    #[must_use]
+    pub fn elements(&self) -> Option<Vec<String>> {
+        self.properties.iter().map(|(characters, _)| characters.clone()).collect()
+    }
+
     /// Whether all were understood; those that are not for a verifier count as such.
     #[must_use]
     pub fn is_whole(&self) -> bool {
