@@ -19,9 +19,9 @@ pub mod verify;
 pub use format::{
     ARCHIVES_MAX, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, ArchiveTree, Bundle,
     BundleError, BundleFiles, ConsistencyProof, EXPORT_HEAD_BYTES_MAX, Entry, EntryChain, EntryChainError, EntryDraft,
-    EntryError, Event, ExportRequest, ExportSummary, ExportedRecord, LayerEvidence, LedgerLookup, LogExportError,
-    LogExportReader, Record, RecordError, SuppliedRecording, archive_proofs, export_head, ledger_checkpoints,
-    record_digest,
+    EntryError, Event, ExportRequest, ExportSummary, ExportedRecord, JadesGap, JadesLevel, JadesMaterial,
+    LayerEvidence, LedgerLookup, LogExportError, LogExportReader, Record, RecordError, SuppliedRecording,
+    archive_proofs, export_head, ledger_checkpoints, record_digest,
 };
 pub use policy::{AlgorithmConstraint, ConstrainedAlgorithm, LedgerRequirement, TrustPolicy, TrustPolicyError};
 pub use render::{ReportLevel, instructions};

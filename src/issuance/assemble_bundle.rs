@@ -77,7 +77,7 @@ impl Issuance {
     }
 
     /// The limits of a record that the ledger has: it was admitted under those of its time.
-    fn stored_limits(&self, body: &[u8]) -> VconLimits {
+    pub(super) fn stored_limits(&self, body: &[u8]) -> VconLimits {
         let mut limits = VconLimits::default();
         limits.json.bytes_max = limits.json.bytes_max.max(self.limits.json.bytes_max).max(body.len());
         limits

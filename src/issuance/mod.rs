@@ -9,6 +9,7 @@
 //! | `receipt.rs` | what a submitter gets back |
 //! | `evidence_for.rs` | the evidence that our own stores have |
 //! | `assemble_bundle.rs` | all evidence of a record, as a bundle |
+//! | `jades.rs` | a record in the form of JAdES |
 //! | `verify_with_ledger.rs` | a record that somebody sent, verified with what the ledger knows of it |
 //! | `batch.rs` | many submissions, a line each |
 
@@ -18,6 +19,7 @@ mod batch;
 mod erase;
 mod evidence_for;
 mod issue;
+mod jades;
 mod receipt;
 mod resign;
 mod submit;
@@ -31,6 +33,7 @@ use std::time::Duration;
 pub use assemble_bundle::{AssembleError, AssembledBundle};
 pub use batch::{BatchError, BatchLine, BatchResult, LineError, lines, run_batch};
 pub use evidence_for::EvidenceError;
+pub use jades::{JadesError, JadesForm};
 pub use receipt::SubmissionReceipt;
 pub use submit::{NewRecord, PreparedSubmission, SubmitError, Submitter};
 pub use verify_with_ledger::VerifyError;

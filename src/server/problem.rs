@@ -14,7 +14,7 @@ use crate::authority::AuthorityError;
 use crate::clock::format_time;
 use crate::cpu_pool::WorkError;
 use crate::evidence::{BundleError, Indication, ValidationReport};
-use crate::issuance::{AssembleError, BatchError, EvidenceError, SubmitError, VerifyError};
+use crate::issuance::{AssembleError, BatchError, EvidenceError, JadesError, SubmitError, VerifyError};
 use crate::ledger::{AppendError, BodyError, OperationError, ReadError, StoreError, TileReadError};
 use crate::operator::archive_renewal::ArchiveRenewalError;
 use crate::vcon::VconError;
@@ -319,6 +319,21 @@ impl From<AssembleError> for Problem {
             AssembleError::Wrong(_) => Self::internal(&detail),
             AssembleError::Read(error) => error.into(),
             AssembleError::Evidence(error) => error.into(),
+        }
+    }
+}
+
+impl From<JadesError> for Problem {
+    fn from(error: JadesError) -> Self {
+        let detail = error.to_string();
+        match error {
+            JadesError::Erased => AssembleError::Erased.into(),
+            JadesError::Level { level, gap } => {
+                let problem = Self::new("level-not-available", "Level not available", StatusCode::CONFLICT, detail);
+                problem.with("level", level.to_string()).with("missing", gap.to_string())
+            }
+            JadesError::Read(error) => error.into(),
+            JadesError::Evidence(error) => error.into(),
         }
     }
 }

@@ -26,6 +26,7 @@ mod embedded_evidence;
 mod evidence_properties;
 mod first_start;
 mod fuzz_corpus;
+mod jades;
 mod ledger;
 mod monitor;
 mod ocsp;

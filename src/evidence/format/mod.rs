@@ -6,6 +6,7 @@ mod consistency;
 mod entry;
 mod entry_chain;
 mod evidence_record;
+mod jades;
 mod log_export;
 mod record;
 mod zip_archive;
@@ -18,6 +19,7 @@ pub use entry_chain::{EntryChain, EntryChainError};
 pub use evidence_record::{
     ARCHIVES_MAX, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, ArchiveTree, archive_proofs,
 };
+pub use jades::{JadesGap, JadesLevel, JadesMaterial};
 pub use log_export::{
     EXPORT_HEAD_BYTES_MAX, ExportRequest, ExportSummary, ExportedRecord, LogExportError, LogExportReader, export_head,
 };

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use crate::crypto::Sha256Digest;
+use crate::evidence::JadesLevel;
 use crate::issuance::{AssembleError, SubmissionReceipt};
 use crate::jose::draft_dialect;
 use crate::ledger::Durability;
@@ -117,21 +118,28 @@ pub(super) async fn list(
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReadQuery {
-    /// `rfc7515` (default: the stored bytes) or `draft` (alg repeated in the unprotected header).
+    /// `rfc7515` (default: the stored bytes), `draft` (alg repeated in the unprotected header) or `jades` (what is known
+    /// beside the record as unsigned properties of its signatures, ETSI TS 119 182-1).
     #[serde(default)]
     #[param(value_type = Option<String>)]
     dialect: DialectName,
+    /// With `jades`: `b`, `t`, `lt` or `lta`; without it the highest level that can be made of what is kept.
+    #[param(value_type = Option<String>)]
+    level: Option<JadesLevel>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum DialectName {
     #[default]
     Rfc7515,
     Draft,
+    Jades,
 }
 
-/// Read a record by its digest or the uuid of its vCon: the stored bytes.
+/// Read a record by its digest or the uuid of its vCon: the stored bytes, or the same record in another dialect.
+///
+/// A level of `jades` that cannot be made of what is kept is a 409 that says what is missing.
 #[utoipa::path(tag = "records", params(ReadQuery, ("id" = String, Path, description = "record digest or uuid")),
     responses((status = 200, description = "The signed vCon"), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[get("/v1/records/{id}")]
@@ -143,11 +151,18 @@ pub(super) async fn read(
 ) -> Result<HttpResponse, Problem> {
     let index = find(&state, &auth, &id)?;
     let issuance = state.services.issuance.clone();
-    let stored = web::block(move || issuance.ledger.record(index)).await??;
-    let (_, record) = stored.body.ok_or(AssembleError::Erased)?;
-    let record = match query.dialect {
-        DialectName::Rfc7515 => record,
-        DialectName::Draft => draft_dialect(&record),
+    let (dialect, level) = (query.dialect, query.level);
+    if level.is_some() && dialect != DialectName::Jades {
+        return Err(Problem::bad_request("a level is of dialect=jades"));
+    }
+    let stored = move || issuance.ledger.record(index)?.body.map(|(_, record)| record).ok_or(AssembleError::Erased);
+    let record = match dialect {
+        DialectName::Rfc7515 => web::block(stored).await??,
+        DialectName::Draft => draft_dialect(&web::block(stored).await??),
+        DialectName::Jades => {
+            let issuance = state.services.issuance.clone();
+            web::block(move || issuance.jades(index, level)).await??.bytes
+        }
     };
     Ok(HttpResponse::Ok().content_type("application/vcon+json").body(record))
 }
