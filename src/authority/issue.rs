@@ -117,7 +117,8 @@ fn lint(
     subject: &Subject<'_>,
     authority: Option<&SigningAuthority>,
 ) -> Result<Arc<Certificate>, AuthorityError> {
-    let usages = [ProfileKeyUsage::DigitalSignature, ProfileKeyUsage::KeyCertSign, ProfileKeyUsage::CrlSign];
+    use ProfileKeyUsage::{CrlSign, DigitalSignature, KeyCertSign, NonRepudiation};
+    let usages = [DigitalSignature, NonRepudiation, KeyCertSign, CrlSign];
     let has =
         |usage: ProfileKeyUsage| certificate.key_usage().is_some_and(|usages| usages.contains(key_usage(usage).1));
     let named = certificate.extended_key_usages().unwrap_or_default();
@@ -209,6 +210,7 @@ fn distinguished_name(organisation: &str, common_name: &str) -> DistinguishedNam
 fn key_usage(usage: ProfileKeyUsage) -> (KeyUsagePurpose, KeyUsage) {
     match usage {
         ProfileKeyUsage::DigitalSignature => (KeyUsagePurpose::DigitalSignature, KeyUsage::DigitalSignature),
+        ProfileKeyUsage::NonRepudiation => (KeyUsagePurpose::ContentCommitment, KeyUsage::NonRepudiation),
         ProfileKeyUsage::KeyCertSign => (KeyUsagePurpose::KeyCertSign, KeyUsage::KeyCertSign),
         ProfileKeyUsage::CrlSign => (KeyUsagePurpose::CrlSign, KeyUsage::CrlSign),
     }

@@ -71,6 +71,9 @@ pub enum ProfileKeyUsage {
     /// Signatures on data.
     #[serde(rename = "digitalSignature")]
     DigitalSignature,
+    /// Signatures that their maker stands by (contentCommitment).
+    #[serde(rename = "nonRepudiation")]
+    NonRepudiation,
     /// Signatures on certificates.
     #[serde(rename = "keyCertSign")]
     KeyCertSign,
