@@ -54,7 +54,9 @@ pub fn serve(state: AppState) -> anyhow::Result<RunningServer> {
             )
             .wrap(from_fn(trace::request))
             .configure(|config| routes::that_compress(config, &shared))
-            .service(web::scope("").wrap(Compress::default()).configure(routes::to_be_compressed))
+            .service(
+                web::scope("").wrap(Compress::default()).configure(|config| routes::to_be_compressed(config, &shared)),
+            )
     })
     .shutdown_timeout(config.stop_seconds)
     .disable_signals();

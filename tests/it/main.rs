@@ -20,6 +20,7 @@ mod cli_vcon_jose;
 mod cli_vcon_warnings;
 mod cli_verify;
 mod completeness;
+mod contract;
 mod crash;
 mod decision_table;
 mod embedded_evidence;

@@ -2,23 +2,16 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
-use actix_web::web::{Data, Path, Payload, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse, get, post};
 
 use super::scitt::{COSE, blocking, busy, check_kind, described, key_set, statement};
 use crate::server::concise_problem::ConciseProblem;
 use crate::server::state::AppState;
 use crate::statements::Compatibility;
 
-/// Adds the routes, where there is such a log.
-pub(super) fn routes(config: &mut ServiceConfig, state: &AppState) {
-    if log(state).is_some() {
-        let scope = web::scope("/compatibility").service(register_payload).service(payload_receipt);
-        config.service(scope.service(compatible_configuration).service(compatible_jwks));
-    }
-}
-
-fn log(state: &AppState) -> Option<&Compatibility> {
+/// The log, where there is one.
+pub(super) fn log(state: &AppState) -> Option<&Compatibility> {
     state.services.statements.as_ref()?.compatibility.as_ref()
 }
 
@@ -27,10 +20,10 @@ fn known(state: &AppState) -> &Compatibility {
 }
 
 /// Take the payload of a statement into the compatibility log: the receipt binds the payload's hash and nothing else.
-#[utoipa::path(tag = "statements", context_path = "/compatibility", request_body(content = Vec<u8>, content_type = "application/cose"),
+#[utoipa::path(tag = "statements", request_body(content = Vec<u8>, content_type = "application/cose"),
     responses((status = 201, description = "The receipt", content_type = "application/cose"),
         (status = "4XX", description = "Concise problem details", content_type = "application/concise-problem-details+cbor")))]
-#[post("/entries")]
+#[post("/compatibility/entries")]
 pub(super) async fn register_payload(
     state: Data<AppState>,
     request: HttpRequest,
@@ -50,10 +43,10 @@ pub(super) async fn register_payload(
 }
 
 /// A receipt of an entry of the compatibility log.
-#[utoipa::path(tag = "statements", context_path = "/compatibility", params(("index" = String, Path, description = "the entry, as Location has it")),
+#[utoipa::path(tag = "statements", params(("index" = String, Path, description = "the entry, as Location has it")),
     responses((status = 200, description = "The receipt", content_type = "application/cose"),
         (status = "4XX", description = "Concise problem details", content_type = "application/concise-problem-details+cbor")))]
-#[get("/entries/{index}")]
+#[get("/compatibility/entries/{index}")]
 pub(super) async fn payload_receipt(
     state: Data<AppState>,
     index: Path<String>,
@@ -67,15 +60,15 @@ pub(super) async fn payload_receipt(
 }
 
 /// Describe the compatibility log: the issuer of its receipts, and the address of its key.
-#[utoipa::path(tag = "statements", context_path = "/compatibility", responses((status = 200, description = "A map", content_type = "application/cbor")))]
-#[get("/.well-known/transparency-configuration")]
+#[utoipa::path(tag = "statements", responses((status = 200, description = "A map", content_type = "application/cbor")))]
+#[get("/compatibility/.well-known/transparency-configuration")]
 pub(super) async fn compatible_configuration(state: Data<AppState>) -> HttpResponse {
     described(known(&state).issuer(), None)
 }
 
 /// The key of the compatibility log, which is its own.
-#[utoipa::path(tag = "statements", context_path = "/compatibility", responses((status = 200, description = "A JSON Web Key Set", content_type = "application/json")))]
-#[get("/.well-known/scitt-jwks")]
+#[utoipa::path(tag = "statements", responses((status = 200, description = "A JSON Web Key Set", content_type = "application/json")))]
+#[get("/compatibility/.well-known/scitt-jwks")]
 pub(super) async fn compatible_jwks(state: Data<AppState>) -> HttpResponse {
     let log = known(&state);
     key_set(log.key(), log.key_id())

@@ -15,6 +15,7 @@ use crate::tlog::{LeafIndex, TreeSize};
 const ENTRIES_SHOWN: u64 = 12;
 
 /// The page: verify a record, and see the ledger.
+#[utoipa::path(tag = "verification", responses((status = 200, description = "A page", content_type = "text/html")))]
 #[get("/")]
 pub(super) async fn home(state: Data<AppState>) -> Result<HttpResponse, Problem> {
     page(state, None).await

@@ -24,6 +24,8 @@ pub(super) fn local_verifier(state: &AppState) -> LocalVerifier {
 }
 
 /// The worker, under the digest of what it is.
+#[utoipa::path(tag = "verification", params(("digest" = String, Path, description = "as the page names it")),
+    responses((status = 200, description = "A script", content_type = "text/javascript"), (status = 404, body = Problem)))]
 #[get("/verifier/{digest}.js")]
 pub(super) async fn worker_script(digest: Path<String>) -> Result<HttpResponse, Problem> {
     if *digest != WORKER_DIGEST.to_string() {
@@ -38,6 +40,7 @@ pub(super) async fn worker_script(digest: Path<String>) -> Result<HttpResponse, 
 }
 
 /// The page that can be saved.
+#[utoipa::path(tag = "verification", responses((status = 200, description = "A page", content_type = "text/html")))]
 #[get("/verify.html")]
 pub(super) async fn verify_page(state: Data<AppState>) -> HttpResponse {
     let origin = state.services.log_key.name();

@@ -8,6 +8,7 @@ use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, ResponseError as _, web};
+use utoipa::OpenApi;
 
 use crate::ledger::TileReadError;
 use crate::server::conditional::{Representation, RequestPreconditions};
@@ -26,28 +27,46 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// A missing tile may be there a moment later.
 const NOT_YET: &str = "no-store";
 
-/// Adds the routes of the log, and below `/statements` those of the log of statements. They compress for themselves.
-pub(super) fn routes(config: &mut ServiceConfig, state: &AppState) {
-    if let Some(log) = &state.statements_log {
-        let scope = web::scope("/statements").app_data(log.clone());
-        config.service(scope.service(read("/checkpoint", checkpoint)).service(read("/tile/{path:.*}", tile)));
-    }
+/// What is documented of the log: the routes of [`serve`].
+#[derive(OpenApi)]
+#[openapi(paths(checkpoint, tile, proof, policy))]
+pub(super) struct LogDocument;
+
+/// What is documented of the log of statements: the routes of [`serve_statements`].
+#[derive(OpenApi)]
+#[openapi(paths(checkpoint, tile))]
+pub(super) struct StatementsLogDocument;
+
+/// Below this path is the log of statements.
+pub(super) const STATEMENTS: &str = "/statements";
+
+/// Adds the routes of the log. They compress for themselves.
+pub(super) fn serve(config: &mut ServiceConfig, log: &Data<PublicLog>) {
     config
-        .app_data(state.log.clone())
-        .service(read("/checkpoint", checkpoint))
-        .service(read("/tile/{path:.*}", tile))
-        .service(read("/v1/ledger/proofs/{index}", proof))
-        .service(read("/v1/ledger/policy", policy));
+        .service(read("/checkpoint", log, checkpoint))
+        .service(read("/tile/{path:.*}", log, tile))
+        .service(read("/v1/ledger/proofs/{index}", log, proof))
+        .service(read("/v1/ledger/policy", log, policy));
+}
+
+/// Adds the routes of the log of statements.
+pub(super) fn serve_statements(config: &mut ServiceConfig, log: &Data<PublicLog>) {
+    config.service(read("/statements/checkpoint", log, checkpoint)).service(read(
+        "/statements/tile/{path:.*}",
+        log,
+        tile,
+    ));
 }
 
 /// A resource that is read, from any origin that may, and on which nothing else can be done.
-fn read<H, A>(path: &'static str, handler: H) -> impl HttpServiceFactory + use<H, A>
+fn read<H, A>(path: &'static str, log: &Data<PublicLog>, handler: H) -> impl HttpServiceFactory + use<H, A>
 where
     H: Handler<A> + Clone,
     A: FromRequest + 'static,
     H::Output: Responder + 'static,
 {
     web::resource(path)
+        .app_data(log.clone())
         .route(web::get().to(handler.clone()))
         .route(web::head().to(handler))
         .default_service(web::to(async || {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::ledger::Ledger;
 use crate::operator::health::{Dependency, DependencyHealth};
+use crate::server::problem::Problem;
 use crate::server::state::AppState;
 use crate::statements::CompatibilityHealth;
 
@@ -98,7 +99,8 @@ pub(super) async fn healthz(state: Data<AppState>) -> Json<impl Serialize> {
 }
 
 /// Whether records are taken; and a line for each log that takes nothing.
-#[utoipa::path(tag = "operations", responses((status = 200, description = "Ready"), (status = 503, description = "Not ready, and why")))]
+#[utoipa::path(tag = "operations", responses((status = 200, description = "Ready", content_type = "text/plain"),
+    (status = 503, description = "Not ready, and why", content_type = "text/plain")))]
 #[get("/readyz")]
 pub(super) async fn readyz(state: Data<AppState>) -> HttpResponse {
     let logs = logs(&state);
@@ -110,10 +112,10 @@ pub(super) async fn readyz(state: Data<AppState>) -> HttpResponse {
 }
 
 /// Metrics in the text format of Prometheus. Where a gauge has two names, the second is that of the release before.
-#[utoipa::path(tag = "operations", responses((status = 200, description = "Metrics", content_type = "text/plain")))]
+#[utoipa::path(tag = "operations", responses((status = 200, description = "Metrics", content_type = "text/plain"), (status = 404, body = Problem)))]
 #[get("/metrics")]
-pub(super) async fn metrics(state: Data<AppState>) -> HttpResponse {
-    let Some(handle) = &state.metrics else { return HttpResponse::NotFound().finish() };
+pub(super) async fn metrics(state: Data<AppState>) -> Result<HttpResponse, Problem> {
+    let handle = state.metrics.as_ref().ok_or_else(|| Problem::not_found("collection of metrics"))?;
     for LogHealth { log, trouble, size } in logs(&state) {
         ::metrics::gauge!("affiant_log_up", "log" => log).set(up(trouble.is_none()));
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
@@ -132,7 +134,7 @@ pub(super) async fn metrics(state: Data<AppState>) -> HttpResponse {
             ::metrics::gauge!(name, &labels).set(health.acknowledged_tree_size as f64);
         }
     }
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(handle.render())
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(handle.render()))
 }
 
 /// As a gauge says it.

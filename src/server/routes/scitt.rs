@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
-use actix_web::web::{Data, Path, Payload, ServiceConfig};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,20 +23,6 @@ use crate::statements::Statements;
 pub(super) const COSE: &str = "application/cose";
 const CBOR: &str = "application/cbor";
 
-/// Adds the routes of the log of statements, where there is one.
-pub(super) fn routes(config: &mut ServiceConfig, state: &AppState) {
-    if state.services.statements.is_some() {
-        config
-            .service(register)
-            .service(receipt)
-            .service(erase)
-            .service(keys)
-            .service(key)
-            .service(configuration)
-            .service(jwks);
-    }
-}
-
 fn service(state: &AppState) -> &StatementsService {
     state.services.statements.as_ref().expect("these routes are there only with the log")
 }
@@ -51,7 +37,11 @@ fn statements(state: &AppState) -> &Statements {
     responses((status = 201, description = "The receipt (RFC 9942)", content_type = "application/cose"),
         (status = "4XX", description = "Concise problem details (RFC 9290)", content_type = "application/concise-problem-details+cbor")))]
 #[post("/entries")]
-async fn register(state: Data<AppState>, request: HttpRequest, body: Payload) -> Result<HttpResponse, ConciseProblem> {
+pub(super) async fn register(
+    state: Data<AppState>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, ConciseProblem> {
     let _place = state.public_requests.try_acquire().map_err(busy)?;
     check_kind(&request)?;
     let body = statement(body).await?;
@@ -105,7 +95,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     responses((status = 200, description = "The receipt", content_type = "application/cose"),
         (status = "4XX", description = "Concise problem details", content_type = "application/concise-problem-details+cbor")))]
 #[get("/entries/{id}")]
-async fn receipt(state: Data<AppState>, id: Path<String>) -> Result<HttpResponse, ConciseProblem> {
+pub(super) async fn receipt(state: Data<AppState>, id: Path<String>) -> Result<HttpResponse, ConciseProblem> {
     let digest = locator(&id)?;
     let shared = state.clone();
     let _place = shared.public_requests.try_acquire().map_err(busy)?;
@@ -117,7 +107,11 @@ async fn receipt(state: Data<AppState>, id: Path<String>) -> Result<HttpResponse
 #[utoipa::path(operation_id = "erase_statement", tag = "statements", params(("id" = String, Path, description = "the statement's digest")),
     responses((status = 204, description = "Erased"), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[delete("/entries/{id}")]
-async fn erase(state: Data<AppState>, auth: Authenticated, id: Path<String>) -> Result<HttpResponse, actix_web::Error> {
+pub(super) async fn erase(
+    state: Data<AppState>,
+    auth: Authenticated,
+    id: Path<String>,
+) -> Result<HttpResponse, actix_web::Error> {
     auth.check_admin()?;
     statements(&state).erase(locator(&id)?).await.map_err(ConciseProblem::from)?;
     Ok(HttpResponse::NoContent().finish())
@@ -131,7 +125,7 @@ fn locator(id: &str) -> Result<Sha256Digest, ConciseProblem> {
 /// The keys that receipts are verified with (COSE Key Set).
 #[utoipa::path(tag = "statements", responses((status = 200, description = "A COSE Key Set", content_type = "application/cbor")))]
 #[get("/.well-known/scitt-keys")]
-async fn keys(state: Data<AppState>) -> HttpResponse {
+pub(super) async fn keys(state: Data<AppState>) -> HttpResponse {
     // An array of one.
     let set = [&[0x81][..], &own_key(&state)].concat();
     HttpResponse::Ok().content_type(CBOR).body(set)
@@ -142,7 +136,7 @@ async fn keys(state: Data<AppState>) -> HttpResponse {
     responses((status = 200, description = "A COSE Key", content_type = "application/cbor"),
         (status = 404, description = "Concise problem details", content_type = "application/concise-problem-details+cbor")))]
 #[get("/.well-known/scitt-keys/{kid}")]
-async fn key(state: Data<AppState>, kid: Path<String>) -> Result<HttpResponse, ConciseProblem> {
+pub(super) async fn key(state: Data<AppState>, kid: Path<String>) -> Result<HttpResponse, ConciseProblem> {
     if *kid != URL_SAFE_NO_PAD.encode(statements(&state).key_id()) {
         return Err(ConciseProblem::new(
             StatusCode::NOT_FOUND,
@@ -161,7 +155,7 @@ fn own_key(state: &AppState) -> Vec<u8> {
 /// Describe the log of statements: the issuer of its receipts, the address of its keys, and its registration policy.
 #[utoipa::path(tag = "statements", responses((status = 200, description = "A map", content_type = "application/cbor")))]
 #[get("/.well-known/transparency-configuration")]
-async fn configuration(state: Data<AppState>) -> HttpResponse {
+pub(super) async fn configuration(state: Data<AppState>) -> HttpResponse {
     let issuer = statements(&state).issuer();
     // SHA-256 of what is there is in the log, before the first statement that it was applied to (`trust.changed`).
     described(issuer, Some(&format!("{issuer}/v1/trust-policy")))
@@ -187,7 +181,7 @@ pub(super) fn described(issuer: &str, registration_policy: Option<&str>) -> Http
 /// The same key as a JSON Web Key Set, for whoever reads no CBOR.
 #[utoipa::path(tag = "statements", responses((status = 200, description = "A JSON Web Key Set", content_type = "application/json")))]
 #[get("/.well-known/scitt-jwks")]
-async fn jwks(state: Data<AppState>) -> HttpResponse {
+pub(super) async fn jwks(state: Data<AppState>) -> HttpResponse {
     let statements = statements(&state);
     key_set(statements.key(), statements.key_id())
 }
