@@ -74,8 +74,12 @@ impl Ledger {
             | AttestationKind::RecordToken
             | AttestationKind::Crl
             | AttestationKind::ArchiveRoot
-            | AttestationKind::ArchiveToken => more.push(Sha256Digest::of(&attestation.bytes)),
-            AttestationKind::Checkpoint | AttestationKind::Round | AttestationKind::Cosignature => {}
+            | AttestationKind::ArchiveToken
+            | AttestationKind::SignatureToken => more.push(Sha256Digest::of(&attestation.bytes)),
+            AttestationKind::Checkpoint
+            | AttestationKind::Round
+            | AttestationKind::Cosignature
+            | AttestationKind::UnsignedProperties => {}
         })?;
         let tree = ArchiveTree::of(more);
         let records = self.inner.evidence_records.read().expect("no holder of this lock panics");

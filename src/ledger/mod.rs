@@ -18,6 +18,7 @@ mod log_export;
 mod read;
 mod recovery;
 mod sequencer;
+mod signature_evidence;
 pub mod store;
 mod submission;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use log_export::PeriodWriteError;
 pub use read::{LedgerReader, ReadError, StoredRecord};
 pub use recovery::{LedgerOptions, OpenedLedger, RecoveryError};
 pub use sequencer::{SNAPSHOT_ENTRIES, Sequencer, SequencerFault};
+pub use signature_evidence::{SignatureEvidence, UNSIGNED_PROPERTIES_BYTES_MAX};
 pub use store::attestation::{AttestationKind, KeptArchive, WitnessRound};
 pub use store::body::{BodyError, BodyMetadata, EncryptedBody};
 pub use store::error::StoreError;

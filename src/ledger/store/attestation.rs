@@ -21,10 +21,14 @@ pub enum AttestationKind {
     ArchiveRoot,
     /// A timestamp token over the root of an evidence record's tree; the key is the number of the evidence record.
     ArchiveToken,
+    /// A timestamp token over the value of one of a record's signatures; the key is the record's index.
+    SignatureToken,
+    /// Unsigned properties that are kept beside a record (JAdES), which is not interpreted here; the key is its index.
+    UnsignedProperties,
 }
 
 impl AttestationKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Checkpoint,
         Self::Round,
         Self::Cosignature,
@@ -33,6 +37,8 @@ impl AttestationKind {
         Self::Crl,
         Self::ArchiveRoot,
         Self::ArchiveToken,
+        Self::SignatureToken,
+        Self::UnsignedProperties,
     ];
 
     /// The byte that stands for it in a store.
@@ -46,6 +52,8 @@ impl AttestationKind {
             Self::Crl => 6,
             Self::ArchiveRoot => 7,
             Self::ArchiveToken => 8,
+            Self::SignatureToken => 9,
+            Self::UnsignedProperties => 10,
         }
     }
 
@@ -56,6 +64,11 @@ impl AttestationKind {
     /// Whether it belongs to a witness round.
     pub(in crate::ledger) fn is_of_round(self) -> bool {
         matches!(self, Self::Round | Self::Cosignature | Self::CheckpointToken)
+    }
+
+    /// Whether it is found by the record that it belongs to.
+    pub(in crate::ledger) fn is_of_record(self) -> bool {
+        matches!(self, Self::SignatureToken | Self::UnsignedProperties)
     }
 }
 
@@ -100,7 +113,10 @@ impl AttestationState {
                 self.last_answered = self.last_answered.max(TreeSize(key));
             }
             AttestationKind::ArchiveRoot | AttestationKind::ArchiveToken => self.fold_archive(kind, bytes),
-            AttestationKind::RecordToken | AttestationKind::Crl => {}
+            AttestationKind::RecordToken
+            | AttestationKind::Crl
+            | AttestationKind::SignatureToken
+            | AttestationKind::UnsignedProperties => {}
         }
     }
 

@@ -292,10 +292,11 @@ fn the_index_is_an_ordered_set_whose_flushed_part_stays() {
 }
 
 #[test]
-fn attestations_are_found_by_round_and_fold_to_the_same_state() {
+fn attestations_are_found_by_round_and_record_and_fold_to_the_same_state() {
     for_every_backend(|subject| {
         let mut stores = subject.open();
         resume(&mut stores, &[]);
+        assert_eq!(stores.attestations.last_stamped().unwrap(), None);
         let all = [
             (AttestationKind::Round, 10, "round 10"),
             (AttestationKind::Cosignature, 10, "line"),
@@ -304,6 +305,11 @@ fn attestations_are_found_by_round_and_fold_to_the_same_state() {
             (AttestationKind::CheckpointToken, 10, "late"),
             (AttestationKind::ArchiveRoot, 1, "root"),
             (AttestationKind::ArchiveToken, 1, "token"),
+            (AttestationKind::SignatureToken, 3, "of 3"),
+            (AttestationKind::UnsignedProperties, 3, "properties"),
+            (AttestationKind::SignatureToken, 2, "of 2"),
+            (AttestationKind::SignatureToken, 3, "of 3 too"),
+            (AttestationKind::UnsignedProperties, 9, "properties"),
         ];
         for (kind, key, bytes) in all {
             stores.attestations.append(kind, key, bytes.as_bytes()).unwrap();
@@ -326,6 +332,10 @@ fn attestations_are_found_by_round_and_fold_to_the_same_state() {
             );
             assert!(stores.attestations.round_at_least(TreeSize(21)).unwrap().is_none());
             assert!(stores.attestations.round_at_most(TreeSize(9)).unwrap().is_none());
+            let of_record = |index| texts(Some(stores.attestations.of_record(LeafIndex(index)).unwrap()));
+            assert_eq!(of_record(3), ["of 3", "properties", "of 3 too"]);
+            assert!(of_record(10).is_empty() && of_record(1).is_empty());
+            assert_eq!(stores.attestations.last_stamped().unwrap(), Some(LeafIndex(3)));
             let mut seen = Vec::new();
             stores.attestations.for_each(&mut |one| seen.push((one.kind, one.key))).unwrap();
             assert_eq!(seen, all.map(|(kind, key, _)| (kind, key)));

@@ -39,6 +39,10 @@ pub(in crate::ledger) enum KeySpace {
     RoundsDescending = 9,
     /// Placement in `store::local`. The size of a witness round: where its attestations are.
     Attestations = 10,
+    /// Placement in `store::local`. A record's index: where its attestations are.
+    OfRecord = 11,
+    /// Placement in `store::local`. Nothing: the indices of records with a token over a signature value, descending.
+    StampedDescending = 12,
 }
 
 impl KeySpace {

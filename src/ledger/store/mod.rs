@@ -188,7 +188,7 @@ pub(in crate::ledger) trait AttestationStore: Debug + Send + Sync {
     /// All of them, folded.
     fn state(&self) -> AttestationState;
 
-    /// Ends the start: what was found is findable by round.
+    /// Ends the start: what was found is findable by round, or by record.
     fn resume(&self) -> Result<(), StoreError>;
 
     fn append(&self, kind: AttestationKind, key: u64, bytes: &[u8]) -> Result<(), StoreError>;
@@ -198,6 +198,12 @@ pub(in crate::ledger) trait AttestationStore: Debug + Send + Sync {
 
     /// Those of the largest witness round of at most `size` entries.
     fn round_at_most(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError>;
+
+    /// Those of the record at `index`, in the order in which they came.
+    fn of_record(&self, index: LeafIndex) -> Result<Vec<Attestation>, StoreError>;
+
+    /// The largest index of a record with a token over a signature value.
+    fn last_stamped(&self) -> Result<Option<LeafIndex>, StoreError>;
 
     /// Hands every one to `take`, the oldest first.
     fn for_each(&self, take: &mut dyn FnMut(Attestation)) -> Result<(), StoreError>;

@@ -9,7 +9,7 @@ use super::placement::Placement;
 use super::segment::{SegmentOffset, SegmentReader, SegmentWriter, create_directory};
 use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState};
 use crate::ledger::store::{AttestationStore, StoreError};
-use crate::tlog::TreeSize;
+use crate::tlog::{LeafIndex, TreeSize};
 use crate::vfs::FileSystem;
 
 /// Takes a frame apart; `None` when it is of a kind that is not known.
@@ -109,11 +109,10 @@ impl LocalAttestations {
         Ok(StateAt { state: writer.state.clone(), end })
     }
 
-    fn read(&self, places: Option<Vec<SegmentOffset>>) -> Result<Option<Vec<Attestation>>, StoreError> {
-        let Some(places) = places else { return Ok(None) };
+    fn read(&self, places: Vec<SegmentOffset>) -> Result<Vec<Attestation>, StoreError> {
         let frames = places.into_iter().map(|at| self.segments.read(at));
         let found = frames.filter_map(|frame| frame.map(|frame| frame.as_deref().and_then(attestation_of)).transpose());
-        found.collect::<Result<_, _>>().map(Some)
+        found.collect()
     }
 }
 
@@ -127,8 +126,8 @@ impl AttestationStore for LocalAttestations {
         let tree = &self.placement.tree;
         let mut placed = Ok(());
         let end = scan(&self.segments, tree.watermarks().attestations_end, |at, attestation| {
-            if placed.is_ok() && attestation.kind.is_of_round() {
-                self.placement.place_attestation(TreeSize(attestation.key), at);
+            if placed.is_ok() {
+                self.placement.place_attestation(attestation.kind, attestation.key, at);
                 placed = tree.set_watermarks(|watermarks| watermarks.attestations_end = at).map(drop);
             }
         })?;
@@ -142,18 +141,24 @@ impl AttestationStore for LocalAttestations {
         let at = writer.segments.push(&[&[kind.code()], &key.to_be_bytes(), bytes]);
         writer.segments.commit()?;
         writer.state.fold(kind, key, bytes);
-        if kind.is_of_round() {
-            self.placement.place_attestation(TreeSize(key), at);
-        }
+        self.placement.place_attestation(kind, key, at);
         Ok(())
     }
 
     fn round_at_least(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
-        self.read(self.placement.round_at_least(size)?)
+        self.placement.round_at_least(size)?.map(|places| self.read(places)).transpose()
     }
 
     fn round_at_most(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
-        self.read(self.placement.round_at_most(size)?)
+        self.placement.round_at_most(size)?.map(|places| self.read(places)).transpose()
+    }
+
+    fn of_record(&self, index: LeafIndex) -> Result<Vec<Attestation>, StoreError> {
+        self.read(self.placement.of_record(index)?)
+    }
+
+    fn last_stamped(&self) -> Result<Option<LeafIndex>, StoreError> {
+        self.placement.last_stamped()
     }
 
     fn for_each(&self, take: &mut dyn FnMut(Attestation)) -> Result<(), StoreError> {

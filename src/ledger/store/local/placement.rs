@@ -6,6 +6,7 @@ use super::lsm::LsmTree;
 use super::segment::SegmentOffset;
 use crate::crypto::DigestKey;
 use crate::ledger::store::StoreError;
+use crate::ledger::store::attestation::AttestationKind;
 use crate::ledger::store::index_key::{IndexKey, KeySpace, KeyValue, descending};
 use crate::tlog::{LeafIndex, TreeSize};
 
@@ -58,8 +59,20 @@ impl Placement {
         Ok(self.tree.first(self.body_key(index)).map_err(StoreError::index)?.map(unpacked))
     }
 
-    /// Notes where an attestation of the round of `size` entries is.
-    pub(super) fn place_attestation(&self, size: TreeSize, at: SegmentOffset) {
+    /// Notes where an attestation is, where it is one that is looked for.
+    pub(super) fn place_attestation(&self, kind: AttestationKind, key: u64, at: SegmentOffset) {
+        if kind.is_of_round() {
+            self.place_of_round(TreeSize(key), at);
+        } else if kind.is_of_record() {
+            self.tree.insert(&[KeyValue { key: self.of_record_key(LeafIndex(key)), value: packed(at) }]);
+        }
+        if kind == AttestationKind::SignatureToken {
+            let stamped = KeySpace::StampedDescending.key(&self.secret, &[]);
+            self.tree.insert(&[KeyValue { key: stamped, value: descending(key) }]);
+        }
+    }
+
+    fn place_of_round(&self, size: TreeSize, at: SegmentOffset) {
         self.tree.insert(&[
             KeyValue { key: KeySpace::Rounds.key(&self.secret, &[]), value: size.0 },
             KeyValue { key: KeySpace::RoundsDescending.key(&self.secret, &[]), value: descending(size.0) },
@@ -80,6 +93,18 @@ impl Placement {
         self.round(found.first().copied().map(|size| TreeSize(descending(size))))
     }
 
+    /// The places of the attestations of the record at `index`.
+    pub(super) fn of_record(&self, index: LeafIndex) -> Result<Vec<SegmentOffset>, StoreError> {
+        let places = self.tree.values(self.of_record_key(index), 0, usize::MAX).map_err(StoreError::index)?;
+        Ok(places.into_iter().map(unpacked).collect())
+    }
+
+    /// The largest index of a record with a token over a signature value.
+    pub(super) fn last_stamped(&self) -> Result<Option<LeafIndex>, StoreError> {
+        let found = self.tree.first(KeySpace::StampedDescending.key(&self.secret, &[])).map_err(StoreError::index)?;
+        Ok(found.map(|index| LeafIndex(descending(index))))
+    }
+
     fn round(&self, size: Option<TreeSize>) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
         let Some(size) = size else { return Ok(None) };
         let places = self.tree.values(self.attestations_key(size), 0, usize::MAX).map_err(StoreError::index)?;
@@ -88,6 +113,10 @@ impl Placement {
 
     fn body_key(&self, index: LeafIndex) -> IndexKey {
         KeySpace::Body.key(&self.secret, &[&index.0.to_be_bytes()])
+    }
+
+    fn of_record_key(&self, index: LeafIndex) -> IndexKey {
+        KeySpace::OfRecord.key(&self.secret, &[&index.0.to_be_bytes()])
     }
 
     fn attestations_key(&self, size: TreeSize) -> IndexKey {

@@ -6,7 +6,7 @@ use crate::evidence::format::{ArchiveReader, ArchiveRoot, ArchiveTree};
 use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState};
 use crate::ledger::store::{ArchiveTreeStore, AttestationStore, StoreError};
 use crate::tlog::merkle::HashReader;
-use crate::tlog::{NodeHash, TreeSize};
+use crate::tlog::{LeafIndex, NodeHash, TreeSize};
 
 #[derive(Debug)]
 pub(super) struct MemoryAttestations(pub(super) Opened);
@@ -51,6 +51,20 @@ impl AttestationStore for MemoryAttestations {
 
     fn round_at_most(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
         self.of_round(|content| round_sizes(content).filter(|round| *round <= size).max())
+    }
+
+    fn of_record(&self, index: LeafIndex) -> Result<Vec<Attestation>, StoreError> {
+        self.0.read("attestations.of_record", |content| {
+            let of_record = content.attestations.iter().filter(|one| one.kind.is_of_record() && one.key == index.0);
+            Ok(of_record.cloned().collect())
+        })
+    }
+
+    fn last_stamped(&self) -> Result<Option<LeafIndex>, StoreError> {
+        self.0.read("attestations.last_stamped", |content| {
+            let stamped = content.attestations.iter().filter(|one| one.kind == AttestationKind::SignatureToken);
+            Ok(stamped.map(|one| LeafIndex(one.key)).max())
+        })
     }
 
     fn for_each(&self, take: &mut dyn FnMut(Attestation)) -> Result<(), StoreError> {
