@@ -4,7 +4,7 @@
 //! witness.toml    name, algorithms of the keys, timestamp policy
 //! witness.key     Ed25519, PKCS#8, and
 //! witness-ml-dsa-44.key   ML-DSA-44, PKCS#8: one of them or both
-//! tsa-root.key    RSA-3072, PKCS#8: needed again only for another tsa.pem
+//! tsa-root.key    RSA-3072, PKCS#8: signs the revocation lists of the root; without it there are none
 //! tsa-root.pem    the anchor that tokens lead to
 //! tsa.key         RSA-3072, PKCS#8
 //! tsa.pem         the certificate that signs tokens
@@ -29,6 +29,7 @@ use zeroize::Zeroizing;
 use super::cosigner::cosigning_key::{CosigningAlgorithm, CosigningKey};
 use super::cosigner::witness::{OpenError, Witness};
 use super::key_file::{self, KeyFileError, Passphrase};
+use super::tsa::revocation_lists::RevocationLists;
 use super::tsa::timestamp_authority::TimestampAuthority;
 use crate::atomic_file::{self, Access};
 use crate::clock::Clock;
@@ -261,8 +262,27 @@ impl WitnessDir {
         // The root is left out: whoever trusts it has it.
         let chain = vec![self.certificate("tsa.pem", &signer)?];
         let policy = &self.settings.timestamp_policy;
-        let authority = TimestampAuthority::new(signer, chain, policy, Arc::clone(clock));
+        let mut authority = TimestampAuthority::new(signer, chain, policy, Arc::clone(clock));
+        if self.file("tsa-root.key").exists() {
+            authority = authority.with_lists(self.lists(passphrase, clock)?);
+        }
         Ok(OpenedWitness { witness, authority, lock })
+    }
+
+    /// The revocation lists of the root.
+    fn lists(
+        &self,
+        passphrase: Option<&Passphrase>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<RevocationLists, WitnessDirError> {
+        let path = self.file("tsa-root.key");
+        let pkcs8 = key_file::read_pkcs8(&path, passphrase);
+        let pkcs8 = pkcs8.map_err(|cause| WitnessDirError::Key { path: path.clone(), cause })?;
+        let key = SigningKey::from_pkcs8_der(&pkcs8);
+        let key = key.map_err(|cause| WitnessDirError::Key { path, cause: cause.into() })?;
+        self.certificate("tsa-root.pem", &key)?;
+        let root = root_params(&self.settings.name, clock.now());
+        Ok(RevocationLists::new(root, key_pair(&pkcs8)?, Arc::clone(clock)))
     }
 
     fn certificate(&self, name: &str, key: &SigningKey) -> Result<Vec<u8>, WitnessDirError> {
@@ -313,13 +333,8 @@ fn certificates(
     signer_pkcs8: &Zeroizing<Vec<u8>>,
     now: DateTime<Utc>,
 ) -> Result<(String, String), rcgen::Error> {
-    let pair = |pkcs8: &Zeroizing<Vec<u8>>| {
-        KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.as_slice().into(), &rcgen::PKCS_RSA_SHA256)
-    };
-    let (root_key, signer_key) = (pair(root_pkcs8)?, pair(signer_pkcs8)?);
-    let mut root = params(&format!("{name} timestamping root"), now, ROOT_YEARS);
-    root.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let (root_key, signer_key) = (key_pair(root_pkcs8)?, key_pair(signer_pkcs8)?);
+    let root = root_params(name, now);
     let root_certificate = root.self_signed(&root_key)?;
 
     let mut signer = params(&format!("{name} timestamping"), now, SIGNER_YEARS);
@@ -331,6 +346,18 @@ fn certificates(
     signer.custom_extensions = vec![usage];
     let signer_certificate = signer.signed_by(&signer_key, &Issuer::from_params(&root, &root_key))?;
     Ok((root_certificate.pem(), signer_certificate.pem()))
+}
+
+fn key_pair(pkcs8: &Zeroizing<Vec<u8>>) -> Result<KeyPair, rcgen::Error> {
+    KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.as_slice().into(), &rcgen::PKCS_RSA_SHA256)
+}
+
+/// The root's own parameters, but for its serial number and validity what they were when it was made.
+fn root_params(name: &str, now: DateTime<Utc>) -> CertificateParams {
+    let mut root = params(&format!("{name} timestamping root"), now, ROOT_YEARS);
+    root.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    root
 }
 
 fn params(common_name: &str, now: DateTime<Utc>, years: i32) -> CertificateParams {
@@ -354,6 +381,7 @@ mod tests {
     use crate::crypto::Hash;
     use crate::pki::tsp::{MessageImprint, Timestamp, TimestampError};
     use crate::pki::tsp::{TimestampFailure, TimestampRequest, TimestampResponse};
+    use crate::pki::{Crl, RevocationStatus};
     use crate::tlog::KeyType;
 
     const LOG: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
@@ -393,6 +421,8 @@ mod tests {
         let opened = found.open(None, &clock).unwrap();
         assert!(matches!(found.open(None, &clock), Err(WitnessDirError::Locked(_))));
         check_authority(&opened.authority, now);
+        let root = std::fs::read_to_string(made.root_certificate()).unwrap();
+        check_list(&opened.authority, &root, now);
         let keys: Vec<KeyType> = opened.witness.keys().iter().map(VerifierKey::key_type).collect();
         assert_eq!(keys, [KeyType::Ed25519Cosignature, KeyType::MlDsa44Cosignature]);
         drop(opened);
@@ -401,10 +431,35 @@ mod tests {
         std::fs::write(directory.path().join("witness.toml"), settings).unwrap();
         let found = WitnessDir::at(directory.path()).unwrap();
         assert_eq!(found.open(None, &clock).unwrap().witness.keys().len(), 1);
+        // A root's key that was taken elsewhere signs no lists, and is not missed.
+        let (key, aside) = (directory.path().join("tsa-root.key"), directory.path().join("aside"));
+        std::fs::rename(&key, &aside).unwrap();
+        assert_eq!(found.open(None, &clock).unwrap().authority.revocation_list(), None);
+        std::fs::copy(directory.path().join("tsa.key"), &key).unwrap();
+        assert!(matches!(found.open(None, &clock), Err(WitnessDirError::OtherCertificate(_))));
+        std::fs::rename(&aside, &key).unwrap();
         std::fs::copy(made.root_certificate(), directory.path().join("tsa.pem")).unwrap();
         assert!(matches!(found.open(None, &clock), Err(WitnessDirError::OtherCertificate(_))));
         std::fs::write(directory.path().join("logs"), format!("{LOG}\nx\n")).unwrap();
         assert!(matches!(found.logs(), Err(WitnessDirError::Log { line: 2, .. })));
+    }
+
+    fn check_list(authority: &TimestampAuthority, root: &str, now: DateTime<Utc>) {
+        let root = crate::pki::Certificate::from_pem_bundle(root, 1).unwrap().remove(0);
+        let request = TimestampRequest::new(MessageImprint::of(Hash::Sha256, b"data"), [0; 8]);
+        let answer = TimestampResponse::parse(&authority.answer(&request.encode().unwrap())).unwrap();
+        let opened = Timestamp::open(answer.granted_token().unwrap(), b"data", &[]).unwrap();
+        let signer = crate::pki::Certificate::from_der(opened.signer()).unwrap();
+        let der = authority.revocation_list().unwrap();
+        assert_eq!(authority.revocation_list().unwrap(), der, "one a second");
+        let list = Crl::from_der(&der).unwrap();
+        assert_eq!((list.check_rules(), list.check_signature(&root)), (Ok(()), Ok(())));
+        assert_eq!(list.revocation_of(&signer), RevocationStatus::Good);
+        assert_eq!(list.this_update().timestamp(), now.timestamp());
+        assert_eq!(list.authority_key_identifier(), root.subject_key_identifier());
+        let mut flipped = der;
+        *flipped.last_mut().unwrap() ^= 1;
+        assert!(Crl::from_der(&flipped).unwrap().check_signature(&root).is_err());
     }
 
     fn check_authority(authority: &TimestampAuthority, now: DateTime<Utc>) {

@@ -5,6 +5,7 @@
 //! | `POST /add-checkpoint` | a cosignature line of each key; else 400, 403, 404, 409 with the size, 422, 500 |
 //! | `POST /sign-subtree` | a cosignature line of each ML-DSA-44 key; else 400, 403, 404, 422, 500 |
 //! | `GET /<hex sha256 of the origin>/checkpoint` | the checkpoint cosigned last; else 404, or 500 where that is in doubt |
+//! | `GET /tsa/root.crl` | the revocation list of the timestamp authority's root, DER, as of now; else 404 |
 //! | `POST /tsa` | a timestamp reply, with the reason in it where there is no token; 415 for another media type |
 //!
 //! Put them under a prefix with `web::scope(prefix).configure(routes)`.
@@ -48,6 +49,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(add_checkpoint)
         .service(sign_subtree)
         .service(tsa)
+        .route("/tsa/root.crl", web::get().to(revocation_list))
         .route("/{origin_hash:[0-9a-f]{64}}/checkpoint", web::get().to(latest));
 }
 
@@ -103,6 +105,17 @@ async fn latest(service: Data<WitnessService>, origin_hash: web::Path<String>) -
         }
         Ok(None) => HttpResponse::NotFound().insert_header(uncached).finish(),
         Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn revocation_list(service: Data<WitnessService>) -> HttpResponse {
+    match web::block(move || service.authority.revocation_list()).await {
+        Ok(Some(list)) => {
+            let uncached = (CACHE_CONTROL, "no-store");
+            HttpResponse::Ok().content_type("application/pkix-crl").insert_header(uncached).body(list)
+        }
+        Ok(None) => HttpResponse::NotFound().finish(),
+        Err(_) => HttpResponse::InternalServerError().finish(),
     }
 }
 

@@ -2,11 +2,14 @@
 
 use crate::client::{ClientError, HttpClient};
 use crate::crypto::{Hash, random};
-use crate::pki::Malformed;
 use crate::pki::tsp::{MessageImprint, TOKEN_BYTES_MAX, Timestamp, TimestampError, TimestampToken};
 use crate::pki::tsp::{TimestampRequest, TimestampResponse, TimestampStatus};
+use crate::pki::{Crl, CrlError, Malformed};
 
-/// Why there is no token.
+/// Bytes of a revocation list: those of an authority that certifies a few others.
+const LIST_BYTES_MAX: usize = 1 << 20;
+
+/// Why there is no token, or no list.
 #[derive(Debug, thiserror::Error)]
 pub enum TimestampClientError {
     /// No answer.
@@ -30,6 +33,15 @@ pub enum TimestampClientError {
     /// The token follows another policy than asked for.
     #[error("the token follows policy {0}, which was not asked for")]
     OtherPolicy(String),
+    /// An answer, but not of whoever has a list.
+    #[error("there is no revocation list, but status {status}")]
+    ListHttp {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// What came is no list.
+    #[error(transparent)]
+    List(#[from] CrlError),
     /// The token does not count.
     #[error(transparent)]
     Token(#[from] TimestampError),
@@ -41,13 +53,20 @@ pub struct TimestampClient {
     http: HttpClient,
     url: String,
     policy: Option<String>,
+    list_url: Option<String>,
 }
 
 impl TimestampClient {
     /// The authority at `url`, asked for tokens of any policy.
     #[must_use]
     pub fn new(http: HttpClient, url: &str) -> Self {
-        Self { http, url: url.to_owned(), policy: None }
+        Self { http, url: url.to_owned(), policy: None, list_url: None }
+    }
+
+    /// Says where the revocation list of its own certificate is.
+    #[must_use]
+    pub fn with_list_at(self, url: &str) -> Self {
+        Self { list_url: Some(url.to_owned()), ..self }
     }
 
     /// Asks for tokens of one policy, an object identifier.
@@ -60,6 +79,25 @@ impl TimestampClient {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The revocation list that speaks of its certificate, DER, which is not checked here; `None` where nobody said where it is.
+    ///
+    /// # Errors
+    /// When nobody answers, or with something else than a list.
+    pub async fn revocation_list(&self) -> Result<Option<Vec<u8>>, TimestampClientError> {
+        use TimestampClientError as E;
+        let Some(url) = &self.list_url else { return Ok(None) };
+        let answer = self.http.get(url, LIST_BYTES_MAX).await?;
+        if answer.status != 200 {
+            return Err(E::ListHttp { status: answer.status });
+        }
+        let text = std::str::from_utf8(&answer.body).ok();
+        let list = match text.and_then(|text| Crl::from_pem(text).ok()) {
+            Some(list) => list,
+            None => Crl::from_der(&answer.body)?,
+        };
+        Ok(Some(list.der().to_vec()))
     }
 
     /// Has `data` timestamped (by its SHA-256), and gives the token in DER, bare, with what it says.

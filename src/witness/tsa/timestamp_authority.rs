@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::revocation_lists::RevocationLists;
 use crate::clock::Clock;
 use crate::crypto::{SigningKey, random};
 use crate::pki::tsp::sign_token;
@@ -19,6 +20,7 @@ pub struct TimestampAuthority {
     chain: Vec<Vec<u8>>,
     policy: String,
     clock: Arc<dyn Clock>,
+    lists: Option<RevocationLists>,
 }
 
 impl TimestampAuthority {
@@ -30,7 +32,19 @@ impl TimestampAuthority {
     #[must_use]
     pub fn new(signer: SigningKey, chain: Vec<Vec<u8>>, policy: &str, clock: Arc<dyn Clock>) -> Self {
         assert!(!chain.is_empty(), "a chain starts with the signer's certificate");
-        Self { signer, chain, policy: policy.to_owned(), clock }
+        Self { signer, chain, policy: policy.to_owned(), clock, lists: None }
+    }
+
+    /// The same, with the revocation lists of its root.
+    pub(crate) fn with_lists(self, lists: RevocationLists) -> Self {
+        Self { lists: Some(lists), ..self }
+    }
+
+    /// The revocation list of its root as of now, DER; `None` where the root's key is elsewhere, or does not sign. Blocks for
+    /// a signature.
+    #[must_use]
+    pub fn revocation_list(&self) -> Option<Vec<u8>> {
+        self.lists.as_ref()?.newest().ok()
     }
 
     /// Answers a request, with a token or with the reason why there is none. Blocks for a signature.
