@@ -43,6 +43,7 @@ impl Issuance {
         while bundle.inner_layers.pop_if(|last| last.is_empty()).is_some() {}
         bundle.consistency = self.consistency_of(&bundle, record)?;
         bundle.crls = self.authority.current_crls()?.iter().map(|crl| crl.der.clone()).collect();
+        bundle.crls.extend(self.timestamp_lists());
         // Today's lists tell what was revoked since; those of its time outlive their algorithm, under an archive.
         let mut dated = Vec::new();
         for form in bundle.layers() {
@@ -58,7 +59,9 @@ impl Issuance {
         }
         let signatures = record.iter().flat_map(|record| record.layers()).flat_map(|layer| layer.signatures());
         let certificates = signatures.flat_map(|signature| &signature.header().certificates);
-        bundle.ocsp_responses = self.statuses_of(&bundle, certificates.clone());
+        let signature_tokens =
+            index.map(|index| self.ledger.signature_evidence(index)).transpose()?.unwrap_or_default();
+        bundle.ocsp_responses = self.statuses_of(&bundle, &signature_tokens.tokens, certificates.clone());
         let digests = |pieces: &mut dyn Iterator<Item = &Vec<u8>>| -> Vec<Sha256Digest> {
             pieces.map(|piece| Sha256Digest::of(piece)).collect()
         };
@@ -69,8 +72,13 @@ impl Issuance {
 
     /// The status of each of our certificates from after all times that the evidence states: with it, a bundle is complete
     /// at once, and need not wait for the next lists.
-    fn statuses_of<'a>(&self, bundle: &Bundle, certificates: impl Iterator<Item = &'a Vec<u8>>) -> Vec<Vec<u8>> {
-        let stamped = bundle.layers().flat_map(|form| &form.checkpoint_tokens);
+    fn statuses_of<'a>(
+        &self,
+        bundle: &Bundle,
+        signature_tokens: &[Vec<u8>],
+        certificates: impl Iterator<Item = &'a Vec<u8>>,
+    ) -> Vec<Vec<u8>> {
+        let stamped = bundle.layers().flat_map(|form| &form.checkpoint_tokens).chain(signature_tokens);
         let stamped = stamped.filter_map(|token| TimestampToken::parse(token).ok());
         let stamped = stamped.map(|token| token.info().gen_time + token.info().accuracy.unwrap_or_default());
         let policy = self.verifier.policy().log_policy.as_ref();

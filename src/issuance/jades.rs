@@ -3,7 +3,10 @@
 use super::Issuance;
 use super::evidence_for::EvidenceError;
 use crate::evidence::{JadesGap, JadesLevel, JadesMaterial, Record};
+use crate::jose::{Jws, NewProperties, UnsignedProperty};
+use crate::json::JsonLimits;
 use crate::ledger::ReadError;
+use crate::pki::tsp::{MessageImprint, Timestamp, TimestampToken};
 use crate::tlog::LeafIndex;
 
 /// Why there is no such form of a record.
@@ -29,12 +32,69 @@ pub enum JadesError {
 }
 
 /// A record in the form of JAdES.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct JadesForm {
     pub level: JadesLevel,
     /// The same record: nothing signed is other than in the stored bytes.
     pub bytes: Vec<u8>,
+}
+
+/// A record that is to get archive timestamps.
+#[derive(Clone, Debug)]
+pub struct UnarchivedForm {
+    jws: Jws,
+    // Of each signature.
+    properties: Vec<NewProperties>,
+}
+
+/// What there is of the level LTA.
+#[derive(Clone, Debug)]
+pub enum ArchivedForm {
+    /// Its archive timestamps hold.
+    Kept(JadesForm),
+    /// There are none, or none that hold for long.
+    Due(Box<UnarchivedForm>),
+}
+
+/// A record and what is kept of its signatures.
+struct KeptRecord {
+    record: Record,
+    /// Unsigned properties with archive timestamps over each signature.
+    archived: Option<Vec<NewProperties>>,
+    material: JadesMaterial,
+}
+
+impl KeptRecord {
+    fn jws(&self) -> &Jws {
+        &self.record.layers()[0]
+    }
+
+    fn archived_form(&self) -> Option<JadesForm> {
+        let bytes = self.jws().with_unsigned_properties(self.archived.as_ref()?);
+        Some(JadesForm { level: JadesLevel::Lta, bytes })
+    }
+}
+
+impl UnarchivedForm {
+    /// What the archive timestamps of each signature have to be over.
+    #[must_use]
+    pub fn archived_characters(&self) -> Vec<Vec<u8>> {
+        let signatures = self.jws.signatures().iter().zip(&self.properties);
+        signatures
+            .map(|(signature, properties)| self.jws.archived_characters(signature, &properties.characters()))
+            .collect()
+    }
+
+    /// The form with these tokens, those over each signature in their order, and the unsigned properties to be kept.
+    #[must_use]
+    pub fn archived(mut self, tokens: &[Vec<Vec<u8>>]) -> (JadesForm, Vec<u8>) {
+        for (properties, tokens) in self.properties.iter_mut().zip(tokens) {
+            properties.add_archive_timestamps(tokens);
+        }
+        let bytes = self.jws.with_unsigned_properties(&self.properties);
+        (JadesForm { level: JadesLevel::Lta, bytes }, to_kept(&self.properties))
+    }
 }
 
 impl Issuance {
@@ -43,30 +103,136 @@ impl Issuance {
     /// # Errors
     /// When the record was erased, the level cannot be made, or a store cannot be read.
     pub fn jades(&self, index: LeafIndex, level: Option<JadesLevel>) -> Result<JadesForm, JadesError> {
-        let (_, body) = self.ledger.record(index)?.body.ok_or(JadesError::Erased)?;
-        let record = Record::parse(&body, &self.stored_limits(&body));
-        let record = record.map_err(|_| ReadError::NoRecord(index))?;
-        let material = self.jades_material(index, &record)?;
-        let jws = &record.layers()[0];
+        let kept = self.kept_record(index)?;
+        if let (None | Some(JadesLevel::Lta), Some(form)) = (level, kept.archived_form()) {
+            return Ok(form);
+        }
         let levels = level.map_or(vec![JadesLevel::Lt, JadesLevel::T, JadesLevel::B], |level| vec![level]);
         let mut lacking = None;
         for level in levels {
-            match material.properties(jws, level) {
-                Ok(properties) => return Ok(JadesForm { level, bytes: jws.with_unsigned_properties(&properties) }),
-                Err(gap) => lacking = Some(JadesError::Level { level, gap }),
+            match kept.material.properties(kept.jws(), level) {
+                Ok(_) if level == JadesLevel::Lta => lacking = Some((level, JadesGap::ArchiveTimestamp)),
+                Ok(properties) => {
+                    return Ok(JadesForm { level, bytes: kept.jws().with_unsigned_properties(&properties) });
+                }
+                Err(gap) => lacking = Some((level, gap)),
             }
         }
-        Err(lacking.expect("there is a level at least"))
+        let (level, gap) = lacking.expect("there is a level at least");
+        Err(JadesError::Level { level, gap })
     }
 
-    /// What our own stores know beside a record.
-    fn jades_material(&self, index: LeafIndex, record: &Record) -> Result<JadesMaterial, JadesError> {
-        let bundle = self.evidence_for(Some(index), Some(record))?;
+    /// What there is of the level LTA of the record at `index`: archive timestamps that end before `renew_by` are due for
+    /// others over them.
+    ///
+    /// # Errors
+    /// When the record was erased, not even the level LT can be made, or a store cannot be read.
+    pub fn jades_archived(
+        &self,
+        index: LeafIndex,
+        renew_by: chrono::DateTime<chrono::Utc>,
+    ) -> Result<ArchivedForm, JadesError> {
+        let kept = self.kept_record(index)?;
+        let level = |gap| JadesError::Level { level: JadesLevel::Lta, gap };
+        let properties = match kept.archived_form() {
+            None => kept.material.properties(kept.jws(), JadesLevel::Lt).map_err(level)?,
+            Some(form) => {
+                let jws = parse(&form.bytes, index)?;
+                let last = last_archives(&jws);
+                let ends = last.iter().map(|(over, tokens)| {
+                    tokens.iter().filter_map(|token| self.verifier.token_expiry(token, over)).max()
+                });
+                if !ends.flatten().any(|end| end < renew_by) {
+                    return Ok(ArchivedForm::Kept(form));
+                }
+                let mut properties = kept.archived.clone().unwrap_or_default();
+                for (properties, (over, tokens)) in properties.iter_mut().zip(&last) {
+                    let opened = tokens.iter().filter_map(|token| Timestamp::open(token, over, &[]).ok());
+                    let data = kept.material.validation_data(&opened.collect::<Vec<_>>()).map_err(level)?;
+                    properties.add_timestamp_validation_data(&data);
+                }
+                properties
+            }
+        };
+        Ok(ArchivedForm::Due(Box::new(UnarchivedForm { jws: kept.jws().clone(), properties })))
+    }
+
+    /// The values of the signatures of the entry at `index` that no kept token is over; none where it is of no record, or
+    /// of one that was erased.
+    ///
+    /// # Errors
+    /// When a store cannot be read.
+    pub fn unstamped_values(&self, index: LeafIndex) -> Result<Vec<String>, ReadError> {
+        if self.ledger.entry(index)?.0.event.record().is_none() {
+            return Ok(Vec::new());
+        }
+        let Some((_, body)) = self.ledger.record(index)?.body else { return Ok(Vec::new()) };
+        let kept = self.ledger.signature_evidence(index)?;
+        let tokens: Vec<_> = kept.tokens.iter().filter_map(|token| TimestampToken::parse(token).ok()).collect();
+        let is_stamped = |value: &str| {
+            let mut imprints = tokens.iter().map(|token| &token.info().imprint);
+            imprints.any(|imprint| *imprint == MessageImprint::of(imprint.hash(), value.as_bytes()))
+        };
+        let jws = parse(&body, index)?;
+        let values = jws.signatures().iter().map(|signature| signature.signature_characters());
+        Ok(values.filter(|value| !is_stamped(value)).map(str::to_owned).collect())
+    }
+
+    fn kept_record(&self, index: LeafIndex) -> Result<KeptRecord, JadesError> {
+        let (_, body) = self.ledger.record(index)?.body.ok_or(JadesError::Erased)?;
+        let record = Record::parse(&body, &self.stored_limits(&body)).map_err(|_| ReadError::NoRecord(index))?;
+        let bundle = self.evidence_for(Some(index), Some(&record))?;
+        let evidence = self.ledger.signature_evidence(index)?;
         let mut material = JadesMaterial::default();
-        material.add_carried(&record.layers()[0]);
+        let jws = &record.layers()[0];
+        material.add_carried(jws);
+        material.add_tokens(&evidence.tokens);
+        let own = jws.signatures().iter().map(|signature| signature.unsigned_properties().elements());
+        let own: Option<Vec<_>> = own.map(|elements| Some(NewProperties::of_elements(&elements?))).collect();
+        let mut archived = None;
+        let kept = evidence.unsigned_properties.as_deref().and_then(of_kept);
+        for properties in [kept, own].into_iter().flatten() {
+            let form = parse(&jws.with_unsigned_properties(&properties), index)?;
+            material.add_carried(&form);
+            if archived.is_none() && last_archives(&form).len() == jws.signatures().len() {
+                archived = Some(properties);
+            }
+        }
         material.add_certificates(self.authority.authority_certificates().iter().map(|one| one.der()));
+        material.add_certificates(self.verifier.policy().timestamp_anchors.iter().map(|one| one.der()));
         material.add_crls(&bundle.crls);
         material.add_ocsp_responses(&bundle.ocsp_responses);
-        Ok(material)
+        Ok(KeptRecord { record, archived, material })
     }
+}
+
+fn parse(body: &[u8], index: LeafIndex) -> Result<Jws, ReadError> {
+    // It was admitted under the limits of its time.
+    let limits = JsonLimits { bytes_max: usize::MAX, ..JsonLimits::default() };
+    Jws::parse(body, &limits).map_err(|_| ReadError::NoRecord(index))
+}
+
+/// The last archive timestamp of each signature that has one: what it is over, and its tokens.
+fn last_archives(jws: &Jws) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
+    let last = jws.signatures().iter().filter_map(|signature| {
+        let properties = signature.unsigned_properties();
+        let archives = properties.iter().enumerate().rev();
+        let (position, tokens) = archives.into_iter().find_map(|(position, property)| match property {
+            UnsignedProperty::ArchiveTimestamp { tokens, .. } => Some((position, tokens.clone())),
+            _ => None,
+        })?;
+        Some((jws.archived_characters(signature, &properties.characters_before(position)?), tokens))
+    });
+    last.collect()
+}
+
+/// The unsigned properties of each signature as they are kept: a list for each, of elements as they are written.
+fn to_kept(properties: &[NewProperties]) -> Vec<u8> {
+    let elements: Vec<&[String]> = properties.iter().map(NewProperties::elements).collect();
+    serde_json::to_vec(&elements).expect("text is JSON")
+}
+
+fn of_kept(bytes: &[u8]) -> Option<Vec<NewProperties>> {
+    let elements: Vec<Vec<String>> = serde_json::from_slice(bytes).ok()?;
+    Some(elements.iter().map(|elements| NewProperties::of_elements(elements)).collect())
 }

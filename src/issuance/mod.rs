@@ -27,13 +27,13 @@ mod submit;
 mod tests;
 mod verify_with_ledger;
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 pub use assemble_bundle::{AssembleError, AssembledBundle};
 pub use batch::{BatchError, BatchLine, BatchResult, LineError, lines, run_batch};
 pub use evidence_for::EvidenceError;
-pub use jades::{JadesError, JadesForm};
+pub use jades::{ArchivedForm, JadesError, JadesForm, UnarchivedForm};
 pub use receipt::SubmissionReceipt;
 pub use submit::{NewRecord, PreparedSubmission, SubmitError, Submitter};
 pub use verify_with_ledger::VerifyError;
@@ -63,6 +63,8 @@ pub struct Issuance {
     pub(crate) limits: VconLimits,
     /// How long a submitter may wait for witnesses.
     pub(crate) witnessed_timeout: Duration,
+    /// The newest revocation lists of timestamp authorities, DER.
+    pub(crate) timestamp_lists: RwLock<Vec<Vec<u8>>>,
 }
 
 impl Issuance {
@@ -76,6 +78,16 @@ impl Issuance {
     #[must_use]
     pub fn authority(&self) -> &Arc<Authority> {
         &self.authority
+    }
+
+    /// The newest revocation lists of timestamp authorities that were fetched, DER.
+    pub(crate) fn timestamp_lists(&self) -> Vec<Vec<u8>> {
+        self.timestamp_lists.read().expect("no holder of this lock panics").clone()
+    }
+
+    /// Puts newer ones in their place.
+    pub(crate) fn keep_timestamp_lists(&self, lists: Vec<Vec<u8>>) {
+        *self.timestamp_lists.write().expect("no holder of this lock panics") = lists;
     }
 
     /// The verifier under the server's own trust policy.

@@ -64,6 +64,7 @@ fn issuing(dir: &Path, fs: Arc<dyn FileSystem>) -> (Arc<Issuance>, Submitter) {
         clock,
         cpu_pool: CpuPool::start().unwrap(),
         limits: VconLimits::default(),
+        timestamp_lists: std::sync::RwLock::default(),
         witnessed_timeout: Duration::ZERO,
     };
     (Arc::new(issuance), Submitter { issuer, may_anchor_foreign: false })

@@ -7,6 +7,7 @@
 //! | [`rollback_check`] | asks, before a start, whether others have seen more of the log than is here |
 //! | [`policy_events`] | brings the authority's events, scorecards and the trust policy into the ledger |
 //! | [`archive_renewal`] | has evidence timestamped again before it expires |
+//! | [`signature_timestamps`] | has the signatures of records timestamped, where the policy asks for it |
 //! | [`maintenance`] | rotates certificates, renews revocation lists and evidence when they are due |
 //! | [`health`] | whether witnesses, timestamp authorities and publish targets answer |
 
@@ -17,4 +18,5 @@ pub mod policy_events;
 pub mod publish_target;
 pub mod publishing;
 pub mod rollback_check;
+pub mod signature_timestamps;
 pub mod witness_rounds;

@@ -142,6 +142,22 @@ impl WitnessRounds {
         tokens
     }
 
+    /// The revocation lists of the timestamp authorities, as far as it is said where they are. `None` when one of them
+    /// does not answer.
+    pub async fn revocation_lists(&self) -> Option<Vec<Vec<u8>>> {
+        let mut lists = Vec::new();
+        for authority in &self.set.authorities {
+            match authority.revocation_list().await {
+                Ok(list) => lists.extend(list),
+                Err(error) => {
+                    tracing::warn!(url = authority.url(), %error, "no revocation list of a timestamp authority");
+                    return None;
+                }
+            }
+        }
+        Some(lists)
+    }
+
     /// Shows a checkpoint to a witness, from where the witness says that it is.
     async fn cosign(
         &self,

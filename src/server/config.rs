@@ -142,6 +142,8 @@ pub struct ArchiveTimestampConfig {
 pub struct WitnessingConfig {
     /// How many witnesses are enough.
     pub quorum: String,
+    /// Whether the timestamp authorities are asked for a token over the value of each signature.
+    pub signature_timestamps: bool,
     /// The witnesses.
     #[serde(default)]
     pub witness: Vec<WitnessConfig>,
@@ -170,6 +172,9 @@ pub struct WitnessConfig {
 pub struct TimestampAuthorityConfig {
     pub url: String,
     pub anchors_file: PathBuf,
+    /// Address of the revocation list that speaks of its certificate; empty for none.
+    #[serde(default)]
+    pub crl_url: String,
     /// Whether somebody else runs it than this server; if not, it is shown and never counted.
     #[serde(default = "independent")]
     pub independent: bool,

@@ -17,6 +17,7 @@ use crate::evidence::{BundleError, Indication, ValidationReport};
 use crate::issuance::{AssembleError, BatchError, EvidenceError, JadesError, SubmitError, VerifyError};
 use crate::ledger::{AppendError, BodyError, OperationError, ReadError, StoreError, TileReadError};
 use crate::operator::archive_renewal::ArchiveRenewalError;
+use crate::operator::signature_timestamps::SignatureArchiveError;
 use crate::vcon::VconError;
 
 /// A problem as the caller sees it (RFC 9457 §3).
@@ -334,6 +335,21 @@ impl From<JadesError> for Problem {
             }
             JadesError::Read(error) => error.into(),
             JadesError::Evidence(error) => error.into(),
+        }
+    }
+}
+
+impl From<SignatureArchiveError> for Problem {
+    fn from(error: SignatureArchiveError) -> Self {
+        let detail = error.to_string();
+        match error {
+            SignatureArchiveError::Jades(error) => error.into(),
+            SignatureArchiveError::NoToken => ArchiveRenewalError::NoToken.into(),
+            SignatureArchiveError::TooLarge { bytes } => {
+                let problem = Self::new("level-not-available", "Level not available", StatusCode::CONFLICT, detail);
+                problem.with("level", "lta").with("bytes", bytes)
+            }
+            SignatureArchiveError::Read(error) => error.into(),
         }
     }
 }

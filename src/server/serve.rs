@@ -73,6 +73,8 @@ pub fn serve(state: AppState) -> anyhow::Result<RunningServer> {
     let handle = server.handle();
     let served = tokio::spawn(server);
     let mut background = vec![tokio::spawn(witness_rounds(state.clone())), tokio::spawn(maintenance(&state))];
+    let timestamps = state.services.signature_timestamps.clone();
+    background.push(tokio::spawn(async move { timestamps.run().await }));
     background.extend(state.services.publishers().map(|publisher| tokio::spawn(publisher.run())));
     tracing::info!(%address, tree_size = state.services.issuance.ledger.size().0, "server started");
     Ok(RunningServer { address, state, handle, served, background })

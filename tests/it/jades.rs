@@ -5,8 +5,9 @@ use affiant::jose::{Jws, UnsignedProperty};
 use affiant::json::JsonLimits;
 use affiant::vcon::VconLimits;
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
-use crate::fixtures::server::{Client, Place, call};
+use crate::fixtures::server::{Answer, Client, PATIENCE, Place, WitnessPlace, call};
 
 fn jws(bytes: &[u8]) -> Jws {
     Jws::parse(bytes, &JsonLimits::default()).unwrap()
@@ -62,4 +63,96 @@ async fn without_timestamps_a_record_has_its_path_and_no_higher_level() {
     let admitted = Record::parse(&basic, &VconLimits::default()).unwrap();
     assert_eq!(admitted.digest().to_string(), receipt["record"].as_str().unwrap());
     server.stop().await;
+}
+
+/// A place whose log's policy asks for timestamps of signatures, and the authority that makes them.
+fn stamping_place() -> (Place, WitnessPlace, crate::fixtures::server::Process) {
+    let (mut place, witness) = (Place::new(), WitnessPlace::new());
+    let process = witness.serve();
+    let list = format!("crl_url = \"{}/tsa/root.crl\"\n", process.client.base);
+    place.set("witnessing", &format!("signature_timestamps = true\n{}{list}", witness.settings(&process)));
+    (place, witness, process)
+}
+
+/// Asks until what is taken behind issuing is there.
+async fn until_there(client: &Client, path: &str, token: &str) -> Answer {
+    let began = Instant::now();
+    loop {
+        let answer = client.get(path, token).await;
+        if answer.status == 200 {
+            return answer;
+        }
+        answer.problem(409, "level-not-available");
+        assert!(began.elapsed() < PATIENCE, "{answer:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn kinds(form: &[u8]) -> Vec<&'static str> {
+    let properties = jws(form).signatures()[0].unsigned_properties();
+    assert!(properties.is_whole());
+    let kind = |property: &UnsignedProperty| match property {
+        UnsignedProperty::SignatureTimestamp(tokens) if tokens.len() == 1 => "sigTst",
+        UnsignedProperty::ArchiveTimestamp { over_all: true, .. } => "arcTst",
+        UnsignedProperty::ValidationData(data) => match (data.certificates.is_empty(), data.crls.is_empty()) {
+            (false, false) => "tstVD",
+            (false, true) => "xVals",
+            (true, _) => "rVals",
+        },
+        other => panic!("{other:?}"),
+    };
+    properties.iter().map(kind).collect()
+}
+
+#[tokio::test]
+async fn where_the_policy_asks_for_it_signatures_are_timestamped_and_every_level_is_there() {
+    let (place, witness, process) = stamping_place();
+    let token = place.issuer_token(0);
+    let server = place.serve_now().await;
+    let client = server.client.clone();
+    let receipt = client.issue(&token, call(1)).await;
+    let record = receipt["links"]["record"].as_str().unwrap().to_owned();
+    until_there(&client, &format!("{record}?dialect=jades&level=lt"), &token).await;
+    let mut forms = Vec::new();
+    for (level, expected) in [
+        ("b", &["xVals"][..]),
+        ("t", &["sigTst", "xVals"]),
+        ("lt", &["sigTst", "xVals", "rVals", "tstVD"]),
+        ("lta", &["sigTst", "xVals", "rVals", "tstVD", "arcTst"]),
+    ] {
+        let bytes = form(&client, &record, &token, &format!("&level={level}")).await;
+        assert_eq!(kinds(&bytes), expected);
+        let report = client.verify(bytes.clone()).await;
+        assert_eq!(report["verdict"]["indication"], "TOTAL-PASSED", "{report}");
+        let counted = report["timestamps"].as_array().unwrap().iter().filter(|one| one["counts"] == true);
+        let over =
+            counted.map(|one| one["over"].as_str().unwrap()).filter(|over| ["signature", "archive"].contains(over));
+        let stamps = expected.iter().filter_map(|kind| match *kind {
+            "sigTst" => Some("signature"),
+            "arcTst" => Some("archive"),
+            _ => None,
+        });
+        assert!(over.eq(stamps), "{report}");
+        forms.push(bytes);
+    }
+    // What was archived is kept, and is the highest level that there is.
+    assert_eq!(form(&client, &record, &token, "&level=lta").await, forms[3]);
+    assert_eq!(form(&client, &record, &token, "").await, forms[3]);
+    // Without an authority a record is issued as before, and its token is made up for later.
+    assert!(process.stop());
+    let late = client.issue(&token, call(2)).await;
+    let late = format!("{}?dialect=jades&level=t", late["links"]["record"].as_str().unwrap());
+    client.get(&late, &token).await.problem(409, "level-not-available");
+    drop(client);
+    server.stop().await;
+
+    let process = witness.serve();
+    let server = place.serve_now().await;
+    // What was there outlives the restart, and is not taken again.
+    assert_eq!(form(&server.client, &record, &token, "").await, forms[3]);
+    assert_eq!(form(&server.client, &record, &token, "&level=t").await, forms[1]);
+    assert_eq!(kinds(&until_there(&server.client, &late, &token).await.body), ["sigTst", "xVals"]);
+    assert_eq!(form(&server.client, &record, &token, "&level=t").await, forms[1]);
+    server.stop().await;
+    assert!(process.stop());
 }

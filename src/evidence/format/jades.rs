@@ -71,8 +71,8 @@ pub enum JadesGap {
     #[error("no revocation list or OCSP response at hand speaks of {0}")]
     Status(String),
     /// An archive timestamp.
-    #[error("no archive timestamp over signature {0} is kept")]
-    ArchiveTimestamp(usize),
+    #[error("no archive timestamp is kept, and the log's policy asks for none")]
+    ArchiveTimestamp,
 }
 
 /// What is known beside a record: hints, of which those that fit are used.

@@ -159,6 +159,9 @@ pub(super) async fn read(
     let record = match dialect {
         DialectName::Rfc7515 => web::block(stored).await??,
         DialectName::Draft => draft_dialect(&web::block(stored).await??),
+        DialectName::Jades if level == Some(JadesLevel::Lta) => {
+            state.services.signature_timestamps.archived(index).await?.bytes
+        }
         DialectName::Jades => {
             let issuance = state.services.issuance.clone();
             web::block(move || issuance.jades(index, level)).await??.bytes

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use chrono::TimeDelta;
 use zeroize::Zeroizing;
 
 pub use keys::log_keys;
@@ -34,6 +35,7 @@ use crate::operator::archive_renewal::ArchiveRenewal;
 use crate::operator::policy_events::{publish_authority_events, record_policy_changes};
 use crate::operator::publishing::Publisher;
 use crate::operator::rollback_check::{RollbackCheck, ask_witnesses};
+use crate::operator::signature_timestamps::SignatureTimestamps;
 use crate::operator::witness_rounds::{WitnessRounds, WitnessSet};
 use crate::server::config::Config;
 use crate::tlog::VerifierKey;
@@ -83,6 +85,7 @@ pub(crate) async fn open(
         clock: clock.clone(),
         cpu_pool,
         limits,
+        timestamp_lists: std::sync::RwLock::default(),
         witnessed_timeout: Duration::from_millis(config.ledger.witnessed_timeout_ms),
     });
     if !read_only {
@@ -99,7 +102,22 @@ pub(crate) async fn open(
     };
     let witness_rounds = Arc::new(WitnessRounds::new(ledger, witnesses, clock.clone()));
     let archive_renewal = Arc::new(ArchiveRenewal::new(issuance.clone(), witness_rounds.clone()));
-    Ok(Services { issuance, witness_rounds, archive_renewal, publisher, statements, tokens, clock, log_key })
+    let renew_ahead = TimeDelta::days(config.archive_timestamp.before_expiry_days.into());
+    let is_wanted = config.witnessing.signature_timestamps;
+    let signature_timestamps =
+        SignatureTimestamps::new(issuance.clone(), witness_rounds.clone(), is_wanted, renew_ahead);
+    let signature_timestamps = Arc::new(signature_timestamps);
+    Ok(Services {
+        issuance,
+        witness_rounds,
+        signature_timestamps,
+        archive_renewal,
+        publisher,
+        statements,
+        tokens,
+        clock,
+        log_key,
+    })
 }
 
 /// The context in which a ledger is opened.

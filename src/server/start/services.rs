@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::issuance::Issuance;
 use crate::operator::archive_renewal::ArchiveRenewal;
 use crate::operator::publishing::Publisher;
+use crate::operator::signature_timestamps::SignatureTimestamps;
 use crate::operator::witness_rounds::WitnessRounds;
 use crate::statements::{Compatibility, Statements};
 use crate::tlog::VerifierKey;
@@ -15,6 +16,7 @@ use crate::tlog::VerifierKey;
 pub(crate) struct Services {
     pub(crate) issuance: Arc<Issuance>,
     pub(crate) witness_rounds: Arc<WitnessRounds>,
+    pub(crate) signature_timestamps: Arc<SignatureTimestamps>,
     pub(crate) archive_renewal: Arc<ArchiveRenewal>,
     /// The publisher of the ledger, where it is published.
     pub(crate) publisher: Option<Arc<Publisher>>,

@@ -23,7 +23,9 @@ pub(super) fn witness_set(config: &Config) -> anyhow::Result<WitnessSet> {
         set.witnesses.push(WitnessClient::new(http.clone(), &witness.url, key));
     }
     for authority in &config.witnessing.timestamp_authority {
-        set.authorities.push(TimestampClient::new(http.clone(), &authority.url));
+        let client = TimestampClient::new(http.clone(), &authority.url);
+        let list = Some(&authority.crl_url).filter(|url| !url.is_empty());
+        set.authorities.push(list.map_or(client.clone(), |url| client.with_list_at(url)));
     }
     Ok(set)
 }
