@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::atomic_file::{self, Access};
@@ -25,7 +26,7 @@ const TOKENS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const SECRET_BYTES_MAX: usize = 128;
 
 /// The role of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Issue and read one issuer's records.
@@ -50,8 +51,9 @@ impl std::str::FromStr for Role {
 }
 
 /// The public name of a token: `tok_` and 16 hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = String, pattern = "^tok_[0-9a-f]{16}$")]
 pub struct TokenId(String);
 
 impl fmt::Display for TokenId {
@@ -61,21 +63,24 @@ impl fmt::Display for TokenId {
 }
 
 /// A token as it is listed, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApiToken {
     /// Its public name.
     pub id: TokenId,
     /// Its role.
     pub role: Role,
-    /// The issuer that it is bound to, when its role is [`Role::Issuer`].
+    /// The issuer that it is bound to, when its role is `issuer`.
+    #[schema(required)]
     pub issuer: Option<IssuerId>,
     /// Whether records may be anchored that others signed.
     pub may_anchor_foreign: bool,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// From when on it does not count any more.
+    #[schema(required)]
     pub expires_at: Option<DateTime<Utc>>,
     /// Since when it is revoked.
+    #[schema(required)]
     pub revoked_at: Option<DateTime<Utc>>,
 }
 

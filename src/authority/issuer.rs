@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::crypto::{Signer, random};
 use crate::pki::Certificate;
@@ -14,8 +15,9 @@ use crate::pki::Certificate;
 const NAME_CHARACTERS_MAX: usize = 64;
 
 /// The opaque name of an issuer in the ledger: `iss_` and 24 hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^iss_[0-9a-f]{24}$")]
 pub struct IssuerId(String);
 
 /// A text that is no issuer's identifier.
@@ -67,7 +69,7 @@ impl fmt::Display for IssuerId {
 }
 
 /// An issuer as it is listed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Issuer {
     /// Its opaque name.
     pub id: IssuerId,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::error::AuthorityError;
 use super::event::{AuthorityEvent, PendingEvent};
@@ -45,7 +46,7 @@ pub(super) struct AuthorityRecord {
 }
 
 /// The kind of a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CertificateKind {
     /// The root.
@@ -61,11 +62,12 @@ pub enum CertificateKind {
 }
 
 /// A revocation, as the lists will say it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct Revocation {
     pub revoked_at: DateTime<Utc>,
     /// When the key was first not to be trusted, where that is known to be earlier.
+    #[schema(required)]
     pub invalidity_date: Option<DateTime<Utc>>,
     /// Why, as RFC 5280 §5.3.1 names it.
     pub reason: String,

@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::issuer::IssuerId;
 use super::state::{CertificateKind, CertificateRecord, Revocation};
 
 /// The state of a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CertificateState {
     /// Its key signs.
@@ -21,15 +22,17 @@ pub enum CertificateState {
 }
 
 /// A certificate as it is listed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CertificateSummary {
     /// `sha256-<base64url>` of its bytes.
+    #[schema(pattern = "^sha256-[A-Za-z0-9_-]{43}$")]
     pub thumbprint: String,
     /// Its serial number, in hexadecimal.
     pub serial: String,
     /// Its kind.
     pub kind: CertificateKind,
-    /// The issuer; `None` for an authority's own.
+    /// The issuer; `null for an authority's own.
+    #[schema(required)]
     pub issuer: Option<IssuerId>,
     /// The subject.
     pub subject: String,
@@ -41,7 +44,8 @@ pub struct CertificateSummary {
     pub active_until: DateTime<Utc>,
     /// Its state.
     pub state: CertificateState,
-    /// Its revocation.
+    /// Its revocation; null where there is none.
+    #[schema(required)]
     pub revocation: Option<Revocation>,
 }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::Issuance;
 use crate::clock::format_time;
@@ -11,19 +12,23 @@ use crate::ledger::{Durability, ReadError};
 use crate::tlog::{EntryCount, LeafIndex};
 
 /// The receipt of a submission.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct SubmissionReceipt {
-    /// The uuid of the vCon.
+    /// The uuid of the vCon; empty when its body was erased.
     pub uuid: String,
     /// The record digest.
+    #[schema(value_type = String, pattern = "^sha256-[A-Za-z0-9_-]{43}$")]
     pub record: Sha256Digest,
     pub issuer: String,
     /// Counts the issuer's records, from 1, without a gap.
+    #[schema(value_type = u64, minimum = 1)]
     pub seq: EntryCount,
     /// Place in the ledger.
+    #[schema(value_type = u64)]
     pub index: LeafIndex,
     /// The kind of its entry: `vcon.issued`, `vcon.anchored` or `vcon.renewed`.
+    #[schema(pattern = "^vcon\\.(issued|anchored|renewed)$")]
     pub kind: &'static str,
     /// When the ledger took it in.
     #[serde(serialize_with = "time")]
@@ -31,6 +36,7 @@ pub struct SubmissionReceipt {
     /// How far the record has come.
     pub status: Durability,
     /// The signed checkpoint that covers it, once there is one.
+    #[schema(required)]
     pub checkpoint: Option<String>,
     /// Whether the same submission was there before: this is its receipt.
     #[serde(rename = "repeated")]
@@ -73,7 +79,7 @@ impl SubmissionReceipt {
 }
 
 /// Addresses, relative to the server's own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct Links {
     pub record: String,

@@ -11,7 +11,7 @@ use crate::evidence::format::{Entry, EntryDraft};
 use crate::tlog::{LeafIndex, SignedCheckpoint};
 
 /// How far an entry has to come before its submitter is answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
     /// The entry is committed: it survives a power cut.

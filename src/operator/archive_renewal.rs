@@ -32,7 +32,7 @@ pub enum ArchiveRenewalError {
 }
 
 /// An archive that was made and timestamped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct RenewedArchive {
     /// Its number, from 1.
     pub archive: u64,
@@ -42,6 +42,7 @@ pub struct RenewedArchive {
     pub tokens: usize,
     /// When it has to be renewed by; null when no token counts here, or none expires.
     #[serde(rename = "runs_out")]
+    #[schema(value_type = Option<DateTime<Utc>>, required)]
     pub renew_by: Option<String>,
 }
 

@@ -1,13 +1,12 @@
 //! Health of the dependencies: witnesses, timestamp authorities, publish targets.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 
 use crate::clock::format_time;
 use crate::witness::{TimestampClient, WitnessClient};
 
 /// A witness, a timestamp authority or a publish target.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Dependency {
     /// `witness`, `timestamp-authority` or `publish-target`.
     pub kind: &'static str,
@@ -32,17 +31,15 @@ impl Dependency {
 }
 
 /// Health of a dependency.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DependencyHealth {
     /// The dependency.
-    #[serde(flatten)]
     pub dependency: Dependency,
     /// Since when it has not answered; `None` when its last answer was good.
     pub down_since: Option<String>,
     /// Why it has not, in words for the operator.
     pub reason: Option<String>,
     /// Size of the newest checkpoint that it acknowledged, or that is published.
-    #[serde(rename = "answered")]
     pub acknowledged_tree_size: u64,
 }
 

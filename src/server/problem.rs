@@ -35,7 +35,7 @@ pub struct Problem {
     detail: String,
     /// The validation report, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(schema_with = report)]
     report: Option<Box<ValidationReport>>,
     /// Ids and numbers of the detail, as extension members (RFC 9457 §3.2).
     #[serde(flatten)]
@@ -46,6 +46,24 @@ pub struct Problem {
     #[schema(ignore)]
     cause: Option<String>,
 }
+
+fn report() -> utoipa::openapi::Ref {
+    utoipa::openapi::Ref::from_schema_name("ValidationReport")
+}
+
+/// The members that may stand beside a detail, with their types and what they are.
+pub(super) const MEMBERS: [(&str, &str, &str); 10] = [
+    ("issuer", "string", "The issuer that the detail names."),
+    ("certificate", "string", "Serial number or thumbprint of the certificate that the detail names."),
+    ("since", "string", "Since when it is revoked, RFC 3339."),
+    ("ahead_seconds", "integer", "How far the ledger is ahead of the clock."),
+    ("index", "integer", "Place of the entry that the detail names."),
+    ("number", "integer", "Which operation on the record was asked for."),
+    ("operation", "string", "The operation that has this number."),
+    ("next", "integer", "The number of the record's next operation."),
+    ("level", "string", "The level that was asked for."),
+    ("missing", "string", "What it lacks."),
+];
 
 impl Problem {
     /// A problem of one of our types.

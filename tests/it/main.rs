@@ -21,6 +21,7 @@ mod cli_vcon_warnings;
 mod cli_verify;
 mod completeness;
 mod contract;
+mod contract_answers;
 mod crash;
 mod decision_table;
 mod embedded_evidence;

@@ -24,6 +24,7 @@ const PATH_MAX: usize = 9;
 
 /// A baseline level of JAdES (TS 119 182-1 §6.1), the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum JadesLevel {
     /// The signature and its certificates.

@@ -10,6 +10,7 @@ use crate::evidence::report::{Row, Times, ValidationReport, Verdict};
 
 /// The level of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ReportLevel {
     /// The verdict, the five rows and the times.

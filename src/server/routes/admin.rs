@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::{Role, TokenRequest};
-use crate::authority::{IssuerId, RevocationRequest};
+use crate::access::{ApiToken, Role, TokenRequest};
+use crate::authority::{Issuer, IssuerId, PublishedCrl, RevocationRequest};
 use crate::clock::parse_time;
+use crate::operator::archive_renewal::RenewedArchive;
 use crate::operator::policy_events::publish_authority_events;
 use crate::pki::RevocationReason;
 use crate::server::extract::auth::Authenticated;
@@ -16,7 +17,7 @@ use crate::server::problem::Problem;
 use crate::server::state::AppState;
 
 /// List the issuers.
-#[utoipa::path(tag = "admin", responses((status = 200, description = "Issuers"), (status = "4XX", body = Problem)), security(("token" = [])))]
+#[utoipa::path(tag = "admin", responses((status = 200, description = "Issuers", body = Vec<Issuer>), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[get("/v1/admin/issuers")]
 pub(super) async fn issuers(state: Data<AppState>, auth: Authenticated) -> Result<Json<impl Serialize>, Problem> {
     auth.check_admin()?;
@@ -32,7 +33,7 @@ pub(super) struct NewIssuer {
 }
 
 /// Add an issuer, and give it its first certificate.
-#[utoipa::path(tag = "admin", request_body = NewIssuer, responses((status = 201, description = "The issuer"), (status = "4XX", body = Problem)),
+#[utoipa::path(tag = "admin", request_body = NewIssuer, responses((status = 201, description = "The issuer", body = Issuer), (status = "4XX", body = Problem)),
     security(("token" = [])))]
 #[post("/v1/admin/issuers")]
 pub(super) async fn add_issuer(
@@ -54,7 +55,7 @@ pub(super) async fn add_issuer(
 
 /// Issue a certificate to an issuer.
 #[utoipa::path(tag = "admin", params(("id" = String, Path, description = "the issuer's id")),
-    responses((status = 201, description = "The certificate's thumbprint"), (status = "4XX", body = Problem)), security(("token" = [])))]
+    responses((status = 201, description = "The certificate", body = NewCertificate), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[post("/v1/admin/issuers/{id}/certificates")]
 pub(super) async fn issue(
     state: Data<AppState>,
@@ -66,7 +67,7 @@ pub(super) async fn issue(
 
 /// Rotate an issuer's certificate: the next record is signed with the new one, and none waits.
 #[utoipa::path(tag = "admin", params(("id" = String, Path, description = "the issuer's id")),
-    responses((status = 201, description = "The certificate's thumbprint"), (status = "4XX", body = Problem)), security(("token" = [])))]
+    responses((status = 201, description = "The certificate", body = NewCertificate), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[post("/v1/admin/issuers/{id}/rotate")]
 pub(super) async fn rotate(
     state: Data<AppState>,
@@ -74,6 +75,18 @@ pub(super) async fn rotate(
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     new_certificate(&state, &auth, &id, crate::authority::Authority::rotate).await
+}
+
+/// A certificate that was just issued.
+#[derive(Serialize, ToSchema)]
+struct NewCertificate {
+    /// `sha256-<base64url>` of its bytes.
+    #[schema(pattern = "^sha256-[A-Za-z0-9_-]{43}$")]
+    certificate: String,
+    /// Its serial number, in hexadecimal.
+    serial: String,
+    /// When its key stops signing.
+    active_until: DateTime<Utc>,
 }
 
 type Make = fn(
@@ -92,11 +105,11 @@ async fn new_certificate(
     let issuance = state.services.issuance.clone();
     let credential = web::block(move || make(&issuance.authority, &id)).await??;
     publish(state).await?;
-    Ok(HttpResponse::Created().json(serde_json::json!({
-        "certificate": credential.certificate.thumbprint_url(),
-        "serial": credential.certificate.serial_hex(),
-        "active_until": credential.active_until,
-    })))
+    Ok(HttpResponse::Created().json(NewCertificate {
+        certificate: credential.certificate.thumbprint_url(),
+        serial: credential.certificate.serial_hex(),
+        active_until: credential.active_until,
+    }))
 }
 
 /// A revocation.
@@ -108,13 +121,15 @@ pub(super) struct NewRevocation {
     /// As RFC 5280 §5.3.1 names it, such as `keyCompromise`.
     reason: String,
     /// Since when, RFC 3339; now where it is left out.
+    #[schema(value_type = Option<DateTime<Utc>>)]
     revoked_at: Option<String>,
     /// When the key was first not to be trusted, RFC 3339.
+    #[schema(value_type = Option<DateTime<Utc>>)]
     invalidity_date: Option<String>,
 }
 
 /// Revoke a certificate, and publish a new list at once.
-#[utoipa::path(tag = "admin", request_body = NewRevocation, responses((status = 201, description = "The new list's number"),
+#[utoipa::path(tag = "admin", request_body = NewRevocation, responses((status = 201, description = "The new list", body = NewCrl),
     (status = "4XX", body = Problem)), security(("token" = [])))]
 #[post("/v1/admin/revocations")]
 pub(super) async fn revoke(
@@ -137,24 +152,38 @@ pub(super) async fn revoke(
     let issuance = state.services.issuance.clone();
     let crl = web::block(move || issuance.authority.revoke(&request)).await??;
     publish(&state).await?;
-    Ok(HttpResponse::Created().json(serde_json::json!({ "crl": crl.digest, "number": crl.number })))
+    Ok(HttpResponse::Created().json(NewCrl::of(&crl)))
+}
+
+/// A revocation list that was just made.
+#[derive(Serialize, ToSchema)]
+struct NewCrl {
+    /// `sha256-<base64url>` of its bytes.
+    #[schema(pattern = "^sha256-[A-Za-z0-9_-]{43}$")]
+    crl: String,
+    /// Its number.
+    number: u64,
+}
+
+impl NewCrl {
+    fn of(crl: &PublishedCrl) -> Self {
+        Self { crl: crl.digest.clone(), number: crl.number }
+    }
 }
 
 /// Make new revocation lists now.
-#[utoipa::path(tag = "admin", responses((status = 201, description = "Their numbers"), (status = "4XX", body = Problem)), security(("token" = [])))]
+#[utoipa::path(tag = "admin", responses((status = 201, description = "The new lists", body = Vec<NewCrl>), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[post("/v1/admin/crls")]
 pub(super) async fn crls(state: Data<AppState>, auth: Authenticated) -> Result<HttpResponse, Problem> {
     auth.check_admin()?;
     let issuance = state.services.issuance.clone();
     let made = web::block(move || issuance.authority.renew_crls_now()).await??;
     publish(&state).await?;
-    let made: Vec<_> = made.iter().map(|crl| serde_json::json!({ "crl": crl.digest, "number": crl.number })).collect();
-    Ok(HttpResponse::Created().json(made))
+    Ok(HttpResponse::Created().json(made.iter().map(NewCrl::of).collect::<Vec<_>>()))
 }
 
 /// Put all evidence under a new archive timestamp now. The path of the release before is `/v1/admin/renewals`.
-#[utoipa::path(post, path = "/v1/admin/archive-timestamps", tag = "admin", responses((status = 201, description = "The archive"), (status = "4XX", body = Problem),
-    (status = 503, body = Problem)), security(("token" = [])))]
+#[utoipa::path(post, path = "/v1/admin/archive-timestamps", tag = "admin", responses((status = 201, description = "The archive", body = RenewedArchive), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[routes]
 #[post("/v1/admin/archive-timestamps")]
 #[post("/v1/admin/renewals")]
@@ -164,7 +193,7 @@ pub(super) async fn archive_timestamp(state: Data<AppState>, auth: Authenticated
 }
 
 /// List the tokens, without their secrets.
-#[utoipa::path(tag = "admin", responses((status = 200, description = "Tokens"), (status = "4XX", body = Problem)), security(("token" = [])))]
+#[utoipa::path(tag = "admin", responses((status = 200, description = "Tokens", body = Vec<ApiToken>), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[get("/v1/admin/tokens")]
 pub(super) async fn tokens(state: Data<AppState>, auth: Authenticated) -> Result<Json<impl Serialize>, Problem> {
     auth.check_admin()?;
@@ -175,19 +204,32 @@ pub(super) async fn tokens(state: Data<AppState>, auth: Authenticated) -> Result
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewTokenBody {
-    /// `issuer`, `auditor` or `admin`.
+    /// Its role.
+    #[schema(value_type = Role)]
     role: String,
     /// The issuer that it is bound to, for the role `issuer`.
+    #[schema(value_type = Option<IssuerId>)]
     issuer: Option<String>,
     /// Whether records may be anchored that others signed.
     #[serde(default)]
     may_anchor_foreign: bool,
     /// From when on it does not count any more, RFC 3339.
+    #[schema(value_type = Option<DateTime<Utc>>)]
     expires_at: Option<String>,
 }
 
+/// A token that was just made.
+#[derive(Serialize, ToSchema)]
+struct TokenWithSecret<'a> {
+    /// The token as it is listed.
+    token: ApiToken,
+    /// What its holder sends.
+    #[schema(value_type = String)]
+    secret: &'a str,
+}
+
 /// Make a token. Its secret is in this answer and nowhere else.
-#[utoipa::path(tag = "admin", request_body = NewTokenBody, responses((status = 201, description = "The token and its secret"),
+#[utoipa::path(tag = "admin", request_body = NewTokenBody, responses((status = 201, description = "The token and its secret", body = TokenWithSecret),
     (status = "4XX", body = Problem)), security(("token" = [])))]
 #[post("/v1/admin/tokens")]
 pub(super) async fn create_token(
@@ -207,7 +249,7 @@ pub(super) async fn create_token(
         },
         state.services.clock.now(),
     )?;
-    Ok(HttpResponse::Created().json(serde_json::json!({ "token": made.token, "secret": made.secret.as_str() })))
+    Ok(HttpResponse::Created().json(TokenWithSecret { token: made.token, secret: &made.secret }))
 }
 
 /// Revoke a token.

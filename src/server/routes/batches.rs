@@ -4,7 +4,7 @@ use actix_web::web::{Bytes, Data, Payload, Query};
 use actix_web::{HttpResponse, post};
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::issuance::{BatchResult, SubmissionReceipt, lines, run_batch};
 use crate::ledger::Durability;
@@ -17,19 +17,24 @@ use crate::server::state::AppState;
 pub(super) struct BatchQuery {
     /// How far each record must come before its receipt: `accepted`, `included` (default) or `witnessed`.
     #[serde(default)]
-    #[param(value_type = Option<String>)]
     wait: Durability,
     /// The issuer, when an admin submits for one.
+    #[param(nullable = false)]
     issuer: Option<String>,
 }
 
-/// The result of a line.
-#[derive(Serialize)]
+/// The result of a line: its receipt, or the problem that it has.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchLine)]
 struct ResultLine {
+    /// The line's number, from 1.
+    #[schema(minimum = 1)]
     line: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     receipt: Option<SubmissionReceipt>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     problem: Option<Problem>,
 }
 
@@ -46,8 +51,8 @@ impl From<BatchResult> for ResultLine {
 /// Submit a batch: a vCon a line (NDJSON), a result line for each, in order, as it is reached.
 ///
 /// Invalid lines fail individually. Resubmitting a batch is idempotent, so an interrupted batch is sent again.
-#[utoipa::path(tag = "records", params(BatchQuery), request_body(content = String, content_type = "application/x-ndjson"),
-    responses((status = 200, description = "A line {line, receipt | problem} for each", content_type = "application/x-ndjson"),
+#[utoipa::path(tag = "records", params(BatchQuery), request_body(content = ref("#/components/schemas/AnyVcon"), content_type = "application/x-ndjson", description = "A vCon a line; whatever media type is named"),
+    responses((status = 200, description = "A line for each, in order", body = ResultLine, content_type = "application/x-ndjson"),
         (status = "4XX", body = Problem)), security(("token" = [])))]
 #[post("/v1/batches")]
 pub(super) async fn batches(

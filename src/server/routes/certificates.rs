@@ -7,11 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use crate::authority::CertificateSummary;
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
 
 /// Every certificate, with its state.
-#[utoipa::path(operation_id = "list_certificates", tag = "certificates", responses((status = 200, description = "A list of certificates")))]
+#[utoipa::path(operation_id = "list_certificates", tag = "certificates", responses((status = 200, description = "A list of certificates", body = Vec<CertificateSummary>)))]
 #[get("/v1/certificates")]
 pub(super) async fn list(state: Data<AppState>) -> Json<impl Serialize> {
     Json(state.services.issuance.authority.certificates())

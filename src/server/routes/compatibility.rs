@@ -5,7 +5,7 @@ use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, get, post};
 
-use super::scitt::{COSE, blocking, busy, check_kind, described, key_set, statement};
+use super::scitt::{COSE, KeySet, blocking, busy, check_kind, described, key_set, statement};
 use crate::server::concise_problem::ConciseProblem;
 use crate::server::state::AppState;
 use crate::statements::Compatibility;
@@ -67,7 +67,7 @@ pub(super) async fn compatible_configuration(state: Data<AppState>) -> HttpRespo
 }
 
 /// The key of the compatibility log, which is its own.
-#[utoipa::path(tag = "statements", responses((status = 200, description = "A JSON Web Key Set", content_type = "application/json")))]
+#[utoipa::path(tag = "statements", responses((status = 200, description = "A JSON Web Key Set", body = KeySet, content_type = "application/json")))]
 #[get("/compatibility/.well-known/scitt-jwks")]
 pub(super) async fn compatible_jwks(state: Data<AppState>) -> HttpResponse {
     let log = known(&state);

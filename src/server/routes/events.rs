@@ -26,15 +26,18 @@ pub(super) struct NewEvent {
 }
 
 /// The entry of an operation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct EventReceipt {
     /// Which operation on this record it is, from 1.
     number: u64,
     /// Its place there.
+    #[schema(value_type = u64)]
     index: LeafIndex,
     /// When it was.
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     time: String,
     /// The record that it is about.
+    #[schema(value_type = String, pattern = "^sha256-[A-Za-z0-9_-]{43}$")]
     record: Sha256Digest,
     /// The operation, as the entry has it.
     operation: String,
@@ -49,8 +52,8 @@ struct EventReceipt {
 /// The entry names the record's digest and the operation, nothing else. It says that somebody who may said so: not that
 /// consent was given, or that all copies are gone.
 #[utoipa::path(tag = "records", params(("id" = String, Path, description = "record digest or uuid")),
-    request_body = NewEvent, responses((status = 201, description = "Its place in the ledger"), (status = 200, description = "Its place, from before"),
-    (status = "4XX", body = Problem), (status = 503, body = Problem)), security(("token" = [])))]
+    request_body = NewEvent, responses((status = 201, description = "Its place in the ledger", body = EventReceipt), (status = 200, description = "Its place, from before", body = EventReceipt),
+    (status = "4XX", body = Problem)), security(("token" = [])))]
 #[post("/v1/records/{id}/events")]
 pub(super) async fn add_event(
     state: Data<AppState>,
@@ -88,17 +91,24 @@ pub(super) struct EventsQuery {
     limit: usize,
 }
 
-#[derive(Debug, Serialize)]
+/// A page of the ledger's entries.
+#[derive(Debug, Serialize, ToSchema)]
 struct EventPage {
     /// The ledger's entries, as they are.
+    #[schema(schema_with = entries)]
     events: Vec<serde_json::Value>,
     /// `from` of the next page; null at the end.
+    #[schema(required)]
     next: Option<u64>,
+}
+
+fn entries() -> utoipa::openapi::schema::Array {
+    utoipa::openapi::schema::Array::new(utoipa::openapi::Ref::from_schema_name("LedgerEntry"))
 }
 
 /// List what the ledger tells of a record: amendments, renewals, operations, erasure.
 #[utoipa::path(tag = "records", params(EventsQuery, ("id" = String, Path, description = "record digest or uuid")),
-    responses((status = 200, description = "A page of ledger entries"), (status = "4XX", body = Problem)), security(("token" = [])))]
+    responses((status = 200, description = "A page of ledger entries", body = EventPage), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[get("/v1/records/{id}/events")]
 pub(super) async fn list_events(
     state: Data<AppState>,

@@ -27,16 +27,19 @@ const PIECES_AHEAD: usize = 4;
 #[serde(deny_unknown_fields)]
 pub(super) struct ExportQuery {
     /// The issuer; an issuer's own token need not name it.
+    #[param(value_type = Option<IssuerId>, nullable = false)]
     issuer: Option<String>,
     /// Entries of this time (RFC 3339) and later; without it from the first.
+    #[param(value_type = Option<DateTime<Utc>>, nullable = false)]
     from: Option<String>,
     /// Entries of this time and earlier; without it to the newest checkpoint.
+    #[param(value_type = Option<DateTime<Utc>>, nullable = false)]
     to: Option<String>,
 }
 
 /// Export a period of the ledger: every entry between two checkpoints around it, with what proves that no record of the
 /// issuer is missing. `affiant audit --export` checks it offline. The path of the release before, `/v1/ledger/periods`, gives the same.
-#[utoipa::path(get, path = "/v1/ledger/exports", tag = "ledger", params(ExportQuery), responses((status = 200, description = "A line of JSON with the checkpoints, then a line for each entry", content_type = "application/x-ndjson"),
+#[utoipa::path(get, path = "/v1/ledger/exports", tag = "ledger", params(ExportQuery), responses((status = 200, description = "A line of JSON with the checkpoints, then a line for each entry", body = ref("#/components/schemas/ExportLine"), content_type = "application/x-ndjson"),
     (status = "4XX", body = Problem)), security(("token" = [])))]
 #[routes]
 #[get("/v1/ledger/exports")]

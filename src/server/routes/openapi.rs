@@ -1,12 +1,13 @@
 //! The OpenAPI document, made of the handlers' own annotations.
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Deprecated, OpenApi as Document, RefOr};
 use utoipa::{Modify, OpenApi};
 
-use crate::server::problem::Problem;
+use crate::evidence::report::REPORT_SCHEMA;
+use crate::server::problem::{MEMBERS, Problem};
 
 /// The media type of a problem (RFC 9457 §3).
 const PROBLEM: &str = "application/problem+json";
@@ -74,7 +75,13 @@ impl Routes {
             operation.security.get_or_insert_default();
             describe_problems(operation);
         }
-        serde_json::to_value(document).expect("a document is JSON")
+        let mut document = serde_json::to_value(document).expect("a document is JSON");
+        let schemas = document["components"]["schemas"].as_object_mut().expect("there are schemas");
+        schemas.append(&mut shapes_without_a_type());
+        schemas.append(&mut report_schemas());
+        describe_members(&mut schemas["Problem"]);
+        describe_bodies(&mut document["paths"]);
+        document
     }
 }
 
@@ -91,8 +98,94 @@ fn describe_problems(operation: &mut Operation) {
     for response in operation.responses.responses.values_mut() {
         let RefOr::T(response) = response else { continue };
         if response.description.is_empty() {
-            "What is wrong".clone_into(&mut response.description);
+            "What is wrong, or what to wait for".clone_into(&mut response.description);
             response.content = response.content.drain(..).map(|(_, content)| (PROBLEM.to_owned(), content)).collect();
         }
     }
+    // A server that is busy, or has a fault, says so in the same form.
+    let responses = &mut operation.responses.responses;
+    if let Some(wrong) = responses.get("4XX").cloned() {
+        responses.insert("5XX".to_owned(), wrong);
+    }
+}
+
+/// Schemas of what is passed on as it is, or made of a table.
+fn shapes_without_a_type() -> Map<String, Value> {
+    serde_json::from_str(include_str!("schemas.json")).expect("it is an object")
+}
+
+/// The report's own schema, with its definitions beside it: `#/$defs/row` is `ReportRow` here.
+fn report_schemas() -> Map<String, Value> {
+    let mut report: Map<String, Value> = serde_json::from_str(REPORT_SCHEMA).expect("the schema is an object");
+    // An identifier of its own would be what references are relative to.
+    report.retain(|name, _| !matches!(name.as_str(), "$schema" | "$id"));
+    let Some(Value::Object(definitions)) = report.remove("$defs") else { return Map::new() };
+    let mut schemas = Map::from_iter([("ValidationReport".to_owned(), Value::Object(report))]);
+    schemas.extend(definitions.into_iter().map(|(name, definition)| (report_part(&name), definition)));
+    schemas.values_mut().for_each(|schema| {
+        at_every_object(schema, &mut |object| {
+            if let Some(Value::String(target)) = object.get_mut("$ref")
+                && let Some(name) = target.strip_prefix("#/$defs/")
+            {
+                *target = format!("#/components/schemas/{}", report_part(name));
+            }
+        });
+    });
+    schemas
+}
+
+/// `sub_indication` as `ReportSubIndication`.
+fn report_part(name: &str) -> String {
+    let words = name.split('_').map(|word| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_uppercase() + rest
+    });
+    std::iter::once("Report".to_owned()).chain(words).collect()
+}
+
+fn at_every_object(value: &mut Value, change: &mut impl FnMut(&mut Map<String, Value>)) {
+    match value {
+        Value::Object(object) => {
+            change(object);
+            object.values_mut().for_each(|member| at_every_object(member, change));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| at_every_object(item, change)),
+        _ => {}
+    }
+}
+
+/// Adds the members that some problems have.
+fn describe_members(problem: &mut Value) {
+    for (name, kind, what) in MEMBERS {
+        problem["properties"][name] = json!({ "type": kind, "description": what });
+    }
+}
+
+/// Gives bodies that are no JSON their schemas, by their media types.
+fn describe_bodies(paths: &mut Value) {
+    at_every_object(paths, &mut |object| {
+        let Some(Value::Object(content)) = object.get_mut("content") else { return };
+        for (kind, body) in content.iter_mut() {
+            match kind.as_str() {
+                "application/x-ndjson" => {
+                    // To whoever reads the whole, bytes; `contentSchema` is that of each line.
+                    let line = body["schema"].take();
+                    body["schema"] = json!({ "type": "string", "format": "binary", "contentMediaType": kind, "contentSchema": line });
+                }
+                "multipart/form-data" => {
+                    body["encoding"] = json!({
+                        "record": { "contentType": "application/vcon+json, application/zip" },
+                        "recording": { "contentType": "application/octet-stream" },
+                    });
+                }
+                text if text.starts_with("text/") => body["schema"] = json!({ "type": "string" }),
+                structured if structured.ends_with("json") => {}
+                _ => body["schema"] = json!({ "type": "string", "format": "binary" }),
+            }
+        }
+        // Generators of clients take the first: the form takes all that the others do.
+        if let Some(form) = content.shift_remove("multipart/form-data") {
+            content.shift_insert(0, "multipart/form-data".to_owned(), form);
+        }
+    });
 }

@@ -3,6 +3,7 @@
 use actix_web::web::{Data, Json};
 use actix_web::{HttpResponse, get};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::ledger::Ledger;
 use crate::operator::health::{Dependency, DependencyHealth};
@@ -11,11 +12,13 @@ use crate::server::state::AppState;
 use crate::statements::CompatibilityHealth;
 
 /// Health of the server.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Health {
     /// `ok`, or `trouble` when a log takes nothing.
+    #[schema(pattern = "^(ok|trouble)$")]
     status: &'static str,
-    /// The logs that take nothing, and why.
+    /// The logs that take nothing, and why; null when all do take something.
+    #[schema(required)]
     trouble: Option<String>,
     /// Entries in the ledger.
     tree_size: u64,
@@ -28,23 +31,42 @@ struct Health {
 }
 
 /// Health of a log.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct LogHealth {
     /// `ledger`, `statements` or `compatibility`.
     log: &'static str,
-    /// Why it takes nothing; `None` when it does.
+    /// Why it takes nothing; null when it does.
+    #[schema(required)]
     trouble: Option<String>,
     /// Its entries.
     size: u64,
 }
 
 /// Health of a dependency of a log: one witness may serve several logs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct LogDependency {
-    /// As in [`LogHealth`].
+    /// The log.
     log: &'static str,
-    #[serde(flatten)]
-    health: DependencyHealth,
+    /// `witness`, `timestamp-authority` or `publish-target`.
+    kind: &'static str,
+    /// Name and ID of its key, its address, or the folder.
+    name: String,
+    /// Since when it has not answered; null when its last answer was good.
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, required)]
+    down_since: Option<String>,
+    /// Why it has not, in words for the operator.
+    #[schema(required)]
+    reason: Option<String>,
+    /// Size of the newest checkpoint that it acknowledged, or that is published.
+    answered: u64,
+}
+
+impl LogDependency {
+    fn of(log: &'static str, health: DependencyHealth) -> Self {
+        let DependencyHealth { dependency: Dependency { kind, name }, down_since, reason, acknowledged_tree_size } =
+            health;
+        Self { log, kind, name, down_since, reason, answered: acknowledged_tree_size }
+    }
 }
 
 const LEDGER: &str = "ledger";
@@ -66,7 +88,7 @@ fn logs(state: &AppState) -> Vec<LogHealth> {
 }
 
 fn dependencies(state: &AppState) -> Vec<LogDependency> {
-    let of = |log| move |health| LogDependency { log, health };
+    let of = |log| move |health| LogDependency::of(log, health);
     let mut dependencies: Vec<_> = state.services.witness_rounds.health().into_iter().map(of(LEDGER)).collect();
     dependencies.extend(state.services.publisher.as_ref().map(|publisher| publisher.health()).map(of(LEDGER)));
     if let Some(service) = &state.services.statements {
@@ -82,7 +104,7 @@ fn told(log: &LogHealth) -> Option<String> {
 }
 
 /// Whether the process is alive, how each log is, and what is owed by whom.
-#[utoipa::path(tag = "operations", responses((status = 200, description = "Health")))]
+#[utoipa::path(tag = "operations", responses((status = 200, description = "Health", body = Health)))]
 #[get("/healthz")]
 pub(super) async fn healthz(state: Data<AppState>) -> Json<impl Serialize> {
     let ledger = &state.services.issuance.ledger;
@@ -123,15 +145,14 @@ pub(super) async fn metrics(state: Data<AppState>) -> Result<HttpResponse, Probl
             ::metrics::gauge!(name, "log" => log).set(size as f64);
         }
     }
-    for LogDependency { log, health } in dependencies(&state) {
-        let Dependency { kind, name } = health.dependency;
+    for LogDependency { log, kind, name, down_since, answered, .. } in dependencies(&state) {
         let labels = [("log", log.to_owned()), ("kind", kind.to_owned()), ("name", name)];
         for name in ["affiant_dependency_up", "affiant_party_up"] {
-            ::metrics::gauge!(name, &labels).set(up(health.down_since.is_none()));
+            ::metrics::gauge!(name, &labels).set(up(down_since.is_none()));
         }
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         for name in ["affiant_dependency_acknowledged_tree_size", "affiant_party_size"] {
-            ::metrics::gauge!(name, &labels).set(health.acknowledged_tree_size as f64);
+            ::metrics::gauge!(name, &labels).set(answered as f64);
         }
     }
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(handle.render()))

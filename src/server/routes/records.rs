@@ -4,7 +4,7 @@ use actix_web::http::header::{CONTENT_DISPOSITION, ContentType};
 use actix_web::web::{Data, Json, Path, Query};
 use actix_web::{HttpResponse, delete, get, post, routes, web};
 use serde::{Deserialize, Serialize};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::crypto::Sha256Digest;
 use crate::evidence::JadesLevel;
@@ -25,18 +25,18 @@ pub(super) const PAGE_MAX: usize = 1000;
 pub(super) struct SubmitQuery {
     /// How far the record must come before the receipt: `accepted`, `included` (default) or `witnessed`.
     #[serde(default)]
-    #[param(value_type = Option<String>)]
     wait: Durability,
     /// The issuer, when an admin submits for one.
+    #[param(nullable = false)]
     issuer: Option<String>,
 }
 
 /// Submit a vCon: an unsigned one is scored, signed and appended; a signed one is verified and anchored.
 ///
 /// Submission is idempotent: the same bytes give the same receipt.
-#[utoipa::path(tag = "records", params(SubmitQuery), request_body(content = Object, content_type = "application/vcon+json"),
-    responses((status = 201, description = "The receipt"), (status = 200, description = "The receipt of the same submission before"),
-        (status = "4XX", body = Problem), (status = 503, body = Problem)), security(("token" = [])))]
+#[utoipa::path(tag = "records", params(SubmitQuery), request_body(content = ref("#/components/schemas/AnyVcon"), content_type = "application/vcon+json"),
+    responses((status = 201, description = "The receipt", body = SubmissionReceipt), (status = 200, description = "The receipt of the same submission before", body = SubmissionReceipt),
+        (status = "4XX", body = Problem)), security(("token" = [])))]
 #[post("/v1/records")]
 pub(super) async fn submit(
     state: Data<AppState>,
@@ -55,7 +55,6 @@ pub(super) async fn submit(
 pub(super) struct WaitQuery {
     /// How far the record must come before the receipt: `accepted`, `included` (default) or `witnessed`.
     #[serde(default)]
-    #[param(value_type = Option<String>)]
     wait: Durability,
 }
 
@@ -69,6 +68,7 @@ pub(super) struct ListQuery {
     #[serde(default = "page")]
     limit: usize,
     /// The issuer, for an auditor or admin.
+    #[param(nullable = false)]
     issuer: Option<String>,
 }
 
@@ -80,15 +80,18 @@ pub(super) fn page() -> usize {
     100
 }
 
-#[derive(Debug, Serialize)]
+/// A page of receipts.
+#[derive(Debug, Serialize, ToSchema)]
 struct ReceiptPage {
+    /// In the order of their counts.
     records: Vec<SubmissionReceipt>,
     /// `from` of the next page; null at the end.
+    #[schema(value_type = Option<u64>, required)]
     next: Option<EntryCount>,
 }
 
 /// List an issuer's records in the order of their counts.
-#[utoipa::path(operation_id = "list_records", tag = "records", params(ListQuery), responses((status = 200, description = "A page of receipts"),
+#[utoipa::path(operation_id = "list_records", tag = "records", params(ListQuery), responses((status = 200, description = "A page of receipts", body = ReceiptPage),
     (status = "4XX", body = Problem)), security(("token" = [])))]
 #[get("/v1/records")]
 pub(super) async fn list(
@@ -121,14 +124,15 @@ pub(super) struct ReadQuery {
     /// `rfc7515` (default: the stored bytes), `draft` (alg repeated in the unprotected header) or `jades` (what is known
     /// beside the record as unsigned properties of its signatures, ETSI TS 119 182-1).
     #[serde(default)]
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     dialect: DialectName,
     /// With `jades`: `b`, `t`, `lt` or `lta`; without it the highest level that can be made of what is kept.
-    #[param(value_type = Option<String>)]
+    #[param(inline, nullable = false)]
     level: Option<JadesLevel>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+/// What form a record is read in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum DialectName {
     #[default]
@@ -141,7 +145,7 @@ enum DialectName {
 ///
 /// A level of `jades` that cannot be made of what is kept is a 409 that says what is missing.
 #[utoipa::path(tag = "records", params(ReadQuery, ("id" = String, Path, description = "record digest or uuid")),
-    responses((status = 200, description = "The signed vCon"), (status = "4XX", body = Problem)), security(("token" = [])))]
+    responses((status = 200, description = "The signed vCon", body = ref("#/components/schemas/SignedVcon"), content_type = "application/vcon+json"), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[get("/v1/records/{id}")]
 pub(super) async fn read(
     state: Data<AppState>,
@@ -172,7 +176,7 @@ pub(super) async fn read(
 
 /// Read a record's receipt.
 #[utoipa::path(tag = "records", params(("id" = String, Path, description = "record digest or uuid")),
-    responses((status = 200, description = "The receipt"), (status = "4XX", body = Problem)), security(("token" = [])))]
+    responses((status = 200, description = "The receipt", body = SubmissionReceipt), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[get("/v1/records/{id}/receipt")]
 pub(super) async fn read_receipt(
     state: Data<AppState>,
@@ -217,8 +221,8 @@ fn file_stem(uuid: &str) -> String {
 /// The record as it was stays. One that is signed with that key already is not signed again (200). The path of the release
 /// before ends in `/renewals`.
 #[utoipa::path(post, path = "/v1/records/{id}/resign", tag = "records", params(WaitQuery, ("id" = String, Path, description = "record digest or uuid")),
-    responses((status = 201, description = "The receipt of the new record"), (status = 200, description = "The receipt of the record as it is"),
-        (status = "4XX", body = Problem), (status = 503, body = Problem)), security(("token" = [])))]
+    responses((status = 201, description = "The receipt of the new record", body = SubmissionReceipt), (status = 200, description = "The receipt of the record as it is", body = SubmissionReceipt),
+        (status = "4XX", body = Problem)), security(("token" = [])))]
 #[routes]
 #[post("/v1/records/{id}/resign")]
 #[post("/v1/records/{id}/renewals")]

@@ -8,8 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::StreamExt as _;
 use minicbor::Encoder;
-use serde_json::json;
+use serde::Serialize;
 use tokio::sync::TryAcquireError;
+use utoipa::ToSchema;
 
 use crate::cose::{MESSAGE_BYTES_MAX, cose_key};
 use crate::crypto::{Sha256Digest, VerifyingKey};
@@ -105,7 +106,8 @@ pub(super) async fn receipt(state: Data<AppState>, id: Path<String>) -> Result<H
 
 /// Erase a statement's body, for an admin: its entry, and every receipt that was handed out, stay.
 #[utoipa::path(operation_id = "erase_statement", tag = "statements", params(("id" = String, Path, description = "the statement's digest")),
-    responses((status = 204, description = "Erased"), (status = "4XX", body = Problem)), security(("token" = [])))]
+    responses((status = 204, description = "Erased"), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = "4XX", description = "Concise problem details", content_type = "application/concise-problem-details+cbor")), security(("token" = [])))]
 #[delete("/entries/{id}")]
 pub(super) async fn erase(
     state: Data<AppState>,
@@ -179,7 +181,7 @@ pub(super) fn described(issuer: &str, registration_policy: Option<&str>) -> Http
 }
 
 /// The same key as a JSON Web Key Set, for whoever reads no CBOR.
-#[utoipa::path(tag = "statements", responses((status = 200, description = "A JSON Web Key Set", content_type = "application/json")))]
+#[utoipa::path(tag = "statements", responses((status = 200, description = "A JSON Web Key Set", body = KeySet, content_type = "application/json")))]
 #[get("/.well-known/scitt-jwks")]
 pub(super) async fn jwks(state: Data<AppState>) -> HttpResponse {
     let statements = statements(&state);
@@ -191,8 +193,28 @@ pub(super) fn key_set(public: &VerifyingKey, key_id: &[u8; 32]) -> HttpResponse 
     // SEC 1 §2.3.3: 4, then both coordinates.
     let (x, y) = public.raw()[1..65].split_at(32);
     let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-    HttpResponse::Ok().json(json!({ "keys": [{
-        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": encoded(key_id),
-        "x": encoded(x), "y": encoded(y),
-    }]}))
+    let own =
+        Key { kty: "EC", crv: "P-256", usage: "sig", alg: "ES256", kid: encoded(key_id), x: encoded(x), y: encoded(y) };
+    HttpResponse::Ok().json(KeySet { keys: [own] })
+}
+
+/// A JSON Web Key Set (RFC 7517 §5).
+#[derive(Serialize, ToSchema)]
+pub(super) struct KeySet {
+    #[schema(value_type = Vec<Key>)]
+    keys: [Key; 1],
+}
+
+/// A key that receipts are verified with.
+#[derive(Serialize, ToSchema)]
+#[schema(as = JsonWebKey)]
+struct Key {
+    kty: &'static str,
+    crv: &'static str,
+    #[serde(rename = "use")]
+    usage: &'static str,
+    alg: &'static str,
+    kid: String,
+    x: String,
+    y: String,
 }

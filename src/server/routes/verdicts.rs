@@ -26,7 +26,7 @@ pub(super) async fn explained(name: Path<String>) -> Result<HttpResponse, Proble
 }
 
 /// The shape of validation reports, as a JSON Schema (draft 2020-12).
-#[utoipa::path(tag = "verification", responses((status = 200, description = "The schema", content_type = "application/schema+json")))]
+#[utoipa::path(tag = "verification", responses((status = 200, description = "The schema", body = Object, content_type = "application/schema+json")))]
 #[get("/v1/schemas/validation-report-1.json")]
 pub(super) async fn report_schema() -> HttpResponse {
     HttpResponse::Ok().content_type("application/schema+json").body(REPORT_SCHEMA)

@@ -16,7 +16,7 @@ use crate::server::state::AppState;
 pub(super) struct VerifyQuery {
     /// How much of the report is written as JSON: `simple`, `detailed` (default) or `diagnostic`.
     #[serde(default)]
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     depth: ReportLevel,
 }
 
@@ -25,9 +25,9 @@ pub(super) struct VerifyQuery {
 /// Takes the signed vCon itself (JSON), an evidence bundle (zip), or a form with `record` (either of them) and any number
 /// of `recording` files, which are hashed as they stream by and not kept. Answers JSON, or HTML where `Accept` prefers it.
 /// A record that does not verify is an answer (200), not an error.
-#[utoipa::path(tag = "verification", request_body(content((Object = "application/vcon+json"), (Vec<u8> = "application/zip"),
-    (Object = "multipart/form-data"))), params(VerifyQuery), responses((status = 200, description = "The validation report"), (status = "4XX", body = Problem),
-    (status = 503, body = Problem)))]
+#[utoipa::path(tag = "verification", request_body(content((ref("#/components/schemas/SignedVcon") = "application/vcon+json"),
+    (Vec<u8> = "application/zip"), (ref("#/components/schemas/VerificationForm") = "multipart/form-data"))), params(VerifyQuery), responses((status = 200, description = "The validation report",
+    content((ref("#/components/schemas/ValidationReport") = "application/json"), (String = "text/html"))), (status = "4XX", body = Problem)))]
 #[post("/v1/verify")]
 pub(super) async fn verify(
     state: Data<AppState>,
@@ -38,7 +38,7 @@ pub(super) async fn verify(
     let _place = state.public_requests.try_acquire().map_err(|_| Problem::busy())?;
     let body = VerificationBody::read(&request, payload, &state.config.limits).await?;
     let html = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
-    let html = html.is_some_and(|accept| accept.contains("text/html"));
+    let html = html.is_some_and(prefers_html);
     let depth = query.depth;
     let issuance = state.services.issuance.clone();
     let verified = state.services.issuance.cpu_pool.run(move || {
@@ -51,5 +51,53 @@ pub(super) async fn verify(
     match json {
         Some(json) => Ok(HttpResponse::Ok().content_type("application/json").body(json)),
         None => super::home::page(state.clone(), Some(report)).await,
+    }
+}
+
+/// Whether a page is wanted rather than JSON (RFC 9110 §12.5.1): its weight is larger, or its name is the closer one. Whoever
+/// takes both alike, as generated clients say, gets JSON.
+fn prefers_html(accept: &str) -> bool {
+    let ranges: Vec<(String, f32)> = accept
+        .split(',')
+        .map(|range| {
+            let mut parts = range.split(';').map(|part| part.trim().to_ascii_lowercase());
+            let name = parts.next().unwrap_or_default();
+            let weight = parts.find_map(|part| part.strip_prefix("q=").and_then(|weight| weight.parse().ok()));
+            (name, weight.unwrap_or(1.0))
+        })
+        .collect();
+    // The closest range that matches, and how close it is.
+    let preference = |kind: &str, group: &str| {
+        [kind, group, "*/*"].iter().zip([2_u8, 1, 0]).find_map(|(range, closeness)| {
+            ranges.iter().find(|(name, _)| name == range).map(|(_, weight)| (*weight, closeness))
+        })
+    };
+    match (preference("text/html", "text/*"), preference("application/json", "application/*")) {
+        (Some(html), json) => html.0 > 0.0 && json.is_none_or(|json| html > json),
+        (None, _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_gets_a_page_and_a_program_json() {
+        for (accept, html) in [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", true),
+            ("text/html", true),
+            ("text/html, */*", true),
+            ("text/*;q=0.9, application/json;q=0.1", true),
+            ("application/json, application/problem+json, text/html", false),
+            ("text/html;q=0.5, application/json", false),
+            ("application/problem+json,text/html,application/json", false),
+            ("text/html;q=0", false),
+            ("*/*", false),
+            ("application/json", false),
+            ("", false),
+        ] {
+            assert_eq!(prefers_html(accept), html, "{accept}");
+        }
     }
 }
