@@ -185,6 +185,7 @@ fn merge(bundle: &mut Bundle, theirs: Bundle) {
     if theirs.archives.len() >= bundle.archives.len() {
         bundle.archives = theirs.archives;
     }
+    bundle.jades = theirs.jades.or(bundle.jades.take());
     union(&mut bundle.consistency, theirs.consistency);
     union(&mut bundle.certificates, theirs.certificates);
     union(&mut bundle.crls, theirs.crls);

@@ -73,6 +73,9 @@ impl Issuance {
         }
         let signature = record.as_ref().ok().and_then(|record| record.layers()[0].signatures().first());
         bundle.certificates = signature.map(|signature| signature.header().certificates.clone()).unwrap_or_default();
+        if let Ok(record) = &record {
+            bundle.jades = self.jades_of_bundle(index, record, &bundle)?;
+        }
         Ok(AssembledBundle { uuid: metadata.uuid, bundle, report })
     }
 

@@ -57,7 +57,7 @@ impl Issuance {
         let of = self.amended(issuer, &vcon)?;
         let event =
             Event::VconIssued(RecordEvent { issuer: issuer.to_owned(), seq: EntryCount(0), record, signer, of });
-        Ok(self.prepared(event, record, &record_bytes, issuer, uuid, submitted, &report))
+        Ok(self.prepared(event, record, &record_bytes, issuer, uuid, submitted, &report, None))
     }
 
     /// The newest round that was answered, as an attachment: a lower bound of the time of signing.

@@ -2,7 +2,7 @@
 
 use super::Issuance;
 use super::evidence_for::EvidenceError;
-use crate::evidence::{JadesGap, JadesLevel, JadesMaterial, Record};
+use crate::evidence::{Bundle, JadesGap, JadesLevel, JadesMaterial, Record};
 use crate::jose::{Jws, NewProperties, UnsignedProperty};
 use crate::json::JsonLimits;
 use crate::ledger::ReadError;
@@ -58,21 +58,37 @@ pub enum ArchivedForm {
 }
 
 /// A record and what is kept of its signatures.
-struct KeptRecord {
-    record: Record,
+struct KeptRecord<'a> {
+    jws: &'a Jws,
     /// Unsigned properties with archive timestamps over each signature.
     archived: Option<Vec<NewProperties>>,
     material: JadesMaterial,
 }
 
-impl KeptRecord {
-    fn jws(&self) -> &Jws {
-        &self.record.layers()[0]
+impl KeptRecord<'_> {
+    fn archived_form(&self) -> Option<JadesForm> {
+        let bytes = self.jws.with_unsigned_properties(self.archived.as_ref()?);
+        Some(JadesForm { level: JadesLevel::Lta, bytes })
     }
 
-    fn archived_form(&self) -> Option<JadesForm> {
-        let bytes = self.jws().with_unsigned_properties(self.archived.as_ref()?);
-        Some(JadesForm { level: JadesLevel::Lta, bytes })
+    /// The form at `level`, or at the highest that there is.
+    fn form(&self, level: Option<JadesLevel>) -> Result<JadesForm, JadesError> {
+        if let (None | Some(JadesLevel::Lta), Some(form)) = (level, self.archived_form()) {
+            return Ok(form);
+        }
+        let levels = level.map_or(vec![JadesLevel::Lt, JadesLevel::T, JadesLevel::B], |level| vec![level]);
+        let mut lacking = None;
+        for level in levels {
+            match self.material.properties(self.jws, level) {
+                Ok(_) if level == JadesLevel::Lta => lacking = Some((level, JadesGap::ArchiveTimestamp)),
+                Ok(properties) => {
+                    return Ok(JadesForm { level, bytes: self.jws.with_unsigned_properties(&properties) });
+                }
+                Err(gap) => lacking = Some((level, gap)),
+            }
+        }
+        let (level, gap) = lacking.expect("there is a level at least");
+        Err(JadesError::Level { level, gap })
     }
 }
 
@@ -103,23 +119,24 @@ impl Issuance {
     /// # Errors
     /// When the record was erased, the level cannot be made, or a store cannot be read.
     pub fn jades(&self, index: LeafIndex, level: Option<JadesLevel>) -> Result<JadesForm, JadesError> {
-        let kept = self.kept_record(index)?;
-        if let (None | Some(JadesLevel::Lta), Some(form)) = (level, kept.archived_form()) {
-            return Ok(form);
+        let (record, bundle) = self.record_and_evidence(index)?;
+        self.kept_record(index, &record, &bundle)?.form(level)
+    }
+
+    /// The form of JAdES that goes into the `bundle` of a record: the highest that there is, where a token is over one of its
+    /// signatures. Else it would tell no tool more than the record does.
+    pub(super) fn jades_of_bundle(
+        &self,
+        index: LeafIndex,
+        record: &Record,
+        bundle: &Bundle,
+    ) -> Result<Option<Vec<u8>>, ReadError> {
+        let kept = self.kept_record(index, record, bundle)?;
+        if !kept.material.has_tokens() {
+            return Ok(None);
         }
-        let levels = level.map_or(vec![JadesLevel::Lt, JadesLevel::T, JadesLevel::B], |level| vec![level]);
-        let mut lacking = None;
-        for level in levels {
-            match kept.material.properties(kept.jws(), level) {
-                Ok(_) if level == JadesLevel::Lta => lacking = Some((level, JadesGap::ArchiveTimestamp)),
-                Ok(properties) => {
-                    return Ok(JadesForm { level, bytes: kept.jws().with_unsigned_properties(&properties) });
-                }
-                Err(gap) => lacking = Some((level, gap)),
-            }
-        }
-        let (level, gap) = lacking.expect("there is a level at least");
-        Err(JadesError::Level { level, gap })
+        let form = kept.form(None);
+        Ok(form.ok().filter(|form| form.level >= JadesLevel::T).map(|form| form.bytes))
     }
 
     /// What there is of the level LTA of the record at `index`: archive timestamps that end before `renew_by` are due for
@@ -132,10 +149,11 @@ impl Issuance {
         index: LeafIndex,
         renew_by: chrono::DateTime<chrono::Utc>,
     ) -> Result<ArchivedForm, JadesError> {
-        let kept = self.kept_record(index)?;
+        let (record, bundle) = self.record_and_evidence(index)?;
+        let kept = self.kept_record(index, &record, &bundle)?;
         let level = |gap| JadesError::Level { level: JadesLevel::Lta, gap };
         let properties = match kept.archived_form() {
-            None => kept.material.properties(kept.jws(), JadesLevel::Lt).map_err(level)?,
+            None => kept.material.properties(kept.jws, JadesLevel::Lt).map_err(level)?,
             Some(form) => {
                 let jws = parse(&form.bytes, index)?;
                 let last = last_archives(&jws);
@@ -154,7 +172,7 @@ impl Issuance {
                 properties
             }
         };
-        Ok(ArchivedForm::Due(Box::new(UnarchivedForm { jws: kept.jws().clone(), properties })))
+        Ok(ArchivedForm::Due(Box::new(UnarchivedForm { jws: kept.jws.clone(), properties })))
     }
 
     /// The values of the signatures of the entry at `index` that no kept token is over; none where it is of no record, or
@@ -178,10 +196,19 @@ impl Issuance {
         Ok(values.filter(|value| !is_stamped(value)).map(str::to_owned).collect())
     }
 
-    fn kept_record(&self, index: LeafIndex) -> Result<KeptRecord, JadesError> {
+    fn record_and_evidence(&self, index: LeafIndex) -> Result<(Record, Bundle), JadesError> {
         let (_, body) = self.ledger.record(index)?.body.ok_or(JadesError::Erased)?;
         let record = Record::parse(&body, &self.stored_limits(&body)).map_err(|_| ReadError::NoRecord(index))?;
         let bundle = self.evidence_for(Some(index), Some(&record))?;
+        Ok((record, bundle))
+    }
+
+    fn kept_record<'a>(
+        &self,
+        index: LeafIndex,
+        record: &'a Record,
+        bundle: &Bundle,
+    ) -> Result<KeptRecord<'a>, ReadError> {
         let evidence = self.ledger.signature_evidence(index)?;
         let mut material = JadesMaterial::default();
         let jws = &record.layers()[0];
@@ -202,11 +229,11 @@ impl Issuance {
         material.add_certificates(self.verifier.policy().timestamp_anchors.iter().map(|one| one.der()));
         material.add_crls(&bundle.crls);
         material.add_ocsp_responses(&bundle.ocsp_responses);
-        Ok(KeptRecord { record, archived, material })
+        Ok(KeptRecord { jws, archived, material })
     }
 }
 
-fn parse(body: &[u8], index: LeafIndex) -> Result<Jws, ReadError> {
+pub(super) fn parse(body: &[u8], index: LeafIndex) -> Result<Jws, ReadError> {
     // It was admitted under the limits of its time.
     let limits = JsonLimits { bytes_max: usize::MAX, ..JsonLimits::default() };
     Jws::parse(body, &limits).map_err(|_| ReadError::NoRecord(index))
@@ -227,12 +254,12 @@ fn last_archives(jws: &Jws) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
 }
 
 /// The unsigned properties of each signature as they are kept: a list for each, of elements as they are written.
-fn to_kept(properties: &[NewProperties]) -> Vec<u8> {
+pub(super) fn to_kept(properties: &[NewProperties]) -> Vec<u8> {
     let elements: Vec<&[String]> = properties.iter().map(NewProperties::elements).collect();
     serde_json::to_vec(&elements).expect("text is JSON")
 }
 
-fn of_kept(bytes: &[u8]) -> Option<Vec<NewProperties>> {
+pub(super) fn of_kept(bytes: &[u8]) -> Option<Vec<NewProperties>> {
     let elements: Vec<Vec<String>> = serde_json::from_slice(bytes).ok()?;
     Some(elements.iter().map(|elements| NewProperties::of_elements(elements)).collect())
 }

@@ -10,6 +10,7 @@
 //! | `evidence_for.rs` | the evidence that our own stores have |
 //! | `assemble_bundle.rs` | all evidence of a record, as a bundle |
 //! | `jades.rs` | a record in the form of JAdES |
+//! | `richer_form.rs` | a record that comes again, with more beside its signatures |
 //! | `verify_with_ledger.rs` | a record that somebody sent, verified with what the ledger knows of it |
 //! | `batch.rs` | many submissions, a line each |
 
@@ -22,6 +23,7 @@ mod issue;
 mod jades;
 mod receipt;
 mod resign;
+mod richer_form;
 mod submit;
 #[cfg(test)]
 mod tests;

@@ -71,6 +71,6 @@ impl Issuance {
         let (issuer, of) = (known.issuer.clone(), Some(known.record));
         let event = RecordEvent { issuer: issuer.clone(), seq: EntryCount(0), record, signer: Some(signer), of };
         let submitted = Sha256Digest::of(&renewed);
-        Ok(self.prepared(Event::VconRenewed(event), record, &renewed, &issuer, uuid, submitted, &report))
+        Ok(self.prepared(Event::VconRenewed(event), record, &renewed, &issuer, uuid, submitted, &report, None))
     }
 }

@@ -101,6 +101,8 @@ pub enum PreparedSubmission {
 pub struct NewRecord {
     submission: Submission,
     uuid: String,
+    /// Unsigned properties, to be kept where the record turns out to be there already.
+    unsigned_properties: Option<Vec<u8>>,
 }
 
 impl Issuance {
@@ -155,9 +157,12 @@ impl Issuance {
         let mut receipt = match prepared {
             PreparedSubmission::Duplicate(index) => self.receipt(index)?.ok_or(SubmitError::NoUuid)?,
             PreparedSubmission::New(record) => {
-                let NewRecord { submission, uuid } = *record;
+                let NewRecord { submission, uuid, unsigned_properties } = *record;
                 let answer = self.ledger.append(submission, durability)?.await?;
                 if answer.is_duplicate {
+                    if let Some(properties) = unsigned_properties {
+                        self.keep_richer(answer.entry.index, &properties);
+                    }
                     self.receipt(answer.entry.index)?.ok_or(SubmitError::NoUuid)?
                 } else {
                     let checkpoint = answer.checkpoint.map(|signed| signed.note().to_string());
@@ -206,12 +211,13 @@ impl Issuance {
         uuid: String,
         submitted: Sha256Digest,
         report: &ValidationReport,
+        unsigned_properties: Option<Vec<u8>>,
     ) -> PreparedSubmission {
         let metadata =
             BodyMetadata { issuer: issuer.to_owned(), uuid: uuid.clone(), submitted, verdict: report.verdict.code() };
         let body = EncryptedBody::seal(record, metadata, bytes);
         let submission = Submission { draft: EntryDraft::new(event), body: Some(body) };
-        PreparedSubmission::New(Box::new(NewRecord { submission, uuid }))
+        PreparedSubmission::New(Box::new(NewRecord { submission, uuid, unsigned_properties }))
     }
 
     /// Verifies a record that is not in the ledger yet, with the revocation lists of today.

@@ -134,9 +134,13 @@ impl WitnessRounds {
     pub async fn timestamps(&self, data: &[u8]) -> Vec<Vec<u8>> {
         let mut tokens = Vec::new();
         for authority in &self.set.authorities {
+            let dependency = Dependency::timestamp_authority(authority);
             match authority.timestamp(data).await {
-                Ok((token, _)) => tokens.push(token),
-                Err(error) => tracing::warn!(url = authority.url(), %error, "timestamp authority does not answer"),
+                Ok((token, _)) => {
+                    self.record(&dependency, Ok(self.acknowledged(&dependency)));
+                    tokens.push(token);
+                }
+                Err(error) => self.record(&dependency, Err(error.to_string())),
             }
         }
         tokens

@@ -1,13 +1,15 @@
 //! Records in the form of JAdES (ETSI TS 119 182-1): what is known beside them, and nothing signed changed.
 
-use affiant::evidence::{Record, record_digest};
-use affiant::jose::{Jws, UnsignedProperty};
+use affiant::crypto::Hash;
+use affiant::evidence::{BundleFiles, Record, record_digest};
+use affiant::jose::{Jws, NewProperties, UnsignedProperty};
 use affiant::json::JsonLimits;
+use affiant::pki::tsp::{MessageImprint, TimestampRequest, TimestampResponse};
 use affiant::vcon::VconLimits;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-use crate::fixtures::server::{Answer, Client, PATIENCE, Place, WitnessPlace, call};
+use crate::fixtures::server::{Answer, Client, PATIENCE, Place, Process, WitnessPlace, call};
 
 fn jws(bytes: &[u8]) -> Jws {
     Jws::parse(bytes, &JsonLimits::default()).unwrap()
@@ -66,7 +68,7 @@ async fn without_timestamps_a_record_has_its_path_and_no_higher_level() {
 }
 
 /// A place whose log's policy asks for timestamps of signatures, and the authority that makes them.
-fn stamping_place() -> (Place, WitnessPlace, crate::fixtures::server::Process) {
+fn stamping_place() -> (Place, WitnessPlace, Process) {
     let (mut place, witness) = (Place::new(), WitnessPlace::new());
     let process = witness.serve();
     let list = format!("crl_url = \"{}/tsa/root.crl\"\n", process.client.base);
@@ -138,6 +140,19 @@ async fn where_the_policy_asks_for_it_signatures_are_timestamped_and_every_level
     // What was archived is kept, and is the highest level that there is.
     assert_eq!(form(&client, &record, &token, "&level=lta").await, forms[3]);
     assert_eq!(form(&client, &record, &token, "").await, forms[3]);
+    // A bundle has it too, and is refused where it is of another record.
+    let bundle = client.get(&format!("{record}/bundle"), &token).await.body;
+    let files = BundleFiles::from_zip(&bundle).unwrap();
+    let in_bundle = files.iter().find(|(name, _)| *name == "record.jades.json").unwrap().1;
+    assert_eq!(in_bundle, forms[3]);
+    assert_eq!(client.verify(bundle).await["verdict"]["indication"], "TOTAL-PASSED");
+    let mut altered = BundleFiles::default();
+    for (name, bytes) in files.iter() {
+        let bytes = if name == "record.jades.json" { b"{}".to_vec() } else { bytes.to_vec() };
+        altered.add(name, bytes);
+    }
+    let answer = client.post("/v1/verify", "", altered.to_zip()).await;
+    answer.problem(422, "not-a-bundle");
     // Without an authority a record is issued as before, and its token is made up for later.
     assert!(process.stop());
     let late = client.issue(&token, call(2)).await;
@@ -155,4 +170,78 @@ async fn where_the_policy_asks_for_it_signatures_are_timestamped_and_every_level
     assert_eq!(form(&server.client, &record, &token, "&level=t").await, forms[1]);
     server.stop().await;
     assert!(process.stop());
+}
+
+/// A token over `data` of the authority that `process` is.
+async fn stamp(process: &Process, data: &[u8]) -> Vec<u8> {
+    let request = TimestampRequest::new(MessageImprint::of(Hash::Sha256, data), [7; 8]).encode().unwrap();
+    let asked = process.client.request("POST", "/tsa", "").header("content-type", "application/timestamp-query");
+    let answer = Client::send(asked.body(request)).await;
+    TimestampResponse::parse(&answer.body).unwrap().granted_token().unwrap().to_vec()
+}
+
+#[tokio::test]
+async fn a_record_that_comes_again_with_more_beside_its_signature_leaves_it_there() {
+    let (place, witness) = (Place::new(), WitnessPlace::new());
+    let process = witness.serve();
+    let token = place.issuer_token(0);
+    let server = place.serve_now().await;
+    let client = server.client.clone();
+    let receipt = client.issue(&token, call(1)).await;
+    let record = receipt["links"]["record"].as_str().unwrap().to_owned();
+    let stored = jws(&client.get(&record, &token).await.body);
+    let value = stored.signatures()[0].signature_characters().as_bytes();
+    let with = |tokens: &[Vec<u8>]| {
+        let mut properties = NewProperties::default();
+        properties.add_signature_timestamps(tokens);
+        properties.add_certificates(&stored.signatures()[0].header().certificates);
+        stored.with_unsigned_properties(&[properties])
+    };
+    let tokens = [stamp(&process, value).await, stamp(&process, value).await, stamp(&process, b"another value").await];
+    let t = format!("{record}?dialect=jades&level=t");
+    client.get(&t, &token).await.problem(409, "level-not-available");
+
+    // A token over something else, and what is not understood, are not kept.
+    let mut unread: Value = serde_json::from_slice(&with(&tokens[..1])).unwrap();
+    let elements = unread["signatures"][0]["header"]["etsiU"].as_array_mut().unwrap();
+    elements.push(json!("eyJjU2lnIjoid29yZHMgb2YgbXkgb3duIn0"));
+    for form in [with(&tokens[2..]), unread.to_string().into_bytes()] {
+        let answer = client.post("/v1/records", &token, form).await;
+        assert_eq!((answer.status, answer.json()["repeated"].as_bool()), (200, Some(true)), "{answer:?}");
+        client.get(&t, &token).await.problem(409, "level-not-available");
+    }
+
+    let kept = async |form: Vec<u8>| {
+        let answer = client.post("/v1/records", &token, form).await;
+        assert_eq!((answer.status, &answer.json()["index"]), (200, &receipt["index"]), "{answer:?}");
+        let answer = client.get(&t, &token).await;
+        let properties = jws(&answer.body).signatures()[0].unsigned_properties();
+        let found = properties.iter().find_map(|property| match property {
+            UnsignedProperty::SignatureTimestamp(tokens) => Some(tokens.clone()),
+            _ => None,
+        });
+        found.unwrap()
+    };
+    assert_eq!(kept(with(&tokens[..1])).await, tokens[..1]);
+    // Less than what is there, or as much, takes nothing away; more takes its place.
+    assert_eq!(kept(with(&tokens[1..2])).await, tokens[..1]);
+    assert_eq!(kept(with(&tokens[..2])).await, tokens[..2]);
+    assert_eq!(kept(with(&tokens[..1])).await, tokens[..2]);
+    assert_eq!(jws(&client.get(&record, &token).await.body).signatures()[0].unsigned_properties().iter().len(), 0);
+    drop(client);
+    server.stop().await;
+    let server = place.serve_now().await;
+    assert_eq!(tokens_over(&server.client.get(&t, &token).await.body), 2);
+    server.stop().await;
+    assert!(process.stop());
+}
+
+/// How many tokens are over the first signature.
+fn tokens_over(form: &[u8]) -> usize {
+    let properties = jws(form).signatures()[0].unsigned_properties();
+    let tokens = properties.iter().map(|property| match property {
+        UnsignedProperty::SignatureTimestamp(tokens) => tokens.len(),
+        _ => 0,
+    });
+    tokens.sum()
 }

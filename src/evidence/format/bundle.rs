@@ -8,6 +8,8 @@ use crate::vcon::ContentDigests;
 pub struct Bundle {
     /// The record, as stored.
     pub record: Vec<u8>,
+    /// The same record in the form of JAdES: for tools of others, and not looked at here.
+    pub jades: Option<Vec<u8>>,
     /// Recordings, of which the digests were made as they streamed by.
     pub recordings: Vec<SuppliedRecording>,
     /// The evidence of the outermost layer.

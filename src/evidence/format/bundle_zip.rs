@@ -5,8 +5,10 @@ use std::io::{Cursor, Write as _};
 
 use crate::evidence::format::bundle::{Bundle, LayerEvidence};
 use crate::evidence::format::evidence_record::ArchiveTimestamp;
-use crate::evidence::format::record::RENEWALS_MAX;
+use crate::evidence::format::record::{RENEWALS_MAX, record_digest};
 use crate::evidence::format::zip_archive::{ZipError, read_zip};
+use crate::jose::Jws;
+use crate::json::JsonLimits;
 use crate::pki::{pem_blocks, to_pem};
 use crate::tlog::TlogProof;
 
@@ -20,6 +22,8 @@ const INNER_LAYERS: &str = "earlier/";
 const OCSP: &str = "ocsp/";
 /// The prefix of the names of consistency proofs.
 const CONSISTENCY: &str = "consistency-";
+/// The record in the form of JAdES.
+const JADES: &str = "record.jades.json";
 /// Certificates in one PEM file.
 const CERTIFICATES_MAX: usize = 64;
 
@@ -40,6 +44,9 @@ pub enum BundleError {
     /// The file that everything is about is not there.
     #[error("there is no record.vcon.json in the bundle")]
     NoRecord,
+    /// Two forms of one record are of two.
+    #[error("{JADES} in the bundle is not the record in record.vcon.json")]
+    OtherRecord,
     /// A file of certificates or lists is not PEM.
     #[error("file {0} in the bundle is not PEM")]
     Pem(String),
@@ -51,6 +58,9 @@ impl BundleFiles {
     pub fn of(bundle: &Bundle) -> Self {
         let mut files = Self::default();
         files.add("record.vcon.json", bundle.record.clone());
+        if let Some(form) = &bundle.jades {
+            files.add(JADES, form.clone());
+        }
         files.add_layer("", &bundle.evidence);
         for (position, layer) in bundle.inner_layers.iter().enumerate() {
             files.add_layer(&format!("{INNER_LAYERS}{:02}/", position + 1), layer);
@@ -91,6 +101,7 @@ impl BundleFiles {
     pub fn is_own(name: &str) -> bool {
         let named = [
             "record.vcon.json",
+            JADES,
             "certificates.pem",
             "anchors.pem",
             "ledger.tlog-policy",
@@ -144,7 +155,7 @@ impl BundleFiles {
     /// The bundle that these files are. Unknown files are left alone.
     ///
     /// # Errors
-    /// When there is no record, or a file of certificates or lists is not PEM.
+    /// When there is no record, another one in the form of JAdES, or a file of certificates or lists is not PEM.
     pub fn to_bundle(&self) -> Result<Bundle, BundleError> {
         let mut bundle = Bundle::default();
         let mut record = None;
@@ -156,6 +167,7 @@ impl BundleFiles {
             };
             match name {
                 "record.vcon.json" => record = Some(bytes.to_vec()),
+                JADES => bundle.jades = Some(bytes.to_vec()),
                 "certificates.pem" => bundle.certificates = pem("CERTIFICATE")?,
                 "anchors.pem" => bundle.offered_anchors = pem("CERTIFICATE")?,
                 "ledger.tlog-policy" => bundle.offered_log_policy = Some(bytes.to_vec()),
@@ -181,6 +193,9 @@ impl BundleFiles {
         }
         bundle.archives = archives.into_values().collect();
         bundle.record = record.ok_or(BundleError::NoRecord)?;
+        if bundle.jades.as_ref().is_some_and(|form| !is_same_record(form, &bundle.record)) {
+            return Err(BundleError::OtherRecord);
+        }
         Ok(bundle)
     }
 
@@ -232,6 +247,13 @@ impl LayerEvidence {
 fn is_of_layer(file: &str) -> bool {
     let is_token = ["checkpoint", "record"].iter().any(|stem| file.starts_with(stem)) && file.ends_with(".tsr");
     is_token || ["entry.json", "record.tlog-proof", "checkpoint.txt"].contains(&file)
+}
+
+/// Whether both are of the same payload, protected headers and signatures.
+fn is_same_record(form: &[u8], record: &[u8]) -> bool {
+    let limits = JsonLimits { bytes_max: BYTES_MAX, ..JsonLimits::default() };
+    let digest = |bytes: &[u8]| Jws::parse(bytes, &limits).ok().map(|jws| record_digest(&jws));
+    digest(form).is_some_and(|form| digest(record) == Some(form))
 }
 
 fn is_consistency(name: &str) -> bool {
@@ -332,5 +354,26 @@ mod tests {
         files.add("record.vcon.json", b"{}".to_vec());
         files.add("crls/x.pem", b"-----BEGIN X509 CRL-----\n!\n-----END X509 CRL-----\n".to_vec());
         assert!(matches!(files.to_bundle(), Err(BundleError::Pem(_))));
+    }
+
+    #[test]
+    fn the_form_of_another_record_is_refused() {
+        let jws = |payload: &str, header: &str, signature: &str| {
+            format!(
+                r#"{{"payload":"{payload}","signatures":[{{"protected":"eyJhbGciOiJSUzI1NiJ9",{header}"signature":"{signature}"}}]}}"#
+            )
+        };
+        let bundle = |form: &str| {
+            let (record, jades) = (jws("AA", r#""header":{"uuid":"u"},"#, "AA"), Some(form.as_bytes().to_vec()));
+            let bundle = Bundle { record: record.into_bytes(), jades, ..Bundle::default() };
+            BundleFiles::from_zip(&BundleFiles::of(&bundle).to_zip()).unwrap().to_bundle()
+        };
+        let form = jws("AA", r#""header":{"etsiU":["e30"]},"#, "AA");
+        assert_eq!(bundle(&form).unwrap().jades, Some(form.into_bytes()));
+        for other in
+            [jws("AQ", "", "AA"), jws("AA", "", "AQ"), jws("AA", "", "AA").replace("eyJh", "eyJi"), "{}".to_owned()]
+        {
+            assert!(matches!(bundle(&other), Err(BundleError::OtherRecord)), "{other}");
+        }
     }
 }

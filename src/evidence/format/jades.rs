@@ -127,6 +127,12 @@ impl JadesMaterial {
         }
     }
 
+    /// Whether there is a token: without one there is no level above B.
+    #[must_use]
+    pub fn has_tokens(&self) -> bool {
+        !self.tokens.is_empty()
+    }
+
     /// Adds what the signatures of `jws` carry themselves, in their headers.
     pub fn add_carried(&mut self, jws: &Jws) {
         for signature in jws.signatures() {

@@ -46,6 +46,11 @@ pub fn instructions(bundle: &Bundle, report: &ValidationReport) -> String {
          openssl verify -crl_check_all -x509_strict -CAfile anchors.pem -untrusted certificates.pem{lists} \
          {when} certificates.pem\n",
     );
+    if bundle.jades.is_some() {
+        text.push_str(
+            "\nrecord.jades.json is the same record as a JAdES signature (ETSI TS 119 182-1), for tools that read those.\n",
+        );
+    }
     if !bundle.inner_layers.is_empty() {
         text.push_str(
             "\nThe record was signed again: its payload is the record as it was before. earlier/01 holds the evidence of\n\
