@@ -369,7 +369,7 @@ fn print_certificates(json: bool, certificates: &[CertificateSummary]) -> anyhow
     output::print(json, &certificates, ["SERIAL", "STATE", "SUBJECT", "ACTIVE UNTIL", "NOT AFTER", "ISSUER"], &rows)
 }
 
-fn reason(text: &str) -> Result<RevocationReason, String> {
+pub(super) fn reason(text: &str) -> Result<RevocationReason, String> {
     RevocationReason::from_name(text).ok_or_else(|| {
         let names = RevocationReason::ALL.map(RevocationReason::name);
         format!("one of {}", names.join(", "))

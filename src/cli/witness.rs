@@ -13,7 +13,9 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use futures_util::poll;
 
+use super::certs::reason;
 use crate::clock::{Clock, SystemClock};
+use crate::pki::RevocationReason;
 use crate::server::config::LogFormat;
 use crate::tlog::VerifierKey;
 use crate::witness::http::{WitnessService, routes};
@@ -63,6 +65,15 @@ enum Action {
         #[arg(long, value_name = "PATH", default_value = "")]
         prefix: String,
     },
+    /// Revoke the certificate that signs timestamps, from the next start.
+    RevokeAuthority {
+        /// Directory of the witness.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The reason, as RFC 5280 names it: keyCompromise, superseded, cessationOfOperation, ….
+        #[arg(long, value_parser = reason)]
+        reason: RevocationReason,
+    },
     /// Follow one more log, from the next start.
     AddLog {
         /// Directory of the witness.
@@ -111,6 +122,7 @@ impl WitnessCommand {
                 super::logging::start(LogFormat::Json);
                 serve(&place, listen, &prefix).await
             }
+            Action::RevokeAuthority { dir, reason } => revoke_authority(&dir, reason),
             Action::AddLog { dir, log } => add_log(&dir, &log),
         }
     }
@@ -125,6 +137,11 @@ fn init(place: &DirectoryArgs, settings: WitnessSettings, logs: &[VerifierKey]) 
     }
     let opened = directory.open(passphrase.as_ref(), &clock)?;
     say(&format!("made {}, which cosigns as {}", place.dir.display(), keys_of(&opened.witness)))
+}
+
+fn revoke_authority(directory: &Path, reason: RevocationReason) -> anyhow::Result<()> {
+    let is_new = WitnessDir::at(directory)?.revoke_authority(reason, SystemClock::default().now())?;
+    say(if is_new { "revoked: from the next start on it is listed and makes no tokens" } else { "was revoked before" })
 }
 
 fn add_log(directory: &Path, log: &VerifierKey) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@
 //! tsa-root.pem    the anchor that tokens lead to
 //! tsa.key         RSA-3072, PKCS#8
 //! tsa.pem         the certificate that signs tokens
+//! tsa-revoked     certificates that were revoked, one a line: serial number, time, reason
 //! logs            one verifier key a line
 //! state/          the checkpoint cosigned last, by the hash of its origin
 //! lock            held while a witness runs
@@ -16,37 +17,28 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Utc};
 use der::Decode as _;
-use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SerialNumber,
-};
 use serde::{Deserialize, Serialize};
 use x509_cert::Certificate;
-use zeroize::Zeroizing;
 
 use super::cosigner::cosigning_key::{CosigningAlgorithm, CosigningKey};
 use super::cosigner::witness::{OpenError, Witness};
 use super::key_file::{self, KeyFileError, Passphrase};
+use super::tsa::certificates::{certificates, key_pair, root_params};
 use super::tsa::revocation_lists::RevocationLists;
+use super::tsa::revoked_certificate::RevokedCertificate;
 use super::tsa::timestamp_authority::TimestampAuthority;
 use crate::atomic_file::{self, Access};
 use crate::clock::Clock;
-use crate::crypto::{KeySize, Signer as _, SigningKey, random};
+use crate::crypto::{KeySize, Signer as _, SigningKey};
 use crate::path_error::PathError;
+use crate::pki::RevocationReason;
 use crate::tlog::{VerifierKey, VerifierKeyError};
 use crate::vfs::FileLock;
 
-/// Years that the root holds: longer than any token under it is of use.
-const ROOT_YEARS: i32 = 30;
-/// Years that the signing certificate holds.
-const SIGNER_YEARS: i32 = 10;
 /// Bytes of the settings, the logs and each certificate: thousands of logs.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// RFC 5280 §4.2.1.12, with id-kp-timeStamping alone.
-const TIME_STAMPING_ALONE: &[u8] = &[0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 8];
-const EXTENDED_KEY_USAGE: &[u64] = &[2, 5, 29, 37];
 
 /// Why a directory cannot be made or opened.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +81,13 @@ pub enum WitnessDirError {
         /// Which line, from 1.
         line: usize,
         cause: VerifierKeyError,
+    },
+    /// A line of the revoked certificates does not name one.
+    #[error("line {line} of {path} names no certificate, time and reason")]
+    Revoked {
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
     },
     /// No key, or two of one algorithm.
     #[error("a witness needs at least one key, and at most one of each algorithm")]
@@ -235,6 +234,36 @@ impl WitnessDir {
         Ok(true)
     }
 
+    /// Revokes the certificate that signs tokens, from the next start on. Says whether it was not revoked before.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, or the certificate is none.
+    pub fn revoke_authority(&self, reason: RevocationReason, now: DateTime<Utc>) -> Result<bool, WitnessDirError> {
+        let path = self.file("tsa.pem");
+        let pem = read(&path)?;
+        let der = der::pem::decode_vec(pem.as_bytes()).ok().map(|(_, der)| der);
+        let serial = der.and_then(|der| serial_of(&der)).ok_or(WitnessDirError::OtherCertificate(path))?;
+        let mut revoked = self.revoked()?;
+        if revoked.iter().any(|one| one.serial == serial) {
+            return Ok(false);
+        }
+        revoked.push(RevokedCertificate { serial, revoked_at: now, reason });
+        self.write("tsa-revoked", &revoked.iter().map(|one| format!("{one}\n")).collect::<String>())?;
+        Ok(true)
+    }
+
+    fn revoked(&self) -> Result<Vec<RevokedCertificate>, WitnessDirError> {
+        let path = self.file("tsa-revoked");
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let text = read(&path)?;
+        let lines = text.lines().zip(1..);
+        lines
+            .map(|(text, line)| text.parse().map_err(|_| WitnessDirError::Revoked { path: path.clone(), line }))
+            .collect()
+    }
+
     /// Opens the witness and the timestamp authority, for this process alone.
     ///
     /// # Errors
@@ -262,9 +291,14 @@ impl WitnessDir {
         // The root is left out: whoever trusts it has it.
         let chain = vec![self.certificate("tsa.pem", &signer)?];
         let policy = &self.settings.timestamp_policy;
+        let revoked = self.revoked()?;
+        let serial = serial_of(&chain[0]);
         let mut authority = TimestampAuthority::new(signer, chain, policy, Arc::clone(clock));
+        if revoked.iter().any(|one| Some(&one.serial) == serial.as_ref()) {
+            authority = authority.revoked();
+        }
         if self.file("tsa-root.key").exists() {
-            authority = authority.with_lists(self.lists(passphrase, clock)?);
+            authority = authority.with_lists(self.lists(passphrase, revoked, clock)?);
         }
         Ok(OpenedWitness { witness, authority, lock })
     }
@@ -273,6 +307,7 @@ impl WitnessDir {
     fn lists(
         &self,
         passphrase: Option<&Passphrase>,
+        revoked: Vec<RevokedCertificate>,
         clock: &Arc<dyn Clock>,
     ) -> Result<RevocationLists, WitnessDirError> {
         let path = self.file("tsa-root.key");
@@ -282,7 +317,7 @@ impl WitnessDir {
         let key = key.map_err(|cause| WitnessDirError::Key { path, cause: cause.into() })?;
         self.certificate("tsa-root.pem", &key)?;
         let root = root_params(&self.settings.name, clock.now());
-        Ok(RevocationLists::new(root, key_pair(&pkcs8)?, Arc::clone(clock)))
+        Ok(RevocationLists::new(root, key_pair(&pkcs8)?, revoked, Arc::clone(clock)))
     }
 
     fn certificate(&self, name: &str, key: &SigningKey) -> Result<Vec<u8>, WitnessDirError> {
@@ -318,60 +353,17 @@ impl WitnessDir {
     }
 }
 
+/// The serial number of a certificate, in hexadecimal.
+fn serial_of(der: &[u8]) -> Option<String> {
+    crate::pki::Certificate::from_der(der).ok().map(|certificate| certificate.serial_hex())
+}
+
 fn read(path: &Path) -> Result<String, WitnessDirError> {
     let io = PathError::at(path);
     if std::fs::metadata(path).map_err(io)?.len() > FILE_BYTES_MAX {
         return Err(WitnessDirError::TooLong(path.to_owned()));
     }
     Ok(std::fs::read_to_string(path).map_err(io)?)
-}
-
-/// The root and, under it, a certificate that may timestamp and do nothing else (RFC 3161 §2.3).
-fn certificates(
-    name: &str,
-    root_pkcs8: &Zeroizing<Vec<u8>>,
-    signer_pkcs8: &Zeroizing<Vec<u8>>,
-    now: DateTime<Utc>,
-) -> Result<(String, String), rcgen::Error> {
-    let (root_key, signer_key) = (key_pair(root_pkcs8)?, key_pair(signer_pkcs8)?);
-    let root = root_params(name, now);
-    let root_certificate = root.self_signed(&root_key)?;
-
-    let mut signer = params(&format!("{name} timestamping"), now, SIGNER_YEARS);
-    signer.is_ca = IsCa::ExplicitNoCa;
-    signer.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    signer.use_authority_key_identifier_extension = true;
-    let mut usage = CustomExtension::from_oid_content(EXTENDED_KEY_USAGE, TIME_STAMPING_ALONE.to_vec());
-    usage.set_criticality(true);
-    signer.custom_extensions = vec![usage];
-    let signer_certificate = signer.signed_by(&signer_key, &Issuer::from_params(&root, &root_key))?;
-    Ok((root_certificate.pem(), signer_certificate.pem()))
-}
-
-fn key_pair(pkcs8: &Zeroizing<Vec<u8>>) -> Result<KeyPair, rcgen::Error> {
-    KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.as_slice().into(), &rcgen::PKCS_RSA_SHA256)
-}
-
-/// The root's own parameters, but for its serial number and validity what they were when it was made.
-fn root_params(name: &str, now: DateTime<Utc>) -> CertificateParams {
-    let mut root = params(&format!("{name} timestamping root"), now, ROOT_YEARS);
-    root.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    root
-}
-
-fn params(common_name: &str, now: DateTime<Utc>, years: i32) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, common_name);
-    let mut serial = random::<16>();
-    serial[0] = serial[0] & 0x7f | 0x40;
-    params.serial_number = Some(SerialNumber::from_slice(&serial));
-    let (month, day) = (u8::try_from(now.month()).expect("at most 12"), u8::try_from(now.day()).expect("at most 31"));
-    // From the start of the day, and to the 28th at most, which every month has.
-    params.not_before = rcgen::date_time_ymd(now.year(), month, day);
-    params.not_after = rcgen::date_time_ymd(now.year() + years, month, day.min(28));
-    params
 }
 
 #[cfg(test)]
@@ -431,6 +423,7 @@ mod tests {
         std::fs::write(directory.path().join("witness.toml"), settings).unwrap();
         let found = WitnessDir::at(directory.path()).unwrap();
         assert_eq!(found.open(None, &clock).unwrap().witness.keys().len(), 1);
+        check_revoked(&found, &root, &clock);
         // A root's key that was taken elsewhere signs no lists, and is not missed.
         let (key, aside) = (directory.path().join("tsa-root.key"), directory.path().join("aside"));
         std::fs::rename(&key, &aside).unwrap();
@@ -460,6 +453,29 @@ mod tests {
         let mut flipped = der;
         *flipped.last_mut().unwrap() ^= 1;
         assert!(Crl::from_der(&flipped).unwrap().check_signature(&root).is_err());
+    }
+
+    fn check_revoked(directory: &WitnessDir, root: &str, clock: &Arc<dyn Clock>) {
+        let root = crate::pki::Certificate::from_pem_bundle(root, 1).unwrap().remove(0);
+        assert!(directory.revoke_authority(RevocationReason::KeyCompromise, clock.now()).unwrap());
+        assert!(!directory.revoke_authority(RevocationReason::Superseded, clock.now()).unwrap());
+        let signer = std::fs::read_to_string(directory.file("tsa.pem")).unwrap();
+        let signer = crate::pki::Certificate::from_pem_bundle(&signer, 1).unwrap().remove(0);
+        let opened = directory.open(None, clock).unwrap();
+        let list = Crl::from_der(&opened.authority.revocation_list().unwrap()).unwrap();
+        assert_eq!(list.check_signature(&root), Ok(()));
+        let RevocationStatus::Revoked(entry) = list.revocation_of(&signer) else { panic!("it is listed") };
+        assert_eq!(
+            (entry.reason, entry.revoked_at.timestamp()),
+            (RevocationReason::KeyCompromise, clock.now().timestamp())
+        );
+        let request = TimestampRequest::new(MessageImprint::of(Hash::Sha256, b"data"), [0; 8]);
+        let answer = TimestampResponse::parse(&opened.authority.answer(&request.encode().unwrap())).unwrap();
+        assert_eq!(answer.status().failure, Some(TimestampFailure::SystemFailure));
+        std::fs::write(directory.file("tsa-revoked"), "x\n").unwrap();
+        drop(opened);
+        assert!(matches!(directory.open(None, clock), Err(WitnessDirError::Revoked { line: 1, .. })));
+        std::fs::remove_file(directory.file("tsa-revoked")).unwrap();
     }
 
     fn check_authority(authority: &TimestampAuthority, now: DateTime<Utc>) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rcgen::{CertificateParams, CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, SerialNumber};
 
+use super::revoked_certificate::RevokedCertificate;
 use crate::clock::Clock;
 
 /// From thisUpdate to nextUpdate.
@@ -15,15 +16,21 @@ const VALIDITY: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Makes the lists of one root.
 pub(crate) struct RevocationLists {
     issuer: Issuer<'static, KeyPair>,
+    revoked: Vec<RevokedCertificate>,
     clock: Arc<dyn Clock>,
     // Its second, and the list: nobody makes the key sign more often.
     held: Mutex<Option<(u64, Vec<u8>)>>,
 }
 
 impl RevocationLists {
-    /// Those of the root of these parameters, signed with its key.
-    pub(crate) fn new(root: CertificateParams, key: KeyPair, clock: Arc<dyn Clock>) -> Self {
-        Self { issuer: Issuer::new(root, key), clock, held: Mutex::default() }
+    /// Those of the root of these parameters, signed with its key, with the certificates that are `revoked`.
+    pub(crate) fn new(
+        root: CertificateParams,
+        key: KeyPair,
+        revoked: Vec<RevokedCertificate>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { issuer: Issuer::new(root, key), revoked, clock, held: Mutex::default() }
     }
 
     /// The list as of now, DER; its number is its second since 1970. Blocks for a signature.
@@ -45,7 +52,7 @@ impl RevocationLists {
             next_update: this_update + VALIDITY,
             crl_number: SerialNumber::from(second),
             issuing_distribution_point: None,
-            revoked_certs: Vec::new(),
+            revoked_certs: self.revoked.iter().filter_map(RevokedCertificate::entry).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
         let list = list.signed_by(&self.issuer)?.der().to_vec();

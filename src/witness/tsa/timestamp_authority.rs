@@ -21,6 +21,7 @@ pub struct TimestampAuthority {
     policy: String,
     clock: Arc<dyn Clock>,
     lists: Option<RevocationLists>,
+    is_revoked: bool,
 }
 
 impl TimestampAuthority {
@@ -32,12 +33,17 @@ impl TimestampAuthority {
     #[must_use]
     pub fn new(signer: SigningKey, chain: Vec<Vec<u8>>, policy: &str, clock: Arc<dyn Clock>) -> Self {
         assert!(!chain.is_empty(), "a chain starts with the signer's certificate");
-        Self { signer, chain, policy: policy.to_owned(), clock, lists: None }
+        Self { signer, chain, policy: policy.to_owned(), clock, lists: None, is_revoked: false }
     }
 
     /// The same, with the revocation lists of its root.
     pub(crate) fn with_lists(self, lists: RevocationLists) -> Self {
         Self { lists: Some(lists), ..self }
+    }
+
+    /// The same, whose certificate was revoked: it makes no token any more.
+    pub(crate) fn revoked(self) -> Self {
+        Self { is_revoked: true, ..self }
     }
 
     /// The revocation list of its root as of now, DER; `None` where the root's key is elsewhere, or does not sign. Blocks for
@@ -66,6 +72,10 @@ impl TimestampAuthority {
         if request.policy.as_ref().is_some_and(|policy| *policy != self.policy) {
             let reason = format!("the policy of this authority is {}", self.policy);
             return TimestampResponse::encode_rejected(F::UnacceptedPolicy, &reason);
+        }
+        if self.is_revoked {
+            let reason = "the certificate of this authority was revoked";
+            return TimestampResponse::encode_rejected(F::SystemFailure, reason);
         }
         let embedded = if request.certificate_wanted { self.chain.len() } else { 0 };
         let info = TstInfo {
