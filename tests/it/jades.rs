@@ -1,7 +1,7 @@
 //! Records in the form of JAdES (ETSI TS 119 182-1): what is known beside them, and nothing signed changed.
 
 use affiant::crypto::Hash;
-use affiant::evidence::{BundleFiles, Record, record_digest};
+use affiant::evidence::{Bundle, BundleFiles, JadesGap, JadesLevel, JadesMaterial, Record, record_digest, verify};
 use affiant::jose::{Jws, NewProperties, UnsignedProperty};
 use affiant::json::JsonLimits;
 use affiant::pki::tsp::{MessageImprint, TimestampRequest, TimestampResponse};
@@ -9,6 +9,8 @@ use affiant::vcon::VconLimits;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
+use crate::fixtures::certificates::List;
+use crate::fixtures::record::{By, Case, DAY, ENDS, KEYS, LISTED, SIGNED, at, leaf_list, plus};
 use crate::fixtures::server::{Answer, Client, PATIENCE, Place, Process, WitnessPlace, call};
 
 fn jws(bytes: &[u8]) -> Jws {
@@ -244,4 +246,119 @@ fn tokens_over(form: &[u8]) -> usize {
         _ => 0,
     });
     tokens.sum()
+}
+
+/// What is known beside a record, without what the tests leave out.
+struct Beside {
+    case: Case,
+    certificates: Vec<Vec<u8>>,
+    crls: Vec<Vec<u8>>,
+    tokens: Vec<Vec<u8>>,
+}
+
+impl Beside {
+    fn of(case: Case, record: &Jws) -> Self {
+        let over = record.signatures().iter().map(|signature| signature.signature_characters().as_bytes());
+        let tokens = over.map(|value| case.token(value, plus(SIGNED, 5))).collect();
+        let time_list = List::new(("Time Root", &KEYS.time_root), 1, at(LISTED), plus(LISTED, DAY));
+        let case = case.list(By::TimeRoot, time_list);
+        let certificates = vec![
+            case.leaf.signed_by(&KEYS.authority),
+            case.authority.signed_by(&KEYS.root),
+            case.root.signed_by(&KEYS.root),
+            case.time_root.signed_by(&KEYS.time_root),
+        ];
+        Self { crls: case.bundled().crls, case, certificates, tokens }
+    }
+
+    fn properties(&self, record: &Jws, level: JadesLevel) -> Result<Vec<NewProperties>, JadesGap> {
+        let mut material = JadesMaterial::default();
+        material.add_certificates(&self.certificates);
+        material.add_crls(&self.crls);
+        material.add_tokens(&self.tokens);
+        material.properties(record, level)
+    }
+}
+
+#[test]
+fn a_level_that_cannot_be_made_says_what_it_lacks() {
+    let record = jws(&Case::new().record());
+    let lacks = |level, change: &dyn Fn(&mut Beside)| {
+        let mut beside = Beside::of(Case::new(), &record);
+        change(&mut beside);
+        beside.properties(&record, level).unwrap_err()
+    };
+    let status = |name: &str| JadesGap::Status(format!("CN={name}"));
+    for (level, expected, change) in [
+        (JadesLevel::T, JadesGap::SignatureTimestamp(0), (|it| it.tokens.clear()) as fn(&mut Beside)),
+        (JadesLevel::T, JadesGap::SignatureTimestamp(0), |it| it.tokens = vec![it.case.token(b"another", at(SIGNED))]),
+        (JadesLevel::Lt, JadesGap::Issuer("CN=Root".into()), |it| drop(it.certificates.remove(2))),
+        (JadesLevel::Lt, JadesGap::Issuer("CN=Time Root".into()), |it| drop(it.certificates.remove(3))),
+        (JadesLevel::Lt, status("Signer"), |it| drop(it.crls.remove(0))),
+        (JadesLevel::Lt, status("Authority"), |it| drop(it.crls.remove(1))),
+        (JadesLevel::Lt, status("Time"), |it| drop(it.crls.remove(2))),
+        // A list of the right name that another made speaks of nobody.
+        (JadesLevel::Lt, status("Signer"), |it| it.crls[0] = leaf_list(LISTED).signed_by(&KEYS.other)),
+        (JadesLevel::Lt, status("Signer"), |it| *it.crls[0].last_mut().unwrap() ^= 1),
+    ] {
+        assert_eq!(lacks(level, &change), expected, "{level}");
+    }
+    let bare = jws(&record.with_unsigned_properties(&[]));
+    let mut beside = Beside::of(Case::new(), &bare);
+    beside.certificates[0].clone_from(&record.signatures()[0].header().certificates[0]);
+    assert!(beside.properties(&bare, JadesLevel::B).is_ok(), "by its reference it is found among others");
+    beside.certificates.remove(0);
+    assert_eq!(beside.properties(&bare, JadesLevel::B), Err(JadesGap::Signer(0)));
+    for (what, header) in [
+        (
+            "its algorithm",
+            (|protected, unprotected| move_over("alg", protected, unprotected)) as fn(&mut Value, &mut Value),
+        ),
+        ("its time", |protected, unprotected| move_over("iat", protected, unprotected)),
+        ("its certificate", |protected, unprotected| move_over("x5t#S256", protected, unprotected)),
+    ] {
+        let open = jws(&Case::new().header(header).record());
+        let found = Beside::of(Case::new(), &open).properties(&open, JadesLevel::B);
+        assert_eq!(found, Err(JadesGap::NotSigned { signature: 0, what }));
+    }
+}
+
+fn move_over(name: &str, from: &mut Value, to: &mut Value) {
+    to[name] = from.as_object_mut().unwrap().shift_remove(name).unwrap();
+}
+
+#[test]
+fn a_level_lt_verifies_with_nothing_else_at_hand_when_its_certificate_has_ended() {
+    let case = Case::new().now(plus(ENDS, DAY));
+    let record = jws(&case.record());
+    let code = |record: Vec<u8>| verify(&Bundle::of_record(record), &case.trust(), case.now).verdict.code();
+    assert_eq!(code(record.with_unsigned_properties(&[])), "INDETERMINATE (NO_SIGNING_CERTIFICATE_FOUND)");
+    let form = |level| {
+        let properties = Beside::of(case.clone(), &record).properties(&record, level).unwrap();
+        record.with_unsigned_properties(&properties)
+    };
+    assert_eq!(code(form(JadesLevel::Lt)), "TOTAL-PASSED");
+    assert_ne!(code(form(JadesLevel::T)), "TOTAL-PASSED", "no status of its certificates");
+    assert_ne!(code(form(JadesLevel::B)), "TOTAL-PASSED", "no time");
+}
+
+#[test]
+fn every_signature_has_its_own_properties() {
+    let case = Case::new();
+    let mut both: Value = serde_json::from_slice(&case.record()).unwrap();
+    let other: Value = serde_json::from_slice(&case.record()).unwrap();
+    both["signatures"].as_array_mut().unwrap().push(other["signatures"][0].clone());
+    let record = jws(both.to_string().as_bytes());
+    let values: Vec<_> = record.signatures().iter().map(|signature| signature.signature_characters()).collect();
+    assert_ne!(values[0], values[1], "a signature of ECDSA is not made twice");
+    let mut beside = Beside::of(case, &record);
+    let properties = beside.properties(&record, JadesLevel::Lt).unwrap();
+    let written = jws(&record.with_unsigned_properties(&properties));
+    for (signature, token) in written.signatures().iter().zip(&beside.tokens) {
+        let properties = signature.unsigned_properties();
+        let stamp = UnsignedProperty::SignatureTimestamp(vec![token.clone()]);
+        assert_eq!(properties.iter().next(), Some(&stamp));
+    }
+    beside.tokens.pop();
+    assert_eq!(beside.properties(&record, JadesLevel::T), Err(JadesGap::SignatureTimestamp(1)));
 }
