@@ -1,5 +1,7 @@
 //! Records in the form of JAdES: the highest level that can be made of what is kept, or the one that is asked for.
 
+use chrono::TimeDelta;
+
 use super::Issuance;
 use super::evidence_for::EvidenceError;
 use crate::evidence::{Bundle, JadesGap, JadesLevel, JadesMaterial, Record};
@@ -8,6 +10,9 @@ use crate::json::JsonLimits;
 use crate::ledger::ReadError;
 use crate::pki::tsp::{MessageImprint, Timestamp, TimestampToken};
 use crate::tlog::LeafIndex;
+
+/// Between two archive timestamps over one signature: an authority that is to be replaced is not asked more often.
+const AGAIN_AFTER: TimeDelta = TimeDelta::days(30);
 
 /// Why there is no such form of a record.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +59,12 @@ pub enum ArchivedForm {
     /// Its archive timestamps hold.
     Kept(JadesForm),
     /// There are none, or none that hold for long.
-    Due(Box<UnarchivedForm>),
+    Due {
+        /// What the others are to be over.
+        form: Box<UnarchivedForm>,
+        /// The form with those that there are.
+        kept: Option<JadesForm>,
+    },
 }
 
 /// A record and what is kept of its signatures.
@@ -139,29 +149,23 @@ impl Issuance {
         Ok(form.ok().filter(|form| form.level >= JadesLevel::T).map(|form| form.bytes))
     }
 
-    /// What there is of the level LTA of the record at `index`: archive timestamps that end before `renew_by` are due for
-    /// others over them.
+    /// What there is of the level LTA of the record at `index`: archive timestamps that end within `ahead`, and were not
+    /// taken just now, are due for others over them.
     ///
     /// # Errors
     /// When the record was erased, not even the level LT can be made, or a store cannot be read.
-    pub fn jades_archived(
-        &self,
-        index: LeafIndex,
-        renew_by: chrono::DateTime<chrono::Utc>,
-    ) -> Result<ArchivedForm, JadesError> {
+    pub fn jades_archived(&self, index: LeafIndex, ahead: TimeDelta) -> Result<ArchivedForm, JadesError> {
         let (record, bundle) = self.record_and_evidence(index)?;
         let kept = self.kept_record(index, &record, &bundle)?;
         let level = |gap| JadesError::Level { level: JadesLevel::Lta, gap };
-        let properties = match kept.archived_form() {
+        let archived = kept.archived_form();
+        let properties = match &archived {
             None => kept.material.properties(kept.jws, JadesLevel::Lt).map_err(level)?,
             Some(form) => {
                 let jws = parse(&form.bytes, index)?;
                 let last = last_archives(&jws);
-                let ends = last.iter().map(|(over, tokens)| {
-                    tokens.iter().filter_map(|token| self.verifier.token_expiry(token, over)).max()
-                });
-                if !ends.flatten().any(|end| end < renew_by) {
-                    return Ok(ArchivedForm::Kept(form));
+                if !self.archives_are_due(&last, ahead) {
+                    return Ok(ArchivedForm::Kept(form.clone()));
                 }
                 let mut properties = kept.archived.clone().unwrap_or_default();
                 for (properties, (over, tokens)) in properties.iter_mut().zip(&last) {
@@ -172,7 +176,19 @@ impl Issuance {
                 properties
             }
         };
-        Ok(ArchivedForm::Due(Box::new(UnarchivedForm { jws: kept.jws.clone(), properties })))
+        let form = Box::new(UnarchivedForm { jws: kept.jws.clone(), properties });
+        Ok(ArchivedForm::Due { form, kept: archived })
+    }
+
+    /// Whether of one signature all tokens end within `ahead`, and none was made lately.
+    fn archives_are_due(&self, last: &[(Vec<u8>, Vec<Vec<u8>>)], ahead: TimeDelta) -> bool {
+        let now = self.clock.now();
+        last.iter().any(|(over, tokens)| {
+            let read = tokens.iter().filter_map(|token| TimestampToken::parse(token).ok());
+            let lately = read.map(|token| token.info().gen_time).max().is_some_and(|made| now - made < AGAIN_AFTER);
+            let ends = tokens.iter().filter_map(|token| self.verifier.token_expiry(token, over)).max();
+            !lately && ends.is_some_and(|end| end <= now + ahead)
+        })
     }
 
     /// The values of the signatures of the entry at `index` that no kept token is over; none where it is of no record, or

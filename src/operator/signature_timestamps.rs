@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::witness_rounds::WitnessRounds;
 use crate::evidence::JadesLevel;
-use crate::issuance::{ArchivedForm, Issuance, JadesError, JadesForm};
+use crate::issuance::{ArchivedForm, Issuance, JadesError, JadesForm, UnarchivedForm};
 use crate::ledger::{ReadError, StoreError, UNSIGNED_PROPERTIES_BYTES_MAX};
 use crate::tlog::LeafIndex;
 
@@ -144,16 +144,26 @@ impl SignatureTimestamps {
         use SignatureArchiveError as E;
         let _one_at_a_time = self.one_at_a_time.lock().await;
         let issuance = Arc::clone(&self.issuance);
-        let renew_by = self.issuance.clock.now() + self.renew_ahead;
+        let ahead = self.renew_ahead;
         let is_wanted = self.is_wanted && issuance.ledger.write_block_reason().is_none();
         let found = tokio::task::spawn_blocking(move || match is_wanted {
-            true => issuance.jades_archived(index, renew_by),
+            true => issuance.jades_archived(index, ahead),
             false => issuance.jades(index, Some(JadesLevel::Lta)).map(ArchivedForm::Kept),
         });
-        let due = match found.await.map_err(|_| ReadError::from(StoreError::Poisoned))?? {
+        let (due, kept) = match found.await.map_err(|_| ReadError::from(StoreError::Poisoned))?? {
             ArchivedForm::Kept(form) => return Ok(form),
-            ArchivedForm::Due(due) => due,
+            ArchivedForm::Due { form, kept } => (*form, kept),
         };
+        // What is kept is good for a while: it is given out where nothing newer is to be had.
+        match (self.archive(index, due).await, kept) {
+            (Err(E::NoToken | E::TooLarge { .. }), Some(kept)) => Ok(kept),
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Takes archive timestamps over a form, and keeps them with it.
+    async fn archive(&self, index: LeafIndex, due: UnarchivedForm) -> Result<JadesForm, SignatureArchiveError> {
+        use SignatureArchiveError as E;
         let mut tokens = Vec::new();
         for over in due.archived_characters() {
             tokens.push(Some(self.rounds.timestamps(&over).await).filter(|all| !all.is_empty()).ok_or(E::NoToken)?);

@@ -1,17 +1,21 @@
 //! Records in the form of JAdES (ETSI TS 119 182-1): what is known beside them, and nothing signed changed.
 
+use affiant::access::Role;
+use affiant::clock::ManualClock;
 use affiant::crypto::Hash;
 use affiant::evidence::{Bundle, BundleFiles, JadesGap, JadesLevel, JadesMaterial, Record, record_digest, verify};
 use affiant::jose::{Jws, NewProperties, UnsignedProperty};
 use affiant::json::JsonLimits;
 use affiant::pki::tsp::{MessageImprint, TimestampRequest, TimestampResponse};
+use affiant::server::StartOptions;
 use affiant::vcon::VconLimits;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::fixtures::certificates::List;
 use crate::fixtures::record::{By, Case, DAY, ENDS, KEYS, LISTED, SIGNED, at, leaf_list, plus};
-use crate::fixtures::server::{Answer, Client, PATIENCE, Place, Process, WitnessPlace, call};
+use crate::fixtures::server::{Answer, Client, InProcess, PATIENCE, Place, Process, WitnessPlace, call};
 
 fn jws(bytes: &[u8]) -> Jws {
     Jws::parse(bytes, &JsonLimits::default()).unwrap()
@@ -111,7 +115,7 @@ fn kinds(form: &[u8]) -> Vec<&'static str> {
 #[tokio::test]
 async fn where_the_policy_asks_for_it_signatures_are_timestamped_and_every_level_is_there() {
     let (place, witness, process) = stamping_place();
-    let token = place.issuer_token(0);
+    let (token, admin) = (place.issuer_token(0), place.token(Role::Admin, None, false));
     let server = place.serve_now().await;
     let client = server.client.clone();
     let receipt = client.issue(&token, call(1)).await;
@@ -157,6 +161,8 @@ async fn where_the_policy_asks_for_it_signatures_are_timestamped_and_every_level
     answer.problem(422, "not-a-bundle");
     // Without an authority a record is issued as before, and its token is made up for later.
     assert!(process.stop());
+    let erased = client.issue(&token, call(3)).await;
+    let erased = format!("{}?dialect=jades", erased["links"]["record"].as_str().unwrap());
     let late = client.issue(&token, call(2)).await;
     let late = format!("{}?dialect=jades&level=t", late["links"]["record"].as_str().unwrap());
     client.get(&late, &token).await.problem(409, "level-not-available");
@@ -170,6 +176,11 @@ async fn where_the_policy_asks_for_it_signatures_are_timestamped_and_every_level
     assert_eq!(form(&server.client, &record, &token, "&level=t").await, forms[1]);
     assert_eq!(kinds(&until_there(&server.client, &late, &token).await.body), ["sigTst", "xVals"]);
     assert_eq!(form(&server.client, &record, &token, "&level=t").await, forms[1]);
+    let path = erased.trim_end_matches("?dialect=jades");
+    assert_eq!(server.client.delete(path, &admin).await.status, 204);
+    for level in ["", "&level=b", "&level=lta"] {
+        server.client.get(&format!("{erased}{level}"), &token).await.problem(410, "erased");
+    }
     server.stop().await;
     assert!(process.stop());
 }
@@ -361,4 +372,41 @@ fn every_signature_has_its_own_properties() {
     }
     beside.tokens.pop();
     assert_eq!(beside.properties(&record, JadesLevel::T), Err(JadesGap::SignatureTimestamp(1)));
+}
+
+#[tokio::test]
+async fn an_archive_timestamp_that_ends_soon_gets_another_over_it_and_not_one_a_request() {
+    let (mut place, _witness, process) = stamping_place();
+    // Longer than any certificate holds: whatever there is ends within that.
+    place.set("archive_timestamp", "before_expiry_days = 20000");
+    let token = place.issuer_token(0);
+    let clock = Arc::new(ManualClock::new(chrono::Utc::now()));
+    let state = place.open_with(clock.clone(), StartOptions::default()).await.unwrap();
+    let server = InProcess::of(affiant::server::serve(state).unwrap());
+    let client = server.client.clone();
+    let receipt = client.issue(&token, call(1)).await;
+    let record = receipt["links"]["record"].as_str().unwrap().to_owned();
+    until_there(&client, &format!("{record}?dialect=jades&level=lt"), &token).await;
+    let first = form(&client, &record, &token, "&level=lta").await;
+    assert_eq!(kinds(&first), ["sigTst", "xVals", "rVals", "tstVD", "arcTst"]);
+    assert_eq!(form(&client, &record, &token, "&level=lta").await, first, "it was taken just now");
+    clock.advance(Duration::from_secs(31 * 86_400));
+    let second = form(&client, &record, &token, "&level=lta").await;
+    assert_eq!(kinds(&second), ["sigTst", "xVals", "rVals", "tstVD", "arcTst", "tstVD", "arcTst"]);
+    assert_eq!(
+        jws(&second).signatures()[0].unsigned_properties().elements().unwrap()[..5],
+        jws(&first).signatures()[0].unsigned_properties().elements().unwrap()
+    );
+    // The archive timestamp before stays what it is over.
+    let report = client.verify(second.clone()).await;
+    let wrong = |one: &&Value| {
+        one["over"] == "archive" && !one["reason"].as_str().unwrap().contains("trusted timestamp authority")
+    };
+    assert_eq!(report["timestamps"].as_array().unwrap().iter().find(wrong), None, "{report}");
+    // Nobody answers: what is kept is given out.
+    assert!(process.stop());
+    clock.advance(Duration::from_secs(31 * 86_400));
+    assert_eq!(form(&client, &record, &token, "&level=lta").await, second);
+    drop(client);
+    server.stop().await;
 }

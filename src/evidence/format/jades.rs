@@ -22,6 +22,9 @@ use crate::pki::{Certificate, Crl, RevocationStatus};
 /// Certificates of one path: the longest that is tried (depth 8), with its anchor.
 const PATH_MAX: usize = 9;
 
+/// Bytes of a list that is put beside an OCSP response: what every reader may have either way, as long as it costs little.
+const LIST_BESIDE_RESPONSE_BYTES_MAX: usize = 16 << 10;
+
 /// A baseline level of JAdES (TS 119 182-1 §6.1), the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
@@ -243,7 +246,9 @@ impl JadesMaterial {
         }
         for pair in path.windows(2) {
             let (certificate, issuer) = (&pair[0], &pair[1]);
-            let (crl, response) = (self.crl_of(certificate, issuer), self.response_of(certificate, issuer));
+            let response = self.response_of(certificate, issuer);
+            let is_wanted = |crl: &&Crl| response.is_none() || crl.der().len() <= LIST_BESIDE_RESPONSE_BYTES_MAX;
+            let crl = self.crl_of(certificate, issuer).filter(is_wanted);
             if crl.is_none() && response.is_none() && !certificate.has_no_revocation() {
                 return Err(JadesGap::Status(certificate.subject().to_string()));
             }
@@ -263,14 +268,23 @@ impl JadesMaterial {
         found.max_by_key(|crl| crl.this_update())
     }
 
-    /// The newest OCSP response about `certificate`, of whoever signed it.
+    /// The newest OCSP response about `certificate`, of its issuer or of a responder that it certified.
     fn response_of(&self, certificate: &Certificate, issuer: &Certificate) -> Option<&Vec<u8>> {
         let time = |response: &OcspResponse| {
             let mut statuses = response.statuses().iter();
             let found = statuses.find(|one| one.id.serial() == certificate.serial() && one.id.is_issued_by(issuer));
             found.map(|one| one.this_update)
         };
-        let found = self.ocsp_responses.iter().filter_map(|(der, response)| Some((time(response)?, der)));
+        let is_right = |response: &OcspResponse| {
+            let delegated = response.certificates().iter().map(|one| &**one).filter(|responder| {
+                responder.issuer() == issuer.subject()
+                    && issuer.key().is_ok_and(|key| responder.check_signature(key).is_ok())
+            });
+            let mut responders = std::iter::once(issuer).chain(delegated);
+            responders.any(|responder| response.is_by(responder) && response.check_signature(responder).is_ok())
+        };
+        let found = self.ocsp_responses.iter().filter(|(_, response)| is_right(response));
+        let found = found.filter_map(|(der, response)| Some((time(response)?, der)));
         found.max_by_key(|(time, _)| *time).map(|(_, der)| der)
     }
 }
