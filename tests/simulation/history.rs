@@ -340,6 +340,14 @@ impl History {
                 self.model.note_piece(size.0, token);
             }
         }
+        if self.chance.one_in(3)
+            && let Some((index, _)) = self.model.any_record(&mut self.chance)
+        {
+            let token = format!("token {}", self.chance.below(1 << 32)).into_bytes();
+            if life.ledger.keep_signature_token(index, &token).is_ok() {
+                self.model.note_signature_token(index, token);
+            }
+        }
         // The request is lost.
         if self.chance.one_in(4) {
             return;

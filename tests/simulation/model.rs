@@ -92,6 +92,8 @@ pub(crate) struct Model {
     included: u64,
     // Pieces of rounds that were kept: cosignatures and tokens.
     pieces: BTreeSet<(u64, Vec<u8>)>,
+    // Tokens over signatures of a record that were kept.
+    signature_tokens: BTreeSet<(LeafIndex, Vec<u8>)>,
     archives: Vec<KeptArchive>,
     // Bytes of the entries that a checkpoint covered.
     covered: Vec<Vec<u8>>,
@@ -181,6 +183,10 @@ impl Model {
         self.pieces.insert((size, bytes));
     }
 
+    pub(crate) fn note_signature_token(&mut self, index: LeafIndex, bytes: Vec<u8>) {
+        self.signature_tokens.insert((index, bytes));
+    }
+
     pub(crate) fn note_archive(&mut self, archive: KeptArchive) {
         self.archives.push(archive);
     }
@@ -223,6 +229,12 @@ impl Model {
             let signatures = round.checkpoint.note().signatures().iter().map(|line| line.to_string().into_bytes());
             assert!(signatures.chain(round.tokens).any(|piece| piece == *bytes), "an answer that was kept is there");
         }
+        for (index, token) in &self.signature_tokens {
+            let kept = ledger.signature_evidence(*index).unwrap().tokens;
+            assert!(kept.contains(token), "a token over a signature that was kept is there");
+        }
+        let newest = self.signature_tokens.last().map(|(index, _)| *index);
+        assert!(ledger.last_stamped().unwrap() >= newest, "nothing that was kept is forgotten");
         // Others may be between them, of which nobody was told.
         let mut archives = ledger.archives().into_iter();
         let is_there = self.archives.iter().all(|kept| archives.any(|archive| archive == *kept));
