@@ -31,7 +31,7 @@ pub struct CertificateSummary {
     pub serial: String,
     /// Its kind.
     pub kind: CertificateKind,
-    /// The issuer; `null for an authority's own.
+    /// The issuer; null for an authority's own.
     #[schema(required)]
     pub issuer: Option<IssuerId>,
     /// The subject.

@@ -74,6 +74,7 @@ impl Problem {
 
     /// Adds a member beside the detail that names it.
     fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        debug_assert!(MEMBERS.iter().any(|(known, _, _)| *known == name), "{name} is documented");
         self.members.insert(name, value.into());
         self
     }

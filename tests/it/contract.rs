@@ -65,7 +65,10 @@ fn routes_in(code: &str) -> BTreeSet<(String, String)> {
         ("SwaggerUi::new(\"", "any"),
     ] {
         for rest in code.split(begin).skip(1) {
-            found.insert((method.to_owned(), without_patterns(rest.split('"').next().unwrap())));
+            let path = without_patterns(rest.split('"').next().unwrap());
+            // With a slash at its end and without, a page is one.
+            let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(&path).to_owned();
+            found.insert((method.to_owned(), path));
         }
     }
     found

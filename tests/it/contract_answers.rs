@@ -256,7 +256,8 @@ const READ: &[(&str, &str, u16)] = &[
     ("/docs", "/docs/", 200),
     ("/docs/{file}", "/docs/", 200),
     ("/docs/{file}", "/docs/none", 404),
-    ("/docs/verdicts/", "/docs/verdicts/", 200),
+    ("/docs/verdicts", "/docs/verdicts", 200),
+    ("/docs/verdicts", "/docs/verdicts/", 200),
     ("/docs/verdicts/{name}", "/docs/verdicts/TRY_LATER", 200),
     ("/docs/verdicts/{name}", "/docs/verdicts/NONE", 404),
     ("/openapi.json", "/openapi.json", 200),
@@ -347,6 +348,42 @@ fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
         Value::Array(items) => items.iter().for_each(|item| references(item, found)),
         _ => {}
     }
+}
+
+/// Clients are generated in languages where `NewX` makes an `X`, and the values of every enumeration share one room.
+#[tokio::test]
+async fn names_of_schemas_and_values_do_not_meet_in_generated_clients() {
+    let server = crate::contract::everything().serve().await;
+    let document = crate::contract::document(&server).await;
+    let mut values = BTreeMap::new();
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        assert!(!name.starts_with("New"), "{name}");
+        for value in schema["enum"].as_array().into_iter().flatten() {
+            let value = value.as_str().unwrap().to_uppercase().replace('-', "_");
+            let before = values.insert(value.clone(), name);
+            assert!(before.is_none(), "{value} is in {before:?} and {name}");
+        }
+    }
+    assert!(values.len() > 10, "{values:?}");
+    for (_, path, operation) in operations(&document) {
+        assert!(operation.get("requestBody").is_none_or(|body| body["required"] == true), "{path}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn every_kind_of_entry_is_documented() {
+    let server = Place::new().serve().await;
+    let document = crate::contract::document(&server).await;
+    let kinds = document["components"]["schemas"]["LedgerEntry"]["properties"]["kind"]["enum"].as_array().unwrap();
+    let kinds: BTreeSet<_> = kinds.iter().map(|kind| kind.as_str().unwrap()).collect();
+    // As they are read.
+    let code = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/evidence/format/entry.rs")).unwrap();
+    let arms = code.lines().filter_map(|line| line.trim().strip_prefix('"')?.split_once("\" => "));
+    let read: BTreeSet<_> = arms.map(|(kind, _)| kind).filter(|kind| kind.contains('.')).collect();
+    assert!(read.len() > 10, "{read:?}");
+    assert_eq!(kinds, read);
+    server.stop().await;
 }
 
 #[tokio::test]

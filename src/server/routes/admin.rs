@@ -27,6 +27,7 @@ pub(super) async fn issuers(state: Data<AppState>, auth: Authenticated) -> Resul
 /// A new issuer.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = IssuerRequest)]
 pub(super) struct NewIssuer {
     /// The name in its certificates.
     name: String,
@@ -79,6 +80,7 @@ pub(super) async fn rotate(
 
 /// A certificate that was just issued.
 #[derive(Serialize, ToSchema)]
+#[schema(as = IssuedCertificate)]
 struct NewCertificate {
     /// `sha256-<base64url>` of its bytes.
     #[schema(pattern = "^sha256-[A-Za-z0-9_-]{43}$")]
@@ -115,6 +117,7 @@ async fn new_certificate(
 /// A revocation.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RevocationRequest)]
 pub(super) struct NewRevocation {
     /// Serial number (hexadecimal) or thumbprint.
     certificate: String,
@@ -157,6 +160,7 @@ pub(super) async fn revoke(
 
 /// A revocation list that was just made.
 #[derive(Serialize, ToSchema)]
+#[schema(as = PublishedCrl)]
 struct NewCrl {
     /// `sha256-<base64url>` of its bytes.
     #[schema(pattern = "^sha256-[A-Za-z0-9_-]{43}$")]
@@ -203,6 +207,7 @@ pub(super) async fn tokens(state: Data<AppState>, auth: Authenticated) -> Result
 /// A new token.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TokenRequest)]
 pub(super) struct NewTokenBody {
     /// Its role.
     #[schema(value_type = Role)]

@@ -18,6 +18,7 @@ use crate::vcon::LifecycleOperation;
 /// An operation on a record.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EventRequest)]
 pub(super) struct NewEvent {
     /// As draft-howe-vcon-lifecycle names it, for example `vcon_consent_revoked`.
     operation: String,

@@ -23,6 +23,7 @@ const BEFORE: [(&str, &str); 3] = [
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Affiant", description = "An evidence-chain ledger and verification server for vCons."),
+    servers((url = "/", description = "This server")),
     components(schemas(Problem)),
     modifiers(&Token)
 )]
@@ -120,21 +121,27 @@ fn report_schemas() -> Map<String, Value> {
     // An identifier of its own would be what references are relative to.
     report.retain(|name, _| !matches!(name.as_str(), "$schema" | "$id"));
     let Some(Value::Object(definitions)) = report.remove("$defs") else { return Map::new() };
+    // Enumerations stand where they are used: generated clients keep the values of all named ones in one room, and a
+    // certificate is `revoked` as a verdict is.
+    let (words, shapes): (Vec<_>, Vec<_>) =
+        definitions.into_iter().partition(|(_, schema)| schema.get("enum").is_some());
+    let words: Map<String, Value> = words.into_iter().collect();
     let mut schemas = Map::from_iter([("ValidationReport".to_owned(), Value::Object(report))]);
-    schemas.extend(definitions.into_iter().map(|(name, definition)| (report_part(&name), definition)));
+    schemas.extend(shapes.into_iter().map(|(name, schema)| (report_part(&name), schema)));
     schemas.values_mut().for_each(|schema| {
         at_every_object(schema, &mut |object| {
-            if let Some(Value::String(target)) = object.get_mut("$ref")
-                && let Some(name) = target.strip_prefix("#/$defs/")
-            {
-                *target = format!("#/components/schemas/{}", report_part(name));
+            let target = object.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix("#/$defs/"));
+            let Some(name) = target.map(str::to_owned) else { return };
+            match words.get(&name) {
+                Some(Value::Object(word)) => object.clone_from(word),
+                _ => object["$ref"] = format!("#/components/schemas/{}", report_part(&name)).into(),
             }
         });
     });
     schemas
 }
 
-/// `sub_indication` as `ReportSubIndication`.
+/// `certificate` as `ReportCertificate`.
 fn report_part(name: &str) -> String {
     let words = name.split('_').map(|word| {
         let (first, rest) = word.split_at(word.len().min(1));
@@ -161,31 +168,44 @@ fn describe_members(problem: &mut Value) {
     }
 }
 
-/// Gives bodies that are no JSON their schemas, by their media types.
+/// Gives bodies that are no JSON their schemas, by their media types; and says that every body that is taken is needed.
 fn describe_bodies(paths: &mut Value) {
-    at_every_object(paths, &mut |object| {
-        let Some(Value::Object(content)) = object.get_mut("content") else { return };
-        for (kind, body) in content.iter_mut() {
-            match kind.as_str() {
-                "application/x-ndjson" => {
-                    // To whoever reads the whole, bytes; `contentSchema` is that of each line.
-                    let line = body["schema"].take();
-                    body["schema"] = json!({ "type": "string", "format": "binary", "contentMediaType": kind, "contentSchema": line });
+    let items = paths.as_object_mut().into_iter().flat_map(Map::values_mut);
+    for operation in items.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+        if let Some(body) = operation.get_mut("requestBody") {
+            body["required"] = true.into();
+            describe_content(body, false);
+        }
+        let responses = operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut);
+        responses.for_each(|response| describe_content(response, true));
+    }
+}
+
+fn describe_content(body: &mut Value, is_answer: bool) {
+    let Some(Value::Object(content)) = body.get_mut("content") else { return };
+    for (kind, body) in content.iter_mut() {
+        match kind.as_str() {
+            "application/x-ndjson" => {
+                // `contentSchema` is that of each line. Generated clients send text as it is, and take it only as `text/…`.
+                let line = body["schema"].take();
+                body["schema"] = json!({ "type": "string", "contentMediaType": kind, "contentSchema": line });
+                if is_answer {
+                    body["schema"]["format"] = "binary".into();
                 }
-                "multipart/form-data" => {
-                    body["encoding"] = json!({
-                        "record": { "contentType": "application/vcon+json, application/zip" },
-                        "recording": { "contentType": "application/octet-stream" },
-                    });
-                }
-                text if text.starts_with("text/") => body["schema"] = json!({ "type": "string" }),
-                structured if structured.ends_with("json") => {}
-                _ => body["schema"] = json!({ "type": "string", "format": "binary" }),
             }
+            "multipart/form-data" => {
+                body["encoding"] = json!({
+                    "record": { "contentType": "application/vcon+json, application/zip" },
+                    "recording": { "contentType": "application/octet-stream" },
+                });
+            }
+            text if text.starts_with("text/") => body["schema"] = json!({ "type": "string" }),
+            structured if structured.ends_with("json") => {}
+            _ => body["schema"] = json!({ "type": "string", "format": "binary" }),
         }
-        // Generators of clients take the first: the form takes all that the others do.
-        if let Some(form) = content.shift_remove("multipart/form-data") {
-            content.shift_insert(0, "multipart/form-data".to_owned(), form);
-        }
-    });
+    }
+    // Generators of clients take the first: the form takes all that the others do.
+    if let Some(form) = content.shift_remove("multipart/form-data") {
+        content.shift_insert(0, "multipart/form-data".to_owned(), form);
+    }
 }

@@ -155,7 +155,7 @@ fn own_key(state: &AppState) -> Vec<u8> {
 }
 
 /// Describe the log of statements: the issuer of its receipts, the address of its keys, and its registration policy.
-#[utoipa::path(tag = "statements", responses((status = 200, description = "A map", content_type = "application/cbor")))]
+#[utoipa::path(operation_id = "transparency_configuration", tag = "statements", responses((status = 200, description = "A map", content_type = "application/cbor")))]
 #[get("/.well-known/transparency-configuration")]
 pub(super) async fn configuration(state: Data<AppState>) -> HttpResponse {
     let issuer = statements(&state).issuer();

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use actix_web::web::Path;
-use actix_web::{HttpResponse, get};
+use actix_web::{HttpResponse, get, routes};
 
 use crate::evidence::report::{REPORT_SCHEMA, SubIndication};
 use crate::server::pages::home::content_security_policy;
@@ -10,7 +10,10 @@ use crate::server::pages::verdicts::verdicts_page;
 use crate::server::problem::Problem;
 
 /// Every sub-indication, explained.
-#[utoipa::path(tag = "verification", responses((status = 200, description = "A page", content_type = "text/html")))]
+#[utoipa::path(get, path = "/docs/verdicts", tag = "verification",
+    responses((status = 200, description = "A page", content_type = "text/html")))]
+#[routes]
+#[get("/docs/verdicts")]
 #[get("/docs/verdicts/")]
 pub(super) async fn every() -> HttpResponse {
     page(SubIndication::ALL)
