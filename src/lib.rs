@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 5  main -> cli -> server
-//! 4  issuance  operator  monitor  statements  witness  ledger  authority  access  client  cpu_pool  private_key_file  path_error  atomic_file  vfs
+//! 4  issuance  operator  monitor  statements  witness  ledger  authority  access  client  cpu_pool  request_body  private_key_file  path_error  atomic_file  vfs
 //! 3  scorecard  browser
 //! 2  evidence
 //! 1  vcon   jose   cose   pki   tlog
@@ -51,6 +51,8 @@ pub mod operator;
 pub mod path_error;
 #[cfg(feature = "server")]
 pub mod private_key_file;
+#[cfg(feature = "server")]
+pub mod request_body;
 #[cfg(feature = "server")]
 pub mod statements;
 #[cfg(feature = "server")]

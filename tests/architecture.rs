@@ -43,6 +43,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("private_key_file", 4),
     ("path_error", 4),
     ("cpu_pool", 4),
+    ("request_body", 4),
     ("atomic_file", 4),
     ("vfs", 4),
     ("server", 5),

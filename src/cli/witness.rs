@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
@@ -16,7 +17,9 @@ use futures_util::poll;
 use super::certs::reason;
 use crate::clock::{Clock, SystemClock};
 use crate::pki::RevocationReason;
+use crate::request_body::close_unread;
 use crate::server::config::LogFormat;
+use crate::server::connections_max;
 use crate::tlog::VerifierKey;
 use crate::witness::http::{WitnessService, routes};
 use crate::witness::{CosigningAlgorithm, OpenedWitness, Passphrase, Witness, WitnessDir, WitnessSettings};
@@ -155,17 +158,20 @@ async fn serve(place: &DirectoryArgs, listen: SocketAddr, prefix: &str) -> anyho
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let OpenedWitness { witness, authority, lock } = directory.open(place.passphrase()?.as_ref(), &clock)?;
     let keys = keys_of(&witness);
-    let service = Data::new(WitnessService { witness: Arc::new(witness), authority: Arc::new(authority) });
+    let service = Data::new(WitnessService::new(witness, authority));
     let prefix = prefix.trim_end_matches('/').to_owned();
     anyhow::ensure!(prefix.is_empty() || prefix.starts_with('/'), "a prefix starts with a slash");
 
     let scope = prefix.clone();
-    let server =
-        HttpServer::new(move || App::new().app_data(service.clone()).service(web::scope(&scope).configure(routes)))
-            .workers(WORKERS)
-            .shutdown_timeout(STOP_SECONDS)
-            .bind(listen)
-            .with_context(|| format!("listening on {listen}"))?;
+    let server = HttpServer::new(move || {
+        let app = App::new().app_data(service.clone()).wrap(from_fn(close_unread));
+        app.service(web::scope(&scope).configure(routes))
+    })
+    .workers(WORKERS)
+    .max_connections((connections_max() / WORKERS).max(1))
+    .shutdown_timeout(STOP_SECONDS)
+    .bind(listen)
+    .with_context(|| format!("listening on {listen}"))?;
     let address = *server.addrs().first().context("no address is bound")?;
     let root = directory.root_certificate();
     // The first poll listens for signals: whoever reads the line may already send one.

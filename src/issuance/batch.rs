@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::error::PayloadError;
+use actix_web::web::{Buf as _, Bytes};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::Semaphore;
 
@@ -13,10 +15,11 @@ use super::receipt::SubmissionReceipt;
 use super::submit::{SubmitError, Submitter};
 use crate::cpu_pool::WorkError;
 use crate::ledger::{AppendError, Durability};
+use crate::request_body::{BodyReadError, HeldBody, HeldMemory, IncomingBody};
 
 /// Lines that are worked on at a time: enough to fill the sequencer's batches while cores sign.
 const LINES_IN_FLIGHT: usize = 256;
-/// Kibibytes of lines that are worked on at a time: some thousand calls, or two of the largest.
+/// Kibibytes of lines of all batches that are worked on at a time: some thousand calls, or two of the largest.
 const KIBIBYTES_IN_FLIGHT: u32 = 64 << 10;
 /// Before a line is tried again that found everybody busy: a commit's time.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
@@ -28,6 +31,8 @@ pub struct BatchLine {
     pub line: u64,
     /// Its bytes without the line feed, or why it was not read.
     pub bytes: Result<Vec<u8>, LineError>,
+    /// The memory that is held for it.
+    pub memory: HeldMemory,
 }
 
 /// Why a line was not read.
@@ -37,6 +42,9 @@ pub enum LineError {
     /// Longer than a vCon may be.
     #[error("the line is longer than {bytes_max} bytes")]
     TooLong { bytes_max: usize },
+    /// It was not read to its end.
+    #[error(transparent)]
+    Unread(#[from] BodyReadError),
 }
 
 /// The result of one line.
@@ -59,6 +67,12 @@ pub enum BatchError {
     Submit(#[from] SubmitError),
 }
 
+/// The budget that all batches share; whoever finds nothing in it waits, in order of coming.
+#[must_use]
+pub fn lines_in_flight() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(KIBIBYTES_IN_FLIGHT as usize))
+}
+
 /// Issues line after line; results come in the order of the lines.
 pub fn run_batch(
     issuance: Arc<Issuance>,
@@ -66,7 +80,7 @@ pub fn run_batch(
     durability: Durability,
     lines: impl Stream<Item = BatchLine>,
 ) -> impl Stream<Item = BatchResult> {
-    let budget = Arc::new(Semaphore::new(KIBIBYTES_IN_FLIGHT as usize));
+    let budget = issuance.batch_budget.clone();
     let within_budget = lines.then(move |line| {
         let budget = budget.clone();
         async move {
@@ -77,7 +91,9 @@ pub fn run_batch(
         }
     });
     within_budget
-        .map(move |(BatchLine { line, bytes }, place)| {
+        .map(move |(BatchLine { line, bytes, memory }, place)| {
+            // It is counted in the budget now.
+            drop(memory);
             let (issuance, submitter) = (issuance.clone(), submitter.clone());
             // Spawned, so that all cores sign while the first in order is waited for.
             let task = tokio::spawn(async move {
@@ -114,82 +130,103 @@ async fn one(
     }
 }
 
-/// Cuts a stream of bytes into lines of at most `bytes_max`; a longer one is skipped and said to be too long. Empty
-/// lines are not lines.
-pub fn lines<E>(
-    bytes: impl Stream<Item = Result<impl AsRef<[u8]>, E>>,
+/// Cuts a body into lines of at most `bytes_max`. One that is longer, or that there is no room for, fails alone; where the
+/// body itself breaks off, the line that it breaks off in is the last, and fails. Empty lines are not lines.
+pub fn lines<S>(body: IncomingBody<S>, bytes_max: usize) -> impl Stream<Item = BatchLine>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
+    let body = body.of_lines();
+    let line = HeldBody::empty(body.memory());
+    let cut = LineCutter { body, bytes_max, chunk: Bytes::new(), line, failure: None, number: 0, ended: false };
+    stream::unfold(cut, async move |mut cut| cut.next().await.map(|line| (line, cut)))
+}
+
+/// A body that is cut into lines.
+struct LineCutter<S> {
+    body: IncomingBody<S>,
     bytes_max: usize,
-) -> impl Stream<Item = Result<BatchLine, E>> {
-    struct Cut<S> {
-        bytes: S,
-        chunk: Vec<u8>,
-        at: usize,
-        line: Vec<u8>,
-        too_long: bool,
-        number: u64,
-        ended: bool,
-    }
-    let cut = Cut {
-        bytes: Box::pin(bytes),
-        chunk: Vec::new(),
-        at: 0,
-        line: Vec::new(),
-        too_long: false,
-        number: 0,
-        ended: false,
-    };
-    stream::try_unfold(cut, move |mut cut| async move {
+    /// What came and is in no line yet.
+    chunk: Bytes,
+    line: HeldBody,
+    /// Why the line that is being read fails.
+    failure: Option<LineError>,
+    number: u64,
+    ended: bool,
+}
+
+impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> LineCutter<S> {
+    async fn next(&mut self) -> Option<BatchLine> {
         loop {
-            let rest = &cut.chunk[cut.at..];
-            let end = rest.iter().position(|byte| *byte == b'\n');
-            let piece = &rest[..end.unwrap_or(rest.len())];
-            if cut.line.len() + piece.len() > bytes_max {
-                cut.too_long = true;
-                cut.line.clear();
-            } else if !cut.too_long {
-                cut.line.extend_from_slice(piece);
-            }
-            cut.at += piece.len() + usize::from(end.is_some());
-            if end.is_some() || cut.ended {
-                let line = std::mem::take(&mut cut.line);
-                let too_long = std::mem::take(&mut cut.too_long);
-                cut.number += 1;
-                if too_long || line.iter().any(|byte| !byte.is_ascii_whitespace()) {
-                    let bytes = if too_long { Err(LineError::TooLong { bytes_max }) } else { Ok(line) };
-                    return Ok(Some((BatchLine { line: cut.number, bytes }, cut)));
+            let end = self.chunk.iter().position(|byte| *byte == b'\n');
+            let piece = self.chunk.split_to(end.unwrap_or(self.chunk.len()));
+            self.add(&piece).await;
+            if end.is_some() || self.ended {
+                self.chunk.advance(usize::from(end.is_some()));
+                self.number += 1;
+                let line = self.cut();
+                if line.bytes.as_ref().map_or(true, |bytes| bytes.iter().any(|byte| !byte.is_ascii_whitespace())) {
+                    return Some(line);
                 }
-                if end.is_none() {
-                    return Ok(None);
-                }
+                end?;
                 continue;
             }
-            match cut.bytes.next().await {
-                Some(chunk) => {
-                    cut.chunk = chunk?.as_ref().to_vec();
-                    cut.at = 0;
+            match self.body.next().await {
+                Some(Ok(chunk)) => self.chunk = chunk,
+                Some(Err(error)) => {
+                    self.fail(error.into());
+                    self.ended = true;
                 }
-                None => {
-                    cut.ended = true;
-                    cut.chunk.clear();
-                    cut.at = 0;
-                }
+                None => self.ended = true,
             }
         }
-    })
+    }
+
+    async fn add(&mut self, piece: &[u8]) {
+        if self.failure.is_some() {
+            return;
+        }
+        match self.line.push(piece, self.bytes_max).await {
+            Ok(()) => {}
+            Err(BodyReadError::TooLarge { .. }) => self.fail(LineError::TooLong { bytes_max: self.bytes_max }),
+            Err(error) => self.fail(error.into()),
+        }
+    }
+
+    /// Nothing is kept of a line that fails.
+    fn fail(&mut self, error: LineError) {
+        drop(self.body.memory().finish_line());
+        self.line = HeldBody::empty(self.body.memory());
+        self.failure = Some(error);
+    }
+
+    fn cut(&mut self) -> BatchLine {
+        let memory = self.body.memory().finish_line();
+        let line = std::mem::replace(&mut self.line, HeldBody::empty(self.body.memory()));
+        let bytes = self.failure.take().map_or_else(|| Ok(line.into_parts().0), Err);
+        BatchLine { line: self.number, bytes, memory }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request_body::{BodyLimits, BodyMemory, Caller};
+
+    fn memory(bytes_max: u64) -> Arc<BodyMemory> {
+        let waited_max = Duration::from_secs(60);
+        BodyMemory::new(BodyLimits { bytes_max, caller_bytes_max: bytes_max, bytes_per_second_min: 1, waited_max })
+    }
+
+    async fn read(chunks: Vec<Result<Bytes, PayloadError>>, bytes_max: usize, room: u64) -> Vec<BatchLine> {
+        let body = IncomingBody::new(&memory(room), Caller::Token("tok_1".into()), stream::iter(chunks));
+        lines(body, bytes_max).collect().await
+    }
 
     async fn cut(chunks: &[&str], bytes_max: usize) -> Vec<(u64, Option<String>)> {
-        let bytes = stream::iter(chunks.iter().map(|chunk| Ok::<_, ()>(chunk.as_bytes().to_vec())));
-        let lines: Vec<_> = lines(bytes, bytes_max).collect().await;
-        lines
-            .into_iter()
-            .map(|line| line.unwrap())
-            .map(|line| (line.line, line.bytes.ok().map(|bytes| String::from_utf8(bytes).unwrap())))
-            .collect()
+        let chunks = chunks.iter().map(|chunk| Ok(Bytes::copy_from_slice(chunk.as_bytes()))).collect();
+        let lines = read(chunks, bytes_max, 1 << 20).await.into_iter();
+        lines.map(|line| (line.line, line.bytes.ok().map(|bytes| String::from_utf8(bytes).unwrap()))).collect()
     }
 
     #[tokio::test]
@@ -212,5 +249,26 @@ mod tests {
         for chunks in [&["abc\ndefg\nd"][..], &["abc\nde", "f", "g", "hijk\nd\n"]] {
             assert_eq!(cut(chunks, 3).await, expected, "{chunks:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_line_in_which_a_batch_breaks_off_says_so() {
+        for end in ["d\n", "d\nef", ""] {
+            let chunks = vec![Ok(Bytes::from("abc\n")), Ok(Bytes::from(end)), Err(PayloadError::Incomplete(None))];
+            let lines = read(chunks, 3, 1 << 20).await;
+            let last = lines.last().unwrap();
+            assert!(matches!(last.bytes, Err(LineError::Unread(BodyReadError::Broken))), "{end:?}");
+            assert_eq!(usize::try_from(last.line).unwrap(), lines.len(), "{end:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_without_room_fails_alone() {
+        let large = "x".repeat(300_000);
+        let chunks = ["a\n", &large, "\nb\n", &large, "\nc"].map(|chunk| Ok(Bytes::copy_from_slice(chunk.as_bytes())));
+        let lines = read(chunks.into(), 1 << 20, 256 << 10).await;
+        let fates: Vec<_> = lines.iter().map(|line| (line.line, line.bytes.is_ok())).collect();
+        assert_eq!(fates, [(1, true), (2, false), (3, true), (4, false), (5, true)]);
+        assert!(matches!(lines[1].bytes, Err(LineError::Unread(BodyReadError::NoRoom))));
     }
 }

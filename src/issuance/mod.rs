@@ -32,8 +32,10 @@ mod verify_with_ledger;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 pub use assemble_bundle::{AssembleError, AssembledBundle};
-pub use batch::{BatchError, BatchLine, BatchResult, LineError, lines, run_batch};
+pub use batch::{BatchError, BatchLine, BatchResult, LineError, lines, lines_in_flight, run_batch};
 pub use evidence_for::EvidenceError;
 pub use jades::{ArchivedForm, JadesError, JadesForm, UnarchivedForm};
 pub use receipt::SubmissionReceipt;
@@ -63,6 +65,8 @@ pub struct Issuance {
     /// The threads that sign and verify.
     pub(crate) cpu_pool: CpuPool,
     pub(crate) limits: VconLimits,
+    /// Kibibytes of lines of batches that may be worked on now.
+    pub(crate) batch_budget: Arc<Semaphore>,
     /// How long a submitter may wait for witnesses.
     pub(crate) witnessed_timeout: Duration,
     /// The newest revocation lists of timestamp authorities, DER.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{Issuance, LogPolicyFile, Submitter};
+use super::{Issuance, LogPolicyFile, Submitter, lines_in_flight};
 use crate::authority::{Authority, AuthorityParams, FileKeyStore, KeyProtection, Profiles, ScryptCost};
 use crate::clock::{Clock, SystemClock};
 use crate::cpu_pool::CpuPool;
@@ -65,6 +65,7 @@ fn issuing(dir: &Path, fs: Arc<dyn FileSystem>) -> (Arc<Issuance>, Submitter) {
         cpu_pool: CpuPool::start().unwrap(),
         limits: VconLimits::default(),
         timestamp_lists: std::sync::RwLock::default(),
+        batch_budget: lines_in_flight(),
         witnessed_timeout: Duration::ZERO,
     };
     (Arc::new(issuance), Submitter { issuer, may_anchor_foreign: false })

@@ -7,6 +7,7 @@ use minicbor::Encoder;
 
 use crate::evidence::StatementError;
 use crate::ledger::AppendError;
+use crate::request_body::BodyReadError;
 use crate::statements::{CompatibilityError, RegisterError};
 
 /// A problem as the caller sees it.
@@ -16,13 +17,15 @@ pub(super) struct ConciseProblem {
     title: &'static str,
     detail: String,
     retry: bool,
+    /// The connection ends with the answer: the rest of a body is not waited for.
+    closes: bool,
     /// The cause of a fault of ours: for the log alone.
     cause: Option<String>,
 }
 
 impl ConciseProblem {
     pub(super) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, title, detail: detail.into(), retry: false, cause: None }
+        Self { status, title, detail: detail.into(), retry: false, closes: false, cause: None }
     }
 
     /// A fault of ours: the cause is for the log alone.
@@ -65,7 +68,25 @@ impl ResponseError for ConciseProblem {
         if self.retry {
             response.insert_header((RETRY_AFTER, "1"));
         }
+        if self.closes {
+            response.force_close();
+        }
         response.body(body)
+    }
+}
+
+impl From<BodyReadError> for ConciseProblem {
+    fn from(error: BodyReadError) -> Self {
+        let detail = error.to_string();
+        let (status, title) = match error {
+            BodyReadError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "Malformed request"),
+            BodyReadError::Broken => (StatusCode::BAD_REQUEST, "Malformed request"),
+            BodyReadError::Encoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Malformed request"),
+            BodyReadError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "Too slow"),
+            BodyReadError::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, "Not now"),
+        };
+        let problem = Self { closes: true, ..Self::new(status, title, detail) };
+        if error == BodyReadError::NoRoom { problem.retry() } else { problem }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The configuration: the defaults, over them a file, over that the environment.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use config::{Environment, File, FileFormat, Value};
 use serde::Deserialize;
 
 use super::config_names;
+use crate::request_body::BodyLimits;
 
 /// The defaults, as the file that they are.
 pub const DEFAULT_CONFIG: &str = include_str!("default.toml");
@@ -56,6 +57,8 @@ pub struct ServerConfig {
     pub tls_key_file: PathBuf,
     /// Seconds that requests under way get at a stop.
     pub stop_seconds: u64,
+    /// Proxies in front of this server, whose `X-Forwarded-For` says who called.
+    pub proxies: Vec<IpAddr>,
     /// Origins whose pages may read the log.
     pub cors_origins: Vec<String>,
 }
@@ -96,6 +99,35 @@ pub struct LimitsConfig {
     pub recordings_bytes_max: u64,
     /// Requests to the public endpoints at a time.
     pub public_requests_concurrent_max: usize,
+    /// Bytes of all bodies of requests that are in memory.
+    pub body_memory_bytes_max: u64,
+    /// Bytes of the bodies of one caller that are in memory.
+    pub body_memory_bytes_per_caller_max: u64,
+    /// The least rate of a body.
+    pub body_bytes_per_second_min: u32,
+    /// Seconds that the rest of one body is waited for in all.
+    pub body_seconds_max: u64,
+}
+
+impl LimitsConfig {
+    /// The limits of all bodies together.
+    ///
+    /// # Errors
+    /// When a caller's part of the memory does not hold the largest record.
+    pub(super) fn bodies(&self) -> anyhow::Result<BodyLimits> {
+        let limits = BodyLimits {
+            bytes_max: self.body_memory_bytes_max,
+            caller_bytes_max: self.body_memory_bytes_per_caller_max,
+            bytes_per_second_min: self.body_bytes_per_second_min,
+            waited_max: Duration::from_secs(self.body_seconds_max),
+        };
+        let (one, largest) = (limits.largest_body(), self.record_bytes_max as u64);
+        anyhow::ensure!(
+            one >= largest,
+            "[limits] the memory of bodies holds one of {one} bytes, and record_bytes_max is {largest}"
+        );
+        Ok(limits)
+    }
 }
 
 /// `[scorecards]`.

@@ -9,6 +9,7 @@
 //! | `routes` | one file, one resource |
 //! | `pages` | HTML |
 //! | `problem.rs`, `concise_problem.rs` | the maps from errors to HTTP |
+//! | `connections.rs` | how many there may be |
 //! | `trace.rs` | the span of a request |
 //! | `serve.rs` | the server that runs |
 
@@ -16,6 +17,7 @@ mod concise_problem;
 mod conditional;
 pub mod config;
 mod config_names;
+mod connections;
 mod cors;
 mod extract;
 pub mod pages;
@@ -27,6 +29,7 @@ mod start;
 mod state;
 mod trace;
 
+pub(crate) use connections::connections_max;
 #[cfg(feature = "browser")]
 pub(crate) use pages::saved::saved_page;
 pub use problem::Problem;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ContentType, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ACCEPT_ENCODING, ContentType, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use serde_json::Value;
@@ -14,10 +14,11 @@ use crate::authority::AuthorityError;
 use crate::clock::format_time;
 use crate::cpu_pool::WorkError;
 use crate::evidence::{BundleError, Indication, ValidationReport};
-use crate::issuance::{AssembleError, BatchError, EvidenceError, JadesError, SubmitError, VerifyError};
+use crate::issuance::{AssembleError, BatchError, EvidenceError, JadesError, LineError, SubmitError, VerifyError};
 use crate::ledger::{AppendError, BodyError, OperationError, ReadError, StoreError, TileReadError};
 use crate::operator::archive_renewal::ArchiveRenewalError;
 use crate::operator::signature_timestamps::SignatureArchiveError;
+use crate::request_body::BodyReadError;
 use crate::vcon::VconError;
 
 /// A problem as the caller sees it (RFC 9457 §3).
@@ -45,6 +46,10 @@ pub struct Problem {
     #[serde(skip)]
     #[schema(ignore)]
     cause: Option<String>,
+    /// The connection ends with the answer: the rest of a body is not waited for.
+    #[serde(skip)]
+    #[schema(ignore)]
+    closes: bool,
 }
 
 fn report() -> utoipa::openapi::Ref {
@@ -69,7 +74,7 @@ impl Problem {
     /// A problem of one of our types.
     pub(super) fn new(kind: &'static str, title: &'static str, status: StatusCode, detail: impl Into<String>) -> Self {
         let (detail, members) = (detail.into(), BTreeMap::new());
-        Self { kind, title, status: status.as_u16(), detail, report: None, members, cause: None }
+        Self { kind, title, status: status.as_u16(), detail, report: None, members, cause: None, closes: false }
     }
 
     /// Adds a member beside the detail that names it.
@@ -147,9 +152,13 @@ impl ResponseError for Problem {
         response.insert_header(ContentType("application/problem+json".parse().expect("a media type")));
         match self.http_status() {
             StatusCode::SERVICE_UNAVAILABLE => response.insert_header((RETRY_AFTER, "1")),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => response.insert_header((ACCEPT_ENCODING, "gzip, identity")),
             StatusCode::UNAUTHORIZED => response.insert_header((WWW_AUTHENTICATE, "Bearer")),
             _ => &mut response,
         };
+        if self.closes {
+            response.force_close();
+        }
         response.body(serde_json::to_vec(self).expect("a problem is JSON"))
     }
 }
@@ -159,6 +168,22 @@ fn urn<S: serde::Serializer>(kind: &&'static str, serializer: S) -> Result<S::Ok
 }
 
 const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+
+impl From<BodyReadError> for Problem {
+    fn from(error: BodyReadError) -> Self {
+        let detail = error.to_string();
+        let problem = match error {
+            BodyReadError::TooLarge { bytes_max } => Self::too_large(bytes_max),
+            BodyReadError::Broken => Self::bad_request(detail),
+            BodyReadError::Encoding => {
+                Self::new("unknown-encoding", "Unknown encoding", StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+            }
+            BodyReadError::TooSlow => Self::new("too-slow", "Too slow", StatusCode::REQUEST_TIMEOUT, detail),
+            BodyReadError::NoRoom => Self::busy(),
+        };
+        Self { closes: true, ..problem }
+    }
+}
 
 impl From<SubmitError> for Problem {
     fn from(error: SubmitError) -> Self {
@@ -402,9 +427,10 @@ impl From<BundleError> for Problem {
 impl From<BatchError> for Problem {
     fn from(error: BatchError) -> Self {
         match error {
-            BatchError::Line(error) => {
+            BatchError::Line(error @ LineError::TooLong { .. }) => {
                 Self::new("too-large", "Too large", StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
             }
+            BatchError::Line(LineError::Unread(error)) => error.into(),
             BatchError::Submit(error) => error.into(),
         }
     }

@@ -5,21 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
-use actix_web::error::JsonPayloadError;
 use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
-use actix_web::web::{self, Data, JsonConfig, PathConfig, PayloadConfig, QueryConfig};
+use actix_web::web::{self, Data, PathConfig, QueryConfig};
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use chrono::TimeDelta;
 
+use super::connections::connections_max;
 use super::problem::Problem;
 use super::routes;
 use super::state::AppState;
 use super::trace;
 use crate::operator::maintenance::maintain;
+use crate::request_body::close_unread;
 
-/// Bytes of an admin request.
-const ADMIN_BYTES_MAX: usize = 64 << 10;
 /// A server that runs.
 pub struct RunningServer {
     /// The address that it listens on.
@@ -38,12 +37,9 @@ pub fn serve(state: AppState) -> anyhow::Result<RunningServer> {
     let state = Data::new(state);
     let config = state.config.server.clone();
     let shared = state.clone();
-    let record_bytes_max = state.config.limits.record_bytes_max;
     let mut server = HttpServer::new(move || {
         App::new()
             .app_data(shared.clone())
-            .app_data(PayloadConfig::new(record_bytes_max))
-            .app_data(JsonConfig::default().limit(ADMIN_BYTES_MAX).error_handler(|error, _| admin_body(&error).into()))
             .app_data(QueryConfig::default().error_handler(|error, _| Problem::bad_request(error.to_string()).into()))
             .app_data(PathConfig::default().error_handler(|_, _| Problem::not_found("resource").into()))
             .wrap(
@@ -53,6 +49,7 @@ pub fn serve(state: AppState) -> anyhow::Result<RunningServer> {
                     .add(("X-Frame-Options", "DENY")),
             )
             .wrap(from_fn(trace::request))
+            .wrap(from_fn(close_unread))
             .configure(|config| routes::that_compress(config, &shared))
             .service(
                 web::scope("").wrap(Compress::default()).configure(|config| routes::to_be_compressed(config, &shared)),
@@ -60,9 +57,8 @@ pub fn serve(state: AppState) -> anyhow::Result<RunningServer> {
     })
     .shutdown_timeout(config.stop_seconds)
     .disable_signals();
-    if config.workers > 0 {
-        server = server.workers(config.workers);
-    }
+    let workers = if config.workers > 0 { config.workers } else { std::thread::available_parallelism()?.get() };
+    server = server.workers(workers).max_connections((connections_max() / workers).max(1));
     let server = match tls(&config.tls_certificate_file, &config.tls_key_file)? {
         None => server.bind(config.listen),
         Some(tls) => server.bind_rustls_0_23(config.listen, tls),
@@ -115,15 +111,6 @@ impl RunningServer {
     /// With that fault.
     pub async fn wait(&mut self) -> std::io::Result<()> {
         (&mut self.served).await.unwrap_or(Ok(()))
-    }
-}
-
-fn admin_body(error: &JsonPayloadError) -> Problem {
-    match error {
-        JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
-            Problem::too_large(ADMIN_BYTES_MAX as u64)
-        }
-        other => Problem::bad_request(other.to_string()),
     }
 }
 

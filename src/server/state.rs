@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::issuance::Issuance;
 use crate::operator::archive_renewal::ArchiveRenewal;
 use crate::operator::witness_rounds::WitnessRounds;
+use crate::request_body::BodyMemory;
 
 /// Exports that are written at a time: an audit or two, beside those who read the log.
 const EXPORTS_MAX: usize = 8;
@@ -30,7 +31,9 @@ pub struct AppState {
     pub(super) statements_log: Option<Data<PublicLog>>,
     pub(super) config: Config,
     pub(super) metrics: Option<PrometheusHandle>,
-    /// Public requests that may begin now.
+    /// The bodies of requests.
+    pub(super) bodies: Arc<BodyMemory>,
+    /// Public requests that may begin now. A place is taken when the body is there.
     pub(super) public_requests: Semaphore,
     /// Exports that may be written now: each holds a thread for as long as its reader takes.
     pub(super) exports: Arc<Semaphore>,
@@ -53,6 +56,7 @@ impl AppState {
         Ok(Self {
             log: Data::new(PublicLog::new(services.issuance.ledger.clone())),
             statements_log: statements.map(|ledger| Data::new(PublicLog::new(ledger))),
+            bodies: BodyMemory::new(config.limits.bodies()?),
             public_requests: Semaphore::new(config.limits.public_requests_concurrent_max),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             services,

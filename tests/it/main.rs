@@ -45,6 +45,7 @@ mod rollback;
 mod rotation;
 mod sentences;
 mod server;
+mod slow_clients;
 mod split_view;
 mod statements;
 mod stores;

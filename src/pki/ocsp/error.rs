@@ -7,7 +7,7 @@ use crate::pki::asn1::Malformed;
 /// Largest response that is read: a status, a signature and a short chain are below 10 KiB.
 pub(super) const RESPONSE_BYTES_MAX: usize = 256 * 1024;
 /// Largest request that is read.
-pub(super) const REQUEST_BYTES_MAX: usize = 16 * 1024;
+pub const REQUEST_BYTES_MAX: usize = 16 * 1024;
 /// Statuses of one response; real ones have one.
 pub(super) const STATUSES_MAX: usize = 64;
 /// Certificates of one response.

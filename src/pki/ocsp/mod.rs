@@ -10,7 +10,7 @@ mod response;
 mod sign;
 
 pub use certificate_id::{CertificateId, IdHash};
-pub use error::{OcspError, OcspRuleError};
+pub use error::{OcspError, OcspRuleError, REQUEST_BYTES_MAX};
 pub use request::OcspRequest;
 pub use response::{CertificateStatus, OcspResponse, SingleResponse};
 pub use sign::{OcspFailure, ResponseContents, SignedStatus, encode_failure, sign_response};

@@ -6,7 +6,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use std::future::{Ready, ready};
 
-use crate::access::{ApiToken, Role};
+use crate::access::{ApiToken, Role, TokenId};
 use crate::authority::IssuerId;
 use crate::issuance::Submitter;
 use crate::server::problem::Problem;
@@ -21,19 +21,28 @@ impl FromRequest for Authenticated {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(authenticate(request))
+        ready(Self::of(request))
     }
 }
 
-fn authenticate(request: &HttpRequest) -> Result<Authenticated, Problem> {
-    let state = request.app_data::<Data<AppState>>().expect("the application has its state");
-    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let secret = header.and_then(|value| value.strip_prefix("Bearer "));
-    let secret = secret.ok_or_else(|| Problem::unauthorized("this request needs a bearer token"))?;
-    Ok(Authenticated(state.services.tokens.authenticate(secret, state.services.clock.now())?))
-}
-
 impl Authenticated {
+    /// The holder of the valid token that `request` bears.
+    ///
+    /// # Errors
+    /// When it bears none, or one that is not valid.
+    pub(in crate::server) fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let state = request.app_data::<Data<AppState>>().expect("the application has its state");
+        let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let secret = header.and_then(|value| value.strip_prefix("Bearer "));
+        let secret = secret.ok_or_else(|| Problem::unauthorized("this request needs a bearer token"))?;
+        Ok(Self(state.services.tokens.authenticate(secret, state.services.clock.now())?))
+    }
+
+    /// The public name of the token.
+    pub(in crate::server) fn id(&self) -> &TokenId {
+        &self.0.id
+    }
+
     /// The issuer in whose name the caller submits: its own, or for an admin the one it names.
     pub(in crate::server) fn submitter(&self, named: Option<&str>) -> Result<Submitter, Problem> {
         let own = self.0.issuer.clone();

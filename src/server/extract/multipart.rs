@@ -1,12 +1,17 @@
 //! The body of a verification: a record or a bundle as it is, or a form with recordings beside it.
 
+use std::io;
+
 use actix_multipart::{Field, Multipart};
+use actix_web::HttpRequest;
+use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Payload;
-use actix_web::{FromRequest, HttpRequest};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
+use super::body::{check_plain, incoming, whole};
 use crate::evidence::SuppliedRecording;
+use crate::request_body::{BodyReadError, HeldBody, HeldMemory};
 use crate::server::config::LimitsConfig;
 use crate::server::problem::Problem;
 use crate::vcon::ContentDigester;
@@ -19,7 +24,7 @@ const NAME_CHARACTERS_MAX: usize = 200;
 /// The body of a verification request.
 pub(in crate::server) struct VerificationBody {
     /// A signed vCon, or an evidence bundle.
-    pub(in crate::server) record: Vec<u8>,
+    pub(in crate::server) record: HeldBody,
     /// Recordings, hashed as they streamed by.
     pub(in crate::server) recordings: Vec<SuppliedRecording>,
 }
@@ -36,10 +41,11 @@ impl VerificationBody {
     ) -> Result<Self, Problem> {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if kind.is_some_and(|value| value.starts_with("multipart/form-data")) {
+            check_plain(request)?;
             return UploadForm::read(request, payload, limits).await;
         }
-        let record = whole(payload, limits.record_bytes_max, || Problem::bad_request("the body is incomplete")).await?;
-        if record.is_empty() {
+        let record = whole(request, payload.into_inner(), limits.record_bytes_max).await?;
+        if record.as_ref().is_empty() {
             return Err(Problem::bad_request("there is no record in the body"));
         }
         Ok(Self { record, recordings: Vec::new() })
@@ -49,7 +55,8 @@ impl VerificationBody {
 /// A form that is being read.
 struct UploadForm<'a> {
     limits: &'a LimitsConfig,
-    record: Option<Vec<u8>>,
+    memory: HeldMemory,
+    record: Option<HeldBody>,
     recordings: Vec<SuppliedRecording>,
     recording_bytes_left: u64,
 }
@@ -60,12 +67,14 @@ impl<'a> UploadForm<'a> {
         payload: Payload,
         limits: &'a LimitsConfig,
     ) -> Result<VerificationBody, Problem> {
-        let parts = Multipart::from_request(request, &mut payload.into_inner()).await;
-        let mut parts = parts.map_err(|_| Problem::bad_request("the form is malformed"))?;
+        let body = incoming(request, payload.into_inner());
         let recording_bytes_left = limits.recordings_bytes_max;
-        let mut form = Self { limits, record: None, recordings: Vec::new(), recording_bytes_left };
+        let (memory, recordings) = (body.memory(), Vec::new());
+        let mut form = Self { limits, memory, record: None, recordings, recording_bytes_left };
+        let chunks = body.map_err(|error| PayloadError::Io(io::Error::other(error)));
+        let mut parts = Multipart::new(request.headers(), chunks);
         while let Some(part) = parts.next().await {
-            let part = part.map_err(|_| broken())?;
+            let part = part.map_err(|_| form.broken())?;
             match part.name().unwrap_or_default() {
                 "record" => form.add_record(part).await?,
                 "recording" => form.add_recording(part).await?,
@@ -75,14 +84,18 @@ impl<'a> UploadForm<'a> {
                 }
             }
         }
-        let record = form.record.filter(|record| !record.is_empty());
+        form.memory.finish();
+        let record = form.record.filter(|record| !record.as_ref().is_empty());
         let record = record.ok_or_else(|| Problem::bad_request("the form holds no record"))?;
         Ok(VerificationBody { record, recordings: form.recordings })
     }
 
-    async fn add_record(&mut self, part: Field) -> Result<(), Problem> {
-        let bytes = whole(part, self.limits.record_bytes_max, broken).await?;
-        if self.record.replace(bytes).is_some() {
+    async fn add_record(&mut self, mut part: Field) -> Result<(), Problem> {
+        let mut record = HeldBody::empty(self.memory.clone());
+        while let Some(chunk) = part.next().await {
+            record.push(&chunk.map_err(|_| self.broken())?, self.limits.record_bytes_max).await?;
+        }
+        if self.record.replace(record).is_some() {
             return Err(Problem::bad_request("the form holds more than one record"));
         }
         Ok(())
@@ -94,10 +107,10 @@ impl<'a> UploadForm<'a> {
         let mut digester = ContentDigester::default();
         let mut bytes = 0_u64;
         while let Some(chunk) = part.next().await {
-            let chunk = chunk.map_err(|_| broken())?;
+            let chunk = chunk.map_err(|_| self.broken())?;
             bytes += chunk.len() as u64;
             if bytes > self.recording_bytes_left {
-                return Err(Problem::too_large(self.limits.recordings_bytes_max));
+                return Err(BodyReadError::TooLarge { bytes_max: self.limits.recordings_bytes_max }.into());
             }
             digester.update(&chunk);
         }
@@ -112,25 +125,12 @@ impl<'a> UploadForm<'a> {
         self.recordings.push(SuppliedRecording { name, digests: digester.finish() });
         Ok(())
     }
-}
 
-fn broken() -> Problem {
-    Problem::bad_request("the form is malformed or incomplete")
-}
-
-/// All bytes of a stream, at most `bytes_max`; `broken` says what it is when the stream breaks off.
-async fn whole<E>(
-    mut chunks: impl futures_util::Stream<Item = Result<actix_web::web::Bytes, E>> + Unpin,
-    bytes_max: usize,
-    broken: impl Fn() -> Problem,
-) -> Result<Vec<u8>, Problem> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| broken())?;
-        if bytes.len() + chunk.len() > bytes_max {
-            return Err(Problem::too_large(bytes_max as u64));
+    /// What is wrong when the form breaks off.
+    fn broken(&self) -> Problem {
+        match self.memory.failure() {
+            Some(error @ (BodyReadError::TooSlow | BodyReadError::NoRoom)) => error.into(),
+            _ => Problem::bad_request("the form is malformed or incomplete"),
         }
-        bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
 }

@@ -13,6 +13,7 @@ use crate::operator::archive_renewal::RenewedArchive;
 use crate::operator::policy_events::publish_authority_events;
 use crate::pki::RevocationReason;
 use crate::server::extract::auth::Authenticated;
+use crate::server::extract::body::JsonBody;
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
 
@@ -40,7 +41,7 @@ pub(super) struct NewIssuer {
 pub(super) async fn add_issuer(
     state: Data<AppState>,
     auth: Authenticated,
-    body: Json<NewIssuer>,
+    JsonBody(body): JsonBody<NewIssuer>,
 ) -> Result<HttpResponse, Problem> {
     auth.check_admin()?;
     let issuance = state.services.issuance.clone();
@@ -138,7 +139,7 @@ pub(super) struct NewRevocation {
 pub(super) async fn revoke(
     state: Data<AppState>,
     auth: Authenticated,
-    body: Json<NewRevocation>,
+    JsonBody(body): JsonBody<NewRevocation>,
 ) -> Result<HttpResponse, Problem> {
     auth.check_admin()?;
     let time = |text: &Option<String>| -> Result<Option<DateTime<Utc>>, Problem> {
@@ -240,7 +241,7 @@ struct TokenWithSecret<'a> {
 pub(super) async fn create_token(
     state: Data<AppState>,
     auth: Authenticated,
-    body: Json<NewTokenBody>,
+    JsonBody(body): JsonBody<NewTokenBody>,
 ) -> Result<HttpResponse, Problem> {
     auth.check_admin()?;
     let issuer = body.issuer.as_deref().map(str::parse).transpose();

@@ -1,7 +1,7 @@
 //! `/v1/batches`: NDJSON in, NDJSON out, in constant memory.
 
 use actix_web::web::{Bytes, Data, Payload, Query};
-use actix_web::{HttpResponse, post};
+use actix_web::{HttpRequest, HttpResponse, post};
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::issuance::{BatchResult, SubmissionReceipt, lines, run_batch};
 use crate::ledger::Durability;
 use crate::server::extract::auth::Authenticated;
+use crate::server::extract::body::{check_plain, incoming};
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
 
@@ -59,16 +60,18 @@ pub(super) async fn batches(
     state: Data<AppState>,
     auth: Authenticated,
     query: Query<BatchQuery>,
+    request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
+    check_plain(&request)?;
+    let body = incoming(&request, payload.into_inner());
     let submitter = auth.submitter(query.issuer.as_deref())?;
     let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(16);
     let (issuance, wait) = (state.services.issuance.clone(), query.wait);
     // The payload stays on this thread; the work is spread from there.
     actix_web::rt::spawn(async move {
-        let lines = lines(payload, issuance.limits.json.bytes_max);
-        // A connection that breaks ends the batch; what was taken stays taken.
-        let lines = lines.take_while(|line| std::future::ready(line.is_ok())).filter_map(async |line| line.ok());
+        let lines = lines(body, issuance.limits.json.bytes_max);
+        // A body that breaks off ends the batch with a line that says so; what was taken stays taken.
         let results = run_batch(issuance, submitter, wait, lines);
         let mut results = std::pin::pin!(results);
         while let Some(result) = results.next().await {

@@ -1,13 +1,16 @@
 //! Certificates, revocation lists and statuses, for everybody.
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
-use actix_web::web::{Bytes, Data, Json, Path};
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::web::{Data, Json, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use crate::authority::CertificateSummary;
+use crate::pki::ocsp::REQUEST_BYTES_MAX;
+use crate::request_body::BodyReadError;
+use crate::server::extract::body::whole;
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
 
@@ -71,8 +74,17 @@ pub(super) async fn status(state: Data<AppState>, request: Path<String>) -> Http
 #[utoipa::path(tag = "certificates", request_body(content_type = "application/ocsp-request", content = Vec<u8>),
     responses((status = 200, description = "An OCSPResponse", content_type = "application/ocsp-response")))]
 #[post("/ocsp")]
-pub(super) async fn status_by_post(state: Data<AppState>, request: Bytes) -> HttpResponse {
-    status_of(&state, &request)
+pub(super) async fn status_by_post(
+    state: Data<AppState>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    match whole(&request, body.into_inner(), REQUEST_BYTES_MAX).await {
+        Ok(body) => Ok(status_of(&state, body.as_ref())),
+        // To a client of this protocol that is a request without sense.
+        Err(BodyReadError::TooLarge { .. }) => Ok(status_of(&state, &[])),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn status_of(state: &AppState, request: &[u8]) -> HttpResponse {

@@ -5,8 +5,10 @@ use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, get, post};
 
-use super::scitt::{COSE, KeySet, blocking, busy, check_kind, described, key_set, statement};
+use super::scitt::{COSE, KeySet, blocking, busy, check_kind, described, key_set};
+use crate::cose::MESSAGE_BYTES_MAX;
 use crate::server::concise_problem::ConciseProblem;
+use crate::server::extract::body::whole;
 use crate::server::state::AppState;
 use crate::statements::Compatibility;
 
@@ -29,11 +31,12 @@ pub(super) async fn register_payload(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, ConciseProblem> {
-    let _place = state.public_requests.try_acquire().map_err(busy)?;
     check_kind(&request)?;
-    let body = statement(body).await?;
+    let (body, memory) = whole(&request, body.into_inner(), MESSAGE_BYTES_MAX).await?.into_parts();
+    let _place = state.public_requests.try_acquire().map_err(busy)?;
     let shared = state.clone();
     let (location, receipt) = blocking(move || {
+        let _memory = memory;
         let log = known(&shared);
         let (index, receipt) = log.register(&body)?;
         Ok((format!("{}/entries/{index}", log.issuer()), receipt))

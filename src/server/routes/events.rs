@@ -1,6 +1,6 @@
 //! `/v1/records/{id}/events`: lifecycle events of a record.
 
-use actix_web::web::{Data, Json, Path, Query};
+use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -10,6 +10,7 @@ use crate::clock::format_time;
 use crate::crypto::Sha256Digest;
 use crate::evidence::Entry;
 use crate::server::extract::auth::Authenticated;
+use crate::server::extract::body::JsonBody;
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
 use crate::tlog::LeafIndex;
@@ -60,7 +61,7 @@ pub(super) async fn add_event(
     state: Data<AppState>,
     auth: Authenticated,
     id: Path<String>,
-    event: Json<NewEvent>,
+    JsonBody(event): JsonBody<NewEvent>,
 ) -> Result<HttpResponse, Problem> {
     auth.check_writer()?;
     let operation = LifecycleOperation::of_name(&event.operation);

@@ -12,7 +12,7 @@ use crate::issuance::{AssembleError, SubmissionReceipt};
 use crate::jose::draft_dialect;
 use crate::ledger::Durability;
 use crate::server::extract::auth::Authenticated;
-use crate::server::extract::record_body::RecordBody;
+use crate::server::extract::body::RecordBody;
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
 use crate::tlog::{EntryCount, LeafIndex};

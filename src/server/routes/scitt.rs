@@ -6,7 +6,6 @@ use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures_util::StreamExt as _;
 use minicbor::Encoder;
 use serde::Serialize;
 use tokio::sync::TryAcquireError;
@@ -16,6 +15,7 @@ use crate::cose::{MESSAGE_BYTES_MAX, cose_key};
 use crate::crypto::{Sha256Digest, VerifyingKey};
 use crate::server::concise_problem::ConciseProblem;
 use crate::server::extract::auth::Authenticated;
+use crate::server::extract::body::whole;
 use crate::server::problem::Problem;
 use crate::server::start::services::StatementsService;
 use crate::server::state::AppState;
@@ -43,9 +43,9 @@ pub(super) async fn register(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, ConciseProblem> {
-    let _place = state.public_requests.try_acquire().map_err(busy)?;
     check_kind(&request)?;
-    let body = statement(body).await?;
+    let (body, _memory) = whole(&request, body.into_inner(), MESSAGE_BYTES_MAX).await?.into_parts();
+    let _place = state.public_requests.try_acquire().map_err(busy)?;
     let crls = state.services.issuance.authority.current_crls().map_err(|error| ConciseProblem::internal(&error))?;
     let crls: Vec<_> = crls.iter().map(|crl| crl.der.clone()).collect();
     let registered = statements(&state).register(body, &state.services.issuance.verifier, &crls).await?;
@@ -62,21 +62,6 @@ pub(super) fn check_kind(request: &HttpRequest) -> Result<(), ConciseProblem> {
     }
     let detail = "a signed statement is sent as application/cose";
     Err(ConciseProblem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Malformed request", detail))
-}
-
-/// The bytes of a statement, no more of them than it may have.
-pub(super) async fn statement(mut payload: Payload) -> Result<Vec<u8>, ConciseProblem> {
-    let mut body = Vec::new();
-    while let Some(piece) = payload.next().await {
-        let piece =
-            piece.map_err(|_| ConciseProblem::new(StatusCode::BAD_REQUEST, "Malformed request", "it broke off"))?;
-        if body.len() + piece.len() > MESSAGE_BYTES_MAX {
-            let detail = format!("a statement has at most {MESSAGE_BYTES_MAX} bytes");
-            return Err(ConciseProblem::new(StatusCode::PAYLOAD_TOO_LARGE, "Malformed request", detail));
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(body)
 }
 
 pub(super) fn busy(_: TryAcquireError) -> ConciseProblem {

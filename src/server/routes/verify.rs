@@ -35,14 +35,17 @@ pub(super) async fn verify(
     query: Query<VerifyQuery>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
+    let VerificationBody { record, recordings } =
+        VerificationBody::read(&request, payload, &state.config.limits).await?;
+    // Behind the body: nobody keeps a place by sending slowly.
     let _place = state.public_requests.try_acquire().map_err(|_| Problem::busy())?;
-    let body = VerificationBody::read(&request, payload, &state.config.limits).await?;
     let html = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
     let html = html.is_some_and(prefers_html);
     let depth = query.depth;
     let issuance = state.services.issuance.clone();
     let verified = state.services.issuance.cpu_pool.run(move || {
-        let (report, bundle) = issuance.verify_with_ledger(body.record, body.recordings)?;
+        let (record, _memory) = record.into_parts();
+        let (report, bundle) = issuance.verify_with_ledger(record, recordings)?;
         let json = (!html).then(|| report.to_json_at_level(depth, &bundle, issuance.verifier.policy()));
         Ok::<_, Problem>((report, json))
     });

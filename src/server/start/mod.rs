@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::cpu_pool::CpuPool;
 use crate::crypto::{SealingKey, Signer};
 use crate::evidence::Verifier;
-use crate::issuance::{Issuance, LogPolicyFile};
+use crate::issuance::{Issuance, LogPolicyFile, lines_in_flight};
 use crate::ledger::{INDEX_RECORDS, Ledger, LedgerOptions, LocalBackend, OpenedLedger, SNAPSHOT_ENTRIES, WriterLock};
 use crate::operator::archive_renewal::ArchiveRenewal;
 use crate::operator::policy_events::{publish_authority_events, record_policy_changes};
@@ -86,6 +86,7 @@ pub(crate) async fn open(
         cpu_pool,
         limits,
         timestamp_lists: std::sync::RwLock::default(),
+        batch_budget: lines_in_flight(),
         witnessed_timeout: Duration::from_millis(config.ledger.witnessed_timeout_ms),
     });
     if !read_only {
