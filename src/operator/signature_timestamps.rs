@@ -96,7 +96,13 @@ impl SignatureTimestamps {
             None => ledger.last_stamped()?.unwrap_or(LeafIndex(0)),
         };
         let mut stamped = false;
-        while latest.checkpoint().size().contains(index) {
+        let size = latest.checkpoint().size();
+        loop {
+            let owed = u32::try_from(size.0.saturating_sub(index.0)).unwrap_or(u32::MAX);
+            metrics::gauge!("affiant_signature_timestamps_owed").set(owed);
+            if !size.contains(index) {
+                return Ok((stamped, true));
+            }
             match self.stamp(index).await? {
                 None => return Ok((stamped, false)),
                 Some(tokens) => stamped |= tokens > 0,
@@ -104,7 +110,6 @@ impl SignatureTimestamps {
             index = LeafIndex(index.0 + 1);
             *next = Some(index);
         }
-        Ok((stamped, true))
     }
 
     /// Has the signatures of one record timestamped, as far as they are not. Gives how many tokens there are more; `None`
