@@ -242,7 +242,8 @@ impl Issuance {
             }
         }
         material.add_certificates(self.authority.authority_certificates().iter().map(|one| one.der()));
-        material.add_certificates(self.verifier.policy().timestamp_anchors.iter().map(|one| one.der()));
+        material.add_anchors(self.verifier.policy().anchors.iter());
+        material.add_anchors(self.verifier.policy().timestamp_anchors.iter());
         material.add_crls(&bundle.crls);
         material.add_ocsp_responses(&bundle.ocsp_responses);
         Ok(KeptRecord { jws, archived, material })

@@ -6,6 +6,7 @@ use affiant::crypto::Hash;
 use affiant::evidence::{Bundle, BundleFiles, JadesGap, JadesLevel, JadesMaterial, Record, record_digest, verify};
 use affiant::jose::{Jws, NewProperties, UnsignedProperty};
 use affiant::json::JsonLimits;
+use affiant::pki::Certificate;
 use affiant::pki::tsp::{MessageImprint, TimestampRequest, TimestampResponse};
 use affiant::server::StartOptions;
 use affiant::vcon::VconLimits;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::fixtures::certificates::List;
+use crate::fixtures::certificates::{List, parsed};
 use crate::fixtures::record::{By, Case, DAY, ENDS, KEYS, LISTED, SIGNED, at, leaf_list, plus};
 use crate::fixtures::server::{Answer, Client, InProcess, PATIENCE, Place, Process, WitnessPlace, call};
 
@@ -265,6 +266,7 @@ struct Beside {
     certificates: Vec<Vec<u8>>,
     crls: Vec<Vec<u8>>,
     tokens: Vec<Vec<u8>>,
+    anchors: Vec<Arc<Certificate>>,
 }
 
 impl Beside {
@@ -279,12 +281,13 @@ impl Beside {
             case.root.signed_by(&KEYS.root),
             case.time_root.signed_by(&KEYS.time_root),
         ];
-        Self { crls: case.bundled().crls, case, certificates, tokens }
+        Self { crls: case.bundled().crls, case, certificates, tokens, anchors: Vec::new() }
     }
 
     fn properties(&self, record: &Jws, level: JadesLevel) -> Result<Vec<NewProperties>, JadesGap> {
         let mut material = JadesMaterial::default();
         material.add_certificates(&self.certificates);
+        material.add_anchors(&self.anchors);
         material.add_crls(&self.crls);
         material.add_tokens(&self.tokens);
         material.properties(record, level)
@@ -336,6 +339,24 @@ fn a_level_that_cannot_be_made_says_what_it_lacks() {
 
 fn move_over(name: &str, from: &mut Value, to: &mut Value) {
     to[name] = from.as_object_mut().unwrap().shift_remove(name).unwrap();
+}
+
+#[test]
+fn a_path_ends_at_an_anchor_whoever_issued_it() {
+    let record = jws(&Case::new().record());
+    let mut beside = Beside::of(Case::new(), &record);
+    let authority = parsed(&record.signatures()[0].header().certificates[1]);
+    beside.certificates.remove(2);
+    assert_eq!(beside.properties(&record, JadesLevel::Lt), Err(JadesGap::Issuer("CN=Root".into())));
+    beside.anchors.push(authority);
+    beside.crls.remove(1);
+    let properties = beside.properties(&record, JadesLevel::Lt).unwrap();
+    let read = jws(&record.with_unsigned_properties(&properties)).signatures()[0].unsigned_properties();
+    let data = read.iter().find_map(|property| match property {
+        UnsignedProperty::ValidationData(data) => Some(data.certificates.len()),
+        _ => None,
+    });
+    assert_eq!(data, Some(2), "signer and anchor");
 }
 
 #[test]

@@ -84,6 +84,7 @@ pub enum JadesGap {
 pub struct JadesMaterial {
     // Each once.
     certificates: Vec<Arc<Certificate>>,
+    anchors: Vec<Arc<Certificate>>,
     crls: Vec<Crl>,
     // As it came, and read.
     ocsp_responses: Vec<(Vec<u8>, OcspResponse)>,
@@ -101,6 +102,11 @@ impl JadesMaterial {
                 self.certificates.push(Arc::new(certificate));
             }
         }
+    }
+
+    /// Adds certificates at which a path ends, whoever issued them.
+    pub fn add_anchors<'a>(&mut self, anchors: impl IntoIterator<Item = &'a Arc<Certificate>>) {
+        self.anchors.extend(anchors.into_iter().map(Arc::clone));
     }
 
     /// Adds revocation lists, DER each.
@@ -174,7 +180,7 @@ impl JadesMaterial {
         let ders: Vec<Vec<u8>> = self.certificates.iter().map(|one| one.der().to_vec()).collect();
         let chain = signature.header().signer_chain(&ders);
         let signer = chain.first().and_then(|der| Certificate::from_der(der).ok());
-        let path = self.path(signer.ok_or(JadesGap::Signer(position))?);
+        let path = self.path(signer.ok_or(JadesGap::Signer(position))?, &[]);
         let mut properties = NewProperties::default();
         let stamps = if level >= JadesLevel::T { self.timestamps(signature, &ders) } else { Vec::new() };
         if level >= JadesLevel::T {
@@ -187,7 +193,9 @@ impl JadesMaterial {
         let own = if level >= JadesLevel::Lt { self.whole(&path)? } else { ValidationData::default() };
         properties.add_certificates(&path.iter().map(|one| one.der().to_vec()).collect::<Vec<_>>());
         if level >= JadesLevel::Lt {
-            properties.add_revocation(&own);
+            if !own.crls.is_empty() || !own.ocsp_responses.is_empty() {
+                properties.add_revocation(&own);
+            }
             properties.add_timestamp_validation_data(&self.validation_data(stamps.iter().map(|(_, stamp)| stamp))?);
         }
         Ok(properties)
@@ -203,10 +211,9 @@ impl JadesMaterial {
     ) -> Result<ValidationData, JadesGap> {
         let mut data = ValidationData::default();
         for timestamp in timestamps {
-            let mut own = Self { certificates: self.certificates.clone(), ..Self::default() };
-            own.add_certificates(timestamp.certificates());
+            let own = timestamp.certificates().iter().filter_map(|der| Certificate::from_der(der).ok());
             let signer = Certificate::from_der(timestamp.signer()).expect("it was read to check the token");
-            let path = own.path(signer);
+            let path = self.path(signer, &own.map(Arc::new).collect::<Vec<_>>());
             let found = self.whole(&path)?;
             add_new(&mut data.certificates, path.iter().map(|one| one.der().to_vec()));
             add_new(&mut data.crls, found.crls);
@@ -222,14 +229,19 @@ impl JadesMaterial {
         opened.filter_map(|(token, opened)| Some((token, opened.ok()?))).collect()
     }
 
-    /// The certificates from `leaf` up, as far as they are at hand.
-    fn path(&self, leaf: Certificate) -> Vec<Arc<Certificate>> {
+    fn is_end(&self, certificate: &Certificate) -> bool {
+        let is_it = |anchor: &Arc<Certificate>| anchor.thumbprint() == certificate.thumbprint();
+        certificate.is_self_issued() || self.anchors.iter().any(is_it)
+    }
+
+    /// The certificates from `leaf` up, as far as they are at hand here or among `more`, those at which a path ends first.
+    fn path(&self, leaf: Certificate, more: &[Arc<Certificate>]) -> Vec<Arc<Certificate>> {
         let mut path = vec![Arc::new(leaf)];
-        while let Some(last) = path.last().filter(|last| !last.is_self_issued() && path.len() < PATH_MAX) {
+        while let Some(last) = path.last().filter(|last| !self.is_end(last) && path.len() < PATH_MAX) {
             let issued = |issuer: &&Arc<Certificate>| {
                 issuer.subject() == last.issuer() && issuer.key().is_ok_and(|key| last.check_signature(key).is_ok())
             };
-            match self.certificates.iter().find(issued) {
+            match self.anchors.iter().chain(&self.certificates).chain(more).find(issued) {
                 Some(issuer) => path.push(Arc::clone(issuer)),
                 None => break,
             }
@@ -241,7 +253,7 @@ impl JadesMaterial {
     fn whole(&self, path: &[Arc<Certificate>]) -> Result<ValidationData, JadesGap> {
         let mut data = ValidationData::default();
         let last = path.last().expect("a path begins with its leaf");
-        if !last.is_self_issued() {
+        if !self.is_end(last) {
             return Err(JadesGap::Issuer(last.issuer().to_string()));
         }
         for pair in path.windows(2) {
