@@ -51,6 +51,12 @@ impl Contract {
         let what = format!("{method} {path} {}", answer.status);
         let response = self.response(method, path, answer.status);
         let kind = answer.header("content-type").split(';').next().unwrap();
+        for name in ["Location", "Content-Disposition", "ETag", "WWW-Authenticate", "Retry-After"] {
+            let is_named = response["headers"].get(name).is_some();
+            // The log's own representations are described by tlog-tiles and RFC 9110.
+            let is_known = is_named || (name == "ETag" && !path.starts_with("/v1/"));
+            assert!(is_known || answer.header(name).is_empty(), "{what}: {name} is not documented");
+        }
         match response.get("content") {
             None => assert!(answer.body.is_empty(), "{what}: {answer:?}"),
             Some(content) => {
@@ -386,6 +392,18 @@ async fn every_kind_of_entry_is_documented() {
     server.stop().await;
 }
 
+/// Every integer, and whether it is said how wide it may get.
+fn widths(value: &Value) -> Vec<(bool, &Value)> {
+    match value {
+        Value::Object(object) => {
+            let own = (object.get("type") == Some(&"integer".into())).then(|| (object.contains_key("format"), value));
+            own.into_iter().chain(object.values().flat_map(widths)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(widths).collect(),
+        _ => Vec::new(),
+    }
+}
+
 #[tokio::test]
 async fn every_json_answer_has_a_schema_that_asks_for_something() {
     let server = crate::contract::everything().serve().await;
@@ -407,6 +425,8 @@ async fn every_json_answer_has_a_schema_that_asks_for_something() {
     for target in targets {
         assert!(document.pointer(target.strip_prefix('#').unwrap()).is_some(), "{target}");
     }
+    let integers = widths(&document["components"]["schemas"]);
+    assert!(integers.len() > 20 && integers.iter().all(|(has_width, _)| *has_width), "{integers:?}");
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         let says_something = ["required", "enum", "pattern", "anyOf", "minProperties"];
         assert!(says_something.iter().any(|word| schema.get(word).is_some()), "{name}: {schema}");

@@ -23,7 +23,8 @@ fn known(state: &AppState) -> &Compatibility {
 
 /// Take the payload of a statement into the compatibility log: the receipt binds the payload's hash and nothing else.
 #[utoipa::path(tag = "statements", request_body(content = Vec<u8>, content_type = "application/cose"),
-    responses((status = 201, description = "The receipt", content_type = "application/cose"),
+    responses((status = 201, description = "The receipt", content_type = "application/cose",
+        headers(("Location" = String, description = "The entry"))),
         (status = "4XX", description = "Concise problem details", content_type = "application/concise-problem-details+cbor")))]
 #[post("/compatibility/entries")]
 pub(super) async fn register_payload(

@@ -29,7 +29,7 @@ pub(super) async fn openapi_json(documentation: Data<Documentation>) -> HttpResp
 }
 
 /// To the pages that show this document.
-#[utoipa::path(tag = "documentation", operation_id = "docs", responses((status = 307, description = "To /docs/")))]
+#[utoipa::path(tag = "documentation", operation_id = "docs", responses((status = 307, description = "To /docs/", headers(("Location" = String, description = "/docs/")))))]
 #[get("/docs")]
 pub(super) async fn redirect() -> HttpResponse {
     HttpResponse::TemporaryRedirect().insert_header((LOCATION, "/docs/")).finish()

@@ -90,7 +90,7 @@ pub(super) async fn checkpoint(log: Data<PublicLog>, request: HttpRequest) -> Re
 
 /// A tile or an entry bundle.
 #[utoipa::path(get, path = "/tile/{path}", tag = "ledger",
-    params(("path" = String, Path, description = "as C2SP tlog-tiles has it, such as 0/x001/067 or entries/000.p/5")),
+    params(("path" = String, Path, description = "as C2SP tlog-tiles has it, such as 0/x001/067 or entries/000.p/5: its slashes are not escaped")),
     responses((status = 200, description = "The tile", content_type = "application/octet-stream"), (status = 404, body = Problem)))]
 pub(super) async fn tile(log: Data<PublicLog>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let Some(tile) = published(&log, request.path()) else {

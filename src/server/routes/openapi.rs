@@ -1,9 +1,11 @@
 //! The OpenAPI document, made of the handlers' own annotations.
 
 use serde_json::{Map, Value, json};
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Deprecated, OpenApi as Document, RefOr};
+use utoipa::openapi::{Deprecated, Object, OpenApi as Document, RefOr};
 use utoipa::{Modify, OpenApi};
 
 use crate::evidence::report::REPORT_SCHEMA;
@@ -81,6 +83,7 @@ impl Routes {
         schemas.append(&mut shapes_without_a_type());
         schemas.append(&mut report_schemas());
         describe_members(&mut schemas["Problem"]);
+        schemas.values_mut().for_each(|schema| at_every_object(schema, &mut widen));
         describe_bodies(&mut document["paths"]);
         document
     }
@@ -107,6 +110,17 @@ fn describe_problems(operation: &mut Operation) {
     let responses = &mut operation.responses.responses;
     if let Some(wrong) = responses.get("4XX").cloned() {
         responses.insert("5XX".to_owned(), wrong);
+    }
+    for (status, name, what) in [
+        ("4XX", "WWW-Authenticate", "With 401: Bearer"),
+        ("4XX", "Retry-After", "With 429: seconds"),
+        ("5XX", "Retry-After", "With 503: seconds"),
+    ] {
+        if let Some(RefOr::T(response)) = responses.get_mut(status) {
+            let header =
+                HeaderBuilder::new().schema(Some(Object::with_type(Type::String))).description(Some(what)).build();
+            response.headers.insert(name.to_owned(), header.into());
+        }
     }
 }
 
@@ -158,6 +172,13 @@ fn at_every_object(value: &mut Value, change: &mut impl FnMut(&mut Map<String, V
         }
         Value::Array(items) => items.iter_mut().for_each(|item| at_every_object(item, change)),
         _ => {}
+    }
+}
+
+/// Says of a number how wide it may get, where its type does not: a ledger has more entries than 32 bits count.
+fn widen(schema: &mut Map<String, Value>) {
+    if schema.get("type").is_some_and(|kind| kind == "integer") && !schema.contains_key("format") {
+        schema.insert("format".to_owned(), "int64".into());
     }
 }
 

@@ -35,7 +35,8 @@ pub(super) struct SubmitQuery {
 ///
 /// Submission is idempotent: the same bytes give the same receipt.
 #[utoipa::path(tag = "records", params(SubmitQuery), request_body(content = ref("#/components/schemas/AnyVcon"), content_type = "application/vcon+json"),
-    responses((status = 201, description = "The receipt", body = SubmissionReceipt), (status = 200, description = "The receipt of the same submission before", body = SubmissionReceipt),
+    responses((status = 201, description = "The receipt", body = SubmissionReceipt, headers(("Location" = String, description = "The record"))),
+    (status = 200, description = "The receipt of the same submission before", body = SubmissionReceipt, headers(("Location" = String, description = "The record"))),
         (status = "4XX", body = Problem)), security(("token" = [])))]
 #[post("/v1/records")]
 pub(super) async fn submit(
@@ -189,7 +190,8 @@ pub(super) async fn read_receipt(
 
 /// Collect a record's evidence bundle: a zip that verifies offline.
 #[utoipa::path(tag = "records", params(("id" = String, Path, description = "record digest or uuid")),
-    responses((status = 200, description = "The bundle", content_type = "application/zip"), (status = "4XX", body = Problem)),
+    responses((status = 200, description = "The bundle", content_type = "application/zip",
+    headers(("Content-Disposition" = String, description = "The name of its file"))), (status = "4XX", body = Problem)),
     security(("token" = [])))]
 #[get("/v1/records/{id}/bundle")]
 pub(super) async fn bundle(
@@ -221,7 +223,8 @@ fn file_stem(uuid: &str) -> String {
 /// The record as it was stays. One that is signed with that key already is not signed again (200). The path of the release
 /// before ends in `/renewals`.
 #[utoipa::path(post, path = "/v1/records/{id}/resign", tag = "records", params(WaitQuery, ("id" = String, Path, description = "record digest or uuid")),
-    responses((status = 201, description = "The receipt of the new record", body = SubmissionReceipt), (status = 200, description = "The receipt of the record as it is", body = SubmissionReceipt),
+    responses((status = 201, description = "The receipt of the new record", body = SubmissionReceipt, headers(("Location" = String, description = "The record"))),
+    (status = 200, description = "The receipt of the record as it is", body = SubmissionReceipt, headers(("Location" = String, description = "The record"))),
         (status = "4XX", body = Problem)), security(("token" = [])))]
 #[routes]
 #[post("/v1/records/{id}/resign")]

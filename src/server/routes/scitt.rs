@@ -35,7 +35,8 @@ fn statements(state: &AppState) -> &Statements {
 /// Register a signed statement: its signature and its signer's path to an anchor of the trust policy are verified. Answers
 /// with the receipt; one that is registered already gets a new receipt of the same entry.
 #[utoipa::path(tag = "statements", request_body(content = Vec<u8>, content_type = "application/cose"),
-    responses((status = 201, description = "The receipt (RFC 9942)", content_type = "application/cose"),
+    responses((status = 201, description = "The receipt (RFC 9942)", content_type = "application/cose",
+        headers(("Location" = String, description = "The entry"))),
         (status = "4XX", description = "Concise problem details (RFC 9290)", content_type = "application/concise-problem-details+cbor")))]
 #[post("/entries")]
 pub(super) async fn register(
