@@ -1,7 +1,7 @@
 //! Admitting: a record that was signed elsewhere is verified.
 
 use super::Issuance;
-use super::richer_form::keepable;
+use super::richer_form::OfferedProperties;
 use super::submit::{PreparedSubmission, SubmitError, Submitter, uuid_of};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::RecordEvent;
@@ -40,7 +40,7 @@ impl Issuance {
         let of = before.map_or_else(|| self.amended(issuer, parsed.vcon()), |before| Ok(Some(before)))?;
         let event = RecordEvent { issuer: issuer.to_owned(), seq: EntryCount(0), record, signer, of };
         let event = if before.is_some() { Event::VconRenewed(event) } else { Event::VconAnchored(event) };
-        Ok(self.prepared(event, record, bytes, issuer, uuid, submitted, &report, keepable(parsed)))
+        Ok(self.prepared(event, record, bytes, issuer, uuid, submitted, &report, OfferedProperties::of(parsed)))
     }
 
     /// The record that `record` holds as a whole and signs again, if this issuer has it.

@@ -4,9 +4,9 @@ use chrono::TimeDelta;
 
 use super::Issuance;
 use super::evidence_for::EvidenceError;
+use super::kept_properties::{holds, parse, richest, to_kept};
 use crate::evidence::{Bundle, JadesGap, JadesLevel, JadesMaterial, Record};
 use crate::jose::{Jws, NewProperties, UnsignedProperty};
-use crate::json::JsonLimits;
 use crate::ledger::ReadError;
 use crate::pki::tsp::{MessageImprint, Timestamp, TimestampToken};
 use crate::tlog::LeafIndex;
@@ -162,8 +162,7 @@ impl Issuance {
         let properties = match &archived {
             None => kept.material.properties(kept.jws, JadesLevel::Lt).map_err(level)?,
             Some(form) => {
-                let jws = parse(&form.bytes, index)?;
-                let last = last_archives(&jws);
+                let last = last_archives(kept.jws, kept.archived.as_deref().unwrap_or_default());
                 if !self.archives_are_due(&last, ahead) {
                     return Ok(ArchivedForm::Kept(form.clone()));
                 }
@@ -230,14 +229,17 @@ impl Issuance {
         let jws = &record.layers()[0];
         material.add_carried(jws);
         material.add_tokens(&evidence.tokens);
-        let own = jws.signatures().iter().map(|signature| signature.unsigned_properties().elements());
-        let own: Option<Vec<_>> = own.map(|elements| Some(NewProperties::of_elements(&elements?))).collect();
+        let own = jws.signatures().iter().map(|signature| {
+            // Nobody has checked it yet.
+            let elements = signature.unsigned_properties().elements().filter(|_| holds(jws, signature));
+            Some(NewProperties::of_elements(&elements?))
+        });
+        let own: Option<Vec<_>> = own.collect();
         let mut archived = None;
-        let kept = evidence.unsigned_properties.as_deref().and_then(of_kept);
+        let kept = richest(&evidence.unsigned_properties);
         for properties in [kept, own].into_iter().flatten() {
-            let form = parse(&jws.with_unsigned_properties(&properties), index)?;
-            material.add_carried(&form);
-            if archived.is_none() && last_archives(&form).len() == jws.signatures().len() {
+            properties.iter().for_each(|of_one| material.add_properties(&of_one.read()));
+            if archived.is_none() && last_archives(jws, &properties).len() == jws.signatures().len() {
                 archived = Some(properties);
             }
         }
@@ -250,16 +252,10 @@ impl Issuance {
     }
 }
 
-pub(super) fn parse(body: &[u8], index: LeafIndex) -> Result<Jws, ReadError> {
-    // It was admitted under the limits of its time.
-    let limits = JsonLimits { bytes_max: usize::MAX, ..JsonLimits::default() };
-    Jws::parse(body, &limits).map_err(|_| ReadError::NoRecord(index))
-}
-
-/// The last archive timestamp of each signature that has one: what it is over, and its tokens.
-fn last_archives(jws: &Jws) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
-    let last = jws.signatures().iter().filter_map(|signature| {
-        let properties = signature.unsigned_properties();
+/// The last archive timestamp of each signature of `jws` that has one: what it is over, and its tokens.
+fn last_archives(jws: &Jws, properties: &[NewProperties]) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
+    let last = jws.signatures().iter().zip(properties).filter_map(|(signature, properties)| {
+        let properties = properties.read();
         let archives = properties.iter().enumerate().rev();
         let (position, tokens) = archives.into_iter().find_map(|(position, property)| match property {
             UnsignedProperty::ArchiveTimestamp { tokens, .. } => Some((position, tokens.clone())),
@@ -268,15 +264,4 @@ fn last_archives(jws: &Jws) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
         Some((jws.archived_characters(signature, &properties.characters_before(position)?), tokens))
     });
     last.collect()
-}
-
-/// The unsigned properties of each signature as they are kept: a list for each, of elements as they are written.
-pub(super) fn to_kept(properties: &[NewProperties]) -> Vec<u8> {
-    let elements: Vec<&[String]> = properties.iter().map(NewProperties::elements).collect();
-    serde_json::to_vec(&elements).expect("text is JSON")
-}
-
-pub(super) fn of_kept(bytes: &[u8]) -> Option<Vec<NewProperties>> {
-    let elements: Vec<Vec<String>> = serde_json::from_slice(bytes).ok()?;
-    Some(elements.iter().map(|elements| NewProperties::of_elements(elements)).collect())
 }

@@ -10,6 +10,7 @@
 //! | `evidence_for.rs` | the evidence that our own stores have |
 //! | `assemble_bundle.rs` | all evidence of a record, as a bundle |
 //! | `jades.rs` | a record in the form of JAdES |
+//! | `kept_properties.rs` | unsigned properties beside a record, as they are kept |
 //! | `richer_form.rs` | a record that comes again, with more beside its signatures |
 //! | `verify_with_ledger.rs` | a record that somebody sent, verified with what the ledger knows of it |
 //! | `batch.rs` | many submissions, a line each |
@@ -21,6 +22,7 @@ mod erase;
 mod evidence_for;
 mod issue;
 mod jades;
+mod kept_properties;
 mod receipt;
 mod resign;
 mod richer_form;

@@ -3,116 +3,91 @@
 //! Only what is understood and holds by itself is kept: somebody else's words are no place to store anything in.
 
 use super::Issuance;
-use super::jades::{of_kept, parse, to_kept};
+use super::kept_properties::{Richness, holds, parse, richest, to_kept};
 use crate::evidence::Record;
-use crate::jose::{Jws, JwsSignature, NewProperties, UnsignedProperty, ValidationData};
+use crate::jose::{Jws, JwsSignature, NewProperties};
 use crate::ledger::{ReadError, UNSIGNED_PROPERTIES_BYTES_MAX};
-use crate::pki::ocsp::OcspResponse;
-use crate::pki::tsp::Timestamp;
-use crate::pki::{Certificate, Crl};
 use crate::tlog::LeafIndex;
 
 /// Tokens, and pieces of validation data, of one record that are looked at: as many as a verifier looks at.
 const PIECES_MAX: usize = 32;
 
-/// How much unsigned properties say: archive timestamps first, then timestamps, then certificates, lists and statuses. Of
-/// two forms the one that says more is kept, and of two that say as much the one that came first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Richness {
-    archive_timestamps: usize,
-    timestamps: usize,
-    pieces: usize,
-}
+/// Unsigned properties that came with a copy of a record and may be kept, each with the value of its signature: another copy
+/// may have them in another order.
+#[derive(Debug)]
+pub(super) struct OfferedProperties(Vec<(String, NewProperties)>);
 
-impl Richness {
-    fn of(jws: &Jws) -> Self {
-        let mut richness = Self::default();
-        for signature in jws.signatures() {
-            for property in signature.unsigned_properties().iter() {
-                match property {
-                    UnsignedProperty::ArchiveTimestamp { tokens, .. } => richness.archive_timestamps += tokens.len(),
-                    UnsignedProperty::SignatureTimestamp(tokens) => richness.timestamps += tokens.len(),
-                    UnsignedProperty::ValidationData(data) => richness.pieces += pieces(data).len(),
-                    UnsignedProperty::Other => {}
-                }
-            }
+impl OfferedProperties {
+    /// Those of a record; `None` where there are none, they are too much, or not all of it is understood and holds.
+    pub(super) fn of(record: &Record) -> Option<Self> {
+        let jws = &record.layers()[0];
+        let Richness { archive_timestamps, timestamps, pieces } =
+            Richness::of(jws.signatures().iter().map(JwsSignature::unsigned_properties));
+        let count = archive_timestamps + timestamps;
+        if count + pieces == 0 || count > PIECES_MAX || pieces > PIECES_MAX {
+            return None;
         }
-        richness
+        let of_one = |signature: &JwsSignature| {
+            let elements = signature.unsigned_properties().elements().filter(|_| holds(jws, signature))?;
+            Some((signature.signature_characters().to_owned(), NewProperties::of_elements(&elements)))
+        };
+        jws.signatures().iter().map(of_one).collect::<Option<_>>().map(Self)
     }
-}
 
-/// The unsigned properties of a record that may be kept beside another copy of it, as they are kept; `None` where there
-/// are none, they are too much, or not all of it is understood and holds.
-pub(super) fn keepable(record: &Record) -> Option<Vec<u8>> {
-    let jws = &record.layers()[0];
-    let Richness { archive_timestamps, timestamps, pieces } = Richness::of(jws);
-    let count = archive_timestamps + timestamps;
-    if count + pieces == 0 || count > PIECES_MAX || pieces > PIECES_MAX {
-        return None;
+    /// Those of the signatures of `jws`, in their order.
+    fn in_order_of(&self, jws: &Jws) -> Vec<NewProperties> {
+        let of_one = |signature: &JwsSignature| {
+            let found = self.0.iter().find(|(value, _)| value == signature.signature_characters());
+            found.map(|(_, properties)| properties.clone()).unwrap_or_default()
+        };
+        jws.signatures().iter().map(of_one).collect()
     }
-    let all_hold = jws.signatures().iter().all(|signature| holds(jws, signature));
-    let elements = jws.signatures().iter().map(|signature| signature.unsigned_properties().elements());
-    let properties = elements.map(|elements| Some(NewProperties::of_elements(&elements?)));
-    let kept = to_kept(&properties.collect::<Option<Vec<_>>>()?);
-    (all_hold && kept.len() <= UNSIGNED_PROPERTIES_BYTES_MAX).then_some(kept)
-}
-
-/// Whether every property of a signature is understood, every token is over what it has to be, and everything else is what
-/// it says.
-fn holds(jws: &Jws, signature: &JwsSignature) -> bool {
-    let properties = signature.unsigned_properties();
-    let mut certificates = signature.header().certificates.clone();
-    for property in properties.iter() {
-        if let UnsignedProperty::ValidationData(data) = property {
-            certificates.extend(data.certificates.iter().cloned());
-        }
-    }
-    let are_over = |tokens: &[Vec<u8>], data: &[u8]| {
-        tokens.iter().all(|token| Timestamp::open(token, data, &certificates).is_ok())
-    };
-    let holds = |(position, property): (usize, &UnsignedProperty)| match property {
-        UnsignedProperty::SignatureTimestamp(tokens) => are_over(tokens, signature.signature_characters().as_bytes()),
-        UnsignedProperty::ArchiveTimestamp { tokens, over_all } => {
-            let before = properties.characters_before(position).filter(|_| *over_all);
-            before.is_some_and(|before| are_over(tokens, &jws.archived_characters(signature, &before)))
-        }
-        UnsignedProperty::ValidationData(data) => {
-            data.certificates.iter().all(|der| Certificate::from_der(der).is_ok())
-                && data.crls.iter().all(|der| Crl::from_der(der).is_ok())
-                && data.ocsp_responses.iter().all(|der| OcspResponse::from_der(der).is_ok())
-        }
-        UnsignedProperty::Other => false,
-    };
-    properties.is_whole() && properties.iter().enumerate().all(holds)
-}
-
-fn pieces(data: &ValidationData) -> Vec<&Vec<u8>> {
-    data.certificates.iter().chain(&data.crls).chain(&data.ocsp_responses).collect()
 }
 
 impl Issuance {
-    /// Keeps `properties`, which came with another copy of the record at `index`, where they say more than those that are
-    /// there. A submission does not fail by it: what cannot be kept is logged.
-    pub(super) fn keep_richer(&self, index: LeafIndex, properties: &[u8]) {
-        match self.richer(index, properties) {
+    /// Keeps unsigned properties that came with another copy of the record at `index`, where they say more than those that
+    /// are there. A submission does not fail by it: what cannot be kept is logged.
+    pub(super) fn keep_richer(&self, index: LeafIndex, offered: &OfferedProperties) {
+        match self.keep_where_richer(index, offered) {
             Ok(false) => {}
-            Ok(true) => match self.ledger.keep_unsigned_properties(index, properties) {
-                Ok(()) => tracing::info!(index = index.0, bytes = properties.len(), "kept richer unsigned properties"),
-                Err(error) => tracing::error!(%error, index = index.0, "richer unsigned properties were not kept"),
-            },
-            Err(error) => tracing::error!(%error, index = index.0, "unsigned properties could not be compared"),
+            Ok(true) => tracing::info!(index = index.0, "kept richer unsigned properties"),
+            Err(error) => tracing::error!(%error, index = index.0, "unsigned properties were not kept"),
         }
     }
 
-    fn richer(&self, index: LeafIndex, properties: &[u8]) -> Result<bool, ReadError> {
+    fn keep_where_richer(&self, index: LeafIndex, offered: &OfferedProperties) -> Result<bool, ReadError> {
         let Some((_, body)) = self.ledger.record(index)?.body else { return Ok(false) };
         let jws = parse(&body, index)?;
-        let richness = |kept: &[u8]| -> Result<Richness, ReadError> {
-            let properties = of_kept(kept).unwrap_or_default();
-            Ok(Richness::of(&parse(&jws.with_unsigned_properties(&properties), index)?))
-        };
+        let offered = offered.in_order_of(&jws);
+        let own = jws.signatures().iter().filter(|signature| holds(&jws, signature));
+        let own = Richness::of(own.map(JwsSignature::unsigned_properties));
         let kept = self.ledger.signature_evidence(index)?.unsigned_properties;
-        let before = kept.as_deref().map(&richness).transpose()?.unwrap_or_default().max(Richness::of(&jws));
-        Ok(richness(properties)? > before)
+        let most = richest(&kept).map_or(own, |kept| own.max(Richness::of_kept(&kept)));
+        let bytes = to_kept(&offered);
+        if Richness::of_kept(&offered) <= most || bytes.len() > UNSIGNED_PROPERTIES_BYTES_MAX {
+            return Ok(false);
+        }
+        self.ledger.keep_unsigned_properties(index, &bytes)?;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::JsonLimits;
+
+    #[test]
+    fn properties_follow_their_signature_whatever_the_order() {
+        let one = |value: &str| format!(r#"{{"header":{{"alg":"RS256"}},"signature":"{value}"}}"#);
+        let stored = format!(r#"{{"payload":"AA","signatures":[{},{},{}]}}"#, one("AA"), one("AQ"), one("Ag"));
+        let stored = Jws::parse(stored.as_bytes(), &JsonLimits::default()).unwrap();
+        let of = |token: u8| {
+            let mut properties = NewProperties::default();
+            properties.add_signature_timestamps(&[vec![token]]);
+            properties
+        };
+        let offered = OfferedProperties(vec![("AQ".to_owned(), of(1)), ("AA".to_owned(), of(0))]);
+        assert_eq!(offered.in_order_of(&stored), [of(0), of(1), NewProperties::default()]);
     }
 }

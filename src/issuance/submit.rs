@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::Issuance;
 use super::evidence_for::EvidenceError;
 use super::receipt::SubmissionReceipt;
+use super::richer_form::OfferedProperties;
 use crate::authority::{AuthorityError, IssuerId};
 use crate::cpu_pool::WorkError;
 use crate::crypto::{Sha256Digest, SigningError};
@@ -102,7 +103,7 @@ pub struct NewRecord {
     submission: Submission,
     uuid: String,
     /// Unsigned properties, to be kept where the record turns out to be there already.
-    unsigned_properties: Option<Vec<u8>>,
+    unsigned_properties: Option<OfferedProperties>,
 }
 
 impl Issuance {
@@ -211,7 +212,7 @@ impl Issuance {
         uuid: String,
         submitted: Sha256Digest,
         report: &ValidationReport,
-        unsigned_properties: Option<Vec<u8>>,
+        unsigned_properties: Option<OfferedProperties>,
     ) -> PreparedSubmission {
         let metadata =
             BodyMetadata { issuer: issuer.to_owned(), uuid: uuid.clone(), submitted, verdict: report.verdict.code() };

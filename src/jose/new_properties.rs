@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
-use super::{Jws, ValidationData};
+use super::{Jws, UnsignedProperties, ValidationData};
 
 /// The unsigned properties of one signature, to be written in the order in which they are added.
 ///
@@ -31,8 +31,6 @@ pub struct NewProperties {
 
 impl NewProperties {
     /// These elements as they are, in base64url: those that [`UnsignedProperties::elements`] gives.
-    ///
-    /// [`UnsignedProperties::elements`]: super::UnsignedProperties::elements
     #[must_use]
     pub fn of_elements(elements: &[String]) -> Self {
         Self { elements: elements.to_vec() }
@@ -50,9 +48,13 @@ impl NewProperties {
         &self.elements
     }
 
+    /// The properties, as a reader has them.
+    #[must_use]
+    pub fn read(&self) -> UnsignedProperties {
+        UnsignedProperties::read(Some(&self.elements.iter().map(String::as_str).collect()))
+    }
+
     /// What an archive timestamp that comes next has of these: as [`UnsignedProperties::characters_before`] reads it.
-    ///
-    /// [`UnsignedProperties::characters_before`]: super::UnsignedProperties::characters_before
     #[must_use]
     pub fn characters(&self) -> String {
         self.elements.concat()
@@ -182,6 +184,7 @@ mod tests {
             UnsignedProperty::ArchiveTimestamp { tokens: vec![vec![3]], over_all: true },
         ]));
         assert_eq!(read.characters_before(4).unwrap(), before);
+        assert_eq!(properties.read(), read);
         assert_eq!(NewProperties::of_elements(&read.elements().unwrap()), properties);
         assert_eq!(written.signatures()[1].unsigned_properties().iter().len(), 0);
     }

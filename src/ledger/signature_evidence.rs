@@ -15,8 +15,8 @@ pub const UNSIGNED_PROPERTIES_BYTES_MAX: usize = 256 << 10;
 pub struct SignatureEvidence {
     /// Timestamp tokens over signature values, in the order in which they came.
     pub tokens: Vec<Vec<u8>>,
-    /// The unsigned properties that were kept last.
-    pub unsigned_properties: Option<Vec<u8>>,
+    /// Unsigned properties, in the order in which they came. Which of them say most is not known here.
+    pub unsigned_properties: Vec<Vec<u8>>,
 }
 
 impl LedgerReader {
@@ -29,7 +29,7 @@ impl LedgerReader {
         for attestation in self.inner.attestations.of_record(index)? {
             match attestation.kind {
                 AttestationKind::SignatureToken => evidence.tokens.push(attestation.bytes),
-                AttestationKind::UnsignedProperties => evidence.unsigned_properties = Some(attestation.bytes),
+                AttestationKind::UnsignedProperties => evidence.unsigned_properties.push(attestation.bytes),
                 _ => {}
             }
         }
@@ -54,7 +54,7 @@ impl Ledger {
         Ok(self.inner.keep(AttestationKind::SignatureToken, index.0, token)?)
     }
 
-    /// Keeps unsigned properties beside the record at `index`, in the place of those before.
+    /// Keeps unsigned properties beside the record at `index`.
     ///
     /// # Errors
     /// When they cannot be kept.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::jose::{Jws, JwsSignature, NewProperties, UnsignedProperty, ValidationData};
+use crate::jose::{Jws, JwsSignature, NewProperties, UnsignedProperties, UnsignedProperty, ValidationData};
 use crate::pki::ocsp::OcspResponse;
 use crate::pki::tsp::Timestamp;
 use crate::pki::{Certificate, Crl, RevocationStatus};
@@ -146,16 +146,21 @@ impl JadesMaterial {
     pub fn add_carried(&mut self, jws: &Jws) {
         for signature in jws.signatures() {
             self.add_certificates(&signature.header().certificates);
-            for property in signature.unsigned_properties().iter() {
-                match property {
-                    UnsignedProperty::SignatureTimestamp(tokens) => self.add_tokens(tokens),
-                    UnsignedProperty::ValidationData(data) => {
-                        self.add_certificates(&data.certificates);
-                        self.add_crls(&data.crls);
-                        self.add_ocsp_responses(&data.ocsp_responses);
-                    }
-                    UnsignedProperty::ArchiveTimestamp { .. } | UnsignedProperty::Other => {}
+            self.add_properties(&signature.unsigned_properties());
+        }
+    }
+
+    /// Adds what unsigned properties hold.
+    pub fn add_properties(&mut self, properties: &UnsignedProperties) {
+        for property in properties.iter() {
+            match property {
+                UnsignedProperty::SignatureTimestamp(tokens) => self.add_tokens(tokens),
+                UnsignedProperty::ValidationData(data) => {
+                    self.add_certificates(&data.certificates);
+                    self.add_crls(&data.crls);
+                    self.add_ocsp_responses(&data.ocsp_responses);
                 }
+                UnsignedProperty::ArchiveTimestamp { .. } | UnsignedProperty::Other => {}
             }
         }
     }
