@@ -25,6 +25,9 @@ const LISTS_INTERVAL: Duration = Duration::from_secs(3600);
 /// Between two attempts to fetch them.
 const LISTS_RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Archive timestamps that are taken at a time: an authority that is slow for one record holds up few others.
+const ARCHIVING_MAX: usize = 16;
+
 /// Why there is no form of the level LTA.
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureArchiveError {
@@ -53,14 +56,15 @@ pub struct SignatureTimestamps {
     is_wanted: bool,
     /// How long before it ends an archive timestamp is renewed.
     renew_ahead: TimeDelta,
-    one_at_a_time: tokio::sync::Mutex<()>,
+    // Of each record one request at a time, and so many of all.
+    archiving: [tokio::sync::Mutex<()>; ARCHIVING_MAX],
 }
 
 impl SignatureTimestamps {
     /// Those of the records of `issuance`, by the timestamp authorities of `rounds`.
     #[must_use]
     pub fn new(issuance: Arc<Issuance>, rounds: Arc<WitnessRounds>, is_wanted: bool, renew_ahead: TimeDelta) -> Self {
-        Self { issuance, rounds, is_wanted, renew_ahead, one_at_a_time: tokio::sync::Mutex::default() }
+        Self { issuance, rounds, is_wanted, renew_ahead, archiving: Default::default() }
     }
 
     /// Goes on for ever; whoever stops the server drops this future.
@@ -147,7 +151,8 @@ impl SignatureTimestamps {
     /// When the level cannot be made, no authority answers, or a store refuses.
     pub async fn archived(&self, index: LeafIndex) -> Result<JadesForm, SignatureArchiveError> {
         use SignatureArchiveError as E;
-        let _one_at_a_time = self.one_at_a_time.lock().await;
+        let place = usize::try_from(index.0 % ARCHIVING_MAX as u64).unwrap_or_default();
+        let _one_at_a_time = self.archiving[place].lock().await;
         let issuance = Arc::clone(&self.issuance);
         let ahead = self.renew_ahead;
         let is_wanted = self.is_wanted && issuance.ledger.write_block_reason().is_none();

@@ -250,6 +250,44 @@ async fn a_record_that_comes_again_with_more_beside_its_signature_leaves_it_ther
     assert!(process.stop());
 }
 
+#[tokio::test]
+async fn what_a_record_comes_with_is_no_level_before_it_is_checked() {
+    let (place, witness) = (Place::new(), WitnessPlace::new());
+    let process = witness.serve();
+    let token = place.issuer_token(0);
+    let other = place.copy();
+    let server = place.serve_now().await;
+    let receipt = server.client.issue(&token, call(1)).await;
+    let record = receipt["links"]["record"].as_str().unwrap().to_owned();
+    let stored = jws(&server.client.get(&record, &token).await.body);
+    server.stop().await;
+    let signature = &stored.signatures()[0];
+    let form = async |archived: &[u8]| {
+        let mut properties = NewProperties::default();
+        properties.add_signature_timestamps(&[stamp(&process, signature.signature_characters().as_bytes()).await]);
+        properties.add_certificates(&signature.header().certificates);
+        let over = stored.archived_characters(signature, &properties.characters());
+        properties.add_archive_timestamps(&[stamp(&process, if archived.is_empty() { &over } else { archived }).await]);
+        stored.with_unsigned_properties(&[properties])
+    };
+    let server = other.serve_now().await;
+    let client = &server.client;
+    // Its archive timestamp is over something else.
+    let answer = client.post("/v1/records", &token, form(b"something else").await).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let path = |level: &str| format!("{record}?dialect=jades{level}");
+    assert_eq!(kinds(&client.get(&path(""), &token).await.body), ["sigTst", "xVals"]);
+    client.get(&path("&level=lta"), &token).await.problem(409, "level-not-available");
+    // One that is over what it has to be makes the level.
+    let right = form(b"").await;
+    assert_eq!(client.post("/v1/records", &token, right.clone()).await.status, 200);
+    for level in ["", "&level=lta"] {
+        assert_eq!(client.get(&path(level), &token).await.body, right);
+    }
+    server.stop().await;
+    assert!(process.stop());
+}
+
 /// How many tokens are over the first signature.
 fn tokens_over(form: &[u8]) -> usize {
     let properties = jws(form).signatures()[0].unsigned_properties();
