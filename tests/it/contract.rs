@@ -7,14 +7,14 @@ use crate::fixtures::server::{Client, InProcess, Place};
 use affiant::crypto::{Signer as _, SigningKey};
 use serde_json::Value;
 
-/// A server with everything that can be switched on.
-pub(crate) fn everything() -> Place {
+/// A server with everything that can be switched on, and who may put a payload into its compatibility log.
+pub(crate) fn everything() -> (Place, SigningKey) {
     let mut place = Place::new();
     let (client, _) = SigningKey::generate_p256();
     let keys = place.path().join("client.pem");
     std::fs::write(&keys, affiant::pki::to_pem("PUBLIC KEY", client.verifying_key().spki_der())).unwrap();
     place.set("statements", &format!("enabled = true\ncompatibility_keys = {keys:?}"));
-    place
+    (place, client)
 }
 
 pub(crate) async fn document(server: &InProcess) -> Value {
@@ -83,7 +83,7 @@ fn routes_of_the_code() -> BTreeSet<(String, String)> {
 
 #[tokio::test]
 async fn the_document_has_every_route_of_the_code_and_no_other() {
-    let place = everything();
+    let (place, _) = everything();
     let server = place.serve().await;
     let document = document(&server).await;
     let documented: BTreeSet<_> =
@@ -128,7 +128,7 @@ fn needs_token(operation: &Value) -> bool {
 
 #[tokio::test]
 async fn every_operation_is_there_and_asks_for_a_token_where_the_document_says_so() {
-    let place = everything();
+    let (place, _) = everything();
     let server = place.serve().await;
     let document = document(&server).await;
     let scheme = &document["components"]["securitySchemes"]["token"];
@@ -162,7 +162,7 @@ async fn what_is_not_served_is_not_documented() {
 
 #[tokio::test]
 async fn every_answer_is_described_and_every_operation_has_a_name_of_its_own() {
-    let server = everything().serve().await;
+    let server = everything().0.serve().await;
     let document = document(&server).await;
     let mut names = BTreeSet::new();
     for (method, path, operation) in operations(&document) {

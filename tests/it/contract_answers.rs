@@ -5,11 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::contract::operations;
+use crate::contract::{document, everything, operations};
 use crate::fixtures::server::{Answer, Client, InProcess, Place, RECORDING, WitnessPlace, call};
 use crate::fixtures::statement::Draft;
 use affiant::access::Role;
-use affiant::crypto::{Signer as _, SigningKey};
 use serde_json::{Value, json};
 
 /// The document, and what was held against it.
@@ -23,7 +22,7 @@ struct Contract {
 
 impl Contract {
     async fn of(server: &InProcess) -> Self {
-        let document = server.client.get("/openapi.json", "").await.json();
+        let document = document(server).await;
         let mut closed = document["components"].clone();
         close(&mut closed);
         Self { document, closed, seen: BTreeMap::new() }
@@ -300,11 +299,7 @@ const READ: &[(&str, &str, u16)] = &[
 
 #[tokio::test]
 async fn every_operation_answers_what_is_documented() {
-    let mut place = Place::new();
-    let (client, _) = SigningKey::generate_p256();
-    let keys = place.path().join("client.pem");
-    std::fs::write(&keys, affiant::pki::to_pem("PUBLIC KEY", client.verifying_key().spki_der())).unwrap();
-    place.set("statements", &format!("enabled = true\ncompatibility_keys = {keys:?}"));
+    let (mut place, client) = everything();
     let witness = WitnessPlace::new();
     let process = witness.serve();
     place.set("witnessing", &witness.settings(&process));
@@ -359,8 +354,8 @@ fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
 /// Clients are generated in languages where `NewX` makes an `X`, and the values of every enumeration share one room.
 #[tokio::test]
 async fn names_of_schemas_and_values_do_not_meet_in_generated_clients() {
-    let server = crate::contract::everything().serve().await;
-    let document = crate::contract::document(&server).await;
+    let server = everything().0.serve().await;
+    let document = document(&server).await;
     let mut values = BTreeMap::new();
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         assert!(!name.starts_with("New"), "{name}");
@@ -380,7 +375,7 @@ async fn names_of_schemas_and_values_do_not_meet_in_generated_clients() {
 #[tokio::test]
 async fn every_kind_of_entry_is_documented() {
     let server = Place::new().serve().await;
-    let document = crate::contract::document(&server).await;
+    let document = document(&server).await;
     let kinds = document["components"]["schemas"]["LedgerEntry"]["properties"]["kind"]["enum"].as_array().unwrap();
     let kinds: BTreeSet<_> = kinds.iter().map(|kind| kind.as_str().unwrap()).collect();
     // As they are read.
@@ -406,8 +401,8 @@ fn widths(value: &Value) -> Vec<(bool, &Value)> {
 
 #[tokio::test]
 async fn every_json_answer_has_a_schema_that_asks_for_something() {
-    let server = crate::contract::everything().serve().await;
-    let document = crate::contract::document(&server).await;
+    let server = everything().0.serve().await;
+    let document = document(&server).await;
     let mut schemas = 0;
     for (method, path, operation) in operations(&document) {
         let bodies = operation["responses"].as_object().unwrap().values().chain(operation.get("requestBody"));
