@@ -22,7 +22,7 @@ skip() {
 }
 die() {
     echo "FAILED $name: $1"
-    tail -n 20 "$work"/*.log | cut -c 1-300 >&2
+    for log in "$work"/*.log; do [ -e "$log" ] && tail -n 20 "$log" | cut -c 1-300 >&2; done
     exit 1
 }
 # kept NAME COMMAND...: a folder that COMMAND fills, made once. COMMAND gets its path.

@@ -50,7 +50,7 @@ impl Contract {
         let what = format!("{method} {path} {}", answer.status);
         let response = self.response(method, path, answer.status);
         let kind = answer.header("content-type").split(';').next().unwrap();
-        for name in ["Location", "Content-Disposition", "ETag", "WWW-Authenticate", "Retry-After"] {
+        for name in ["Location", "Content-Disposition", "ETag", "WWW-Authenticate", "Retry-After", "Accept-Encoding"] {
             let is_named = response["headers"].get(name).is_some();
             // The log's own representations are described by tlog-tiles and RFC 9110.
             let is_known = is_named || (name == "ETag" && !path.starts_with("/v1/"));
@@ -369,6 +369,21 @@ async fn names_of_schemas_and_values_do_not_meet_in_generated_clients() {
     for (_, path, operation) in operations(&document) {
         assert!(operation.get("requestBody").is_none_or(|body| body["required"] == true), "{path}");
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn every_member_of_a_problem_is_documented() {
+    let server = Place::new().serve().await;
+    let document = document(&server).await;
+    let code = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/problem.rs")).unwrap();
+    let code: String = code.split_whitespace().collect();
+    let with: BTreeSet<_> = code.split(".with(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(with.len() > 8, "{with:?}");
+    let documented = document["components"]["schemas"]["Problem"]["properties"].as_object().unwrap();
+    let own = ["type", "title", "status", "detail", "report"];
+    let members: BTreeSet<_> = documented.keys().map(String::as_str).filter(|name| !own.contains(name)).collect();
+    assert_eq!(members, with);
     server.stop().await;
 }
 

@@ -114,6 +114,7 @@ fn describe_problems(operation: &mut Operation) {
     for (status, name, what) in [
         ("4XX", "WWW-Authenticate", "With 401: Bearer"),
         ("4XX", "Retry-After", "With 429: seconds"),
+        ("4XX", "Accept-Encoding", "With 415: what is taken"),
         ("5XX", "Retry-After", "With 503: seconds"),
     ] {
         if let Some(RefOr::T(response)) = responses.get_mut(status) {
@@ -185,7 +186,7 @@ fn widen(schema: &mut Map<String, Value>) {
 /// Adds the members that some problems have.
 fn describe_members(problem: &mut Value) {
     for (name, kind, what) in MEMBERS {
-        problem["properties"][name] = json!({ "type": kind, "description": what });
+        problem["properties"][*name] = json!({ "type": kind, "description": what });
     }
 }
 
