@@ -144,7 +144,7 @@ impl Stage {
         let (witness, witness_url) = start_witness(&dir.join("witness")).await?;
         let witnessing = format!(
             "[[witnessing.witness]]\nvkey = \"{witness_key}\"\nurl = \"{witness_url}\"\nindependent = false\n\
-             [[witnessing.timestamp_authority]]\nurl = \"{witness_url}/tsa\"\ncrl_url = \"{witness_url}/tsa/root.crl\"\nanchors_file = \"{}\"\nindependent = false\n",
+             [[witnessing.timestamp_authority]]\nurl = \"{witness_url}/tsa\"\ncrl_urls = [\"{witness_url}/tsa/root.crl\"]\nanchors_file = \"{}\"\nindependent = false\n",
             witness_dir.root_certificate().display(),
         );
         std::fs::write(&config_path, config_text(dir, listen, &witnessing))?;

@@ -151,8 +151,8 @@ impl WitnessRounds {
     pub async fn revocation_lists(&self) -> Option<Vec<Vec<u8>>> {
         let mut lists = Vec::new();
         for authority in &self.set.authorities {
-            match authority.revocation_list().await {
-                Ok(list) => lists.extend(list),
+            match authority.revocation_lists().await {
+                Ok(found) => lists.extend(found),
                 Err(error) => {
                     tracing::warn!(url = authority.url(), %error, "no revocation list of a timestamp authority");
                     return None;

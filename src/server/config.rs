@@ -204,9 +204,9 @@ pub struct WitnessConfig {
 pub struct TimestampAuthorityConfig {
     pub url: String,
     pub anchors_file: PathBuf,
-    /// Address of the revocation list that speaks of its certificate; empty for none.
+    /// Addresses of the revocation lists that speak of its certificate, and of those above it.
     #[serde(default)]
-    pub crl_url: String,
+    pub crl_urls: Vec<String>,
     /// Whether somebody else runs it than this server; if not, it is shown and never counted.
     #[serde(default = "independent")]
     pub independent: bool,

@@ -50,7 +50,7 @@ cat >>affiant.toml <<TOML
 [[witnessing.timestamp_authority]]
 url = "$witness_url/tsa"
 anchors_file = "$work/witness/tsa-root.pem"
-crl_url = "$witness_url/tsa/root.crl"
+crl_urls = ["$witness_url/tsa/root.crl"]
 TOML
 "$affiant" serve --config affiant.toml >serve.log 2>&1 &
 pids+=($!)

@@ -78,7 +78,7 @@ async fn without_timestamps_a_record_has_its_path_and_no_higher_level() {
 fn stamping_place() -> (Place, WitnessPlace, Process) {
     let (mut place, witness) = (Place::new(), WitnessPlace::new());
     let process = witness.serve();
-    let list = format!("crl_url = \"{}/tsa/root.crl\"\n", process.client.base);
+    let list = format!("crl_urls = [\"{}/tsa/root.crl\"]\n", process.client.base);
     place.set("witnessing", &format!("signature_timestamps = true\n{}{list}", witness.settings(&process)));
     (place, witness, process)
 }

@@ -24,8 +24,7 @@ pub(super) fn witness_set(config: &Config) -> anyhow::Result<WitnessSet> {
     }
     for authority in &config.witnessing.timestamp_authority {
         let client = TimestampClient::new(http.clone(), &authority.url);
-        let list = Some(&authority.crl_url).filter(|url| !url.is_empty());
-        set.authorities.push(list.map_or(client.clone(), |url| client.with_list_at(url)));
+        set.authorities.push(client.with_lists_at(authority.crl_urls.clone()));
     }
     Ok(set)
 }

@@ -53,20 +53,20 @@ pub struct TimestampClient {
     http: HttpClient,
     url: String,
     policy: Option<String>,
-    list_url: Option<String>,
+    list_urls: Vec<String>,
 }
 
 impl TimestampClient {
     /// The authority at `url`, asked for tokens of any policy.
     #[must_use]
     pub fn new(http: HttpClient, url: &str) -> Self {
-        Self { http, url: url.to_owned(), policy: None, list_url: None }
+        Self { http, url: url.to_owned(), policy: None, list_urls: Vec::new() }
     }
 
-    /// Says where the revocation list of its own certificate is.
+    /// Says where the revocation lists are that speak of its certificate and of those above it.
     #[must_use]
-    pub fn with_list_at(self, url: &str) -> Self {
-        Self { list_url: Some(url.to_owned()), ..self }
+    pub fn with_lists_at(self, list_urls: Vec<String>) -> Self {
+        Self { list_urls, ..self }
     }
 
     /// Asks for tokens of one policy, an object identifier.
@@ -81,23 +81,27 @@ impl TimestampClient {
         &self.url
     }
 
-    /// The revocation list that speaks of its certificate, DER, which is not checked here; `None` where nobody said where it is.
+    /// The revocation lists that speak of its certificate, DER, which are not checked here; none where nobody said where
+    /// they are.
     ///
     /// # Errors
-    /// When nobody answers, or with something else than a list.
-    pub async fn revocation_list(&self) -> Result<Option<Vec<u8>>, TimestampClientError> {
+    /// When nobody answers for one, or with something else than a list.
+    pub async fn revocation_lists(&self) -> Result<Vec<Vec<u8>>, TimestampClientError> {
         use TimestampClientError as E;
-        let Some(url) = &self.list_url else { return Ok(None) };
-        let answer = self.http.get(url, LIST_BYTES_MAX).await?;
-        if answer.status != 200 {
-            return Err(E::ListHttp { status: answer.status });
+        let mut lists = Vec::new();
+        for url in &self.list_urls {
+            let answer = self.http.get(url, LIST_BYTES_MAX).await?;
+            if answer.status != 200 {
+                return Err(E::ListHttp { status: answer.status });
+            }
+            let text = std::str::from_utf8(&answer.body).ok();
+            let list = match text.and_then(|text| Crl::from_pem(text).ok()) {
+                Some(list) => list,
+                None => Crl::from_der(&answer.body)?,
+            };
+            lists.push(list.der().to_vec());
         }
-        let text = std::str::from_utf8(&answer.body).ok();
-        let list = match text.and_then(|text| Crl::from_pem(text).ok()) {
-            Some(list) => list,
-            None => Crl::from_der(&answer.body)?,
-        };
-        Ok(Some(list.der().to_vec()))
+        Ok(lists)
     }
 
     /// Has `data` timestamped (by its SHA-256), and gives the token in DER, bare, with what it says.
