@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use affiant::clock::parse_time;
 use affiant::crypto::MlDsa44Key;
-use affiant::evidence::{Bundle, Entry, Record, TrustPolicy, verify};
+use affiant::evidence::{Bundle, Entry, JadesLevel, JadesMaterial, Record, RecordError, TrustPolicy, Verifier, verify};
 use affiant::jose::{Jwe, Jws};
 use affiant::json::{self, JsonLimits};
 use affiant::pki::ocsp::{OcspRequest, OcspResponse};
@@ -41,6 +41,7 @@ pub(crate) fn holds(name: &str, bytes: &[u8]) {
         "ocsp" => ocsp(bytes),
         "crl" => crl(bytes),
         "etsi_u" => etsi_u(bytes),
+        "jades" => jades(bytes),
         other => panic!("no property {other}"),
     }
 }
@@ -223,23 +224,30 @@ pub(crate) fn wtf(bytes: &[u8]) {
 /// A signed record, whose authority nobody can forge: its keys are gone.
 const RECORD: &str = include_str!("signed/record.vcon.json");
 
-/// The verdict on a bundle, of whoever trusts the record's root.
-fn verdict(bundle: &Bundle) -> String {
-    static TRUST: LazyLock<TrustPolicy> = LazyLock::new(|| {
-        let root = Certificate::from_der(include_bytes!("signed/root.der")).expect("a certificate");
-        TrustPolicy { anchors: TrustAnchors::new(vec![Arc::new(root)]), ..TrustPolicy::nobody() }
-    });
+/// The record alone, parsed once.
+static ALONE: LazyLock<Result<Record, RecordError>> =
+    LazyLock::new(|| Record::parse(RECORD.as_bytes(), &VconLimits::default()));
+
+/// Of whoever trusts the record's root; made once, so that the links of its path are checked once.
+static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
+    let root = Certificate::from_der(include_bytes!("signed/root.der")).expect("a certificate");
+    Verifier::new(TrustPolicy { anchors: TrustAnchors::new(vec![Arc::new(root)]), ..TrustPolicy::nobody() })
+});
+
+/// The verdict on a record with what is beside it.
+fn verdict(record: &Result<Record, RecordError>, bundle: &Bundle) -> String {
     let now = parse_time("2026-06-02T00:00:00Z").expect("a time");
-    let report = verify(bundle, &TRUST, now);
+    let report = VERIFIER.verify_parsed(bundle, record, now);
     let _ = (report.to_json(), report.to_text());
     report.verdict.code()
 }
 
-/// The verdict on the record alone: that nothing is known of its certificates.
-fn verdict_alone() -> &'static str {
-    static ALONE: LazyLock<String> = LazyLock::new(|| verdict(&Bundle::of_record(RECORD.into())));
-    assert_eq!(*ALONE, "INDETERMINATE (TRY_LATER)");
-    &ALONE
+/// That nothing is known of the record's certificates, as of the record alone.
+const ALONE_VERDICT: &str = "INDETERMINATE (TRY_LATER)";
+
+/// The record's bundle, to which evidence is added.
+fn bundle() -> Bundle {
+    Bundle::of_record(RECORD.into())
 }
 
 /// A response keeps its bytes, a request is written again as it was, and what nobody of the path has signed turns no verdict.
@@ -250,26 +258,24 @@ pub(crate) fn ocsp(bytes: &[u8]) {
             assert_eq!(again.ids(), std::slice::from_ref(id));
         }
     }
-    if let Ok(response) = OcspResponse::from_der(bytes) {
-        assert_eq!(response.der(), bytes);
-    }
+    let Ok(response) = OcspResponse::from_der(bytes) else { return };
+    assert_eq!(response.der(), bytes);
     let (ocsp_responses, local_ocsp_responses) = (vec![bytes.to_vec()], vec![bytes.to_vec()]);
-    let record = RECORD.as_bytes().to_vec();
-    let bundle = Bundle { record, ocsp_responses, local_ocsp_responses, ..Bundle::default() };
-    assert_eq!(verdict(&bundle), verdict_alone());
+    let bundle = Bundle { ocsp_responses, local_ocsp_responses, ..bundle() };
+    assert_eq!(verdict(&ALONE, &bundle), ALONE_VERDICT);
 }
 
 /// A list keeps its bytes and is not later than itself, and one that nobody of the path has signed turns no verdict.
 pub(crate) fn crl(bytes: &[u8]) {
-    if let Ok(list) = Crl::from_der(bytes) {
-        assert_eq!(list.der(), bytes);
-        assert!(!list.is_later_than(&list));
-        let leaf = Certificate::from_der(include_bytes!("signed/leaf.der")).expect("a certificate");
-        let _ = (list.revocation_of(&leaf), list.check_rules());
-    }
+    static LEAF: LazyLock<Certificate> =
+        LazyLock::new(|| Certificate::from_der(include_bytes!("signed/leaf.der")).expect("a certificate"));
+    let Ok(list) = Crl::from_der(bytes) else { return };
+    assert_eq!(list.der(), bytes);
+    assert!(!list.is_later_than(&list));
+    let _ = (list.revocation_of(&LEAF), list.check_rules());
     let (crls, local_crls) = (vec![bytes.to_vec()], vec![bytes.to_vec()]);
-    let bundle = Bundle { record: RECORD.as_bytes().to_vec(), crls, local_crls, ..Bundle::default() };
-    assert_eq!(verdict(&bundle), verdict_alone());
+    let bundle = Bundle { crls, local_crls, ..bundle() };
+    assert_eq!(verdict(&ALONE, &bundle), ALONE_VERDICT);
 }
 
 /// Whatever anybody lays beside a signature as its unsigned properties, the record stays the same, and so does the verdict
@@ -278,14 +284,48 @@ pub(crate) fn etsi_u(bytes: &[u8]) {
     if json::parse(bytes, &limits().json).is_err() {
         return;
     }
-    let value = std::str::from_utf8(bytes).expect("JSON is UTF-8");
-    let text = RECORD.replacen(r#""header":{"#, &format!(r#""header":{{"etsiU":{value},"#), 1);
-    let alone = Record::parse(RECORD.as_bytes(), &VconLimits::default()).expect("a record");
+    let text = with_etsi_u(bytes);
+    let alone = ALONE.as_ref().expect("a record");
     let record = Record::parse(text.as_bytes(), &VconLimits::default()).expect("as it was");
     assert_eq!(record.digest(), alone.digest());
     let jws = Jws::parse(text.as_bytes(), &JsonLimits::default()).expect("as it was");
     let properties = jws.signatures()[0].unsigned_properties();
     let count = properties.iter().count();
     assert!((0..=count).filter_map(|position| properties.characters_before(position)).count() >= 1);
-    assert_eq!(verdict(&Bundle::of_record(text.into_bytes())), verdict_alone());
+    if count == 0 {
+        return;
+    }
+    assert_eq!(verdict(&Ok(record), &Bundle::of_record(text.into_bytes())), ALONE_VERDICT);
+}
+
+/// The record with `value` as the unsigned properties of its signature.
+fn with_etsi_u(value: &[u8]) -> String {
+    let value = std::str::from_utf8(value).expect("JSON is UTF-8");
+    RECORD.replacen(r#""header":{"#, &format!(r#""header":{{"etsiU":{value},"#), 1)
+}
+
+/// Whatever a record brings beside its signature, its form of JAdES is the same record, and what is written there is read
+/// again. There is always a level B, and nothing that nobody of the path has signed makes a level LT.
+pub(crate) fn jades(bytes: &[u8]) {
+    if json::parse(bytes, &limits().json).is_err() {
+        return;
+    }
+    let text = with_etsi_u(bytes);
+    let jws = Jws::parse(text.as_bytes(), &JsonLimits::default()).expect("as it was");
+    let mut material = JadesMaterial::default();
+    material.add_carried(&jws);
+    material.add_anchors(VERIFIER.policy().anchors.iter());
+    let alone = ALONE.as_ref().expect("a record");
+    for level in [JadesLevel::B, JadesLevel::T, JadesLevel::Lt, JadesLevel::Lta] {
+        let Ok(properties) = material.properties(&jws, level) else {
+            assert_ne!(level, JadesLevel::B);
+            continue;
+        };
+        assert!(level < JadesLevel::Lt);
+        let form = jws.with_unsigned_properties(&properties);
+        let record = Record::parse(&form, &VconLimits::default()).expect("a record");
+        assert_eq!(record.digest(), alone.digest());
+        let read = Jws::parse(&form, &JsonLimits::default()).expect("a record is a JWS");
+        assert_eq!(read.signatures()[0].unsigned_properties(), properties[0].read());
+    }
 }
