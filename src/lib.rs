@@ -5,7 +5,7 @@
 //! ```text
 //! 5  main -> cli -> server
 //! 4  issuance  operator  monitor  statements  witness  ledger  authority  access  client  cpu_pool  request_body  private_key_file  path_error  atomic_file  vfs
-//! 3  scorecard  browser
+//! 3  scorecard  browser  trusted_list
 //! 2  evidence
 //! 1  vcon   jose   cose   pki   tlog
 //! 0  clock  crypto  json
@@ -28,6 +28,8 @@ pub mod evidence;
 
 pub mod browser;
 pub mod scorecard;
+#[cfg(feature = "server")]
+pub mod trusted_list;
 
 #[cfg(feature = "server")]
 pub mod access;

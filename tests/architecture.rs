@@ -31,6 +31,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("evidence", 2),
     ("scorecard", 3),
     ("browser", 3),
+    ("trusted_list", 3),
     ("ledger", 4),
     ("authority", 4),
     ("access", 4),

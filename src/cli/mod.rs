@@ -19,6 +19,7 @@ mod progress;
 mod serve;
 mod timestamp;
 mod token;
+mod trust;
 mod vcon;
 mod verify;
 mod witness;
@@ -70,6 +71,8 @@ enum Command {
     Token(token::TokenCommand),
     #[command(subcommand)]
     Timestamp(timestamp::TimestampCommand),
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
     Witness(witness::WitnessCommand),
     /// Read, write, check, change, sign and encrypt vCons.
     #[command(subcommand)]
@@ -86,6 +89,7 @@ impl Cli {
             Command::Demo(command) => return command.run().await,
             Command::Verify(command) => return command.run(),
             Command::Timestamp(command) => return command.run(),
+            Command::Trust(command) => return command.run(),
             Command::Augment(command) => return command.run().await,
             Command::Declaration(command) => return command.run().await,
             Command::Vcon(command) => return command.run().await,

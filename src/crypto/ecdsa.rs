@@ -1,5 +1,8 @@
 //! ECDSA signatures in low-S form: with (r, s) the pair (r, n - s) is valid too, and anybody can make it.
 
+use der::asn1::UintRef;
+use der::{Encode as _, Sequence};
+
 /// The order of P-256 (SEC 2 §2.4.2).
 const P256_ORDER: [u8; 32] = [
     0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
@@ -43,6 +46,22 @@ pub fn with_low_s(signature: &[u8]) -> Vec<u8> {
     [r, lower].concat()
 }
 
+#[derive(Sequence)]
+struct EcdsaValue<'a> {
+    r: UintRef<'a>,
+    s: UintRef<'a>,
+}
+
+/// The signature `r ‖ s` as a DER sequence (RFC 3279 §2.2.3); `None` where it is not two numbers of one length.
+#[must_use]
+pub fn ecdsa_der(signature: &[u8]) -> Option<Vec<u8>> {
+    if !signature.len().is_multiple_of(2) {
+        return None;
+    }
+    let (r, s) = signature.split_at(signature.len() / 2);
+    EcdsaValue { r: UintRef::new(r).ok()?, s: UintRef::new(s).ok()? }.to_der().ok()
+}
+
 #[cfg(test)]
 #[cfg(feature = "server")]
 mod tests {
@@ -58,6 +77,8 @@ mod tests {
             let low = with_low_s(&signature);
             key.verifying_key().check_signature(algorithm, &[n], &low).unwrap();
             assert_eq!(with_low_s(&low), low);
+            let der = ecdsa_der(&signature).unwrap();
+            key.verifying_key().check_signature(SignatureAlgorithm::EcdsaDer(Hash::Sha256), &[n], &der).unwrap();
             // The other face of the low one.
             let mut high = low.clone();
             let mut borrow = 0_i16;

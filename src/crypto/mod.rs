@@ -35,7 +35,7 @@ pub use algorithm::{Hash, KeyKind, SignatureAlgorithm, SignatureError, SigningEr
 #[cfg(feature = "server")]
 pub use content_key::ContentKey;
 pub use digest::{DigestSyntaxError, Sha256, Sha256Digest, Sha384, Sha512, sha1, sha256, sha384, sha512};
-pub use ecdsa::with_low_s;
+pub use ecdsa::{ecdsa_der, with_low_s};
 pub use encryption::{ContentAlgorithm, OaepHash, SealedContent};
 #[cfg(feature = "server")]
 pub use key_management::{DecryptingKey, EncryptingKey, EncryptionError, unwrap_key, wrap_key};

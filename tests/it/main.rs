@@ -52,6 +52,7 @@ mod stores;
 mod timestamps;
 mod tlog_http;
 mod trust_policy;
+mod trusted_list;
 mod vectors_encryption;
 mod vectors_jose;
 mod vectors_vcon;

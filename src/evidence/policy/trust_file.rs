@@ -73,8 +73,8 @@ pub enum TrustPolicyError {
         /// Its end.
         not_after: DateTime<Utc>,
     },
-    /// One certificate as two anchors of one kind.
-    #[error("the certificate of anchor {name:?} is an anchor already")]
+    /// One certificate as two anchors of one kind at one time.
+    #[error("the certificate of anchor {name:?} is an anchor already, in a window that overlaps")]
     AnchorTwice {
         /// The second anchor's name.
         name: String,
@@ -395,7 +395,7 @@ fn anchors(
     read_file: ReadFile<'_>,
 ) -> Result<TrustAnchors, TrustPolicyError> {
     let mut anchors: Vec<TrustAnchor> = Vec::new();
-    let mut known = HashMap::new();
+    let mut known: HashMap<[u8; 32], Vec<Window>> = HashMap::new();
     for table in tables {
         let name = table.name;
         let bytes =
@@ -414,9 +414,11 @@ fn anchors(
             return Err(TrustPolicyError::EmptyWindow { name, not_before, not_after });
         }
         for certificate in certificates.into_iter().map(Arc::new) {
-            if known.insert(*certificate.thumbprint(), ()).is_some() {
+            let windows = known.entry(*certificate.thumbprint()).or_default();
+            if windows.iter().any(|window| overlap(*window, (not_before, not_after))) {
                 return Err(TrustPolicyError::AnchorTwice { name });
             }
+            windows.push((not_before, not_after));
             match (&mut own, table.operator) {
                 (Some(own), Some(OperatorWord::Own)) => {
                     own.insert(*certificate.thumbprint());
@@ -431,6 +433,15 @@ fn anchors(
         too_many(what, anchors.len(), ANCHORS_MAX)?;
     }
     Ok(TrustAnchors::of(anchors))
+}
+
+/// Beginning and end, both in it; each left out for ever.
+type Window = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
+fn overlap(one: Window, other: Window) -> bool {
+    let begins_within =
+        |(from, _): Window, (_, until): Window| from.zip(until).is_none_or(|(from, until)| from <= until);
+    begins_within(one, other) && begins_within(other, one)
 }
 
 fn constraint(table: AlgorithmTable) -> Result<AlgorithmConstraint, TrustPolicyError> {

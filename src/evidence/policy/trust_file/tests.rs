@@ -169,6 +169,15 @@ fn what_is_no_policy_is_refused_by_what_is_wrong_with_it() {
     refused(&format!("{head}[[anchor]]\nname = \"a\"\nfile = \"anchor.pem\"\noperator = \"self\""), "operator");
     let anchor = "[[anchor]]\nname = \"a\"\nfile = \"anchor.pem\"\n";
     refused(&format!("{head}{anchor}{anchor}"), "anchor already");
+    let windows = |first: &str, second: &str| format!("{head}{anchor}{first}\n{anchor}{second}\n");
+    let (early, late) = ("not_after = 2020-01-01T00:00:00Z", "not_before = 2020-01-01T00:00:01Z");
+    refused(&windows(early, "not_before = 2020-01-01T00:00:00Z"), "in a window that overlaps");
+    refused(&windows(late, ""), "in a window that overlaps");
+    for two in [windows(early, late), windows(late, early)] {
+        let policy = parse(&two).unwrap();
+        assert_eq!(policy.anchors.entries().len(), 2);
+        assert_eq!(parse(&policy.to_toml()).unwrap().digest(), policy.digest());
+    }
     refused(&format!("{head}{anchor}not_before = 2026-01-01"), "not a time with its offset");
     refused(
         &format!("{head}{anchor}not_before = 2026-01-01T00:00:01Z\nnot_after = 2026-01-01T00:00:00Z"),
