@@ -2,16 +2,13 @@
 
 mod archive_timestamp;
 mod args;
-mod audit;
 mod augment;
 mod certs;
 mod declaration;
 mod demo;
-mod export;
 mod issue_batch;
-mod log_key;
+mod log;
 mod logging;
-mod monitor;
 mod output;
 #[cfg(feature = "browser")]
 mod page;
@@ -55,14 +52,14 @@ enum Command {
     #[command(alias = "certificate")]
     Declaration(declaration::DeclarationCommand),
     Serve(serve::ServeCommand),
-    LogKey(log_key::LogKeyCommand),
+    LogKey(log::log_key::LogKeyCommand),
     #[cfg(feature = "browser")]
     Page(page::PageCommand),
     IssueBatch(issue_batch::IssueBatchCommand),
-    Audit(audit::AuditCommand),
-    Monitor(monitor::MonitorCommand),
+    Audit(log::audit::AuditCommand),
+    Monitor(log::monitor::MonitorCommand),
     #[command(alias = "period")]
-    Export(export::ExportCommand),
+    Export(log::export::ExportCommand),
     #[command(alias = "renew")]
     ArchiveTimestamp(archive_timestamp::ArchiveTimestampCommand),
     /// Manage certificates: authorities, issuers, revocation lists.

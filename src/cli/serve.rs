@@ -9,7 +9,7 @@ use clap::Args;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::log_key::print_log_keys;
+use super::log::log_key::print_log_keys;
 use super::logging;
 use crate::cli::args::passphrase::for_config;
 use crate::clock::SystemClock;

@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
-use super::output::COULD_NOT_RUN;
 use crate::atomic_file::{self, Access};
+use crate::cli::output::COULD_NOT_RUN;
 use crate::client::{HttpClient, LogClient};
 use crate::clock::{Clock, SystemClock, format_time};
 use crate::monitor::{FindingKind, Monitor, MonitorFinding, MonitorSettings, Poll};

@@ -34,7 +34,7 @@ impl LogKeyCommand {
 }
 
 /// Prints a key a line, the ledger's first.
-pub(super) fn print_log_keys(config: &Config) -> anyhow::Result<()> {
+pub(in crate::cli) fn print_log_keys(config: &Config) -> anyhow::Result<()> {
     for key in log_keys(config, &for_config(config)?, ScryptCost::RECOMMENDED)? {
         writeln!(std::io::stdout(), "{key}")?;
     }
