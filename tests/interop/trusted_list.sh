@@ -75,7 +75,6 @@ key() {
 key rsa rsa:2048
 key p256 ec -pkeyopt ec_paramgen_curve:P-256
 key p384 ec -pkeyopt ec_paramgen_curve:P-384
-verify() { "$affiant" verify "$case/bundle" --trust-policy "$1"; }
 
 for one in "rsa rsa-sha256 xmlenc#sha256" "rsa rsa-sha512 xmlenc#sha512" "p256 ecdsa-sha256 xmlenc#sha256" \
     "p384 ecdsa-sha256 xmldsig-more#sha384"; do
@@ -86,8 +85,8 @@ for one in "rsa rsa-sha256 xmlenc#sha256" "rsa rsa-sha512 xmlenc#sha512" "p256 e
     ends 1 "$method on $name, altered" "$affiant" trust import altered.xml --signer "$name.pem"
 done
 ends 1 "signed by somebody else" "$affiant" trust import good.xml --signer rsa.pem
-ends 0 "a record under the services of the list" verify good.toml
+ends 0 "a record under the services of the list" "$affiant" verify "$case/bundle" --trust-policy good.toml
 list gone.xml withdrawn rsa-sha256 xmlenc#sha256 rsa
 ends 0 "a list whose service was withdrawn" "$affiant" trust import gone.xml --signer rsa.pem --output gone.toml
-ends 2 "a record under a service that was withdrawn" verify gone.toml
+ends 2 "a record under a service that was withdrawn" "$affiant" verify "$case/bundle" --trust-policy gone.toml
 exit "$failed"
