@@ -4,7 +4,7 @@
 //!
 //! | room | what lives there |
 //! |---|---|
-//! | [`format`](mod@format) | ledger entries, records, bundles, evidence records, log exports: bytes and what they say |
+//! | [`format`](mod@format) | ledger entries, records, bundles, archive timestamps, log exports: bytes and what they say |
 //! | [`policy`] | the trust policy, and until when algorithms are trusted |
 //! | [`report`] | the validation report as data |
 //! | [`verify`](mod@verify) | the verifier: a bundle, a trust policy and the time in, a report out |
@@ -17,7 +17,7 @@ pub mod report;
 pub mod verify;
 
 pub use format::{
-    ARCHIVES_MAX, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, ArchiveTree, Bundle,
+    ARCHIVES_MAX, ArchiveHashTree, ArchiveHashTreeReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, Bundle,
     BundleError, BundleFiles, ConsistencyProof, EXPORT_HEAD_BYTES_MAX, Entry, EntryChain, EntryChainError, EntryDraft,
     EntryError, Event, ExportRequest, ExportSummary, ExportedRecord, JadesGap, JadesLevel, JadesMaterial,
     LayerEvidence, LedgerLookup, LogExportError, LogExportReader, Record, RecordError, SuppliedRecording,

@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::index::Index;
-use super::kept_records::EvidenceRecords;
+use super::kept_archive_timestamps::KeptArchiveTimestamps;
 use super::store::attestation::AttestationKind;
 use super::store::tiles::{TileReadError, Tiles};
-use super::store::{ArchiveTreeStore, AttestationStore, BodyStore, StoreError};
+use super::store::{ArchiveHashTreeStore, AttestationStore, BodyStore, StoreError};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::Entry;
 use crate::tlog::merkle::RightEdge;
@@ -24,9 +24,9 @@ pub(super) struct LedgerInner {
     pub(super) bodies: Arc<dyn BodyStore>,
     pub(super) tiles: Tiles,
     pub(super) attestations: Arc<dyn AttestationStore>,
-    pub(super) archive_trees: Arc<dyn ArchiveTreeStore>,
+    pub(super) archive_trees: Arc<dyn ArchiveHashTreeStore>,
     /// Held to keep one; read by everybody.
-    pub(super) evidence_records: RwLock<EvidenceRecords>,
+    pub(super) archive_timestamps: RwLock<KeptArchiveTimestamps>,
     /// The right edge as the tiles have it. One appender, the sequencer; the lock is for nobody else.
     right_edge: Mutex<RightEdge>,
     /// Written by the sequencer when it has signed.
@@ -62,8 +62,8 @@ impl LedgerInner {
         bodies: Arc<dyn BodyStore>,
         tiles: Tiles,
         attestations: Arc<dyn AttestationStore>,
-        archive_trees: Arc<dyn ArchiveTreeStore>,
-        evidence_records: EvidenceRecords,
+        archive_trees: Arc<dyn ArchiveHashTreeStore>,
+        archive_timestamps: KeptArchiveTimestamps,
         start: Start,
     ) -> Self {
         let size = start.right_edge.size().0;
@@ -73,7 +73,7 @@ impl LedgerInner {
             tiles,
             attestations,
             archive_trees,
-            evidence_records: RwLock::new(evidence_records),
+            archive_timestamps: RwLock::new(archive_timestamps),
             right_edge: Mutex::new(start.right_edge),
             latest_checkpoint: RwLock::new(start.latest_checkpoint.map(Arc::new)),
             rounds: watch::Sender::new(start.last_round),

@@ -5,15 +5,15 @@
 //! holds it is behind the traits of [`store`]. `docs/ARCHITECTURE.md` says how each store is recovered.
 
 mod appender;
+mod archive_timestamps;
 mod audit;
 mod compactor;
 mod core;
 mod directory_source;
 mod erasure;
-mod evidence_records;
 mod history;
 mod index;
-mod kept_records;
+mod kept_archive_timestamps;
 mod log_export;
 mod read;
 mod recovery;
@@ -35,7 +35,7 @@ pub use read::{LedgerReader, ReadError, StoredRecord};
 pub use recovery::{LedgerOptions, OpenedLedger, RecoveryError};
 pub use sequencer::{SNAPSHOT_ENTRIES, Sequencer, SequencerFault};
 pub use signature_evidence::{SignatureEvidence, UNSIGNED_PROPERTIES_BYTES_MAX};
-pub use store::attestation::{AttestationKind, KeptArchive, WitnessRound};
+pub use store::attestation::{AttestationKind, KeptArchiveTimestamp, WitnessRound};
 pub use store::body::{BodyError, BodyMetadata, EncryptedBody};
 pub use store::error::StoreError;
 pub use store::local::{INDEX_RECORDS, LocalBackend, LockError, WriterLock};

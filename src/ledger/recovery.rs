@@ -9,7 +9,7 @@ use super::compactor::Compactor;
 use super::core::{LedgerInner, Start};
 use super::erasure;
 use super::index::{Index, IndexedRecord};
-use super::kept_records::EvidenceRecords;
+use super::kept_archive_timestamps::KeptArchiveTimestamps;
 use super::read::ReadError;
 use super::sequencer::{Sequencer, SequencerParts};
 use super::store::attestation::AttestationState;
@@ -139,7 +139,7 @@ impl OpenedLedger {
         let tiles = Tiles::new(stores.tiles.clone());
         let Snapshot { state, erasing } = stores.snapshots.load()?.unwrap_or_else(Snapshot::empty);
         let attested = stores.attestations.state();
-        EvidenceRecords::of(attested.archives.clone()).check_trees(&*stores.archive_trees)?;
+        KeptArchiveTimestamps::of(attested.archives.clone()).check_trees(&*stores.archive_trees)?;
 
         let appender = stores.tiles.appender(state.edge.size())?;
         let mut replay = Replay { state, appender, erasing };
@@ -242,7 +242,7 @@ impl OpenedLedger {
             read_only,
             lease,
         };
-        let records = EvidenceRecords::of(archives);
+        let records = KeptArchiveTimestamps::of(archives);
         let inner =
             Arc::new(LedgerInner::new(self.index, bodies, self.tiles, attestations, archive_trees, records, start));
         let (ledger, queue) = Ledger::new(inner.clone());

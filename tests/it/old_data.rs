@@ -1,7 +1,7 @@
 //! A data directory that an earlier release wrote: it opens, with everything that was in it, and goes on.
 //!
 //! `tests/fixtures/data-0.1.0` was written by the code before `ledger::store`, under fixed test keys: eight records, a
-//! witness round with a token, a list, an evidence record, an erasure, a snapshot, and three records behind it that were
+//! witness round with a token, a list, an archive timestamp, an erasure, a snapshot, and three records behind it that were
 //! left without a stop.
 
 use std::path::{Path, PathBuf};

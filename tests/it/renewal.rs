@@ -6,7 +6,7 @@ use crate::fixtures::certificates::{Key, Mint, TIME_STAMPING, parsed};
 use crate::fixtures::record::{Case, KEYS, ORIGIN, SIGNED, at, leaf_list_at, plus};
 use affiant::crypto::{Hash, KeySize, Sha256Digest};
 use affiant::evidence::{
-    AlgorithmConstraint, ArchiveTimestamp, ArchiveTree, Bundle, BundleFiles, ConstrainedAlgorithm, TrustPolicy,
+    AlgorithmConstraint, ArchiveHashTree, ArchiveTimestamp, Bundle, BundleFiles, ConstrainedAlgorithm, TrustPolicy,
     ValidationReport, archive_proofs, verify,
 };
 use affiant::pki::TrustAnchors;
@@ -79,7 +79,7 @@ fn pieces(bundle: &Bundle) -> Vec<Sha256Digest> {
 fn renew(bundle: &mut Bundle, authority: &Authority, time: DateTime<Utc>) {
     let wanted = pieces(bundle);
     let others = (0..100_u8).map(|other| Sha256Digest::of(&[other]));
-    let tree = ArchiveTree::of(others.chain(wanted.iter().copied()).collect());
+    let tree = ArchiveHashTree::of(others.chain(wanted.iter().copied()).collect());
     let root = tree.root(ORIGIN).to_text().into_bytes();
     let tokens = vec![authority.token(&root, time)];
     let Ok(proofs) = archive_proofs(&tree, &wanted);

@@ -12,7 +12,7 @@ use affiant::crypto::Sha256Digest;
 use affiant::evidence::report::BundlePart;
 use affiant::evidence::report::{REPORT_SCHEMA, SubIndication};
 use affiant::evidence::{
-    ArchiveTimestamp, ArchiveTree, Bundle, BundleFiles, ReportLevel, ValidationReport, archive_proofs, verify,
+    ArchiveHashTree, ArchiveTimestamp, Bundle, BundleFiles, ReportLevel, ValidationReport, archive_proofs, verify,
 };
 use affiant::pki::TrustAnchors;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn whole() -> Case {
 fn archived(bundle: &mut Bundle) {
     let pieces = bundle.evidence.checkpoint_tokens.iter().chain(&bundle.crls).chain(&bundle.certificates);
     let pieces: Vec<_> = pieces.map(|piece| Sha256Digest::of(piece)).collect();
-    let tree = ArchiveTree::of(pieces.clone());
+    let tree = ArchiveHashTree::of(pieces.clone());
     let root = tree.root(ORIGIN).to_text().into_bytes();
     let tokens = vec![Case::new().token(&root, plus(SIGNED, DAY / 4))];
     let Ok(proofs) = archive_proofs(&tree, &pieces);

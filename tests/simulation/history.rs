@@ -12,7 +12,7 @@ use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::{SealingKey, Sha256Digest, Signer as _, SigningKey};
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
-    AppendError, AuditError, AuditSource, DirectorySource, Durability, KeptArchive, Ledger, LedgerOptions,
+    AppendError, AuditError, AuditSource, DirectorySource, Durability, KeptArchiveTimestamp, Ledger, LedgerOptions,
     LedgerReader, LockError, OpenedLedger, Receipt, RecoveryError, Sequencer, Submission, TileReadError, audit,
 };
 use affiant::operator::rollback_check::RollbackCheck;
@@ -417,7 +417,7 @@ impl History {
         }
         let tokens = vec![b"token over an archive".to_vec()];
         if life.ledger.keep_archive(&root, &tokens).is_ok() {
-            self.model.note_archive(KeptArchive { root: root.to_text().into_bytes(), tokens });
+            self.model.note_archive(KeptArchiveTimestamp { root: root.to_text().into_bytes(), tokens });
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use affiant::crypto::{Sha256Digest, SignatureAlgorithm, Signer, SigningError, SigningKey, VerifyingKey};
 use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{Entry, EntryDraft, Event};
-use affiant::ledger::{BodyMetadata, EncryptedBody, KeptArchive, Ledger, Receipt, Submission};
+use affiant::ledger::{BodyMetadata, EncryptedBody, KeptArchiveTimestamp, Ledger, Receipt, Submission};
 use affiant::tlog::merkle::leaf_hash;
 use affiant::tlog::{Checkpoint, LeafIndex, RightEdge, RootHash, TreeSize};
 
@@ -94,7 +94,7 @@ pub(crate) struct Model {
     pieces: BTreeSet<(u64, Vec<u8>)>,
     // Tokens over signatures of a record that were kept.
     signature_tokens: BTreeSet<(LeafIndex, Vec<u8>)>,
-    archives: Vec<KeptArchive>,
+    archives: Vec<KeptArchiveTimestamp>,
     // Bytes of the entries that a checkpoint covered.
     covered: Vec<Vec<u8>>,
 }
@@ -187,7 +187,7 @@ impl Model {
         self.signature_tokens.insert((index, bytes));
     }
 
-    pub(crate) fn note_archive(&mut self, archive: KeptArchive) {
+    pub(crate) fn note_archive(&mut self, archive: KeptArchiveTimestamp) {
         self.archives.push(archive);
     }
 

@@ -1,6 +1,6 @@
 //! The bundle: a record and the evidence about it. Nothing in it is trusted; the anchors that it offers are shown.
 
-use crate::evidence::format::evidence_record::ArchiveTimestamp;
+use crate::evidence::format::archive_timestamp::ArchiveTimestamp;
 use crate::vcon::ContentDigests;
 
 /// A record and what was collected about it.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write as _};
 
+use crate::evidence::format::archive_timestamp::ArchiveTimestamp;
 use crate::evidence::format::bundle::{Bundle, LayerEvidence};
-use crate::evidence::format::evidence_record::ArchiveTimestamp;
 use crate::evidence::format::record::{RENEWALS_MAX, record_digest};
 use crate::evidence::format::zip_archive::{ZipError, read_zip};
 use crate::jose::Jws;

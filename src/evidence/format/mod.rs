@@ -1,24 +1,25 @@
 //! The formats of evidence (`docs/FORMATS.md`): what is in a ledger, a record, a bundle and an export.
 
+mod archive_timestamp;
 mod bundle;
 mod bundle_zip;
 mod consistency;
 mod entry;
 mod entry_chain;
-mod evidence_record;
 mod jades;
 mod log_export;
 mod record;
 mod zip_archive;
 
+pub use archive_timestamp::{
+    ARCHIVES_MAX, ArchiveHashTree, ArchiveHashTreeReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError,
+    archive_proofs,
+};
 pub use bundle::{Bundle, LayerEvidence, LedgerLookup, SuppliedRecording};
 pub use bundle_zip::{BundleError, BundleFiles};
 pub use consistency::ConsistencyProof;
 pub use entry::{ENTRY_BYTES_MAX, Entry, EntryDraft, EntryError, Event, RecordEvent, genesis_prev};
 pub use entry_chain::{EntryChain, EntryChainError};
-pub use evidence_record::{
-    ARCHIVES_MAX, ArchiveReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, ArchiveTree, archive_proofs,
-};
 pub use jades::{JadesGap, JadesLevel, JadesMaterial};
 pub use log_export::{
     EXPORT_HEAD_BYTES_MAX, ExportRequest, ExportSummary, ExportedRecord, LogExportError, LogExportReader, export_head,

@@ -17,9 +17,9 @@ pub enum AttestationKind {
     RecordToken,
     /// A CRL that was published; the key is its number.
     Crl,
-    /// The root of an evidence record's tree; the key is the number of the evidence record, from 1.
+    /// The root of an archive timestamp's tree; the key is the number of the archive timestamp, from 1.
     ArchiveRoot,
-    /// A timestamp token over the root of an evidence record's tree; the key is the number of the evidence record.
+    /// A timestamp token over the root of an archive timestamp's tree; the key is the number of the archive timestamp.
     ArchiveToken,
     /// A timestamp token over the value of one of a record's signatures; the key is the record's index.
     SignatureToken,
@@ -80,9 +80,9 @@ pub(in crate::ledger) struct Attestation {
     pub(in crate::ledger) bytes: Vec<u8>,
 }
 
-/// An evidence record (RFC 4998) that was kept: the root of its tree, and the tokens over it.
+/// An archive timestamp (RFC 4998) that was kept: the root of its tree, and the tokens over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptArchive {
+pub struct KeptArchiveTimestamp {
     /// Its root, as text.
     pub root: Vec<u8>,
     /// The tokens over the root.
@@ -98,8 +98,8 @@ pub(in crate::ledger) struct AttestationState {
     pub(in crate::ledger) last_round: TreeSize,
     /// Size of the newest round with an answer.
     pub(in crate::ledger) last_answered: TreeSize,
-    /// Every evidence record, also one that no token has followed yet.
-    pub(in crate::ledger) archives: Vec<KeptArchive>,
+    /// Every archive timestamp, also one that no token has followed yet.
+    pub(in crate::ledger) archives: Vec<KeptArchiveTimestamp>,
 }
 
 impl AttestationState {
@@ -120,12 +120,12 @@ impl AttestationState {
         }
     }
 
-    /// An evidence record without a token was broken off: the next root takes its number.
+    /// An archive timestamp without a token was broken off: the next root takes its number.
     fn fold_archive(&mut self, kind: AttestationKind, bytes: &[u8]) {
         match (kind, self.archives.last_mut()) {
             (AttestationKind::ArchiveRoot, Some(last)) if last.tokens.is_empty() => last.root = bytes.to_vec(),
             (AttestationKind::ArchiveRoot, _) => {
-                self.archives.push(KeptArchive { root: bytes.to_vec(), tokens: Vec::new() });
+                self.archives.push(KeptArchiveTimestamp { root: bytes.to_vec(), tokens: Vec::new() });
             }
             (AttestationKind::ArchiveToken, Some(last)) => last.tokens.push(bytes.to_vec()),
             _ => {}

@@ -12,7 +12,7 @@ use super::sequencer_state::{SequencerState, Snapshot};
 use super::tiles::Tiles;
 use super::{Backend, StoreError, Stores, TileAppender};
 use crate::crypto::{DigestKey, SealingKey, Sha256Digest};
-use crate::evidence::format::{ArchiveTree, archive_proofs};
+use crate::evidence::format::{ArchiveHashTree, archive_proofs};
 use crate::tlog::merkle::{leaf_hash, root_hash};
 use crate::tlog::{EntryCount, LeafIndex, RightEdge, TreeSize};
 use crate::vfs::OsFileSystem;
@@ -351,15 +351,15 @@ fn attestations_are_found_by_round_and_record_and_fold_to_the_same_state() {
 }
 
 #[test]
-fn the_tree_of_an_evidence_record_proves_what_it_did_in_memory() {
+fn the_tree_of_an_archive_timestamp_proves_what_it_did_in_memory() {
     for_every_backend(|subject| {
         let stores = subject.open();
         let digests: Vec<_> = (0..5).map(|n| digest(&n.to_string())).collect();
-        let tree = ArchiveTree::of(digests.clone());
+        let tree = ArchiveHashTree::of(digests.clone());
         let root = tree.root("log.example/1").to_text().into_bytes();
         assert!(stores.archive_trees.open(1, &root).is_err() && !stores.archive_trees.is_whole(1, &root));
         // One that was broken off is overwritten.
-        stores.archive_trees.write(1, &ArchiveTree::of(digests[..2].to_vec())).unwrap();
+        stores.archive_trees.write(1, &ArchiveHashTree::of(digests[..2].to_vec())).unwrap();
         let wrong = stores.archive_trees.open(1, &root).err();
         assert!(matches!(wrong, Some(StoreError::Corrupt { .. })), "{wrong:?}");
         stores.archive_trees.write(1, &tree).unwrap();

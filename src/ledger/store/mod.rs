@@ -36,7 +36,7 @@ use std::sync::Arc;
 pub(in crate::ledger) use error::StoreError;
 
 use crate::crypto::Sha256Digest;
-use crate::evidence::format::{ArchiveReader, ArchiveTree};
+use crate::evidence::format::{ArchiveHashTree, ArchiveHashTreeReader};
 use crate::tlog::{LeafIndex, NodeHash, TileKind, TreeSize};
 use attestation::{Attestation, AttestationKind, AttestationState};
 use batch::Batch;
@@ -60,7 +60,7 @@ pub struct Stores {
     pub(in crate::ledger) tiles: Arc<dyn TileStore>,
     pub(in crate::ledger) index: Arc<dyn IndexStore>,
     pub(in crate::ledger) attestations: Arc<dyn AttestationStore>,
-    pub(in crate::ledger) archive_trees: Arc<dyn ArchiveTreeStore>,
+    pub(in crate::ledger) archive_trees: Arc<dyn ArchiveHashTreeStore>,
     pub(in crate::ledger) snapshots: Box<dyn SnapshotStore>,
     /// Held as long as anything of the ledger lives: one writer.
     pub(in crate::ledger) lease: Arc<dyn Any + Send + Sync>,
@@ -209,16 +209,20 @@ pub(in crate::ledger) trait AttestationStore: Debug + Send + Sync {
     fn for_each(&self, take: &mut dyn FnMut(Attestation)) -> Result<(), StoreError>;
 }
 
-/// Trees of evidence records (RFC 4998), by number, from 1. A tree whose root was not kept is of a renewal that was broken
+/// Trees of archive timestamps (RFC 4998), by number, from 1. A tree whose root was not kept is of a renewal that was broken
 /// off, and is overwritten by the next.
-pub(in crate::ledger) trait ArchiveTreeStore: Debug + Send + Sync {
-    fn write(&self, number: usize, tree: &ArchiveTree) -> Result<(), StoreError>;
+pub(in crate::ledger) trait ArchiveHashTreeStore: Debug + Send + Sync {
+    fn write(&self, number: usize, tree: &ArchiveHashTree) -> Result<(), StoreError>;
 
     /// Opens the tree whose root is `root`, as text.
     ///
     /// # Errors
     /// When it is not there; [`Corrupt`](StoreError::Corrupt) when it has another size than its root says.
-    fn open(&self, number: usize, root: &[u8]) -> Result<Box<dyn ArchiveReader<Error = StoreError>>, StoreError>;
+    fn open(
+        &self,
+        number: usize,
+        root: &[u8],
+    ) -> Result<Box<dyn ArchiveHashTreeReader<Error = StoreError>>, StoreError>;
 
     /// Whether the tree is there, and every hash of it is the one that its leaves make.
     fn is_whole(&self, number: usize, root: &[u8]) -> bool;

@@ -1,4 +1,4 @@
-//! Trees of evidence records in a data directory: one file each.
+//! Trees of archive timestamps in a data directory: one file each.
 //!
 //! A file is the leaves' digests, in order, then the hashes of the complete subtrees, level by level.
 
@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::segment::create_directory;
 use crate::atomic_file;
 use crate::crypto::Sha256Digest;
-use crate::evidence::format::{ArchiveReader, ArchiveRoot, ArchiveTree};
-use crate::ledger::store::{ArchiveTreeStore, StoreError};
+use crate::evidence::format::{ArchiveHashTree, ArchiveHashTreeReader, ArchiveRoot};
+use crate::ledger::store::{ArchiveHashTreeStore, StoreError};
 use crate::tlog::merkle::{HashReader, leaf_hash};
 use crate::tlog::{LeafHash, NodeHash};
 use crate::vfs::{Access, FileHandle, FileSystem, OpenMode};
@@ -34,14 +34,18 @@ impl LocalArchiveTrees {
     }
 }
 
-impl ArchiveTreeStore for LocalArchiveTrees {
-    fn write(&self, number: usize, tree: &ArchiveTree) -> Result<(), StoreError> {
+impl ArchiveHashTreeStore for LocalArchiveTrees {
+    fn write(&self, number: usize, tree: &ArchiveHashTree) -> Result<(), StoreError> {
         create_directory(&self.fs, &self.dir)?;
         let path = self.path(number);
         atomic_file::write_on(&*self.fs, &path, &tree.to_bytes(), Access::Secret).map_err(StoreError::io(&path))
     }
 
-    fn open(&self, number: usize, root: &[u8]) -> Result<Box<dyn ArchiveReader<Error = StoreError>>, StoreError> {
+    fn open(
+        &self,
+        number: usize,
+        root: &[u8],
+    ) -> Result<Box<dyn ArchiveHashTreeReader<Error = StoreError>>, StoreError> {
         Ok(Box::new(TreeFile::open(&*self.fs, &self.path(number), root)?))
     }
 
@@ -51,7 +55,7 @@ impl ArchiveTreeStore for LocalArchiveTrees {
             let bytes = atomic_file::read_on(&*self.fs, &self.path(number), file_bytes(root.size.0)).ok()?;
             let (digests, _) = bytes.as_chunks::<32>();
             let digests = digests.get(..usize::try_from(root.size.0).ok()?)?;
-            let tree = ArchiveTree::of(digests.iter().map(|digest| Sha256Digest(*digest)).collect());
+            let tree = ArchiveHashTree::of(digests.iter().map(|digest| Sha256Digest(*digest)).collect());
             Some(tree.root(&root.origin) == root && tree.to_bytes() == bytes)
         };
         check() == Some(true)
@@ -103,7 +107,7 @@ impl HashReader for TreeFile {
     }
 }
 
-impl ArchiveReader for TreeFile {
+impl ArchiveHashTreeReader for TreeFile {
     fn size(&self) -> u64 {
         self.size
     }
@@ -124,7 +128,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for size in [1_u32, 2, 3, 5, 8, 200, 257] {
             let digests: Vec<_> = (0..size).map(|seed| Sha256Digest::of(&seed.to_be_bytes())).collect();
-            let tree = ArchiveTree::of(digests.clone());
+            let tree = ArchiveHashTree::of(digests.clone());
             let path = dir.path().join(size.to_string());
             std::fs::write(&path, tree.to_bytes()).unwrap();
             let root = tree.root("log.example/1").to_text();

@@ -13,9 +13,9 @@ use super::segment::{SegmentOffset, SegmentReader};
 use super::tiles::LocalTiles;
 use crate::atomic_file;
 use crate::crypto::Sha256Digest;
-use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState, KeptArchive};
+use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState, KeptArchiveTimestamp};
 use crate::ledger::store::tiles::Tiles;
-use crate::ledger::store::{ArchiveTreeStore as _, StoreError};
+use crate::ledger::store::{ArchiveHashTreeStore as _, StoreError};
 use crate::tlog::LeafIndex;
 use crate::vfs::FileSystem;
 
@@ -28,7 +28,7 @@ pub(in crate::ledger) struct Inspection {
     archive_trees: LocalArchiveTrees,
     /// Every checkpoint that was signed, as notes.
     checkpoints: Vec<Vec<u8>>,
-    archives: Vec<KeptArchive>,
+    archives: Vec<KeptArchiveTimestamp>,
 }
 
 impl Inspection {
@@ -70,7 +70,7 @@ impl Inspection {
         &self.checkpoints
     }
 
-    /// The number of an evidence record whose tree is not the one that was timestamped: every hash is made again.
+    /// The number of an archive timestamp whose tree is not the one that was timestamped: every hash is made again.
     pub(in crate::ledger) fn first_wrong_archive(&self) -> Option<usize> {
         // One that no token followed was broken off.
         let kept = self.archives.iter().filter(|kept| !kept.tokens.is_empty());

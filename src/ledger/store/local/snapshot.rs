@@ -13,7 +13,7 @@ use super::checksummed_file;
 use super::segment::SegmentOffset;
 use crate::clock::{format_time, parse_time};
 use crate::crypto::Sha256Digest;
-use crate::ledger::store::attestation::{AttestationState, KeptArchive};
+use crate::ledger::store::attestation::{AttestationState, KeptArchiveTimestamp};
 use crate::ledger::store::sequencer_state::{SequencerState, Snapshot};
 use crate::ledger::store::{SnapshotStore, StoreError};
 use crate::tlog::{EntryCount, LeafHash, NodeHash, RightEdge, SignedCheckpoint, TreeSize};
@@ -70,7 +70,7 @@ impl EvidenceFile {
     fn state_at(self) -> Option<StateAt> {
         let archives = self.archives.into_iter().map(|(root, tokens)| {
             let tokens = tokens.into_iter().map(|token| STANDARD.decode(token)).collect::<Result<_, _>>().ok()?;
-            Some(KeptArchive { root: STANDARD.decode(root).ok()?, tokens })
+            Some(KeptArchiveTimestamp { root: STANDARD.decode(root).ok()?, tokens })
         });
         let state = AttestationState {
             signed: self.signed.map(|note| SignedCheckpoint::parse(note.as_bytes())).transpose().ok()?,
@@ -169,7 +169,7 @@ mod tests {
         state.last_time = Some(parse_time("2026-07-01T12:00:00.001Z").unwrap());
         state.sequences.insert("iss_1".into(), EntryCount(4));
         let snapshot = Snapshot { state, erasing: BTreeSet::from([Sha256Digest::of(b"erased")]) };
-        let archives = vec![KeptArchive { root: b"root".to_vec(), tokens: vec![vec![0, 255]] }];
+        let archives = vec![KeptArchiveTimestamp { root: b"root".to_vec(), tokens: vec![vec![0, 255]] }];
         let state = AttestationState { signed: None, last_round: TreeSize(9), last_answered: TreeSize(7), archives };
         let attestations = StateAt { state, end: SegmentOffset { segment: 1, offset: 5 } };
         let placed = PlacedSnapshot { snapshot, log_end: SegmentOffset { segment: 2, offset: 99 }, attestations };

@@ -1,10 +1,10 @@
-//! Attestations, and the trees of evidence records, in memory.
+//! Attestations, and the trees of archive timestamps, in memory.
 
 use super::content::{Content, Opened, missing};
 use crate::crypto::Sha256Digest;
-use crate::evidence::format::{ArchiveReader, ArchiveRoot, ArchiveTree};
+use crate::evidence::format::{ArchiveHashTree, ArchiveHashTreeReader, ArchiveRoot};
 use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState};
-use crate::ledger::store::{ArchiveTreeStore, AttestationStore, StoreError};
+use crate::ledger::store::{ArchiveHashTreeStore, AttestationStore, StoreError};
 use crate::tlog::merkle::HashReader;
 use crate::tlog::{LeafIndex, NodeHash, TreeSize};
 
@@ -84,8 +84,8 @@ impl MemoryTrees {
     }
 }
 
-impl ArchiveTreeStore for MemoryTrees {
-    fn write(&self, number: usize, tree: &ArchiveTree) -> Result<(), StoreError> {
+impl ArchiveHashTreeStore for MemoryTrees {
+    fn write(&self, number: usize, tree: &ArchiveHashTree) -> Result<(), StoreError> {
         let Ok(leaves) = (0..tree.size()).map(|index| tree.leaf(index)).collect::<Result<_, _>>();
         self.0.write("trees.write", |content| {
             content.trees.insert(number, leaves);
@@ -93,10 +93,14 @@ impl ArchiveTreeStore for MemoryTrees {
         })
     }
 
-    fn open(&self, number: usize, root: &[u8]) -> Result<Box<dyn ArchiveReader<Error = StoreError>>, StoreError> {
+    fn open(
+        &self,
+        number: usize,
+        root: &[u8],
+    ) -> Result<Box<dyn ArchiveHashTreeReader<Error = StoreError>>, StoreError> {
         let leaves = self.tree(number)?;
         match ArchiveRoot::parse(root) {
-            Ok(root) if root.size.0 == leaves.len() as u64 => Ok(Box::new(MemoryTree(ArchiveTree::of(leaves)))),
+            Ok(root) if root.size.0 == leaves.len() as u64 => Ok(Box::new(MemoryTree(ArchiveHashTree::of(leaves)))),
             _ => Err(self.corrupt(number)),
         }
     }
@@ -104,7 +108,7 @@ impl ArchiveTreeStore for MemoryTrees {
     fn is_whole(&self, number: usize, root: &[u8]) -> bool {
         let leaves = self.tree(number).ok();
         let root = ArchiveRoot::parse(root).ok();
-        leaves.zip(root).is_some_and(|(leaves, root)| ArchiveTree::of(leaves).root(&root.origin) == root)
+        leaves.zip(root).is_some_and(|(leaves, root)| ArchiveHashTree::of(leaves).root(&root.origin) == root)
     }
 
     fn corrupt(&self, number: usize) -> StoreError {
@@ -112,7 +116,7 @@ impl ArchiveTreeStore for MemoryTrees {
     }
 }
 
-pub(super) struct MemoryTree(pub(super) ArchiveTree);
+pub(super) struct MemoryTree(pub(super) ArchiveHashTree);
 
 impl HashReader for MemoryTree {
     type Error = StoreError;
@@ -123,7 +127,7 @@ impl HashReader for MemoryTree {
     }
 }
 
-impl ArchiveReader for MemoryTree {
+impl ArchiveHashTreeReader for MemoryTree {
     fn size(&self) -> u64 {
         self.0.size()
     }

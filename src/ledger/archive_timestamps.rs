@@ -1,4 +1,4 @@
-//! Evidence records (RFC 4998): what has to last is put under a tree, whose root is timestamped.
+//! Archive timestamps (RFC 4998): what has to last is put under a tree, whose root is timestamped.
 //!
 //! The tree is durable before its root is shown to anybody; root and tokens are attestations. A tree whose root is not
 //! among them is of a renewal that was broken off, and is overwritten by the next.
@@ -6,22 +6,22 @@
 use super::appender::Ledger;
 use super::read::{LedgerReader, ReadError};
 use super::store::StoreError;
-use super::store::attestation::{AttestationKind, KeptArchive};
+use super::store::attestation::{AttestationKind, KeptArchiveTimestamp};
 use crate::crypto::Sha256Digest;
-use crate::evidence::format::{ARCHIVES_MAX, ArchiveRoot, ArchiveTimestamp, ArchiveTree, archive_proofs};
+use crate::evidence::format::{ARCHIVES_MAX, ArchiveHashTree, ArchiveRoot, ArchiveTimestamp, archive_proofs};
 use crate::tlog::merkle::root_hash;
 
 impl LedgerReader {
-    /// Every evidence record, the oldest first.
+    /// Every archive timestamp, the oldest first.
     ///
     /// # Panics
     /// Never: no holder of the lock panics.
     #[must_use]
-    pub fn archives(&self) -> Vec<KeptArchive> {
-        self.inner.evidence_records.read().expect("no holder of this lock panics").kept.clone()
+    pub fn archives(&self) -> Vec<KeptArchiveTimestamp> {
+        self.inner.archive_timestamps.read().expect("no holder of this lock panics").kept.clone()
     }
 
-    /// The evidence records that prove `tokens`, which make the time of a record, and with them what there is of `others`:
+    /// The archive timestamps that prove `tokens`, which make the time of a record, and with them what there is of `others`:
     /// from the first that has one of the tokens (of the others, where there is no token) to the newest. Where that is more
     /// than a bundle may have, evenly sampled: each has all that is older. None when nothing was renewed since.
     ///
@@ -60,14 +60,14 @@ impl LedgerReader {
 }
 
 impl Ledger {
-    /// Begins an evidence record: puts every token and list among the attestations, the evidence records before, and
+    /// Begins an archive timestamp: puts every token and list among the attestations, the archive timestamps before, and
     /// `more` under a tree, and makes that durable. Gives its root as text, which is to be timestamped.
     ///
     /// Takes some hundred bytes of memory for each of them.
     ///
     /// # Errors
     /// When the attestations cannot be read, the tree not be written, or it is not known since the last start whether an
-    /// evidence record was kept.
+    /// archive timestamp was kept.
     pub fn begin_archive(&self, origin: &str, mut more: Vec<Sha256Digest>) -> Result<ArchiveRoot, ReadError> {
         self.inner.attestations.for_each(&mut |attestation| match attestation.kind {
             AttestationKind::CheckpointToken
@@ -81,8 +81,8 @@ impl Ledger {
             | AttestationKind::Cosignature
             | AttestationKind::UnsignedProperties => {}
         })?;
-        let tree = ArchiveTree::of(more);
-        let records = self.inner.evidence_records.read().expect("no holder of this lock panics");
+        let tree = ArchiveHashTree::of(more);
+        let records = self.inner.archive_timestamps.read().expect("no holder of this lock panics");
         if records.uncertain_write {
             return Err(StoreError::Poisoned.into());
         }
@@ -90,16 +90,16 @@ impl Ledger {
         Ok(tree.root(origin))
     }
 
-    /// Keeps the evidence record that was begun last, with the tokens over its root.
+    /// Keeps the archive timestamp that was begun last, with the tokens over its root.
     ///
     /// # Errors
     /// When it cannot be kept, or another was begun since.
     ///
     /// # Panics
-    /// When there is no token: an evidence record without one proves nothing.
+    /// When there is no token: an archive timestamp without one proves nothing.
     pub fn keep_archive(&self, root: &ArchiveRoot, tokens: &[Vec<u8>]) -> Result<u64, ReadError> {
-        assert!(!tokens.is_empty(), "an evidence record has a token");
-        let mut records = self.inner.evidence_records.write().expect("no holder of this lock panics");
+        assert!(!tokens.is_empty(), "an archive timestamp has a token");
+        let mut records = self.inner.archive_timestamps.write().expect("no holder of this lock panics");
         let number = records.kept.len() + 1;
         let text = root.to_text().into_bytes();
         let tree = self.inner.archive_trees.open(number, &text)?;
@@ -112,7 +112,7 @@ impl Ledger {
             self.inner.keep(AttestationKind::ArchiveToken, number as u64, token)?;
         }
         records.uncertain_write = false;
-        records.kept.push(KeptArchive { root: text, tokens: tokens.to_vec() });
+        records.kept.push(KeptArchiveTimestamp { root: text, tokens: tokens.to_vec() });
         Ok(number as u64)
     }
 }

@@ -1,10 +1,9 @@
-//! Archive timestamps: one token that proves of much older evidence that it was there (after RFC 4998, Evidence Record
-//! Syntax).
+//! Archive timestamps: one token proves that much older evidence existed (after RFC 4998, Evidence Record Syntax).
 //!
-//! A signature, a token or a revocation list stops proving anything when its algorithm is broken. Before that, the SHA-256
-//! of everything that is to last is put, sorted, under a Merkle tree (RFC 9162 §2.1), and the root is timestamped with
-//! what is strong then. The next archive has the tokens of this one among its leaves, and so on: each is trusted because
-//! the one after it proves that it was there while it could be trusted. The formats are in `docs/FORMATS.md`.
+//! A signature, a token or a revocation list stops proving anything when its algorithm is broken. Before that, a server
+//! hashes all its evidence with SHA-256, sorts the digests, builds a Merkle tree over them (RFC 9162 §2.1), and has the
+//! root timestamped under an algorithm that is still strong. The next archive timestamp covers the tokens of this one, and
+//! so on: each proves that the one before existed while it could be trusted. The formats are in `docs/FORMATS.md`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,11 +12,11 @@ use crate::crypto::Sha256Digest;
 use crate::tlog::merkle::{HashReader, check_inclusion, inclusion_proof, leaf_hash, node_hash, root_hash};
 use crate::tlog::{LeafHash, LeafIndex, NodeHash, RootHash, TreeSize, parse_decimal};
 
-/// Archives of one bundle: one every two years for thirty years.
+/// Archive timestamps of one bundle: one every two years for thirty years.
 pub const ARCHIVES_MAX: usize = 16;
-/// Leaves that one bundle proves in one archive: its tokens, lists and certificates.
+/// Leaves that one bundle proves under one archive timestamp: its tokens, lists and certificates.
 const PROOFS_MAX: usize = 128;
-/// Bytes of the proofs of one archive: each leaf's path of at most 63 hashes.
+/// Bytes of the proofs of one archive timestamp: each leaf's path of at most 63 hashes.
 const PROOFS_BYTES_MAX: usize = PROOFS_MAX * (64 + 63 * 45);
 /// First line of a root.
 const MAGIC: &str = "affiant archive 1";
@@ -36,7 +35,7 @@ pub enum ArchiveTimestampError {
     Inclusion,
 }
 
-/// An archive as a bundle holds it. Nothing of it is trusted before it is checked.
+/// An archive timestamp of a bundle: its root, tokens and proofs, all unchecked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ArchiveTimestamp {
     /// The root, as text: what the tokens are over.
@@ -84,7 +83,7 @@ impl ArchiveRoot {
 }
 
 impl ArchiveTimestamp {
-    /// The digests that the archive proves to be among its leaves.
+    /// The digests that the proofs show to be leaves.
     ///
     /// # Errors
     /// When root or proofs are not of their form, or one does not lead to the root.
@@ -114,16 +113,16 @@ impl ArchiveTimestamp {
     }
 }
 
-/// The tree of an archive, whole.
+/// The hash tree of an archive timestamp (RFC 4998 §4.2), in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ArchiveTree {
+pub struct ArchiveHashTree {
     // Invariant: sorted, each once.
     leaves: Vec<Sha256Digest>,
     // The complete subtrees of each level, from the leaves up.
     levels: Vec<Vec<NodeHash>>,
 }
 
-impl ArchiveTree {
+impl ArchiveHashTree {
     /// The tree over these digests.
     #[must_use]
     pub fn of(mut leaves: Vec<Sha256Digest>) -> Self {
@@ -146,7 +145,7 @@ impl ArchiveTree {
     }
 
     /// The tree as a file: the digests, sorted, then the complete subtrees of each level above them, 32 bytes each. What
-    /// reads it is an [`ArchiveReader`].
+    /// reads it is an [`ArchiveHashTreeReader`].
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let leaves = self.leaves.iter().flat_map(|digest| digest.0);
@@ -154,8 +153,8 @@ impl ArchiveTree {
     }
 }
 
-/// Where the tree of an archive is read.
-pub trait ArchiveReader: HashReader {
+/// Reads the hash tree of an archive timestamp.
+pub trait ArchiveHashTreeReader: HashReader {
     /// How many digests there are.
     fn size(&self) -> u64;
 
@@ -188,7 +187,10 @@ pub trait ArchiveReader: HashReader {
 ///
 /// # Errors
 /// When the tree could not be read.
-pub fn archive_proofs<R: ArchiveReader + ?Sized>(tree: &R, digests: &[Sha256Digest]) -> Result<String, R::Error> {
+pub fn archive_proofs<R: ArchiveHashTreeReader + ?Sized>(
+    tree: &R,
+    digests: &[Sha256Digest],
+) -> Result<String, R::Error> {
     let mut found = BTreeMap::new();
     for digest in digests {
         if found.len() == PROOFS_MAX {
@@ -205,7 +207,7 @@ pub fn archive_proofs<R: ArchiveReader + ?Sized>(tree: &R, digests: &[Sha256Dige
     Ok(text)
 }
 
-impl ArchiveReader for ArchiveTree {
+impl ArchiveHashTreeReader for ArchiveHashTree {
     fn size(&self) -> u64 {
         self.leaves.len() as u64
     }
@@ -215,7 +217,7 @@ impl ArchiveReader for ArchiveTree {
     }
 }
 
-impl HashReader for ArchiveTree {
+impl HashReader for ArchiveHashTree {
     type Error = std::convert::Infallible;
 
     fn node(&self, level: u32, index: u64) -> Result<NodeHash, Self::Error> {
@@ -236,13 +238,13 @@ mod tests {
         Sha256Digest::of(&seed.to_be_bytes())
     }
 
-    fn proofs_of(tree: &ArchiveTree, wanted: &[Sha256Digest]) -> Vec<u8> {
+    fn proofs_of(tree: &ArchiveHashTree, wanted: &[Sha256Digest]) -> Vec<u8> {
         let Ok(proofs) = archive_proofs(tree, wanted);
         proofs.into_bytes()
     }
 
     fn archive(size: u32, wanted: &[u32]) -> ArchiveTimestamp {
-        let tree = ArchiveTree::of((0..size).map(digest).collect());
+        let tree = ArchiveHashTree::of((0..size).map(digest).collect());
         let wanted: Vec<_> = wanted.iter().map(|seed| digest(*seed)).collect();
         let root = tree.root("log.example/1").to_text().into_bytes();
         ArchiveTimestamp { root, tokens: Vec::new(), proofs: proofs_of(&tree, &wanted) }
@@ -281,7 +283,7 @@ mod tests {
 
     #[test]
     fn forms_are_kept_to_the_byte() {
-        let root = ArchiveTree::of(vec![digest(1)]).root("log.example/1");
+        let root = ArchiveHashTree::of(vec![digest(1)]).root("log.example/1");
         assert_eq!(ArchiveRoot::parse(root.to_text().as_bytes()), Ok(root.clone()));
         for wrong in [
             root.to_text().replace("archive 1", "archive 2"),
