@@ -35,7 +35,7 @@ pub(crate) fn holds(name: &str, bytes: &[u8]) {
         "jws" => jws(bytes),
         "migrate" => migrate(bytes),
         "redact" => redact(bytes),
-        "skeleton" => skeleton(bytes),
+        "streaming" => streaming(bytes),
         "tlog" => tlog(bytes),
         "wtf" => wtf(bytes),
         "ocsp" => ocsp(bytes),
@@ -166,7 +166,7 @@ pub(crate) fn redact(bytes: &[u8]) {
 
 /// A document with big bodies is the same however it comes, and comes out as it went in. `~` stands for what makes a
 /// body big, which a fuzzer would not find by itself.
-pub(crate) fn skeleton(bytes: &[u8]) {
+pub(crate) fn streaming(bytes: &[u8]) {
     let json = JsonLimits { bytes_max: 1 << 18, ..limits().json };
     let limits = VconLimits { json, ..limits() };
     // Nobody writes the marks, which are made of a random number, unless it is always the same.
@@ -186,9 +186,9 @@ pub(crate) fn skeleton(bytes: &[u8]) {
             };
             reader.update(part, keep).map_err(|error| error.to_string())?;
         }
-        let skeleton = reader.finish().map_err(|error| error.to_string())?;
-        let text = skeleton.to_bytes();
-        let whole: Vec<u8> = skeleton
+        let document = reader.finish().map_err(|error| error.to_string())?;
+        let text = document.to_bytes();
+        let whole: Vec<u8> = document
             .pieces(&text)
             .into_iter()
             .flat_map(|piece| match piece {

@@ -96,6 +96,7 @@ const RETIRED: &[&str] = &[
     "PublishPlan",
     "Recovered",
     "SealedBody",
+    "SkeletonReader",
     "SystemDisk",
     "Tidier",
     "WalkError",

@@ -9,5 +9,5 @@ mod sign1;
 
 pub use algorithm::algorithm;
 pub use key::{cose_key, thumbprint};
-pub use receipt::{InclusionProof, Receipt, sign_receipt};
-pub use sign1::{Claims, CoseError, Header, Label, MESSAGE_BYTES_MAX, Sign1};
+pub use receipt::{CoseReceipt, InclusionProof, sign_receipt};
+pub use sign1::{Claims, CoseError, CoseHeader, Label, MESSAGE_BYTES_MAX, Sign1};

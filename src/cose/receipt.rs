@@ -25,7 +25,7 @@ pub struct InclusionProof {
 
 /// A receipt that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
+pub struct CoseReceipt {
     message: Sign1,
     proof: InclusionProof,
     entry: Vec<u8>,
@@ -74,7 +74,7 @@ pub fn sign_receipt(
     Ok(write(&protected, &unprotected, None, &signature))
 }
 
-impl Receipt {
+impl CoseReceipt {
     /// Reads a receipt with one proof of inclusion.
     ///
     /// # Errors

@@ -76,7 +76,7 @@ pub struct Claims {
 
 /// A header, protected or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Header {
+pub struct CoseHeader {
     /// `alg` (1), where it is a number.
     pub algorithm: Option<i64>,
     /// `kid` (4).
@@ -100,8 +100,8 @@ pub struct Header {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sign1 {
     protected_bytes: Vec<u8>,
-    protected: Header,
-    unprotected: Header,
+    protected: CoseHeader,
+    unprotected: CoseHeader,
     payload: Option<Vec<u8>>,
     signature: Vec<u8>,
 }
@@ -120,7 +120,7 @@ impl Sign1 {
             return Err(CoseError::Malformed);
         }
         let protected_bytes = decoder.bytes()?.to_vec();
-        let unprotected = Header::read(&mut decoder)?;
+        let unprotected = CoseHeader::read(&mut decoder)?;
         if unprotected.labels.contains(&CRITICAL) {
             return Err(CoseError::CriticalUnprotected);
         }
@@ -132,7 +132,7 @@ impl Sign1 {
         if decoder.position() != bytes.len() {
             return Err(CoseError::Trailing(bytes.len() - decoder.position()));
         }
-        let protected = Header::of_protected(&protected_bytes)?;
+        let protected = CoseHeader::of_protected(&protected_bytes)?;
         if let Some(twice) = protected.labels.intersection(&unprotected.labels).next() {
             return Err(CoseError::Twice(twice.clone()));
         }
@@ -141,13 +141,13 @@ impl Sign1 {
 
     /// The header that is signed.
     #[must_use]
-    pub fn protected(&self) -> &Header {
+    pub fn protected(&self) -> &CoseHeader {
         &self.protected
     }
 
     /// The header that is not signed.
     #[must_use]
-    pub fn unprotected(&self) -> &Header {
+    pub fn unprotected(&self) -> &CoseHeader {
         &self.unprotected
     }
 
@@ -207,7 +207,7 @@ pub(super) fn write(protected: &[u8], unprotected: &[u8], payload: Option<&[u8]>
     bytes
 }
 
-impl Header {
+impl CoseHeader {
     /// The bytes under a private label.
     #[must_use]
     pub fn private_bytes(&self, name: &str) -> Option<&[u8]> {

@@ -80,13 +80,13 @@ impl fmt::Display for SigningAlgorithm {
 /// A name that is none of an algorithm to sign with.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not one of RS256, PS256, ES256 and EdDSA")]
-pub struct UnknownAlgorithm;
+pub struct UnknownSigningAlgorithm;
 
 impl FromStr for SigningAlgorithm {
-    type Err = UnknownAlgorithm;
+    type Err = UnknownSigningAlgorithm;
 
-    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name).ok_or(UnknownAlgorithm)
+    fn from_str(name: &str) -> Result<Self, UnknownSigningAlgorithm> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name).ok_or(UnknownSigningAlgorithm)
     }
 }
 
@@ -100,7 +100,7 @@ mod tests {
             assert_eq!(algorithm(one.name()), Some(one.signature_algorithm()));
             assert_eq!(one.name().parse(), Ok(one));
         }
-        assert_eq!("HS256".parse::<SigningAlgorithm>(), Err(UnknownAlgorithm));
+        assert_eq!("HS256".parse::<SigningAlgorithm>(), Err(UnknownSigningAlgorithm));
         assert_eq!(SigningAlgorithm::usual(KeyKind::Rsa { bits: 2048 }), Some(SigningAlgorithm::Rs256));
         assert_eq!(SigningAlgorithm::usual(KeyKind::P256), Some(SigningAlgorithm::Es256));
         assert_eq!(SigningAlgorithm::usual(KeyKind::P384), None);

@@ -37,7 +37,7 @@ pub enum HeaderError {
 
 /// The joined header of one signature (RFC 7515 §4).
 #[derive(Debug, Clone)]
-pub struct Header {
+pub struct JoseHeader {
     /// `alg`.
     pub algorithm: String,
     /// Whether `alg` is in the protected header, and so signed.
@@ -54,7 +54,7 @@ pub struct Header {
     pub issued_at: Option<i64>,
 }
 
-impl Header {
+impl JoseHeader {
     pub(super) fn join(protected: &Map<String, Value>, unprotected: &Map<String, Value>) -> Result<Self, HeaderError> {
         check_equal_copies(protected, unprotected)?;
         check_critical(protected, unprotected, &UNDERSTOOD)?;
@@ -191,9 +191,9 @@ fn certificates(x5c: &Value) -> Result<Vec<Vec<u8>>, HeaderError> {
 mod tests {
     use super::*;
 
-    fn join(protected: &str, unprotected: &str) -> Result<Header, HeaderError> {
+    fn join(protected: &str, unprotected: &str) -> Result<JoseHeader, HeaderError> {
         let map = |text| serde_json::from_str::<Map<String, Value>>(text).unwrap();
-        Header::join(&map(protected), &map(unprotected))
+        JoseHeader::join(&map(protected), &map(unprotected))
     }
 
     #[test]

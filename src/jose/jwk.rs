@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use super::{Header, KeyAlgorithm, algorithm};
+use super::{JoseHeader, KeyAlgorithm, algorithm};
 use crate::crypto::{KeyError, KeyKind, VerifyingKey};
 use crate::json::{self, JsonLimits, StrictError};
 
@@ -99,7 +99,7 @@ impl Jwk {
     ///
     /// # Errors
     /// When the key is meant for something else, or for another algorithm, or cannot make such signatures.
-    pub fn verifying_key(&self, header: &Header) -> Result<&VerifyingKey, JwkError> {
+    pub fn verifying_key(&self, header: &JoseHeader) -> Result<&VerifyingKey, JwkError> {
         if let Some(member) = self.verifying_forbidden_by {
             return Err(JwkError::NotAllowed(member));
         }
@@ -200,7 +200,7 @@ mod tests {
     use crate::crypto::{Signer as _, SigningKey};
     use crate::jose::Jws;
 
-    fn header(algorithm: &str) -> Header {
+    fn header(algorithm: &str) -> JoseHeader {
         let text = format!(r#"{{"payload":"","signatures":[{{"header":{{"alg":"{algorithm}"}},"signature":""}}]}}"#);
         Jws::parse(text.as_bytes(), &JsonLimits::default()).unwrap().signatures()[0].header().clone()
     }

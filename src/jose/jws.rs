@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use super::{Header, HeaderError, UnsignedProperties, algorithm};
+use super::{HeaderError, JoseHeader, UnsignedProperties, algorithm};
 use crate::crypto::{SignatureError, VerifyingKey};
 use crate::json::{self, JsonLimits, StrictError};
 
@@ -52,7 +52,7 @@ pub struct JwsSignature {
     protected_characters: String,
     signature_characters: String,
     signature: Vec<u8>,
-    header: Header,
+    header: JoseHeader,
     // `etsiU` of the unprotected header.
     unsigned: Option<Value>,
 }
@@ -216,7 +216,7 @@ impl JwsSignature {
         };
         Ok(Self {
             unsigned: unprotected.swap_remove("etsiU"),
-            header: Header::join(&protected, &unprotected).map_err(|error| JwsError::Header(position, error))?,
+            header: JoseHeader::join(&protected, &unprotected).map_err(|error| JwsError::Header(position, error))?,
             signature: decode(&signature_characters, "signature")?,
             protected_characters,
             signature_characters,
@@ -225,7 +225,7 @@ impl JwsSignature {
 
     /// The header, protected and unprotected members joined.
     #[must_use]
-    pub fn header(&self) -> &Header {
+    pub fn header(&self) -> &JoseHeader {
         &self.header
     }
 

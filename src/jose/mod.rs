@@ -18,11 +18,11 @@ mod sign;
 mod splice;
 mod unsigned_properties;
 
-pub use algorithm::{SigningAlgorithm, UnknownAlgorithm, algorithm};
+pub use algorithm::{SigningAlgorithm, UnknownSigningAlgorithm, algorithm};
 pub use certificate_reference::{CertificateReference, CertificateReferences};
 #[cfg(feature = "server")]
 pub use encrypt::{EncryptError, NewEncryption, NewRecipient};
-pub use header::{Header, HeaderError};
+pub use header::{HeaderError, JoseHeader};
 #[cfg(feature = "server")]
 pub use jwe::DecryptionError;
 pub use jwe::{Jwe, JweError, RECIPIENTS_MAX, Recipient, UuidMismatch};

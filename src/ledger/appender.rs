@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::core::LedgerInner;
 use super::read::{LedgerReader, ReadError};
 use super::store::attestation::AttestationKind;
-use super::submission::{AppendError, Durability, Message, Receipt, Submission};
+use super::submission::{AppendError, AppendReceipt, Durability, Message, Submission};
 use crate::evidence::format::{EntryDraft, Event};
 
 /// Submissions that may wait: a second's worth. More are refused as busy.
@@ -78,7 +78,7 @@ impl Ledger {
         &self,
         submission: Submission,
         durability: Durability,
-    ) -> Result<impl Future<Output = Result<Receipt, AppendError>> + use<>, AppendError> {
+    ) -> Result<impl Future<Output = Result<AppendReceipt, AppendError>> + use<>, AppendError> {
         let bytes = submission.bytes();
         if self.queued_bytes.fetch_add(bytes, Ordering::Relaxed) > QUEUE_BYTES_MAX {
             self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -100,7 +100,7 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`append`](Self::append), and whatever the sequencer answers.
-    pub async fn append_event(&self, event: Event) -> Result<Receipt, AppendError> {
+    pub async fn append_event(&self, event: Event) -> Result<AppendReceipt, AppendError> {
         self.append(Submission { draft: EntryDraft::new(event), body: None }, Durability::Accepted)?.await
     }
 

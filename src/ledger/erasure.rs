@@ -13,7 +13,7 @@ use super::read::ReadError;
 use super::store::body::{BodyError, BodyMetadata};
 use super::store::tiles::Tiles;
 use super::store::{BodyStore, StoreError};
-use super::submission::{AppendError, Receipt};
+use super::submission::{AppendError, AppendReceipt};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::Event;
 use crate::tlog::LeafIndex;
@@ -44,7 +44,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When there is none there, the entry is refused, or a store fails.
-    pub async fn erase(&self, index: LeafIndex) -> Result<Receipt, EraseError> {
+    pub async fn erase(&self, index: LeafIndex) -> Result<AppendReceipt, EraseError> {
         let stored = self.record(index)?;
         let record = stored.entry.event.record().ok_or(ReadError::NoRecord(index))?.clone();
         let receipt = self.append_event(Event::VconErased { of: record.record }).await?;

@@ -40,4 +40,4 @@ pub use store::body::{BodyError, BodyMetadata, EncryptedBody};
 pub use store::error::StoreError;
 pub use store::local::{INDEX_RECORDS, LocalBackend, LockError, WriterLock};
 pub use store::tiles::{TileReadError, Tiles};
-pub use submission::{AppendError, Durability, Receipt, Submission};
+pub use submission::{AppendError, AppendReceipt, Durability, Submission};

@@ -41,7 +41,7 @@ impl Submission {
 
 /// The receipt of an entry.
 #[derive(Clone, Debug)]
-pub struct Receipt {
+pub struct AppendReceipt {
     /// The entry.
     pub entry: Entry,
     /// A checkpoint that covers it, where one was waited for.
@@ -88,4 +88,4 @@ pub(super) enum Message {
 }
 
 /// Where the answer goes.
-pub(super) type Reply = oneshot::Sender<Result<Receipt, AppendError>>;
+pub(super) type Reply = oneshot::Sender<Result<AppendReceipt, AppendError>>;

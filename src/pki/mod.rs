@@ -38,7 +38,7 @@ pub use name::Name;
 pub use name_constraints::NameConstraintError;
 pub use path::{CertificationPath, NoPath, PathOutcome, ValidPath, find_path, find_paths};
 pub use pem::{PemError, pem_blocks, to_pem};
-pub use policies::PolicyError;
+pub use policies::CertificatePolicyError;
 pub use profile::{PathProfile, Strictness};
 pub use purpose::{Purpose, UnknownPurpose};
 pub use rules::{PathRule, Violation};

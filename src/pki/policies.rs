@@ -16,7 +16,7 @@ const ANY_POLICY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.32.0")
 
 /// Why the policies of a path are not acceptable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PolicyError {
+pub enum CertificatePolicyError {
     /// A policy is required, and none holds for the whole path (RFC 5280 §6.1.3 (f), §6.1.5).
     #[error("a certificate policy is required, and none holds for the whole path")]
     NoneHolds,
@@ -80,7 +80,7 @@ struct Counters {
 pub(super) fn check_policies(
     certificates: &[Arc<Certificate>],
     budget: &mut Budget,
-) -> Result<(), (usize, PolicyError)> {
+) -> Result<(), (usize, CertificatePolicyError)> {
     let below_anchor = certificates.len() - 1;
     let mut level = Level { expected: BTreeSet::new(), any: true };
     let most = below_anchor + 1;
@@ -89,7 +89,7 @@ pub(super) fn check_policies(
         let certificate = &certificates[depth];
         let extensions = certificate.extensions();
         let cost = level.expected.len() + certificate.policies().len() + extensions.policy_mappings.len();
-        budget.spend_comparisons(cost).map_err(|_| (depth, PolicyError::TooMany))?;
+        budget.spend_comparisons(cost).map_err(|_| (depth, CertificatePolicyError::TooMany))?;
         let passes_on = depth > 0 && certificate.is_self_issued();
         level = level.below(certificate, counters.any_policy > 0 || passes_on);
         let is_last = depth == 0;
@@ -97,11 +97,11 @@ pub(super) fn check_policies(
             counters.finish(certificate);
         }
         if counters.explicit_policy == 0 && level.is_empty() {
-            return Err((depth, PolicyError::NoneHolds));
+            return Err((depth, CertificatePolicyError::NoneHolds));
         }
         if !is_last {
             if extensions.policy_mappings.iter().any(|(from, to)| [*from, *to].contains(&ANY_POLICY)) {
-                return Err((depth, PolicyError::MapsAnyPolicy));
+                return Err((depth, CertificatePolicyError::MapsAnyPolicy));
             }
             level.map(&extensions.policy_mappings, counters.policy_mapping > 0);
             counters.descend(certificate);

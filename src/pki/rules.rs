@@ -13,7 +13,7 @@ use super::certificate::{Certificate, Version};
 use super::extensions::KeyUsage;
 use super::name_constraints::{NameConstraintError, check_names};
 use super::oid::ANY_EXTENDED_KEY_USAGE;
-use super::policies::{PolicyError, check_policies};
+use super::policies::{CertificatePolicyError, check_policies};
 use super::profile::{PathProfile, Strictness};
 use super::purpose::Purpose;
 use crate::crypto::KeyKind;
@@ -69,7 +69,7 @@ pub enum PathRule {
     UnknownCriticalExtension(ObjectIdentifier),
     /// Certificate policies do not hold (RFC 5280 §6.1).
     #[error("{0}")]
-    Policies(PolicyError),
+    Policies(CertificatePolicyError),
     /// Names that an authority above does not allow (RFC 5280 §4.2.1.10).
     #[error("name constraints of {authority}: {reason}")]
     NameConstraints {

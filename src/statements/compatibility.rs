@@ -281,7 +281,7 @@ mod tests {
     use minicbor::data::Tag;
 
     use super::*;
-    use crate::cose::Receipt;
+    use crate::cose::CoseReceipt;
     use crate::crypto::{Hash, SignatureAlgorithm, SigningKey};
 
     fn statement(signer: &SigningKey, payload: &[u8]) -> Vec<u8> {
@@ -364,7 +364,7 @@ mod tests {
         let size = |log: &Compatibility| {
             let receipt = log.receipt(7).unwrap();
             let parsed = crate::cose::Sign1::parse(&receipt).unwrap();
-            assert!(Receipt::parse(&receipt).is_err(), "it is no receipt of the log of statements");
+            assert!(CoseReceipt::parse(&receipt).is_err(), "it is no receipt of the log of statements");
             (parsed.unprotected().inclusion_proofs.len(), log.leaves().size().0)
         };
         assert_eq!(size(&log), (1, 140));

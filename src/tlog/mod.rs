@@ -32,7 +32,7 @@ pub use cosign::cosign;
 pub use cosign::{cosign_ml_dsa_44, cosign_subtree};
 pub use cosignature::{COSIGNATURE_TIME_MAX, Subtree};
 pub use merkle::{HashReader, LeafHash, NodeHash, ProofError, RightEdge, RootHash};
-pub use policy::{CosignedCheckpoint, LogPolicy, PolicyError, VerifiedCosignature};
+pub use policy::{CosignedCheckpoint, LogPolicy, LogPolicyError, VerifiedCosignature};
 pub use position::{EntryCount, LeafIndex, TreeSize};
 pub use proof::{TlogProof, TlogProofError};
 pub use signed_checkpoint::{CheckpointError, SignedCheckpoint};

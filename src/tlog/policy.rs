@@ -14,7 +14,7 @@ pub const NAMES_MAX: usize = 256;
 /// Why a policy is not one, or does not accept a checkpoint.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields explain themselves")]
-pub enum PolicyError {
+pub enum LogPolicyError {
     /// Longer than allowed.
     #[error("a policy of {bytes} bytes is longer than {POLICY_BYTES_MAX}")]
     TooLong { bytes: usize },
@@ -137,19 +137,19 @@ impl LogPolicy {
     ///
     /// # Errors
     /// When it is too long, or a line is not of the format.
-    pub fn parse(bytes: &[u8]) -> Result<Self, PolicyError> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, LogPolicyError> {
         if bytes.len() > POLICY_BYTES_MAX {
-            return Err(PolicyError::TooLong { bytes: bytes.len() });
+            return Err(LogPolicyError::TooLong { bytes: bytes.len() });
         }
         let mut reading = Reading::default();
         if !bytes.is_empty() {
-            let lines = bytes.strip_suffix(b"\n").ok_or(PolicyError::NoFinalNewline)?;
+            let lines = bytes.strip_suffix(b"\n").ok_or(LogPolicyError::NoFinalNewline)?;
             for (before, line) in lines.split(|byte| *byte == b'\n').enumerate() {
-                reading.line(line).map_err(|problem| PolicyError::Line { line: before + 1, problem })?;
+                reading.line(line).map_err(|problem| LogPolicyError::Line { line: before + 1, problem })?;
             }
         }
         let Reading { logs, witnesses, groups, quorum, .. } = reading;
-        let quorum = quorum.ok_or(PolicyError::NoQuorum)?;
+        let quorum = quorum.ok_or(LogPolicyError::NoQuorum)?;
         Ok(Self { logs, witnesses, groups, quorum, text: bytes.into() })
     }
 
@@ -181,11 +181,11 @@ impl LogPolicy {
     ///
     /// # Errors
     /// When no log of the policy has its origin, that log did not sign it, or a known signature is wrong.
-    pub fn cosigned(&self, signed: &SignedCheckpoint) -> Result<CosignedCheckpoint, PolicyError> {
+    pub fn cosigned(&self, signed: &SignedCheckpoint) -> Result<CosignedCheckpoint, LogPolicyError> {
         let origin = signed.checkpoint().origin();
         let logs: Vec<&VerifierKey> = self.logs.iter().map(PolicyKey::key).filter(|key| key.name() == origin).collect();
         if logs.is_empty() {
-            return Err(PolicyError::UnknownLog { origin: origin.to_owned() });
+            return Err(LogPolicyError::UnknownLog { origin: origin.to_owned() });
         }
         signed.note().verified(&logs).map_err(CheckpointError::from)?;
         let keys: Vec<&VerifierKey> = self.witnesses.iter().map(PolicyKey::key).collect();
@@ -407,10 +407,10 @@ mod tests {
             (format!("witness w {witness}\ngroup g any none\n"), 2, P::UndefinedName),
             ("log x\n".to_owned(), 1, P::Key(VerifierKeyError::Malformed)),
         ] {
-            assert_eq!(LogPolicy::parse(text.as_bytes()), Err(PolicyError::Line { line, problem }), "{text}");
+            assert_eq!(LogPolicy::parse(text.as_bytes()), Err(LogPolicyError::Line { line, problem }), "{text}");
         }
-        assert_eq!(LogPolicy::parse(b""), Err(PolicyError::NoQuorum));
-        assert_eq!(LogPolicy::parse(b"quorum none"), Err(PolicyError::NoFinalNewline));
+        assert_eq!(LogPolicy::parse(b""), Err(LogPolicyError::NoQuorum));
+        assert_eq!(LogPolicy::parse(b"quorum none"), Err(LogPolicyError::NoFinalNewline));
         let mut accepted = format!("\t log\t{LOG} https://é \nquorum none\n").into_bytes();
         accepted.extend_from_slice(b"#\xff\n");
         assert!(LogPolicy::parse(&accepted).is_ok());
@@ -509,14 +509,14 @@ mod tests {
         fn a_stranger_or_a_wrong_signature_is_refused() {
             let (world, other) = (World::new(1), World::new(1));
             let policy = world.policy("quorum none\n");
-            assert!(matches!(policy.cosigned(&other.cosigned(&[0])), Err(PolicyError::Checkpoint(_))));
+            assert!(matches!(policy.cosigned(&other.cosigned(&[0])), Err(LogPolicyError::Checkpoint(_))));
             let origin = Checkpoint::new("example.com/lag", TreeSize(7), RootHash::new([7; 32])).unwrap();
             let foreign = origin.sign(&world.log).unwrap();
-            assert!(matches!(policy.cosigned(&foreign), Err(PolicyError::UnknownLog { .. })));
+            assert!(matches!(policy.cosigned(&foreign), Err(LogPolicyError::UnknownLog { .. })));
             let mut forged = world.cosigned(&[]);
             let elsewhere = Checkpoint::new("example.com/log", TreeSize(8), RootHash::new([7; 32])).unwrap();
             forged.add(cosign(&elsewhere, "example.com/w0", 5, &world.witnesses[0]).unwrap()).unwrap();
-            assert!(matches!(policy.cosigned(&forged), Err(PolicyError::Checkpoint(_))));
+            assert!(matches!(policy.cosigned(&forged), Err(LogPolicyError::Checkpoint(_))));
         }
 
         #[test]

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::merkle::{INCLUSION_PROOF_MAX, LeafHash, NodeHash, ProofError, check_inclusion};
 use super::parse_decimal;
-use super::policy::{CosignedCheckpoint, LogPolicy, PolicyError};
+use super::policy::{CosignedCheckpoint, LogPolicy, LogPolicyError};
 use super::position::LeafIndex;
 use super::signed_checkpoint::{CheckpointError, SignedCheckpoint};
 use super::signed_note::NOTE_BYTES_MAX;
@@ -47,7 +47,7 @@ pub enum TlogProofError {
     Inclusion(#[from] ProofError),
     /// The checkpoint is not one that the log policy accepts.
     #[error(transparent)]
-    Policy(#[from] PolicyError),
+    Policy(#[from] LogPolicyError),
 }
 
 /// Shows that an entry is in a log.

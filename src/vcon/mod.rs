@@ -37,7 +37,7 @@ pub use redaction::residual::{ResidualMention, residual_mentions};
 pub use streaming::{BodyLocation, DetachedDocument, DocumentPart, StreamingError, StreamingReader};
 pub use transcript::turns::{Turn, turns};
 pub use transcript::wtf::{Wtf, WtfError, WtfSegment};
-pub use validation::{Finding, Level, RULES, Rule, rule, validate, validate_any};
+pub use validation::{Level, RULES, VconFinding, VconRule, rule, validate, validate_any};
 pub use view::{Analysis, Attachment, Dialog, Party, PartyHistory};
 
 use crate::json::JsonLimits;

@@ -52,11 +52,11 @@ pub enum StreamingError {
 /// for piece in text.as_bytes().chunks(8192) {
 ///     reader.update(piece, |_number, base64url| Ok(body.extend_from_slice(base64url))).unwrap();
 /// }
-/// let skeleton = reader.finish().unwrap();
-/// assert_eq!((skeleton.held(ItemRef::Dialog(0)), body.len()), (BodyLocation::Body(0), 4 << 20));
+/// let document = reader.finish().unwrap();
+/// assert_eq!((document.held(ItemRef::Dialog(0)), body.len()), (BodyLocation::Body(0), 4 << 20));
 ///
-/// let around = skeleton.to_bytes();
-/// let written: Vec<u8> = skeleton.pieces(&around).into_iter().flat_map(|piece| match piece {
+/// let around = document.to_bytes();
+/// let written: Vec<u8> = document.pieces(&around).into_iter().flat_map(|piece| match piece {
 ///     DocumentPart::Text(text) => text.to_vec(),
 ///     DocumentPart::Body(_) => body.clone(),
 /// }).collect();
@@ -340,9 +340,9 @@ mod tests {
         Ok((reader.finish()?, bodies))
     }
 
-    fn write(skeleton: &DetachedDocument, bodies: &[String]) -> String {
-        let text = skeleton.to_bytes();
-        let pieces = skeleton.pieces(&text).into_iter().map(|piece| match piece {
+    fn write(document: &DetachedDocument, bodies: &[String]) -> String {
+        let text = document.to_bytes();
+        let pieces = document.pieces(&text).into_iter().map(|piece| match piece {
             DocumentPart::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
             DocumentPart::Body(number) => bodies[number].clone(),
         });
@@ -361,25 +361,25 @@ mod tests {
     fn bodies_leave_and_come_back_wherever_the_text_is_cut() {
         let text = document(&format!("\"{}==\"", big(2)));
         for step in [1, 1000, 65_535, 65_536, 65_537, text.len()] {
-            let (skeleton, bodies) = read(&text, step, &VconLimits::default()).unwrap();
+            let (document, bodies) = read(&text, step, &VconLimits::default()).unwrap();
             assert!(bodies.iter().eq([&big(1), &format!("{}==", big(2))]), "{step}");
-            assert!(skeleton.to_bytes().len() < 500);
-            assert_eq!(skeleton.held(ItemRef::Dialog(0)), BodyLocation::Body(0));
-            assert_eq!(skeleton.held(ItemRef::Dialog(1)), BodyLocation::Here);
-            assert_eq!(skeleton.held(ItemRef::Attachment(0)), BodyLocation::Body(1));
-            assert!(write(&skeleton, &bodies) == text, "{step}");
+            assert!(document.to_bytes().len() < 500);
+            assert_eq!(document.held(ItemRef::Dialog(0)), BodyLocation::Body(0));
+            assert_eq!(document.held(ItemRef::Dialog(1)), BodyLocation::Here);
+            assert_eq!(document.held(ItemRef::Attachment(0)), BodyLocation::Body(1));
+            assert!(write(&document, &bodies) == text, "{step}");
         }
     }
 
     #[test]
     fn content_moves_in_and_out() {
         let text = document(r#""AAAA""#);
-        let (mut skeleton, mut bodies) = read(&text, 1000, &VconLimits::default()).unwrap();
+        let (mut document, mut bodies) = read(&text, 1000, &VconLimits::default()).unwrap();
         let hash = ContentHash::of(b"x");
-        skeleton.make_external(ItemRef::Dialog(0), "https://x.example/0", &hash);
-        assert_eq!(skeleton.make_inline(ItemRef::Dialog(1), None), 1);
+        document.make_external(ItemRef::Dialog(0), "https://x.example/0", &hash);
+        assert_eq!(document.make_inline(ItemRef::Dialog(1), None), 1);
         bodies.push("BBBB".into());
-        let written = write(&skeleton, &bodies);
+        let written = write(&document, &bodies);
         let expected = text
             .replace(
                 &format!(r#""body":"{}","encoding":"base64url""#, big(1)),
@@ -395,9 +395,9 @@ mod tests {
             format!(r#"{{"dialog":[{{"body":"{}","encoding":"none"}}]}}"#, big(1)),
             format!(r#"{{"dialog":[{{"body":"{}"}}],"x":{{"y":["{}"]}}}}"#, big(1), big(2)),
         ] {
-            let (skeleton, bodies) = read(&text, 4096, &VconLimits::default()).unwrap();
-            assert_eq!(skeleton.held(ItemRef::Dialog(0)), BodyLocation::Text);
-            assert!(write(&skeleton, &bodies) == text);
+            let (document, bodies) = read(&text, 4096, &VconLimits::default()).unwrap();
+            assert_eq!(document.held(ItemRef::Dialog(0)), BodyLocation::Text);
+            assert!(write(&document, &bodies) == text);
         }
     }
 
@@ -433,11 +433,11 @@ mod tests {
         fn what_is_read_is_what_is_written(strings in prop::collection::vec(string(), 1..5), step in 1..200_000_usize) {
             let bodies: Vec<_> = strings.iter().map(|text| format!(r#"{{"body": {text} ,"encoding":"base64url"}}"#)).collect();
             let text = format!(r#"{{"dialog":[{}],"x":[{}]}}"#, bodies.join(" ,"), strings.join(","));
-            let (skeleton, bodies) = read(&text, step, &VconLimits::default()).unwrap();
-            prop_assert!(write(&skeleton, &bodies) == text);
+            let (document, bodies) = read(&text, step, &VconLimits::default()).unwrap();
+            prop_assert!(write(&document, &bodies) == text);
             for (index, string) in strings.iter().enumerate() {
                 let held = string.len() - 2 >= HELD_BYTES_MIN && string.starts_with("\"A");
-                prop_assert_eq!(matches!(skeleton.held(ItemRef::Dialog(index)), BodyLocation::Body(_)), held);
+                prop_assert_eq!(matches!(document.held(ItemRef::Dialog(index)), BodyLocation::Body(_)), held);
             }
         }
     }

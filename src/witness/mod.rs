@@ -20,7 +20,7 @@ mod tsa;
 pub use add_checkpoint::{ADD_CHECKPOINT_BYTES_MAX, AddCheckpoint, AddCheckpointError, origin_hash};
 pub use client::timestamp::{TimestampClient, TimestampClientError};
 pub use client::witness::{WitnessClient, WitnessError};
-pub use cosigner::cosigning_key::{CosigningAlgorithm, CosigningKey, UnknownAlgorithm};
+pub use cosigner::cosigning_key::{CosigningAlgorithm, CosigningKey, UnknownCosigningAlgorithm};
 pub use cosigner::witness::{OpenError, Refusal, Witness};
 pub use directory::{OpenedWitness, WitnessDir, WitnessDirError, WitnessSettings};
 pub use key_file::{KeyFileError, Passphrase};

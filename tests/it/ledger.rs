@@ -100,7 +100,7 @@ fn submission(issuer: &str, uuid: &str, body: &[u8]) -> Submission {
     }
 }
 
-async fn put(ledger: &Ledger, issuer: &str, n: u32) -> affiant::ledger::Receipt {
+async fn put(ledger: &Ledger, issuer: &str, n: u32) -> affiant::ledger::AppendReceipt {
     let body = format!("body {issuer} {n}");
     ledger
         .append(submission(issuer, &format!("uuid-{n}"), body.as_bytes()), Durability::Included)

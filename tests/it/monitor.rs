@@ -63,7 +63,7 @@ impl Log {
         let record = Sha256Digest::of(&[&index.to_be_bytes()[..], what].concat());
         let event = format::RecordEvent { issuer: "i1".into(), seq: EntryCount(seq), record, signer: None, of: None };
         self.entries
-            .push(EntryDraft::new(Event::VconAnchored(event)).place(LeafIndex(index), prev, time, EntryCount(seq)).1);
+            .push(EntryDraft::new(Event::VconAnchored(event)).assign(LeafIndex(index), prev, time, EntryCount(seq)).1);
         self.size = self.entries.len();
     }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::fixtures::server::{AFFIANT, Answer, Client, InProcess, Place, run};
 use crate::fixtures::statement::Draft;
 use affiant::access::Role;
-use affiant::cose::Receipt;
+use affiant::cose::CoseReceipt;
 use affiant::crypto::{KeyKind, Sha256Digest, Signer, SigningKey, VerifyingKey, sha256};
 use affiant::evidence::{Entry, Event, ReceiptError, check_receipt};
 use affiant::tlog::merkle::{leaf_hash, root_of_inclusion};
@@ -92,7 +92,7 @@ async fn a_registered_statement_has_a_receipt_that_anybody_can_check() {
     let key = published_key(client).await;
     let entry = check_receipt(&answer.body, &statement, &key).unwrap();
     assert_eq!((entry.index, entry.event.kind()), (LeafIndex(2), "statement.registered"));
-    let receipt = Receipt::parse(&answer.body).unwrap();
+    let receipt = CoseReceipt::parse(&answer.body).unwrap();
     let header = receipt.message().protected();
     let claims = header.claims.clone().unwrap();
     assert_eq!((claims.issuer.as_deref(), header.algorithm), (Some("http://127.0.0.1:8440"), Some(-7)));
@@ -123,7 +123,7 @@ async fn a_registered_statement_has_a_receipt_that_anybody_can_check() {
     let hinted = register(client, &bench.sign(|draft| draft.unprotected = 2)).await;
     assert_eq!(hinted.header("location"), answer.header("location"));
     assert_eq!(check_receipt(&hinted.body, &statement, &key).unwrap(), entry);
-    assert!(Receipt::parse(&hinted.body).unwrap().proof().size > 256);
+    assert!(CoseReceipt::parse(&hinted.body).unwrap().proof().size > 256);
     let id = answer.header("location").rsplit('/').next().unwrap().to_owned();
     server.stop().await;
 

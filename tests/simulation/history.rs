@@ -12,8 +12,8 @@ use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::{SealingKey, Sha256Digest, Signer as _, SigningKey};
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
-    AppendError, AuditError, AuditSource, DirectorySource, Durability, KeptArchiveTimestamp, Ledger, LedgerOptions,
-    LedgerReader, LockError, OpenedLedger, Receipt, RecoveryError, Sequencer, Submission, TileReadError, audit,
+    AppendError, AppendReceipt, AuditError, AuditSource, DirectorySource, Durability, KeptArchiveTimestamp, Ledger,
+    LedgerOptions, LedgerReader, LockError, OpenedLedger, RecoveryError, Sequencer, Submission, TileReadError, audit,
 };
 use affiant::operator::rollback_check::RollbackCheck;
 use affiant::tlog::{NoteSignature, TilePath, TreeSize, VerifierKey};
@@ -48,7 +48,7 @@ pub(crate) enum Lie {
     Rollback,
 }
 
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Receipt, AppendError>>>>;
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<AppendReceipt, AppendError>>>>;
 
 /// A ledger that runs.
 pub(crate) struct Life {
@@ -292,7 +292,7 @@ impl History {
         }
     }
 
-    fn take_answer(&mut self, wish: Wish, stage: Durability, answer: Result<Receipt, AppendError>) {
+    fn take_answer(&mut self, wish: Wish, stage: Durability, answer: Result<AppendReceipt, AppendError>) {
         match answer {
             Ok(receipt) => {
                 self.say(|| format!("  answer {} at {}, {stage:?}", wish.record(), receipt.entry.index));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use affiant::crypto::{Sha256Digest, SignatureAlgorithm, Signer, SigningError, SigningKey, VerifyingKey};
 use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{Entry, EntryDraft, Event};
-use affiant::ledger::{BodyMetadata, EncryptedBody, KeptArchiveTimestamp, Ledger, Receipt, Submission};
+use affiant::ledger::{AppendReceipt, BodyMetadata, EncryptedBody, KeptArchiveTimestamp, Ledger, Submission};
 use affiant::tlog::merkle::leaf_hash;
 use affiant::tlog::{Checkpoint, LeafIndex, RightEdge, RootHash, TreeSize};
 
@@ -141,7 +141,7 @@ impl Model {
         self.erased.contains(record) || self.erasing.contains(record)
     }
 
-    pub(crate) fn note(&mut self, wish: Wish, receipt: &Receipt) {
+    pub(crate) fn note(&mut self, wish: Wish, receipt: &AppendReceipt) {
         let record = wish.record();
         let said = receipt.entry.event.record().expect("a record's receipt");
         assert_eq!((said.record, &*said.issuer), (record, wish.issuer), "a receipt is of what was submitted");

@@ -45,12 +45,12 @@ impl PackCommand {
         let client = ContentClient::new(&self.hosts, network)?;
         let mut found = Vec::new();
         for place in chosen(&spooled, &self.dialogs)? {
-            let Content::External { url } = spooled.skeleton.vcon().content(place) else { continue };
+            let Content::External { url } = spooled.document.vcon().content(place) else { continue };
             let content = self.checked(place, url, &spooled, &client).await;
             found.push((place, content.with_context(|| place.to_string())?));
         }
         for (place, (file, digests, mediatype)) in found {
-            let number = spooled.skeleton.make_inline(place, mediatype);
+            let number = spooled.document.make_inline(place, mediatype);
             spooled.add(number, file, digests);
         }
         spooled.write(&self.output)?;
@@ -65,7 +65,7 @@ impl PackCommand {
         spooled: &Spooled,
         client: &ContentClient,
     ) -> anyhow::Result<(File, ContentDigests, Option<&'static str>)> {
-        let item = spooled.skeleton.vcon().item(place).expect("a place of the document");
+        let item = spooled.document.vcon().item(place).expect("a place of the document");
         let hashes = ContentHash::all_of(item);
         if hashes.is_empty() {
             bail!("it has no content_hash to hold the content against");

@@ -55,7 +55,7 @@ impl UnpackCommand {
         let places = chosen(&spooled, &self.dialogs)?;
         let mut names = HashSet::new();
         let mut written = Vec::new();
-        for place in places.into_iter().filter(|place| self.is_meant(&spooled.skeleton.vcon().content(*place))) {
+        for place in places.into_iter().filter(|place| self.is_meant(&spooled.document.vcon().content(*place))) {
             let name = self.new_name(place, &spooled, &mut names)?;
             let (file, hash) = self.write(place, &spooled).with_context(|| place.to_string())?;
             written.push(Written { place, file, name, hash });
@@ -65,7 +65,7 @@ impl UnpackCommand {
             file.as_file().sync_all()?;
             let kept = if self.force { file.persist(&path) } else { file.persist_noclobber(&path) };
             kept.map_err(|error| error.error).with_context(|| format!("writing {}", path.display()))?;
-            spooled.skeleton.make_external(place, &format!("{}{name}", self.url_prefix), &hash);
+            spooled.document.make_external(place, &format!("{}{name}", self.url_prefix), &hash);
             eprintln!("{place}: {}", path.display());
         }
         spooled.write(&self.output)?;
@@ -81,7 +81,7 @@ impl UnpackCommand {
 
     /// A name that no file has, unless it may be overwritten, and no other content of the document.
     fn new_name(&self, place: ItemRef, spooled: &Spooled, names: &mut HashSet<String>) -> anyhow::Result<String> {
-        let item = spooled.skeleton.vcon().item(place).expect("a place of the document");
+        let item = spooled.document.vcon().item(place).expect("a place of the document");
         let mut name = file_name::of(place, item);
         // On some disks case makes no difference.
         if !names.insert(name.to_ascii_lowercase()) {
@@ -99,18 +99,18 @@ impl UnpackCommand {
 
     fn write(&self, place: ItemRef, spooled: &Spooled) -> anyhow::Result<(NamedTempFile, ContentHash)> {
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.dir)?;
-        let skeleton = &spooled.skeleton;
+        let document = &spooled.document;
         let bar = progress::bar(0);
-        let (digests, _) = match skeleton.held(place) {
+        let (digests, _) = match document.held(place) {
             BodyLocation::Body(number) => progress::copy(&mut spooled.content(number)?, file.as_file_mut(), &bar)
                 .context("the body is not base64url")?,
             BodyLocation::Here => {
-                let bytes = skeleton.vcon().content(place).bytes()?.expect("inline content");
+                let bytes = document.vcon().content(place).bytes()?.expect("inline content");
                 progress::copy(&mut &*bytes, file.as_file_mut(), &bar)?
             }
             BodyLocation::Text => bail!("its text looks like base64url and its encoding does not say so"),
         };
-        let item = skeleton.vcon().item(place).expect("a place of the document");
+        let item = document.vcon().item(place).expect("a place of the document");
         let hashes = ContentHash::all_of(item);
         if !hashes.is_empty() {
             check_hashes(&hashes, &digests)?;

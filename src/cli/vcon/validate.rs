@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::cli::output::{Paint, printable};
 use crate::cli::vcon::io::document::Input;
-use crate::vcon::{Finding, Level, VconLimits, rule, validate_any};
+use crate::vcon::{Level, VconFinding, VconLimits, rule, validate_any};
 
 /// Check documents of any form against the rules of the draft.
 ///
@@ -59,7 +59,7 @@ impl ValidateCommand {
     }
 }
 
-fn text_of(name: &str, findings: &[Finding], paint: Paint) -> String {
+fn text_of(name: &str, findings: &[VconFinding], paint: Paint) -> String {
     let of_level = |level| findings.iter().filter(|finding| finding.level == level).count();
     let mut text = match (of_level(Level::Must), of_level(Level::Should)) {
         (0, 0) => format!("{name}: keeps every rule that is checked\n"),

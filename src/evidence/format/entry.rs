@@ -192,12 +192,18 @@ impl EntryDraft {
         &self.0
     }
 
-    /// Gives the event its place: the entry and its bytes.
+    /// Assigns the event its index: gives the entry and its bytes.
     ///
     /// # Panics
     /// When the bytes would be too long: members are of bounded length before they come here.
     #[must_use]
-    pub fn place(self, index: LeafIndex, prev: Sha256Digest, time: DateTime<Utc>, seq: EntryCount) -> (Entry, Vec<u8>) {
+    pub fn assign(
+        self,
+        index: LeafIndex,
+        prev: Sha256Digest,
+        time: DateTime<Utc>,
+        seq: EntryCount,
+    ) -> (Entry, Vec<u8>) {
         let mut event = self.0;
         if let Some(record) = record_of!(&mut event) {
             record.seq = seq;
@@ -457,7 +463,7 @@ mod tests {
 
     fn place(event: Event) -> (Entry, Vec<u8>) {
         let time = parse_time("2026-07-01T12:00:00.1234Z").unwrap();
-        EntryDraft::new(event).place(LeafIndex(7), genesis_prev(), time, EntryCount(3))
+        EntryDraft::new(event).assign(LeafIndex(7), genesis_prev(), time, EntryCount(3))
     }
 
     fn record() -> RecordEvent {

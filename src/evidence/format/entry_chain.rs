@@ -146,7 +146,7 @@ mod tests {
         let record = Sha256Digest::of(&index.to_be_bytes());
         let event = RecordEvent { issuer: issuer.into(), seq: EntryCount(seq), record, signer: None, of: None };
         let time = parse_time(&format!("2026-07-01T12:00:{second:02}Z")).unwrap();
-        EntryDraft::new(Event::VconAnchored(event)).place(LeafIndex(index), prev, time, EntryCount(seq)).1
+        EntryDraft::new(Event::VconAnchored(event)).assign(LeafIndex(index), prev, time, EntryCount(seq)).1
     }
 
     fn next(chain: &EntryChain, second: u32, stream: (&str, u64)) -> Vec<u8> {

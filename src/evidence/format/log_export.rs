@@ -302,7 +302,7 @@ mod tests {
                 let event = RecordEvent { issuer: issuer.into(), seq: EntryCount(0), record, signer: None, of: None };
                 let prev = entries.last().map_or_else(genesis_prev, |last| Sha256Digest(*leaf_hash(last).as_bytes()));
                 let draft = EntryDraft::new(Event::VconAnchored(event));
-                entries.push(draft.place(LeafIndex(index), prev, minute(index), EntryCount(index / 2 + 1)).1);
+                entries.push(draft.assign(LeafIndex(index), prev, minute(index), EntryCount(index / 2 + 1)).1);
             }
             Self { signer, entries }
         }

@@ -15,7 +15,7 @@ use crate::crypto::Sha256Digest;
 use crate::evidence::policy::algorithms::{AlgorithmConstraint, ConstrainedAlgorithm};
 use crate::evidence::policy::trust::{LedgerRequirement, TrustPolicy};
 use crate::pki::{Certificate, CertificateError, Purpose, TrustAnchor, TrustAnchors, UnknownPurpose, to_pem};
-use crate::tlog::{LogPolicy, PolicyError};
+use crate::tlog::{LogPolicy, LogPolicyError};
 
 /// Bytes of a policy: a thousand anchors of 2 KiB each, and as much again for a log policy.
 const POLICY_BYTES_MAX: usize = 4 << 20;
@@ -84,7 +84,7 @@ pub enum TrustPolicyError {
     TooMany { what: &'static str, count: usize, max: usize },
     /// The log policy is not one.
     #[error("log policy: {0}")]
-    LogPolicy(PolicyError),
+    LogPolicy(LogPolicyError),
     /// A witness of one's own that the log policy does not have.
     #[error("own witness {0:?} is not a witness of the log policy")]
     UnknownWitness(String),
@@ -112,8 +112,8 @@ pub enum TrustPolicyError {
     ClockSkew(u32),
 }
 
-impl From<PolicyError> for TrustPolicyError {
-    fn from(cause: PolicyError) -> Self {
+impl From<LogPolicyError> for TrustPolicyError {
+    fn from(cause: LogPolicyError) -> Self {
         Self::LogPolicy(cause)
     }
 }

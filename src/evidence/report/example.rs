@@ -7,11 +7,11 @@ use crate::crypto::Sha256Digest;
 use crate::evidence::report::completeness::{BundlePart, Completeness, MissingPart};
 use crate::evidence::report::sub_indication::SubIndication;
 use crate::evidence::report::validation_report::{
-    CertificateSummary, LayerReport, LedgerReport, LedgerStatus, NOT_PROVED, RecordingReport, Row, RowStatus,
+    CertificateReport, LayerReport, LedgerReport, LedgerStatus, NOT_PROVED, RecordingReport, Row, RowStatus,
     SignatureReport, Times, TimestampReport, ValidationReport, Verdict,
 };
 use crate::evidence::report::warning::Warning;
-use crate::vcon::{Finding, Level};
+use crate::vcon::{Level, VconFinding};
 
 /// The report on a record that `subject` signed.
 pub(crate) fn example(subject: &str) -> ValidationReport {
@@ -44,7 +44,7 @@ pub(crate) fn example(subject: &str) -> ValidationReport {
             ledger: LedgerReport::unavailable("no proof was given"),
         }],
         completeness: Completeness { complete: false, missing: vec![missing()] },
-        findings: vec![Finding {
+        findings: vec![VconFinding {
             pointer: "/created_at".into(),
             rule: 9,
             level: Level::Must,
@@ -61,8 +61,8 @@ fn at(text: &str) -> DateTime<Utc> {
     parse_time(text).expect("a time")
 }
 
-fn certificate(subject: &str, seed: &str) -> CertificateSummary {
-    CertificateSummary {
+fn certificate(subject: &str, seed: &str) -> CertificateReport {
+    CertificateReport {
         subject: subject.to_owned(),
         thumbprint: Sha256Digest::of(seed.as_bytes()).to_string(),
         not_before: at("2026-01-01T00:00:00Z"),

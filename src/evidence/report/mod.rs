@@ -12,7 +12,7 @@ pub use completeness::{BundlePart, Completeness, MissingPart};
 pub(crate) use example::example;
 pub use sub_indication::SubIndication;
 pub use validation_report::{
-    CertificateSummary, Contradiction, Indication, LayerReport, LedgerReport, LedgerStatus, NOT_PROVED, REPORT_SCHEMA,
+    CertificateReport, Contradiction, Indication, LayerReport, LedgerReport, LedgerStatus, NOT_PROVED, REPORT_SCHEMA,
     RecordingReport, RevocationSummary, Row, RowStatus, SignatureReport, Times, TimestampReport, ValidationReport,
     Verdict,
 };

@@ -8,7 +8,7 @@ use crate::crypto::Sha256Digest;
 use crate::evidence::report::completeness::Completeness;
 use crate::evidence::report::sub_indication::SubIndication;
 use crate::evidence::report::warning::Warning;
-use crate::vcon::Finding;
+use crate::vcon::VconFinding;
 
 /// Characters of a name that are shown: the upper bounds of RFC 5280 appendix A.1 are 64 for most attributes, and names
 /// have three or four. What identifies is the thumbprint.
@@ -142,7 +142,7 @@ pub struct Row {
 
 /// A certificate, as a report shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CertificateSummary {
+pub struct CertificateReport {
     /// Its subject: a name is shown, the thumbprint identifies.
     pub subject: String,
     /// `sha256-…` of its DER.
@@ -185,11 +185,11 @@ pub struct SignatureReport {
     #[serde(serialize_with = "serialize_optional_time")]
     pub claimed_time: Option<DateTime<Utc>>,
     /// The signer's certificate.
-    pub signer: Option<CertificateSummary>,
+    pub signer: Option<CertificateReport>,
     /// The path from signer to anchor, where there is one.
-    pub path: Vec<CertificateSummary>,
+    pub path: Vec<CertificateReport>,
     /// The topmost certificate that was offered when no path was found: who would have to be trusted.
-    pub offered_anchor: Option<CertificateSummary>,
+    pub offered_anchor: Option<CertificateReport>,
     /// Facts that do not change the verdict.
     pub warnings: Vec<Warning>,
 }
@@ -363,7 +363,7 @@ pub struct ValidationReport {
     /// Whether the bundle holds all that is needed, and what is missing.
     pub completeness: Completeness,
     /// Findings about the payload by the rules of the vCon draft. Never part of the verdict.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<VconFinding>,
     /// Name of the trust policy.
     pub trust_policy: String,
     /// Its digest.

@@ -19,12 +19,12 @@ pub(super) struct EmbeddedEvidence {
     pub(super) certificates: Vec<Vec<u8>>,
     pub(super) revocation: EmbeddedRevocation,
     /// That of each signature, by layer and position.
-    pub(super) layers: Vec<Vec<SignatureEvidence>>,
+    pub(super) layers: Vec<Vec<EmbeddedSignatureEvidence>>,
 }
 
 /// The unsigned evidence of one signature.
 #[derive(Default)]
-pub(super) struct SignatureEvidence {
+pub(super) struct EmbeddedSignatureEvidence {
     /// Tokens over the signature value.
     pub(super) tokens: Vec<Vec<u8>>,
     /// Archive timestamps, the oldest first.
@@ -69,8 +69,9 @@ impl EmbeddedEvidence {
         properties: &UnsignedProperties,
         tokens_left: &mut usize,
         over: impl Fn(usize) -> Option<Vec<u8>>,
-    ) -> SignatureEvidence {
-        let mut own = SignatureEvidence { is_whole: properties.is_whole(), ..SignatureEvidence::default() };
+    ) -> EmbeddedSignatureEvidence {
+        let mut own =
+            EmbeddedSignatureEvidence { is_whole: properties.is_whole(), ..EmbeddedSignatureEvidence::default() };
         let mut counted = |tokens: &[Vec<u8>]| {
             let taken = tokens.len().min(*tokens_left);
             *tokens_left -= taken;

@@ -232,11 +232,11 @@ fn only_a_recording_is_wrong(verdict: &Verdict, signatures: &[SignatureReport]) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::report::CertificateSummary;
+    use crate::evidence::report::CertificateReport;
 
-    fn shown(subject: &str) -> CertificateSummary {
+    fn shown(subject: &str) -> CertificateReport {
         let (not_before, not_after) = (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH);
-        CertificateSummary {
+        CertificateReport {
             subject: subject.into(),
             thumbprint: String::new(),
             not_before,

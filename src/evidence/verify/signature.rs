@@ -6,7 +6,7 @@ use chrono::DateTime;
 
 use crate::evidence::format::Bundle;
 use crate::evidence::report::{
-    CertificateSummary, Indication, NAME_MAX, RevocationSummary, SignatureReport, Verdict, Warning, truncate,
+    CertificateReport, Indication, NAME_MAX, RevocationSummary, SignatureReport, Verdict, Warning, truncate,
 };
 use crate::evidence::verify::acceptance::{
     check_algorithms, check_bound, check_constraints, check_cryptography, check_order, check_path_references,
@@ -184,14 +184,14 @@ fn path_summary(
     context: &Context<'_>,
     path: &CertificationPath,
     signing: &SigningCertificate,
-) -> Vec<CertificateSummary> {
+) -> Vec<CertificateReport> {
     let states = context.revocation_states(path, &signing.offered);
     let states = states.iter().map(Some).chain([None]);
     path.certificates().iter().zip(states).map(|(one, state)| summary_with(one, state)).collect()
 }
 
 /// The anchor that would have to be trusted: the one that the bundle offers, else the topmost certificate of the chain.
-fn offered_anchor(bundle: &Bundle, signing: Option<&SigningCertificate>) -> Option<CertificateSummary> {
+fn offered_anchor(bundle: &Bundle, signing: Option<&SigningCertificate>) -> Option<CertificateReport> {
     let offered = bundle.offered_anchors.first().and_then(|der| Certificate::from_der(der).ok());
     offered.map(|anchor| summary(&anchor)).or_else(|| signing.and_then(topmost).map(summary))
 }
@@ -208,8 +208,8 @@ fn topmost(signing: &SigningCertificate) -> Option<&Certificate> {
     (top.thumbprint() != leaf.thumbprint() || leaf.is_self_issued()).then_some(top)
 }
 
-fn summary(certificate: &Certificate) -> CertificateSummary {
-    CertificateSummary {
+fn summary(certificate: &Certificate) -> CertificateReport {
+    CertificateReport {
         subject: truncate(certificate.subject().to_string(), NAME_MAX),
         thumbprint: certificate.thumbprint_url(),
         not_before: certificate.not_before(),
@@ -219,12 +219,12 @@ fn summary(certificate: &Certificate) -> CertificateSummary {
 }
 
 /// A certificate of a path, and its revocation, where there is one.
-fn summary_with(certificate: &Certificate, state: Option<&RevocationState>) -> CertificateSummary {
+fn summary_with(certificate: &Certificate, state: Option<&RevocationState>) -> CertificateReport {
     let revocation = match state {
         Some(RevocationState::Revoked { entry, .. }) => {
             Some(RevocationSummary { effective_at: entry.effective_at(), reason: entry.reason.name() })
         }
         _ => None,
     };
-    CertificateSummary { revocation, ..summary(certificate) }
+    CertificateReport { revocation, ..summary(certificate) }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::cose::{CoseError, Receipt, Sign1, algorithm};
+use crate::cose::{CoseError, CoseReceipt, Sign1, algorithm};
 use crate::crypto::{Sha256Digest, SignatureError, VerifyingKey, sha256};
 use crate::evidence::format::{Entry, EntryError, Event};
 use crate::evidence::policy::AlgorithmUse;
@@ -223,7 +223,7 @@ impl From<EntryError> for ReceiptError {
 /// # Errors
 /// With the first thing that is wrong.
 pub fn check_receipt(receipt: &[u8], statement: &[u8], key: &VerifyingKey) -> Result<Entry, ReceiptError> {
-    let (receipt, statement) = (Receipt::parse(receipt)?, Sign1::parse(statement)?);
+    let (receipt, statement) = (CoseReceipt::parse(receipt)?, Sign1::parse(statement)?);
     let entry = Entry::parse(receipt.entry())?;
     let proof = receipt.proof();
     let is_of = matches!(&entry.event, Event::StatementRegistered(record) if record.record == statement.digest());

@@ -132,7 +132,7 @@ impl Sequencer {
             *count = count.next();
             *count
         });
-        let (entry, bytes) = submission.draft.place(index, prev, time, seq);
+        let (entry, bytes) = submission.draft.assign(index, prev, time, seq);
         let leaf = leaf_hash(&bytes);
         next.edge.append(leaf);
         next.last_leaf = Some(leaf);

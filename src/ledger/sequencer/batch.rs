@@ -10,7 +10,7 @@ use crate::ledger::index::IndexedRecord;
 use crate::ledger::store::StoreError;
 use crate::ledger::store::batch::Batch;
 use crate::ledger::store::body::EncryptedBody;
-use crate::ledger::submission::{AppendError, Durability, Message, Receipt};
+use crate::ledger::submission::{AppendError, AppendReceipt, Durability, Message};
 use crate::tlog::LeafIndex;
 use crate::tlog::merkle::leaf_hash;
 
@@ -140,7 +140,7 @@ impl Sequencer {
         self.index_entries(&sequenced, bodies)?;
         for Sequenced { entry, durability, reply, .. } in sequenced {
             let index = entry.index;
-            let receipt = Receipt { entry, checkpoint: None, is_duplicate: false };
+            let receipt = AppendReceipt { entry, checkpoint: None, is_duplicate: false };
             if durability == Durability::Accepted {
                 let _ = reply.send(Ok(receipt));
             } else {
@@ -181,7 +181,7 @@ impl Sequencer {
     /// Gives those who sent what is in the ledger the receipt of it.
     fn answer_duplicates(&mut self, duplicates: Vec<Duplicate>) -> Result<(), Fault> {
         for (index, durability, reply) in duplicates {
-            let receipt = Receipt { entry: self.parts.inner.entry(index)?, checkpoint: None, is_duplicate: true };
+            let receipt = AppendReceipt { entry: self.parts.inner.entry(index)?, checkpoint: None, is_duplicate: true };
             if durability == Durability::Accepted {
                 let _ = reply.send(Ok(receipt));
             } else {

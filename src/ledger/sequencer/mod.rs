@@ -22,7 +22,7 @@ use super::core::LedgerInner;
 use super::store::sequencer_state::{SequencerState, Snapshot};
 use super::store::tiles::TileReadError;
 use super::store::{LogStore, SnapshotStore, StoreError, TileAppender};
-use super::submission::{AppendError, Message, Receipt, Reply};
+use super::submission::{AppendError, AppendReceipt, Message, Reply};
 use crate::clock::Clock;
 use crate::crypto::Signer;
 use crate::tlog::{CheckpointError, LeafIndex, TreeSize};
@@ -54,7 +54,7 @@ enum Fault {
 pub struct Sequencer {
     parts: SequencerParts,
     // Who waits for a checkpoint that covers an entry.
-    waiting: Vec<(LeafIndex, Receipt, Reply)>,
+    waiting: Vec<(LeafIndex, AppendReceipt, Reply)>,
     // Monotonic time.
     last_checkpoint: Option<Duration>,
     last_snapshot: TreeSize,

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::{At, Finding, Findings};
+use super::{At, Findings, VconFinding};
 use crate::json;
 use crate::vcon::VconLimits;
 use crate::vcon::document::form::Form;
@@ -18,7 +18,7 @@ const LAYERS_MAX: usize = 16;
 ///
 /// # Errors
 /// When it is no vCon in any form, or passes a limit. What is wrong with a payload is a finding.
-pub fn validate_any(bytes: &[u8], limits: &VconLimits) -> Result<Vec<Finding>, VconError> {
+pub fn validate_any(bytes: &[u8], limits: &VconLimits) -> Result<Vec<VconFinding>, VconError> {
     let mut findings = Findings::default();
     let value = json::parse(bytes, &limits.json)?;
     match (Form::of(&value), &value) {

@@ -12,7 +12,7 @@ mod tests;
 mod top;
 
 pub use form::validate_any;
-pub use rules::{RULES, Rule, rule};
+pub use rules::{RULES, VconRule, rule};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -43,10 +43,10 @@ impl Level {
 
 /// A rule that a document does not keep.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct VconFinding {
     /// Where, as a JSON pointer (RFC 6901); what is inside a payload has the payload's pointer before it.
     pub pointer: String,
-    /// The number of the [`Rule`].
+    /// The number of the [`VconRule`].
     pub rule: u8,
     /// How strongly it is put.
     pub level: Level,
@@ -68,7 +68,7 @@ const FINDINGS_MAX: usize = 100;
 /// assert_eq!(found, [("/created_at", 9), ("/dialog/0/type", 14), ("/dialog/0/start", 14)]);
 /// ```
 #[must_use]
-pub fn validate(vcon: &Vcon) -> Vec<Finding> {
+pub fn validate(vcon: &Vcon) -> Vec<VconFinding> {
     let mut findings = Findings::default();
     findings.vcon(vcon, "");
     findings.list
@@ -123,13 +123,13 @@ impl<'a> At<'a> {
 
 #[derive(Default)]
 struct Findings {
-    list: Vec<Finding>,
+    list: Vec<VconFinding>,
 }
 
 impl Findings {
     fn add(&mut self, pointer: String, rule: u8, level: Level, message: impl Into<String>) {
         if self.list.len() < FINDINGS_MAX {
-            self.list.push(Finding { pointer, rule, level, message: message.into() });
+            self.list.push(VconFinding { pointer, rule, level, message: message.into() });
         }
     }
 

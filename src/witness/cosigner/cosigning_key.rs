@@ -45,13 +45,13 @@ impl fmt::Display for CosigningAlgorithm {
 /// Not an algorithm that a witness cosigns with.
 #[derive(Debug, thiserror::Error)]
 #[error("a witness's key is ed25519 or ml-dsa-44")]
-pub struct UnknownAlgorithm;
+pub struct UnknownCosigningAlgorithm;
 
 impl FromStr for CosigningAlgorithm {
-    type Err = UnknownAlgorithm;
+    type Err = UnknownCosigningAlgorithm;
 
-    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
-        [Self::Ed25519, Self::MlDsa44].into_iter().find(|one| one.to_string() == name).ok_or(UnknownAlgorithm)
+    fn from_str(name: &str) -> Result<Self, UnknownCosigningAlgorithm> {
+        [Self::Ed25519, Self::MlDsa44].into_iter().find(|one| one.to_string() == name).ok_or(UnknownCosigningAlgorithm)
     }
 }
 

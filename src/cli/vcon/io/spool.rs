@@ -31,7 +31,7 @@ enum Body {
 /// A document and its big bodies, by their number.
 #[derive(Debug)]
 pub(in crate::cli::vcon) struct Spooled {
-    pub(in crate::cli::vcon) skeleton: DetachedDocument,
+    pub(in crate::cli::vcon) document: DetachedDocument,
     bodies: Vec<Body>,
 }
 
@@ -60,9 +60,9 @@ impl Spooled {
             };
             reader.update(&buffer[..read], keep).map_err(explained)?;
         }
-        let skeleton = reader.finish().map_err(explained)?;
-        skeleton.vcon().check_critical().map_err(|error| input.explained(error))?;
-        Ok(Self { skeleton, bodies: files.into_iter().map(Body::Text).collect() })
+        let document = reader.finish().map_err(explained)?;
+        document.vcon().check_critical().map_err(|error| input.explained(error))?;
+        Ok(Self { document, bodies: files.into_iter().map(Body::Text).collect() })
     }
 
     /// The content of a body.
@@ -85,9 +85,9 @@ impl Spooled {
 
     /// Writes the document with its bodies.
     pub(in crate::cli::vcon) fn write(&self, output: &Output) -> anyhow::Result<()> {
-        let text = self.skeleton.to_bytes();
+        let text = self.document.to_bytes();
         output.stream(|out| {
-            for piece in self.skeleton.pieces(&text) {
+            for piece in self.document.pieces(&text) {
                 match piece {
                     DocumentPart::Text(text) => out.write_all(text)?,
                     DocumentPart::Body(number) => self.write_body(number, out)?,
@@ -122,7 +122,7 @@ impl Spooled {
 
 /// The places whose content is meant: those of the dialogs that were named, or all.
 pub(in crate::cli::vcon) fn chosen(spooled: &Spooled, dialogs: &[usize]) -> anyhow::Result<Vec<ItemRef>> {
-    let vcon = spooled.skeleton.vcon();
+    let vcon = spooled.document.vcon();
     if let Some(index) = dialogs.iter().find(|index| vcon.item(ItemRef::Dialog(**index)).is_none()) {
         bail!("there is no dialog {index}");
     }

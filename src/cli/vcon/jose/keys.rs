@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::cli::args::inputs::{CERTIFICATES_BYTES_MAX, CERTIFICATES_MAX};
 use crate::cli::args::passphrase::PassphraseArgs;
 use crate::crypto::VerifyingKey;
-use crate::jose::{Header, Jwk, JwkError, KeyAlgorithm};
+use crate::jose::{JoseHeader, Jwk, JwkError, KeyAlgorithm};
 use crate::json::JsonLimits;
 use crate::pki::{Certificate, pem_blocks};
 use crate::private_key_file::{self, KEY_FILE_BYTES_MAX};
@@ -78,7 +78,7 @@ impl PublicKey {
     }
 
     /// Refuses what a JWK is not meant for: a signature with that header.
-    pub(super) fn check_verifying(&self, header: &Header) -> Result<(), JwkError> {
+    pub(super) fn check_verifying(&self, header: &JoseHeader) -> Result<(), JwkError> {
         if let Self::Jwk(jwk) = self { jwk.verifying_key(header).map(drop) } else { Ok(()) }
     }
 

@@ -20,7 +20,7 @@ use crate::evidence::verify::material::signing_certificate::{OfferedCertificates
 use crate::evidence::verify::material::token::TokenValidation;
 use crate::pki::Budget;
 use crate::pki::tsp::MessageImprint;
-use crate::tlog::{CosignedCheckpoint, LogPolicy, PolicyError, SignedCheckpoint};
+use crate::tlog::{CosignedCheckpoint, LogPolicy, LogPolicyError, SignedCheckpoint};
 use crate::vcon::VconLimits;
 
 /// Revocation lists, or OCSP responses, of a bundle that are looked at: a leaf's and each authority's, and some archived ones.
@@ -167,7 +167,7 @@ impl Verifier {
         checkpoint: &SignedCheckpoint,
     ) -> Arc<Result<CosignedCheckpoint, String>> {
         let key = sha256(checkpoint.note().to_string().as_bytes());
-        let wrong = |error: PolicyError| truncate(error.to_string(), REASON_MAX);
+        let wrong = |error: LogPolicyError| truncate(error.to_string(), REASON_MAX);
         self.checkpoints.get_or_insert_with(key, || policy.cosigned(checkpoint).map_err(wrong))
     }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::evidence::format::ARCHIVES_MAX;
-use crate::evidence::verify::embedded::{EmbeddedArchive, SignatureEvidence};
+use crate::evidence::verify::embedded::{EmbeddedArchive, EmbeddedSignatureEvidence};
 use crate::evidence::verify::material::poe::ProofsOfExistence;
 use crate::evidence::verify::time::timestamps::{TokenMaterial, ValidatedTimestamp, validate_tokens};
 use crate::jose::{Jws, JwsSignature};
@@ -15,10 +15,10 @@ pub(crate) type OfSignatures = Vec<Vec<ValidatedTimestamp>>;
 /// proved to have existed then. A list for each layer.
 pub(crate) fn validate_embedded_archives(
     material: TokenMaterial<'_>,
-    layers: &[Vec<SignatureEvidence>],
+    layers: &[Vec<EmbeddedSignatureEvidence>],
     poe: &mut ProofsOfExistence,
 ) -> Vec<OfSignatures> {
-    let mut of_signature = |evidence: &SignatureEvidence| {
+    let mut of_signature = |evidence: &EmbeddedSignatureEvidence| {
         let mut all = Vec::new();
         for archive in evidence.archives.iter().rev().take(ARCHIVES_MAX) {
             let timestamps = validate_archive(material, archive, poe);
@@ -46,12 +46,12 @@ fn validate_archive(
 pub(crate) fn validate_signature_timestamps(
     material: TokenMaterial<'_>,
     jws: &Jws,
-    evidence: &[SignatureEvidence],
+    evidence: &[EmbeddedSignatureEvidence],
     archives: OfSignatures,
     poe: &ProofsOfExistence,
 ) -> OfSignatures {
     let signatures = jws.signatures().iter().zip(evidence).zip(archives);
-    let validate = |((signature, evidence), archives): ((&JwsSignature, &SignatureEvidence), Vec<_>)| {
+    let validate = |((signature, evidence), archives): ((&JwsSignature, &EmbeddedSignatureEvidence), Vec<_>)| {
         let over = signature.signature_characters().as_bytes();
         let own = validate_tokens(material, "signature", &evidence.tokens, over, None, poe);
         own.into_iter().chain(archives).collect()

@@ -14,7 +14,9 @@ use crate::evidence::verify::material::poe::ProofsOfExistence;
 use crate::evidence::verify::material::revocation::responses::{
     HeldOcspResponse, KnownOcspResponse, OcspAnswer, answer,
 };
-use crate::evidence::verify::material::revocation::statements::{Made, RevocationState, Statements, Times};
+use crate::evidence::verify::material::revocation::statements::{
+    Made, RevocationState, RevocationStatements, StatementTimes,
+};
 use crate::pki::{
     Budget, Certificate, CertificationPath, Crl, CrlRuleError, KeyUsage, Reasons, RevocationStatus, RevokedEntry,
 };
@@ -153,7 +155,7 @@ impl RevocationChecker<'_> {
 
     /// The state of `certificate`, which `issuer` issued.
     pub(crate) fn state_of(&self, certificate: &Certificate, issuer: IssuerInPath<'_>) -> RevocationState {
-        let mut statements = Statements::default();
+        let mut statements = RevocationStatements::default();
         let mut spent = self.add_responses(certificate, issuer, &mut statements).is_err();
         spent |= self.add_lists(certificate, issuer, &mut statements, |known| self.signer(known, issuer)).is_err();
         let state = self.weigh(statements, spent).map(|state| match state {
@@ -171,9 +173,9 @@ impl RevocationChecker<'_> {
     }
 
     /// The state by all statements. One that was not looked at may be a "no": the silence of the others proves nothing.
-    fn weigh(&self, statements: Statements<'_>, spent: bool) -> Result<RevocationState, Spent> {
+    fn weigh(&self, statements: RevocationStatements<'_>, spent: bool) -> Result<RevocationState, Spent> {
         let since = self.trusted.unwrap_or(self.now).min(self.path_ends);
-        match statements.state(Times { now: self.now, since }) {
+        match statements.state(StatementTimes { now: self.now, since }) {
             RevocationState::Good { .. } | RevocationState::Unknown(_) if spent => Err(Spent),
             state => Ok(state),
         }
@@ -189,7 +191,7 @@ impl RevocationChecker<'_> {
         &'s self,
         certificate: &Certificate,
         issuer: IssuerInPath<'_>,
-        statements: &mut Statements<'s>,
+        statements: &mut RevocationStatements<'s>,
     ) -> Result<(), Spent> {
         let mut outcome = Ok(());
         for held in &self.held.ocsp_responses {
@@ -274,7 +276,7 @@ impl RevocationChecker<'_> {
         &'s self,
         certificate: &Certificate,
         issuer: IssuerInPath<'_>,
-        statements: &mut Statements<'s>,
+        statements: &mut RevocationStatements<'s>,
         signer: impl Fn(&KnownCrl) -> Result<Option<CrlSigner<'s>>, Spent>,
     ) -> Result<(), Spent> {
         let latest = self.latest();
@@ -397,7 +399,7 @@ impl RevocationChecker<'_> {
             }
             Ok(None)
         };
-        let mut statements = Statements::default();
+        let mut statements = RevocationStatements::default();
         self.add_lists(other, issuer, &mut statements, signer)?;
         let state = self.weigh(statements, false)?;
         Ok(matches!(state, RevocationState::Good { fresh: true, .. }))

@@ -67,7 +67,7 @@ impl Made<'_> {
 
 /// The times that statements are weighed at.
 #[derive(Clone, Copy)]
-pub(super) struct Times {
+pub(super) struct StatementTimes {
     pub(super) now: DateTime<Utc>,
     /// From when on a statement is from after everything that counts: the trusted time, or the end of the path where that
     /// is earlier; without a trusted time, now.
@@ -76,7 +76,7 @@ pub(super) struct Times {
 
 /// What is said of one certificate.
 #[derive(Default)]
-pub(super) struct Statements<'a> {
+pub(super) struct RevocationStatements<'a> {
     revoked: Option<RevokedEntry>,
     suspended: Vec<(Made<'a>, RevokedEntry)>,
     /// The statements of revocation that would count without it, too: for the time before.
@@ -89,7 +89,7 @@ pub(super) struct Statements<'a> {
     reason: Option<String>,
 }
 
-impl<'a> Statements<'a> {
+impl<'a> RevocationStatements<'a> {
     /// Revoked, or suspended; `is_usable` where the statement would count without that, too.
     pub(super) fn add_listed(&mut self, made: Made<'a>, entry: RevokedEntry, is_usable: bool) {
         self.listed.extend(is_usable.then_some(made));
@@ -120,7 +120,7 @@ impl<'a> Statements<'a> {
     }
 
     /// The state that they come to.
-    pub(super) fn state(mut self, times: Times) -> RevocationState {
+    pub(super) fn state(mut self, times: StatementTimes) -> RevocationState {
         let not_understood = self.not_understood;
         let counts = |made: &Made<'_>| not_understood.as_ref().is_none_or(|(at, _)| made.at > *at);
         self.not_listed.retain(counts);
@@ -157,7 +157,7 @@ impl<'a> Statements<'a> {
     }
 }
 
-impl Times {
+impl StatementTimes {
     /// Whether a suspension ends by a statement without it: a later one, and where the relying party's own list is still
     /// the current one, another of its own.
     fn is_ended_by(&self, hold: &Made<'_>, other: &Made<'_>) -> bool {
