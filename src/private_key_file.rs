@@ -39,10 +39,10 @@ pub(crate) enum PrivateKeyFileError {
     #[error(transparent)]
     Pem(PemError),
     /// Not an encrypted PKCS#8 key, or one that asks for more memory or rounds than are given.
-    #[error("not a PKCS#8 key encrypted with PBES2, or one that asks for too much work")]
+    #[error("not a PKCS#8 key encrypted with PBES2, or its work factor is too high")]
     Malformed,
     /// The pass phrase is wrong, or the bytes were changed: encryption cannot tell which.
-    #[error("the key does not open under this pass phrase")]
+    #[error("wrong pass phrase, or the key file was changed")]
     Sealed,
     /// The key itself is not one that can sign.
     #[error(transparent)]

@@ -17,10 +17,10 @@ pub enum AuthorityError {
     #[error(transparent)]
     File(#[from] PathError),
     /// There is an authority in the directory already.
-    #[error("there is an authority in {0} already")]
+    #[error("{0} already has an authority")]
     Exists(PathBuf),
     /// There is no authority in the directory.
-    #[error("there is no authority in {0}")]
+    #[error("{0} has no authority")]
     Missing(PathBuf),
     /// Another process has the directory open.
     #[error("another process has the authority in {0} open")]
@@ -66,7 +66,7 @@ pub enum AuthorityError {
     #[error("unknown revocation list {0}")]
     UnknownCrl(String),
     /// A revoked certificate stays as it is.
-    #[error("certificate {certificate} is revoked already, since {since}")]
+    #[error("certificate {certificate} is already revoked, since {since}")]
     RevokedAlready { certificate: String, since: DateTime<Utc> },
     /// A revocation that is dated in the future, or before the certificate was.
     #[error("revocation date {date} is not between the certificate's start and now")]

@@ -41,7 +41,7 @@ pub enum KeyStoreError {
     #[error("key file {path} is not an encrypted PKCS#8 key")]
     Malformed { path: PathBuf },
     /// The pass phrase is wrong, or the file was changed: encryption cannot tell which.
-    #[error("key file {path} does not open: the pass phrase is wrong or the file was changed")]
+    #[error("key file {path}: wrong pass phrase, or the file was changed")]
     Sealed { path: PathBuf },
     /// The key itself is not one that can sign.
     #[error("key file {path} holds a key that cannot be used")]

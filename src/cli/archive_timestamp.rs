@@ -10,8 +10,8 @@ use crate::cli::args::remote::RemoteArgs;
 
 /// Put all evidence of a server under a new archive timestamp now.
 ///
-/// The server does so by itself before evidence expires. Bundles made afterwards hold the archive: older evidence stays
-/// proved for as long as the archive's own timestamp counts.
+/// The server does so by itself before evidence expires. Bundles made afterwards contain the archive
+/// timestamp, which proves older evidence for as long as it counts itself.
 #[derive(Debug, Args)]
 pub(crate) struct ArchiveTimestampCommand {
     #[command(flatten)]

@@ -133,7 +133,7 @@ enum Ceremony {
 
 #[derive(Debug, Args)]
 struct RootKey {
-    /// The root's encrypted key.
+    /// File of the root's encrypted key.
     #[arg(long, value_name = "FILE")]
     root_key: Option<PathBuf>,
     /// File with its pass phrase, if it differs from that of the other keys.

@@ -28,7 +28,7 @@ const ANSWER_BYTES_MAX: usize = 8 << 20;
 
 /// Write a form for court, filled from a verification, to be printed and signed.
 ///
-/// Whether and how it is used is for counsel to say. A record that is not TOTAL-PASSED is not certified.
+/// Counsel decides whether and how to use it. Only a TOTAL-PASSED record is certified.
 #[derive(Debug, Args)]
 pub(crate) struct DeclarationCommand {
     #[command(subcommand)]

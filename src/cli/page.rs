@@ -9,13 +9,13 @@ use clap::Args;
 use crate::evidence::TrustPolicy;
 use crate::server::{read_anchors, read_trust_policy, saved_page};
 
-/// Write a page that verifies records in a browser, from a file, without a server or a network.
+/// Write a page that verifies records in a browser, without a server or a network.
 #[derive(Debug, Args)]
 pub(super) struct PageCommand {
     /// The trust policy (TOML) that the page offers; without one it trusts nobody until its reader chooses.
     #[arg(long, value_name = "FILE")]
     trust_policy: Option<PathBuf>,
-    /// PEM file of anchors that are trusted for signers beside it; may be repeated.
+    /// PEM file of further trust anchors for signers; may be repeated.
     #[arg(long, value_name = "PEM")]
     trust: Vec<PathBuf>,
     /// Write the page to this file instead of the standard output.

@@ -28,7 +28,7 @@ pub(crate) struct ServeCommand {
     /// Print the verifier keys of the logs and exit: use affiant log-key.
     #[arg(long, hide = true)]
     print_key: bool,
-    /// Sign even if no witness confirms that this is no restored backup.
+    /// Sign even if no witness confirms that the data is the newest.
     #[arg(long)]
     accept_rollback_risk: bool,
     /// Publish the logs to this folder, for a web server to serve.

@@ -16,7 +16,7 @@ use crate::clock::{Clock as _, SystemClock, format_time};
 /// Longest life of a token that may be asked for, ten years: without a date it has no end.
 const EXPIRES_DAYS_MAX: i64 = 3660;
 
-/// API tokens.
+/// Manage API tokens.
 #[derive(Debug, Args)]
 pub(crate) struct TokenCommand {
     /// The server's data directory.
@@ -41,10 +41,10 @@ enum Action {
         /// The issuer that a token of role issuer is bound to.
         #[arg(long)]
         issuer: Option<IssuerId>,
-        /// Allow records to be anchored that others signed.
+        /// Allow anchoring of records that others signed.
         #[arg(long)]
         may_anchor_foreign: bool,
-        /// After how many days it stops counting; never, when nothing is said.
+        /// Days until the token expires; default: never.
         #[arg(long, value_parser = clap::value_parser!(i64).range(1..=EXPIRES_DAYS_MAX))]
         expires_days: Option<i64>,
     },

@@ -57,7 +57,7 @@ enum Action {
         #[arg(long, value_name = "OID", default_value = EXAMPLE_POLICY)]
         policy: String,
     },
-    /// Cosign checkpoints and timestamp data over HTTP until told to stop.
+    /// Cosign checkpoints and timestamp data over HTTP.
     Serve {
         #[command(flatten)]
         place: DirectoryArgs,

@@ -37,7 +37,7 @@ pub enum CoseError {
     #[error("{0} bytes behind the message")]
     Trailing(usize),
     /// A label is there twice, in one header or in both.
-    #[error("label {0:?} is there twice")]
+    #[error("label {0:?} is duplicated")]
     Twice(Label),
     /// More labels, certificates or characters than anybody has reason for.
     #[error("too many or too long: {0}")]

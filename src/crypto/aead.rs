@@ -9,7 +9,7 @@ use super::signing_key::random;
 
 /// A sealed message that does not open: another key, another context, or changed bytes.
 #[derive(Debug, thiserror::Error)]
-#[error("the sealed bytes do not open under this key")]
+#[error("decryption failed: wrong key or modified ciphertext")]
 pub struct SealError;
 
 /// A 256-bit key for sealing. The sealed form is `nonce(12) ‖ ciphertext ‖ tag(16)`.

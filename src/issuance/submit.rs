@@ -70,7 +70,7 @@ pub enum SubmitError {
     #[error("the record is not signed under a certificate of this issuer, which may not anchor foreign records")]
     ForeignRecord,
     /// A record that was just signed does not verify: a fault of ours; nothing was appended.
-    #[error("the record that was just signed does not verify: {}", .0.verdict.reason)]
+    #[error("the new signature does not verify: {}", .0.verdict.reason)]
     OwnRecordWrong(Box<ValidationReport>),
     /// The workers.
     #[error(transparent)]

@@ -31,7 +31,7 @@ pub enum HeaderError {
     #[error("the header names no algorithm")]
     NoAlgorithm,
     /// `none`, or an HMAC, whose key would be the public key.
-    #[error("algorithm {0:?} proves no origin")]
+    #[error("algorithm {0:?} is symmetric or none, and is not accepted")]
     ForbiddenAlgorithm(String),
 }
 

@@ -44,7 +44,7 @@ pub enum JweError {
     #[error("recipient {0}: {1}")]
     Header(usize, HeaderError),
     /// Compressed by the JWE itself (`zip`): a bomb needs no key to be made, and the draft has gzip instead.
-    #[error("the content is compressed by zip, which is not opened here")]
+    #[error("content compression by zip is not supported")]
     Compressed,
     /// An `enc` that is not used here, or none.
     #[error("the content is encrypted with {0:?}, not with A256CBC-HS512 or A256GCM")]
@@ -53,7 +53,7 @@ pub enum JweError {
 
 /// The header names another vCon than the one inside.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the header names vCon {named:?}, and inside is {inside:?}")]
+#[error("the header names vCon {named:?}, the payload is vCon {inside:?}")]
 pub struct UuidMismatch {
     /// In the header.
     pub named: String,

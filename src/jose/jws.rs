@@ -24,7 +24,7 @@ pub enum JwsError {
     #[error("not a JWS in general JSON serialization: {0}")]
     Shape(&'static str),
     /// The payload is elsewhere (RFC 7515 appendix F).
-    #[error("a signature whose payload is not with it (detached)")]
+    #[error("detached signature: the payload is not in the document")]
     Detached,
     /// Characters outside base64url, padding, or bits set behind the last byte.
     #[error("{0} is not strict base64url")]

@@ -40,7 +40,7 @@ pub enum AuditError {
     #[error(transparent)]
     EntryChain(#[from] EntryChainError),
     /// The tree of an archive is gone, or is not the one that was timestamped.
-    #[error("archive {0}: its tree is gone, or is not the one that was timestamped")]
+    #[error("archive timestamp {0}: its hash tree is missing, or is not the one that was timestamped")]
     Archive(usize),
     /// The tile does not hold the hashes of the entries.
     #[error("{0} does not hold the hashes of the entries")]
@@ -49,7 +49,7 @@ pub enum AuditError {
     #[error("the entries have another root than the checkpoint of size {0}")]
     Root(TreeSize),
     /// A record has no body and was not erased.
-    #[error("the body of the record in entry {0} is gone, and no entry says that it was erased")]
+    #[error("the body of the record in entry {0} is missing, and no entry records its erasure")]
     Body(LeafIndex),
     /// The bytes could not be had.
     #[error("{path}: {cause}")]

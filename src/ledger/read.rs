@@ -25,7 +25,7 @@ pub enum ReadError {
     #[error("entry {0} is not of a record")]
     NoRecord(LeafIndex),
     /// The record was committed, and the store has no body of it.
-    #[error("the body of the record in entry {0} is gone from the vault")]
+    #[error("the body of the record in entry {0} is missing from the vault")]
     BodyGone(LeafIndex),
     /// A store.
     #[error(transparent)]

@@ -64,7 +64,7 @@ pub enum RecoveryError {
     #[error(transparent)]
     Tiles(#[from] TileReadError),
     /// An erasure cannot be finished.
-    #[error("an erasure cannot be finished: {0}")]
+    #[error("unfinished erasure: {0}")]
     Erasure(ReadError),
     /// The log's key cannot name the log.
     #[error("the origin or the key of the log: {0}")]
@@ -92,10 +92,10 @@ pub enum RecoveryError {
         wanted: String,
     },
     /// A record was committed, and its body is not there.
-    #[error("the body of the record in entry {0} is gone from the vault")]
+    #[error("the body of the record in entry {0} is missing from the vault")]
     BodyGone(LeafIndex),
     /// The bodies do not open.
-    #[error("the bodies in the vault do not open under this master key")]
+    #[error("the vault key does not decrypt the bodies in the vault")]
     VaultKey,
     /// A thread could not be started.
     #[error("the sequencer could not be started: {0}")]

@@ -27,7 +27,7 @@ pub enum ArchiveRenewalError {
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     /// No timestamp authority is configured, none answered, or none whose token would count here.
-    #[error("no timestamp authority made a token that counts")]
+    #[error("no timestamp authority made a valid token")]
     NoToken,
 }
 

@@ -38,7 +38,7 @@ pub enum SignatureArchiveError {
     #[error("no timestamp authority made a token")]
     NoToken,
     /// The properties have grown beyond what is kept of one record.
-    #[error("the unsigned properties have {bytes} bytes, more than the {UNSIGNED_PROPERTIES_BYTES_MAX} that are kept")]
+    #[error("the unsigned properties have {bytes} bytes, more than the {UNSIGNED_PROPERTIES_BYTES_MAX} allowed")]
     TooLarge {
         /// How many they have.
         bytes: usize,

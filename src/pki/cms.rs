@@ -56,16 +56,16 @@ pub enum CmsError {
         signers: usize,
     },
     /// A signed attribute is missing, or there twice.
-    #[error("the signed attribute {attribute} is missing or there twice")]
+    #[error("the signed attribute {attribute} is missing or duplicated")]
     Attribute { attribute: &'static str },
     /// An algorithm that is not one of ours.
     #[error("algorithm {0} is not supported")]
     UnsupportedAlgorithm(String),
     /// The digest of the content is not the signed one.
-    #[error("the content is not what was signed")]
+    #[error("the content does not match the signed digest")]
     MessageDigest,
     /// No certificate is the one that the signer named.
-    #[error("the certificate that the signer names is not there")]
+    #[error("the signer's certificate is missing")]
     NoSigningCertificate,
     /// The certificate's key is not one of ours.
     #[error("the key of the signing certificate is not supported")]

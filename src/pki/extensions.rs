@@ -20,7 +20,7 @@ const EXTENSIONS_MAX: usize = 64;
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub enum ExtensionError {
     /// An extension is there twice (RFC 5280 §4.2).
-    #[error("extension {0} is there twice")]
+    #[error("extension {0} is duplicated")]
     Duplicate(ObjectIdentifier),
     /// More extensions than any certificate has.
     #[error("{count} extensions, at most {EXTENSIONS_MAX} are read")]

@@ -24,7 +24,7 @@ pub enum CertificatePolicyError {
     #[error("a policy mapping names anyPolicy")]
     MapsAnyPolicy,
     /// The policies are too many.
-    #[error("more certificate policies than are compared")]
+    #[error("too many certificate policies")]
     TooMany,
 }
 

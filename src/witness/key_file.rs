@@ -49,7 +49,7 @@ pub enum KeyFileError {
     #[error("the key is encrypted, and no pass phrase is given")]
     PassphraseMissing,
     /// Another pass phrase, or changed bytes.
-    #[error("the key does not open under this pass phrase")]
+    #[error("wrong pass phrase, or the key file was changed")]
     PassphraseWrong,
     /// The key is not one of ours.
     #[error(transparent)]

@@ -402,7 +402,7 @@ fn extensions_and_purposes() {
         ("unknown, critical, authority", new().authority(unknown(true)), "is unknown"),
         ("unknown, critical, root", new().root(unknown(true)), "is unknown"),
         ("unknown, leaf", new().leaf(unknown(false)), ""),
-        ("twice", new().leaf(twice), "is there twice"),
+        ("twice", new().leaf(twice), "is duplicated"),
         ("more than any certificate has", new().leaf(many), "extensions, at most 64"),
         (
             "no purpose",

@@ -16,7 +16,7 @@ pub(in crate::cli) struct TimeArgs {
 /// The start of something.
 #[derive(Debug, Default, clap::Args)]
 pub(in crate::cli) struct StartArgs {
-    /// StartArgs time (RFC 3339); default: now.
+    /// Start time (RFC 3339); default: now.
     #[arg(long, value_name = "TIME")]
     start: Option<String>,
 }

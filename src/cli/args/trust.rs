@@ -51,10 +51,10 @@ pub(in crate::cli) struct TrustArgs {
     /// Accept signers whose certificate is for this purpose too; may be repeated.
     ///
     /// document-signing, adobe-document-signing, microsoft-document-signing, email-protection, none (no purpose, and a key
-    /// usage for signatures), any, or an object identifier. The first three are accepted where no policy says otherwise.
+    /// usage for signatures), any, or an object identifier. The first three are the default.
     #[arg(long = "signer-purpose", value_name = "PURPOSE")]
     signer_purposes: Vec<String>,
-    /// Accept a signature that names no certificate as its own, where only one at hand has its key.
+    /// Accept a signature without a signed certificate reference, if only one certificate at hand has its key.
     #[arg(long)]
     allow_unbound_certificate: bool,
     /// The trusted log policy (C2SP tlog-policy).

@@ -8,18 +8,18 @@ use crate::cli::progress;
 use crate::cli::vcon::io::document::{Input, Output};
 use crate::vcon::{ContentHash, PriorVersion, amend, uuid8};
 
-/// Write a vCon that amends another one, signed or not, and points back to it.
+/// Write an amendment: a new vCon that references the original, signed or not.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AmendCommand {
     #[command(flatten)]
     input: Input,
-    /// The domain name of whoever makes the new vCon: the second half of its uuid comes from it.
+    /// Your domain name: the second half of the new uuid derives from it.
     #[arg(long)]
     domain: String,
     /// The https address of the amended vCon; its hash is written too.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// The file that is found there, if that is not the one that is read: its encrypted form, for example.
+    /// The file at that address, if it differs from the input: its encrypted form, for example.
     #[arg(long, value_name = "FILE", requires = "url")]
     original: Option<PathBuf>,
     #[command(flatten)]

@@ -10,7 +10,7 @@ use crate::cli::args::time_args::StartArgs;
 use crate::cli::vcon::io::content::ContentArgs;
 use crate::cli::vcon::io::document::{Input, Output};
 
-/// Add an attachment: a file that somebody brought to a dialog.
+/// Add an attachment: a file that a party brought to a dialog.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AttachCommand {
     #[command(flatten)]
@@ -54,7 +54,7 @@ impl AttachCommand {
     }
 }
 
-/// Add an analysis: what was found in dialogs.
+/// Add an analysis of dialogs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AnalyzeCommand {
     #[command(flatten)]

@@ -41,10 +41,10 @@ struct Add {
     parties: Vec<u64>,
     #[command(flatten)]
     start: StartArgs,
-    /// How long it lasted, in seconds.
+    /// Duration in seconds.
     #[arg(long, value_name = "SECONDS")]
     duration: Option<String>,
-    /// How an incomplete dialog ended.
+    /// Disposition of an incomplete dialog.
     #[arg(long,
         value_parser = ["no-answer", "congestion", "failed", "busy", "hung-up", "voicemail-no-message"])]
     disposition: Option<String>,

@@ -14,7 +14,7 @@ use crate::cli::vcon::io::document::{Input, Output};
 use crate::clock::{format_time, parse_time};
 use crate::vcon::{Basis, LawfulBasis, Permission, PurposeGrant, RecordedBasis};
 
-/// Record a lawful basis, or say what is recorded.
+/// Record a lawful basis, or check what is recorded.
 #[derive(Debug, Args)]
 pub(crate) struct LawfulBasisCommand {
     #[command(subcommand)]
@@ -23,22 +23,22 @@ pub(crate) struct LawfulBasisCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Record a basis, and for which purposes a permission is granted or denied.
+    /// Record a basis, with the purposes that it permits or denies.
     Add(Add),
     /// Check whether a permission for a purpose is recorded.
     ///
     /// Exit code 0: granted, 1: denied or not recorded, 2: undecided, because a record that cannot be read, or is kept
     /// elsewhere, could deny it.
     ///
-    /// It says what is recorded and in force at that time; whether processing is lawful it does not say. If one record
-    /// denies what another one grants, it is denied.
+    /// This checks what is recorded and in force at that time, not whether processing is lawful. A denial overrides a
+    /// grant.
     Check {
         #[command(flatten)]
         input: Input,
         /// The purpose: recording, transcription, any other word.
         #[arg(long)]
         purpose: String,
-        /// Only what is recorded of this party.
+        /// Check this party alone.
         #[arg(long, value_name = "INDEX")]
         party: Option<usize>,
         #[command(flatten)]
@@ -47,7 +47,7 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// List what is recorded.
+    /// List the recorded bases.
     List {
         #[command(flatten)]
         input: Input,
@@ -84,7 +84,7 @@ struct Add {
     /// The dialog that it is about; 0 also where none is meant.
     #[arg(long, value_name = "INDEX", default_value_t = 0)]
     dialog: usize,
-    /// Any other member of the body, as terms_of_service or proof_mechanisms, as NAME=JSON or NAME=TEXT.
+    /// Another member of the body, such as terms_of_service, as NAME=JSON or NAME=TEXT.
     #[arg(long = "member", value_name = "NAME=VALUE")]
     members: Vec<String>,
     #[command(flatten)]

@@ -6,8 +6,8 @@ use crate::cli::vcon::io::document::{Input, Output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::vcon::migrate;
 
-/// Write an unsigned vCon of an older syntax in that of today, and say on the standard error what was changed, with
-/// --json as JSON.
+/// Convert an unsigned vCon of an older syntax to the current one; print the changes on standard error, with --json as
+/// JSON.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MigrateCommand {
     #[command(flatten)]

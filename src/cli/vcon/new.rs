@@ -13,7 +13,7 @@ use crate::vcon::{VconBuilder, uuid8};
 /// Write a new vCon, with parties if you name them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NewCommand {
-    /// The domain name of whoever makes the vCon: the second half of its uuid comes from it.
+    /// Your domain name: the second half of the uuid derives from it.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     domain: String,
     /// What the conversation is about.

@@ -17,18 +17,18 @@ use crate::vcon::{Content, ContentDigester, ContentDigests, ContentHash, ItemRef
 /// Bytes of content that is fetched: a video conference of a day at 6 Mbit/s.
 const CONTENT_BYTES_MAX: u64 = 64 << 30;
 
-/// Put external content into the document, checked against its hash.
+/// Inline external content, checked against its hash.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PackCommand {
     #[command(flatten)]
     input: Input,
-    /// A host that content may be fetched from, as NAME or NAME:PORT; may be repeated.
+    /// Allow this host, as NAME or NAME:PORT; may be repeated.
     #[arg(long = "allow", value_name = "HOST")]
     hosts: Vec<String>,
     /// Fetch from private networks and this machine too.
     #[arg(long)]
     allow_private: bool,
-    /// Take content from the files in this directory that have the names at the end of the addresses, or the file names.
+    /// Take content from files in this directory, named as the end of the address or as filename.
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
     /// Only the content of this dialog; may be repeated.

@@ -14,18 +14,18 @@ use crate::vcon::{
     ContentHash, Form, ItemRef, PriorVersion, References, Removal, Vcon, VconLimits, redact, residual_mentions, uuid8,
 };
 
-/// Write a vCon without what others may not see, which points back to the whole one.
+/// Write a redacted vCon that references the original.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RedactCommand {
     #[command(flatten)]
     input: Input,
-    /// The domain name of whoever makes the new vCon: the second half of its uuid comes from it.
+    /// Your domain name: the second half of the new uuid derives from it.
     #[arg(long)]
     domain: String,
     /// The kind of information that is redacted; it is written to the document.
     #[arg(long = "type", value_name = "WORD")]
     kind: String,
-    /// A party; may be repeated. INDEX:MEMBER takes out that member alone.
+    /// A party; may be repeated. INDEX:MEMBER removes that member alone.
     #[arg(long = "party", value_name = "INDEX[:MEMBER]")]
     parties: Vec<String>,
     /// A dialog.
@@ -37,23 +37,23 @@ pub(crate) struct RedactCommand {
     /// An attachment.
     #[arg(long = "attachment", value_name = "INDEX[:MEMBER]")]
     attachments: Vec<String>,
-    /// Take out this member alone of each that is named without one; may be repeated.
+    /// Remove only this member of each item named without one; may be repeated.
     #[arg(long = "member", value_name = "NAME")]
     members: Vec<String>,
-    /// A member at the top level, as subject is one.
+    /// A member at the top level, such as subject.
     #[arg(long = "top-level", value_name = "NAME")]
     top_level: Vec<String>,
-    /// Let analyses, attachments and dialogs stay that refer to a dialog or attachment that is gone, or whose body or
-    /// url is.
+    /// Keep analyses, attachments and dialogs that refer to a removed dialog or attachment, or to one without its body
+    /// or url.
     #[arg(long)]
     keep_references: bool,
     /// The https address of the unredacted vCon, with access control of its own.
     #[arg(long, value_name = "URL", requires = "original")]
     original_url: Option<String>,
-    /// The whole vCon in its encrypted form, as it is found there: its hash is written.
+    /// The unredacted vCon in encrypted form, as served at that address; its hash is written.
     #[arg(long, value_name = "FILE")]
     original: Option<PathBuf>,
-    /// The whole vCon is not available to anyone: leave out its uuid.
+    /// Omit the uuid of the unredacted vCon: it is not available to anyone.
     #[arg(long, conflicts_with_all = ["original", "original_url"])]
     no_original: bool,
     #[command(flatten)]

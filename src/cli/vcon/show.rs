@@ -17,7 +17,7 @@ use crate::vcon::{Content, Dialog, Form, Level, Vcon, VconLimits, turns, validat
 /// Columns of a line: what a person reads without turning the head.
 const COLUMNS: usize = 100;
 
-/// Print a conversation: who took part, who said what and when, what came of it. Of a signed one, the vCon inside.
+/// Print a conversation: parties, messages with their times, outcome. Of a signed vCon, the payload.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowCommand {
     #[command(flatten)]

@@ -22,7 +22,7 @@ pub(crate) struct TagCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Add tags; one that is there already is not added again.
+    /// Add tags; existing ones are not added again.
     Add {
         /// A tag; may be repeated. The first colon ends the key, the value may hold others.
         #[arg(long = "tag", value_name = "KEY:VALUE", required = true)]
@@ -47,7 +47,7 @@ enum Action {
     },
     /// List all tags.
     List(Listing),
-    /// Remove tags of a key. It is no error if there are none.
+    /// Remove tags of a key; succeeds if there are none.
     Remove {
         /// The key.
         #[arg(long)]

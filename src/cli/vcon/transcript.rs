@@ -24,7 +24,7 @@ pub(crate) struct TranscriptCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Print who said what: a transcript of the World Transcription Format with times, any other one without.
+    /// Print a transcript by speaker: with times in the World Transcription Format, without in others.
     Show {
         #[command(flatten)]
         which: Which,
@@ -68,7 +68,7 @@ enum Action {
 struct Which {
     #[command(flatten)]
     input: Input,
-    /// Which of the transcripts of this format, from 0.
+    /// Index among the transcripts of this format, from 0.
     #[arg(long, value_name = "N", default_value_t = 0)]
     number: usize,
 }

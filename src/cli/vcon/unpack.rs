@@ -13,7 +13,7 @@ use crate::cli::vcon::io::file_name;
 use crate::cli::vcon::io::spool::{Spooled, check_hashes, chosen};
 use crate::vcon::{BodyLocation, Content, ContentHash, ItemRef};
 
-/// Write inline content to files, and put their addresses and hashes in its place.
+/// Move inline content to files, replaced by their addresses and hashes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct UnpackCommand {
     #[command(flatten)]
@@ -27,10 +27,10 @@ pub(crate) struct UnpackCommand {
     /// Only the content of this dialog; may be repeated.
     #[arg(long = "dialog", value_name = "INDEX")]
     dialogs: Vec<usize>,
-    /// Text and JSON too.
+    /// Move text and JSON too.
     #[arg(long)]
     all: bool,
-    /// Overwrite files that are there.
+    /// Overwrite existing files.
     #[arg(long)]
     force: bool,
     #[command(flatten)]

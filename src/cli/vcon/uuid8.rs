@@ -10,13 +10,13 @@ use anyhow::Context as _;
 use crate::clock::{Clock as _, SystemClock, parse_time};
 use crate::vcon::uuid8;
 
-/// Print a version 8 uuid of a domain, as the draft makes them.
+/// Print a version 8 UUID for a domain, as the draft defines it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Uuid8Command {
-    /// The domain name of whoever makes the vCon.
+    /// Your domain name.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     domain: String,
-    /// The time of it (RFC 3339) instead of now.
+    /// Use this time (RFC 3339) instead of now.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
     /// Print JSON.

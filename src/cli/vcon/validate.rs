@@ -18,7 +18,7 @@ use crate::vcon::{Level, VconFinding, VconLimits, rule, validate_any};
 pub(crate) struct ValidateCommand {
     /// The files; `-` or nothing means the standard input.
     files: Vec<PathBuf>,
-    /// Say what a rule asks, where the draft has it, and how it is kept, and validate nothing.
+    /// Explain a rule (its text, its section, how it is applied) and validate nothing.
     #[arg(long, value_name = "RULE", conflicts_with = "files")]
     explain: Option<u8>,
     /// Print JSON.

@@ -25,13 +25,13 @@ const MAGIC: &str = "affiant archive 1";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArchiveTimestampError {
     /// The root is not four lines of the form.
-    #[error("the root of the archive is not of its form")]
+    #[error("the root of the archive timestamp is malformed")]
     Root,
     /// The proofs are not lines of the form, or too many.
-    #[error("the proofs of the archive are not of their form")]
+    #[error("the proofs of the archive timestamp are malformed")]
     Proofs,
     /// A proof does not lead to the root.
-    #[error("a proof of the archive does not lead to its root")]
+    #[error("a proof of the archive timestamp does not lead to its root")]
     Inclusion,
 }
 

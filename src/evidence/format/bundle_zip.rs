@@ -36,7 +36,7 @@ pub struct BundleFiles(Vec<(String, Vec<u8>)>);
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub enum BundleError {
     /// Not a zip archive, a damaged one, or one that two readers could read in two ways.
-    #[error("not a zip archive that everybody reads alike: {0}")]
+    #[error("not an unambiguous zip file: {0}")]
     Zip(ZipError),
     /// Too many files or bytes.
     #[error("more than {FILES_MAX} files or {BYTES_MAX} bytes")]

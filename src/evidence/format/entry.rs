@@ -138,7 +138,7 @@ pub enum EntryError {
     #[error("an entry of {0} bytes is longer than {ENTRY_BYTES_MAX}")]
     TooLong(usize),
     /// Not JSON.
-    #[error("the entry is not JSON that every parser reads alike")]
+    #[error("the entry is not strict JSON")]
     Json,
     /// A version that is not ours.
     #[error("entry version {0} is not 1")]

@@ -47,7 +47,7 @@ pub enum LogExportError {
     #[error("the last checkpoint, under the log policy: {0}")]
     Policy(String),
     /// Entries before the first may belong to the range.
-    #[error("it begins within the period: the first entry is of {0}")]
+    #[error("the export begins within the range: the first entry is of {0}")]
     Late(String),
 }
 

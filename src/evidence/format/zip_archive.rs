@@ -21,13 +21,13 @@ pub enum ZipError {
     #[error("its directory cannot be read")]
     Directory,
     /// More entries or bytes than are read.
-    #[error("it has more files or bytes than are read")]
+    #[error("it has too many files or bytes")]
     TooLarge,
     /// A name that a folder cannot have, that is in no known alphabet, or that an extra field gives a second time.
-    #[error("the name of entry {0:?} is not one that everybody reads alike")]
+    #[error("the name of entry {0:?} is ambiguous")]
     Name(String),
     /// A name for the second time, in whatever case and form.
-    #[error("entry {0:?} is there twice")]
+    #[error("entry {0:?} is duplicated")]
     Twice(String),
     /// The header beside the data, or the descriptor behind it, says something else or is not there.
     #[error("entry {0:?} is described in two ways")]
@@ -36,10 +36,10 @@ pub enum ZipError {
     #[error("entry {0:?} does not follow the one before it")]
     Gap(String),
     /// Encrypted, or compressed by another method than deflate.
-    #[error("entry {0:?} is encrypted, or compressed in a way that is not read")]
+    #[error("entry {0:?} is encrypted, or its compression is not supported")]
     Method(String),
     /// The data does not come to the size or the checksum, or does not end where it should.
-    #[error("entry {0:?} is damaged")]
+    #[error("entry {0:?} is corrupt")]
     Data(String),
 }
 

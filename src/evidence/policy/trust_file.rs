@@ -64,7 +64,7 @@ pub enum TrustPolicyError {
         inline: &'static str,
     },
     /// A window that ends before it begins.
-    #[error("anchor {name:?} is trusted from {not_before} until {not_after}, which is never")]
+    #[error("the window of anchor {name:?} is empty: from {not_before} until {not_after}")]
     EmptyWindow {
         /// The anchor's name.
         name: String,

@@ -59,7 +59,7 @@ pub struct CertifiedFile {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeclarationError {
     /// The report does not say that the record is right.
-    #[error("the report is {0}: only what is TOTAL-PASSED is certified")]
+    #[error("the report is {0}: only a TOTAL-PASSED record is certified")]
     NotPassed(String),
     /// There is no file to be certified as a copy.
     #[error("a certificate after 902(14) is of copied files: name at least one")]

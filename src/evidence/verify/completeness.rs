@@ -71,7 +71,7 @@ impl Completeness {
     }
 
     fn offer(&mut self, what: BundlePart) {
-        let reason = "whoever has none of their own would have to get one another way".to_owned();
+        let reason = "not needed by verifiers that have their own".to_owned();
         self.push(MissingPart { what, of: None, needed: false, reason, available_from: None });
     }
 

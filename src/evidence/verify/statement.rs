@@ -31,7 +31,7 @@ pub enum StatementError {
     #[error("the protected header has no CWT claims with issuer and subject (labels 15, 1 and 2)")]
     Claims,
     /// It names a person.
-    #[error("{0} names a person: statements about telephone numbers and mail addresses are not taken")]
+    #[error("{0} names a person: statements about telephone numbers and mail addresses are not accepted")]
     Personal(&'static str),
     /// There is no certificate that the signature binds.
     #[error("the protected header has neither x5chain nor an x5t whose certificate is in the unprotected x5chain")]
@@ -40,10 +40,10 @@ pub enum StatementError {
     #[error("the signer's certificate: {0}")]
     Certificate(String),
     /// The algorithm is none that is verified here.
-    #[error("the signature algorithm is not one that is verified here")]
+    #[error("the signature algorithm is not supported")]
     Algorithm,
     /// The signature is wrong.
-    #[error("the signature is not right under the signer's certificate")]
+    #[error("the signature does not verify under the signer's certificate")]
     Signature,
     /// The signer is not trusted, or not now.
     #[error("the signer is not trusted: {0}")]

@@ -101,7 +101,7 @@ pub enum BodyError {
     #[error("the body is erased")]
     Erased,
     /// The vault key is another one, or bytes changed.
-    #[error("the body does not open under the vault key")]
+    #[error("the vault key does not decrypt the body")]
     Sealed,
     /// The store has no body of this entry.
     #[error("there is no body of this entry")]

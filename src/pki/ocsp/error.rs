@@ -20,7 +20,7 @@ pub(super) const EXTENSIONS_MAX: usize = 16;
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub enum OcspError {
     /// It is too large.
-    #[error("{bytes} bytes are more than an OCSP message has")]
+    #[error("an OCSP message of {bytes} bytes is too large")]
     TooLarge { bytes: usize },
     /// It is not DER, or not of the structure.
     #[error(transparent)]
@@ -29,10 +29,10 @@ pub enum OcspError {
     #[error("the responder answered with error {0}")]
     Failure(u32),
     /// Another type of response than the basic one.
-    #[error("a response of type {0}, which is not read")]
+    #[error("response type {0} is not supported")]
     Type(ObjectIdentifier),
     /// More statuses, certificates or extensions than are read.
-    #[error("more statuses, certificates or extensions than are read")]
+    #[error("too many statuses, certificates or extensions")]
     TooMany,
 }
 

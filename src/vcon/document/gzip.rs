@@ -16,7 +16,7 @@ const INFLATED_BYTES_MIN: usize = 1 << 20;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum GzipError {
     /// Damaged, or cut short.
-    #[error("the gzip stream is damaged")]
+    #[error("the gzip stream is corrupt")]
     Damaged,
     /// A second member or other bytes behind the first.
     #[error("bytes follow the gzip member")]

@@ -29,7 +29,7 @@ pub enum AmendError {
     #[error(transparent)]
     Critical(#[from] VconError),
     /// Nothing would lead back: there is no uuid and no address.
-    #[error("the vCon has no uuid, and no url was given: nothing would point back to it")]
+    #[error("the vCon has no uuid, and no url is given: nothing would reference the original")]
     NoReference,
     /// A reference by address says nothing of what is there.
     #[error("a url needs a content_hash")]

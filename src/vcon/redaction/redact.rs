@@ -49,7 +49,7 @@ pub enum RedactError {
     #[error("{0} cannot be removed from the top level")]
     Kept(String),
     /// A remaining item refers to a removed one, or to removed content, and may repeat it, as a transcript does.
-    #[error("{from} refers to {to}, which is redacted: redact it too, or say that it may stay")]
+    #[error("{from} refers to {to}, which is redacted: redact it too, or keep the reference")]
     Refers {
         /// Stays.
         from: ItemRef,

@@ -25,7 +25,7 @@ pub enum WitnessError {
     #[error("the witness trusts none of the log's signatures")]
     UntrustedSignature,
     /// 422: the checkpoint does not continue what the witness cosigned. Another history was shown to it, or is shown here.
-    #[error("the witness says that this tree does not continue the one that it cosigned")]
+    #[error("the witness reports that this tree does not continue the one that it cosigned")]
     Inconsistent,
     /// Any other answer: 400 for a malformed request, 5xx for a witness in trouble.
     #[error("the witness answered with status {status}")]

@@ -412,7 +412,7 @@ pub(crate) fn stale() -> Vec<Expected> {
         is(TRY_LATER, "a list by somebody else's key", {
             Case::new().lists(vec![(By::Other, leaf_list(LISTED)), (By::Root, root_list(LISTED))])
         })
-        .says("not rightly signed"),
+        .says("CRL signature is not by the issuer"),
         is(OUT_OF_BOUNDS_NO_POE, "the same after the end", read(1).now(plus(ENDS, 1))),
     ]
 }

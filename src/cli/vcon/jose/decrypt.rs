@@ -13,7 +13,7 @@ use crate::jose::Jwe;
 use crate::json;
 use crate::vcon::{Form, Vcon, VconLimits, inflate};
 
-/// Decrypt the encrypted form.
+/// Decrypt an encrypted vCon.
 #[derive(Debug, Args)]
 pub(crate) struct DecryptCommand {
     #[command(flatten)]

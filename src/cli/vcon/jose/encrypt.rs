@@ -16,15 +16,15 @@ use crate::json;
 use crate::pki::Certificate;
 use crate::vcon::{Form, Vcon, VconLimits, inflate};
 
-/// Encrypt the signed form for those who may read it.
+/// Encrypt a signed vCon for recipients.
 #[derive(Debug, Args)]
 pub(crate) struct EncryptCommand {
     #[command(flatten)]
     input: Input,
-    /// Certificate, public key (PEM) or JWK of one who may read it; may be repeated.
+    /// Certificate, public key (PEM) or JWK of a recipient; may be repeated.
     #[arg(long = "to", value_name = "FILE", required = true)]
     recipients: Vec<PathBuf>,
-    /// RSA-OAEP, RSA-OAEP-256 or ECDH-ES+A256KW; without it, the alg of a JWK, or what the key is mostly used with.
+    /// RSA-OAEP, RSA-OAEP-256 or ECDH-ES+A256KW; default: the alg of a JWK, or the usual one for the key.
     #[arg(long, value_name = "ALG")]
     key_algorithm: Option<KeyAlgorithm>,
     /// A256CBC-HS512 or A256GCM.
@@ -33,10 +33,10 @@ pub(crate) struct EncryptCommand {
     /// Header placement of alg and enc: in one header (RFC 7516), or in more (the draft).
     #[arg(long, value_enum, default_value_t)]
     dialect: DialectName,
-    /// Gzip it first.
+    /// Gzip the content first.
     #[arg(long)]
     gzip: bool,
-    /// Encrypt a vCon that is not signed too, though the draft wants it signed first.
+    /// Encrypt an unsigned vCon too, although the draft requires signing first.
     #[arg(long)]
     unsigned_too: bool,
     #[command(flatten)]

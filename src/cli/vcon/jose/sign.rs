@@ -18,7 +18,7 @@ use crate::json;
 use crate::pki::Certificate;
 use crate::vcon::{Form, Vcon, VconLimits};
 
-/// Sign, add a signature, or sign a signed vCon again for the archive.
+/// Sign a vCon, add a signature, or re-sign a signed one.
 #[derive(Debug, Args)]
 pub(crate) struct SignCommand {
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub(crate) struct SignCommand {
     /// The certificates, as PEM: the signer's first, then those of its issuers.
     #[arg(long, value_name = "PEM")]
     cert: PathBuf,
-    /// RS256, PS256, ES256 or EdDSA; without it, what the key is mostly used with.
+    /// RS256, PS256, ES256 or EdDSA; default: the usual one for the key.
     #[arg(long)]
     algorithm: Option<SigningAlgorithm>,
     /// Header placement of alg: in one header (RFC 7515), or in both (the draft's example).
@@ -37,13 +37,13 @@ pub(crate) struct SignCommand {
     /// Gzip the payload.
     #[arg(long, conflicts_with = "add")]
     gzip: bool,
-    /// Add a signature to a signed vCon, of which no byte changes.
+    /// Add a signature to a signed vCon; its other bytes stay.
     #[arg(long)]
     add: bool,
-    /// Sign a signed vCon again, all of it, as an archive does before a certificate ends.
+    /// Re-sign a signed vCon as a whole, as an archive does before a certificate expires.
     #[arg(long, conflicts_with = "add")]
     renew: bool,
-    /// Say where the certificates are (https) instead of putting them into the header.
+    /// Reference the certificates by this https address instead of including them.
     #[arg(long, value_name = "URL")]
     x5u: Option<String>,
     /// With --add or --renew: a public key that a signature there is verified with, where the record carries no

@@ -40,7 +40,7 @@ pub(crate) struct VerifyCommand {
     /// PEM file of anchors that you trust for signers; may be repeated.
     #[arg(long, value_name = "PEM")]
     trust: Vec<PathBuf>,
-    /// Revocation list, PEM or DER; may be repeated. Without one, --trust cannot say that nothing is revoked.
+    /// Revocation list, PEM or DER; may be repeated. Without one, --trust leaves revocation undecided.
     #[arg(long = "crl", value_name = "FILE", requires = "trust")]
     crls: Vec<PathBuf>,
     /// OCSP response, DER; may be repeated.

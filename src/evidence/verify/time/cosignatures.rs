@@ -31,7 +31,7 @@ pub(crate) fn as_timestamp(
     } else if counts {
         "a cosignature of a trusted witness".to_owned()
     } else if in_the_future {
-        "right, but of later than this verification".to_owned()
+        "valid, but dated after the verification time".to_owned()
     } else {
         "the trust policy takes no time from cosignatures".to_owned()
     };

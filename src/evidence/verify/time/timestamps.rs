@@ -115,7 +115,7 @@ fn check_counts(
         return Err(format!("right, but {wrong}"));
     }
     if validation.time.is_some_and(|time| is_in_the_future(policy, time, poe.now())) {
-        return Err("right, but of later than this verification".into());
+        return Err("valid, but dated after the verification time".into());
     }
     let digest = sha256(token);
     if let Some(expired) = policy.expired_algorithm(&validation.algorithms, poe.validation_time(&digest)) {

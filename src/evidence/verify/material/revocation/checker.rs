@@ -203,7 +203,7 @@ impl RevocationChecker<'_> {
             let responder = match self.responder(known, issuer) {
                 Ok(Some(responder)) => responder,
                 Ok(None) => {
-                    statements.add_reason("an OCSP response is not rightly signed by one that may".into());
+                    statements.add_reason("OCSP response signature is not by the issuer or its delegate".into());
                     continue;
                 }
                 Err(Spent) => {
@@ -289,7 +289,7 @@ impl RevocationChecker<'_> {
             let signer = match signer(known) {
                 Ok(Some(signer)) => signer,
                 Ok(None) => {
-                    statements.add_reason("a revocation list is not rightly signed by the issuer".into());
+                    statements.add_reason("CRL signature is not by the issuer or its delegate".into());
                     continue;
                 }
                 Err(Spent) => {
