@@ -13,7 +13,8 @@ use serde::Serialize;
 use super::store::StoreError;
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::{Entry, EntryChain, EntryChainError, Event};
-use crate::tlog::tile::{GrowingTiles, TILE_WIDTH, bundle_entries, width_in};
+use crate::tlog::GrowingTiles;
+use crate::tlog::tile::{TILE_WIDTH, bundle_entries, width_in};
 use crate::tlog::{
     CheckpointError, EntryCount, LeafIndex, RootHash, SignedCheckpoint, TileError, TileKind, TilePath, TreeSize,
     VerifierKey,

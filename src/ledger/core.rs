@@ -15,7 +15,7 @@ use super::store::tiles::{TileReadError, Tiles};
 use super::store::{ArchiveHashTreeStore, AttestationStore, BodyStore, StoreError};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::Entry;
-use crate::tlog::merkle::RightEdge;
+use crate::tlog::RightEdge;
 use crate::tlog::{LeafHash, LeafIndex, NodeHash, SignedCheckpoint, TreeSize};
 
 /// The stores that are read beside the sequencer, and what is known of the log in memory.

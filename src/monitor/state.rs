@@ -13,7 +13,7 @@ use crate::atomic_file::{self, Access};
 use crate::clock::{format_time, parse_time};
 use crate::crypto::Sha256Digest;
 use crate::evidence::EntryChain;
-use crate::tlog::tile::GrowingTiles;
+use crate::tlog::GrowingTiles;
 use crate::tlog::{EntryCount, NodeHash, RightEdge, SignedCheckpoint, TreeSize, VerifierKey};
 
 /// Bytes of the file: some sixty for each issuer, and two million issuers.

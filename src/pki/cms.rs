@@ -65,7 +65,7 @@ pub enum CmsError {
     #[error("the content does not match the signed digest")]
     MessageDigest,
     /// No certificate is the one that the signer named.
-    #[error("the signer's certificate is missing")]
+    #[error("the certificate of the signer is missing")]
     NoSigningCertificate,
     /// The certificate's key is not one of ours.
     #[error("the key of the signing certificate is not supported")]

@@ -1,8 +1,8 @@
-//! The Merkle tree of a log: hashes, proofs and the right edge.
+//! The Merkle tree of a log: hashes and proofs.
 //!
 //! A leaf is SHA-256(0x00 ‖ entry), a node SHA-256(0x01 ‖ left ‖ right), and the left half of a tree of n leaves is the
-//! largest power of two below n (RFC 6962 §2.1). Where hashes come from is a [`HashReader`]; the one over tiles is in
-//! [`tile`](super::tile).
+//! largest power of two below n (RFC 6962 §2.1). A [`HashReader`] supplies hashes; the one over tiles is
+//! [`TileHashes`](super::TileHashes).
 
 use std::fmt;
 
@@ -390,100 +390,10 @@ fn left_half(count: u64) -> u64 {
     1 << (count - 1).ilog2()
 }
 
-fn fold_right(complete: &[NodeHash]) -> Option<NodeHash> {
+/// The hash over complete subtrees, the largest first.
+pub(super) fn fold_right(complete: &[NodeHash]) -> Option<NodeHash> {
     let (last, before) = complete.split_last()?;
     Some(before.iter().rev().fold(*last, |right, left| node_hash(*left, right)))
-}
-
-/// A right edge whose hashes do not fit its size.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a tree of {size} leaves has a right edge of {required} hashes, not {hashes}")]
-pub struct RightEdgeError {
-    size: TreeSize,
-    required: u32,
-    hashes: usize,
-}
-
-/// The complete subtrees along the right edge of a tree: all that is needed to append and to compute the root.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RightEdge {
-    size: TreeSize,
-    // Invariant: one hash per set bit of `size`, the largest subtree first.
-    hashes: Vec<NodeHash>,
-}
-
-impl RightEdge {
-    /// Takes a snapshot back.
-    ///
-    /// # Errors
-    /// When there is not one hash for every set bit of `size`.
-    pub fn new(size: TreeSize, hashes: Vec<NodeHash>) -> Result<Self, RightEdgeError> {
-        let required = size.0.count_ones();
-        if usize::try_from(required) != Ok(hashes.len()) {
-            return Err(RightEdgeError { size, required, hashes: hashes.len() });
-        }
-        Ok(Self { size, hashes })
-    }
-
-    /// Reads the right edge of the tree of `size` leaves.
-    ///
-    /// # Errors
-    /// Those of `reader`.
-    pub fn read<R: HashReader + ?Sized>(size: TreeSize, reader: &R) -> Result<Self, R::Error> {
-        let mut begin = 0;
-        let mut hashes = Vec::new();
-        while begin < size.0 {
-            let level = (size.0 - begin).ilog2();
-            hashes.push(reader.node(level, begin >> level)?);
-            begin += 1 << level;
-        }
-        Ok(Self { size, hashes })
-    }
-
-    /// Appends a leaf and gives every complete subtree that it closes, the leaf itself first: the hashes at levels 0, 1
-    /// and so on that a hash store has to take in.
-    ///
-    /// # Panics
-    /// When the tree has 2^64 - 1 leaves.
-    pub fn append(&mut self, leaf: LeafHash) -> Vec<NodeHash> {
-        let mut hash = NodeHash::from(leaf);
-        let mut closed = vec![hash];
-        for _ in 0..self.size.0.trailing_ones() {
-            let left = self.hashes.pop().expect("one hash per set bit");
-            hash = node_hash(left, hash);
-            closed.push(hash);
-        }
-        self.hashes.push(hash);
-        self.size.0 = self.size.0.checked_add(1).expect("no log has 2^64 entries");
-        closed
-    }
-
-    /// How many leaves the tree has.
-    #[must_use]
-    pub fn size(&self) -> TreeSize {
-        self.size
-    }
-
-    /// The root of the tree.
-    #[must_use]
-    pub fn root(&self) -> RootHash {
-        fold_right(&self.hashes).map_or_else(RootHash::empty, |hash| RootHash(hash.0))
-    }
-
-    /// The hashes, the largest subtree first, for a snapshot.
-    #[must_use]
-    pub fn hashes(&self) -> &[NodeHash] {
-        &self.hashes
-    }
-}
-
-impl FromIterator<LeafHash> for RightEdge {
-    fn from_iter<I: IntoIterator<Item = LeafHash>>(leaves: I) -> Self {
-        leaves.into_iter().fold(Self::default(), |mut edge, leaf| {
-            edge.append(leaf);
-            edge
-        })
-    }
 }
 
 #[cfg(test)]

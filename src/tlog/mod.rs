@@ -16,14 +16,17 @@
 pub mod checkpoint;
 pub mod cosign;
 pub mod cosignature;
+mod growing_tiles;
 pub mod merkle;
 pub mod policy;
 mod position;
 pub mod proof;
+mod right_edge;
 pub mod signed_checkpoint;
 pub mod signed_note;
 pub mod subtree;
 pub mod tile;
+mod tile_hashes;
 pub mod verifier_key;
 
 pub use checkpoint::{Checkpoint, CheckpointTextError};
@@ -31,14 +34,17 @@ pub use cosign::cosign;
 #[cfg(feature = "server")]
 pub use cosign::{cosign_ml_dsa_44, cosign_subtree};
 pub use cosignature::{COSIGNATURE_TIME_MAX, Subtree};
-pub use merkle::{HashReader, LeafHash, NodeHash, ProofError, RightEdge, RootHash};
+pub use growing_tiles::GrowingTiles;
+pub use merkle::{HashReader, LeafHash, NodeHash, ProofError, RootHash};
 pub use policy::{CosignedCheckpoint, LogPolicy, LogPolicyError, VerifiedCosignature};
 pub use position::{EntryCount, LeafIndex, TreeSize};
 pub use proof::{TlogProof, TlogProofError};
+pub use right_edge::{RightEdge, RightEdgeError};
 pub use signed_checkpoint::{CheckpointError, SignedCheckpoint};
 pub use signed_note::{NoteError, NoteSignature, SignedNote, VerifiedSignature};
 pub use subtree::SubtreeRange;
-pub use tile::{TileError, TileHashes, TileKind, TilePath, TileReader};
+pub use tile::{TileError, TileKind, TilePath};
+pub use tile_hashes::{TileHashes, TileReader};
 pub use verifier_key::{KeyType, NoteKeyId, VerifierKey, VerifierKeyError};
 
 /// Reads an ASCII decimal as the formats write it: no sign, no leading zero.

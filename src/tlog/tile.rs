@@ -4,12 +4,9 @@
 //! entries under one tile of level 0. Both are addressed by a path, for example `tile/1/x001/x234/067.p/112`
 //! (c2sp.org/tlog-tiles).
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::merkle::{HashReader, NodeHash, node_hash};
 use super::parse_decimal;
 use super::position::TreeSize;
 
@@ -18,7 +15,7 @@ pub const TILE_WIDTH: u16 = 256;
 /// Levels of the tree that one tile spans.
 pub const TILE_HEIGHT: u32 = 8;
 /// Largest level of a tile (tlog-tiles); a tree of 2^64 leaves needs no more than 7.
-const LEVEL_MAX: u8 = 63;
+pub(super) const LEVEL_MAX: u8 = 63;
 /// Bytes of a path: `tile/entries/`, seven groups for a 64-bit index, `.p/255`; rounded up.
 const PATH_BYTES_MAX: usize = 64;
 /// Bytes of an entry: its length is a `u16`.
@@ -234,133 +231,6 @@ pub fn new_tiles(old: TreeSize, new: TreeSize) -> impl Iterator<Item = TilePath>
     })
 }
 
-/// Where tiles of hashes are read.
-pub trait TileReader {
-    /// Why a tile could not be read.
-    type Error: From<TileError>;
-
-    /// The bytes of the tile at `level` and `index`, at least `width` hashes of 32 bytes.
-    ///
-    /// A reader may give a wider tile: partial ones may be gone once the full one is there.
-    ///
-    /// # Errors
-    /// When it could not be read.
-    fn tile(&self, level: u8, index: u64, width: u16) -> Result<Vec<u8>, Self::Error>;
-}
-
-/// The hashes of a tree of a given size, read from tiles. Each tile is read once.
-pub struct TileHashes<'a, R> {
-    reader: &'a R,
-    size: TreeSize,
-    // A proof touches at most two tiles a level, so this stays small.
-    read: RefCell<HashMap<(u8, u64), Vec<u8>>>,
-}
-
-impl<'a, R: TileReader> TileHashes<'a, R> {
-    /// Reads through `reader` the tree of `size` leaves.
-    #[must_use]
-    pub fn new(reader: &'a R, size: TreeSize) -> Self {
-        Self { reader, size, read: RefCell::default() }
-    }
-}
-
-impl<R: TileReader> HashReader for TileHashes<'_, R> {
-    type Error = R::Error;
-
-    fn node(&self, level: u32, index: u64) -> Result<NodeHash, R::Error> {
-        let outside = TileError::OutsideTree { level, index, size: self.size };
-        let tile_level = u8::try_from(level / TILE_HEIGHT).map_err(|_| TileError::Path)?;
-        let within = level % TILE_HEIGHT;
-        let end = index.checked_add(1).and_then(|next| next.checked_mul(1 << within));
-        let Some(end) = end.filter(|end| *end <= hashes_at(self.size, tile_level)) else {
-            return Err(outside.into());
-        };
-        let begin = end - (1 << within);
-        let tile = begin / u64::from(TILE_WIDTH);
-        let width = width_in(self.size, tile_level, tile).expect("the hash lies in the tree");
-
-        let mut read = self.read.borrow_mut();
-        let bytes = match read.entry((tile_level, tile)) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                let bytes = self.reader.tile(tile_level, tile, width)?;
-                if bytes.len() < usize::from(width) * 32 {
-                    return Err(TileError::Short { bytes: bytes.len(), width }.into());
-                }
-                entry.insert(bytes)
-            }
-        };
-        let first = usize::try_from(begin % u64::from(TILE_WIDTH)).expect("below 256");
-        let mut hashes: Vec<NodeHash> = bytes[first * 32..(first + (1 << within)) * 32]
-            .chunks_exact(32)
-            .map(|hash| NodeHash::new(hash.try_into().expect("chunks of 32")))
-            .collect();
-        while hashes.len() > 1 {
-            hashes = hashes.chunks_exact(2).map(|pair| node_hash(pair[0], pair[1])).collect();
-        }
-        Ok(hashes[0])
-    }
-}
-
-/// The hash tiles of a tree that grows leaf by leaf: what each holds when it is full, and the partial ones at the end.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GrowingTiles {
-    size: TreeSize,
-    // Invariant: the hashes of the tile that is being filled, at each level; below 256.
-    levels: Vec<Vec<u8>>,
-}
-
-impl GrowingTiles {
-    /// Goes on behind a tree of `size` leaves, whose partial tiles hold `levels`.
-    ///
-    /// # Errors
-    /// When they are not as wide as the tree asks for.
-    pub fn resume(size: TreeSize, levels: Vec<Vec<u8>>) -> Result<Self, TileError> {
-        for (level, hashes) in (0..=LEVEL_MAX).zip(&levels) {
-            let width = u16::try_from(hashes_at(size, level) % u64::from(TILE_WIDTH)).expect("below 256");
-            if hashes.len() != usize::from(width) * 32 {
-                return Err(TileError::Short { bytes: hashes.len(), width });
-            }
-        }
-        Ok(Self { size, levels })
-    }
-
-    /// Takes in the complete subtrees that the next leaf closes ([`RightEdge::append`](super::RightEdge::append)), and
-    /// gives the tiles that are full with it.
-    pub fn push(&mut self, closed: &[NodeHash]) -> Vec<(TilePath, Vec<u8>)> {
-        self.size.0 += 1;
-        let mut full = Vec::new();
-        for (level, hash) in (0..).zip(closed.iter().step_by(TILE_HEIGHT as usize)) {
-            if self.levels.len() <= usize::from(level) {
-                self.levels.push(Vec::new());
-            }
-            let hashes = &mut self.levels[usize::from(level)];
-            hashes.extend_from_slice(hash.as_bytes());
-            if hashes.len() == usize::from(TILE_WIDTH) * 32 {
-                let index = hashes_at(self.size, level) / u64::from(TILE_WIDTH) - 1;
-                let path = TilePath { kind: TileKind::Hashes { level }, index, width: TILE_WIDTH };
-                full.push((path, std::mem::take(hashes)));
-            }
-        }
-        full
-    }
-
-    /// The partial tiles of the tree.
-    pub fn partial(&self) -> impl Iterator<Item = (TilePath, &[u8])> {
-        (0..=LEVEL_MAX).zip(&self.levels).filter(|(_, hashes)| !hashes.is_empty()).map(|(level, hashes)| {
-            let index = hashes_at(self.size, level) / u64::from(TILE_WIDTH);
-            let width = u16::try_from(hashes.len() / 32).expect("below 256");
-            (TilePath { kind: TileKind::Hashes { level }, index, width }, hashes.as_slice())
-        })
-    }
-
-    /// The hashes of the partial tiles, level by level.
-    #[must_use]
-    pub fn levels(&self) -> &[Vec<u8>] {
-        &self.levels
-    }
-}
-
 /// Appends one entry to a bundle: its length as a big-endian `u16`, then its bytes.
 ///
 /// # Errors
@@ -409,10 +279,6 @@ pub fn bundle_entries(bundle: &[u8], width: u16) -> Result<Vec<&[u8]>, TileError
 
 #[cfg(test)]
 mod tests {
-    use super::super::merkle::tests::Memory;
-    use super::super::merkle::{check_consistency, check_inclusion, leaf_hash, root_hash};
-    use super::super::merkle::{consistency_proof, inclusion_proof};
-    use super::super::position::LeafIndex;
     use super::*;
 
     #[test]
@@ -466,40 +332,6 @@ mod tests {
         assert_eq!(paths(256, 257), ["tile/entries/001.p/1", "tile/0/001.p/1"]);
         assert_eq!(paths(7, 7), [""; 0]);
         assert_eq!(new_tiles(TreeSize(0), size).count(), 274 + 274 + 2 + 1);
-    }
-
-    impl TileReader for Memory {
-        type Error = TileError;
-
-        fn tile(&self, level: u8, index: u64, width: u16) -> Result<Vec<u8>, TileError> {
-            let first = usize::try_from(index).unwrap() * 256;
-            let hashes = &self.level(usize::from(level) * 8)[first..first + usize::from(width)];
-            Ok(hashes.iter().flat_map(|hash| *hash.as_bytes()).collect())
-        }
-    }
-
-    #[test]
-    fn proofs_from_tiles_hold_across_tile_boundaries() {
-        let memory = Memory::of(70_000);
-        for size in [1, 255, 256, 257, 511, 65_535, 65_536, 65_537, 70_000] {
-            let size = TreeSize(size);
-            let hashes = TileHashes::new(&memory, size);
-            let root = root_hash(size, &hashes).unwrap();
-            assert_eq!(root, root_hash(size, &memory).unwrap());
-            for index in [0, 1, 254, 255, 256, 257, 65_535, 65_536, 69_999].into_iter().filter(|index| *index < size.0)
-            {
-                let index = LeafIndex(index);
-                let leaf = leaf_hash(&index.0.to_be_bytes());
-                let proof = inclusion_proof(index, size, &hashes).unwrap();
-                check_inclusion(leaf, index, &proof, size, root).unwrap();
-                let old = TreeSize(index.0 + 1);
-                let old_root = root_hash(old, &TileHashes::new(&memory, old)).unwrap();
-                let proof = consistency_proof(old, size, &hashes).unwrap();
-                check_consistency(old, size, &proof, old_root, root).unwrap();
-            }
-            assert!(hashes.read.borrow().len() <= 32);
-            assert!(matches!(hashes.node(0, size.0), Err(TileError::OutsideTree { .. })));
-        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ fn a_certificate_lives_from_init_to_revocation() {
     let init = ["certs", "init", "--organisation", "Example Ltd", "--base-url", "http://pki.example.com"];
     let init = [&init[..], &["--root-key", "root-key.pem", "--profiles", "profiles"]].concat();
     assert_eq!(shell.run(&init).as_array().unwrap().len(), 3);
-    assert!(shell.refusal(&init).contains("there is an authority"));
+    assert!(shell.refusal(&init).contains("already has an authority"));
 
     let added = shell.run(&["certs", "add-issuer", "Example calls"]);
     let issuer = added["issuer"].as_str().unwrap();

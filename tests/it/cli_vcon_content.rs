@@ -199,7 +199,7 @@ fn unpack_overwrites_nothing_and_leaves_nothing_behind_when_it_refuses() {
     assert_eq!(vcon_args(&arguments, &letters).text(), letters);
     let all = vcon_args(&[&arguments[..], &["--all"]].concat(), &letters);
     assert!(all.refusal().contains("looks like base64url"), "{}", all.complaint);
-    assert!(vcon_args(&arguments, [0x1f, 0x8b, 8, 0]).refusal().contains("damaged"));
+    assert!(vcon_args(&arguments, [0x1f, 0x8b, 8, 0]).refusal().contains("corrupt"));
     assert!(vcon_args(&["unpack", "--dir", folder, "--url-prefix", "http://x/"], "{}").refusal().contains("https"));
     assert!(
         vcon_args(&[&arguments[..], &["--dialog", "9"]].concat(), with_recordings()).refusal().contains("dialog 9")

@@ -372,7 +372,7 @@ fn encrypts_for_each_recipient_and_gives_back_every_byte() {
 
     let text = String::from_utf8(folder.read("secret.json")).unwrap();
     folder.write("another.json", text.replace(UUID, "019f15a6-a752-826f-b9a2-000000000000"));
-    folder.refused("decrypt another.json --key rsa.key", "inside is");
+    folder.refused("decrypt another.json --key rsa.key", "the payload is vCon");
     let at = text.find(r#""ciphertext":""#).unwrap() + 30;
     let flipped = if text[at..].starts_with('A') { "B" } else { "A" };
     folder.write("altered.json", format!("{}{flipped}{}", &text[..at], &text[at + 1..]));

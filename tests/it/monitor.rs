@@ -12,8 +12,9 @@ use affiant::crypto::{Sha256Digest, Signer as _, SigningKey};
 use affiant::evidence::{EntryDraft, Event, format};
 use affiant::ledger::{AuditError, AuditSource};
 use affiant::monitor::{FindingKind, Monitor, MonitorFinding, MonitorSettings};
+use affiant::tlog::GrowingTiles;
 use affiant::tlog::merkle::leaf_hash;
-use affiant::tlog::tile::{GrowingTiles, append_to_bundle};
+use affiant::tlog::tile::append_to_bundle;
 use affiant::tlog::{
     Checkpoint, EntryCount, LeafIndex, RightEdge, SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey,
 };

@@ -304,14 +304,14 @@ fn a_token_of_any_file_is_verified_with_its_certificate_or_one_that_is_given() {
         (format!("data reply {trust}"), 0, "TOTAL-PASSED"),
         (format!("data token {trust}"), 0, "by the word of CN=Time"),
         (format!("data token {trust} --json"), 0, "\"authority\": \"CN=Time\""),
-        (format!("other token {trust}"), 1, "TOTAL-FAILED\n\nthe token's imprint is of other data"),
+        (format!("other token {trust}"), 1, "TOTAL-FAILED\n\nthe imprint is of other data"),
         ("data token".into(), 2, "no trust anchors are configured"),
         ("data token --trust-time time.pem".into(), 0, "TOTAL-PASSED"),
-        (format!("data reply-without {trust}"), 2, "the signer's certificate is missing"),
+        (format!("data reply-without {trust}"), 2, "the certificate of the signer is missing"),
         (format!("data reply-without {given}"), 0, "TOTAL-PASSED"),
         (format!("data token-without {given} --json"), 0, "\"hash\": \"SHA-512\""),
         (format!("other token-without {given}"), 1, "TOTAL-FAILED"),
-        (format!("data token {trust} --at 2020-01-01T00:00:00Z"), 2, "of later than this verification"),
+        (format!("data token {trust} --at 2020-01-01T00:00:00Z"), 2, "dated after the verification time"),
         (format!("data token {trust} --at 2099-01-01T00:00:00Z"), 2, "certificate ended"),
         (format!("data data {trust}"), 3, "data is no timestamp token, nor a response with one"),
         (format!("data not-a-token {trust}"), 3, "not-a-token is no timestamp token"),
@@ -351,7 +351,7 @@ fn a_token_without_its_certificate_counts_with_that_of_the_bundle() {
     };
     for token in ["reply-without", "token-without"] {
         let (counts, reason) = existed_by(token, Vec::new());
-        assert!(!counts && reason.contains("is not there"), "{reason}");
+        assert!(!counts && reason.contains("is missing"), "{reason}");
         assert!(!existed_by(token, certificates("root.pem")).0, "another certificate is none");
         let (counts, reason) = existed_by(token, certificates("time.pem"));
         assert!(counts, "{token}: {reason}");

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::crypto::Sha256Digest;
+use crate::evidence::format::entry::Entry;
 use crate::evidence::format::entry::genesis_prev;
-use crate::evidence::format::entry::{Entry, EntryError};
+use crate::evidence::format::entry_members::EntryError;
 use crate::tlog::merkle::leaf_hash;
 use crate::tlog::{EntryCount, LeafIndex, NodeHash, RightEdge};
 

@@ -6,6 +6,8 @@ mod bundle_zip;
 mod consistency;
 mod entry;
 mod entry_chain;
+mod entry_members;
+mod event;
 mod jades;
 mod log_export;
 mod record;
@@ -18,8 +20,10 @@ pub use archive_timestamp::{
 pub use bundle::{Bundle, LayerEvidence, LedgerLookup, SuppliedRecording};
 pub use bundle_zip::{BundleError, BundleFiles};
 pub use consistency::ConsistencyProof;
-pub use entry::{ENTRY_BYTES_MAX, Entry, EntryDraft, EntryError, Event, RecordEvent, genesis_prev};
+pub use entry::{Entry, EntryDraft, genesis_prev};
 pub use entry_chain::{EntryChain, EntryChainError};
+pub use entry_members::{ENTRY_BYTES_MAX, EntryError};
+pub use event::{Event, RecordEvent};
 pub use jades::{JadesGap, JadesLevel, JadesMaterial};
 pub use log_export::{
     EXPORT_HEAD_BYTES_MAX, ExportRequest, ExportSummary, ExportedRecord, LogExportError, LogExportReader, export_head,

@@ -34,7 +34,7 @@ pub enum TimestampError {
     #[error("critical extension {0} is unknown")]
     CriticalExtension(String),
     /// The token is about something else.
-    #[error("the token's imprint is of other data")]
+    #[error("the imprint is of other data")]
     Imprint,
     /// The signer's certificate does not have timestamping as its sole, critical extended key usage.
     #[error("the signer's extended key usage is not timestamping alone, and critical")]

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 
+use super::super::right_edge::RightEdge;
 use super::*;
 use crate::conformance::Count;
 
@@ -45,7 +46,7 @@ impl HashReader for Memory {
 }
 
 /// The definition of RFC 6962 §2.1, word for word.
-fn tree_hash(leaves: &[LeafHash]) -> NodeHash {
+pub(crate) fn tree_hash(leaves: &[LeafHash]) -> NodeHash {
     match leaves {
         [] => NodeHash(RootHash::empty().0),
         [leaf] => (*leaf).into(),
@@ -54,23 +55,6 @@ fn tree_hash(leaves: &[LeafHash]) -> NodeHash {
             node_hash(tree_hash(left), tree_hash(right))
         }
     }
-}
-
-#[test]
-fn the_right_edge_gives_the_root_of_the_definition() {
-    let leaves: Vec<_> = (0..100_u64).map(|index| leaf_hash(&index.to_be_bytes())).collect();
-    let mut edge = RightEdge::default();
-    assert_eq!(edge.root().to_base64(), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
-    for (index, leaf) in leaves.iter().enumerate() {
-        edge.append(*leaf);
-        assert_eq!(edge.root().0, tree_hash(&leaves[..=index]).0);
-        let snapshot = RightEdge::new(edge.size(), edge.hashes().to_vec()).unwrap();
-        assert_eq!(snapshot, edge);
-    }
-    assert!(RightEdge::new(TreeSize(99), edge.hashes().to_vec()).is_err());
-    let memory = Memory::of(100);
-    assert_eq!(RightEdge::read(TreeSize(100), &memory).unwrap(), edge);
-    assert_eq!(root_hash(TreeSize(100), &memory).unwrap(), edge.root());
 }
 
 #[test]

@@ -156,7 +156,7 @@ pub(crate) fn dropped_tokens() -> Vec<Expected> {
         is(CONSTRAINTS, "of a second more", {
             Case::new().stamped(plus(NOW, 301)).policy(|policy| policy.timestamp_required = true)
         })
-        .says("later than this verification"),
+        .says("after the verification time"),
     ]
 }
 
@@ -212,7 +212,7 @@ pub(crate) fn requirements() -> Vec<Expected> {
         is(CONSTRAINTS, "a timestamp is required, and the one that is there is dropped", {
             timestamp(Case { stamped_data: Some(b"other data"), ..Case::new().stamped(at(SIGNED)) })
         })
-        .says("about other data"),
+        .says("imprint is of other data"),
         is(CONSTRAINTS, "a cosignature is no timestamp where the policy takes no time from it", timestamp(cosigned())),
         is(PASSED, "and one where it does", {
             timestamp(cosigned()).policy(|policy| policy.time_from_cosignatures = true)

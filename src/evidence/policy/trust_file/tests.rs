@@ -181,7 +181,7 @@ fn what_is_no_policy_is_refused_by_what_is_wrong_with_it() {
     refused(&format!("{head}{anchor}not_before = 2026-01-01"), "not a time with its offset");
     refused(
         &format!("{head}{anchor}not_before = 2026-01-01T00:00:01Z\nnot_after = 2026-01-01T00:00:00Z"),
-        "which is never",
+        "is empty",
     );
     let sunset = |rest: &str| format!("{head}[[sunset]]\nreason = \"r\"\n{rest}");
     refused(&sunset("algorithm = \"MD5\""), "MD5");
