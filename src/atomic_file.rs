@@ -1,6 +1,6 @@
 //! Small files that survive a power cut: written beside, synced, renamed over, and the directory synced.
 //!
-//! What grows is in `ledger::segment`; here is what is replaced whole: keys, states, snapshots, lists.
+//! Files that are replaced whole: keys, states, snapshots, lists. Growing files are segments of `ledger::store::local`.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Read as _, Write};

@@ -1,4 +1,4 @@
-//! That recordings are packed and unpacked in constant memory, measured on the processes that do it.
+//! Recordings are packed and unpacked in constant memory, measured on the processes that do it.
 #![cfg(all(feature = "server", target_os = "linux"))]
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 

@@ -1,4 +1,4 @@
-//! What an operation takes of the machine's memory at most, measured on a process that does nothing else.
+//! The peak memory of an operation, measured on a process that does nothing else.
 #![cfg(all(feature = "server", target_os = "linux"))]
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 

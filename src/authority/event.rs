@@ -1,4 +1,4 @@
-//! What the authority did and the ledger has to learn: kept in an outbox until the caller says that it is anchored.
+//! Events of the authority for the ledger: kept in an outbox until the caller reports them as appended.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

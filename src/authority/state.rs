@@ -1,4 +1,4 @@
-//! What the authority knows, in one file: replaced whole, so that a certificate and the event about it are there both
+//! The authority's state, in one file: replaced whole, so that a certificate and the event about it are there both
 //! or neither.
 
 use std::path::Path;

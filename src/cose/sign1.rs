@@ -166,7 +166,7 @@ impl Sign1 {
         key.check_signature(algorithm, &signed_bytes(&self.protected_bytes, payload), &self.signature)
     }
 
-    /// What the message is known by: SHA-256 of it with an empty unprotected header and in deterministic encoding (RFC
+    /// The digest of the message: SHA-256 of it with an empty unprotected header and in deterministic encoding (RFC
     /// 8949 §4.2.1), an ECDSA signature with the smaller of its two right values of `s`. Nothing that is not signed, and
     /// nobody without the key, makes another right message of it.
     #[must_use]

@@ -146,7 +146,7 @@ where
 struct LineCutter<S> {
     body: IncomingBody<S>,
     bytes_max: usize,
-    /// What came and is in no line yet.
+    /// Bytes received that are in no line yet.
     chunk: Bytes,
     line: HeldBody,
     /// Why the line that is being read fails.

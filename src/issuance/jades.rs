@@ -1,4 +1,4 @@
-//! Records in the form of JAdES: the highest level that can be made of what is kept, or the one that is asked for.
+//! Records in the form of JAdES: the requested level, or the highest that the kept evidence allows.
 
 use chrono::TimeDelta;
 
@@ -25,7 +25,7 @@ pub enum JadesError {
     Level {
         /// The level that was asked for, or the least one.
         level: JadesLevel,
-        /// What it lacks.
+        /// The missing evidence.
         gap: JadesGap,
     },
     /// The ledger.
@@ -53,14 +53,14 @@ pub struct UnarchivedForm {
     properties: Vec<NewProperties>,
 }
 
-/// What there is of the level LTA.
+/// The state of the level LTA.
 #[derive(Clone, Debug)]
 pub enum ArchivedForm {
     /// Its archive timestamps hold.
     Kept(JadesForm),
     /// There are none, or none that hold for long.
     Due {
-        /// What the others are to be over.
+        /// The data that the missing ones are to cover.
         form: Box<UnarchivedForm>,
         /// The form with those that there are.
         kept: Option<JadesForm>,
@@ -103,7 +103,7 @@ impl KeptRecord<'_> {
 }
 
 impl UnarchivedForm {
-    /// What the archive timestamps of each signature have to be over.
+    /// The data that the archive timestamps of each signature have to cover.
     #[must_use]
     pub fn archived_characters(&self) -> Vec<Vec<u8>> {
         let signatures = self.jws.signatures().iter().zip(&self.properties);
@@ -149,7 +149,7 @@ impl Issuance {
         Ok(form.ok().filter(|form| form.level >= JadesLevel::T).map(|form| form.bytes))
     }
 
-    /// What there is of the level LTA of the record at `index`: archive timestamps that end within `ahead`, and were not
+    /// The state of the level LTA of the record at `index`: archive timestamps that end within `ahead`, and were not
     /// taken just now, are due for others over them.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Unsigned properties beside a record, as they are kept: what they say, whether it holds, and which of several says most.
+//! Unsigned properties that are kept beside a record: parsed, checked, and ranked by the evidence that they carry.
 
 use crate::jose::{Jws, JwsSignature, NewProperties, UnsignedProperties, UnsignedProperty};
 use crate::json::JsonLimits;

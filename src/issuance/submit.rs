@@ -83,7 +83,7 @@ pub enum SubmitError {
     Read(#[from] ReadError),
 }
 
-/// What is not understood is not said to be wrong.
+/// A record that is not understood is not called invalid.
 fn what_is_wrong(report: &ValidationReport) -> &'static str {
     if report.verdict.indication == Indication::Failed { "does not verify" } else { "is not understood" }
 }

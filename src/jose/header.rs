@@ -44,7 +44,7 @@ pub struct JoseHeader {
     pub algorithm_protected: bool,
     /// `x5c`: DER certificates, the signer's first.
     pub certificates: Vec<Vec<u8>>,
-    /// What names the signer's certificate, and others of its path.
+    /// References to the signer's certificate, and to others of its path.
     pub references: CertificateReferences,
     /// `x5u`: an address that nobody here fetches on its own.
     pub certificates_url: Option<String>,

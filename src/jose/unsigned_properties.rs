@@ -20,7 +20,7 @@ const DEPTH_MAX: usize = 16;
 /// The DER encoding, as an object's `encoding` names it (§5.1.4); what has none is DER too.
 const DER: &str = "http://uri.etsi.org/01903/v1.2.2#DER";
 
-/// What one property holds.
+/// The content of one property.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnsignedProperty {
     /// `sigTst` (§5.3.4): tokens over the signature value.

@@ -78,7 +78,7 @@ pub fn parse(bytes: &[u8], limits: &JsonLimits) -> Result<Value, StrictError> {
     if parser.at == bytes.len() { Ok(value) } else { Err(parser.expected("the end of the document")) }
 }
 
-/// What most objects have at most: a map that begins with room for them is not moved while it fills.
+/// The usual number of members of an object: a map that begins with room for them is not moved while it fills.
 const FEW_MEMBERS: usize = 4;
 
 /// The cost of an object beside its members, in values: some 600 bytes.

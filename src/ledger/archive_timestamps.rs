@@ -1,4 +1,4 @@
-//! Archive timestamps (RFC 4998): what has to last is put under a tree, whose root is timestamped.
+//! Archive timestamps (RFC 4998): evidence is hashed into a tree, whose root is timestamped.
 //!
 //! The tree is durable before its root is shown to anybody; root and tokens are attestations. A tree whose root is not
 //! among them is of a renewal that was broken off, and is overwritten by the next.

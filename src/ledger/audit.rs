@@ -34,7 +34,7 @@ pub enum AuditError {
     Tile {
         /// Which one.
         path: String,
-        /// What is wrong.
+        /// The error.
         error: TileError,
     },
     /// An entry does not follow.
@@ -55,7 +55,7 @@ pub enum AuditError {
     /// The bytes could not be had.
     #[error("{path}: {cause}")]
     Unreachable {
-        /// What was asked for.
+        /// The path or address.
         path: String,
         /// Why not.
         cause: String,
@@ -79,7 +79,7 @@ pub trait AuditSource {
     /// A tile or entry bundle, exactly as wide as the path says.
     fn tile(&self, path: TilePath) -> impl Future<Output = Result<Vec<u8>, AuditError>>;
 
-    /// What else this source can be asked about, once the public part is right.
+    /// Checks of this source beyond the public part, once that is right.
     ///
     /// # Errors
     /// When something there contradicts the ledger.
@@ -88,7 +88,7 @@ pub trait AuditSource {
     }
 }
 
-/// What an audit found, when nothing is wrong.
+/// The result of a successful audit.
 #[derive(Debug, Serialize)]
 pub struct AuditSummary {
     /// The log's name.
@@ -105,7 +105,7 @@ pub struct AuditSummary {
     pub issuers: BTreeMap<String, EntryCount>,
 }
 
-/// What was learnt on the walk from the first entry to the last.
+/// The state gathered from the first entry to the last.
 #[derive(Debug, Default)]
 pub struct Walked {
     pub(super) size: TreeSize,

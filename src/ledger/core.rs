@@ -1,4 +1,4 @@
-//! What the sequencer, the appenders and all readers of one ledger share.
+//! The state that the sequencer, the appenders and all readers of one ledger share.
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -46,7 +46,7 @@ pub(super) struct LedgerInner {
     _lease: Arc<dyn Any + Send + Sync>,
 }
 
-/// What a ledger starts with.
+/// The state that a ledger starts with.
 pub(super) struct Start {
     pub(super) right_edge: RightEdge,
     pub(super) latest_checkpoint: Option<SignedCheckpoint>,

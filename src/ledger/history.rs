@@ -14,7 +14,7 @@ use crate::tlog::LeafIndex;
 /// Why an operation is not in the ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum OperationError {
-    /// What is there cannot be read.
+    /// The stored entry cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The sequencer did not take it.
@@ -25,7 +25,7 @@ pub enum OperationError {
     Taken {
         /// The number.
         number: u64,
-        /// What is there under it.
+        /// The operation that has this number.
         found: String,
     },
     /// Its number leaves others out.

@@ -10,7 +10,7 @@ use super::store::{IndexStore, StoreError};
 use crate::crypto::{DigestKey, SealingKey, Sha256Digest};
 use crate::tlog::{EntryCount, LeafIndex};
 
-/// What the index has of a record.
+/// The index entry of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IndexedRecord {
     pub(super) index: LeafIndex,

@@ -16,7 +16,7 @@ pub enum PeriodWriteError {
     /// The ledger.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// Whoever reads it has gone away.
+    /// The reader has gone away.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// No checkpoint was signed yet.

@@ -39,7 +39,7 @@ pub struct StoredRecord {
     pub entry: Entry,
     /// The entry's bytes.
     pub entry_bytes: Vec<u8>,
-    /// What is kept beside the body, and the body; `None` when the record was erased.
+    /// The body and its metadata; `None` when the record was erased.
     pub body: Option<(BodyMetadata, Vec<u8>)>,
 }
 

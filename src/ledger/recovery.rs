@@ -34,7 +34,7 @@ use crate::tlog::{
 /// Bodies of which one has to open at a start: some may be erased, and one or the other damaged.
 const VAULT_KEY_TRIES: usize = 8;
 
-/// What a ledger is, beside its stores.
+/// The settings of a ledger, beside its stores.
 #[derive(Clone)]
 pub struct LedgerOptions {
     /// The log's name: the origin of its checkpoints.
@@ -110,7 +110,7 @@ impl From<VerifierKeyError> for RecoveryError {
 
 /// A ledger that is whole again and has not signed anything yet.
 ///
-/// Whoever starts it asks the witnesses first: a restored backup must not fork.
+/// The starter asks the witnesses first: a restored backup must not fork.
 pub struct OpenedLedger {
     options: LedgerOptions,
     state: SequencerState,
@@ -378,7 +378,7 @@ fn catch_up(
     Ok(())
 }
 
-/// What is kept beside the body of the entry at `index`; `None` when it is erased.
+/// The metadata of the body of the entry at `index`; `None` when it is erased.
 fn replayed_body(
     replay: &mut dyn BodyReplay,
     index: LeafIndex,

@@ -1,4 +1,4 @@
-//! What is kept beside a record's signatures: tokens over their values, and unsigned properties (JAdES).
+//! Evidence beside a record's signatures: tokens over their values, and unsigned properties (JAdES).
 //!
 //! Both come later than the record, and are attestations that are found by its index.
 
@@ -10,7 +10,7 @@ use crate::tlog::LeafIndex;
 /// Bytes of the unsigned properties of one record that are kept: some renewals, each with its certificates and lists.
 pub const UNSIGNED_PROPERTIES_BYTES_MAX: usize = 256 << 10;
 
-/// What is kept beside the signatures of one record.
+/// The evidence kept beside the signatures of one record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SignatureEvidence {
     /// Timestamp tokens over signature values, in the order in which they came.
@@ -20,7 +20,7 @@ pub struct SignatureEvidence {
 }
 
 impl LedgerReader {
-    /// What is kept beside the signatures of the record at `index`.
+    /// The evidence kept beside the signatures of the record at `index`.
     ///
     /// # Errors
     /// When the attestations cannot be read.

@@ -1,4 +1,4 @@
-//! Witness rounds: a checkpoint that was frozen and shown, and what was answered, late or not.
+//! Witness rounds: a frozen checkpoint and the answers to it, late ones too.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

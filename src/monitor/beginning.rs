@@ -1,4 +1,4 @@
-//! Whether one tree is the beginning of another, by the tiles of the log.
+//! The check that one tree is the beginning of another, by the tiles of the log.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! The operator of a log: what runs beside issuing, and never holds it up.
+//! The operator of a log: background work that never delays issuing.
 //!
 //! | file | what it does |
 //! |---|---|

@@ -13,9 +13,9 @@ pub struct TrustAnchor {
     pub certificate: Arc<Certificate>,
     /// The relying party's name for it; empty where it gave none.
     pub name: String,
-    /// What was proved to be there before this is not trusted through it.
+    /// Start of the window; evidence proved to be older is not trusted through the anchor.
     pub not_before: Option<DateTime<Utc>>,
-    /// What is not proved to have been there by this is not trusted through it.
+    /// End of the window; evidence not proved to exist by then is not trusted through the anchor.
     pub not_after: Option<DateTime<Utc>>,
 }
 

@@ -190,7 +190,7 @@ fn is_left_out(character: char) -> bool {
     )
 }
 
-/// What a person sees: no control characters, which could rewrite a terminal or a line of a log; and with a sign before
+/// Text for people: no control characters, which could rewrite a terminal or a line of a log; and with a sign before
 /// what would begin another attribute (RFC 4514 §2.4).
 fn display(text: Option<&str>) -> String {
     let Some(text) = text else { return "(binary)".to_owned() };

@@ -8,7 +8,7 @@ use super::purpose::Purpose;
 /// How many of the rules of RFC 5280 and others a certificate must keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Strictness {
-    /// What RFC 5280 §6 has a verifier check, and no more: for paths of authorities that we did not choose.
+    /// Only the checks of RFC 5280 §6: for paths of authorities that we did not choose.
     Tolerant,
     /// Also what RFC 5280 §4 says that an authority must do, such as key identifiers and positive serial numbers.
     Conforming,

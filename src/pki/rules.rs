@@ -61,7 +61,7 @@ pub enum PathRule {
     ExtendedKeyUsage {
         /// The profile's requirement: one of these.
         required: Vec<Purpose>,
-        /// What the certificate has in its place.
+        /// The purposes that the certificate names.
         named: Vec<Purpose>,
     },
     /// A critical extension is not understood (RFC 5280 §4.2).

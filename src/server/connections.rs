@@ -1,4 +1,4 @@
-//! How many connections there may be at a time: as many as there are files for, beside those of the ledger.
+//! The limit of concurrent connections: the files that a process may open, less those of the ledger.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

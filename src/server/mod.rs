@@ -1,6 +1,6 @@
 //! HTTP: a request is typed in, one domain call made, the answer typed out. Nothing is decided here.
 //!
-//! | place | what lives there |
+//! | file | contents |
 //! |---|---|
 //! | [`config`] | the configuration; `config_names.rs` reads names of the release before |
 //! | `start` | from the configuration to the services that run |

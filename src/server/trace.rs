@@ -1,4 +1,4 @@
-//! The trace of a request: a span with an id, and what is logged of the answer.
+//! The trace of a request: a span with an id, and the log line of the answer.
 
 use std::time::{Duration, Instant};
 

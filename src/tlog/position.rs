@@ -1,4 +1,4 @@
-//! Where an entry is in a log, and how many there are: three numbers that are not one another.
+//! Positions and counts in a log: leaf index, tree size and entry count, each a type of its own.
 
 use std::fmt;
 

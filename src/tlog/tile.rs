@@ -42,7 +42,7 @@ pub enum TileError {
     /// The tile is shorter than its width asks for.
     #[error("a tile of {bytes} bytes is too short for {width} hashes")]
     Short {
-        /// What was read.
+        /// Bytes read.
         bytes: usize,
         /// The hashes that were asked for.
         width: u16,
@@ -125,7 +125,7 @@ impl TilePath {
         Self { width: TILE_WIDTH, ..*self }
     }
 
-    /// What of the bytes of a wider tile, or of one as wide, is this one.
+    /// The bytes of this tile, from those of a tile at least as wide.
     ///
     /// # Errors
     /// When they are too short.

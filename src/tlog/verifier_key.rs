@@ -70,7 +70,7 @@ pub enum VerifierKeyError {
     #[error("key ID {seen} should be {required}")]
     KeyId {
         seen: NoteKeyId,
-        /// What follows from name and key.
+        /// The id that name and key give.
         required: NoteKeyId,
     },
 }

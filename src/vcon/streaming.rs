@@ -36,7 +36,7 @@ pub enum StreamingError {
     /// A big string is the name of a member, not a value.
     #[error("a member name of more than {HELD_BYTES_MIN} bytes")]
     LongName,
-    /// Whoever was given the bytes of a body could not keep them.
+    /// The caller could not keep the bytes of a body.
     #[error("the body could not be kept")]
     Sink(#[source] std::io::Error),
 }

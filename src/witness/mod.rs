@@ -1,6 +1,6 @@
 //! Witnesses and timestamp authorities: asking them, and being one.
 //!
-//! | place | what lives there |
+//! | file | contents |
 //! |---|---|
 //! | `client` | [`WitnessClient`] has checkpoints cosigned and asks what a witness saw last, [`TimestampClient`] has data timestamped; both verify an answer before they give it on |
 //! | `cosigner` | [`Witness`] cosigns checkpoints that are consistent with what it saw before (c2sp.org/tlog-witness) |

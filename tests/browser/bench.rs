@@ -1,4 +1,4 @@
-//! How fast a verification is in the browser: figures for docs/PERFORMANCE.md, on request.
+//! The speed of a verification in the browser: figures for docs/PERFORMANCE.md, on request.
 //!
 //! `make web && cargo test --features browser --test browser -- --ignored --nocapture bench`
 

@@ -1,4 +1,4 @@
-//! What is wrong is refused with a problem document of a stable type (RFC 9457), and the ledger is as it was.
+//! Invalid input is refused with a problem document of a stable type (RFC 9457), and the ledger does not change.
 
 use crate::fixtures;
 use std::collections::BTreeMap;

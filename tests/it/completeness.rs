@@ -1,4 +1,4 @@
-//! That nothing is missing: a period of the ledger, exported from a server and checked offline.
+//! Completeness: a range of the ledger, exported from a server and checked offline.
 
 use std::process::{Command, Output};
 use std::sync::Arc;

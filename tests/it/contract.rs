@@ -1,4 +1,4 @@
-//! What `/openapi.json` promises: every route and no other, and who needs a token.
+//! The contract of `/openapi.json`: every route and no other, and which need a token.
 
 use std::collections::BTreeSet;
 use std::path::Path;

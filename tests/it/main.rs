@@ -1,6 +1,6 @@
 //! The integration tests, one program with a module for each suite: `cargo test --test it NAME::` runs one.
 //!
-//! What needs a process of its own stands beside it: `tests/simulation`, `tests/syscalls.rs` and those that measure memory.
+//! Tests that need a process of their own: `tests/simulation`, `tests/syscalls.rs`, and those that measure memory.
 
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]

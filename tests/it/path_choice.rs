@@ -1,4 +1,4 @@
-//! Which paths there are, and what holds along them: anchors, renewed authorities, policies, purposes. Each case that is
+//! The choice of paths, and the rules along them: anchors, renewed authorities, policies, purposes. Each case that is
 //! accepted stands beside one that is refused.
 
 use std::sync::{Arc, LazyLock};

@@ -1,4 +1,4 @@
-//! What a report says is so, and its next step is one that helps: causes that look alike are told apart.
+//! Sentences of reports are true, and next steps help: similar causes have different sentences.
 
 use affiant::evidence::report::{Row, RowStatus};
 use affiant::evidence::{Bundle, LedgerLookup, TrustPolicy, ValidationReport, verify};

@@ -1,4 +1,4 @@
-//! What no ledger survives unnoticed: an older copy of itself, and bits that fall over in what was durable.
+//! Damage that no ledger survives unnoticed: an older copy of itself, and flipped bits in durable data.
 
 use affiant::ledger::{AppendError, Durability, Ledger};
 use affiant::operator::rollback_check::RollbackCheck;

@@ -1,4 +1,4 @@
-//! When a call on a store fails, and when the process is killed: as a seed decides and a history sets.
+//! Faults: a seed and a history decide which calls on a store fail, and when the process is killed.
 
 use crate::chance::Chance;
 

@@ -1,4 +1,4 @@
-//! What the ledger has said, and so must keep to: nothing that it does not know of itself.
+//! The model: every answer that the ledger gave, and so must keep.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};

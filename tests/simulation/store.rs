@@ -1,4 +1,4 @@
-//! What a history's ledger is stored in: files on a disk that fails, or stores in memory that fail.
+//! The stores of a history's ledger: files on a disk that fails, or stores in memory that fail.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

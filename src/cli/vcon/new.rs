@@ -16,7 +16,7 @@ pub(crate) struct NewCommand {
     /// Your domain name: the second half of the uuid derives from it.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     domain: String,
-    /// What the conversation is about.
+    /// Subject of the conversation.
     #[arg(long)]
     subject: Option<String>,
     /// A party as NAME=URI, for example "Ann=tel:+12025550100"; may be repeated.

@@ -25,7 +25,7 @@ pub struct Entry {
     pub prev: Sha256Digest,
     /// When it was sequenced; never before the entry before it.
     pub time: DateTime<Utc>,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 

@@ -32,7 +32,7 @@ pub enum EntryChainError {
         index: LeafIndex,
         issuer: String,
         seen: EntryCount,
-        /// What would be without a gap.
+        /// The number that would leave no gap.
         expected: EntryCount,
     },
 }

@@ -8,7 +8,7 @@
 //! | LT | and `rVals`, `tstVD`: the revocation of both paths, and the certificates of the tokens |
 //! | LTA | and `arcTst`: tokens over all of it |
 //!
-//! What is put together here is not judged: that is for whoever reads it.
+//! The result is not verified here.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ impl std::fmt::Display for JadesLevel {
     }
 }
 
-/// What a level lacks.
+/// The gap of a level.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JadesGap {
     /// The signature leaves open what it has to cover (TS 119 182-1 §6.3).
@@ -59,7 +59,7 @@ pub enum JadesGap {
     NotSigned {
         /// The position of the signature, from 0.
         signature: usize,
-        /// What it leaves open.
+        /// The property that it does not cover.
         what: &'static str,
     },
     /// The signer's certificate.
@@ -79,7 +79,7 @@ pub enum JadesGap {
     ArchiveTimestamp,
 }
 
-/// What is known beside a record: hints, of which those that fit are used.
+/// Evidence beside a record: hints, of which those that fit are used.
 #[derive(Default)]
 pub struct JadesMaterial {
     // Each once.
@@ -169,7 +169,7 @@ impl JadesMaterial {
     /// archive timestamps are to be over.
     ///
     /// # Errors
-    /// What the level lacks.
+    /// The gap of the level.
     pub fn properties(&self, jws: &Jws, level: JadesLevel) -> Result<Vec<NewProperties>, JadesGap> {
         let signatures = jws.signatures().iter().enumerate();
         signatures.map(|(position, signature)| self.of_signature(position, signature, level)).collect()
@@ -209,7 +209,7 @@ impl JadesMaterial {
     /// The certificates of the authorities of `timestamps`, and their revocation: what `tstVD` holds.
     ///
     /// # Errors
-    /// What is lacking.
+    /// The gap.
     pub fn validation_data<'a>(
         &self,
         timestamps: impl IntoIterator<Item = &'a Timestamp>,
@@ -254,7 +254,7 @@ impl JadesMaterial {
         path
     }
 
-    /// What speaks of the certificates of a path that leads to an anchor.
+    /// The lists and responses about the certificates of a path that leads to an anchor.
     fn whole(&self, path: &[Arc<Certificate>]) -> Result<ValidationData, JadesGap> {
         let mut data = ValidationData::default();
         let last = path.last().expect("a path begins with its leaf");
@@ -306,7 +306,7 @@ impl JadesMaterial {
     }
 }
 
-/// What every level asks of a signature: that it covers its algorithm, its time and its certificate.
+/// The requirements of every level: a signature covers its algorithm, its time and its certificate.
 fn check_signed(position: usize, signature: &JwsSignature) -> Result<(), JadesGap> {
     let open = [
         ("its algorithm", signature.protects("alg")),

@@ -211,7 +211,7 @@ impl<'a> Entry<'a> {
         forms.into_iter().any(|form| descriptor == form || descriptor.strip_prefix(DESCRIPTOR) == Some(&form))
     }
 
-    /// What the data comes to.
+    /// The data, inflated and checked.
     fn content(&self, data: &[u8]) -> Result<Vec<u8>, ZipError> {
         if self.flags & ENCRYPTED != 0 || !matches!(self.method, 0 | 8) {
             return Err(ZipError::Method(self.label()));

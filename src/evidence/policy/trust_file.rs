@@ -53,7 +53,7 @@ pub enum TrustPolicyError {
     Anchor {
         /// The anchor's name.
         name: String,
-        /// What is wrong with its certificates.
+        /// The error of its certificates.
         cause: CertificateError,
     },
     /// A table has to have one of two members.
@@ -95,7 +95,7 @@ pub enum TrustPolicyError {
     #[error("sunset of {algorithm}: {reason}")]
     AlgorithmConstraint {
         algorithm: String,
-        /// What cannot be.
+        /// The contradiction.
         reason: &'static str,
     },
     /// A purpose that is none.

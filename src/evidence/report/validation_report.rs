@@ -178,7 +178,7 @@ pub struct SignatureReport {
     pub algorithm: String,
     /// The verdict on it.
     pub verdict: Verdict,
-    /// What it would come to whatever the recordings, where those decide: the record may hold without them.
+    /// The verdict without the recordings, where those decide: the record may hold without them.
     #[serde(skip)]
     pub apart_from_recordings: Option<Verdict>,
     /// `iat`: when the signer says that it signed. A claim, not a proof.
@@ -285,12 +285,12 @@ pub struct LedgerReport {
     pub quorum: Option<bool>,
     /// Sizes of other checkpoints at hand that are shown to be of the same tree.
     pub consistent_with: Vec<u64>,
-    /// What contradicts what, where it is inconsistent.
+    /// The contradiction, where it is inconsistent.
     #[serde(skip)]
     pub contradiction: Option<Contradiction>,
 }
 
-/// What contradicts what in the evidence of a ledger.
+/// A contradiction in the evidence of a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contradiction {
     /// The evidence is not of this record, or damaged.

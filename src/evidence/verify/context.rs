@@ -18,7 +18,7 @@ type Thumbprints = Vec<[u8; 32]>;
 /// The trusted time, a path, and the certificates that came with it.
 type PathKey = (Option<DateTime<Utc>>, Thumbprints, Thumbprints);
 
-/// What was found out about revocation: many signatures may have the same path, and the same issuers of lists.
+/// Cached results about revocation: many signatures may have the same path, and the same issuers of lists.
 #[derive(Default)]
 pub(super) struct RevocationMemo {
     states: RefCell<HashMap<PathKey, Rc<[RevocationState]>>>,

@@ -38,7 +38,7 @@ pub(super) struct EmbeddedSignatureEvidence {
 /// An archive timestamp inside of a record.
 pub(super) struct EmbeddedArchive {
     pub(super) tokens: Vec<Vec<u8>>,
-    /// What they are over, where that can be said.
+    /// The data that they cover, where that is known.
     pub(super) over: Option<Vec<u8>>,
     /// How many of the digests of the evidence are of what is before it.
     pub(super) covered: usize,

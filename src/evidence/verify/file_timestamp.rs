@@ -14,7 +14,7 @@ use crate::evidence::verify::material::verifier::{EmbeddedRevocation, Verifier};
 use crate::evidence::verify::time::timestamps::{TokenMaterial, judge};
 use crate::pki::Budget;
 
-/// What a token says of a file.
+/// The result of a token for a file.
 #[derive(Debug, Clone)]
 pub struct FileTimestamp {
     /// Passed where the token counts, failed where it is of another file or its signature is wrong.

@@ -46,7 +46,7 @@ pub(super) fn verdict(verifier: &Verifier, bundle: &Bundle, error: &RecordError)
     }
 }
 
-/// What bytes are that are not JSON from `at` on, where that can be told.
+/// The kind of bytes that are not JSON from `at` on, where it is recognized.
 fn not_json(bytes: &[u8], at: usize) -> Option<String> {
     let starts = |magic: &[&[u8]]| magic.iter().any(|magic| bytes.starts_with(magic));
     let is_media = starts(&[b"RIFF", b"OggS", b"fLaC", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\x1aE\xdf\xa3"]);

@@ -21,7 +21,7 @@ pub(super) struct Input<'a> {
     pub(super) bundle: &'a Bundle,
     pub(super) record: &'a Record,
     pub(super) now: DateTime<Utc>,
-    /// What the signatures carry in their unsigned headers.
+    /// Evidence in the unsigned headers of the signatures.
     pub(super) embedded: EmbeddedEvidence,
     pub(super) offered: OfferedCertificates<'a>,
     pub(super) revocation: HeldRevocation,

@@ -89,10 +89,10 @@ fn validate_one(
     ValidatedSignature { report, signing, path: shown }
 }
 
-/// What a signature came to.
+/// The verdict on a signature.
 struct Judged<'a> {
     verdict: Verdict,
-    /// What it would come to without rows 4 and 5, where those decide.
+    /// The verdict without rows 4 and 5, where those decide.
     apart_from_recordings: Option<Verdict>,
     /// The warnings up to there.
     warnings: Vec<Warning>,

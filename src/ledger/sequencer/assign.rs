@@ -31,7 +31,7 @@ pub(super) struct Sequenced {
 /// A submission of what is in the ledger, or in this batch, at this index.
 pub(super) type Duplicate = (LeafIndex, Durability, Reply);
 
-/// What one batch holds already, by the names under which the index would know it.
+/// The records of the batch so far, by the names under which the index will know them.
 #[derive(Default)]
 struct InBatch {
     submissions: HashMap<(String, Sha256Digest), LeafIndex>,
@@ -50,7 +50,7 @@ impl InBatch {
     }
 }
 
-/// What the ledger says to a record before it gets an index.
+/// The ledger's decision on a record before it gets an index.
 enum Known {
     New,
     /// The same submission, or the same record of the same issuer, at this index.

@@ -63,7 +63,7 @@ pub struct Sequencer {
     stops: bool,
 }
 
-/// What a sequencer is made of.
+/// The parts of a sequencer.
 pub(super) struct SequencerParts {
     pub(super) inner: Arc<LedgerInner>,
     pub(super) log: Box<dyn LogStore>,

@@ -1,8 +1,8 @@
-//! Attestations: what we and others signed about the ledger, and what of it a start has to know.
+//! Attestations: signed statements of ours and others about the ledger, folded to the state that a start needs.
 
 use crate::tlog::{NoteSignature, SignedCheckpoint, TreeSize};
 
-/// What an attestation is, and what it is filed under.
+/// The kind of an attestation, and its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttestationKind {
     /// A checkpoint that we signed, as a note; the key is its size.
@@ -143,7 +143,7 @@ pub struct WitnessRound {
 }
 
 impl WitnessRound {
-    /// What the attestations of one round come to; `None` when its checkpoint is not among them.
+    /// The round that the attestations make; `None` when its checkpoint is not among them.
     pub(in crate::ledger) fn of(attestations: Vec<Attestation>) -> Option<Self> {
         let mut checkpoint: Option<SignedCheckpoint> = None;
         let mut tokens = Vec::new();

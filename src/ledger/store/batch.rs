@@ -1,4 +1,4 @@
-//! A batch of entries: what one commit puts into the log.
+//! A batch: the entries of one commit.
 
 use crate::tlog::{LeafIndex, RootHash, TreeSize};
 

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::StoreError;
 use crate::crypto::{SealingKey, Sha256Digest, random};
 
-/// What is kept beside a body, and encrypted with it.
+/// Metadata of a body, encrypted with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BodyMetadata {
     /// The submitter.
@@ -54,7 +54,7 @@ impl EncryptedBody {
         self.record
     }
 
-    /// What is kept beside the body.
+    /// The metadata of the body.
     #[must_use]
     pub fn metadata(&self) -> &BodyMetadata {
         &self.metadata

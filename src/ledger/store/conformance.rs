@@ -1,4 +1,4 @@
-//! The suite that every backend passes: what the traits promise, asked of each.
+//! The suite that every backend passes: tests of the contracts of the traits.
 
 use std::sync::Arc;
 

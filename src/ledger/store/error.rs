@@ -1,10 +1,10 @@
-//! Why a store does not do what it is asked.
+//! Errors of stores.
 
 use crate::tlog::TreeSize;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What a store answers when it fails, by what follows for whoever called it.
+/// The failure of a store, by its consequence for the caller.
 ///
 /// As with [`PathError`](crate::path_error::PathError), a message holds its cause, which is no source of its own.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum StoreError {
     /// Somebody else has the lease: nothing was written, and nothing ever will be through this store.
     #[error("another writer has taken the lease")]
     Fenced,
-    /// What is stored is not what was written.
+    /// The stored bytes are not those that were written.
     #[error("{path}: corrupt at byte {offset}")]
     Corrupt {
         /// The file or object.

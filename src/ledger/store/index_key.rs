@@ -2,7 +2,7 @@
 
 use crate::crypto::DigestKey;
 
-/// What a value is filed under.
+/// The key of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::ledger) struct IndexKey(pub(in crate::ledger) u128);
 
@@ -14,7 +14,7 @@ pub(in crate::ledger) struct KeyValue {
     pub(in crate::ledger) value: u64,
 }
 
-/// What a key names. The codes are part of the format of an index on disk.
+/// The key space of a key. The codes are part of the format of an index on disk.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ledger) enum KeySpace {
     /// Nothing: the key tells only which digest key made it.

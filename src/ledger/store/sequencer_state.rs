@@ -1,4 +1,4 @@
-//! Where the sequencer stands between two batches, and the snapshot that spares a start the whole log.
+//! The sequencer's state between two batches, and its snapshot, from which a start replays only the rest of the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::crypto::Sha256Digest;
 use crate::tlog::{EntryCount, LeafHash, RightEdge};
 
-/// What the next batch goes on from.
+/// The state from which the next batch continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::ledger) struct SequencerState {
     pub(in crate::ledger) edge: RightEdge,

@@ -10,7 +10,7 @@ const SHA_1: Oid = Oid::new_unwrap("1.3.14.3.2.26");
 /// The digest that an issuer is named by. A digest here finds an issuer; a signature is what binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IdHash {
-    /// What every client and responder knows.
+    /// The algorithm that every client and responder supports.
     Sha1,
     /// SHA-256, SHA-384 or SHA-512.
     Sha2(Hash),

@@ -20,7 +20,7 @@ use crate::pki::crl::{RevocationReason, RevokedEntry};
 use crate::pki::name::Name;
 use crate::pki::time::generalized_time;
 
-/// What a response says of one certificate.
+/// The statement about one certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateStatus {
     /// It is not revoked.
@@ -139,7 +139,7 @@ impl OcspResponse {
         self.produced_at
     }
 
-    /// What it says, of each certificate.
+    /// The statements, one for each certificate.
     #[must_use]
     pub fn statuses(&self) -> &[SingleResponse] {
         &self.statuses

@@ -19,7 +19,7 @@ pub struct SignedStatus {
     pub status: CertificateStatus,
 }
 
-/// What a response is to say.
+/// The content of a response.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct ResponseContents {

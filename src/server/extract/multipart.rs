@@ -126,7 +126,7 @@ impl<'a> UploadForm<'a> {
         Ok(())
     }
 
-    /// What is wrong when the form breaks off.
+    /// The problem of a form that breaks off.
     fn broken(&self) -> Problem {
         match self.memory.failure() {
             Some(error @ (BodyReadError::TooSlow | BodyReadError::NoRoom)) => error.into(),

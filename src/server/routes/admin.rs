@@ -229,7 +229,7 @@ pub(super) struct NewTokenBody {
 struct TokenWithSecret<'a> {
     /// The token as it is listed.
     token: ApiToken,
-    /// What its holder sends.
+    /// The secret that its holder sends.
     #[schema(value_type = String)]
     secret: &'a str,
 }

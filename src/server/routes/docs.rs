@@ -7,7 +7,7 @@ use utoipa_swagger_ui::Config;
 
 use crate::server::problem::Problem;
 
-/// What the documentation is made of.
+/// The parts of the documentation.
 pub(super) struct Documentation {
     document: Bytes,
     pages: std::sync::Arc<Config<'static>>,

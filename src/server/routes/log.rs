@@ -27,12 +27,12 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// A missing tile may be there a moment later.
 const NOT_YET: &str = "no-store";
 
-/// What is documented of the log: the routes of [`serve`].
+/// Documentation of the log: the routes of [`serve`].
 #[derive(OpenApi)]
 #[openapi(paths(checkpoint, tile, proof, policy))]
 pub(super) struct LogDocument;
 
-/// What is documented of the log of statements: the routes of [`serve_statements`].
+/// Documentation of the log of statements: the routes of [`serve_statements`].
 #[derive(OpenApi)]
 #[openapi(paths(checkpoint, tile))]
 pub(super) struct StatementsLogDocument;

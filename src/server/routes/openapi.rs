@@ -21,7 +21,7 @@ const BEFORE: [(&str, &str); 3] = [
     ("/v1/admin/renewals", "/v1/admin/archive-timestamps"),
 ];
 
-/// What is said once, and of every route.
+/// Documentation that applies to every route.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Affiant", description = "An evidence-chain ledger and verification server for vCons."),

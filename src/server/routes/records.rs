@@ -132,7 +132,7 @@ pub(super) struct ReadQuery {
     level: Option<JadesLevel>,
 }
 
-/// What form a record is read in.
+/// The form in which a record is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum DialectName {

@@ -16,7 +16,7 @@ pub struct BoundContent<'a> {
     pub url: Option<&'a str>,
     /// The hashes that bind it, of the algorithms that are known.
     pub hashes: Vec<ContentHash>,
-    /// What is in the document.
+    /// The content inside the document.
     pub inline: Content<'a>,
     item: &'a Map<String, Value>,
 }

@@ -31,7 +31,7 @@ pub enum LifecycleOperation {
     Deleted,
     /// Its term is over.
     Expired,
-    /// Whoever received it deleted it.
+    /// A recipient deleted it.
     ReceiverPurged,
 }
 

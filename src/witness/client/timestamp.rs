@@ -39,7 +39,7 @@ pub enum TimestampClientError {
         /// The HTTP status.
         status: u16,
     },
-    /// What came is no list.
+    /// The answer is no revocation list.
     #[error(transparent)]
     List(#[from] CrlError),
     /// The token does not count.

@@ -154,7 +154,7 @@ impl Judgement {
     }
 }
 
-/// What a valid signature still lacks.
+/// The checks that a valid signature still lacks.
 fn contradiction(record: &Record, signature: &JwsSignature, certificate: Option<&Certificate>) -> Option<&'static str> {
     let header = signature.header();
     if !header.algorithm_protected {

@@ -1,4 +1,4 @@
-//! What a trust policy reads as, and what it is refused for.
+//! Trust policies that are read, and those that are refused.
 
 use super::*;
 use crate::crypto::Sha256Digest;
@@ -179,10 +179,7 @@ fn what_is_no_policy_is_refused_by_what_is_wrong_with_it() {
         assert_eq!(parse(&policy.to_toml()).unwrap().digest(), policy.digest());
     }
     refused(&format!("{head}{anchor}not_before = 2026-01-01"), "not a time with its offset");
-    refused(
-        &format!("{head}{anchor}not_before = 2026-01-01T00:00:01Z\nnot_after = 2026-01-01T00:00:00Z"),
-        "is empty",
-    );
+    refused(&format!("{head}{anchor}not_before = 2026-01-01T00:00:01Z\nnot_after = 2026-01-01T00:00:00Z"), "is empty");
     let sunset = |rest: &str| format!("{head}[[sunset]]\nreason = \"r\"\n{rest}");
     refused(&sunset("algorithm = \"MD5\""), "MD5");
     refused(&sunset("algorithm = \"SHA-256\"\nbits_below = 3"), "bits_below");

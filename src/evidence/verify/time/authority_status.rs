@@ -1,4 +1,4 @@
-//! Which times rest on authorities of whose status nothing is known.
+//! Times that rest on timestamp authorities of unknown status.
 
 use std::collections::BTreeSet;
 

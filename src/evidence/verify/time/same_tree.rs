@@ -1,4 +1,4 @@
-//! One log, one tree: whether the checkpoints at hand can all be of it.
+//! One log, one tree: the check that all checkpoints at hand agree.
 //!
 //! A log that shows different trees to different readers signs both. Two of its checkpoints with one size and two roots
 //! prove that; a consistency proof between two proves that they are of one tree (RFC 9162 §2.1.4).

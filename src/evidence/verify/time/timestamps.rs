@@ -40,7 +40,7 @@ pub(crate) fn is_in_the_future(policy: &TrustPolicy, time: DateTime<Utc>, now: D
     time > now + policy.clock_skew_max
 }
 
-/// What tokens are validated with.
+/// The material that tokens are validated with.
 #[derive(Clone, Copy)]
 pub(crate) struct TokenMaterial<'a> {
     pub(crate) verifier: &'a Verifier,
@@ -67,7 +67,7 @@ pub(crate) fn validate_tokens(
     tokens.iter().take(TOKENS_MAX).map(validate).collect()
 }
 
-/// What a token comes to in this verification, which was validated whatever the time.
+/// The result of a token in this verification; its validation is independent of the time.
 pub(crate) fn judge(
     material: TokenMaterial<'_>,
     over: &'static str,

@@ -19,7 +19,7 @@ use crate::ledger::store::{ArchiveHashTreeStore as _, StoreError};
 use crate::tlog::LeafIndex;
 use crate::vfs::FileSystem;
 
-/// What an audit asks of a data directory.
+/// A data directory as an audit reads it.
 #[derive(Debug)]
 pub(in crate::ledger) struct Inspection {
     bodies: SegmentReader,

@@ -1,4 +1,4 @@
-//! Where bodies and attestations are in their segments: kept in the tree of the index, and rebuilt with it.
+//! The places of bodies and attestations in their segments: kept in the LSM tree of the index, and rebuilt with it.
 
 use std::sync::{Arc, Mutex};
 

@@ -13,7 +13,7 @@ use crate::tlog::{LeafIndex, TreeSize};
 pub(super) struct MemoryBodies {
     pub(super) opened: Opened,
     pub(super) vault_key: Arc<SealingKey>,
-    /// What was put last, until it is settled or withdrawn.
+    /// The bodies put last, until they are settled or withdrawn.
     pub(super) last_put: Mutex<Vec<LeafIndex>>,
 }
 

@@ -1,4 +1,4 @@
-//! What is stored, how a call on it fails, and who may still write.
+//! The content of stores in memory, with its faults and its lease.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::ledger::store::index_key::KeyValue;
 use crate::ledger::store::sequencer_state::Snapshot;
 use crate::tlog::{LeafIndex, TileKind, TreeSize};
 
-/// What happens to one call of a method.
+/// The fault of one call of a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It does what it is asked.

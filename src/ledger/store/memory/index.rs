@@ -1,4 +1,4 @@
-//! The index in memory: what was flushed outlives it.
+//! The index in memory: flushed records outlive it.
 
 use std::sync::{Mutex, MutexGuard};
 

@@ -1,4 +1,4 @@
-//! What the revocation lists and OCSP responses at hand say of a certificate, and who may say it (RFC 5280 §6.3.3,
+//! Revocation of a certificate by the lists and OCSP responses at hand, and their authorized signers (RFC 5280 §6.3.3,
 //! RFC 6960 §4.2.2).
 
 use std::cell::RefCell;

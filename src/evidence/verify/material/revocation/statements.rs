@@ -74,7 +74,7 @@ pub(super) struct StatementTimes {
     pub(super) since: DateTime<Utc>,
 }
 
-/// What is said of one certificate.
+/// The statements about one certificate.
 #[derive(Default)]
 pub(super) struct RevocationStatements<'a> {
     revoked: Option<RevokedEntry>,

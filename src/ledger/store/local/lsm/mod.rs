@@ -68,7 +68,7 @@ struct State {
     next_table: u64,
 }
 
-/// What the manifest names.
+/// The tables and watermarks of the manifest.
 #[derive(Clone, Debug)]
 struct Written {
     tables: Vec<(TableInfo, Arc<SortedTable>)>,

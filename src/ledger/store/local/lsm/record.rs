@@ -1,4 +1,4 @@
-//! What the tree is made of: records of a key and a value, and how those of several sources are merged.
+//! Records of the tree, a key and a value each, and the merging of several sources.
 
 use std::iter::Peekable;
 
