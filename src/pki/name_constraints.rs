@@ -70,7 +70,7 @@ pub(super) fn check_names(
 
 /// The form of a name: what decides whether a constraint speaks of it at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum NameForm {
     Directory,
     Dns,
     Email,
@@ -135,14 +135,14 @@ impl NameSubtree {
         })
     }
 
-    fn form(&self) -> Form {
+    fn form(&self) -> NameForm {
         match self {
-            Self::Directory(_) => Form::Directory,
-            Self::Dns(_) => Form::Dns,
-            Self::Mailbox { .. } | Self::MailHost(_) | Self::MailDomain(_) => Form::Email,
-            Self::UriHost(_) | Self::UriDomain(_) => Form::Uri,
-            Self::Ip { .. } => Form::Ip,
-            Self::Other(tag) => Form::Other(*tag),
+            Self::Directory(_) => NameForm::Directory,
+            Self::Dns(_) => NameForm::Dns,
+            Self::Mailbox { .. } | Self::MailHost(_) | Self::MailDomain(_) => NameForm::Email,
+            Self::UriHost(_) | Self::UriDomain(_) => NameForm::Uri,
+            Self::Ip { .. } => NameForm::Ip,
+            Self::Other(tag) => NameForm::Other(*tag),
         }
     }
 }
@@ -158,14 +158,14 @@ enum Subject {
 }
 
 impl Subject {
-    fn form(&self) -> Form {
+    fn form(&self) -> NameForm {
         match self {
-            Self::Directory(_) => Form::Directory,
-            Self::Dns(_) => Form::Dns,
-            Self::Email(_) => Form::Email,
-            Self::Uri(_) => Form::Uri,
-            Self::Ip(_) => Form::Ip,
-            Self::Other(tag) => Form::Other(*tag),
+            Self::Directory(_) => NameForm::Directory,
+            Self::Dns(_) => NameForm::Dns,
+            Self::Email(_) => NameForm::Email,
+            Self::Uri(_) => NameForm::Uri,
+            Self::Ip(_) => NameForm::Ip,
+            Self::Other(tag) => NameForm::Other(*tag),
         }
     }
 
@@ -258,7 +258,7 @@ fn names(certificate: &Certificate) -> Result<Vec<Subject>, NameConstraintError>
             });
         }
     }
-    if !names.iter().any(|name| name.form() == Form::Email) {
+    if !names.iter().any(|name| name.form() == NameForm::Email) {
         names.extend(certificate.subject_email_addresses().iter().cloned().map(Subject::Email));
     }
     Ok(names)

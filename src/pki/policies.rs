@@ -30,13 +30,13 @@ pub enum CertificatePolicyError {
 
 /// A level of the tree: the policies that the next certificate may have.
 #[derive(Debug, Default)]
-struct Level {
+struct PolicyLevel {
     expected: BTreeSet<ObjectIdentifier>,
     /// Whether it has the node of anyPolicy, under which every policy may stand.
     any: bool,
 }
 
-impl Level {
+impl PolicyLevel {
     fn is_empty(&self) -> bool {
         self.expected.is_empty() && !self.any
     }
@@ -82,7 +82,7 @@ pub(super) fn check_policies(
     budget: &mut Budget,
 ) -> Result<(), (usize, CertificatePolicyError)> {
     let below_anchor = certificates.len() - 1;
-    let mut level = Level { expected: BTreeSet::new(), any: true };
+    let mut level = PolicyLevel { expected: BTreeSet::new(), any: true };
     let most = below_anchor + 1;
     let mut counters = Counters { explicit_policy: most, policy_mapping: most, any_policy: most };
     for depth in (0..below_anchor).rev() {
@@ -147,8 +147,8 @@ mod tests {
         ObjectIdentifier::from_arcs([1, 3, 6, 1, n]).unwrap()
     }
 
-    fn level(policies: &[u32], any: bool) -> Level {
-        Level { expected: policies.iter().map(|n| policy(*n)).collect(), any }
+    fn level(policies: &[u32], any: bool) -> PolicyLevel {
+        PolicyLevel { expected: policies.iter().map(|n| policy(*n)).collect(), any }
     }
 
     #[test]

@@ -115,11 +115,11 @@ impl Directory {
         if ends == 1 { Ok(directory) } else { Err(ZipError::End) }
     }
 
-    fn entries<'a>(&self, bytes: &'a [u8]) -> Result<Vec<Entry<'a>>, ZipError> {
+    fn entries<'a>(&self, bytes: &'a [u8]) -> Result<Vec<ZipEntry<'a>>, ZipError> {
         let mut entries = Vec::with_capacity(self.count);
         let mut position = self.start;
         for _ in 0..self.count {
-            let (entry, length) = Entry::read(&bytes[position..self.end]).ok_or(ZipError::Directory)?;
+            let (entry, length) = ZipEntry::read(&bytes[position..self.end]).ok_or(ZipError::Directory)?;
             entries.push(entry);
             position += length;
         }
@@ -131,7 +131,7 @@ impl Directory {
 type Sizes = [u64; 3];
 
 /// An entry of the central directory (§4.3.12).
-struct Entry<'a> {
+struct ZipEntry<'a> {
     name: &'a [u8],
     flags: usize,
     method: usize,
@@ -140,7 +140,7 @@ struct Entry<'a> {
     has_second_name: bool,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> ZipEntry<'a> {
     /// The entry that `bytes` begin with, and its length.
     fn read(bytes: &'a [u8]) -> Option<(Self, usize)> {
         let fields = Fields(bytes.strip_prefix(ENTRY).map(|_| bytes)?);

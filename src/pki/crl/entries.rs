@@ -56,7 +56,7 @@ impl RevokedEntries {
             };
             let offset = content.len() - rest;
             rest -= entry.whole().len();
-            let Ok(parts) = Entry::read(entry) else {
+            let Ok(parts) = EntryParts::read(entry) else {
                 entries.unusable = Some(CrlRuleError::Unreadable);
                 continue;
             };
@@ -91,7 +91,7 @@ impl RevokedEntries {
         let same = self.index[from..].iter().take_while(|(other, _)| *other == key);
         same.filter_map(|(_, offset)| {
             let entry = Values::new(&content[usize::try_from(*offset).expect("it was a length")..]).next();
-            let entry = Entry::read(entry.ok()?).expect("it was read before");
+            let entry = EntryParts::read(entry.ok()?).expect("it was read before");
             let before = self.issuers.partition_point(|(first, _)| first <= offset);
             let issuer = before.checked_sub(1).map_or(&EntryIssuer::OfTheList, |last| &self.issuers[last].1);
             (entry.serial == serial && is_issuer(issuer)).then_some(entry.entry)
@@ -108,7 +108,7 @@ fn key(serial: &[u8]) -> u32 {
     u32::from_be_bytes(last)
 }
 
-struct Entry<'a> {
+struct EntryParts<'a> {
     serial: &'a [u8],
     entry: RevokedEntry,
     issuer: Option<EntryIssuer>,
@@ -116,7 +116,7 @@ struct Entry<'a> {
     unusable: Option<CrlRuleError>,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> EntryParts<'a> {
     /// Reads an entry. An extension that cannot be read does not take the entry away.
     fn read(entry: Value<'a>) -> Result<Self, Malformed> {
         let mut parts = Value::only(entry.whole(), asn1::SEQUENCE)?.values();

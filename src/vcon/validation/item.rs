@@ -119,10 +119,10 @@ impl Findings {
         for token in tokens {
             match token.as_str().map(hash_fault) {
                 Some(None) => {}
-                Some(Some(Fault::Unknown)) => {
+                Some(Some(HashFault::Unknown)) => {
                     self.should(item, "content_hash", 3, "a hash algorithm that is not known here: nothing is checked");
                 }
-                Some(Some(Fault::Form)) | None => {
+                Some(Some(HashFault::Form)) | None => {
                     self.must(item, "content_hash", 3, "not a hash algorithm, a hyphen and the base64url of a digest");
                 }
             }
@@ -135,20 +135,20 @@ fn is_https(url: &str) -> bool {
     url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
 }
 
-enum Fault {
+enum HashFault {
     Form,
     Unknown,
 }
 
-fn hash_fault(token: &str) -> Option<Fault> {
-    let Some((algorithm, digest)) = token.split_once('-') else { return Some(Fault::Form) };
+fn hash_fault(token: &str) -> Option<HashFault> {
+    let Some((algorithm, digest)) = token.split_once('-') else { return Some(HashFault::Form) };
     let named =
         !algorithm.is_empty() && algorithm.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    let Ok(digest) = URL_SAFE_NO_PAD.decode(digest) else { return Some(Fault::Form) };
+    let Ok(digest) = URL_SAFE_NO_PAD.decode(digest) else { return Some(HashFault::Form) };
     match DIGESTS.iter().find(|(name, _)| *name == algorithm) {
-        Some((_, length)) => (digest.len() != *length).then_some(Fault::Form),
-        None if named && !digest.is_empty() => Some(Fault::Unknown),
-        None => Some(Fault::Form),
+        Some((_, length)) => (digest.len() != *length).then_some(HashFault::Form),
+        None if named && !digest.is_empty() => Some(HashFault::Unknown),
+        None => Some(HashFault::Form),
     }
 }
 
