@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
@@ -18,6 +19,9 @@ use super::state::AppState;
 use super::trace;
 use crate::operator::maintenance::maintain;
 use crate::request_body::close_unread;
+
+/// How long the head of a request may take: a loaded machine is slow too.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A server that runs.
 pub struct RunningServer {
@@ -56,6 +60,7 @@ pub fn serve(state: AppState) -> anyhow::Result<RunningServer> {
             )
     })
     .shutdown_timeout(config.stop_seconds)
+    .client_request_timeout(HEAD_TIMEOUT)
     .disable_signals();
     let workers = if config.workers > 0 { config.workers } else { std::thread::available_parallelism()?.get() };
     server = server.workers(workers).max_connections((connections_max() / workers).max(1));

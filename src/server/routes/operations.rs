@@ -138,6 +138,8 @@ pub(super) async fn readyz(state: Data<AppState>) -> HttpResponse {
 #[get("/metrics")]
 pub(super) async fn metrics(state: Data<AppState>) -> Result<HttpResponse, Problem> {
     let handle = state.metrics.as_ref().ok_or_else(|| Problem::not_found("collection of metrics"))?;
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    ::metrics::gauge!("affiant_body_memory_bytes").set(state.bodies.bytes() as f64);
     for LogHealth { log, trouble, size } in logs(&state) {
         ::metrics::gauge!("affiant_log_up", "log" => log).set(up(trouble.is_none()));
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
