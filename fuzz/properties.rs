@@ -14,6 +14,7 @@ use affiant::pki::{Certificate, Crl, TrustAnchors};
 use affiant::tlog::merkle::leaf_hash;
 use affiant::tlog::tile::{append_to_bundle, bundle_entries};
 use affiant::tlog::{LogPolicy, SignedCheckpoint, TilePath, TlogProof, VerifierKey};
+use affiant::trusted_list::TrustedList;
 use affiant::vcon::{
     DocumentPart, PriorVersion, References, Removal, StreamingReader, Vcon, VconLimits, Wtf, migrate as migrated,
     redact as redacted, turns, uuid8, validate, validate_any,
@@ -42,6 +43,7 @@ pub(crate) fn holds(name: &str, bytes: &[u8]) {
         "crl" => crl(bytes),
         "etsi_u" => etsi_u(bytes),
         "jades" => jades(bytes),
+        "trusted_list" => trusted_list(bytes),
         other => panic!("no property {other}"),
     }
 }
@@ -327,5 +329,19 @@ pub(crate) fn jades(bytes: &[u8]) {
         assert_eq!(record.digest(), alone.digest());
         let read = Jws::parse(&form, &JsonLimits::default()).expect("a record is a JWS");
         assert_eq!(read.signatures()[0].unsigned_properties(), properties[0].read());
+    }
+}
+
+/// A list that opens says what was signed, however it is written.
+pub(crate) fn trusted_list(bytes: &[u8]) {
+    const LIST: &[u8] = include_bytes!("../tests/fixtures/trusted-list/list.xml");
+    static SIGNERS: LazyLock<Vec<Arc<Certificate>>> = LazyLock::new(|| {
+        let pem = include_str!("../tests/fixtures/trusted-list/list.pem");
+        Certificate::from_pem_bundle(pem, 1).expect("a certificate").into_iter().map(Arc::new).collect()
+    });
+    static SIGNED: LazyLock<String> =
+        LazyLock::new(|| format!("{:?}", TrustedList::open(LIST, &SIGNERS).expect("the list as it was signed")));
+    if let Ok(list) = TrustedList::open(bytes, &SIGNERS) {
+        assert_eq!(format!("{list:?}"), *SIGNED);
     }
 }

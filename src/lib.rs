@@ -28,7 +28,7 @@ pub mod evidence;
 
 pub mod browser;
 pub mod scorecard;
-#[cfg(feature = "server")]
+#[cfg(feature = "trusted-list")]
 pub mod trusted_list;
 
 #[cfg(feature = "server")]
