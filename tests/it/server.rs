@@ -627,3 +627,27 @@ async fn disposal_is_certified(client: &Client, token: &str, issuer: &str, recor
     let (code, said) = certificate(there["record"].as_str().unwrap(), "log").await;
     assert!(code == 3 && said.contains("states no erasure"), "{said}");
 }
+
+#[tokio::test]
+async fn bundles_that_are_collected_at_once_take_turns() {
+    const AT_ONCE: usize = 96;
+    let place = Place::new();
+    let token = place.issuer_token(0);
+    let server = place.spawn();
+    server.client.issue(&token, call(1)).await;
+    let paths = ["/bundle", "?dialect=jades&level=b", "?dialect=draft"];
+    let paths = paths.map(|form| format!("/v1/records/{}{form}", uuid(1)));
+    let threads = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("Threads:"));
+        line.map_or(0, |count| count.trim().parse::<usize>().unwrap())
+    };
+    let before = threads();
+    let all = paths.iter().cycle().take(AT_ONCE).map(|path| server.client.get(path, &token));
+    for answer in futures_util::future::join_all(all).await {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    // A thread that has nothing to do stays for some seconds: each of those that worked is still there.
+    assert!(threads() < before + AT_ONCE / 4, "{before} threads became {}", threads());
+    server.stop();
+}

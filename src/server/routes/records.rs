@@ -156,6 +156,7 @@ pub(super) async fn read(
 ) -> Result<HttpResponse, Problem> {
     let index = find(&state, &auth, &id)?;
     let issuance = state.services.issuance.clone();
+    let cpu_pool = &state.services.issuance.cpu_pool;
     let (dialect, level) = (query.dialect, query.level);
     if level.is_some() && dialect != DialectName::Jades {
         return Err(Problem::bad_request("a level is of dialect=jades"));
@@ -163,13 +164,13 @@ pub(super) async fn read(
     let stored = move || issuance.ledger.record(index)?.body.map(|(_, record)| record).ok_or(AssembleError::Erased);
     let record = match dialect {
         DialectName::Rfc7515 => web::block(stored).await??,
-        DialectName::Draft => draft_dialect(&web::block(stored).await??),
+        DialectName::Draft => cpu_pool.run(move || stored().map(|record| draft_dialect(&record))).await??,
         DialectName::Jades if level == Some(JadesLevel::Lta) => {
             state.services.signature_timestamps.archived(index).await?.bytes
         }
         DialectName::Jades => {
             let issuance = state.services.issuance.clone();
-            web::block(move || issuance.jades(index, level)).await??.bytes
+            cpu_pool.run(move || issuance.jades(index, level)).await??.bytes
         }
     };
     Ok(HttpResponse::Ok().content_type("application/vcon+json").body(record))
@@ -201,7 +202,7 @@ pub(super) async fn bundle(
 ) -> Result<HttpResponse, Problem> {
     let index = find(&state, &auth, &id)?;
     let issuance = state.services.issuance.clone();
-    let assembled = web::block(move || {
+    let assembled = state.services.issuance.cpu_pool.run(move || {
         let assembled = issuance.assemble_bundle(index)?;
         Ok::<_, AssembleError>((assembled.to_files().to_zip(), assembled.uuid))
     });
