@@ -15,7 +15,7 @@ pub(super) struct PageCommand {
     /// The trust policy (TOML) that the page offers; without one it trusts nobody until its reader chooses.
     #[arg(long, value_name = "FILE")]
     trust_policy: Option<PathBuf>,
-    /// PEM file of further trust anchors for signers; may be repeated.
+    /// File of further trust anchors for signers, PEM or DER; may be repeated.
     #[arg(long, value_name = "PEM")]
     trust: Vec<PathBuf>,
     /// Write the page to this file instead of the standard output.

@@ -34,7 +34,7 @@ pub(crate) struct VerifyCommand {
     token: PathBuf,
     #[command(flatten)]
     trust: TimeTrustArgs,
-    /// PEM file of certificates, where the token has none of its own; may be repeated.
+    /// File of certificates, where the token has none of its own, PEM or DER; may be repeated.
     #[arg(long = "certificate", value_name = "PEM")]
     certificates: Vec<PathBuf>,
     /// Revocation list, PEM or DER; may be repeated.

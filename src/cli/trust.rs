@@ -40,7 +40,7 @@ pub(crate) enum TrustCommand {
 pub(crate) struct ImportCommand {
     /// The trusted list (XML).
     list: PathBuf,
-    /// PEM file of certificates, one of which signed the list; may be repeated.
+    /// File of certificates, one of which signed the list, PEM or DER; may be repeated.
     #[arg(long = "signer", value_name = "PEM", required = true)]
     signers: Vec<PathBuf>,
     /// The list of lists (XML), which names those who may sign the list.

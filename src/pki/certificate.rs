@@ -184,6 +184,18 @@ impl Certificate {
         pem_blocks(text, "CERTIFICATE", max)?.iter().map(|der| Self::from_der(der)).collect()
     }
 
+    /// Parses the certificates of a file: every one of a PEM bundle, at most `max`, or one in DER.
+    ///
+    /// # Errors
+    /// When it is neither, a block is broken or not a certificate, or there are more.
+    pub fn from_file_bytes(bytes: &[u8], max: usize) -> Result<Vec<Self>, CertificateError> {
+        // The length at the beginning of a certificate in DER is not UTF-8.
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::from_pem_bundle(text, max),
+            Err(_) => Self::from_der(bytes).map(|certificate| vec![certificate]),
+        }
+    }
+
     /// The certificate's bytes, as they were given.
     #[must_use]
     pub fn der(&self) -> &[u8] {
@@ -470,6 +482,19 @@ CPYI/dr6YR+IGFmwNR3K9OaKKaurmVwJJkvYNegFRlyX8I8iDQ==
             Err(CertificateError::TooLarge { .. })
         ));
         assert!(Certificate::from_pem_bundle(&SELF_SIGNED.repeat(3), 2).is_err());
+    }
+
+    #[test]
+    fn a_file_has_certificates_in_pem_or_one_in_der() {
+        let der = certificate().der().to_vec();
+        let read = |bytes: &[u8]| {
+            let certificates = Certificate::from_file_bytes(bytes, 2).ok()?;
+            Some(certificates.iter().map(|one| one.der().to_vec()).collect::<Vec<_>>())
+        };
+        assert_eq!(read(&der), Some(vec![der.clone()]));
+        assert_eq!(read(SELF_SIGNED.repeat(2).as_bytes()), Some(vec![der.clone(), der.clone()]));
+        assert_eq!((read(b""), read(SELF_SIGNED.repeat(3).as_bytes())), (Some(vec![]), None));
+        assert_eq!((read(&der[..der.len() - 1]), read(b"\xff")), (None, None));
     }
 
     #[test]

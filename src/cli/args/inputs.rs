@@ -64,16 +64,16 @@ pub(in crate::cli) fn read_recording(path: &Path) -> anyhow::Result<SuppliedReco
     Ok(SuppliedRecording { name, digests: progress::digests_of(path)?.0 })
 }
 
-/// Reads certificates, PEM, in their order.
+/// Reads certificates, PEM in their order, or one in DER.
 pub(in crate::cli) fn read_certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
     file.take(CERTIFICATES_BYTES_MAX + 1)
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .with_context(|| format!("reading {}", path.display()))?;
-    let (bytes, most) = (text.len() as u64, CERTIFICATES_BYTES_MAX);
-    anyhow::ensure!(bytes <= most, "{} has more than {most} bytes", path.display());
-    let certificates = Certificate::from_pem_bundle(&text, CERTIFICATES_MAX);
+    let most = CERTIFICATES_BYTES_MAX;
+    anyhow::ensure!(bytes.len() as u64 <= most, "{} has more than {most} bytes", path.display());
+    let certificates = Certificate::from_file_bytes(&bytes, CERTIFICATES_MAX);
     let certificates = certificates.with_context(|| format!("certificates in {}", path.display()))?;
     anyhow::ensure!(!certificates.is_empty(), "{} holds no certificate", path.display());
     Ok(certificates)

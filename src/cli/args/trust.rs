@@ -16,7 +16,7 @@ pub(in crate::cli) struct TimeTrustArgs {
     /// The trust policy (TOML); the options below add to it.
     #[arg(long, value_name = "FILE")]
     trust_policy: Option<PathBuf>,
-    /// PEM file of trust anchors for timestamps; may be repeated.
+    /// File of trust anchors for timestamps, PEM or DER; may be repeated.
     #[arg(long, value_name = "PEM")]
     trust_time: Vec<PathBuf>,
 }
@@ -43,7 +43,7 @@ impl TimeTrustArgs {
 pub(in crate::cli) struct TrustArgs {
     #[command(flatten)]
     time: TimeTrustArgs,
-    /// PEM file of trust anchors for signers; may be repeated.
+    /// File of trust anchors for signers, PEM or DER; may be repeated.
     ///
     /// Without one the result is INDETERMINATE.
     #[arg(long, value_name = "PEM")]

@@ -401,8 +401,7 @@ fn anchors(
         let bytes =
             inline_or_file(&format!("anchor {name:?}"), "certificate", table.certificate, table.file, read_file)?;
         let wrong = |cause| TrustPolicyError::Anchor { name: name.clone(), cause };
-        let certificates =
-            Certificate::from_pem_bundle(&String::from_utf8_lossy(&bytes), ANCHORS_MAX).map_err(wrong)?;
+        let certificates = Certificate::from_file_bytes(&bytes, ANCHORS_MAX).map_err(wrong)?;
         if certificates.is_empty() {
             return Err(TrustPolicyError::InlineOrFile { table: format!("anchor {name:?}"), inline: "certificate" });
         }

@@ -68,13 +68,13 @@ pub(crate) fn read_trust_policy(path: &Path) -> anyhow::Result<TrustPolicy> {
     TrustPolicy::parse(&text, |name| read(name).map_err(|error| error.to_string())).with_context(context)
 }
 
-/// Reads a PEM file of anchors; an empty path is none.
+/// Reads a file of anchors, PEM or one in DER; an empty path is none.
 pub(crate) fn read_anchors(path: &Path) -> anyhow::Result<Vec<Arc<Certificate>>> {
     if path.as_os_str().is_empty() {
         return Ok(Vec::new());
     }
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading anchors in {}", path.display()))?;
-    let anchors = Certificate::from_pem_bundle(&text, ANCHORS_MAX);
+    let bytes = std::fs::read(path).with_context(|| format!("reading anchors in {}", path.display()))?;
+    let anchors = Certificate::from_file_bytes(&bytes, ANCHORS_MAX);
     let anchors = anchors.with_context(|| format!("reading anchors in {}", path.display()))?;
     anyhow::ensure!(!anchors.is_empty(), "{} holds no certificate", path.display());
     Ok(anchors.into_iter().map(Arc::new).collect())

@@ -50,7 +50,7 @@ pub(crate) struct SignCommand {
     /// certificate; may be repeated.
     #[arg(long = "public-key", value_name = "FILE")]
     keys: Vec<PathBuf>,
-    /// With --add or --renew: PEM file of the certificates that an x5u points to; may be repeated.
+    /// With --add or --renew: file of the certificates that an x5u points to, PEM or DER; may be repeated.
     #[arg(long, value_name = "PEM")]
     certificates: Vec<PathBuf>,
     #[command(flatten)]

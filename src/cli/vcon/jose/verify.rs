@@ -37,7 +37,7 @@ pub(crate) struct VerifyCommand {
     /// A public key that you trust: PEM, a certificate, or a JWK; may be repeated.
     #[arg(long = "key", value_name = "FILE", conflicts_with = "trust")]
     keys: Vec<PathBuf>,
-    /// PEM file of anchors that you trust for signers; may be repeated.
+    /// File of anchors that you trust for signers, PEM or DER; may be repeated.
     #[arg(long, value_name = "PEM")]
     trust: Vec<PathBuf>,
     /// Revocation list, PEM or DER; may be repeated. Without one, --trust leaves revocation undecided.
@@ -46,7 +46,7 @@ pub(crate) struct VerifyCommand {
     /// OCSP response, DER; may be repeated.
     #[arg(long = "ocsp", value_name = "FILE", requires = "trust")]
     ocsp_responses: Vec<PathBuf>,
-    /// PEM file of the certificates that an x5u points to, which is never fetched; may be repeated.
+    /// File of the certificates that an x5u points to, which is never fetched, PEM or DER; may be repeated.
     #[arg(long, value_name = "PEM")]
     certificates: Vec<PathBuf>,
     /// Print JSON.
