@@ -9,7 +9,7 @@ use crate::evidence::format::record::{RENEWALS_MAX, record_digest};
 use crate::evidence::format::zip_archive::{ZipError, read_zip};
 use crate::jose::Jws;
 use crate::json::JsonLimits;
-use crate::pki::{pem_blocks, to_pem};
+use crate::pki::{PemError, pem_blocks, to_pem};
 use crate::tlog::TlogProof;
 
 /// Files in a bundle: a dozen, and archived revocation lists.
@@ -24,7 +24,7 @@ const OCSP: &str = "ocsp/";
 const CONSISTENCY: &str = "consistency-";
 /// The record in the form of JAdES.
 const JADES: &str = "record.jades.json";
-/// Certificates in one PEM file.
+/// Certificates, or lists, in one PEM file.
 const CERTIFICATES_MAX: usize = 64;
 
 /// The files of a bundle, by name.
@@ -47,9 +47,12 @@ pub enum BundleError {
     /// Two forms of one record are of two.
     #[error("{JADES} in the bundle is not the record in record.vcon.json")]
     OtherRecord,
-    /// A file of certificates or lists is not PEM.
+    /// A file of certificates is not PEM.
     #[error("file {0} in the bundle is not PEM")]
-    Pem(String),
+    NotPem(String),
+    /// A file of certificates cannot be read, or one of certificates or lists has more than are taken.
+    #[error("file {file} in the bundle cannot be read: {cause}")]
+    Pem { file: String, cause: PemError },
 }
 
 impl BundleFiles {
@@ -155,15 +158,17 @@ impl BundleFiles {
     /// The bundle that these files are. Unknown files are left alone.
     ///
     /// # Errors
-    /// When there is no record, another one in the form of JAdES, or a file of certificates or lists is not PEM.
+    /// When there is no record, another one in the form of JAdES, or a file of certificates is not PEM; when a file has more
+    /// certificates or lists than are taken. A file of lists that cannot be read says nothing, like one that is not there.
     pub fn to_bundle(&self) -> Result<Bundle, BundleError> {
         let mut bundle = Bundle::default();
         let mut record = None;
         let mut archives: BTreeMap<&str, ArchiveTimestamp> = BTreeMap::new();
         for (name, bytes) in self.iter() {
             let pem = |label| {
-                let text = std::str::from_utf8(bytes).map_err(|_| BundleError::Pem(name.to_owned()))?;
-                pem_blocks(text, label, CERTIFICATES_MAX).map_err(|_| BundleError::Pem(name.to_owned()))
+                let text = std::str::from_utf8(bytes).map_err(|_| BundleError::NotPem(name.to_owned()))?;
+                let wrong = |cause| BundleError::Pem { file: name.to_owned(), cause };
+                pem_blocks(text, label, CERTIFICATES_MAX).map_err(wrong)
             };
             match name {
                 "record.vcon.json" => record = Some(bytes.to_vec()),
@@ -181,7 +186,10 @@ impl BundleFiles {
                 }
                 _ if is_consistency(name) => bundle.consistency.push(bytes.to_vec()),
                 _ if name.starts_with(OCSP) => bundle.ocsp_responses.push(bytes.to_vec()),
-                _ if name.starts_with("crls/") => bundle.crls.extend(pem("X509 CRL")?),
+                _ if name.starts_with("crls/") => match pem("X509 CRL") {
+                    Err(error @ BundleError::Pem { cause: PemError::TooMany { .. }, .. }) => return Err(error),
+                    lists => bundle.crls.extend(lists.unwrap_or_default()),
+                },
                 _ if let Some((layer, file)) = inner_layer_part(name) => {
                     if bundle.inner_layers.len() < layer {
                         bundle.inner_layers.resize_with(layer, LayerEvidence::default);
@@ -352,8 +360,37 @@ mod tests {
         let mut files = BundleFiles::default();
         assert!(matches!(files.to_bundle(), Err(BundleError::NoRecord)));
         files.add("record.vcon.json", b"{}".to_vec());
-        files.add("crls/x.pem", b"-----BEGIN X509 CRL-----\n!\n-----END X509 CRL-----\n".to_vec());
-        assert!(matches!(files.to_bundle(), Err(BundleError::Pem(_))));
+        let refusal = |name: &str, bytes: &[u8]| {
+            let mut files = files.clone();
+            files.add(name, bytes.to_vec());
+            files.to_bundle().map(|_| ()).map_err(|error| error.to_string())
+        };
+        let refused = |reason: &str| Err(format!("file certificates.pem in the bundle {reason}"));
+        let broken = to_pem("CERTIFICATE", b"x").replace("eA", "!");
+        assert_eq!(
+            refusal("certificates.pem", broken.as_bytes()),
+            refused("cannot be read: CERTIFICATE block 0 is not base64")
+        );
+        assert_eq!(refusal("certificates.pem", b"\xff"), refused("is not PEM"));
+        let many = |label: &str, count: usize| to_pem(label, b"x").repeat(count).into_bytes();
+        assert_eq!(refusal("certificates.pem", &many("CERTIFICATE", 64)), Ok(()));
+        assert_eq!(
+            refusal("certificates.pem", &many("CERTIFICATE", 65)),
+            refused("cannot be read: more than 64 CERTIFICATE blocks")
+        );
+        let reason = "file crls/x.pem in the bundle cannot be read: more than 64 X509 CRL blocks";
+        assert_eq!(refusal("crls/x.pem", &many("X509 CRL", 65)), Err(reason.to_owned()));
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_as_if_it_were_not_there() {
+        let mut files = BundleFiles::default();
+        files.add("record.vcon.json", b"{}".to_vec());
+        files.add("crls/0.crl.pem", to_pem("X509 CRL", b"x").replace("eA", "!").into_bytes());
+        files.add("crls/1.crl.pem", to_pem("X509 CRL", b"list").into_bytes());
+        files.add("crls/2.crl.pem", b"-----BEGIN X509 CRL-----".to_vec());
+        files.add("crls/3.crl", b"\x30\xff".to_vec());
+        assert_eq!(files.to_bundle().unwrap().crls, [b"list"]);
     }
 
     #[test]
