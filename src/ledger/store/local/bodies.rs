@@ -226,4 +226,23 @@ mod tests {
         bodies.shred(LeafIndex(0), one).unwrap();
         assert!(matches!(bodies.get(LeafIndex(0)), Err(BodyError::Erased)) && bodies.get(LeafIndex(1)).is_ok());
     }
+
+    #[test]
+    fn a_slot_that_a_frame_names_and_the_file_has_not_is_corrupt() {
+        let dir = tempfile::tempdir().unwrap();
+        let bodies = open(dir.path(), vault_key());
+        let sealed = [0, 1_u8].map(|index| {
+            (LeafIndex(index.into()), EncryptedBody::seal(Sha256Digest::of(&[index]), metadata("u"), b"body"))
+        });
+        bodies.put(&sealed).unwrap();
+        bodies.settle();
+        let keys = dir.path().join("vault/keys");
+        std::fs::OpenOptions::new().write(true).open(&keys).unwrap().set_len(SLOT_BYTES).unwrap();
+        assert!(bodies.get(LeafIndex(0)).is_ok());
+        let found = bodies.get(LeafIndex(1));
+        assert!(
+            matches!(&found, Err(BodyError::Store(StoreError::Corrupt { path, offset: SLOT_BYTES })) if *path == keys),
+            "{found:?}"
+        );
+    }
 }

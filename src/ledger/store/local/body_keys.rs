@@ -1,5 +1,6 @@
 //! The slots of body keys: one file, `keys`, rewritten in place. A slot of zeros is of a body that is erased.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -35,7 +36,12 @@ impl BodyKeys {
     /// The wrapped key in a slot; `None` when it was destroyed.
     pub(super) fn wrapped_key(&self, slot: u64) -> Result<Option<[u8; WRAPPED_KEY_BYTES]>, StoreError> {
         let mut wrapped = [0; WRAPPED_KEY_BYTES];
-        self.file.read_exact_at(&mut wrapped, slot * SLOT_BYTES).map_err(StoreError::io(&self.path))?;
+        let offset = slot * SLOT_BYTES;
+        self.file.read_exact_at(&mut wrapped, offset).map_err(|error| match error.kind() {
+            // A frame names the slot, so it was written.
+            ErrorKind::UnexpectedEof => StoreError::Corrupt { path: self.path.to_path_buf(), offset },
+            _ => StoreError::io(&self.path)(error),
+        })?;
         Ok(wrapped.iter().any(|byte| *byte != 0).then_some(wrapped))
     }
 
