@@ -109,8 +109,12 @@ impl Divergence {
         let record = files.map_or(bytes, |bundle| bundle.record);
         let record: Value = serde_json::from_slice(&record).unwrap_or_default();
         let signatures = record["signatures"].as_array().map_or(&[][..], Vec::as_slice);
-        let handed = case.arguments.iter().filter_map(|argument| std::fs::read_to_string(folder.join(argument)).ok());
-        let lists: Vec<_> = handed.filter_map(|text| Crl::from_pem(&text).ok()).collect();
+        let handed = case.arguments.iter().filter_map(|argument| std::fs::read(folder.join(argument)).ok());
+        let read = |bytes: Vec<u8>| match std::str::from_utf8(&bytes) {
+            Ok(text) => Crl::from_pem(text).ok(),
+            Err(_) => Crl::from_der(&bytes).ok(),
+        };
+        let lists: Vec<_> = handed.filter_map(read).collect();
         let came = matches!(outcome, Outcome::Verdict { indication, .. } if indication == self.got);
         case.indication == self.wanted && came && signatures.iter().any(|one| (self.applies)(one, &lists))
     }
