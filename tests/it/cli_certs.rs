@@ -72,7 +72,7 @@ fn a_certificate_lives_from_init_to_revocation() {
     assert_eq!(listed["certificates"].as_array().unwrap().len(), 6);
 
     std::fs::write(shell.directory.path().join("wrong"), "wrong\n").unwrap();
-    assert!(shell.refusal(&["certs", "list", "--passphrase-file", "wrong"]).contains("pass phrase is wrong"));
+    assert!(shell.refusal(&["certs", "list", "--passphrase-file", "wrong"]).contains("wrong pass phrase"));
 
     let made = shell.run(&["token", "create", "--role", "issuer", "--issuer", issuer, "--expires-days", "30"]);
     assert!(made["secret"].as_str().unwrap().starts_with("aff_"));
