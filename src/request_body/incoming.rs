@@ -44,12 +44,6 @@ impl<S> IncomingBody<S> {
     fn end(&mut self, error: BodyReadError) -> Poll<Option<Result<Bytes, BodyReadError>>> {
         self.ended = true;
         self.memory.fail(error);
-        let cause = match error {
-            BodyReadError::TooSlow => "too_slow",
-            BodyReadError::NoRoom => "no_room",
-            _ => "broken",
-        };
-        metrics::counter!("affiant_bodies_ended_total", "cause" => cause).increment(1);
         Poll::Ready(Some(Err(error)))
     }
 }

@@ -243,14 +243,15 @@ impl HeldMemory {
             return Ok(());
         }
         let began = Instant::now();
-        let _waiter = self.0.memory.waiters.try_acquire().map_err(|_| BodyReadError::NoRoom)?;
-        while !self.is_stopped() && began.elapsed() < ROOM_WAIT_MAX {
-            tokio::time::sleep(ROOM_WAIT_STEP).await;
-            if self.try_hold(bytes).is_ok() {
-                return Ok(());
+        if let Ok(_waiter) = self.0.memory.waiters.try_acquire() {
+            while !self.is_stopped() && began.elapsed() < ROOM_WAIT_MAX {
+                tokio::time::sleep(ROOM_WAIT_STEP).await;
+                if self.try_hold(bytes).is_ok() {
+                    return Ok(());
+                }
             }
         }
-        Err(BodyReadError::NoRoom)
+        Err(self.fail(BodyReadError::NoRoom))
     }
 
     /// Takes `bytes` more, at once.
@@ -294,9 +295,18 @@ impl HeldMemory {
         *self.0.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Keeps why the body is not read to its end.
-    pub(super) fn fail(&self, error: BodyReadError) {
-        self.0.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
+    /// Keeps why the body is not read to its end, and counts it.
+    pub(super) fn fail(&self, error: BodyReadError) -> BodyReadError {
+        let mut failure = self.0.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if failure.is_none() {
+            let cause = match error {
+                BodyReadError::TooSlow => "too_slow",
+                BodyReadError::NoRoom => "no_room",
+                BodyReadError::TooLarge { .. } | BodyReadError::Broken | BodyReadError::Encoding => "broken",
+            };
+            metrics::counter!("affiant_bodies_ended_total", "cause" => cause).increment(1);
+        }
+        *failure.get_or_insert(error)
     }
 
     /// Whether the body was ended to make room.

@@ -254,7 +254,11 @@ async fn a_renewal_proves_everything_that_is_older_and_survives_a_restart() {
         let mut flipped = whole.clone();
         flipped[at] ^= 1;
         std::fs::write(&tree, flipped).unwrap();
-        assert_eq!(place.audit().await.unwrap_err().to_string().split(':').next(), Some("archive 2"), "byte {at}");
+        assert_eq!(
+            place.audit().await.unwrap_err().to_string().split(':').next(),
+            Some("archive timestamp 2"),
+            "byte {at}"
+        );
     }
     std::fs::write(&tree, whole).unwrap();
     // A tree that is gone is noticed before anything else is.
