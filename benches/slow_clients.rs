@@ -126,9 +126,7 @@ async fn slow_clients(address: &str) -> Result<(), Failure> {
             }
         })
     });
-    for client in clients.collect::<Vec<_>>() {
-        client.await?;
-    }
+    futures_util::future::join_all(clients.collect::<Vec<_>>()).await;
     Ok(())
 }
 
