@@ -398,7 +398,7 @@ fn replayed_body(
 
 /// Checks that some body opens, where there is one: what another vault key seals would be lost with that one.
 fn check_vault_key(index: &Index, bodies: &dyn BodyStore, state: &SequencerState) -> Result<(), RecoveryError> {
-    let mut closed = false;
+    let (mut sealed, mut corrupt) = (false, None);
     let newest = state.sequences.iter().flat_map(|(issuer, count)| {
         (1..=count.0).rev().take(VAULT_KEY_TRIES).map(move |seq| (issuer, EntryCount(seq)))
     });
@@ -407,10 +407,15 @@ fn check_vault_key(index: &Index, bodies: &dyn BodyStore, state: &SequencerState
         match bodies.get(at) {
             Ok(_) => return Ok(()),
             // One may be damaged; all of them are not.
-            Err(BodyError::Sealed | BodyError::Store(StoreError::Corrupt { .. })) => closed = true,
+            Err(BodyError::Sealed) => sealed = true,
+            Err(BodyError::Store(error @ StoreError::Corrupt { .. })) => corrupt = Some(error),
             Err(BodyError::Erased | BodyError::Missing) => {}
             Err(BodyError::Store(error)) => return Err(error.into()),
         }
     }
-    if closed { Err(RecoveryError::VaultKey) } else { Ok(()) }
+    match corrupt {
+        _ if sealed => Err(RecoveryError::VaultKey),
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
 }

@@ -122,7 +122,8 @@ async fn without_its_key_a_body_is_closed_and_the_entries_are_untouched() {
     }
     let place = Place::new(true);
     change(&place.file("vault/keys"), Vec::clear);
-    assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Corrupt { .. })));
+    let refusal = place.refusal();
+    assert!(matches!(&refusal, RecoveryError::Store(StoreError::Corrupt { .. })), "{refusal:?}");
 }
 
 #[test]
