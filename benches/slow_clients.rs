@@ -7,6 +7,7 @@
 //! process of their own, which may have as many files open as it may (`ulimit -n`).
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -51,15 +52,20 @@ async fn measure() -> Result<(), Failure> {
     server.args(["demo", "--listen", &address, "--dir"]).arg(&place).env("RUST_LOG", "off");
     let server = Owned(server.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
     let began = Instant::now();
-    while good(&address, b"{}").await.is_err() {
+    // It answers before it has issued all of its records.
+    let bundle = loop {
+        if good(&address, b"{}").await.is_ok()
+            && let Some(bundle) = a_bundle(&place)
+        {
+            break bundle;
+        }
         if began.elapsed() > Duration::from_secs(120) {
             return Err("the server does not come".into());
         }
         sleep(Duration::from_millis(200)).await;
-    }
-    let bundle = std::fs::read_dir(&place)?.filter_map(Result::ok).map(|entry| entry.path());
-    let mut bundle = bundle.filter(|path| path.to_string_lossy().ends_with(".evidence.zip"));
-    let bundle = std::fs::read(bundle.next().ok_or("the demonstration made no bundle")?)?;
+    };
+    // Until it is at rest.
+    sleep(Duration::from_secs(5)).await;
 
     let (clients, seconds) = (number("AFFIANT_BENCH_CLIENTS", 2000), number("AFFIANT_BENCH_SECONDS", 10));
     println!(
@@ -80,6 +86,13 @@ async fn measure() -> Result<(), Failure> {
     println!("p99 beside {clients} slow clients to p99 alone: {:.2} to {:.2}", ratios[0], ratios[ROUNDS - 1]);
     println!("most memory of the server: {} MiB", memory(&server, "VmHWM:")?);
     Ok(())
+}
+
+/// A bundle that the demonstration has written whole.
+fn a_bundle(place: &Path) -> Option<Vec<u8>> {
+    let paths = std::fs::read_dir(place).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut bundles = paths.filter(|path| path.to_string_lossy().ends_with(".evidence.zip"));
+    std::fs::read(bundles.next()?).ok().filter(|bundle| !bundle.is_empty())
 }
 
 /// Sends good requests for some seconds, prints what they took, and gives the 99th percentile in milliseconds.

@@ -136,9 +136,10 @@ async fn what_cannot_be_verified_is_said_in_words() {
     let reader = Reader::new().await;
     browser.visit(&reader.client().base).await;
     let not_a_time = "\"yesterday\" is not an RFC 3339 time";
-    for (name, bytes, at, said) in
-        [("x.zip", &b"PK\x03\x04 nonsense"[..], "", "not an unambiguous zip file"), ("x.json", b"{}", "yesterday", not_a_time)]
-    {
+    for (name, bytes, at, said) in [
+        ("x.zip", &b"PK\x03\x04 nonsense"[..], "", "not an unambiguous zip file"),
+        ("x.json", b"{}", "yesterday", not_a_time),
+    ] {
         browser.run("document.getElementById('at').value = arguments[0]", json!([at])).await;
         browser.choose("#record", &[&reader.file(name, bytes)]).await;
         browser.click("#send").await;
