@@ -4,7 +4,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Files that are kept for everything but connections: segments, tiles, tables of the index, those who are asked.
 const FILES_KEPT: u64 = 1024;
-/// Connections for which there is a use: a dozen kilobytes each.
+/// Connections for which there is a use. Each has buffers beside the memory of bodies (`benches/slow_clients.rs`).
 const CONNECTIONS_MAX: u64 = 20_000;
 
 /// Lets this process open as many files as it may, and gives how many connections that leaves room for.
