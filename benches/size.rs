@@ -89,7 +89,8 @@ fn main() -> Result<(), Failure> {
 fn grow_and_die(dir: &Path) -> Result<(), Failure> {
     let entries = std::env::var("AFFIANT_BENCH_ENTRIES").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
     let signer: Arc<dyn Signer> = Arc::new(SigningKey::from_pkcs8_der(&std::fs::read(dir.join(KEY))?)?);
-    let ledger = open(dir, signer)?.start(false)?;
+    let ledger = open(dir, signer)?.start()?;
+    ledger.confirm();
     println!("{:>12}  {:>12}  {:>14}  {:>12}", "entries", "appends/s", "us an append", "resident MiB");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let points = runtime.block_on(grow(&ledger, entries))?;
@@ -102,7 +103,8 @@ fn grow_and_die(dir: &Path) -> Result<(), Failure> {
 
 fn start(dir: &Path, signer: &Arc<dyn Signer>, when: &str) -> Result<Ledger, Failure> {
     let started = Instant::now();
-    let ledger = open(dir, signer.clone())?.start(false)?;
+    let ledger = open(dir, signer.clone())?.start()?;
+    ledger.confirm();
     println!("start {when}: {:.2} s, {} MiB resident", started.elapsed().as_secs_f64(), resident_mib()?);
     Ok(ledger)
 }

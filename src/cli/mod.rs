@@ -57,6 +57,7 @@ enum Command {
     Page(page::PageCommand),
     IssueBatch(issue_batch::IssueBatchCommand),
     Audit(log::audit::AuditCommand),
+    Forks(log::forks::ForksCommand),
     Monitor(log::monitor::MonitorCommand),
     #[command(alias = "period")]
     Export(log::export::ExportCommand),
@@ -91,6 +92,7 @@ impl Cli {
             Command::Declaration(command) => return command.run().await,
             Command::Vcon(command) => return command.run().await,
             Command::Audit(command) => return command.run().await,
+            Command::Forks(command) => return command.run(),
             Command::Monitor(command) => return command.run().await,
             Command::Export(command) => return command.run().await,
             Command::IssueBatch(command) => return command.run().await,

@@ -55,8 +55,10 @@ fn issuing(dir: &Path, fs: Arc<dyn FileSystem>) -> (Arc<Issuance>, Submitter) {
         checkpoint_interval: Duration::from_millis(1),
         snapshot_entries: SNAPSHOT_ENTRIES,
     };
+    let ledger = OpenedLedger::open(ledger, &backend).unwrap().start().unwrap();
+    ledger.confirm();
     let issuance = Issuance {
-        ledger: OpenedLedger::open(ledger, &backend).unwrap().start(false).unwrap(),
+        ledger,
         authority: Arc::new(authority),
         scorecards: vec![Scorecard::from_file(SCORECARD, toml::Deserializer::parse(SCORECARD).unwrap()).unwrap()],
         verifier: Verifier::new(trust),

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use tokio::sync::oneshot;
 
-use super::core::LedgerInner;
+use super::core::MayWrite;
 use super::read::{LedgerReader, ReadError};
 use super::store::attestation::AttestationKind;
 use super::submission::{AppendError, AppendReceipt, Durability, Message, Submission};
 use crate::evidence::format::{EntryDraft, Event};
+use crate::tlog::TreeSize;
 
 /// Submissions that may wait: a second's worth. More are refused as busy.
 const QUEUE_ENTRIES_MAX: usize = 4096;
@@ -45,22 +46,35 @@ impl Deref for Ledger {
 
 impl Ledger {
     /// A ledger whose sequencer takes from the queue.
-    pub(super) fn new(inner: Arc<LedgerInner>) -> (Self, Queue) {
+    pub(super) fn new(reader: LedgerReader) -> (Self, Queue) {
         let (queue, messages) = crossbeam_channel::bounded(QUEUE_ENTRIES_MAX);
         let bytes = Arc::new(AtomicUsize::new(0));
-        let ledger = Self {
-            reader: LedgerReader { inner },
-            queue,
-            queued_bytes: bytes.clone(),
-            thread: Arc::default(),
-            operations: Arc::default(),
-        };
+        let ledger =
+            Self { reader, queue, queued_bytes: bytes.clone(), thread: Arc::default(), operations: Arc::default() };
         (ledger, Queue { messages, bytes })
     }
 
     /// Hands over the thread that [`stop`](Self::stop) waits for.
     pub(super) fn runs_in(&self, thread: std::thread::JoinHandle<()>) {
         *self.thread.lock().expect("no holder of this lock panics") = Some(thread);
+    }
+
+    /// Lets the ledger take entries and sign, once it is known that this is its newest copy. An empty one gets its first
+    /// entry, which says which log this is. A log that has forked stays as it is.
+    pub fn confirm(&self) {
+        self.inner.set_may_write(MayWrite::Yes);
+        if self.size() == TreeSize(0) {
+            let key = &self.inner.log_key;
+            let (origin, keys) = (key.name().to_owned(), vec![key.to_string()]);
+            let opened = EntryDraft::new(Event::LedgerOpened { origin, keys, predecessor: None });
+            // Nobody waits for it, and nothing else is taken before it.
+            drop(self.append(Submission { draft: opened, body: None }, Durability::Accepted));
+        }
+    }
+
+    /// Says in words who is waited for before the ledger may write.
+    pub fn note_unconfirmed(&self, waiting: String) {
+        self.inner.set_may_write(MayWrite::Unconfirmed(waiting));
     }
 
     /// Reading alone, for whoever may not append.

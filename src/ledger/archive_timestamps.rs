@@ -79,7 +79,8 @@ impl Ledger {
             AttestationKind::Checkpoint
             | AttestationKind::Round
             | AttestationKind::Cosignature
-            | AttestationKind::UnsignedProperties => {}
+            | AttestationKind::UnsignedProperties
+            | AttestationKind::ForkEvidence => {}
         })?;
         let tree = ArchiveHashTree::of(more);
         let records = self.inner.archive_timestamps.read().expect("no holder of this lock panics");

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::fork_evidence::ForkEvidence;
 use super::index::Index;
 use super::kept_archive_timestamps::KeptArchiveTimestamps;
 use super::store::attestation::AttestationKind;
@@ -16,7 +17,7 @@ use super::store::{ArchiveHashTreeStore, AttestationStore, BodyStore, StoreError
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::Entry;
 use crate::tlog::RightEdge;
-use crate::tlog::{LeafHash, LeafIndex, NodeHash, SignedCheckpoint, TreeSize};
+use crate::tlog::{LeafHash, LeafIndex, NodeHash, SignedCheckpoint, TreeSize, VerifierKey};
 
 /// The stores that are read beside the sequencer, and what is known of the log in memory.
 pub(super) struct LedgerInner {
@@ -38,12 +39,29 @@ pub(super) struct LedgerInner {
     size: AtomicU64,
     /// Records that an entry says are erased, and whose keys may not be destroyed yet.
     erasing: Mutex<BTreeSet<Sha256Digest>>,
-    read_only: AtomicBool,
+    may_write: RwLock<MayWrite>,
+    forks: RwLock<Vec<ForkEvidence>>,
     full: AtomicBool,
     /// Why the sequencer has stopped.
     fault: Mutex<Option<String>>,
+    /// The log's key, under its name.
+    pub(super) log_key: VerifierKey,
     /// Held by the sequencer, the appenders and all readers: nobody else writes while one of them lives.
     _lease: Arc<dyn Any + Send + Sync>,
+}
+
+/// Who is waited for, before somebody was asked.
+const NOT_ASKED: &str = "nobody was asked yet";
+
+/// Whether anything may be appended and signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum MayWrite {
+    /// It may.
+    Yes,
+    /// Not until it is confirmed that this is the newest copy of the log; who is waited for, in words.
+    Unconfirmed(String),
+    /// Never again: the log has forked, or this is not its newest copy.
+    Forked(String),
 }
 
 /// The state that a ledger starts with.
@@ -52,7 +70,7 @@ pub(super) struct Start {
     pub(super) latest_checkpoint: Option<SignedCheckpoint>,
     pub(super) last_round: TreeSize,
     pub(super) last_answered: TreeSize,
-    pub(super) read_only: bool,
+    pub(super) log_key: VerifierKey,
     pub(super) lease: Arc<dyn Any + Send + Sync>,
 }
 
@@ -80,9 +98,11 @@ impl LedgerInner {
             answered_size: AtomicU64::new(start.last_answered.0),
             size: AtomicU64::new(size),
             erasing: Mutex::default(),
-            read_only: AtomicBool::new(start.read_only),
+            may_write: RwLock::new(MayWrite::Unconfirmed(NOT_ASKED.to_owned())),
+            forks: RwLock::default(),
             full: AtomicBool::new(false),
             fault: Mutex::new(None),
+            log_key: start.log_key,
             _lease: start.lease,
         }
     }
@@ -136,8 +156,40 @@ impl LedgerInner {
         self.size.store(size.0, Ordering::Release);
     }
 
+    /// Whether anything may be appended and signed.
+    pub(super) fn may_write(&self) -> MayWrite {
+        self.may_write.read().expect("no holder of this lock panics").clone()
+    }
+
     pub(super) fn is_read_only(&self) -> bool {
-        self.read_only.load(Ordering::Acquire)
+        !matches!(*self.may_write.read().expect("no holder of this lock panics"), MayWrite::Yes)
+    }
+
+    /// Lets it write, or says who is waited for; a log that has forked stays as it is.
+    pub(super) fn set_may_write(&self, now: MayWrite) {
+        let mut may_write = self.may_write.write().expect("no holder of this lock panics");
+        if !matches!(*may_write, MayWrite::Forked(_)) {
+            *may_write = now;
+        }
+    }
+
+    pub(super) fn forks(&self) -> Vec<ForkEvidence> {
+        self.forks.read().expect("no holder of this lock panics").clone()
+    }
+
+    /// Goes on with the evidence of forks that `counts`.
+    pub(super) fn keep_forks(&self, counts: impl Fn(&ForkEvidence) -> bool) {
+        let mut forks = self.forks.write().expect("no holder of this lock panics");
+        forks.retain(counts);
+        let mut may_write = self.may_write.write().expect("no holder of this lock panics");
+        if forks.is_empty() && matches!(*may_write, MayWrite::Forked(_)) {
+            *may_write = MayWrite::Unconfirmed(NOT_ASKED.to_owned());
+        }
+    }
+
+    pub(super) fn note_fork(&self, evidence: ForkEvidence) {
+        self.set_may_write(MayWrite::Forked(evidence.to_string()));
+        self.forks.write().expect("no holder of this lock panics").push(evidence);
     }
 
     pub(super) fn note_full(&self, full: bool) {
@@ -158,11 +210,12 @@ impl LedgerInner {
     pub(super) fn write_block_reason(&self) -> Option<String> {
         let fault = self.fault.lock().expect("no holder of this lock panics").clone();
         let full = || self.full.load(Ordering::Relaxed).then(|| "the disk is full".to_owned());
-        let read_only = || {
-            let is_read_only = self.is_read_only();
-            is_read_only.then(|| "read-only: no witness has confirmed that this is the newest state".to_owned())
+        let may_write = || match self.may_write() {
+            MayWrite::Yes => None,
+            MayWrite::Unconfirmed(reason) => Some(format!("read-only: not confirmed as the newest state: {reason}")),
+            MayWrite::Forked(reason) => Some(format!("forked: {reason}")),
         };
-        fault.or_else(full).or_else(read_only)
+        fault.or_else(full).or_else(may_write)
     }
 
     pub(super) fn entry(&self, index: LeafIndex) -> Result<Entry, TileReadError> {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::audit::{AuditError, AuditSource, Walked};
+use super::fork_evidence::ForkEvidence;
 use super::store::local::Inspection;
 use super::store::tiles::TileReadError;
 use crate::evidence::format::{Entry, Event};
@@ -41,6 +42,12 @@ impl DirectorySource {
     #[must_use]
     pub fn signed_sizes(&self) -> HashSet<TreeSize> {
         self.checkpoints.iter().map(|signed| signed.checkpoint().size()).collect()
+    }
+
+    /// The evidence that the log of `key` has forked, as it is kept here.
+    #[must_use]
+    pub fn forks(&self, key: &VerifierKey) -> Vec<ForkEvidence> {
+        self.inspection.forks().iter().map(|bytes| ForkEvidence::read(bytes, key)).collect()
     }
 
     /// The log's key as entry 0 has it: what the directory says of itself.

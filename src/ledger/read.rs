@@ -1,5 +1,6 @@
 //! Reading a ledger: entries, records, proofs and what is found by name.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::core::LedgerInner;
@@ -10,7 +11,7 @@ use super::store::tiles::{TileReadError, Tiles};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::Entry;
 use crate::tlog::merkle::{consistency_proof, inclusion_proof, root_hash};
-use crate::tlog::{EntryCount, LeafIndex, NodeHash, RootHash, SignedCheckpoint, TlogProof, TreeSize};
+use crate::tlog::{EntryCount, LeafIndex, NodeHash, RootHash, SignedCheckpoint, TlogProof, TreeSize, VerifierKey};
 
 /// Why something cannot be read from the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,18 @@ pub struct LedgerReader {
 }
 
 impl LedgerReader {
+    /// The log's key, under its name.
+    #[must_use]
+    pub fn log_key(&self) -> &VerifierKey {
+        &self.inner.log_key
+    }
+
+    /// The largest checkpoint that each witness is known to have cosigned, by name and ID of its key.
+    #[must_use]
+    pub fn cosigned(&self) -> BTreeMap<String, TreeSize> {
+        self.inner.attestations.state().cosigned
+    }
+
     /// The newest signed checkpoint.
     #[must_use]
     pub fn latest_checkpoint(&self) -> Option<Arc<SignedCheckpoint>> {

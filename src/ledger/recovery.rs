@@ -8,9 +8,10 @@ use super::appender::Ledger;
 use super::compactor::Compactor;
 use super::core::{LedgerInner, Start};
 use super::erasure;
+use super::fork_evidence::ForkEvidence;
 use super::index::{Index, IndexedRecord};
 use super::kept_archive_timestamps::KeptArchiveTimestamps;
-use super::read::ReadError;
+use super::read::{LedgerReader, ReadError};
 use super::sequencer::{Sequencer, SequencerParts};
 use super::store::attestation::AttestationState;
 use super::store::batch::Batch;
@@ -18,17 +19,15 @@ use super::store::body::{BodyError, BodyMetadata};
 use super::store::local::LockError;
 use super::store::sequencer_state::{SequencerState, Snapshot};
 use super::store::tiles::{TileReadError, Tiles};
-use super::store::{Backend, BodyReplay, BodyStore, LogStore, StoreError, Stores, TileAppender};
-use super::submission::{Durability, Submission};
+use super::store::{Backend, BodyReplay, BodyStore, LogStore, SnapshotStore, StoreError, Stores, TileAppender};
 use crate::clock::Clock;
 use crate::crypto::{SealingKey, Sha256Digest, Signer};
-use crate::evidence::format::{Entry, EntryDraft, Event};
+use crate::evidence::format::{Entry, Event};
 use crate::evidence::format::{RecordEvent, genesis_prev};
-use crate::tlog::merkle::{consistency_proof, leaf_hash};
+use crate::tlog::merkle::leaf_hash;
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries};
 use crate::tlog::{
-    EntryCount, LeafIndex, NodeHash, RootHash, SignedCheckpoint, TileHashes, TileKind, TilePath, TreeSize, VerifierKey,
-    VerifierKeyError,
+    EntryCount, LeafIndex, SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey, VerifierKeyError,
 };
 
 /// Bodies of which one has to open at a start: some may be erased, and one or the other damaged.
@@ -114,10 +113,9 @@ impl From<VerifierKeyError> for RecoveryError {
 pub struct OpenedLedger {
     options: LedgerOptions,
     state: SequencerState,
-    attested: AttestationState,
-    stores: Stores,
-    index: Index,
-    tiles: Tiles,
+    reader: LedgerReader,
+    log: Box<dyn LogStore>,
+    snapshots: Box<dyn SnapshotStore>,
     appender: Box<dyn TileAppender>,
 }
 
@@ -168,56 +166,34 @@ impl OpenedLedger {
         check_vault_key(&index, &*stores.bodies, &state)?;
         // Not before: under another key, what is known would be written over.
         stores.attestations.resume()?;
-        let opened = Self { options, state, attested, stores, index, tiles, appender };
-        opened.check_log()?;
-        Ok(opened)
+        let log_key = VerifierKey::ed25519(&options.origin, options.signer.verifying_key())?;
+        check_log(attested.signed.as_ref(), &log_key)?;
+        let AttestationState { signed, last_round, last_answered, archives, forks, .. } = attested;
+        let Stores { log, bodies, attestations, archive_trees, snapshots, lease, .. } = stores;
+        let right_edge = state.edge.clone();
+        let start = Start { right_edge, latest_checkpoint: signed, last_round, last_answered, log_key, lease };
+        let archives = KeptArchiveTimestamps::of(archives);
+        let inner = LedgerInner::new(index, bodies, tiles, attestations, archive_trees, archives, start);
+        // What does not read is evidence all the same.
+        forks.iter().for_each(|bytes| inner.note_fork(ForkEvidence::read(bytes, &inner.log_key)));
+        let reader = LedgerReader { inner: Arc::new(inner) };
+        Ok(Self { options, state, reader, log, snapshots, appender })
     }
 
-    /// Entry 0 says which log this is; the newest checkpoint must be of the key that will sign the next one.
-    fn check_log(&self) -> Result<(), RecoveryError> {
-        let key = VerifierKey::ed25519(&self.options.origin, self.options.signer.verifying_key())?;
-        if let Some(latest) = self.latest_checkpoint()
-            && latest.check_log(&key).is_err()
-        {
-            let found = latest.checkpoint().origin().to_owned();
-            return Err(RecoveryError::OtherLog { found, wanted: key.to_string() });
-        }
-        Ok(())
-    }
-
-    /// The newest checkpoint that was signed before.
+    /// Reading it, before it is started: the starter asks others whether this is the newest copy.
     #[must_use]
-    pub fn latest_checkpoint(&self) -> Option<&SignedCheckpoint> {
-        self.attested.signed.as_ref()
+    pub fn reader(&self) -> &LedgerReader {
+        &self.reader
     }
 
-    /// The number of entries.
-    #[must_use]
-    pub fn size(&self) -> TreeSize {
-        self.state.edge.size()
-    }
-
-    /// The root of the tree through the last entry.
-    #[must_use]
-    pub fn root(&self) -> RootHash {
-        self.state.edge.root()
-    }
-
-    /// Proves that the ledger of `old` entries is the beginning of that of `new` entries.
-    ///
-    /// # Errors
-    /// When a tile cannot be read.
-    pub fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<Vec<NodeHash>, TileReadError> {
-        consistency_proof(old, new, &TileHashes::new(&self.tiles, new))
-    }
-
-    /// Starts the sequencer; read-only when nobody could say that this is the newest state.
+    /// Starts the sequencer. Nothing is appended and signed until somebody [confirms](Ledger::confirm) that this is the
+    /// newest copy of the log.
     ///
     /// # Errors
     /// When a thread cannot be started.
-    pub fn start(self, read_only: bool) -> Result<Ledger, RecoveryError> {
-        let index = self.stores.index.clone();
-        let (ledger, sequencer) = self.start_stepped(read_only)?;
+    pub fn start(self) -> Result<Ledger, RecoveryError> {
+        let index = self.reader.inner.index.store().clone();
+        let (ledger, sequencer) = self.start_stepped();
         let compactor = Compactor::start(index).map_err(RecoveryError::Thread)?;
         let sequencer = sequencer.with_compactor(compactor);
         let thread = std::thread::Builder::new().name("sequencer".into()).spawn(move || sequencer.run());
@@ -226,49 +202,37 @@ impl OpenedLedger {
     }
 
     /// As [`start`](Self::start), without a thread: whoever has the sequencer steps it.
-    ///
-    /// # Errors
-    /// When origin and key do not name a log.
-    pub fn start_stepped(self, read_only: bool) -> Result<(Ledger, Sequencer), RecoveryError> {
-        let key = VerifierKey::ed25519(&self.options.origin, self.options.signer.verifying_key())?;
-        let size = self.size();
-        let AttestationState { signed, last_round, last_answered, archives } = self.attested;
-        let Stores { log, bodies, attestations, archive_trees, snapshots, lease, .. } = self.stores;
-        let start = Start {
-            right_edge: self.state.edge.clone(),
-            latest_checkpoint: signed,
-            last_round,
-            last_answered,
-            read_only,
-            lease,
-        };
-        let records = KeptArchiveTimestamps::of(archives);
-        let inner =
-            Arc::new(LedgerInner::new(self.index, bodies, self.tiles, attestations, archive_trees, records, start));
-        let (ledger, queue) = Ledger::new(inner.clone());
+    #[must_use]
+    pub fn start_stepped(self) -> (Ledger, Sequencer) {
+        let Self { options, state, reader, log, snapshots, appender } = self;
+        let (ledger, queue) = Ledger::new(reader.clone());
         let sequencer = Sequencer::new(SequencerParts {
-            inner,
+            inner: reader.inner,
             log,
             snapshots,
-            tiles: self.appender,
-            state: self.state,
+            tiles: appender,
+            state,
             queue: queue.messages,
             queued_bytes: queue.bytes,
-            clock: self.options.clock,
-            signer: self.options.signer,
-            origin: self.options.origin.clone(),
-            checkpoint_interval: self.options.checkpoint_interval,
-            snapshot_entries: self.options.snapshot_entries,
+            clock: options.clock,
+            signer: options.signer,
+            origin: options.origin,
+            checkpoint_interval: options.checkpoint_interval,
+            snapshot_entries: options.snapshot_entries,
             compactor: None,
         });
-        if size == TreeSize(0) {
-            let opened =
-                Event::LedgerOpened { origin: self.options.origin, keys: vec![key.to_string()], predecessor: None };
-            // Nobody waits for it; it is first in the queue all the same.
-            let submission = Submission { draft: EntryDraft::new(opened), body: None };
-            drop(ledger.append(submission, Durability::Accepted));
+        (ledger, sequencer)
+    }
+}
+
+/// Entry 0 says which log this is; the newest checkpoint must be of the key that will sign the next one.
+fn check_log(latest: Option<&SignedCheckpoint>, key: &VerifierKey) -> Result<(), RecoveryError> {
+    match latest {
+        Some(latest) if latest.check_log(key).is_err() => {
+            let found = latest.checkpoint().origin().to_owned();
+            Err(RecoveryError::OtherLog { found, wanted: key.to_string() })
         }
-        Ok((ledger, sequencer))
+        _ => Ok(()),
     }
 }
 

@@ -62,9 +62,12 @@ pub enum AppendError {
     /// The sequencer has stopped. What was in flight may or may not be in the ledger; asking again tells.
     #[error("the sequencer has stopped")]
     Stopped,
-    /// Signing is not allowed: nobody could say whether this ledger is a restored backup.
-    #[error("the ledger is read-only: no witness has confirmed that it is the newest")]
-    ReadOnly,
+    /// Signing is not allowed yet: it is not known whether this ledger is a restored backup.
+    #[error("the ledger is read-only until it is confirmed as the newest state: {0}")]
+    ReadOnly(String),
+    /// Signing is not allowed any more: the log has forked, or this is not its newest copy.
+    #[error("the log has forked: {0}")]
+    Forked(String),
     /// The issuer has another record with this uuid.
     #[error("the issuer has another record with this uuid, entry {0}")]
     UuidTaken(LeafIndex),

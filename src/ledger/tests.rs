@@ -58,7 +58,9 @@ impl Place {
     }
 
     fn open(&self) -> Result<Ledger, RecoveryError> {
-        OpenedLedger::open(self.options.clone(), &self.backend)?.start(false)
+        let ledger = OpenedLedger::open(self.options.clone(), &self.backend)?.start()?;
+        ledger.confirm();
+        Ok(ledger)
     }
 
     /// From now on this method fails, having done nothing; none when it is empty.

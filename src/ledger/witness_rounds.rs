@@ -60,18 +60,11 @@ impl LedgerReader {
     /// # Errors
     /// When the attestations cannot be read.
     pub fn round_above(&self, index: LeafIndex) -> Result<Option<WitnessRound>, ReadError> {
-        let mut first = None;
-        let mut size = index.size_through();
-        // A witness that was away for long leaves many rounds without an answer; the newest answer is not far.
-        for _ in 0..64 {
-            let Some(round) = self.round_at_least(size)? else { break };
-            if !round.tokens.is_empty() || round.checkpoint.note().signatures().len() > 1 {
-                return Ok(Some(round));
-            }
-            size = round.checkpoint.checkpoint().size().next_leaf().size_through();
-            first = first.or(Some(round));
+        let size = index.size_through();
+        match self.inner.attestations.answered_round_at_least(size)? {
+            Some(answered) => Ok(WitnessRound::of(answered)),
+            None => self.round_at_least(size),
         }
-        Ok(first)
     }
 
     /// The smallest round of at least `size` entries.

@@ -16,9 +16,7 @@ pub struct Dependency {
 
 impl Dependency {
     pub(super) fn witness(witness: &WitnessClient) -> Self {
-        // A witness may have keys of two kinds under one name.
-        let key = witness.key();
-        Self { kind: "witness", name: format!("{}+{}", key.name(), key.key_id()) }
+        Self { kind: "witness", name: witness.key().label() }
     }
 
     pub(super) fn timestamp_authority(authority: &TimestampClient) -> Self {

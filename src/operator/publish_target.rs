@@ -5,25 +5,23 @@
 //! tile/<L>/<N>[.p/<W>]        never changed
 //! tile/entries/<N>[.p/<W>]    never changed
 //! v1/ledger/policy            the log policy that bundles offer
-//! .new/                       what is being written, and the lock
+//! .affiant-<random>.new       what is being written
 //! ```
 //!
 //! Every tile of a checkpoint is durable under its name before the checkpoint is, so whoever reads the checkpoint finds
-//! its tiles, at any moment and over any crash. Only public bytes ever come here.
+//! its tiles, at any moment and over any crash. Only public bytes ever come here. The folder is also others' to write to:
+//! see [`public_directory`](super::public_directory). What they put in our files' places is replaced, and told.
 
-use std::collections::BTreeSet;
-use std::fs::{self, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::atomic_file;
+use super::public_directory::PublicDirectory;
 use crate::ledger::{TileReadError, Tiles};
 use crate::path_error::PathError;
 use crate::tlog::signed_note::NOTE_BYTES_MAX;
 use crate::tlog::tile::{TILE_WIDTH, hashes_at, new_tiles, width_in};
 use crate::tlog::{CheckpointError, SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey};
-use crate::vfs::{FileLock, FileSystem as _, OsFileSystem};
 
 /// Tiles of a tree: no level above holds anything.
 const LEVELS: u8 = 8;
@@ -32,18 +30,15 @@ const LEVELS: u8 = 8;
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub enum PublishError {
-    /// Another process publishes here.
-    #[error("another process publishes in {0}")]
-    Locked(PathBuf),
     /// A file could not be read or written: the disk is full, or not there.
     #[error(transparent)]
     Io(#[from] PathError),
-    /// The checkpoint in the folder is not of this log.
-    #[error("{path} is not a checkpoint of this log: {cause}")]
-    Checkpoint {
+    /// Another log is published in the folder.
+    #[error("{path} is of another log, {origin}")]
+    OtherLog {
         path: PathBuf,
-        /// Why not.
-        cause: CheckpointError,
+        /// The name of that log.
+        origin: String,
     },
     /// The published tree is not a prefix of ours.
     #[error("{dir} holds {published} entries that this ledger of {here} entries does not continue")]
@@ -54,53 +49,37 @@ pub enum PublishError {
         /// Size of the checkpoint here.
         here: TreeSize,
     },
-    /// A file that never changes holds something else.
-    #[error("{0} exists already with other bytes")]
-    Differs(PathBuf),
     /// The ledger's own tiles.
     #[error(transparent)]
     Tile(#[from] TileReadError),
 }
 
-/// A folder that a log is published in, by this process alone.
+/// A folder that a log is published in.
 #[derive(Debug)]
 pub struct PublishTarget {
-    dir: PathBuf,
+    top: PublicDirectory,
+    key: VerifierKey,
     published: Option<SignedCheckpoint>,
-    // Held as long as the target is.
-    _lock: FileLock,
 }
 
+/// The directories that were opened on the way to what is written, by their path below the folder.
+type Opened = BTreeMap<String, PublicDirectory>;
+
 impl PublishTarget {
-    /// Opens the folder, or makes it, and reads what of the log of `key` was published there.
+    /// Opens the folder `dir`, or makes it, and reads what of the log of `key` was published there: in it, or in the folder
+    /// `below` it.
     ///
     /// # Errors
-    /// When another process has it, it cannot be read or made, or its checkpoint is of another log.
-    pub fn open(dir: &Path, key: &VerifierKey) -> Result<Self, PublishError> {
-        let new = dir.join(".new");
-        fs::create_dir_all(&new).map_err(io_at(&new))?;
-        // Whoever reads what is published has no business here: the lock could be held by them.
-        fs::set_permissions(&new, Permissions::from_mode(0o700)).map_err(io_at(&new))?;
-        let path = new.join("lock");
-        let lock = FileLock::take(&path).map_err(io_at(&path))?;
-        let lock = lock.ok_or_else(|| PublishError::Locked(dir.to_owned()))?;
-        // What a crash left half-written.
-        for left in fs::read_dir(&new).map_err(io_at(&new))? {
-            let left = left.map_err(io_at(&new))?.path();
-            if left != path {
-                fs::remove_file(&left).map_err(io_at(&left))?;
-            }
+    /// When it cannot be read or made, or another log is published there.
+    pub fn open(dir: &Path, below: Option<&str>, key: &VerifierKey) -> Result<Self, PublishError> {
+        let mut top = PublicDirectory::open(dir).map_err(io_at(dir))?;
+        if let Some(below) = below {
+            top = top.make(below).map_err(io_at(&dir.join(below)))?;
         }
-        let path = dir.join("checkpoint");
-        let published = match atomic_file::read(&path, NOTE_BYTES_MAX as u64) {
-            Ok(bytes) => {
-                let signed = SignedCheckpoint::open(&bytes, key);
-                Some(signed.map_err(|cause| PublishError::Checkpoint { path, cause })?)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(cause) => return Err(PublishError::Io(PathError { path, cause })),
-        };
-        Ok(Self { dir: dir.to_owned(), published, _lock: lock })
+        top.remove_temporary_files().map_err(io_at(dir))?;
+        remove_former_workplace(&top);
+        let published = read_checkpoint(&top, key)?;
+        Ok(Self { top, key: key.clone(), published })
     }
 
     /// The checkpoint that is published.
@@ -109,31 +88,37 @@ impl PublishTarget {
         self.published.as_ref()
     }
 
+    /// Whether the checkpoint in the folder is the one that was published last.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is another log's.
+    pub fn is_as_published(&self) -> Result<bool, PublishError> {
+        Ok(read_checkpoint(&self.top, &self.key)? == self.published)
+    }
+
     /// Publishes `signed`, which continues what is published, with the tiles that it needs; and the partial tiles of the
     /// trees of the sizes `also`, which others were told of. Blocks.
     ///
     /// # Errors
-    /// When a file cannot be written, or is there with other bytes. What is published then is as it was.
+    /// When a file cannot be written. What is published then is as it was.
     pub fn publish(&mut self, signed: &SignedCheckpoint, also: &[TreeSize], tiles: &Tiles) -> Result<(), PublishError> {
         let old = self.published.as_ref().map_or(TreeSize(0), |signed| signed.checkpoint().size());
         let size = signed.checkpoint().size();
         assert!(old <= size, "whoever publishes asked whether this continues what is there");
-        let mut folders = BTreeSet::new();
+        let mut opened = Opened::new();
         let mut full = Vec::new();
         for tile in new_tiles(old, size) {
-            self.put_tile(tile, tiles, &mut folders)?;
+            self.put_tile(tile, tiles, &mut opened)?;
             if tile.is_full() {
                 full.push(tile);
             }
         }
         for size_told in also.iter().filter(|told| **told < size) {
             for tile in partial_tiles(*size_told, size) {
-                self.put_tile(tile, tiles, &mut folders)?;
+                self.put_tile(tile, tiles, &mut opened)?;
             }
         }
-        for folder in folders {
-            OsFileSystem.sync_directory(&folder).map_err(io_at(&folder))?;
-        }
+        self.sync(&opened)?;
         self.replace("checkpoint", signed.to_string().as_bytes())?;
         self.published = Some(signed.clone());
         for tile in full {
@@ -146,68 +131,112 @@ impl PublishTarget {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
-        let path = self.dir.join(name);
-        if atomic_file::read(&path, bytes.len() as u64).is_ok_and(|there| there == bytes) {
+    pub fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), PublishError> {
+        let mut opened = Opened::new();
+        let (directory, name) = self.directory_of(path, &mut opened)?;
+        if directory.read(name, bytes.len() as u64).is_ok_and(|there| there == bytes) {
             return Ok(());
         }
-        let folder = path.parent().expect("a name in the folder");
-        let mut folders = BTreeSet::new();
-        self.make(folder, &mut folders)?;
-        self.written(bytes)?
-            .persist(&path)
-            .map_err(|error| PublishError::Io(PathError { path, cause: error.error }))?;
-        folders.into_iter().try_for_each(|folder| OsFileSystem.sync_directory(&folder).map_err(io_at(&folder)))
+        self.top.put(directory, name, bytes).map_err(io_at(&directory.path_of(name)))?;
+        self.sync(&opened)
     }
 
-    fn put_tile(&self, tile: TilePath, tiles: &Tiles, folders: &mut BTreeSet<PathBuf>) -> Result<(), PublishError> {
-        let path = self.dir.join(tile.to_string());
+    fn put_tile(&self, tile: TilePath, tiles: &Tiles, opened: &mut Opened) -> Result<(), PublishError> {
+        let path = tile.to_string();
         let bytes = tiles.read(tile)?;
-        let folder = path.parent().expect("a tile is in a folder");
-        self.make(folder, folders)?;
-        match fs::read(&path) {
+        let (directory, name) = self.directory_of(&path, opened)?;
+        match directory.read(name, bytes.len() as u64) {
             // Of a publication that did not come to its checkpoint.
             Ok(there) if there == bytes => return Ok(()),
-            Ok(_) => return Err(PublishError::Differs(path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(cause) => return Err(PublishError::Io(PathError { path, cause })),
+            Ok(_) | Err(_) => {
+                let path = directory.path_of(name);
+                tracing::warn!(path = %path.display(), "another file is where a tile is published: replacing it");
+            }
         }
-        let written = self.written(&bytes)?;
-        written.persist_noclobber(&path).map_err(|error| PublishError::Io(PathError { path, cause: error.error }))?;
-        Ok(())
+        self.top.put(directory, name, &bytes).map_err(io_at(&directory.path_of(name)))
     }
 
-    /// A file outside the published names, durable but for its name.
-    fn written(&self, bytes: &[u8]) -> Result<tempfile::NamedTempFile, PublishError> {
-        let new = self.dir.join(".new");
-        let write = || {
-            let mut file = tempfile::NamedTempFile::new_in(&new)?;
-            file.write_all(bytes)?;
-            file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-            file.as_file().sync_all()?;
-            Ok(file)
-        };
-        write().map_err(io_at(&new))
+    /// The directory that the file at `path` below the folder is in, made where it is not there, and the file's name.
+    fn directory_of<'a, 'p>(
+        &'a self,
+        path: &'p str,
+        opened: &'a mut Opened,
+    ) -> Result<(&'a PublicDirectory, &'p str), PublishError> {
+        let Some((folder, name)) = path.rsplit_once('/') else { return Ok((&self.top, path)) };
+        let ends = folder.match_indices('/').map(|(at, _)| at).chain([folder.len()]);
+        let mut above = "";
+        for end in ends {
+            let here = &folder[..end];
+            if !opened.contains_key(here) {
+                let parent = opened.get(above).unwrap_or(&self.top);
+                let component = here.rsplit('/').next().unwrap_or(here);
+                let made = parent.make(component).map_err(io_at(&parent.path_of(component)))?;
+                opened.insert(here.to_owned(), made);
+            }
+            above = here;
+        }
+        Ok((opened.get(folder).unwrap_or(&self.top), name))
     }
 
-    /// Makes `folder`, and notes it and those above it as changed.
-    fn make(&self, folder: &Path, changed: &mut BTreeSet<PathBuf>) -> Result<(), PublishError> {
-        fs::create_dir_all(folder).map_err(io_at(folder))?;
-        changed.extend(folder.ancestors().take_while(|above| above.starts_with(&self.dir)).map(Path::to_owned));
-        Ok(())
+    /// Makes the names in the directories that were opened durable, and those in the folder itself.
+    fn sync(&self, opened: &Opened) -> Result<(), PublishError> {
+        opened
+            .values()
+            .chain([&self.top])
+            .try_for_each(|directory| directory.sync().map_err(io_at(&directory.path_of(""))))
     }
 
     /// Removes the partial tiles of the tile before `full`. Those of `full` itself stay for readers who are on their way.
     fn drop_partial_before(&self, full: TilePath) -> Result<(), PublishError> {
         let Some(before) = full.index().checked_sub(1) else { return Ok(()) };
         let before = TilePath::new(full.kind(), before, TILE_WIDTH).expect("as the one behind it");
-        let path = self.dir.join(format!("{before}.p"));
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(PublishError::Io(PathError { path, cause: error }))
-            }
-            _ => Ok(()),
+        let path = format!("{before}.p");
+        let (folder, name) = path.rsplit_once('/').expect("a tile is in a directory");
+        let mut opened = Opened::new();
+        let (directory, _) = self.directory_of(&format!("{folder}/{name}"), &mut opened)?;
+        let partial = match directory.enter(name) {
+            Ok(partial) => partial,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(io_at(&directory.path_of(name))(error)),
+        };
+        let is_width = |name: &str| name.parse::<u16>().is_ok_and(|width| (1..TILE_WIDTH).contains(&width));
+        partial.remove_files(is_width).map_err(io_at(&directory.path_of(name)))?;
+        if let Err(error) = directory.remove_empty(name) {
+            let path = directory.path_of(name);
+            tracing::warn!(path = %path.display(), %error, "something else is among the partial tiles, and stays");
         }
+        Ok(())
+    }
+}
+
+/// The checkpoint that is published; what is none counts as nothing, and is replaced.
+fn read_checkpoint(top: &PublicDirectory, key: &VerifierKey) -> Result<Option<SignedCheckpoint>, PublishError> {
+    let path = top.path_of("checkpoint");
+    let bytes = match top.read("checkpoint", NOTE_BYTES_MAX as u64) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            tracing::warn!(path = %path.display(), %error, "what is published as the checkpoint is none");
+            return Ok(None);
+        }
+        Err(error) => return Err(io_at(&path)(error)),
+    };
+    match SignedCheckpoint::open(&bytes, key) {
+        Ok(signed) => Ok(Some(signed)),
+        Err(CheckpointError::Origin { seen, .. }) => Err(PublishError::OtherLog { path, origin: seen }),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "what is published as the checkpoint is none of this log");
+            Ok(None)
+        }
+    }
+}
+
+/// Removes the folder in which releases before 0.2 wrote, if nothing else is in it.
+fn remove_former_workplace(top: &PublicDirectory) {
+    if let Ok(former) = top.enter(".new") {
+        let _ = former.remove_files(|name| name == "lock");
+        let _ = top.remove_empty(".new");
     }
 }
 

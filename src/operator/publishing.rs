@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::fork_evidence::evidence;
 use super::health::{Dependency, DependencyHealth, DependencyState};
 use super::publish_target::{PublishError, PublishTarget};
 use crate::clock::Clock;
-use crate::ledger::{Ledger, ReadError};
-use crate::tlog::merkle::check_consistency;
+use crate::ledger::{ForkFound, Ledger, ReadError};
 use crate::tlog::{SignedCheckpoint, TreeSize, VerifierKey};
 
 /// Between two publications. What is published may be kept by readers for a second, so more would be seen by nobody; and
@@ -27,11 +27,29 @@ const WITNESSES_WAIT: Duration = Duration::from_secs(5);
 #[allow(missing_docs, reason = "fields explain themselves")]
 pub struct PublishOptions {
     pub dir: PathBuf,
+    /// The folder in it, where the log does not have it for itself.
+    pub below: Option<&'static str>,
     pub key: VerifierKey,
     /// The log policy that goes there too, where there is one.
     pub log_policy: Option<Vec<u8>>,
     /// Whether witnesses are asked, so that their cosignatures are worth waiting for.
     pub witnessed: bool,
+}
+
+impl PublishOptions {
+    /// Where the log's files are.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.below.map_or_else(|| self.dir.clone(), |below| self.dir.join(below))
+    }
+
+    /// Opens the folder.
+    ///
+    /// # Errors
+    /// As [`PublishTarget::open`].
+    pub fn open(&self) -> Result<PublishTarget, PublishError> {
+        PublishTarget::open(&self.dir, self.below, &self.key)
+    }
 }
 
 /// Why a publication failed.
@@ -74,7 +92,7 @@ impl Publisher {
     #[must_use]
     pub fn health(&self) -> DependencyHealth {
         let state = self.state.lock().expect("no holder of this lock panics");
-        state.health(Dependency::publish_target(&self.options.dir))
+        state.health(Dependency::publish_target(&self.options.path()))
     }
 
     /// Publishes for ever; whoever stops the server drops this future.
@@ -96,7 +114,7 @@ impl Publisher {
             work.target = None;
         }
         drop(work);
-        let dependency = Dependency::publish_target(&self.options.dir);
+        let dependency = Dependency::publish_target(&self.options.path());
         let outcome = result.map_err(|error| error.to_string());
         let is_published = outcome.is_ok();
         let mut state = self.state.lock().expect("no holder of this lock panics");
@@ -113,6 +131,10 @@ impl Publisher {
         };
         if let Some(log_policy) = &self.options.log_policy {
             target.replace("v1/ledger/policy", log_policy)?;
+        }
+        if !target.is_as_published()? {
+            // Others write there too: what is there now is looked at before anything is written over it.
+            *target = self.open()?;
         }
         let published = target.published().map(|signed| signed.checkpoint().size());
         let Some(newest) = self.ledger.latest_checkpoint() else { return Ok(published.unwrap_or_default().0) };
@@ -133,19 +155,16 @@ impl Publisher {
 
     /// Opens the folder, and looks whether the ledger continues what is there.
     fn open(&self) -> Result<PublishTarget, PublisherError> {
-        let target = PublishTarget::open(&self.options.dir, &self.options.key)?;
-        if let (Some(there), Some(newest)) = (target.published(), self.ledger.latest_checkpoint()) {
-            let (there, newest) = (there.checkpoint(), newest.checkpoint());
-            let (old, new) = (there.size(), newest.size());
-            let continues = old == TreeSize(0)
-                || old <= new && {
-                    let proof = self.ledger.consistency(old, new)?;
-                    check_consistency(old, new, &proof, there.root(), newest.root()).is_ok()
-                };
-            if !continues {
-                let dir = self.options.dir.clone();
-                return Err(PublishError::Inconsistent { dir, published: old, here: new }.into());
-            }
+        let target = self.options.open()?;
+        if let Some(there) = target.published()
+            && !self.ledger.continues(there)?
+        {
+            // The log's key has signed it, so it convinces anybody.
+            let (dependency, size) = (Dependency::publish_target(&self.options.path()), there.checkpoint().size());
+            let (found, now) = (ForkFound::WhileRunning, self.clock.now());
+            self.ledger.keep_fork(evidence(&self.ledger, &dependency, size, Some(there), found, now))?;
+            let dir = self.options.path();
+            return Err(PublishError::Inconsistent { dir, published: size, here: self.ledger.size() }.into());
         }
         Ok(target)
     }

@@ -1,118 +1,239 @@
-//! The check before a start: a restored backup must not fork the log.
+//! Whether this is the newest copy of the log: a restored backup must not fork it.
 //!
-//! A witness or publish target that has seen more of the log than is here, or another tree, shows that this is a restored
-//! backup.
+//! Asked are the witnesses of the configuration, those whose cosignatures are kept, and the publish target. Who has seen
+//! more of the log than is here, or another tree, shows that this is an older copy. That nobody contradicts is no
+//! evidence by itself: whoever is not reached may know more, a witness that is new to the log knows nothing, and a folder
+//! may have been restored from the same backup. So a ledger is confirmed by those who *know* it:
+//!
+//! - every witness whose cosignature is kept, unless the configuration says that it is gone for good;
+//! - and as many as the log policy asks for; or else all of the configuration, of which a new one may know nothing.
+//!
+//! A witness is asked without showing it anything that it could cosign while it knows nothing: else it would confirm
+//! at the next start what it was told by the copy that it was asked about.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
+
+use super::fork_evidence::evidence;
 use super::health::Dependency;
 use super::publish_target::PublishTarget;
 use super::publishing::PublishOptions;
 use super::witness_rounds::WitnessSet;
-use crate::ledger::OpenedLedger;
-use crate::tlog::merkle::check_consistency;
-use crate::tlog::{SignedCheckpoint, TreeSize, VerifierKey};
+use crate::clock::Clock;
+use crate::ledger::{ForkEvidence, ForkFound, LedgerReader};
+use crate::tlog::{LogPolicy, SignedCheckpoint, TreeSize, VerifierKey};
 use crate::witness::{WitnessClient, WitnessError};
+
+/// Who has to know the log before it may sign.
+#[derive(Clone, Debug, Default)]
+pub struct ConfirmationPolicy {
+    /// The log policy, with its quorum.
+    pub log_policy: Option<LogPolicy>,
+    /// Witnesses that are gone for good, by name and ID of their keys.
+    pub gone: BTreeSet<String>,
+}
 
 /// The result of the check.
 #[derive(Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "fields explain themselves")]
 pub enum RollbackCheck {
-    /// Somebody has seen nothing newer than what is here, and it fits.
+    /// Those who have to know the log know nothing newer than what is here, and it fits.
     Confirmed,
-    /// There is somebody to ask, and nobody answered.
-    NobodyAnswered,
-    /// Nobody is configured.
+    /// Every witness has answered, none of them has ever seen the log, and no cosignature is kept.
+    NobodyKnows,
+    /// No witness is configured, and no cosignature is kept.
     NobodyToAsk,
+    /// Too few of those who have to know the log have confirmed it; who is waited for, in words.
+    Unconfirmed(String),
     /// Somebody has seen more than is here, or something else.
-    Behind { dependency: Dependency, seen: u64, here: u64 },
+    Contradicted(Box<ForkEvidence>),
 }
 
-impl RollbackCheck {
-    /// The result of one answer: a checkpoint, or that nothing was seen; `None` where there was no answer.
+/// The answer of one witness.
+#[derive(Debug)]
+pub enum WitnessAnswer {
+    /// It has cosigned what is here, as far as it has seen it.
+    Knows,
+    /// It has never seen the log.
+    New,
+    /// It says nothing that counts; why.
+    Silent(String),
+    /// It has seen more than is here, or another tree.
+    Contradicts(Box<ForkEvidence>),
+}
+
+impl WitnessAnswer {
+    /// The worth of the checkpoint that a witness says it cosigned last, or that it has never cosigned one. A cosignature of
+    /// it over `kept` entries is kept here.
     #[must_use]
-    pub fn of(recovered: &OpenedLedger, dependency: Dependency, answer: Option<Option<&SignedCheckpoint>>) -> Self {
-        match answer.map(|seen| seen.map_or(Ok(()), |seen| continues(recovered, seen))) {
-            Some(Ok(())) => Self::Confirmed,
-            Some(Err(seen)) => Self::Behind { dependency, seen, here: recovered.size().0 },
-            None => Self::NobodyAnswered,
+    pub fn of(
+        ledger: &LedgerReader,
+        witness: &Dependency,
+        seen: Option<&SignedCheckpoint>,
+        kept: Option<TreeSize>,
+        at: DateTime<Utc>,
+    ) -> Self {
+        let Some(seen) = seen else { return new_or_lost(kept) };
+        let size = seen.checkpoint().size();
+        match ledger.continues(seen) {
+            Err(error) => Self::Silent(format!("its checkpoint could not be compared: {error}")),
+            Ok(true) => known(size, kept),
+            Ok(false) => {
+                let evidence = evidence(ledger, witness, size, Some(seen), ForkFound::AtStart, at);
+                Self::Contradicts(Box::new(evidence))
+            }
+        }
+    }
+}
+
+impl ConfirmationPolicy {
+    /// The result of all answers, by name and ID of the witnesses' keys. `kept` are the largest checkpoints whose
+    /// cosignatures are kept.
+    #[must_use]
+    pub fn decide(
+        &self,
+        kept: &BTreeMap<String, TreeSize>,
+        answers: impl IntoIterator<Item = (String, WitnessAnswer)>,
+    ) -> RollbackCheck {
+        let Self { log_policy, gone } = self;
+        let (mut knowing, mut new, mut silent) = (BTreeSet::new(), 0, BTreeMap::new());
+        for (name, answer) in answers {
+            match answer {
+                // Whoever is gone for good may be anybody now: what the log's key has signed still counts.
+                WitnessAnswer::Contradicts(evidence) if !evidence.is_proved() && gone.contains(&name) => {}
+                WitnessAnswer::Contradicts(evidence) => return RollbackCheck::Contradicted(evidence),
+                WitnessAnswer::Knows => drop(knowing.insert(name)),
+                WitnessAnswer::New => new += 1,
+                WitnessAnswer::Silent(_) if gone.contains(&name) => {}
+                WitnessAnswer::Silent(reason) => drop(silent.insert(name, reason)),
+            }
+        }
+        let not_asked = "it has cosigned this log, and is not in the configuration";
+        let mut waiting: BTreeMap<&str, &str> = BTreeMap::new();
+        for name in kept.keys().filter(|name| !knowing.contains(*name) && !gone.contains(*name)) {
+            waiting.insert(name, silent.get(name).map_or(not_asked, String::as_str));
+        }
+        let is_known = |key: &VerifierKey| knowing.contains(&key.label());
+        let is_quorum = !knowing.is_empty() && log_policy.as_ref().is_some_and(|policy| policy.is_quorum(is_known));
+        if !is_quorum {
+            waiting.extend(silent.iter().map(|(name, reason)| (name.as_str(), reason.as_str())));
+        }
+        match (waiting.is_empty(), knowing.len(), new) {
+            (false, ..) => {
+                let waiting: Vec<_> = waiting.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+                RollbackCheck::Unconfirmed(waiting.join("; "))
+            }
+            (true, 0, 0) => RollbackCheck::NobodyToAsk,
+            (true, 0, _) => RollbackCheck::NobodyKnows,
+            (true, ..) => RollbackCheck::Confirmed,
+        }
+    }
+}
+
+/// Checks a ledger against all who may have seen more of it, as long as it has signed nothing.
+pub struct RollbackChecker {
+    /// The ledger.
+    pub ledger: LedgerReader,
+    /// The witnesses of the configuration.
+    pub witnesses: WitnessSet,
+    /// Who has to know it.
+    pub policy: ConfirmationPolicy,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl RollbackChecker {
+    /// Asks every witness, all at the same time.
+    pub async fn ask_witnesses(&self) -> RollbackCheck {
+        let kept = self.ledger.cosigned();
+        let answers = join_all(self.witnesses.witnesses.iter().map(|witness| async {
+            let name = witness.key().label();
+            let answer = self.ask(witness, kept.get(&name).copied()).await;
+            if let WitnessAnswer::Silent(reason) = &answer {
+                tracing::warn!(witness = name, reason, "witness does not confirm the ledger");
+            }
+            (name, answer)
+        }));
+        self.policy.decide(&kept, answers.await)
+    }
+
+    /// Asks one witness, of which a cosignature of a checkpoint of `kept` entries is kept.
+    async fn ask(&self, witness: &WitnessClient, kept: Option<TreeSize>) -> WitnessAnswer {
+        match witness.latest(self.ledger.log_key()).await {
+            Ok(Some(seen)) => {
+                WitnessAnswer::of(&self.ledger, &Dependency::witness(witness), Some(&seen), kept, self.clock.now())
+            }
+            // It has seen nothing, or does not show what it has seen.
+            Ok(None) => self.probe(witness, kept).await,
+            Err(error) => WitnessAnswer::Silent(error.to_string()),
         }
     }
 
-    /// Combines two results: one confirmation is enough, and one contradiction too.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (behind @ Self::Behind { .. }, _) | (_, behind @ Self::Behind { .. }) => behind,
-            (Self::Confirmed, _) | (_, Self::Confirmed) => Self::Confirmed,
-            (Self::NobodyAnswered, _) | (_, Self::NobodyAnswered) => Self::NobodyAnswered,
-            (Self::NobodyToAsk, Self::NobodyToAsk) => Self::NobodyToAsk,
-        }
-    }
-}
-
-/// Asks every witness what it saw last of this log.
-pub async fn ask_witnesses(recovered: &OpenedLedger, set: &WitnessSet, log: &VerifierKey) -> RollbackCheck {
-    let mut check = RollbackCheck::NobodyToAsk;
-    for witness in &set.witnesses {
-        let dependency = Dependency::witness(witness);
-        let unanswered = |error| {
-            tracing::warn!(witness = witness.key().name(), %error, "witness could not be asked at the start");
-            RollbackCheck::NobodyAnswered
+    /// Asks a witness that shows nothing, by what it refuses: the newest checkpoint is shown to it as the one that it has
+    /// cosigned already, which one that knows nothing does not take.
+    async fn probe(&self, witness: &WitnessClient, kept: Option<TreeSize>) -> WitnessAnswer {
+        // Where nothing was signed there is nothing to ask about: who has seen the log shows it, or its first round tells.
+        let Some(latest) = self.ledger.latest_checkpoint() else { return new_or_lost(kept) };
+        let size = latest.checkpoint().size();
+        let seen = match witness.add_checkpoint(size, Vec::new(), &latest).await {
+            Ok(_) => return known(size, kept),
+            Err(WitnessError::Inconsistent) => return self.refuses(witness, size),
+            Err(WitnessError::UnknownLog | WitnessError::Conflict { size: TreeSize(0) }) => return new_or_lost(kept),
+            // Of the same size, and another one; or larger.
+            Err(WitnessError::Conflict { size: seen }) if seen >= size => return self.refuses(witness, seen),
+            Err(WitnessError::Conflict { size: seen }) => seen,
+            Err(error) => return WitnessAnswer::Silent(error.to_string()),
         };
-        check = check.and(match witness.latest(log).await {
-            Ok(Some(seen)) => RollbackCheck::of(recovered, dependency, Some(Some(&seen))),
-            // It saw nothing, or does not say what it saw; what it cosigns next tells.
-            Ok(None) => match show_latest(recovered, witness).await {
-                Ok(None) => RollbackCheck::Confirmed,
-                Ok(Some(seen)) => RollbackCheck::Behind { dependency, seen, here: recovered.size().0 },
-                Err(error) => unanswered(error),
-            },
-            Err(error) => unanswered(error),
-        });
+        let proof = match self.ledger.consistency(seen, size) {
+            Ok(proof) => proof,
+            Err(error) => return WitnessAnswer::Silent(format!("its checkpoint could not be compared: {error}")),
+        };
+        match witness.add_checkpoint(seen, proof, &latest).await {
+            Ok(_) => known(seen, kept),
+            Err(WitnessError::Inconsistent) => self.refuses(witness, seen),
+            Err(error) => WitnessAnswer::Silent(error.to_string()),
+        }
     }
-    check
-}
 
-/// Looks at what was published last of this log, in a folder that could be read.
-#[must_use]
-pub fn ask_publish_target(
-    recovered: &OpenedLedger,
-    options: &PublishOptions,
-    target: Option<&PublishTarget>,
-) -> RollbackCheck {
-    let Some(target) = target else { return RollbackCheck::NobodyAnswered };
-    // An empty folder may be a new one, or where a disk is not mounted.
-    let Some(published) = target.published() else { return RollbackCheck::NobodyToAsk };
-    let dependency = Dependency::publish_target(&options.dir);
-    RollbackCheck::of(recovered, dependency, Some(Some(published)))
-}
-
-/// Whether what is here continues what was seen; else the size of that.
-fn continues(recovered: &OpenedLedger, seen: &SignedCheckpoint) -> Result<(), u64> {
-    let (old, new) = (seen.checkpoint().size(), recovered.size());
-    let proved = old <= new
-        && (old == TreeSize(0)
-            || recovered.consistency(old, new).is_ok_and(|proof| {
-                check_consistency(old, new, &proof, seen.checkpoint().root(), recovered.root()).is_ok()
-            }));
-    if proved { Ok(()) } else { Err(old.0) }
-}
-
-/// Shows a witness the newest checkpoint that was signed here, from where it says that it is: gives the size of what it
-/// cosigned before, if this does not continue that.
-async fn show_latest(recovered: &OpenedLedger, witness: &WitnessClient) -> Result<Option<u64>, WitnessError> {
-    let Some(latest) = recovered.latest_checkpoint() else { return Ok(None) };
-    let size = latest.checkpoint().size();
-    let seen = match witness.add_checkpoint(TreeSize(0), Vec::new(), latest).await {
-        Err(WitnessError::Conflict { size }) => size,
-        Err(WitnessError::Inconsistent) => return Ok(Some(0)),
-        answer => return answer.map(|_| None),
-    };
-    if seen > size {
-        return Ok(Some(seen.0));
+    /// The witness has seen `seen` entries that are not here, and does not show them.
+    fn refuses(&self, witness: &WitnessClient, seen: TreeSize) -> WitnessAnswer {
+        let (dependency, now) = (Dependency::witness(witness), self.clock.now());
+        WitnessAnswer::Contradicts(Box::new(evidence(&self.ledger, &dependency, seen, None, ForkFound::AtStart, now)))
     }
-    let Ok(proof) = recovered.consistency(seen, size) else { return Ok(Some(seen.0)) };
-    match witness.add_checkpoint(seen, proof, latest).await {
-        Err(WitnessError::Inconsistent) => Ok(Some(seen.0)),
-        answer => answer.map(|_| None),
+
+    /// Looks at what was published last of this log: a folder may say that this is an older copy, and no more.
+    #[must_use]
+    pub fn ask_publish_target(&self, options: &PublishOptions, target: Option<&PublishTarget>) -> Option<ForkEvidence> {
+        let published = target?.published()?;
+        let (dependency, now) = (Dependency::publish_target(&options.path()), self.clock.now());
+        match WitnessAnswer::of(&self.ledger, &dependency, Some(published), None, now) {
+            WitnessAnswer::Contradicts(evidence) => Some(*evidence),
+            WitnessAnswer::Silent(reason) => {
+                tracing::warn!(reason, folder = dependency.name, "what is published says nothing of this ledger");
+                None
+            }
+            WitnessAnswer::Knows | WitnessAnswer::New => None,
+        }
+    }
+}
+
+/// A witness that has seen `seen` entries, which fit: less than what is kept of it means that it has lost its memory.
+fn known(seen: TreeSize, kept: Option<TreeSize>) -> WitnessAnswer {
+    match kept {
+        Some(kept) if seen < kept => {
+            WitnessAnswer::Silent(format!("it knows {seen} entries, and has cosigned {kept}: it has lost what it knew"))
+        }
+        _ => WitnessAnswer::Knows,
+    }
+}
+
+fn new_or_lost(kept: Option<TreeSize>) -> WitnessAnswer {
+    match kept {
+        Some(kept) => WitnessAnswer::Silent(format!(
+            "it knows nothing, and has cosigned {kept} entries: it has lost what it knew"
+        )),
+        None => WitnessAnswer::New,
     }
 }

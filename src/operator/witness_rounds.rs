@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::fork_evidence::evidence;
 use super::health::{Dependency, DependencyHealth, DependencyState};
 use crate::clock::Clock;
-use crate::ledger::{Ledger, ReadError, TileReadError};
+use crate::ledger::{ForkFound, Ledger, ReadError, TileReadError};
 use crate::tlog::{SignedCheckpoint, TreeSize};
 use crate::witness::{TimestampClient, WitnessClient, WitnessError};
 
@@ -171,13 +172,40 @@ impl WitnessRounds {
     ) -> Result<Result<Vec<crate::tlog::NoteSignature>, WitnessError>, WitnessRoundError> {
         let size = checkpoint.checkpoint().size();
         let proof = self.ledger.consistency(old, size)?;
-        match witness.add_checkpoint(old, proof, checkpoint).await {
+        let (asked, answer) = match witness.add_checkpoint(old, proof, checkpoint).await {
             Err(WitnessError::Conflict { size: seen }) if seen != old && seen <= size => {
                 let proof = self.ledger.consistency(seen, size)?;
-                Ok(witness.add_checkpoint(seen, proof, checkpoint).await)
+                (seen, witness.add_checkpoint(seen, proof, checkpoint).await)
             }
-            answer => Ok(answer),
+            answer => (old, answer),
+        };
+        match &answer {
+            Err(WitnessError::Inconsistent) => self.keep_fork(witness, asked).await?,
+            // More than was ever signed here: whatever it was, this process did not sign it.
+            Err(WitnessError::Conflict { size: seen }) if *seen > self.signed_size() => {
+                self.keep_fork(witness, *seen).await?;
+            }
+            _ => {}
         }
+        Ok(answer)
+    }
+
+    fn signed_size(&self) -> TreeSize {
+        self.ledger.latest_checkpoint().map_or(TreeSize(0), |latest| latest.checkpoint().size())
+    }
+
+    /// Keeps what a witness has against this log, with the checkpoint that it cosigned last if it shows that.
+    async fn keep_fork(&self, witness: &WitnessClient, seen: TreeSize) -> Result<(), WitnessRoundError> {
+        let theirs = witness.latest(self.ledger.log_key()).await.ok().flatten();
+        let theirs = match theirs {
+            // One that fits is no evidence.
+            Some(theirs) if self.ledger.continues(&theirs)? => None,
+            other => other,
+        };
+        let seen = theirs.as_ref().map_or(seen, |theirs| theirs.checkpoint().size());
+        let (dependency, now) = (Dependency::witness(witness), self.clock.now());
+        let found = ForkFound::WhileRunning;
+        Ok(self.ledger.keep_fork(evidence(&self.ledger, &dependency, seen, theirs.as_ref(), found, now))?)
     }
 
     fn acknowledged(&self, dependency: &Dependency) -> u64 {

@@ -106,7 +106,11 @@ impl From<RegisterError> for ConciseProblem {
             RegisterError::Erased => Self::new(StatusCode::GONE, "Erased", detail),
             RegisterError::NotYet
             | RegisterError::Append(
-                AppendError::Busy | AppendError::Full | AppendError::ReadOnly | AppendError::Stopped,
+                AppendError::Busy
+                | AppendError::Full
+                | AppendError::ReadOnly(_)
+                | AppendError::Forked(_)
+                | AppendError::Stopped,
             ) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not now", detail).retry(),
             _ => Self::internal(&error),
         }

@@ -1,5 +1,6 @@
 //! The configuration: the defaults, over them a file, over that the environment.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub struct Config {
     pub statements: StatementsConfig,
     /// `[publish]`.
     pub publish: PublishConfig,
+    /// `[alerts]`.
+    pub alerts: AlertsConfig,
     /// `[log]`.
     pub log: LogConfig,
 }
@@ -174,6 +177,8 @@ pub struct ArchiveTimestampConfig {
 pub struct WitnessingConfig {
     /// How many witnesses are enough.
     pub quorum: String,
+    /// Witnesses that are gone for good, by name and ID of their keys (`name+01234567`).
+    pub gone: BTreeSet<String>,
     /// Whether the timestamp authorities are asked for a token over the value of each signature.
     pub signature_timestamps: bool,
     /// The witnesses.
@@ -222,6 +227,14 @@ fn independent() -> bool {
 pub struct PublishConfig {
     /// The folder; empty for none.
     pub dir: PathBuf,
+}
+
+/// `[alerts]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertsConfig {
+    /// The address that alerts are posted to; empty for none.
+    pub webhook: String,
 }
 
 /// `[log]`.

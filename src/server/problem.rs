@@ -288,7 +288,8 @@ impl From<AppendError> for Problem {
             AppendError::Busy => Self::busy(),
             AppendError::Full => Self::new("storage-full", "Storage is full", unavailable, detail),
             AppendError::Stopped => Self::new("stopped", "The ledger has stopped", unavailable, detail),
-            AppendError::ReadOnly => Self::new("read-only", "The ledger is read-only", unavailable, detail),
+            AppendError::Forked(_) => Self::new("forked", "The log has forked", unavailable, detail),
+            AppendError::ReadOnly(_) => Self::new("read-only", "The ledger is read-only", unavailable, detail),
             AppendError::Clock { ahead, .. } => {
                 Self::new("clock", "Clock out of range", unavailable, detail).with("ahead_seconds", ahead)
             }

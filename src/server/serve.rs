@@ -11,17 +11,23 @@ use actix_web::web::{self, Data, PathConfig, QueryConfig};
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use chrono::TimeDelta;
+use tokio::task::JoinHandle;
 
 use super::connections::connections_max;
 use super::problem::Problem;
 use super::routes;
 use super::state::AppState;
 use super::trace;
+use crate::client::HttpClient;
+use crate::operator::alerts::post_forks;
 use crate::operator::maintenance::maintain;
 use crate::request_body::close_unread;
 
 /// How long the head of a request may take: a loaded machine is slow too.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Between an alert and its answer.
+const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server that runs.
 pub struct RunningServer {
@@ -29,8 +35,8 @@ pub struct RunningServer {
     pub address: SocketAddr,
     state: Data<AppState>,
     handle: ServerHandle,
-    served: tokio::task::JoinHandle<std::io::Result<()>>,
-    background: Vec<tokio::task::JoinHandle<()>>,
+    served: JoinHandle<std::io::Result<()>>,
+    background: Vec<JoinHandle<()>>,
 }
 
 /// Starts serving `state`.
@@ -76,6 +82,9 @@ pub fn serve(state: AppState) -> anyhow::Result<RunningServer> {
     let mut background = vec![tokio::spawn(witness_rounds(state.clone())), tokio::spawn(maintenance(&state))];
     let timestamps = state.services.signature_timestamps.clone();
     background.push(tokio::spawn(async move { timestamps.run().await }));
+    background.extend(alerts(&state)?);
+    let confirmed = state.clone();
+    background.push(tokio::spawn(async move { confirmed.services.confirm().await }));
     background.extend(state.services.publishers().map(|publisher| tokio::spawn(publisher.run())));
     tracing::info!(%address, tree_size = state.services.issuance.ledger.size().0, "server started");
     Ok(RunningServer { address, state, handle, served, background })
@@ -124,6 +133,17 @@ async fn witness_rounds(state: Data<AppState>) {
         Some(service) => drop(tokio::join!(state.services.witness_rounds.run(), service.witness_rounds.run())),
         None => state.services.witness_rounds.run().await,
     }
+}
+
+/// The task that posts alerts, where there is an address for them.
+fn alerts(state: &AppState) -> anyhow::Result<Option<JoinHandle<()>>> {
+    let webhook = state.config.alerts.webhook.clone();
+    if webhook.is_empty() {
+        return Ok(None);
+    }
+    let statements = state.services.statements.iter().map(|service| service.statements.ledger.reader().clone());
+    let logs = [state.services.issuance.ledger.reader().clone()].into_iter().chain(statements).collect();
+    Ok(Some(tokio::spawn(post_forks(HttpClient::new(WEBHOOK_TIMEOUT)?, webhook, logs))))
 }
 
 fn maintenance(state: &AppState) -> impl Future<Output = ()> + use<> {

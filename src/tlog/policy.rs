@@ -177,6 +177,13 @@ impl LogPolicy {
         self.quorum.is_some()
     }
 
+    /// Whether the witnesses that `counts` says yes to are enough; where no cosignature is asked for, none are.
+    pub fn is_quorum(&self, counts: impl Fn(&VerifierKey) -> bool) -> bool {
+        let counted = self.witnesses.iter().enumerate().filter(|(_, witness)| counts(&witness.key));
+        let counted = counted.map(|(index, _)| (index, 0)).collect();
+        self.quorum.is_none_or(|member| self.witnessed(member, &counted, &mut HashMap::new()))
+    }
+
     /// Verifies a checkpoint's signatures and says who witnessed it.
     ///
     /// # Errors

@@ -110,6 +110,12 @@ impl NoteSignature {
         self.key_id
     }
 
+    /// Name and ID of that key, as a verifier key begins.
+    #[must_use]
+    pub fn key_label(&self) -> String {
+        format!("{}+{}", self.name, self.key_id)
+    }
+
     /// The signature, without the key ID.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

@@ -153,6 +153,12 @@ impl VerifierKey {
         self.key_id
     }
 
+    /// Name and ID, as the key begins when it is written: one name may have several keys.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}+{}", self.name(), self.key_id)
+    }
+
     /// The signature type.
     #[must_use]
     pub fn key_type(&self) -> KeyType {

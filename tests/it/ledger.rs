@@ -67,7 +67,7 @@ impl Bench {
     }
 
     fn open(&self) -> Ledger {
-        self.recover().unwrap().start(false).unwrap()
+        confirmed(self.recover().unwrap())
     }
 
     fn key(&self) -> VerifierKey {
@@ -78,6 +78,13 @@ impl Bench {
         let source = DirectorySource::open(self.path())?;
         audit(&source, &self.key(), &source.signed_sizes(), |_, _| ()).await
     }
+}
+
+/// The ledger as it runs once it is known to be the newest copy.
+fn confirmed(recovered: OpenedLedger) -> Ledger {
+    let ledger = recovered.start().unwrap();
+    ledger.confirm();
+    ledger
 }
 
 fn submission(issuer: &str, uuid: &str, body: &[u8]) -> Submission {
@@ -292,10 +299,13 @@ async fn a_read_only_ledger_signs_nothing() {
     put(&ledger, "iss_a", 0).await;
     ledger.stop();
     drop(ledger);
-    let ledger = bench.recover().unwrap().start(true).unwrap();
+    let ledger = bench.recover().unwrap().start().unwrap();
     let refused = ledger.append(submission("iss_a", "v", b"v"), Durability::Included).unwrap().await;
-    assert!(matches!(refused, Err(AppendError::ReadOnly)));
+    assert!(matches!(refused, Err(AppendError::ReadOnly(_))));
     assert_eq!(ledger.latest_checkpoint().unwrap().checkpoint().size().0, 2);
+    // Once it is confirmed it goes on, without a restart.
+    ledger.confirm();
+    assert_eq!(put(&ledger, "iss_a", 1).await.entry.index, LeafIndex(2));
     ledger.stop();
 }
 
@@ -350,6 +360,31 @@ async fn erasures_one_by_one_leave_few_files() {
     ledger.stop();
     let runs = std::fs::read_dir(bench.path().join("index")).unwrap().count();
     assert!(runs < 20, "{runs} files");
+}
+
+#[tokio::test]
+async fn a_proof_is_under_the_smallest_answered_round_however_long_nobody_answered() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    let mut last = TreeSize(0);
+    for n in 0..150 {
+        put(&ledger, "iss_a", n).await;
+        last = ledger.begin_round().unwrap().unwrap().checkpoint().size();
+        if n == 3 {
+            ledger.keep_checkpoint_token(last, b"early").unwrap();
+        }
+    }
+    ledger.keep_checkpoint_token(last, b"late").unwrap();
+    let check = |ledger: &Ledger| {
+        for (index, size, token) in [(0, TreeSize(5), &b"early"[..]), (4, TreeSize(5), b"early"), (5, last, b"late")] {
+            let round = ledger.proof(LeafIndex(index)).unwrap().unwrap().1.unwrap();
+            assert_eq!((round.checkpoint.checkpoint().size(), round.tokens), (size, vec![token.to_vec()]), "{index}");
+        }
+    };
+    check(&ledger);
+    ledger.stop();
+    drop(ledger);
+    check(&bench.open());
 }
 
 #[tokio::test]
@@ -412,7 +447,7 @@ impl Signer for Faulty {
 async fn a_fault_in_the_program_stops_the_ledger_and_is_told() {
     let bench = Bench::new();
     let options = LedgerOptions { signer: Arc::new(Faulty(bench.signer.clone())), ..bench.options(9) };
-    let ledger = OpenedLedger::open(options, &bench.backend(9).unwrap()).unwrap().start(false).unwrap();
+    let ledger = confirmed(OpenedLedger::open(options, &bench.backend(9).unwrap()).unwrap());
     // Also what is still in the queue is answered.
     let one = |n| ledger.append(submission("iss_a", &format!("uuid-{n}"), b"body"), Durability::Included);
     for answer in (0..9).map(one).collect::<Vec<_>>().into_iter().flatten() {

@@ -44,8 +44,9 @@ fn body(index: u64) -> Vec<u8> {
 async fn opens_with_everything_that_was_in_it() {
     let (_place, data) = copy();
     let recovered = recover(&data, &clock(), 9).unwrap();
-    assert_eq!((recovered.size(), recovered.root().to_base64().as_str()), (TreeSize(SIZE), ROOT));
-    let (ledger, _sequencer) = recovered.start_stepped(false).unwrap();
+    let (ledger, _sequencer) = recovered.start_stepped();
+    let root = ledger.root(ledger.size()).unwrap();
+    assert_eq!((ledger.size(), root.to_base64().as_str()), (TreeSize(SIZE), ROOT));
     for index in (1..SIZE).filter(|index| *index != 9) {
         let stored = ledger.record(LeafIndex(index)).unwrap();
         let record = Sha256Digest::of(&body(index));
@@ -67,7 +68,8 @@ async fn opens_with_everything_that_was_in_it() {
 async fn goes_on_and_passes_its_audit() {
     let (_place, data) = copy();
     assert_eq!(audited(&data).await.unwrap(), TreeSize(SIZE));
-    let ledger = recover(&data, &clock(), 9).unwrap().start(false).unwrap();
+    let ledger = recover(&data, &clock(), 9).unwrap().start().unwrap();
+    ledger.confirm();
     let receipt = ledger.append(submission(b"new"), Durability::Included).unwrap().await.unwrap();
     assert_eq!(receipt.entry.index, LeafIndex(SIZE));
     let again = ledger.append(submission(&body(12)), Durability::Included).unwrap().await.unwrap();

@@ -277,34 +277,63 @@ async fn a_restored_backup_is_refused_by_what_was_published() {
     assert!(backup.open_with(backup.clock.clone(), accepting).await.is_err(), "it is known, not risked");
     place.open().await.unwrap().issuance().ledger().stop();
 
-    // Where it cannot be read, nobody answers: nothing is signed unless the risk is taken.
+    // A folder never confirms: where it cannot be read, nothing is different.
     let checkpoint = published.0.join("checkpoint");
     std::fs::rename(&checkpoint, published.0.join("aside")).unwrap();
     std::fs::create_dir(&checkpoint).unwrap();
     let state = place.open().await.unwrap();
-    assert!(state.issuance().ledger().write_block_reason().unwrap().starts_with("read-only"));
-    state.issuance().ledger().stop();
-    drop(state);
-    let state = place.open_with(place.clock.clone(), accepting).await.unwrap();
     assert_eq!(state.issuance().ledger().write_block_reason(), None);
     state.issuance().ledger().stop();
 }
 
+/// What is in a folder, by name; a link is not followed.
+fn names(dir: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(dir).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
 #[tokio::test]
-async fn a_folder_is_of_one_log_and_one_process() {
+async fn what_others_put_into_the_folder_leads_nowhere_and_stops_nothing() {
+    let (place, published) = place();
+    let keys = place.data().join("authority");
+    let before = names(&keys);
+    std::fs::create_dir_all(&published.0).unwrap();
+    // The former place of temporary files, a directory of tiles, and the checkpoint: links into the private folder.
+    for (name, to) in [(".new", keys.clone()), ("tile", keys.clone()), ("checkpoint", keys.join("log.key.pem"))] {
+        std::os::unix::fs::symlink(to, published.0.join(name)).unwrap();
+    }
+    let token = place.issuer_token(0);
+    let server = place.serve().await;
+    issue(&server.client, &token, 0..3).await;
+    let tells = |health: &serde_json::Value| {
+        let folder = health["parties"].as_array().unwrap().iter().find(|party| party["kind"] == "publish-target");
+        folder.unwrap()["reason"].as_str().is_some_and(|reason| reason.contains("links are not followed"))
+    };
+    server.client.wait_for_health(tells).await;
+    assert_eq!(server.state().issuance().ledger().write_block_reason(), None);
+    // Once the link is gone, what was missed is made up for.
+    std::fs::remove_file(published.0.join("tile")).unwrap();
+    let size = server.state().issuance().ledger().size().0;
+    wait_until_published(&server.client, size).await;
+    assert_eq!(published.check(&place.log_key()), size);
+    server.stop().await;
+    assert!(names(&keys).is_superset(&before), "{:?} of {before:?}", names(&keys));
+}
+
+#[tokio::test]
+async fn a_folder_is_of_one_log() {
     let (place, published) = place();
     let (server, _) = serving(&place).await;
     let size = server.state().issuance().ledger().size().0;
     let key = place.log_key();
-    assert!(matches!(PublishTarget::open(&published.0, &key), Err(PublishError::Locked(_))));
     server.stop().await;
-    let target = PublishTarget::open(&published.0, &key).unwrap();
+    let target = PublishTarget::open(&published.0, None, &key).unwrap();
     assert!(target.published().unwrap().checkpoint().size().0 >= size);
     drop(target);
     let bytes = key.public().try_into().unwrap();
     let other = affiant::crypto::VerifyingKey::from_ed25519(bytes).unwrap();
     let other = VerifierKey::ed25519("ledger.example/2", &other).unwrap();
-    assert!(matches!(PublishTarget::open(&published.0, &other), Err(PublishError::Checkpoint { .. })));
+    assert!(matches!(PublishTarget::open(&published.0, None, &other), Err(PublishError::OtherLog { .. })));
 }
 
 #[tokio::test]
@@ -360,7 +389,7 @@ async fn a_step_that_fails_leaves_what_was_published_and_is_made_up_for() {
     issue(&server.client, &token, 250..700).await;
     let second = ledger.latest_checkpoint().unwrap();
     let (key, sizes) = (place.log_key(), (first.checkpoint().size(), second.checkpoint().size()));
-    PublishTarget::open(&published.0, &key).unwrap().publish(&first, &[], ledger.tiles()).unwrap();
+    PublishTarget::open(&published.0, None, &key).unwrap().publish(&first, &[], ledger.tiles()).unwrap();
     assert_eq!(published.check(&key), sizes.0.0);
 
     let mut failed = 0;
@@ -368,21 +397,29 @@ async fn a_step_that_fails_leaves_what_was_published_and_is_made_up_for() {
         // A folder in a tile's place cannot be replaced by a file.
         let blocked = published.0.join(path.to_string());
         std::fs::create_dir_all(&blocked).unwrap();
-        let mut target = PublishTarget::open(&published.0, &key).unwrap();
+        let mut target = PublishTarget::open(&published.0, None, &key).unwrap();
         assert!(target.publish(&second, &[], ledger.tiles()).is_err(), "{path}");
         assert_eq!(published.check(&key), sizes.0.0, "{path}");
         std::fs::remove_dir(&blocked).unwrap();
         failed += 1;
     }
     assert!(failed >= 5);
-    // A file that is there already, with other bytes, is never written over.
-    let path = new_tiles(sizes.0, sizes.1).last().unwrap().to_string();
-    std::fs::write(published.0.join(&path), b"other").unwrap();
-    let mut target = PublishTarget::open(&published.0, &key).unwrap();
-    let differs = target.publish(&second, &[], ledger.tiles());
-    assert!(matches!(differs, Err(PublishError::Differs(at)) if at.ends_with(&path)));
-    assert_eq!(std::fs::read(published.0.join(&path)).unwrap(), b"other");
-    std::fs::remove_file(published.0.join(&path)).unwrap();
+    // What others put in a tile's place does not stay there: a file, or a link, whose target is left alone.
+    let (tiles, elsewhere) = (new_tiles(sizes.0, sizes.1).collect::<Vec<_>>(), place.path().join("elsewhere"));
+    std::fs::write(&elsewhere, b"other").unwrap();
+    let in_place = |path: &TilePath| published.0.join(path.to_string());
+    std::fs::write(in_place(&tiles[0]), b"other").unwrap();
+    let last = in_place(tiles.last().unwrap());
+    let _ = std::fs::remove_file(&last);
+    std::os::unix::fs::symlink(&elsewhere, &last).unwrap();
+    let mut target = PublishTarget::open(&published.0, None, &key).unwrap();
+    target.publish(&second, &[], ledger.tiles()).unwrap();
+    assert_eq!(published.check(&key), sizes.1.0);
+    assert_eq!(std::fs::read(&elsewhere).unwrap(), b"other");
+    drop(target);
+    // Once more, from the first one on.
+    std::fs::write(published.0.join("checkpoint"), first.to_string()).unwrap();
+    let mut target = PublishTarget::open(&published.0, None, &key).unwrap();
 
     // The tiles of a checkpoint that others were told of are there too, where no full tile is in their place.
     let told = TreeSize(sizes.1.0 - 3);
@@ -393,7 +430,7 @@ async fn a_step_that_fails_leaves_what_was_published_and_is_made_up_for() {
     assert_eq!(std::fs::read(published.0.join(partial)).unwrap().len() as u64, width * 32);
     // As if the crash had come after the tiles: once more is the same.
     drop(target);
-    PublishTarget::open(&published.0, &key).unwrap().publish(&second, &[], ledger.tiles()).unwrap();
+    PublishTarget::open(&published.0, None, &key).unwrap().publish(&second, &[], ledger.tiles()).unwrap();
     server.stop().await;
 }
 
@@ -466,8 +503,6 @@ async fn statements_are_published_under_the_path_that_serves_them_and_the_compat
     (compatible.algorithm, compatible.payload) = (-7, Some(hashed.to_vec()));
     assert_eq!(post(client, "/compatibility/entries", compatible.sign(&logs.client)).await.status, 201);
     wait_until_log_published(client, "statements", statements_size(client).await).await;
-    assert!(matches!(PublishTarget::open(&logs.statements.0, &key), Err(PublishError::Locked(_))));
-
     logs.register(client, (3..260).map(|n| format!("statement {n}"))).await;
     let size = statements_size(client).await;
     wait_until_log_published(client, "statements", size).await;
@@ -481,7 +516,7 @@ async fn statements_are_published_under_the_path_that_serves_them_and_the_compat
         let name = file.strip_prefix(&logs.published.0).unwrap().to_str().unwrap();
         let of_log = name.strip_prefix("statements/").unwrap_or(name);
         let tile = of_log.parse::<TilePath>().is_ok();
-        assert!(tile || matches!(of_log, "checkpoint" | ".new/lock") || name == "v1/ledger/policy", "{name}");
+        assert!(tile || matches!(of_log, "checkpoint") || name == "v1/ledger/policy", "{name}");
         let bytes = std::fs::read(&file).unwrap();
         for private in statement.iter().chain(&compatible) {
             assert!(!bytes.windows(private.len()).any(|window| window == private), "{name}");
@@ -528,15 +563,14 @@ async fn restored_statements_are_refused_by_what_was_published_of_them() {
     let refused = backup.open().await.err().unwrap().to_string();
     assert!(refused.contains(&format!("published/statements holds {size} entries")), "{refused}");
 
-    // Where it cannot be read, nothing of that log alone is signed.
+    // Where it cannot be read, nothing is confirmed and nothing is stopped: it is told.
     let checkpoint = logs.statements.0.join("checkpoint");
     std::fs::rename(&checkpoint, logs.statements.0.join("aside")).unwrap();
     std::fs::create_dir(&checkpoint).unwrap();
     let server = logs.place.serve_now().await;
-    let health = server.client.get("/healthz", "").await.json();
-    let trouble = health["trouble"].as_str().unwrap();
-    assert!(trouble.starts_with("statements: read-only") && !trouble.contains("; "), "{health}");
-    assert_eq!(post(&server.client, "/entries", logs.draft.sign(&*logs.signer)).await.status, 503);
+    logs.register(&server.client, ["third".to_owned()]).await;
+    let health = server.client.wait_for_health(|health| target(health, "statements")["down_since"].is_string()).await;
+    assert_eq!(health["status"], "ok");
     server.stop().await;
 }
 

@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
+use affiant::tlog::VerifierKey;
+
 use crate::fixtures::server::{Place, WitnessPlace, call};
 
 /// Takes what is posted to the witness at `address`, and has nothing to get.
@@ -36,7 +38,7 @@ fn only_to_post(address: String) -> String {
 }
 
 #[tokio::test]
-async fn a_witness_that_shows_nothing_is_shown_what_was_signed_last() {
+async fn a_witness_that_shows_nothing_is_asked_by_what_was_signed_last() {
     let witness = WitnessPlace::new();
     let process = witness.serve();
     let url = only_to_post(process.client.base.trim_start_matches("http://").to_owned());
@@ -58,15 +60,15 @@ async fn a_witness_that_shows_nothing_is_shown_what_was_signed_last() {
         size
     };
     issue(1).await;
-    let backup = place.copy();
+    let (backup, mut alone) = (place.copy(), place.copy());
     // The same state and newer ones are confirmed; what the witness has seen more of than is here is refused.
     let newest = issue(2).await;
     assert_eq!(place.open().await.unwrap().issuance().ledger().write_block_reason(), None);
     let refused = backup.open().await.err().unwrap().to_string();
     assert!(refused.contains(&format!("has cosigned {newest} entries")), "{refused}");
     // Another history, longer than what the witness knows, is no newer one.
-    let mut alone = backup.copy();
-    alone.set_only("witnessing", "quorum = \"none\"");
+    let gone = WitnessPlace::key(&process).parse::<VerifierKey>().unwrap().label();
+    alone.set_only("witnessing", &format!("quorum = \"none\"\ngone = [\"{gone}\"]"));
     let forked = alone.serve().await;
     for n in 3..6 {
         forked.client.issue(&token, call(n)).await;

@@ -239,7 +239,8 @@ fn the_clock_may_be_sixty_seconds_off_and_no_more() {
     drop(small);
     let early = clock();
     early.jump_to(time - minute - millisecond);
-    let (ledger, sequencer) = recover(&place.data(), &early, 9).unwrap().start_stepped(false).unwrap();
+    let (ledger, sequencer) = recover(&place.data(), &early, 9).unwrap().start_stepped();
+    ledger.confirm();
     let answer = ledger.append(fixtures::ledger_folder::submission(b"early"), Durability::Accepted).unwrap();
     sequencer.step().unwrap();
     assert!(matches!(futures_util::FutureExt::now_or_never(answer), Some(Err(AppendError::Clock { ahead: -60, .. }))));

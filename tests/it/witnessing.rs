@@ -15,6 +15,7 @@ use affiant::clock::{Clock as _, ManualClock, SystemClock};
 use affiant::evidence::{BundleFiles, EntryDraft, Event};
 use affiant::ledger::{Durability, Submission};
 use affiant::server::StartOptions;
+use affiant::tlog::{SignedCheckpoint, VerifierKey};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -137,12 +138,12 @@ async fn without_witness_and_authority_issuing_goes_on_and_what_is_owed_is_made_
 
 #[tokio::test]
 async fn a_restored_backup_does_not_fork() {
-    let (place, witness, process) = witnessed_place();
+    let (place, _witness, process) = witnessed_place();
     let token = place.issuer_token(0);
     let server = serve(&place).await;
     issue_witnessed(&server.client, &token, 1).await;
     server.stop().await;
-    let backup = place.copy();
+    let (backup, untouched) = (place.copy(), place.copy());
     let server = serve(&place).await;
     for n in 2..5 {
         issue_witnessed(&server.client, &token, n).await;
@@ -160,35 +161,140 @@ async fn a_restored_backup_does_not_fork() {
         assert!(said.contains(&format!("has cosigned {newest} entries")), "{said}");
     }
 
-    // No witness answers: read-only, unless somebody takes the risk.
+    // It is known from now on, also when the witness is not there to say it.
     assert!(process.stop());
+    let refused = backup.try_spawn(&["--accept-rollback-risk"], None).err().expect("a known older copy");
+    assert_eq!(refused.status.code(), Some(3));
+
+    // No witness answers, ever: read-only, unless somebody takes the risk.
+    let backup = untouched;
     let read_only = backup.spawn();
     let client = &read_only.client;
     client.post("/v1/records", &token, call(9)).await.problem(503, "read-only");
     assert_eq!(client.get("/readyz", "").await.status, 503);
-    assert!(client.get("/healthz", "").await.json()["trouble"].as_str().unwrap().contains("read-only"));
+    let trouble = client.get("/healthz", "").await.json()["trouble"].as_str().unwrap().to_owned();
+    assert!(trouble.contains("read-only") && trouble.contains("witness.example"), "{trouble}");
     let record = client.get(&format!("/v1/records/{}", uuid(1)), &token).await;
     assert_eq!(record.status, 200);
     assert_eq!(client.verify(record.body).await["ledger"]["status"], "INCLUDED");
     let size = backup.audit().await.unwrap().size;
     assert!(read_only.stop());
     assert_eq!(backup.audit().await.unwrap().size, size, "nothing was signed");
+}
 
+#[tokio::test]
+async fn a_fork_stops_the_log_for_good_and_is_told_everywhere() {
+    let (place, witness, process) = witnessed_place();
+    let token = place.issuer_token(0);
+    let server = serve(&place).await;
+    issue_witnessed(&server.client, &token, 1).await;
+    server.stop().await;
+    let mut backup = place.copy();
+    let server = serve(&place).await;
+    issue_witnessed(&server.client, &token, 2).await;
+    server.stop().await;
+    assert!(process.stop());
+    let alerts = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    backup.set("alerts", &format!("webhook = \"http://{}/\"", alerts.local_addr().unwrap()));
+
+    // Somebody takes the risk, and the witness comes back.
     let risky = backup.try_spawn(&["--accept-rollback-risk"], None).unwrap();
-    risky.client.issue(&token, call(9)).await;
-    // The witness, back again, does not cosign the fork, and health says so.
+    for n in 9..14 {
+        risky.client.issue(&token, call(n)).await;
+    }
     let process = witness.serve();
-    let reason = |health: &Value| {
-        let parties = health["parties"].as_array().unwrap().iter();
-        parties
-            .filter(|party| party["kind"] == "witness")
-            .all(|party| party["reason"].is_string() && party["answered"] == 0)
-    };
-    risky.client.wait_for_health(reason).await;
+    let health = risky.client.wait_for_health(|health| health["logs"][0]["forked"] == true).await;
+    assert!(health["trouble"].as_str().unwrap().contains("forked: witness"), "{health}");
+    let size = health["tree_size"].clone();
+    risky.client.post("/v1/records", &token, call(20)).await.problem(503, "forked");
+    assert_eq!(risky.client.get("/readyz", "").await.status, 503);
+    let metrics = risky.client.get("/metrics", "").await;
+    assert!(metrics.text().contains("affiant_log_forked{log=\"ledger\"} 1"), "{}", metrics.text());
+    assert!(risky.client.get("/", "").await.text().contains("forked"));
+    let posted = tokio::task::spawn_blocking(move || post_taken(&alerts)).await.unwrap();
+    assert_eq!((&posted["kind"], &posted["evidence"]["found"]), (&json!("fork"), &json!("while-running")));
     assert!(risky.stop());
-    let refused = backup.try_spawn(&[], None).err().expect("a fork");
-    assert_eq!(refused.status.code(), Some(3));
-    drop(process);
+    assert!(process.stop());
+
+    // A restart changes nothing, whoever is there or not, and whatever is accepted: what is here is served.
+    backup.set_only("alerts", "webhook = \"\"");
+    let again = backup.try_spawn(&["--accept-rollback-risk"], None).unwrap();
+    again.client.post("/v1/records", &token, call(20)).await.problem(503, "forked");
+    let health = again.client.get("/healthz", "").await.json();
+    assert_eq!((&health["logs"][0]["forked"], &health["tree_size"]), (&json!(true), &size));
+    assert_eq!(again.client.get(&format!("/v1/records/{}", uuid(1)), &token).await.status, 200);
+    assert!(again.stop());
+
+    // The evidence convinces others: two checkpoints of one key, of which neither continues the other.
+    let folder = tempfile::tempdir().unwrap();
+    let shown = affiant(folder.path(), &["forks", backup.data().to_str().unwrap(), "--json", "--out", "evidence"]);
+    assert_eq!(shown.status.code(), Some(1), "{}", String::from_utf8_lossy(&shown.stderr));
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!((shown.as_array().unwrap().len(), &shown[0]["proved"]), (1, &json!(true)));
+    let read = |whose| std::fs::read(folder.path().join(format!("evidence/ledger-1-{whose}.checkpoint"))).unwrap();
+    let [theirs, ours] =
+        ["theirs", "ours"].map(|whose| SignedCheckpoint::open(&read(whose), &place.log_key()).unwrap());
+    assert!(theirs.checkpoint().size() < ours.checkpoint().size());
+    assert_eq!(place.audit().await.unwrap().size, theirs.checkpoint().size());
+    let none = affiant(folder.path(), &["forks", place.data().to_str().unwrap()]);
+    assert_eq!(none.status.code(), Some(0));
+}
+
+/// Takes one request and gives its body, JSON.
+fn post_taken(listener: &std::net::TcpListener) -> Value {
+    use std::io::{BufRead as _, Read as _, Write as _};
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut reader = std::io::BufReader::new(stream.try_clone().unwrap());
+    let (mut length, mut line) = (0, String::new());
+    while line != "\r\n" {
+        line.clear();
+        reader.read_line(&mut line).unwrap();
+        let lower = line.to_ascii_lowercase();
+        length = lower.strip_prefix("content-length:").map_or(length, |value| value.trim().parse().unwrap());
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+#[tokio::test]
+async fn a_start_without_those_who_know_the_log_heals_when_they_come_back() {
+    let (mut place, witness, process) = witnessed_place();
+    let label = WitnessPlace::key(&process).parse::<VerifierKey>().unwrap().label();
+    let settings = witness.settings(&process);
+    let token = place.issuer_token(0);
+    let server = serve(&place).await;
+    issue_witnessed(&server.client, &token, 1).await;
+    server.stop().await;
+    assert!(process.stop());
+
+    // Another witness, which knows nothing of the log, does not take its place, and is not shown anything either.
+    let stranger = WitnessPlace::new();
+    let new = stranger.serve();
+    let mut alone = place.copy();
+    let other = stranger.settings(&new).replace("quorum = \"any\"\n", "");
+    place.set_only("witnessing", &format!("{settings}{other}"));
+    let waiting = place.spawn();
+    let trouble = waiting.client.get("/healthz", "").await.json()["trouble"].as_str().unwrap().to_owned();
+    assert!(trouble.contains(&label), "{trouble}");
+    waiting.client.post("/v1/records", &token, call(2)).await.problem(503, "read-only");
+    let origin = affiant::crypto::sha256(place.log_key().name().as_bytes());
+    let origin: String = origin.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(new.client.get(&format!("/{origin}/checkpoint"), "").await.status, 404);
+
+    // The witness that knows it comes back: no restart is needed.
+    let process = witness.serve();
+    waiting.client.wait_for_health(|health| health["trouble"].is_null()).await;
+    issue_witnessed(&waiting.client, &token, 2).await;
+    assert!(waiting.stop());
+    assert!(process.stop());
+
+    // It is gone for good, and somebody says so.
+    alone.set_only("witnessing", &format!("gone = [\"{label}\"]\nquorum = \"none\""));
+    let server = alone.spawn();
+    server.client.issue(&token, call(3)).await;
+    assert!(server.stop());
 }
 
 #[tokio::test]

@@ -1,34 +1,48 @@
 //! Damage that no ledger survives unnoticed: an older copy of itself, and flipped bits in durable data.
 
+use affiant::clock::Clock as _;
 use affiant::ledger::{AppendError, Durability, Ledger};
 use affiant::operator::rollback_check::RollbackCheck;
 
 use crate::history::History;
-use crate::witness::witness;
 use affiant::tlog::LeafIndex;
 
 /// Folders in which a bit may fall over.
 const PLACES: [&str; 6] = ["/tiles/tile/", "/tiles/tile/entries", "/ledger/", "/evidence/", "/vault/", "/archives/"];
 
 impl History {
-    /// A backup that is older than what the witness saw is not let go on, and without an answer signs nothing.
+    /// A backup that is older than what a witness saw is not let go on, whoever of them answers: without the one that saw
+    /// more it signs nothing, and with that one it never will.
     pub(crate) fn check_restored(&mut self) {
         let Some((backup, size)) = self.backup.take() else { return };
-        if self.witness.size().0 <= size {
+        if self.witnesses.size().0 <= size {
             return;
         }
+        self.witnesses.find_again();
         self.say(|| format!("  a backup of {size} is restored"));
         let newest = self.store.restore(backup);
-        let recovered = self.open_once().expect("a backup opens");
-        let seen = Some(self.witness.latest());
-        let standing = RollbackCheck::of(&recovered, witness(), seen.as_ref().map(Option::as_ref));
-        assert!(matches!(standing, RollbackCheck::Behind { .. }), "a restored backup is found: {standing:?}");
-        assert_eq!(RollbackCheck::of(&recovered, witness(), None), RollbackCheck::NobodyAnswered);
-        let mut life = self.live(recovered, true);
+        let mut life = self.live(self.open_once().expect("a backup opens"));
+        let now = self.clock.now();
+        for answering in 0..8_u8 {
+            let mut at = 0;
+            let asked = self.witnesses.check(life.ledger.reader(), now, |_| {
+                at += 1;
+                answering & 1 << (at - 1) != 0
+            });
+            let told = (0..)
+                .zip(&self.witnesses.members)
+                .any(|(at, witness)| answering & 1 << at != 0 && witness.size().0 > size);
+            match asked {
+                RollbackCheck::Contradicted(_) if told => {}
+                RollbackCheck::Unconfirmed(_) if !told => {}
+                other => panic!("a backup of {size} is let go on when {answering:03b} answer: {other:?}"),
+            }
+        }
+        life.ledger.note_unconfirmed("nobody answers".to_owned());
         let wish = self.model.wish(&mut self.chance);
         let mut answer = Box::pin(life.ledger.append(wish.submission(), Durability::Included).unwrap());
         self.step(&mut life);
-        assert!(matches!(Self::poll(&mut answer), Some(Err(AppendError::ReadOnly))));
+        assert!(matches!(Self::poll(&mut answer), Some(Err(AppendError::ReadOnly(_)))));
         self.clock.advance(crate::history::INTERVAL);
         self.step(&mut life);
         assert!(self.pen.signed.lock().unwrap().is_empty(), "a backup that nobody confirmed signs nothing");
@@ -42,7 +56,7 @@ impl History {
         self.say(|| format!("  bit {bit} of byte {at} of {} falls over", path.display()));
         let is_right = || {
             let recovered = self.open_once().expect("a damaged index is no reason to refuse");
-            self.model.is_right(&self.live(recovered, true).ledger)
+            self.model.is_right(&self.live(recovered).ledger)
         };
         assert!(is_right() || is_right(), "an index that was found damaged is made again");
     }
@@ -53,7 +67,7 @@ impl History {
         let Some((path, at, bit)) = self.store.rot(place, &mut self.chance) else { return };
         self.say(|| format!("  bit {bit} of byte {at} of {} falls over", path.display()));
         let Ok(recovered) = self.open_once() else { return };
-        let life = self.live(recovered, true);
+        let life = self.live(recovered);
         let all_right = self.model.is_right(&life.ledger);
         let proofs_right = are_proofs_right(&life.ledger);
         drop(life);

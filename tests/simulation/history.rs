@@ -25,7 +25,7 @@ use crate::disk::SimulatedDisk;
 use crate::memory::SimulatedMemory;
 use crate::model::{Model, Pen, Wish};
 use crate::store::{Backup, DIR, Store};
-use crate::witness::{Witness, witness};
+use crate::witness::Witnesses;
 
 pub(crate) const ORIGIN: &str = "log.example/1";
 pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
@@ -66,7 +66,7 @@ pub(crate) struct History {
     jumped: bool,
     pub(crate) pen: Arc<Pen>,
     pub(crate) model: Model,
-    pub(crate) witness: Witness,
+    pub(crate) witnesses: Witnesses,
     // Answers that are still on their way.
     delayed: Vec<(u64, NoteSignature)>,
     pub(crate) backup: Option<(Backup, u64)>,
@@ -105,7 +105,7 @@ pub(crate) fn run(kind: Kind, seed: u64, lie: Lie, trace: bool) -> (u64, u64) {
         jumped: false,
         pen: Arc::new(Pen::new(key().clone())),
         model: Model::default(),
-        witness: Witness::new(key().clone()),
+        witnesses: Witnesses::new(key()),
         delayed: Vec::new(),
         backup: None,
         snapshot_entries: [3, 20, 8192][chance.index(3)],
@@ -192,23 +192,29 @@ impl History {
         unreachable!("the loop ends by returning")
     }
 
-    /// Starts it as a server does: only if a witness says that nothing newer was seen. `None` when the process is killed
-    /// while it looks, and so cannot tell.
+    /// Starts it as a server does: it signs only if those who know the log say that nothing newer was seen. `None` when the
+    /// process is killed while it looks, and so cannot tell.
     fn start(&mut self, recovered: OpenedLedger) -> Option<Life> {
-        let answer = if self.chance.one_in(8) { None } else { Some(self.witness.latest()) };
-        let standing = RollbackCheck::of(&recovered, witness(), answer.as_ref().map(Option::as_ref));
-        let read_only = match standing {
-            RollbackCheck::Confirmed => false,
-            RollbackCheck::NobodyAnswered => recovered.size() > TreeSize(0),
-            _ if !self.store.is_alive() => return None,
-            other => panic!("the newest state is not let go on: {other:?}"),
-        };
-        self.say(|| format!("  start at {}{}", recovered.size(), if read_only { ", read-only" } else { "" }));
-        Some(self.live(recovered, read_only))
+        let life = self.live(recovered);
+        self.confirm(&life).then_some(life)
     }
 
-    pub(crate) fn live(&self, recovered: OpenedLedger, read_only: bool) -> Life {
-        let (ledger, sequencer) = recovered.start_stepped(read_only).unwrap();
+    /// Asks the witnesses, as a server does until the ledger may write. `false` when the process was killed meanwhile.
+    fn confirm(&mut self, life: &Life) -> bool {
+        let (chance, now) = (&mut self.chance, self.clock.now());
+        let check = self.witnesses.check(life.ledger.reader(), now, |_| !chance.one_in(8));
+        self.say(|| format!("  at {}: {check:?}", life.ledger.size()));
+        match check {
+            RollbackCheck::Confirmed | RollbackCheck::NobodyKnows | RollbackCheck::NobodyToAsk => life.ledger.confirm(),
+            RollbackCheck::Unconfirmed(waiting) => life.ledger.note_unconfirmed(waiting),
+            RollbackCheck::Contradicted(_) if !self.store.is_alive() => return false,
+            RollbackCheck::Contradicted(evidence) => panic!("the newest state is not let go on: {evidence}"),
+        }
+        true
+    }
+
+    pub(crate) fn live(&self, recovered: OpenedLedger) -> Life {
+        let (ledger, sequencer) = recovered.start_stepped();
         Life { ledger, sequencer: Some(sequencer), waiting: Vec::new() }
     }
 
@@ -239,6 +245,9 @@ impl History {
 
     fn act(&mut self, life: &mut Life) {
         self.clock.advance(Duration::from_millis(self.chance.below(120)));
+        if life.ledger.write_block_reason().is_some() && self.chance.one_in(3) {
+            self.confirm(life);
+        }
         match self.chance.below(20) {
             0..8 => {
                 for _ in 0..1 + self.chance.below(3) {
@@ -253,6 +262,7 @@ impl History {
             16 => self.archive(life),
             17 if self.chance.one_in(20) => self.burst(life),
             17 => self.jump(),
+            18 if self.chance.one_in(10) => self.witnesses.lose_one(&mut self.chance),
             18 => self.store.set_full(self.chance.one_in(2)),
             _ => self.second_process(),
         }
@@ -348,21 +358,24 @@ impl History {
                 self.model.note_signature_token(index, token);
             }
         }
-        // The request is lost.
-        if self.chance.one_in(4) {
-            return;
-        }
-        let seen = self.witness.size();
-        if seen > size {
-            return;
-        }
-        let Ok(proof) = life.ledger.consistency(seen, size) else { return };
-        let cosignature = self.witness.add_checkpoint(seen, &proof, &checkpoint, self.clock.now());
-        match self.chance.below(4) {
-            // The answer is lost, or late.
-            0 => {}
-            1 => self.delayed.push((size.0, cosignature)),
-            _ => self.keep_cosignature(life, size.0, &cosignature),
+        for at in 0..self.witnesses.members.len() {
+            // The request is lost, or there is no such witness yet.
+            if self.chance.one_in(3) {
+                continue;
+            }
+            let seen = self.witnesses.members[at].size();
+            let Ok(proof) = life.ledger.consistency(seen.min(size), size) else { return };
+            if seen > size {
+                continue;
+            }
+            let now = self.clock.now();
+            let cosignature = self.witnesses.members[at].add_checkpoint(seen, &proof, &checkpoint, now);
+            match self.chance.below(4) {
+                // The answer is lost, or late.
+                0 => {}
+                1 => self.delayed.push((size.0, cosignature)),
+                _ => self.keep_cosignature(life, size.0, &cosignature),
+            }
         }
     }
 
@@ -454,7 +467,12 @@ impl History {
     fn check_opened(&mut self) {
         self.say(|| "  the last life".into());
         let recovered = self.open_once().expect("a ledger that nothing damaged opens");
-        let mut life = self.live(recovered, false);
+        let mut life = self.live(recovered);
+        self.witnesses.give_up_lost();
+        let check = self.witnesses.check(life.ledger.reader(), self.clock.now(), |_| true);
+        use RollbackCheck::{Confirmed, NobodyKnows};
+        assert!(matches!(check, Confirmed | NobodyKnows), "the newest state is confirmed when all answer: {check:?}");
+        life.ledger.confirm();
         self.model.check(&life.ledger, &self.pen);
         // The clock is right again, whatever it showed.
         let last = life.ledger.size().last_leaf().map(|last| life.ledger.entry(last).unwrap().0.time);
@@ -478,11 +496,19 @@ impl History {
         assert_eq!(self.audit().expect("a ledger that nothing damaged passes the audit"), size);
     }
 
-    /// The witness sees what is there in the end.
+    /// The witnesses see what is there in the end.
     fn show_newest(&mut self, ledger: &Ledger) {
-        let (newest, seen) = (ledger.latest_checkpoint().unwrap(), self.witness.size());
-        let proof = ledger.consistency(seen, newest.checkpoint().size()).unwrap();
-        self.witness.add_checkpoint(seen, &proof, &newest, self.clock.now());
+        let newest = ledger.latest_checkpoint().unwrap();
+        let now = self.clock.now();
+        let unlucky = self.chance.index(self.witnesses.members.len());
+        for (at, witness) in self.witnesses.members.iter_mut().enumerate() {
+            if at == unlucky || self.chance.one_in(3) && at != (unlucky + 1) % 3 {
+                continue;
+            }
+            let seen = witness.size();
+            let proof = ledger.consistency(seen, newest.checkpoint().size()).unwrap();
+            witness.add_checkpoint(seen, &proof, &newest, now);
+        }
     }
 
     pub(crate) fn audit(&self) -> Result<TreeSize, AuditError> {
@@ -493,7 +519,7 @@ impl History {
                 Ok(block_on(audit(&source, &Self::log_key(), &source.signed_sizes(), |_, _| ()))?.size)
             }
             Store::Memory(_) => {
-                let life = self.live(self.open_once().expect("a ledger that nothing damaged opens"), true);
+                let life = self.live(self.open_once().expect("a ledger that nothing damaged opens"));
                 let source = ReaderSource(life.ledger.reader().clone());
                 Ok(block_on(audit(&source, &Self::log_key(), &HashSet::new(), |_, _| ()))?.size)
             }

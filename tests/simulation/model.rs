@@ -229,6 +229,15 @@ impl Model {
             let signatures = round.checkpoint.note().signatures().iter().map(|line| line.to_string().into_bytes());
             assert!(signatures.chain(round.tokens).any(|piece| piece == *bytes), "an answer that was kept is there");
         }
+        // The rule of proofs: under the smallest answered round above the entry, however many were not answered before.
+        for index in (0..ledger.size().0).map(LeafIndex) {
+            let answered = self.pieces.iter().map(|(size, _)| *size).find(|size| TreeSize(*size).contains(index));
+            let Some(answered) = answered else { continue };
+            let round = ledger.round_above(index).unwrap().expect("a round that was answered");
+            assert!(round.checkpoint.checkpoint().size().0 <= answered, "the smallest answered round above {index}");
+            let is_answered = !round.tokens.is_empty() || round.checkpoint.note().signatures().len() > 1;
+            assert!(is_answered, "a proof is under a round that was answered");
+        }
         for (index, token) in &self.signature_tokens {
             let kept = ledger.signature_evidence(*index).unwrap().tokens;
             assert!(kept.contains(token), "a token over a signature that was kept is there");

@@ -8,13 +8,12 @@ use chrono::{DateTime, Utc};
 
 use super::{Fault, Sequencer};
 use crate::crypto::Sha256Digest;
-use crate::evidence::format::Entry;
-use crate::evidence::format::{RecordEvent, genesis_prev};
+use crate::evidence::format::{Entry, Event, RecordEvent, genesis_prev};
 use crate::ledger::store::body::EncryptedBody;
 use crate::ledger::store::sequencer_state::SequencerState;
 use crate::ledger::submission::{AppendError, Durability, Reply, Submission};
 use crate::tlog::merkle::leaf_hash;
-use crate::tlog::{EntryCount, LeafIndex};
+use crate::tlog::{EntryCount, LeafIndex, TreeSize};
 
 /// A submission on its way through a batch.
 pub(super) type Queued = (Submission, Durability, Reply);
@@ -69,6 +68,19 @@ impl Sequencer {
         let mut sequenced: Vec<Sequenced> = Vec::with_capacity(batch.len());
         let (mut in_batch, mut duplicates) = (InBatch::default(), Vec::new());
         for (submission, durability, reply) in batch {
+            let opens = matches!(submission.draft.event(), Event::LedgerOpened { .. });
+            match next.edge.size() {
+                // Entry 0 says which log this is, whoever came in before it.
+                TreeSize(0) if !opens => {
+                    let _ = reply.send(Err(AppendError::ReadOnly("its first entry is not there yet".to_owned())));
+                    continue;
+                }
+                TreeSize(1..) if opens => {
+                    duplicates.push((LeafIndex(0), durability, reply));
+                    continue;
+                }
+                _ => {}
+            }
             if let (Some(record), Some(body)) = (submission.draft.event().record(), &submission.body) {
                 match self.known(&in_batch, record, body)? {
                     Known::New => in_batch.note(record, body, next.edge.size().next_leaf()),

@@ -6,6 +6,7 @@ use super::assign::{Duplicate, Queued, Sequenced};
 use super::clock_guard::ClockOutOfRange;
 use super::{Fault, Sequencer};
 use crate::evidence::format::Event;
+use crate::ledger::core::MayWrite;
 use crate::ledger::index::IndexedRecord;
 use crate::ledger::store::StoreError;
 use crate::ledger::store::batch::Batch;
@@ -192,14 +193,16 @@ impl Sequencer {
     }
 
     /// Why no batch is taken right now, before anything is tried.
-    fn refusal(&self) -> Option<fn() -> AppendError> {
-        if self.parts.inner.is_read_only() {
-            return Some(|| AppendError::ReadOnly);
+    fn refusal(&self) -> Option<Box<dyn Fn() -> AppendError>> {
+        match self.parts.inner.may_write() {
+            MayWrite::Yes => {}
+            MayWrite::Unconfirmed(reason) => return Some(Box::new(move || AppendError::ReadOnly(reason.clone()))),
+            MayWrite::Forked(reason) => return Some(Box::new(move || AppendError::Forked(reason.clone()))),
         }
         if let Err(error) = self.parts.log.check_room() {
             tracing::warn!(%error, "too little room left, batch refused");
             self.parts.inner.note_full(true);
-            return Some(|| AppendError::Full);
+            return Some(Box::new(|| AppendError::Full));
         }
         None
     }

@@ -1,5 +1,7 @@
 //! Attestations: signed statements of ours and others about the ledger, folded to the state that a start needs.
 
+use std::collections::BTreeMap;
+
 use crate::tlog::{NoteSignature, SignedCheckpoint, TreeSize};
 
 /// The kind of an attestation, and its key.
@@ -25,10 +27,12 @@ pub enum AttestationKind {
     SignatureToken,
     /// Unsigned properties that are kept beside a record (JAdES), which is not interpreted here; the key is its index.
     UnsignedProperties,
+    /// Evidence that the log has forked, which is not interpreted here; the key is the size of the ledger then.
+    ForkEvidence,
 }
 
 impl AttestationKind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Checkpoint,
         Self::Round,
         Self::Cosignature,
@@ -39,6 +43,7 @@ impl AttestationKind {
         Self::ArchiveToken,
         Self::SignatureToken,
         Self::UnsignedProperties,
+        Self::ForkEvidence,
     ];
 
     /// The byte that stands for it in a store.
@@ -54,6 +59,7 @@ impl AttestationKind {
             Self::ArchiveToken => 8,
             Self::SignatureToken => 9,
             Self::UnsignedProperties => 10,
+            Self::ForkEvidence => 11,
         }
     }
 
@@ -64,6 +70,11 @@ impl AttestationKind {
     /// Whether it belongs to a witness round.
     pub(in crate::ledger) fn is_of_round(self) -> bool {
         matches!(self, Self::Round | Self::Cosignature | Self::CheckpointToken)
+    }
+
+    /// Whether it is somebody's answer to a witness round.
+    pub(in crate::ledger) fn is_answer(self) -> bool {
+        matches!(self, Self::Cosignature | Self::CheckpointToken)
     }
 
     /// Whether it is found by the record that it belongs to.
@@ -100,6 +111,10 @@ pub(in crate::ledger) struct AttestationState {
     pub(in crate::ledger) last_answered: TreeSize,
     /// Every archive timestamp, also one that no token has followed yet.
     pub(in crate::ledger) archives: Vec<KeptArchiveTimestamp>,
+    /// The largest round that each witness has cosigned, by name and ID of its key.
+    pub(in crate::ledger) cosigned: BTreeMap<String, TreeSize>,
+    /// Evidence of forks, the oldest first.
+    pub(in crate::ledger) forks: Vec<Vec<u8>>,
 }
 
 impl AttestationState {
@@ -111,12 +126,24 @@ impl AttestationState {
             AttestationKind::Cosignature | AttestationKind::CheckpointToken => {
                 self.last_round = self.last_round.max(TreeSize(key));
                 self.last_answered = self.last_answered.max(TreeSize(key));
+                if kind == AttestationKind::Cosignature {
+                    self.fold_cosignature(TreeSize(key), bytes);
+                }
             }
+            AttestationKind::ForkEvidence => self.forks.push(bytes.to_vec()),
             AttestationKind::ArchiveRoot | AttestationKind::ArchiveToken => self.fold_archive(kind, bytes),
             AttestationKind::RecordToken
             | AttestationKind::Crl
             | AttestationKind::SignatureToken
             | AttestationKind::UnsignedProperties => {}
+        }
+    }
+
+    fn fold_cosignature(&mut self, size: TreeSize, line: &[u8]) {
+        let line = std::str::from_utf8(line).ok().and_then(|line| NoteSignature::parse(line).ok());
+        if let Some(signature) = line {
+            let cosigned = self.cosigned.entry(signature.key_label()).or_default();
+            *cosigned = size.max(*cosigned);
         }
     }
 

@@ -310,6 +310,7 @@ fn attestations_are_found_by_round_and_record_and_fold_to_the_same_state() {
             (AttestationKind::SignatureToken, 2, "of 2"),
             (AttestationKind::SignatureToken, 3, "of 3 too"),
             (AttestationKind::UnsignedProperties, 9, "properties"),
+            (AttestationKind::ForkEvidence, 10, "fork"),
         ];
         for (kind, key, bytes) in all {
             stores.attestations.append(kind, key, bytes.as_bytes()).unwrap();
@@ -331,6 +332,12 @@ fn attestations_are_found_by_round_and_record_and_fold_to_the_same_state() {
                 (vec!["round 20".into()], vec!["round 20".to_owned()])
             );
             assert!(stores.attestations.round_at_least(TreeSize(21)).unwrap().is_none());
+            let answered = |size| texts(stores.attestations.answered_round_at_least(size).unwrap());
+            assert_eq!(
+                (answered(TreeSize(3)), answered(TreeSize(10))),
+                (at_least(TreeSize(10)), at_least(TreeSize(10)))
+            );
+            assert!(stores.attestations.answered_round_at_least(TreeSize(11)).unwrap().is_none());
             assert!(stores.attestations.round_at_most(TreeSize(9)).unwrap().is_none());
             let of_record = |index| texts(Some(stores.attestations.of_record(LeafIndex(index)).unwrap()));
             assert_eq!(of_record(3), ["of 3", "properties", "of 3 too"]);
@@ -341,6 +348,7 @@ fn attestations_are_found_by_round_and_record_and_fold_to_the_same_state() {
             assert_eq!(seen, all.map(|(kind, key, _)| (kind, key)));
             let state = stores.attestations.state();
             assert_eq!((state.last_round, state.last_answered, state.archives.len()), (TreeSize(20), TreeSize(10), 1));
+            assert_eq!((state.forks, state.cosigned.len()), (vec![b"fork".to_vec()], 0));
         };
         check(&stores);
         drop(stores);

@@ -43,6 +43,8 @@ pub(in crate::ledger) enum KeySpace {
     OfRecord = 11,
     /// Placement in `store::local`. Nothing: the indices of records with a token over a signature value, descending.
     StampedDescending = 12,
+    /// Placement in `store::local`. Nothing: the sizes of the witness rounds that somebody has answered.
+    AnsweredRounds = 13,
 }
 
 impl KeySpace {

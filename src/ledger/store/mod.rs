@@ -196,6 +196,9 @@ pub(in crate::ledger) trait AttestationStore: Debug + Send + Sync {
     /// Those of the smallest witness round of at least `size` entries, in the order in which they came.
     fn round_at_least(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError>;
 
+    /// Those of the smallest witness round of at least `size` entries that a witness or an authority has answered.
+    fn answered_round_at_least(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError>;
+
     /// Those of the largest witness round of at most `size` entries.
     fn round_at_most(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError>;
 

@@ -40,6 +40,8 @@ struct LogHealth {
     trouble: Option<String>,
     /// Its entries.
     size: u64,
+    /// Whether evidence is kept that it has forked, or is an older copy: it takes nothing any more.
+    forked: bool,
 }
 
 /// Health of a dependency of a log: one witness may serve several logs.
@@ -75,13 +77,18 @@ const COMPATIBILITY: &str = "compatibility";
 
 /// Every log, the ledger first.
 fn logs(state: &AppState) -> Vec<LogHealth> {
-    let ledger = |log, ledger: &Ledger| LogHealth { log, trouble: ledger.write_block_reason(), size: ledger.size().0 };
+    let ledger = |log, ledger: &Ledger| LogHealth {
+        log,
+        trouble: ledger.write_block_reason(),
+        size: ledger.size().0,
+        forked: !ledger.forks().is_empty(),
+    };
     let mut logs = vec![ledger(LEDGER, &state.services.issuance.ledger)];
     if let Some(service) = &state.services.statements {
         logs.push(ledger(STATEMENTS, &service.statements.ledger));
         logs.extend(service.compatibility.as_ref().map(|compatibility| {
             let CompatibilityHealth { entries, trouble } = compatibility.health();
-            LogHealth { log: COMPATIBILITY, trouble, size: entries }
+            LogHealth { log: COMPATIBILITY, trouble, size: entries, forked: false }
         }));
     }
     logs
@@ -140,8 +147,9 @@ pub(super) async fn metrics(state: Data<AppState>) -> Result<HttpResponse, Probl
     let handle = state.metrics.as_ref().ok_or_else(|| Problem::not_found("collection of metrics"))?;
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
     ::metrics::gauge!("affiant_body_memory_bytes").set(state.bodies.bytes() as f64);
-    for LogHealth { log, trouble, size } in logs(&state) {
+    for LogHealth { log, trouble, size, forked } in logs(&state) {
         ::metrics::gauge!("affiant_log_up", "log" => log).set(up(trouble.is_none()));
+        ::metrics::gauge!("affiant_log_forked", "log" => log).set(up(forked));
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         for name in ["affiant_log_tree_size", "affiant_log_size"] {
             ::metrics::gauge!(name, "log" => log).set(size as f64);

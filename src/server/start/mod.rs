@@ -4,6 +4,7 @@
 //! backup, and starts what runs. No route, and no state of HTTP, is known here.
 
 mod keys;
+mod log_start;
 pub(crate) mod options;
 mod publish_folder;
 mod rollback;
@@ -13,7 +14,6 @@ mod statements;
 pub(crate) mod trust;
 mod witnesses;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,14 +27,13 @@ use crate::access::TokenStore;
 use crate::authority::{Authority, FileKeyStore, KeyProtection, ScryptCost};
 use crate::clock::Clock;
 use crate::cpu_pool::CpuPool;
-use crate::crypto::{SealingKey, Signer};
+use crate::crypto::Signer;
 use crate::evidence::Verifier;
 use crate::issuance::{Issuance, LogPolicyFile, lines_in_flight};
-use crate::ledger::{INDEX_RECORDS, Ledger, LedgerOptions, LocalBackend, OpenedLedger, SNAPSHOT_ENTRIES, WriterLock};
+use crate::ledger::{INDEX_RECORDS, Ledger, LocalBackend, OpenedLedger, WriterLock};
 use crate::operator::archive_renewal::ArchiveRenewal;
-use crate::operator::policy_events::{publish_authority_events, record_policy_changes};
 use crate::operator::publishing::Publisher;
-use crate::operator::rollback_check::{RollbackCheck, ask_witnesses};
+use crate::operator::rollback_check::RollbackChecker;
 use crate::operator::signature_timestamps::SignatureTimestamps;
 use crate::operator::witness_rounds::{WitnessRounds, WitnessSet};
 use crate::server::config::Config;
@@ -42,9 +41,12 @@ use crate::tlog::VerifierKey;
 use crate::vcon::VconLimits;
 use crate::vfs::OsFileSystem;
 use keys::{lock_data, log_key, statements_keys, vault_key};
+use log_start::LogStart;
 use options::StartOptions;
 use publish_folder::PublishFolder;
+use rollback::{Confirmation, MaySign, StartCheck};
 use services::Services;
+use statements::open_statements;
 
 /// Opens everything that the configuration names: recovers the ledger, asks the witnesses, starts the sequencer.
 ///
@@ -70,9 +72,9 @@ pub(crate) async fn open(
     let verifier = Verifier::new(trust::trust_policy(config, &authority, &log_policy.policy)?);
     let trust = verifier.policy_digest();
     let vault_key = Arc::new(vault_key(&config.vault_key_file())?);
-    let opening = LedgerStart { config, options, clock: &clock, vault_key: &vault_key };
+    let opening = LogStart { config, options, clock: &clock, vault_key: &vault_key };
     let opened = opening.open_ledger(lock, signer, &log_key, &witnesses, &log_policy).await?;
-    let StartedLedger { ledger, read_only, publisher, published_policies } = opened;
+    let StartedLedger { ledger, checker, may_sign, publisher } = opened;
     let cpu_pool = CpuPool::start().context("starting the processor threads")?;
     let mut limits = VconLimits::default();
     limits.json.bytes_max = config.limits.record_bytes_max;
@@ -89,16 +91,12 @@ pub(crate) async fn open(
         batch_budget: lines_in_flight(),
         witnessed_timeout: Duration::from_millis(config.ledger.witnessed_timeout_ms),
     });
-    if !read_only {
-        publish_authority_events(&issuance.authority, &ledger).await.context("anchoring certificate events")?;
-        let scorecards = &issuance.scorecards;
-        let changes = record_policy_changes(&ledger, &published_policies, scorecards, trust);
-        changes.await.context("anchoring scorecards and trust")?;
-    }
+    let published_policies = config.authority_dir().join("announced.json");
+    let issues = Some(issuance.clone());
+    let confirmation = Confirmation { checker, ledger: ledger.clone(), issuance: issues, published_policies, trust };
+    confirmation.begin(&may_sign).await?;
     let statements = match statements_keys {
-        Some(keys) => {
-            Some(statements::open_statements(config, keys, vault_key, options, clock.clone(), read_only, trust).await?)
-        }
+        Some(keys) => Some(open_statements(&opening, keys, trust, &may_sign).await?),
         None => None,
     };
     let witness_rounds = Arc::new(WitnessRounds::new(ledger, witnesses, clock.clone()));
@@ -114,6 +112,7 @@ pub(crate) async fn open(
         signature_timestamps,
         archive_renewal,
         publisher,
+        confirmation: (may_sign != MaySign::Yes).then_some(confirmation),
         statements,
         tokens,
         clock,
@@ -121,27 +120,17 @@ pub(crate) async fn open(
     })
 }
 
-/// The context in which a ledger is opened.
-struct LedgerStart<'a> {
-    config: &'a Config,
-    options: StartOptions,
-    clock: &'a Arc<dyn Clock>,
-    vault_key: &'a Arc<SealingKey>,
-}
-
 /// The ledger, started.
 struct StartedLedger {
     ledger: Ledger,
-    /// Nobody could say that this is not a restored backup.
-    read_only: bool,
+    checker: RollbackChecker,
+    may_sign: MaySign,
     publisher: Option<Arc<Publisher>>,
-    /// The file of the policies that the ledger knows.
-    published_policies: PathBuf,
 }
 
-impl LedgerStart<'_> {
+impl LogStart<'_> {
     async fn open_ledger(
-        self,
+        &self,
         lock: WriterLock,
         signer: Arc<dyn Signer>,
         log_key: &VerifierKey,
@@ -152,27 +141,21 @@ impl LedgerStart<'_> {
         let backend = LocalBackend {
             fs: Arc::new(OsFileSystem),
             lock: Arc::new(lock),
-            vault_key: vault_key.clone(),
+            vault_key: Arc::clone(vault_key),
             index_records: INDEX_RECORDS,
             free_bytes_min: config.ledger.disk_free_bytes_min,
         };
-        let ledger = LedgerOptions {
-            origin: config.origin(),
-            signer,
-            vault_key: vault_key.clone(),
-            clock: clock.clone(),
-            checkpoint_interval: config.checkpoint_interval(),
-            snapshot_entries: SNAPSHOT_ENTRIES,
-        };
+        let ledger = self.ledger_options(config.origin(), signer);
         let recovered = OpenedLedger::open(ledger, &backend).context("opening the ledger")?;
-        rollback::check_clock(witnesses, &**clock).await?;
+        rollback::check_clock(witnesses, &***clock).await?;
         let folder = PublishFolder::of_ledger(config, log_key, log_policy)?;
-        let published = folder.as_ref().map_or(RollbackCheck::NobodyToAsk, |folder| folder.ask(&recovered));
-        let check = ask_witnesses(&recovered, witnesses, log_key).await.and(published);
-        let published_policies = config.authority_dir().join("announced.json");
-        let read_only = !rollback::may_sign(check, &recovered, &published_policies, options)?;
-        let ledger = recovered.start(read_only)?;
+        let checker = self.checker(recovered.reader(), witnesses, Some(log_policy.policy.clone()));
+        let published_policies = &config.authority_dir().join("announced.json");
+        let folder_asked = folder.as_ref();
+        let check = StartCheck { checker: &checker, folder: folder_asked, published_policies, options: *options };
+        let may_sign = check.may_sign().await?;
+        let ledger = recovered.start()?;
         let publisher = folder.map(|folder| folder.publisher(&ledger, clock));
-        Ok(StartedLedger { ledger, read_only, publisher, published_policies })
+        Ok(StartedLedger { ledger, checker, may_sign, publisher })
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::issuance::LogPolicyFile;
-use crate::ledger::{Ledger, OpenedLedger};
-use crate::operator::publish_target::{PublishError, PublishTarget};
+use crate::ledger::{ForkEvidence, Ledger};
+use crate::operator::publish_target::PublishTarget;
 use crate::operator::publishing::{PublishOptions, Publisher};
-use crate::operator::rollback_check::{RollbackCheck, ask_publish_target};
+use crate::operator::rollback_check::RollbackChecker;
 use crate::server::config::Config;
 use crate::tlog::VerifierKey;
 
@@ -19,7 +19,7 @@ const STATEMENTS: &str = "statements";
 /// The publish folder of one log.
 pub(super) struct PublishFolder {
     options: PublishOptions,
-    /// `None` where its disk is full or gone, which is no reason not to start.
+    /// `None` where it cannot be read, or another log is published there, which is no reason not to start.
     target: Option<PublishTarget>,
 }
 
@@ -27,7 +27,7 @@ impl PublishFolder {
     /// The ledger's; `None` where nothing is published.
     ///
     /// # Errors
-    /// When it and the data folder are one in the other, it is of another log, or another process publishes there.
+    /// When it and the data folder are one in the other.
     pub(super) fn of_ledger(
         config: &Config,
         key: &VerifierKey,
@@ -35,7 +35,7 @@ impl PublishFolder {
     ) -> anyhow::Result<Option<Self>> {
         let witnessed = !config.witnessing.witness.is_empty();
         let (dir, log_policy) = (config.publish.dir.clone(), Some(policy.bytes.clone()));
-        Self::open(config, PublishOptions { dir, key: key.clone(), log_policy, witnessed })
+        Self::open(config, PublishOptions { dir, below: None, key: key.clone(), log_policy, witnessed })
     }
 
     /// That of the log of statements; `None` where nothing is published.
@@ -44,29 +44,22 @@ impl PublishFolder {
     /// As [`of_ledger`](Self::of_ledger).
     pub(super) fn of_statements(config: &Config, key: &VerifierKey) -> anyhow::Result<Option<Self>> {
         let witnessed = config.statements.witnessed && !config.witnessing.witness.is_empty();
-        let dir = config.publish.dir.join(STATEMENTS);
-        Self::open(config, PublishOptions { dir, key: key.clone(), log_policy: None, witnessed })
+        let (dir, below) = (config.publish.dir.clone(), Some(STATEMENTS));
+        Self::open(config, PublishOptions { dir, below, key: key.clone(), log_policy: None, witnessed })
     }
 
     fn open(config: &Config, options: PublishOptions) -> anyhow::Result<Option<Self>> {
         if config.publish.dir.as_os_str().is_empty() {
             return Ok(None);
         }
-        check_apart(&options.dir, &config.data.dir)?;
-        let target = match PublishTarget::open(&options.dir, &options.key) {
-            Ok(target) => Some(target),
-            Err(error @ PublishError::Io(_)) => {
-                tracing::warn!(%error, "publish target could not be read at the start");
-                None
-            }
-            Err(error) => return Err(error.into()),
-        };
+        check_apart(&options.path(), &config.data.dir)?;
+        let target = options.open().inspect_err(|error| tracing::warn!(%error, "nothing is published")).ok();
         Ok(Some(Self { options, target }))
     }
 
-    /// Checks a log before its start against the checkpoint that was published last.
-    pub(super) fn ask(&self, recovered: &OpenedLedger) -> RollbackCheck {
-        ask_publish_target(recovered, &self.options, self.target.as_ref())
+    /// Evidence that what was published last is of more than is here, or of another tree.
+    pub(super) fn ask(&self, checker: &RollbackChecker) -> Option<ForkEvidence> {
+        checker.ask_publish_target(&self.options, self.target.as_ref())
     }
 
     /// The publisher of the log that was started.

@@ -1,14 +1,20 @@
-//! The decision whether a start may sign, from the clock and the rollback check.
+//! The decision whether a ledger may sign: at its start, and as long as it is waited for.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use anyhow::Context as _;
 use chrono::TimeDelta;
 
 use super::options::StartOptions;
+use super::publish_folder::PublishFolder;
 use crate::clock::Clock;
-use crate::ledger::OpenedLedger;
-use crate::operator::health::Dependency;
-use crate::operator::rollback_check::RollbackCheck;
+use crate::crypto::Sha256Digest;
+use crate::issuance::Issuance;
+use crate::ledger::{ForkEvidence, ForkFound, Ledger};
+use crate::operator::confirmation::confirm_when_known;
+use crate::operator::policy_events::{publish_authority_events, record_policy_changes};
+use crate::operator::rollback_check::{RollbackCheck, RollbackChecker};
 use crate::operator::witness_rounds::WitnessSet;
 use crate::tlog::TreeSize;
 
@@ -31,41 +37,148 @@ pub(super) async fn check_clock(witnesses: &WitnessSet, clock: &dyn Clock) -> an
     Ok(())
 }
 
-/// A restored backup must not fork: unless somebody says that nothing newer was seen, nothing is signed. Nor must a log
-/// begin again whose file `published` says that it had entries.
-pub(super) fn may_sign(
-    check: RollbackCheck,
-    recovered: &OpenedLedger,
-    published: &Path,
-    options: StartOptions,
-) -> anyhow::Result<bool> {
-    let is_lost = recovered.size() == TreeSize(0) && published.exists() && !options.accept_rollback_risk;
-    match check {
-        RollbackCheck::Confirmed | RollbackCheck::NobodyToAsk | RollbackCheck::NobodyAnswered if is_lost => {
-            anyhow::bail!(
-                "{} records entries, but the log is empty: restore the data, or pass --accept-rollback-risk",
-                published.display()
-            )
+/// Whether a ledger may sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum MaySign {
+    Yes,
+    /// Not before somebody who knows the log confirms it; who is waited for.
+    Waits(String),
+    /// Never again: it has forked.
+    Never,
+}
+
+/// The check of one ledger before its start.
+pub(super) struct StartCheck<'a> {
+    pub(super) checker: &'a RollbackChecker,
+    pub(super) folder: Option<&'a PublishFolder>,
+    /// The file that says which policies the ledger knows: where it is, the log had entries.
+    pub(super) published_policies: &'a PathBuf,
+    pub(super) options: StartOptions,
+}
+
+impl StartCheck<'_> {
+    /// A restored backup must not fork: unless those who know the log say so, nothing is signed. Nor must a log begin again
+    /// that had entries.
+    ///
+    /// # Errors
+    /// When this is an older copy, or a log that is lost.
+    pub(super) async fn may_sign(&self) -> anyhow::Result<MaySign> {
+        let Self { checker, folder, published_policies, options } = self;
+        checker.ledger.dismiss_accusations(&checker.policy.gone);
+        let known = checker.ledger.forks();
+        if let Some(fork) = known.iter().find(|fork| fork.found == ForkFound::WhileRunning) {
+            tracing::error!(%fork, "the log has forked: what is here is served, and nothing is signed");
+            return Ok(MaySign::Never);
         }
-        RollbackCheck::Confirmed => Ok(true),
-        RollbackCheck::NobodyToAsk => {
-            tracing::warn!("no witness is configured: a restored backup would not be noticed");
-            Ok(true)
+        if let Some(evidence) = known.first() {
+            return Err(older_copy(evidence));
         }
-        RollbackCheck::NobodyAnswered if options.accept_rollback_risk || recovered.size() == TreeSize(0) => Ok(true),
-        RollbackCheck::NobodyAnswered => {
-            tracing::warn!(
-                "no witness answered: read-only until a restart at which one does, or with --accept-rollback-risk"
-            );
-            Ok(false)
+        if let Some(evidence) = folder.and_then(|folder| folder.ask(checker)) {
+            return self.refuse(evidence);
         }
-        RollbackCheck::Behind { dependency, seen, here } => {
-            let Dependency { kind, name } = dependency;
-            let has = if kind == "witness" { "has cosigned" } else { "holds" };
-            anyhow::bail!(
-                "{kind} {name} {has} {seen} entries that this ledger of {here} entries does not continue: \
-                 it is an older copy or another history, and is not started"
-            )
+        let size = checker.ledger.size();
+        let check = checker.ask_witnesses().await;
+        if let RollbackCheck::Contradicted(evidence) = check {
+            return self.refuse(*evidence);
         }
+        anyhow::ensure!(
+            size > TreeSize(0) || !published_policies.exists() || options.accept_rollback_risk,
+            "{} records entries, but the log is empty: restore the data, or pass --accept-rollback-risk",
+            published_policies.display()
+        );
+        Ok(match check {
+            RollbackCheck::Unconfirmed(waiting) if options.accept_rollback_risk => {
+                tracing::warn!(
+                    waiting,
+                    "signing at the operator's risk: if this is not the newest copy, the log forks"
+                );
+                MaySign::Yes
+            }
+            RollbackCheck::Unconfirmed(waiting) => {
+                tracing::warn!(
+                    waiting,
+                    "read-only until those who know the log confirm it, or with --accept-rollback-risk"
+                );
+                MaySign::Waits(waiting)
+            }
+            RollbackCheck::NobodyToAsk => {
+                tracing::warn!("no witness is configured: if this is a restored backup, the log forks unnoticed");
+                MaySign::Yes
+            }
+            RollbackCheck::NobodyKnows if size > TreeSize(0) => {
+                tracing::warn!(
+                    "no witness has seen this log yet: if this is a restored backup, the log forks unnoticed"
+                );
+                MaySign::Yes
+            }
+            _ => MaySign::Yes,
+        })
+    }
+
+    /// Refuses this start and the next ones.
+    fn refuse(&self, evidence: ForkEvidence) -> anyhow::Result<MaySign> {
+        self.checker.ledger.keep_fork(evidence.clone()).context("keeping the evidence")?;
+        Err(older_copy(&evidence))
+    }
+}
+
+fn older_copy(evidence: &ForkEvidence) -> anyhow::Error {
+    anyhow::anyhow!(
+        "{evidence}: it is an older copy or another history, and is not started; affiant forks shows the evidence"
+    )
+}
+
+/// A started ledger, and what is brought into it once it may sign.
+pub(crate) struct Confirmation {
+    pub(super) checker: RollbackChecker,
+    pub(super) ledger: Ledger,
+    /// Of whose authority and scorecards entries are made; `None` for a log that has neither.
+    pub(super) issuance: Option<Arc<Issuance>>,
+    pub(super) published_policies: PathBuf,
+    pub(super) trust: Sha256Digest,
+}
+
+impl Confirmation {
+    /// Goes on as the check of the start has decided.
+    ///
+    /// # Errors
+    /// When entries that come first cannot be made.
+    pub(super) async fn begin(&self, may_sign: &MaySign) -> anyhow::Result<()> {
+        match may_sign {
+            MaySign::Yes => {
+                self.ledger.confirm();
+                self.first_entries().await
+            }
+            MaySign::Waits(waiting) => {
+                self.ledger.note_unconfirmed(waiting.clone());
+                Ok(())
+            }
+            MaySign::Never => Ok(()),
+        }
+    }
+
+    /// Asks until the ledger is confirmed. `false` when it never will be.
+    pub(crate) async fn wait(&self) -> bool {
+        if !confirm_when_known(&self.checker, &self.ledger).await {
+            return false;
+        }
+        if let Err(error) = self.first_entries().await {
+            tracing::error!(error = format!("{error:#}"), "entries of certificates and policies wait for a restart");
+        }
+        true
+    }
+
+    /// Brings what happened since into the ledger, before any record.
+    async fn first_entries(&self) -> anyhow::Result<()> {
+        let mut scorecards = &[][..];
+        if let Some(issuance) = &self.issuance {
+            publish_authority_events(&issuance.authority, &self.ledger)
+                .await
+                .context("anchoring certificate events")?;
+            scorecards = &issuance.scorecards;
+        }
+        let changes = record_policy_changes(&self.ledger, &self.published_policies, scorecards, self.trust);
+        changes.await.context("anchoring scorecards and trust")?;
+        Ok(())
     }
 }

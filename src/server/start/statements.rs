@@ -6,17 +6,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::keys::StatementsKeys;
-use super::options::StartOptions;
+use super::log_start::LogStart;
 use super::publish_folder::PublishFolder;
-use super::rollback::may_sign;
+use super::rollback::{Confirmation, MaySign, StartCheck};
 use super::services::StatementsService;
 use super::witnesses::witness_set;
 use crate::atomic_file;
-use crate::clock::Clock;
-use crate::crypto::{SealingKey, Sha256Digest, Signer, VerifyingKey};
-use crate::ledger::{LedgerOptions, LocalBackend, OpenedLedger, SNAPSHOT_ENTRIES};
-use crate::operator::policy_events::record_policy_changes;
-use crate::operator::rollback_check::{RollbackCheck, ask_witnesses};
+use crate::crypto::{Sha256Digest, Signer, VerifyingKey};
+use crate::ledger::{LocalBackend, OpenedLedger};
 use crate::operator::witness_rounds::{WitnessRounds, WitnessSet};
 use crate::pki::pem_blocks;
 use crate::server::config::Config;
@@ -52,47 +49,42 @@ fn compatibility(config: &Config, issuer: &str, signer: Arc<dyn Signer>) -> anyh
 /// # Errors
 /// When it is damaged or in use, a witness has seen more than is here, or it does not take a new policy.
 pub(super) async fn open_statements(
-    config: &Config,
+    opening: &LogStart<'_>,
     keys: StatementsKeys,
-    master: Arc<SealingKey>,
-    start: StartOptions,
-    clock: Arc<dyn Clock>,
-    ledger_is_read_only: bool,
     trust: Sha256Digest,
+    of_ledger: &MaySign,
 ) -> anyhow::Result<StatementsService> {
+    let LogStart { config, options, clock, vault_key } = *opening;
     let dir = Path::new(&config.data.dir).join("statements");
     let published_policies = dir.join("announced.json");
     let backend =
-        LocalBackend::take(Arc::new(OsFileSystem), &dir, master.clone()).context("opening the log of statements")?;
+        LocalBackend::take(Arc::new(OsFileSystem), &dir, vault_key.clone()).context("opening the log of statements")?;
     let backend = LocalBackend { free_bytes_min: config.ledger.disk_free_bytes_min, ..backend };
-    let options = LedgerOptions {
-        origin: config.statements_origin(),
-        signer: keys.log,
-        vault_key: master,
-        clock: clock.clone(),
-        checkpoint_interval: config.checkpoint_interval(),
-        snapshot_entries: SNAPSHOT_ENTRIES,
-    };
-    let recovered = OpenedLedger::open(options, &backend).context("opening the log of statements")?;
+    let ledger = opening.ledger_options(config.statements_origin(), keys.log);
+    let recovered = OpenedLedger::open(ledger, &backend).context("opening the log of statements")?;
     let witnesses = if config.statements.witnessed { witness_set(config)? } else { WitnessSet::default() };
     let folder = PublishFolder::of_statements(config, &keys.log_key)?;
-    let published = folder.as_ref().map_or(RollbackCheck::NobodyToAsk, |folder| folder.ask(&recovered));
-    let check = ask_witnesses(&recovered, &witnesses, &keys.log_key).await.and(published);
-    // What is not known to be the newest of the ledger is not of this log either: they were backed up together.
-    let read_only = ledger_is_read_only || !may_sign(check, &recovered, &published_policies, start)?;
-    let ledger = recovered.start(read_only)?;
-    if !read_only {
-        record_policy_changes(&ledger, &published_policies, &[], trust)
-            .await
-            .context("anchoring the trust policy of statements")?;
-    }
+    let checker = opening.checker(recovered.reader(), &witnesses, None);
+    let folder_asked = folder.as_ref();
+    let check =
+        StartCheck { checker: &checker, folder: folder_asked, published_policies: &published_policies, options };
+    let may_sign = match (check.may_sign().await?, of_ledger) {
+        // What is not known to be the newest of the ledger is not of this log either: they were backed up together.
+        (MaySign::Yes, MaySign::Waits(_)) => MaySign::Waits("the ledger is not confirmed".to_owned()),
+        (MaySign::Yes, MaySign::Never) => MaySign::Waits("the ledger has forked".to_owned()),
+        (may_sign, _) => may_sign,
+    };
+    let ledger = recovered.start()?;
+    let confirmation = Confirmation { checker, ledger: ledger.clone(), issuance: None, published_policies, trust };
+    confirmation.begin(&may_sign).await?;
     let issuer = config.server.public_url.trim_end_matches('/').to_owned();
     let rate_per_signer = config.statements.rate_per_signer;
     let compatibility = compatibility(config, &issuer, keys.compatibility)?;
     Ok(StatementsService {
         compatibility,
-        publisher: folder.map(|folder| folder.publisher(&ledger, &clock)),
+        publisher: folder.map(|folder| folder.publisher(&ledger, clock)),
         witness_rounds: WitnessRounds::new(ledger.clone(), witnesses, clock.clone()),
-        statements: Statements::new(ledger, keys.receipts, issuer, rate_per_signer, clock),
+        confirmation: (may_sign != MaySign::Yes).then_some(confirmation),
+        statements: Statements::new(ledger, keys.receipts, issuer, rate_per_signer, clock.clone()),
     })
 }

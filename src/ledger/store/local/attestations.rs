@@ -149,6 +149,10 @@ impl AttestationStore for LocalAttestations {
         self.placement.round_at_least(size)?.map(|places| self.read(places)).transpose()
     }
 
+    fn answered_round_at_least(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
+        self.placement.answered_round_at_least(size)?.map(|places| self.read(places)).transpose()
+    }
+
     fn round_at_most(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
         self.placement.round_at_most(size)?.map(|places| self.read(places)).transpose()
     }
@@ -241,5 +245,35 @@ mod tests {
             std::fs::write(segment(dir.path()), &damaged).unwrap();
             assert!(matches!(open(dir.path()), Err(StoreError::Corrupt { .. })), "byte {at}");
         }
+    }
+
+    #[test]
+    fn an_index_that_does_not_know_which_rounds_were_answered_takes_them_in() {
+        use crate::crypto::{DigestKey, Sha256Digest};
+        use crate::ledger::store::index_key::{KeySpace, KeyValue};
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path()).unwrap();
+        store.append(AttestationKind::Round, 7, b"note").unwrap();
+        store.append(AttestationKind::CheckpointToken, 7, b"token").unwrap();
+        let key = KeySpace::AnsweredRounds.key(&DigestKey::new(b"index"), &[]);
+        store.placement.tree.remove(&[KeyValue { key, value: 7 }]);
+        store.state_at_end().unwrap();
+        store.placement.tree.flush().unwrap();
+        drop(store);
+        let reopened = || {
+            let store = open(dir.path()).unwrap();
+            store.resume().unwrap();
+            store.answered_round_at_least(TreeSize(1)).unwrap().map(|found| found.len())
+        };
+        assert_eq!(reopened(), None);
+        // As a release wrote it that had no such key.
+        let path = dir.path().join("index/manifest");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (_, body) = text.split_once('\n').unwrap();
+        let mut manifest: serde_json::Value = serde_json::from_str(body).unwrap();
+        manifest.as_object_mut().unwrap().remove("attestation_keys").unwrap();
+        let body = manifest.to_string();
+        std::fs::write(&path, format!("{}\n{body}", Sha256Digest::of(body.as_bytes()))).unwrap();
+        assert_eq!(reopened(), Some(2));
     }
 }

@@ -29,6 +29,7 @@ pub(in crate::ledger) struct Inspection {
     /// Every checkpoint that was signed, as notes.
     checkpoints: Vec<Vec<u8>>,
     archives: Vec<KeptArchiveTimestamp>,
+    forks: Vec<Vec<u8>>,
 }
 
 impl Inspection {
@@ -59,6 +60,7 @@ impl Inspection {
             archive_trees: LocalArchiveTrees::new(fs, &dir.archive_trees()),
             checkpoints,
             archives: state.archives,
+            forks: state.forks,
         })
     }
 
@@ -68,6 +70,11 @@ impl Inspection {
 
     pub(in crate::ledger) fn checkpoints(&self) -> &[Vec<u8>] {
         &self.checkpoints
+    }
+
+    /// Evidence of forks, not interpreted.
+    pub(in crate::ledger) fn forks(&self) -> &[Vec<u8>] {
+        &self.forks
     }
 
     /// The number of an archive timestamp whose tree is not the one that was timestamped: every hash is made again.

@@ -63,6 +63,10 @@ impl Placement {
     pub(super) fn place_attestation(&self, kind: AttestationKind, key: u64, at: SegmentOffset) {
         if kind.is_of_round() {
             self.place_of_round(TreeSize(key), at);
+            if kind.is_answer() {
+                let answered = KeySpace::AnsweredRounds.key(&self.secret, &[]);
+                self.tree.insert(&[KeyValue { key: answered, value: key }]);
+            }
         } else if kind.is_of_record() {
             self.tree.insert(&[KeyValue { key: self.of_record_key(LeafIndex(key)), value: packed(at) }]);
         }
@@ -82,7 +86,16 @@ impl Placement {
 
     /// The places of the attestations of the smallest round of at least `size` entries.
     pub(super) fn round_at_least(&self, size: TreeSize) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
-        let found = self.tree.values(KeySpace::Rounds.key(&self.secret, &[]), size.0, 1).map_err(StoreError::index)?;
+        self.smallest_round(KeySpace::Rounds, size)
+    }
+
+    /// The places of the attestations of the smallest answered round of at least `size` entries.
+    pub(super) fn answered_round_at_least(&self, size: TreeSize) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
+        self.smallest_round(KeySpace::AnsweredRounds, size)
+    }
+
+    fn smallest_round(&self, among: KeySpace, size: TreeSize) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
+        let found = self.tree.values(among.key(&self.secret, &[]), size.0, 1).map_err(StoreError::index)?;
         self.round(found.first().copied().map(TreeSize))
     }
 

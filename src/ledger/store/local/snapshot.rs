@@ -50,6 +50,11 @@ struct EvidenceFile {
     last_answered: TreeSize,
     // Root and tokens of each, in base64.
     archives: Vec<(String, Vec<String>)>,
+    // Missing in a snapshot from before it was kept: all attestations are read again then.
+    cosigned: Option<BTreeMap<String, TreeSize>>,
+    // In base64.
+    #[serde(default)]
+    forks: Vec<String>,
 }
 
 impl EvidenceFile {
@@ -64,10 +69,13 @@ impl EvidenceFile {
             last_round: state.last_round,
             last_answered: state.last_answered,
             archives: archives.collect(),
+            cosigned: Some(state.cosigned.clone()),
+            forks: state.forks.iter().map(|evidence| STANDARD.encode(evidence)).collect(),
         }
     }
 
     fn state_at(self) -> Option<StateAt> {
+        let Some(cosigned) = self.cosigned else { return Some(StateAt::empty()) };
         let archives = self.archives.into_iter().map(|(root, tokens)| {
             let tokens = tokens.into_iter().map(|token| STANDARD.decode(token)).collect::<Result<_, _>>().ok()?;
             Some(KeptArchiveTimestamp { root: STANDARD.decode(root).ok()?, tokens })
@@ -77,6 +85,8 @@ impl EvidenceFile {
             last_round: self.last_round,
             last_answered: self.last_answered,
             archives: archives.collect::<Option<_>>()?,
+            cosigned,
+            forks: self.forks.into_iter().map(|evidence| STANDARD.decode(evidence).ok()).collect::<Option<_>>()?,
         };
         Some(StateAt { state, end: SegmentOffset { segment: self.end.0, offset: self.end.1 } })
     }
@@ -170,7 +180,14 @@ mod tests {
         state.sequences.insert("iss_1".into(), EntryCount(4));
         let snapshot = Snapshot { state, erasing: BTreeSet::from([Sha256Digest::of(b"erased")]) };
         let archives = vec![KeptArchiveTimestamp { root: b"root".to_vec(), tokens: vec![vec![0, 255]] }];
-        let state = AttestationState { signed: None, last_round: TreeSize(9), last_answered: TreeSize(7), archives };
+        let state = AttestationState {
+            last_round: TreeSize(9),
+            last_answered: TreeSize(7),
+            archives,
+            cosigned: BTreeMap::from([("example.com/w+01234567".to_owned(), TreeSize(7))]),
+            forks: vec![b"evidence".to_vec()],
+            ..AttestationState::default()
+        };
         let attestations = StateAt { state, end: SegmentOffset { segment: 1, offset: 5 } };
         let placed = PlacedSnapshot { snapshot, log_end: SegmentOffset { segment: 2, offset: 99 }, attestations };
         placed.write(&OsFileSystem, &path).unwrap();

@@ -49,6 +49,13 @@ impl AttestationStore for MemoryAttestations {
         self.of_round(|content| round_sizes(content).filter(|round| *round >= size).min())
     }
 
+    fn answered_round_at_least(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
+        self.of_round(|content| {
+            let answers = content.attestations.iter().filter(|one| one.kind.is_answer());
+            answers.map(|one| TreeSize(one.key)).filter(|round| *round >= size).min()
+        })
+    }
+
     fn round_at_most(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
         self.of_round(|content| round_sizes(content).filter(|round| *round <= size).max())
     }

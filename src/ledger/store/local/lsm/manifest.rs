@@ -15,6 +15,9 @@ const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 /// Another layout of tables or records has another number: an index of the old one counts as damaged, and is rebuilt.
 const LAYOUT: u32 = 1;
 
+/// The number of kinds of keys under which attestations are found: an index that has fewer takes in all of them again.
+const ATTESTATION_KEYS: u32 = 1;
+
 /// Up to where the tree has everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ledger::store::local) struct Watermarks {
@@ -54,6 +57,9 @@ pub(super) struct Manifest {
 #[derive(Serialize, Deserialize)]
 struct File {
     layout: u32,
+    // Missing in an index from before it had all of what it has now.
+    #[serde(default)]
+    attestation_keys: u32,
     size: u64,
     vault: (u64, u64),
     rounds: (u64, u64),
@@ -77,7 +83,10 @@ impl Manifest {
             let watermarks = Watermarks {
                 size: file.size,
                 bodies_end: position(file.vault),
-                attestations_end: position(file.rounds),
+                attestations_end: match file.attestation_keys {
+                    ATTESTATION_KEYS => position(file.rounds),
+                    _ => SegmentOffset::START,
+                },
             };
             let table = |(number, tier, records)| TableInfo { number, tier, records };
             let tables = file.tables.into_iter().map(table).collect();
@@ -90,6 +99,7 @@ impl Manifest {
         let position = |at: SegmentOffset| (at.segment, at.offset);
         let file = File {
             layout: LAYOUT,
+            attestation_keys: ATTESTATION_KEYS,
             size: self.watermarks.size,
             vault: position(self.watermarks.bodies_end),
             rounds: position(self.watermarks.attestations_end),
