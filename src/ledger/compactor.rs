@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::Sender;
 
-use super::store::IndexStore;
+use super::store::{IndexStore, Lease};
 
 /// A thread that compacts when it is woken. Dropped, it breaks a merge off: the next start does it again.
 pub(super) struct Compactor {
@@ -18,14 +18,15 @@ pub(super) struct Compactor {
 }
 
 impl Compactor {
-    pub(super) fn start(index: Arc<dyn IndexStore>) -> io::Result<Self> {
+    pub(super) fn start(index: Arc<dyn IndexStore>, lease: Arc<dyn Lease>) -> io::Result<Self> {
         let (wake, woken) = crossbeam_channel::bounded::<()>(1);
         let cancelled = Arc::new(AtomicBool::new(false));
         let is_cancelled = cancelled.clone();
         let thread = std::thread::Builder::new().name("index".into()).spawn(move || {
             while woken.recv().is_ok() {
                 // It is tried again; when too much waits, the sequencer tries it, and stops.
-                if let Err(error) = index.compact(&|| is_cancelled.load(Ordering::Relaxed)) {
+                let compacted = lease.check().and_then(|()| index.compact(&|| is_cancelled.load(Ordering::Relaxed)));
+                if let Err(error) = compacted {
                     tracing::warn!(%error, "index not compacted");
                 }
             }

@@ -1,6 +1,5 @@
 //! The state that the sequencer, the appenders and all readers of one ledger share.
 
-use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
@@ -13,7 +12,7 @@ use super::index::Index;
 use super::kept_archive_timestamps::KeptArchiveTimestamps;
 use super::store::attestation::AttestationKind;
 use super::store::tiles::{TileReadError, Tiles};
-use super::store::{ArchiveHashTreeStore, AttestationStore, BodyStore, StoreError};
+use super::store::{ArchiveHashTreeStore, AttestationStore, BodyStore, Lease, StoreError};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::Entry;
 use crate::tlog::RightEdge;
@@ -47,7 +46,7 @@ pub(super) struct LedgerInner {
     /// The log's key, under its name.
     pub(super) log_key: VerifierKey,
     /// Held by the sequencer, the appenders and all readers: nobody else writes while one of them lives.
-    _lease: Arc<dyn Any + Send + Sync>,
+    pub(super) lease: Arc<dyn Lease>,
 }
 
 /// Who is waited for, before somebody was asked.
@@ -71,7 +70,7 @@ pub(super) struct Start {
     pub(super) last_round: TreeSize,
     pub(super) last_answered: TreeSize,
     pub(super) log_key: VerifierKey,
-    pub(super) lease: Arc<dyn Any + Send + Sync>,
+    pub(super) lease: Arc<dyn Lease>,
 }
 
 impl LedgerInner {
@@ -103,7 +102,7 @@ impl LedgerInner {
             full: AtomicBool::new(false),
             fault: Mutex::new(None),
             log_key: start.log_key,
-            _lease: start.lease,
+            lease: start.lease,
         }
     }
 
@@ -215,7 +214,8 @@ impl LedgerInner {
             MayWrite::Unconfirmed(reason) => Some(format!("read-only: not confirmed as the newest state: {reason}")),
             MayWrite::Forked(reason) => Some(format!("forked: {reason}")),
         };
-        fault.or_else(full).or_else(may_write)
+        let lease = || self.lease.check().err().map(|error| error.to_string());
+        fault.or_else(lease).or_else(full).or_else(may_write)
     }
 
     pub(super) fn entry(&self, index: LeafIndex) -> Result<Entry, TileReadError> {

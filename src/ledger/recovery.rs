@@ -193,8 +193,9 @@ impl OpenedLedger {
     /// When a thread cannot be started.
     pub fn start(self) -> Result<Ledger, RecoveryError> {
         let index = self.reader.inner.index.store().clone();
+        let lease = self.reader.inner.lease.clone();
         let (ledger, sequencer) = self.start_stepped();
-        let compactor = Compactor::start(index).map_err(RecoveryError::Thread)?;
+        let compactor = Compactor::start(index, lease).map_err(RecoveryError::Thread)?;
         let sequencer = sequencer.with_compactor(compactor);
         let thread = std::thread::Builder::new().name("sequencer".into()).spawn(move || sequencer.run());
         ledger.runs_in(thread.map_err(RecoveryError::Thread)?);

@@ -237,3 +237,101 @@ fn new_or_lost(kept: Option<TreeSize>) -> WitnessAnswer {
         None => WitnessAnswer::New,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Signer as _, SigningKey};
+
+    fn contradiction(theirs: Option<&str>) -> WitnessAnswer {
+        WitnessAnswer::Contradicts(Box::new(ForkEvidence {
+            kind: "witness".into(),
+            name: "a".into(),
+            said: "has cosigned 9 entries".into(),
+            seen: TreeSize(9),
+            here: TreeSize(4),
+            at: DateTime::UNIX_EPOCH,
+            found: ForkFound::AtStart,
+            theirs: theirs.map(str::to_owned),
+            ours: None,
+        }))
+    }
+
+    /// The result in a word, with who is waited for.
+    fn word(check: &RollbackCheck) -> String {
+        match check {
+            RollbackCheck::Confirmed => "confirmed".to_owned(),
+            RollbackCheck::NobodyKnows => "nobody knows".to_owned(),
+            RollbackCheck::NobodyToAsk => "nobody to ask".to_owned(),
+            RollbackCheck::Contradicted(_) => "contradicted".to_owned(),
+            RollbackCheck::Unconfirmed(waiting) => {
+                let names = waiting.split("; ").map(|one| one.split(':').next().unwrap());
+                format!("waits for {}", names.collect::<Vec<_>>().join(" "))
+            }
+        }
+    }
+
+    #[test]
+    fn only_who_knows_the_log_confirms_it() {
+        use WitnessAnswer::{Knows, New};
+        let silent = || WitnessAnswer::Silent("down".into());
+        let cases: Vec<(&[&str], &[&str], Vec<(&str, WitnessAnswer)>, &str)> = vec![
+            // Kept cosignatures; gone for good; answers; result.
+            (&["a"], &[], vec![("a", Knows)], "confirmed"),
+            (&["a"], &[], vec![("a", silent()), ("b", New)], "waits for a"),
+            (&["a"], &[], vec![("a", silent()), ("b", Knows)], "waits for a"),
+            (&["a"], &[], vec![("a", Knows), ("b", silent())], "waits for b"),
+            (&["a"], &["b"], vec![("a", Knows), ("b", silent())], "confirmed"),
+            (&["a"], &["a"], vec![("a", silent()), ("b", New)], "nobody knows"),
+            (&["a", "c"], &[], vec![("a", Knows), ("b", New)], "waits for c"),
+            (&["a"], &[], vec![], "waits for a"),
+            (&["a"], &["a"], vec![], "nobody to ask"),
+            (&[], &[], vec![], "nobody to ask"),
+            (&[], &[], vec![("a", New), ("b", New)], "nobody knows"),
+            (&[], &[], vec![("a", silent()), ("b", New)], "waits for a"),
+            (&[], &[], vec![("a", New), ("b", Knows)], "confirmed"),
+            (&["a"], &[], vec![("a", contradiction(None)), ("b", Knows)], "contradicted"),
+            (&["a"], &["a"], vec![("a", contradiction(None)), ("b", Knows)], "confirmed"),
+            (&["a"], &["a"], vec![("a", contradiction(Some("note"))), ("b", Knows)], "contradicted"),
+        ];
+        for (number, (kept, gone, answers, wanted)) in cases.into_iter().enumerate() {
+            let policy = ConfirmationPolicy { log_policy: None, gone: gone.iter().map(ToString::to_string).collect() };
+            let kept = kept.iter().map(|name| (name.to_string(), TreeSize(4))).collect();
+            let answers = answers.into_iter().map(|(name, answer)| (name.to_owned(), answer));
+            assert_eq!(word(&policy.decide(&kept, answers)), wanted, "case {number}");
+        }
+    }
+
+    #[test]
+    fn the_quorum_of_the_log_policy_is_enough_where_no_cosignature_is_kept() {
+        let keys = ["w1.example", "w2.example", "w3.example"].map(|name| {
+            VerifierKey::ed25519_cosignature(name, SigningKey::generate_ed25519().0.verifying_key()).unwrap()
+        });
+        let log = VerifierKey::ed25519("log.example", SigningKey::generate_ed25519().0.verifying_key()).unwrap();
+        let [one, two, three] = &keys;
+        let text = format!(
+            "log {log}\nwitness a {one}\nwitness b {two}\nwitness c {three}\ngroup enough 2 a b c\nquorum enough\n"
+        );
+        let log_policy = Some(LogPolicy::parse(text.as_bytes()).unwrap());
+        let policy = ConfirmationPolicy { log_policy, gone: BTreeSet::new() };
+        let check = |knowing: usize, kept: &[&VerifierKey]| {
+            let answers = keys.iter().enumerate().map(|(at, key)| {
+                let answer = if at < knowing { WitnessAnswer::Knows } else { WitnessAnswer::Silent("down".into()) };
+                (key.label(), answer)
+            });
+            let kept = kept.iter().map(|key| (key.label(), TreeSize(4))).collect();
+            matches!(policy.decide(&kept, answers), RollbackCheck::Confirmed)
+        };
+        assert!(check(2, &[]) && check(3, &[]) && !check(1, &[]) && !check(0, &[]));
+        assert!(check(2, &[one, two]) && !check(2, &[one, three]));
+    }
+
+    #[test]
+    fn a_witness_that_knows_less_than_it_has_cosigned_has_lost_it() {
+        assert!(matches!(known(TreeSize(5), None), WitnessAnswer::Knows));
+        assert!(matches!(known(TreeSize(5), Some(TreeSize(5))), WitnessAnswer::Knows));
+        assert!(matches!(known(TreeSize(4), Some(TreeSize(5))), WitnessAnswer::Silent(_)));
+        assert!(matches!(new_or_lost(Some(TreeSize(5))), WitnessAnswer::Silent(_)));
+        assert!(matches!(new_or_lost(None), WitnessAnswer::New));
+    }
+}

@@ -9,7 +9,6 @@ mod file_lock;
 mod observed;
 mod system;
 
-use std::any::Any;
 use std::fmt::Debug;
 use std::io;
 use std::path::Path;
@@ -41,7 +40,14 @@ pub enum OpenMode {
 }
 
 /// A lock, held for as long as this lives, and no longer than the process.
-pub type Lock = Box<dyn Any + Send + Sync>;
+pub trait Lock: Send + Sync {
+    /// Whether the file that is locked is still the one at its path: the directory around it may have been moved away, and
+    /// another one put in its place.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn is_in_place(&self) -> io::Result<bool>;
+}
 
 /// A file system.
 pub trait FileSystem: Debug + Send + Sync {
@@ -96,7 +102,7 @@ pub trait FileSystem: Debug + Send + Sync {
     ///
     /// # Errors
     /// As the system says.
-    fn lock(&self, path: &Path) -> io::Result<Option<Lock>>;
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
 }
 
 /// An open file. Reading and writing name the place, so that one file serves many.

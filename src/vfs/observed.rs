@@ -54,7 +54,7 @@ impl FileSystem for ObservedFileSystem {
         self.free_bytes.map_or_else(|| OsFileSystem.free_bytes(path), Ok)
     }
 
-    fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
         OsFileSystem.lock(path)
     }
 }

@@ -57,8 +57,8 @@ impl FileSystem for OsFileSystem {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
-        Ok(FileLock::take(path)?.map(|lock| Box::new(lock) as Lock))
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        Ok(FileLock::take(path)?.map(|lock| Box::new(lock) as Box<dyn Lock>))
     }
 }
 

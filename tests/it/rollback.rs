@@ -2,10 +2,11 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 
 use affiant::tlog::VerifierKey;
 
-use crate::fixtures::server::{Place, WitnessPlace, call};
+use crate::fixtures::server::{Place, WitnessPlace, call, copy_folder};
 
 /// Takes what is posted to the witness at `address`, and has nothing to get.
 fn only_to_post(address: String) -> String {
@@ -78,4 +79,37 @@ async fn a_witness_that_shows_nothing_is_asked_by_what_was_signed_last() {
     let refused = alone.open().await.err().unwrap().to_string();
     assert!(refused.contains(&format!("has cosigned {newest} entries")), "{refused}");
     assert!(process.stop());
+}
+
+#[tokio::test]
+async fn a_server_whose_data_was_moved_away_signs_nothing_beside_the_one_on_the_copy() {
+    let place = Place::new();
+    let token = place.issuer_token(0);
+    let server = place.serve().await;
+    server.client.issue(&token, call(1)).await;
+    server.stop().await;
+    let backup = place.copy();
+
+    let server = place.serve().await;
+    server.client.issue(&token, call(2)).await;
+    let signed = server.state().issuance().ledger().latest_checkpoint().unwrap();
+    std::fs::rename(place.data(), place.path().join("aside")).unwrap();
+    copy_folder(backup.data(), place.data());
+    let there = |path: &Path| std::fs::read(path.join("ledger/snapshot")).unwrap();
+    let before = there(place.data());
+    let trouble = server.client.get("/healthz", "").await.json()["trouble"].as_str().unwrap().to_owned();
+    assert!(trouble.contains("moved away"), "{trouble}");
+    server.client.post("/v1/records", &token, call(3)).await.problem(503, "stopped");
+    assert_eq!(server.client.get("/readyz", "").await.status, 503);
+    let latest = server.state().issuance().ledger().latest_checkpoint().unwrap();
+    assert_eq!(latest.checkpoint(), signed.checkpoint());
+
+    // The other one runs on what is in its place now, into which the first has written nothing.
+    assert!(before == there(place.data()));
+    let other = place.spawn();
+    other.client.issue(&token, call(4)).await;
+    server.stop().await;
+    other.client.issue(&token, call(5)).await;
+    assert!(other.stop());
+    assert!(place.audit().await.is_ok());
 }

@@ -371,7 +371,7 @@ impl FileSystem for SimulatedDisk {
         self.state().file_bytes_max
     }
 
-    fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
         let mut state = self.state();
         let process = state.process;
         if let Way::Failing(_, error) = state.enter(process, "lock", path)? {
@@ -389,6 +389,12 @@ impl FileSystem for SimulatedDisk {
 struct Held {
     disk: SimulatedDisk,
     process: u64,
+}
+
+impl Lock for Held {
+    fn is_in_place(&self) -> io::Result<bool> {
+        Ok(true)
+    }
 }
 
 impl Drop for Held {

@@ -57,6 +57,7 @@ impl Sequencer {
     pub(super) fn commit(&mut self, batch: Vec<Queued>) -> Result<(), Fault> {
         let _span = tracing::info_span!("batch", first = self.size().0, submissions = batch.len()).entered();
         let started = self.parts.clock.monotonic();
+        self.parts.inner.lease.check()?;
         if let Some(error) = self.refusal() {
             refuse(batch, &error);
             return Ok(());

@@ -25,6 +25,7 @@ impl Sequencer {
         self.last_checkpoint = Some(self.parts.clock.monotonic());
         let (size, inner) = (self.size(), &self.parts.inner);
         if inner.checkpoint_size() != Some(size) && !inner.is_read_only() && size > TreeSize(0) {
+            inner.lease.check()?;
             let edge = &self.parts.state.edge;
             let checkpoint =
                 Checkpoint::new(&self.parts.origin, edge.size(), edge.root()).map_err(CheckpointError::from)?;

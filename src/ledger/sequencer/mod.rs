@@ -196,6 +196,7 @@ impl Sequencer {
     }
 
     fn save_snapshot(&mut self) -> Result<(), Fault> {
+        self.parts.inner.lease.check()?;
         self.parts.tiles.sync()?;
         let snapshot = Snapshot { state: self.parts.state.clone(), erasing: self.parts.inner.erasing() };
         self.parts.snapshots.save(snapshot)?;

@@ -21,7 +21,7 @@ pub enum StoreError {
         found: TreeSize,
     },
     /// Somebody else has the lease: nothing was written, and nothing ever will be through this store.
-    #[error("another writer has taken the lease")]
+    #[error("the data was taken over by another writer, or moved away")]
     Fenced,
     /// The stored bytes are not those that were written.
     #[error("{path}: corrupt at byte {offset}")]

@@ -29,7 +29,6 @@ pub mod memory;
 pub(in crate::ledger) mod sequencer_state;
 pub(in crate::ledger) mod tiles;
 
-use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -63,7 +62,16 @@ pub struct Stores {
     pub(in crate::ledger) archive_trees: Arc<dyn ArchiveHashTreeStore>,
     pub(in crate::ledger) snapshots: Box<dyn SnapshotStore>,
     /// Held as long as anything of the ledger lives: one writer.
-    pub(in crate::ledger) lease: Arc<dyn Any + Send + Sync>,
+    pub(in crate::ledger) lease: Arc<dyn Lease>,
+}
+
+/// The lease of the one writer, held as long as this lives.
+pub(in crate::ledger) trait Lease: Send + Sync {
+    /// Whether it is still held: asked before anything is written or signed.
+    ///
+    /// # Errors
+    /// [`Fenced`](StoreError::Fenced) when another writer has it, or what it is of was moved away.
+    fn check(&self) -> Result<(), StoreError>;
 }
 
 /// 1. Bodies, addressed by the index of the entry that brings them in.

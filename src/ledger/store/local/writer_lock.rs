@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::data_dir::DataDir;
 use crate::atomic_file;
+use crate::ledger::store::{Lease, StoreError};
 use crate::path_error::PathError;
 use crate::vfs::{Access, FileSystem, Lock};
 
@@ -24,7 +25,7 @@ pub enum LockError {
 pub struct WriterLock {
     dir: PathBuf,
     // Held as long as this lives.
-    _lock: Lock,
+    lock: Box<dyn Lock>,
 }
 
 impl WriterLock {
@@ -37,13 +38,22 @@ impl WriterLock {
         let path = DataDir(dir).lock();
         let lock = fs.lock(&path).map_err(PathError::at(&path))?;
         let lock = lock.ok_or_else(|| LockError::Held(dir.to_owned()))?;
-        Ok(Self { dir: dir.to_owned(), _lock: lock })
+        Ok(Self { dir: dir.to_owned(), lock })
     }
 
     /// The directory that is locked.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+}
+
+impl Lease for WriterLock {
+    /// A directory that was moved away took the lock with it: whatever is written by its path goes into another one, which
+    /// may have a server of its own.
+    fn check(&self) -> Result<(), StoreError> {
+        let path = DataDir(&self.dir).lock();
+        if self.lock.is_in_place().map_err(StoreError::io(&path))? { Ok(()) } else { Err(StoreError::Fenced) }
     }
 }
 

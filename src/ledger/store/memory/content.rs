@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::crypto::Sha256Digest;
-use crate::ledger::store::StoreError;
 use crate::ledger::store::attestation::Attestation;
 use crate::ledger::store::batch::Batch;
 use crate::ledger::store::index_key::KeyValue;
 use crate::ledger::store::sequencer_state::Snapshot;
+use crate::ledger::store::{Lease, StoreError};
 use crate::tlog::{LeafIndex, TileKind, TreeSize};
 
 /// The fault of one call of a method.
@@ -111,6 +111,12 @@ pub(super) struct Opened {
 impl fmt::Debug for Opened {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "memory, epoch {}", self.epoch)
+    }
+}
+
+impl Lease for Opened {
+    fn check(&self) -> Result<(), StoreError> {
+        if self.shared.content().epoch == self.epoch { Ok(()) } else { Err(StoreError::Fenced) }
     }
 }
 

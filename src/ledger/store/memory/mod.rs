@@ -109,8 +109,8 @@ impl Backend for MemoryBackend {
             index: Arc::new(MemoryIndex { opened: opened.clone(), content: Mutex::new(index) }),
             attestations: Arc::new(MemoryAttestations(opened.clone())),
             archive_trees: Arc::new(MemoryTrees(opened.clone())),
-            snapshots: Box::new(MemorySnapshots(opened)),
-            lease: Arc::new(()),
+            snapshots: Box::new(MemorySnapshots(opened.clone())),
+            lease: Arc::new(opened),
         })
     }
 }
