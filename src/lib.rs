@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 5  main -> cli -> server
-//! 4  issuance  operator  monitor  statements  witness  ledger  authority  access  client  cpu_pool  request_body  private_key_file  path_error  atomic_file  vfs
+//! 4  issuance  operator  monitor  statements  witness  ledger  authority  access  client  cpu_pool  request_body  private_key_file  row_file  path_error  atomic_file  vfs
 //! 3  scorecard  browser  trusted_list
 //! 2  evidence
 //! 1  vcon   jose   cose   pki   tlog
@@ -55,6 +55,8 @@ pub mod path_error;
 pub mod private_key_file;
 #[cfg(feature = "server")]
 pub mod request_body;
+#[cfg(feature = "server")]
+pub mod row_file;
 #[cfg(feature = "server")]
 pub mod statements;
 #[cfg(feature = "server")]

@@ -27,6 +27,11 @@ impl ScryptCost {
     pub const INSECURE: Self = Self(4);
     /// A key file that asks for more is refused: 2 GiB of memory.
     const MAX: u8 = 21;
+
+    /// The logarithm of the cost.
+    pub(crate) fn log_n(self) -> u8 {
+        self.0
+    }
 }
 
 /// Rounds of PBKDF2 that a key file may ask for: sixteen times what OWASP recommends, some seconds.
@@ -47,6 +52,15 @@ pub(crate) enum PrivateKeyFileError {
     /// The key itself is not one that can sign.
     #[error(transparent)]
     Unusable(KeyError),
+}
+
+/// Makes a key of a pass phrase with scrypt (RFC 7914); `None` for a cost that is none or is not given.
+pub(crate) fn derive_key(passphrase: &Zeroizing<String>, salt: &[u8], log_n: u8) -> Option<Zeroizing<[u8; 32]>> {
+    let parameters = pkcs8::pkcs5::scrypt::Params::new(log_n, 8, 1).ok();
+    let parameters = parameters.filter(|_| (1..=ScryptCost::MAX).contains(&log_n))?;
+    let mut key = Zeroizing::new([0; 32]);
+    pkcs8::pkcs5::scrypt::scrypt(passphrase.as_bytes(), salt, &parameters, &mut key[..]).ok()?;
+    Some(key)
 }
 
 /// Encrypts a PKCS#8 key: the text of its file.

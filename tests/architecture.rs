@@ -42,6 +42,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("statements", 4),
     ("client", 4),
     ("private_key_file", 4),
+    ("row_file", 4),
     ("path_error", 4),
     ("cpu_pool", 4),
     ("request_body", 4),

@@ -35,6 +35,21 @@ pub enum AuthorityError {
         /// The version that this program writes.
         known: u32,
     },
+    /// The rows were not made from the file of an earlier release that is beside them.
+    #[error(
+        "both {rows} and {json} are there, and the second is not what the first was made from: one is older, or of \
+         another authority; move that one away"
+    )]
+    TwoStates {
+        rows: PathBuf,
+        /// The file of an earlier release.
+        json: PathBuf,
+    },
+    /// The list would be larger than what is read of one.
+    #[error(
+        "the revocation list of {authority} would have {bytes} bytes, more than {bytes_max}: make the next authority"
+    )]
+    CrlTooLarge { authority: String, bytes: usize, bytes_max: u64 },
     /// A key could not be made or opened.
     #[error(transparent)]
     Key(#[from] KeyStoreError),

@@ -1,15 +1,18 @@
 //! A new authority: a root, an issuing authority, and their first lists.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::Arc;
 
+use super::draft::{Draft, NewCertificate};
 use super::error::AuthorityError;
 use super::issue::{self, SigningAuthority, Subject};
 use super::issuer::is_display_name;
 use super::key_store::{KeyProtection, KeyStore, write_key_file};
 use super::profile::Profiles;
-use super::state::{AuthorityRecord, AuthorityState, CertificateKind};
-use super::{Authority, NO_PANIC, ROOT, lock};
+use super::record::{AuthorityRecord, CertificateKind};
+use super::store::redb::RedbStore;
+use super::store::{Identity, take_over};
+use super::{Authority, NO_PANIC, Parts, ROOT, lock};
 use crate::atomic_file;
 use crate::clock::Clock;
 use crate::crypto::{Signer as _, SigningKey};
@@ -45,33 +48,38 @@ impl Authority {
         check_params(directory, &params)?;
         let lock = make_directory(directory)?;
         params.profiles.save(&directory.join("profiles"))?;
-        let mut state = AuthorityState::new(&params.organisation, &params.base_url);
-        let root_authority = make_root(&mut state, &params, &*clock)?;
-        let authority = Self {
+        let identity = Identity {
+            organisation: params.organisation.clone(),
+            base_url: params.base_url.trim_end_matches('/').to_owned(),
+            taken_over: None,
+        };
+        let store = Arc::new(RedbStore::create(&directory.join(take_over::ROWS))?);
+        let mut draft = Draft::new(&*store);
+        draft.change.identity = Some(identity.clone());
+        let root_authority = make_root(&mut draft, &params, &*clock)?;
+        let root = Arc::clone(&root_authority.certificate);
+        let authority = Self::of(Parts {
             directory: directory.to_owned(),
             clock,
             keys,
             profiles: params.profiles,
-            root: Arc::clone(&root_authority.certificate),
-            state: Mutex::new(state.clone()),
-            issuing: RwLock::default(),
-            credentials: RwLock::default(),
-            loading: Mutex::default(),
-            newest_crls: RwLock::default(),
-            root_responder: RwLock::default(),
-            statuses: RwLock::default(),
-            _lock: lock,
-        };
+            identity,
+            root,
+            store: Arc::<RedbStore>::clone(&store),
+            issuing: Vec::new(),
+            root_responder: None,
+            lock,
+        });
         authority.write_certificate(&root_authority.certificate)?;
-        authority.make_crl(&mut state, &root_authority)?;
-        let responder = authority.make_root_responder(&mut state, &root_authority)?;
-        let issuing = authority.make_issuing_authority(&mut state, &root_authority)?;
-        authority.make_crl(&mut state, &issuing)?;
-        // The state comes last: until it is there, there is no authority.
-        state.save(&authority.state_path())?;
-        *authority.lock_state() = state;
+        authority.make_crl(&mut draft, &root_authority)?;
+        let responder = authority.make_root_responder(&mut draft, &root_authority)?;
+        let issuing = authority.make_issuing_authority(&mut draft, &root_authority)?;
+        authority.make_crl(&mut draft, &issuing)?;
+        // The rows come last: until they are in their place, there is no authority.
+        authority.commit(draft.change)?;
+        store.place()?;
         authority.issuing.write().expect(NO_PANIC).push(Arc::new(issuing));
-        authority.take_root_responder(responder)?;
+        *authority.root_responder.write().expect(NO_PANIC) = Some(responder);
         Ok(authority)
     }
 }
@@ -82,7 +90,7 @@ fn make_directory(directory: &Path) -> Result<FileLock, AuthorityError> {
     create(directory.to_owned())?;
     let lock = lock(directory)?;
     // Not before: another process may just have made it.
-    if directory.join("state.json").exists() {
+    if take_over::is_there(directory) {
         return Err(AuthorityError::Exists(directory.to_owned()));
     }
     ["certificates", "keys", "crls", "profiles"].map(|part| directory.join(part)).into_iter().try_for_each(create)?;
@@ -91,7 +99,7 @@ fn make_directory(directory: &Path) -> Result<FileLock, AuthorityError> {
 
 /// Makes the root's key and certificate; the key goes to its file.
 fn make_root(
-    state: &mut AuthorityState,
+    draft: &mut Draft<'_>,
     params: &AuthorityParams,
     clock: &dyn Clock,
 ) -> Result<SigningAuthority, AuthorityError> {
@@ -108,14 +116,22 @@ fn make_root(
         not_after,
     };
     let root = issue::issue(&params.profiles.root, &subject, None, Some(&key), &params.base_url)?;
-    state.authorities.push(AuthorityRecord {
+    draft.put_authority(AuthorityRecord {
         name: ROOT.to_owned(),
         common_name: common_name.clone(),
         thumbprint: root.thumbprint_url(),
         key: None,
         next_crl_number: 1,
     });
-    state.record_certificate(&root, CertificateKind::Root, ROOT, None, None, root.not_after(), root.not_after());
+    draft.add_certificate(NewCertificate {
+        certificate: &root,
+        kind: CertificateKind::Root,
+        issued_by: ROOT,
+        issuer: None,
+        key: None,
+        renew_at: root.not_after(),
+        active_until: root.not_after(),
+    });
     Ok(SigningAuthority { name: ROOT.to_owned(), common_name, certificate: root, signer: Arc::new(key) })
 }
 

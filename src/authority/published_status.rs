@@ -18,6 +18,8 @@ pub(super) type SignedStatuses = HashMap<CertificateId, Arc<PublishedStatus>>;
 pub struct PublishedStatus {
     /// The thumbprint of the certificate.
     pub certificate: String,
+    /// The name of the authority that issued it.
+    pub issued_by: String,
     pub this_update: DateTime<Utc>,
     pub next_update: DateTime<Utc>,
     /// The OCSPResponse.

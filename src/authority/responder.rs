@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
 
+use super::draft::{Draft, NewCertificate};
 use super::error::AuthorityError;
 use super::issue::{self, SigningAuthority, Subject};
-use super::key_store::StoredKeyId;
 use super::published_status::{HeldResponder, PublishedStatus};
-use super::state::{AuthorityState, CertificateKind, CertificateRecord, serial_bytes};
+use super::record::{CertificateKind, CertificateRecord, serial_bytes};
 use super::{Authority, NO_PANIC, ROOT};
 use crate::crypto::{Hash, Signer};
 use crate::pki::ocsp::{
@@ -65,23 +65,22 @@ impl Authority {
             let statuses = self.statuses.read().expect(NO_PANIC);
             statuses.values().map(|status| (status.certificate.clone(), status.this_update)).collect()
         };
-        let is_due = |record: &&CertificateRecord| {
-            let made = known.get(&record.thumbprint);
+        let is_due = |thumbprint: &&String| {
+            let made = known.get(*thumbprint);
             // One from the future is of a clock that was wrong, and nobody believes it.
-            now <= record.not_after && made.is_none_or(|made| now < *made || now >= *made + RENEWED_AFTER)
+            made.is_none_or(|made| now < *made || now >= *made + RENEWED_AFTER)
         };
-        let (due, ended): (Vec<CertificateRecord>, HashSet<String>) = {
-            let state = self.lock_state();
-            let ended = state.certificates.iter().filter(|record| now > record.not_after);
-            let ended = ended.filter(|record| known.contains_key(&record.thumbprint));
-            let ended = ended.map(|record| record.thumbprint.clone()).collect();
-            (state.certificates.iter().filter(is_due).cloned().collect(), ended)
-        };
-        if !ended.is_empty() {
-            self.statuses.write().expect(NO_PANIC).retain(|_, status| !ended.contains(&status.certificate));
-        }
+        let live = self.store.not_ended(now)?;
         // One that cannot be signed keeps no other from it.
-        let signed: Vec<_> = due.iter().map(|record| self.sign_status(record)).collect();
+        let sign = |thumbprint: &String| self.sign_status(&self.record_of(thumbprint)?);
+        let signed: Vec<_> = live.iter().filter(is_due).map(sign).collect();
+        let live: HashSet<String> = live.into_iter().collect();
+        if known.keys().any(|thumbprint| !live.contains(thumbprint)) {
+            let is_live = |status: &PublishedStatus| {
+                live.contains(&status.certificate) || !known.contains_key(&status.certificate)
+            };
+            self.statuses.write().expect(NO_PANIC).retain(|_, status| is_live(status));
+        }
         signed.into_iter().try_fold(0, |signed, status| Ok(signed + usize::from(status?.is_some())))
     }
 
@@ -95,10 +94,7 @@ impl Authority {
         thumbprint: &str,
         since: DateTime<Utc>,
     ) -> Result<Option<Arc<PublishedStatus>>, AuthorityError> {
-        let record = match self.lock_state().certificate(thumbprint) {
-            Ok(record) => record.clone(),
-            Err(_) => return Ok(None),
-        };
+        let Some(record) = self.store.certificate(thumbprint)? else { return Ok(None) };
         let held = {
             let statuses = self.statuses.read().expect(NO_PANIC);
             self.names(&record).into_iter().flatten().find_map(|id| statuses.get(&id).cloned())
@@ -113,16 +109,12 @@ impl Authority {
     /// Forgets what was signed about a certificate, and signs anew; what fails here, maintenance does later.
     pub(super) fn replace_status(&self, thumbprint: &str) {
         self.statuses.write().expect(NO_PANIC).retain(|_, status| status.certificate != thumbprint);
-        let record = self.lock_state().certificate(thumbprint).ok().cloned();
-        drop(record.map(|record| self.sign_status(&record)));
+        drop(self.record_of(thumbprint).and_then(|record| self.sign_status(&record)));
     }
 
     /// Forgets the statuses of the certificates of an authority, which answers no more.
     pub(super) fn forget_statuses_of(&self, authority: &str) {
-        let state = self.lock_state();
-        let of_authority = state.certificates.iter().filter(|record| record.issued_by == authority);
-        let forgotten: HashSet<&str> = of_authority.map(|record| record.thumbprint.as_str()).collect();
-        self.statuses.write().expect(NO_PANIC).retain(|_, status| !forgotten.contains(&*status.certificate));
+        self.statuses.write().expect(NO_PANIC).retain(|_, status| status.issued_by != authority);
     }
 
     /// Signs the status of a certificate, and keeps it unless the certificate was revoked meanwhile.
@@ -153,15 +145,16 @@ impl Authority {
         let der = sign_response(&contents, &answering.responder, is_delegate, &*answering.signer);
         let published = Arc::new(PublishedStatus {
             certificate: record.thumbprint.clone(),
+            issued_by: record.issued_by.clone(),
             this_update,
             next_update: contents.next_update,
             der: der.ok_or(AuthorityError::Encoding)?,
         });
-        let state = self.lock_state();
-        if !state.certificate(&record.thumbprint).is_ok_and(|current| current.revocation == record.revocation) {
+        let mut statuses = self.statuses.write().expect(NO_PANIC);
+        // Who revokes commits, then takes this lock: either the rows say so now, or what is kept here is replaced.
+        if self.record_of(&record.thumbprint)?.revocation != record.revocation {
             return Ok(None);
         }
-        let mut statuses = self.statuses.write().expect(NO_PANIC);
         ids.into_iter().for_each(|id| drop(statuses.insert(id, Arc::clone(&published))));
         Ok(Some(published))
     }
@@ -187,51 +180,46 @@ impl Authority {
         let found = issuing.iter().find(|one| one.name == authority && now <= one.certificate.not_after()).cloned()?;
         drop(issuing);
         let certificate = Arc::clone(&found.certificate);
-        let is_revoked = {
-            let state = self.lock_state();
-            state.certificate(&certificate.thumbprint_url()).is_ok_and(|record| record.revocation.is_some())
-        };
+        // What cannot be read is no reason to answer.
+        let own = self.record_of(&certificate.thumbprint_url()).ok()?;
         let signer = Arc::clone(&found.signer);
-        (!is_revoked).then(|| Answering { authority: Arc::clone(&certificate), responder: certificate, signer })
+        own.revocation.is_none().then(|| Answering {
+            authority: Arc::clone(&certificate),
+            responder: certificate,
+            signer,
+        })
     }
 
     /// Makes the next responder of the root, whose key is at hand in a ceremony.
     pub(super) fn make_root_responder(
         &self,
-        state: &mut AuthorityState,
+        draft: &mut Draft<'_>,
         root: &SigningAuthority,
     ) -> Result<HeldResponder, AuthorityError> {
         let profile = &self.profiles.ocsp_responder;
         let (not_before, not_after) = issue::window(profile, self.clock.now(), Some(&root.certificate))?;
         let (key, signer) = self.keys.generate(profile.key_size())?;
-        let common_name = format!("{} Root OCSP", state.organisation);
+        let common_name = format!("{} Root OCSP", self.identity.organisation);
         let subject = Subject {
-            organisation: &state.organisation,
+            organisation: &self.identity.organisation,
             common_name: &common_name,
             key: signer.verifying_key(),
             not_before,
             not_after,
         };
-        let certificate = issue::issue(profile, &subject, Some(root), None, &state.base_url)?;
+        let certificate = issue::issue(profile, &subject, Some(root), None, &self.identity.base_url)?;
         self.write_certificate(&certificate)?;
         let kind = CertificateKind::OcspResponder;
-        state.supersede(kind, None);
-        state.record_certificate(&certificate, kind, ROOT, None, Some(key), not_after, not_after);
+        draft.supersede(kind, None)?;
+        draft.add_certificate(NewCertificate {
+            certificate: &certificate,
+            kind,
+            issued_by: ROOT,
+            issuer: None,
+            key: Some(key),
+            renew_at: not_after,
+            active_until: not_after,
+        });
         Ok((certificate, signer))
-    }
-
-    /// Takes the responder that a ceremony made, and destroys the key of the one before it.
-    pub(super) fn take_root_responder(&self, made: HeldResponder) -> Result<(), AuthorityError> {
-        *self.root_responder.write().expect(NO_PANIC) = Some(made);
-        self.destroy_keys(|record| record.kind == CertificateKind::OcspResponder && record.superseded)
-    }
-}
-
-impl AuthorityState {
-    /// The certificate of the root's responder and its key, until that is destroyed.
-    pub(super) fn root_responder(&self) -> Option<(&str, &StoredKeyId)> {
-        let mut responders = self.certificates.iter().rev();
-        let last = responders.find(|record| record.kind == CertificateKind::OcspResponder)?;
-        Some((last.thumbprint.as_str(), last.key.as_ref()?))
     }
 }

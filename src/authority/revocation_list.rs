@@ -15,7 +15,7 @@ use x509_cert::time::Time;
 
 use super::error::AuthorityError;
 use super::issue::SigningAuthority;
-use super::state::{Revocation, serial_bytes};
+use super::record::{Revocation, serial_bytes};
 use crate::crypto::{Hash, SignatureAlgorithm};
 use crate::pki::oid::EXPIRED_CERTS_ON_CRL;
 use crate::pki::{Crl, RevocationReason};

@@ -1,18 +1,18 @@
-//! Issuers and their certificates: added, issued, signed with, and rotated without a pause.
+//! Issuers and their certificates: added, issued, and rotated without a pause.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::certificate_request;
+use super::draft::{Draft, NewCertificate};
 use super::error::AuthorityError;
-use super::event::AuthorityEvent;
 use super::issue::{self, SigningAuthority, Subject};
 use super::issuer::{Issuer, IssuerCredential, IssuerId, is_display_name};
-use super::key_store::StoredKeyId;
 use super::profile::CertificateProfile;
-use super::state::{AuthorityRecord, AuthorityState, CertificateKind, CertificateRecord, Revocation};
-use super::{Authority, NO_PANIC, read_certificate};
+use super::record::{AuthorityRecord, CertificateKind, CertificateRecord};
+use super::store::Change;
+use super::{Authority, NO_PANIC};
 use crate::crypto::VerifyingKey;
 use crate::pki::Certificate;
 
@@ -29,17 +29,25 @@ impl Authority {
             return Err(AuthorityError::Name);
         }
         let issuer = Issuer { id: IssuerId::random(), name: name.to_owned(), created_at: self.clock.now() };
-        let mut state = self.lock_state();
-        let mut next = state.clone();
-        next.issuers.push(issuer.clone());
-        self.commit(&mut state, next)?;
+        let _changing = self.lock_changes();
+        self.commit(Change { issuers: vec![issuer.clone()], ..Change::default() })?;
         Ok(issuer)
     }
 
     /// Every issuer, in the order in which they were added.
-    #[must_use]
-    pub fn issuers(&self) -> Vec<Issuer> {
-        self.lock_state().issuers.clone()
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub fn issuers(&self) -> Result<Vec<Issuer>, AuthorityError> {
+        Ok(self.store.issuers()?)
+    }
+
+    /// The issuer of this name.
+    ///
+    /// # Errors
+    /// When there is none, or the rows cannot be read.
+    pub fn issuer(&self, id: &IssuerId) -> Result<Issuer, AuthorityError> {
+        self.store.issuer(id)?.ok_or_else(|| AuthorityError::UnknownIssuer(id.clone()))
     }
 
     /// Gives an issuer a new key and certificate, which from then on sign.
@@ -47,10 +55,7 @@ impl Authority {
     /// # Errors
     /// When the issuer is unknown, no authority lasts long enough, or something cannot be written.
     pub fn issue(&self, id: &IssuerId) -> Result<Arc<IssuerCredential>, AuthorityError> {
-        let name = {
-            let state = self.lock_state();
-            state.issuer(id).ok_or_else(|| AuthorityError::UnknownIssuer(id.clone()))?.name.clone()
-        };
+        let name = self.issuer(id)?.name;
         self.issue_leaf(CertificateKind::SigningLeaf, Some(id), &name, &self.profiles.signing_leaf)
     }
 
@@ -65,34 +70,14 @@ impl Authority {
         self.issue_leaf(CertificateKind::Timestamp, None, name, &self.profiles.timestamp)
     }
 
-    /// The credential that an issuer signs with now. Cheap, and never waits for a rotation.
-    ///
-    /// # Errors
-    /// When the issuer is unknown, has no certificate, or its certificate is revoked or not active.
-    pub fn signer(&self, id: &IssuerId) -> Result<Arc<IssuerCredential>, AuthorityError> {
-        let held = self.credentials.read().expect(NO_PANIC).get(id).cloned();
-        let credential = match held {
-            Some(credential) => credential,
-            None => self.load_credential(id)?,
-        };
-        let now = self.clock.now();
-        let from = credential.certificate.not_before();
-        if now < from || now >= credential.active_until {
-            return Err(AuthorityError::NotActive { issuer: id.clone(), from, until: credential.active_until, now });
-        }
-        Ok(credential)
-    }
-
     /// Gives an issuer that has a certificate a new one.
     ///
     /// # Errors
     /// As [`issue`](Self::issue), and when the issuer never had one.
     pub fn rotate(&self, id: &IssuerId) -> Result<Arc<IssuerCredential>, AuthorityError> {
-        {
-            let state = self.lock_state();
-            state.issuer(id).ok_or_else(|| AuthorityError::UnknownIssuer(id.clone()))?;
-            state.latest(id).ok_or_else(|| AuthorityError::NoCertificate(id.clone()))?;
-        }
+        self.issuer(id)?;
+        let latest = self.store.latest(CertificateKind::SigningLeaf, Some(id))?;
+        latest.ok_or_else(|| AuthorityError::NoCertificate(id.clone()))?;
         self.issue(id)
     }
 
@@ -104,18 +89,10 @@ impl Authority {
     /// # Errors
     /// With the first that could not be; all others are done.
     pub fn rotate_due(&self, now: DateTime<Utc>) -> Result<Vec<IssuerId>, AuthorityError> {
-        let due: Vec<IssuerId> = {
-            let state = self.lock_state();
-            let latest = state.issuers.iter().filter_map(|issuer| Some((issuer, state.latest(&issuer.id)?)));
-            let due = latest.filter(|(_, certificate)| {
-                certificate.key.is_some() && certificate.revocation.is_none() && certificate.renew_at <= now
-            });
-            due.map(|(issuer, _)| issuer.id.clone()).collect()
-        };
+        let due = self.store.renewable(now)?.into_iter().filter_map(|certificate| certificate.issuer);
         // One that cannot be rotated keeps neither the others from it nor old keys alive.
-        let rotated: Vec<Result<IssuerId, AuthorityError>> =
-            due.into_iter().map(|id| self.rotate(&id).map(|_| id)).collect();
-        self.destroy_keys(|certificate| certificate.active_until <= now)?;
+        let rotated: Vec<Result<IssuerId, AuthorityError>> = due.map(|id| self.rotate(&id).map(|_| id)).collect();
+        self.destroy_keys(self.store.keys_over(now)?)?;
         rotated.into_iter().collect()
     }
 
@@ -134,25 +111,28 @@ impl Authority {
     /// As [`issue`](Self::issue), and when the request is malformed, not signed with its own key, or the key is weak.
     pub fn issue_for_request(&self, id: &IssuerId, request: &[u8]) -> Result<Vec<Vec<u8>>, AuthorityError> {
         let key = certificate_request::proven_key(request)?;
-        let name = {
-            let state = self.lock_state();
-            state.issuer(id).ok_or_else(|| AuthorityError::UnknownIssuer(id.clone()))?.name.clone()
-        };
+        let name = self.issuer(id)?.name;
         let profile = &self.profiles.signing_leaf;
         let authority = self.newest_authority()?;
         let now = self.clock.now();
         let (not_before, not_after) = issue::window(profile, now, Some(&authority.certificate))?;
         let certificate = self.certify(&authority, &name, profile, &key, (not_before, not_after))?;
-        let mut state = self.lock_state();
-        let mut next = state.clone();
-        let kind = CertificateKind::SigningLeaf;
-        next.supersede(kind, Some(id));
-        let renew_at = now + profile.renewed_after();
-        let active_until = (now + profile.active()).min(not_after);
-        next.record_certificate(&certificate, kind, &authority.name, Some(id.clone()), None, renew_at, active_until);
-        self.commit(&mut state, next)?;
-        self.credentials.write().expect(NO_PANIC).remove(id);
-        drop(state);
+        {
+            let _changing = self.lock_changes();
+            let mut draft = Draft::new(&*self.store);
+            draft.supersede(CertificateKind::SigningLeaf, Some(id))?;
+            draft.add_certificate(NewCertificate {
+                certificate: &certificate,
+                kind: CertificateKind::SigningLeaf,
+                issued_by: &authority.name,
+                issuer: Some(id),
+                key: None,
+                renew_at: now + profile.renewed_after(),
+                active_until: (now + profile.active()).min(not_after),
+            });
+            self.commit(draft.change)?;
+            self.credentials.write().expect(NO_PANIC).remove(id);
+        }
         self.replace_status(&certificate.thumbprint_url());
         Ok(vec![certificate.der().to_vec(), authority.certificate.der().to_vec()])
     }
@@ -183,34 +163,37 @@ impl Authority {
             active_until: (now + profile.active()).min(not_after),
             certificate: Arc::clone(&certificate),
         });
-        let mut state = self.lock_state();
-        let mut next = state.clone();
-        let renew_at = now + profile.renewed_after();
-        next.supersede(kind, id);
-        next.record_certificate(
-            &certificate,
-            kind,
-            &authority.name,
-            id.cloned(),
-            Some(key),
-            renew_at,
-            credential.active_until,
-        );
-        self.commit(&mut state, next)?;
-        if let Some(id) = id {
-            self.credentials.write().expect(NO_PANIC).insert(id.clone(), Arc::clone(&credential));
+        {
+            let _changing = self.lock_changes();
+            let mut draft = Draft::new(&*self.store);
+            draft.supersede(kind, id)?;
+            draft.add_certificate(NewCertificate {
+                certificate: &certificate,
+                kind,
+                issued_by: &authority.name,
+                issuer: id,
+                key: Some(key),
+                renew_at: now + profile.renewed_after(),
+                active_until: credential.active_until,
+            });
+            self.commit(draft.change)?;
+            if let Some(id) = id {
+                self.credentials.write().expect(NO_PANIC).insert(id.clone(), Arc::clone(&credential));
+            }
         }
-        drop(state);
         self.replace_status(&certificate.thumbprint_url());
         Ok(credential)
     }
 
     /// The newest issuing authority that is not revoked.
     fn newest_authority(&self) -> Result<Arc<SigningAuthority>, AuthorityError> {
-        let state = self.lock_state();
-        let issuing = self.issuing.read().expect(NO_PANIC);
-        let newest = issuing.iter().rev().find(|authority| state.revocation_of_authority(&authority.name).is_none());
-        newest.cloned().ok_or(AuthorityError::NoAuthority)
+        let issuing = self.issuing.read().expect(NO_PANIC).clone();
+        for authority in issuing.into_iter().rev() {
+            if self.record_of(&authority.certificate.thumbprint_url())?.revocation.is_none() {
+                return Ok(authority);
+            }
+        }
+        Err(AuthorityError::NoAuthority)
     }
 
     fn certify(
@@ -221,172 +204,67 @@ impl Authority {
         key: &VerifyingKey,
         (not_before, not_after): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<Arc<Certificate>, AuthorityError> {
-        let (organisation, base_url) = {
-            let state = self.lock_state();
-            (state.organisation.clone(), state.base_url.clone())
-        };
-        let subject = Subject { organisation: &organisation, common_name: name, key, not_before, not_after };
-        let certificate = issue::issue(profile, &subject, Some(authority), None, &base_url)?;
+        let organisation = &self.identity.organisation;
+        let subject = Subject { organisation, common_name: name, key, not_before, not_after };
+        let certificate = issue::issue(profile, &subject, Some(authority), None, &self.identity.base_url)?;
         self.write_certificate(&certificate)?;
         Ok(certificate)
     }
 
-    /// Opens the key of an issuer's latest certificate, as after a start.
+    /// Destroys the keys of certificates which are no authority's, and forgets their names. Its caller holds no lock.
     ///
-    /// One at a time: a key is sealed so that opening it takes much memory, and whoever waited finds it opened.
-    fn load_credential(&self, id: &IssuerId) -> Result<Arc<IssuerCredential>, AuthorityError> {
-        let loading = self.loading.lock().expect(NO_PANIC);
-        if let Some(credential) = self.credentials.read().expect(NO_PANIC).get(id) {
-            return Ok(Arc::clone(credential));
+    /// With the first that cannot be destroyed; it stays named, as do those behind it.
+    pub(super) fn destroy_keys(&self, over: Vec<CertificateRecord>) -> Result<(), AuthorityError> {
+        let mut over: Vec<_> = over.into_iter().filter(|one| one.key.is_some() && !one.is_of_authority()).collect();
+        if over.is_empty() {
+            return Ok(());
         }
-        let record = self.current_certificate(&self.lock_state(), id)?;
-        let expired = || AuthorityError::NotActive {
-            issuer: id.clone(),
-            from: record.not_before,
-            until: record.active_until,
-            now: self.clock.now(),
-        };
-        // A key that was here and is gone was destroyed at the end of its active period.
-        let brought = || AuthorityError::KeyElsewhere(id.clone());
-        let missing = || if self.clock.now() < record.active_until { brought() } else { expired() };
-        let signer = self.keys.open(record.key.as_ref().ok_or_else(missing)?)?;
-        let certificate = read_certificate(&self.directory, &record.thumbprint)?;
-        let authority = self.authority_certificate(&record.issued_by).ok_or(AuthorityError::NoAuthority)?;
-        let credential = Arc::new(IssuerCredential {
-            signer,
-            chain_der: vec![certificate.der().to_vec(), authority.der().to_vec()],
-            active_until: record.active_until,
-            certificate,
-        });
-        // It may have been rotated or revoked in the meantime: only the state decides.
-        let state = self.lock_state();
-        let current = self.current_certificate(&state, id)?;
-        if current.thumbprint != record.thumbprint {
-            drop((state, loading));
-            return self.signer(id);
-        }
-        let mut credentials = self.credentials.write().expect(NO_PANIC);
-        Ok(Arc::clone(credentials.entry(id.clone()).or_insert(credential)))
-    }
-
-    fn current_certificate(&self, state: &AuthorityState, id: &IssuerId) -> Result<CertificateRecord, AuthorityError> {
-        state.issuer(id).ok_or_else(|| AuthorityError::UnknownIssuer(id.clone()))?;
-        let record = state.latest(id).ok_or_else(|| AuthorityError::NoCertificate(id.clone()))?;
-        match record.revocation.as_ref().or_else(|| state.revocation_of_authority(&record.issued_by)) {
-            Some(revocation) => Err(AuthorityError::Revoked { issuer: id.clone(), since: revocation.revoked_at }),
-            None => Ok(record.clone()),
-        }
-    }
-
-    /// Forgets, then destroys, the keys of the leaves that `is_over` names.
-    pub(super) fn destroy_keys(&self, is_over: impl Fn(&CertificateRecord) -> bool) -> Result<(), AuthorityError> {
-        let mut state = self.lock_state();
-        let mut next = state.clone();
-        let mut keys = Vec::new();
-        for certificate in next.certificates.iter_mut().filter(|certificate| is_over(certificate)) {
-            let is_authority = matches!(certificate.kind, CertificateKind::Root | CertificateKind::IssuingCa);
-            keys.extend((!is_authority).then(|| certificate.key.clone()).flatten());
-        }
+        over.iter().for_each(|record| self.forget_credential(record));
         // The file goes first: a key that is named and gone is destroyed again, one that is there and unnamed stays.
-        for key in &keys {
+        for key in over.iter().filter_map(|record| record.key.as_ref()) {
             self.keys.destroy(key)?;
         }
-        for certificate in &mut next.certificates {
-            certificate.key = certificate.key.take().filter(|key| !keys.contains(key));
+        let _changing = self.lock_changes();
+        for record in &mut over {
+            // As it is now: it may have been revoked or followed meanwhile.
+            *record = self.record_of(&record.thumbprint)?;
+            record.key = None;
         }
-        if !keys.is_empty() {
-            self.commit(&mut state, next)?;
-            let mut credentials = self.credentials.write().expect(NO_PANIC);
-            credentials.retain(|_, credential| {
-                let thumbprint = credential.certificate.thumbprint_url();
-                state.certificates.iter().any(|record| record.thumbprint == thumbprint && record.key.is_some())
-            });
-        }
-        Ok(())
+        self.commit(Change { certificates: over, ..Change::default() })
     }
 
     /// Makes an authority that issues leaves, under the root.
     pub(super) fn make_issuing_authority(
         &self,
-        state: &mut AuthorityState,
+        draft: &mut Draft<'_>,
         root: &SigningAuthority,
     ) -> Result<SigningAuthority, AuthorityError> {
         let profile = &self.profiles.issuing_ca;
-        let number = state.authorities.len();
-        let (name, common_name) = (format!("issuing-{number}"), format!("{} Issuing CA {number}", state.organisation));
+        let number = draft.authorities()?.len();
+        let organisation = &self.identity.organisation;
+        let (name, common_name) = (format!("issuing-{number}"), format!("{organisation} Issuing CA {number}"));
         let (not_before, not_after) = issue::window(profile, self.clock.now(), Some(&root.certificate))?;
         let (key, signer) = self.keys.generate(profile.key_size())?;
-        let subject = Subject {
-            organisation: &state.organisation,
-            common_name: &common_name,
-            key: signer.verifying_key(),
-            not_before,
-            not_after,
-        };
-        let certificate = issue::issue(profile, &subject, Some(root), None, &state.base_url)?;
+        let subject =
+            Subject { organisation, common_name: &common_name, key: signer.verifying_key(), not_before, not_after };
+        let certificate = issue::issue(profile, &subject, Some(root), None, &self.identity.base_url)?;
         self.write_certificate(&certificate)?;
-        state.authorities.push(AuthorityRecord {
+        draft.put_authority(AuthorityRecord {
             name: name.clone(),
             common_name: common_name.clone(),
             thumbprint: certificate.thumbprint_url(),
             key: Some(key),
             next_crl_number: 1,
         });
-        state.record_certificate(
-            &certificate,
-            CertificateKind::IssuingCa,
-            &root.name,
-            None,
-            None,
-            not_after - SUCCESSOR_DUE,
-            not_after,
-        );
-        Ok(SigningAuthority { name, common_name, certificate, signer })
-    }
-}
-
-impl AuthorityState {
-    /// How the authority of this name was revoked.
-    fn revocation_of_authority(&self, name: &str) -> Option<&Revocation> {
-        let thumbprint = &self.authority(name)?.thumbprint;
-        self.certificates.iter().find(|record| record.thumbprint == *thumbprint)?.revocation.as_ref()
-    }
-
-    /// Marks whatever certificates an issuer had of a kind as followed by another.
-    pub(super) fn supersede(&mut self, kind: CertificateKind, id: Option<&IssuerId>) {
-        for earlier in &mut self.certificates {
-            earlier.superseded |= earlier.kind == kind && earlier.issuer.as_ref() == id;
-        }
-    }
-
-    /// Adds a certificate and the event of its issue.
-    #[allow(clippy::too_many_arguments, reason = "each is a column of the record")]
-    pub(super) fn record_certificate(
-        &mut self,
-        certificate: &Certificate,
-        kind: CertificateKind,
-        issued_by: &str,
-        issuer: Option<IssuerId>,
-        key: Option<StoredKeyId>,
-        renew_at: DateTime<Utc>,
-        active_until: DateTime<Utc>,
-    ) {
-        let thumbprint = certificate.thumbprint_url();
-        self.certificates.push(CertificateRecord {
-            thumbprint: thumbprint.clone(),
-            serial: certificate.serial_hex(),
-            kind,
-            issued_by: issued_by.to_owned(),
-            issuer: issuer.clone(),
-            subject: certificate.subject().to_string(),
-            key,
-            not_before: certificate.not_before(),
-            not_after: certificate.not_after(),
-            renew_at,
-            active_until,
-            superseded: false,
-            revocation: None,
+        draft.add_certificate(NewCertificate {
+            certificate: &certificate,
+            kind: CertificateKind::IssuingCa,
+            issued_by: &root.name,
+            issuer: None,
+            key: None,
+            renew_at: not_after - SUCCESSOR_DUE,
+            active_until: not_after,
         });
-        self.record(AuthorityEvent::CertificateIssued { issuer, certificate: thumbprint });
+        Ok(SigningAuthority { name, common_name, certificate, signer })
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::issuer::IssuerId;
-use super::state::{CertificateKind, CertificateRecord, Revocation};
+use super::record::{CertificateKind, CertificateRecord, Revocation};
 
 /// The state of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]

@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use super::output;
 use crate::authority::{
-    Authority, AuthorityParams, CertificateKind, CertificateSummary, FileKeyStore, IssuerCredential, IssuerId,
-    Profiles, PublishedCrl, RevocationRequest,
+    Authority, AuthorityParams, CertificateSummary, FileKeyStore, IssuerCredential, IssuerId, Profiles, PublishedCrl,
+    RevocationRequest,
 };
 use crate::cli::args::passphrase::{self, PassphraseArgs};
 use crate::cli::args::remote::{Remote, RemoteArgs, lock_data};
@@ -161,7 +161,7 @@ impl CertsCommand {
                 AuthorityParams { organisation, base_url, root_key_path: root_key, root_key_protection, profiles };
             let keys = FileKeyStore::of_authority(&directory, passphrase);
             let authority = Authority::init(&directory, params, keys, clock)?;
-            return print_certificates(self.json, &authority.certificates());
+            return print_certificates(self.json, &all_certificates(&authority)?);
         }
         let _lock = lock_data(&self.data)?;
         let keys = FileKeyStore::of_authority(&directory, passphrase.clone());
@@ -246,7 +246,7 @@ impl Manager {
             }
             Action::Ceremony(Ceremony::RenewAuthority { root }) => {
                 self.authority.renew_issuing_authority(root.path()?, &self.root_passphrase(&root)?)?;
-                print_certificates(self.json, &self.authorities())
+                print_certificates(self.json, &self.authorities()?)
             }
         }
     }
@@ -255,9 +255,9 @@ impl Manager {
         root.root_passphrase_file.as_deref().map_or_else(|| Ok(self.passphrase.clone()), passphrase::read_file)
     }
 
-    fn authorities(&self) -> Vec<CertificateSummary> {
-        let is_authority = |kind| matches!(kind, CertificateKind::Root | CertificateKind::IssuingCa);
-        self.authority.certificates().into_iter().filter(|certificate| is_authority(certificate.kind)).collect()
+    fn authorities(&self) -> anyhow::Result<Vec<CertificateSummary>> {
+        let authorities = self.authority.authority_certificates();
+        authorities.iter().map(|one| Ok(self.authority.certificate(&one.thumbprint_url())?.0)).collect()
     }
 
     fn request(&self, issuer: &IssuerId, path: &Path) -> anyhow::Result<()> {
@@ -270,7 +270,7 @@ impl Manager {
     }
 
     fn list(&self) -> anyhow::Result<()> {
-        let (issuers, certificates) = (self.authority.issuers(), self.authority.certificates());
+        let (issuers, certificates) = (self.authority.issuers()?, all_certificates(&self.authority)?);
         if self.json {
             let value = json!({ "issuers": issuers, "certificates": certificates });
             return output::print(true, &value, [], &[]);
@@ -278,7 +278,7 @@ impl Manager {
         let rows: Vec<_> = issuers.iter().map(|issuer| [issuer.id.to_string(), issuer.name.clone()]).collect();
         output::print(false, &(), ["ISSUER", "NAME"], &rows)?;
         print_certificates(false, &certificates)?;
-        if self.authority.root_crl_due(self.now) {
+        if self.authority.root_crl_due(self.now)? {
             eprintln!("the root's revocation list is due: affiant certs ceremony renew-crl --root-key FILE");
         }
         if self.authority.issuing_authority_due(self.now) {
@@ -352,6 +352,11 @@ fn export(crls: &[PublishedCrl], directory: &Path) -> anyhow::Result<()> {
         std::fs::write(&path, to_pem("X509 CRL", &crl.der)).with_context(|| path.display().to_string())?;
     }
     Ok(())
+}
+
+/// Every certificate that was ever issued, in the order of issue.
+fn all_certificates(authority: &Authority) -> anyhow::Result<Vec<CertificateSummary>> {
+    Ok(authority.certificates(None, usize::MAX)?.certificates)
 }
 
 fn print_certificates(json: bool, certificates: &[CertificateSummary]) -> anyhow::Result<()> {

@@ -88,7 +88,7 @@ impl TokenCommand {
                 output::print(self.json, &value, ["TOKEN", "SECRET (shown once)"], &[row])
             }
             Action::List => {
-                let tokens = store.list();
+                let tokens = store.list()?;
                 let rows: Vec<_> = tokens.iter().map(row).collect();
                 output::print(self.json, &tokens, ["TOKEN", "ROLE", "ISSUER", "EXPIRES", "REVOKED"], &rows)
             }

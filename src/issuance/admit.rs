@@ -27,9 +27,12 @@ impl Issuance {
         let verified = report.signatures.iter().filter(|signature| signature.verifies());
         let signers: Vec<Sha256Digest> =
             verified.filter_map(|signature| signature.signer.as_ref()?.thumbprint.parse().ok()).collect();
-        let own = signers.iter().find(|signer| {
-            self.authority.issuer_of(&signer.to_string()).is_some_and(|issuer| issuer == submitter.issuer)
-        });
+        let mut own = None;
+        for signer in &signers {
+            if own.is_none() && self.authority.issuer_of(&signer.to_string())?.as_ref() == Some(&submitter.issuer) {
+                own = Some(signer);
+            }
+        }
         let signer = own.or(signers.first()).copied();
         let registered = own.is_some();
         if !registered && !submitter.may_anchor_foreign {

@@ -46,8 +46,7 @@ impl Issuance {
         let stored = self.ledger.record(index)?;
         let (metadata, old) = stored.body.ok_or(SubmitError::Erased)?;
         let known = stored.entry.event.record().expect("an entry with a body is of a record");
-        let issuer = self.authority.issuers().into_iter().find(|one| one.id.as_str() == known.issuer);
-        let issuer = issuer.expect("a record's issuer is never removed").id;
+        let issuer = known.issuer.parse().expect("a record's issuer is one of ours");
         let credential = self.authority.signer(&issuer)?;
         let signer = Sha256Digest(*credential.certificate.thumbprint());
         if known.signer == Some(signer) {

@@ -142,9 +142,7 @@ impl ArchiveRenewal {
 
     /// Digests of the certificates and revocation lists, which the archive has to prove too.
     fn lasting(&self) -> Result<Vec<Sha256Digest>, AuthorityError> {
-        let certificates = self.issuance.authority.certificates().into_iter().map(|one| one.thumbprint);
-        let lists = self.issuance.authority.crls_for(DateTime::UNIX_EPOCH)?.into_iter().map(|one| one.digest);
-        Ok(certificates.chain(lists).filter_map(|digest| digest.parse().ok()).collect())
+        Ok(self.issuance.authority.digests()?.iter().filter_map(|digest| digest.parse().ok()).collect())
     }
 
     fn origin(&self) -> &str {

@@ -12,6 +12,8 @@ use crate::issuance::Issuance;
 
 /// Between two looks at what rotation and revocation lists are due.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
+/// Keys of an earlier release that are sealed anew between two looks: half a minute of one core.
+const KEYS_SEALED: usize = 100;
 /// Between two looks at what expires: it is known a year ahead.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// After a renewal, or one that failed.
@@ -39,7 +41,11 @@ async fn maintain_certificates(issuance: &Arc<Issuance>) {
         issuance.authority.rotate_due(now)?;
         issuance.authority.renew_crl_due(now)?;
         issuance.authority.renew_statuses_due(now)?;
-        if issuance.authority.root_crl_due(now) {
+        let sealed = issuance.authority.renew_key_protection(KEYS_SEALED)?;
+        if sealed > 0 {
+            tracing::info!(keys = sealed, "private keys sealed under the key-encryption key");
+        }
+        if issuance.authority.root_crl_due(now)? {
             tracing::warn!("root revocation list expires soon: run affiant certs ceremony renew-crl");
         }
         Ok::<_, AuthorityError>(())

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::atomic_file::{self, Access};
-use crate::authority::{Authority, AuthorityError, AuthorityEvent};
+use crate::authority::{Authority, AuthorityError, AuthorityEvent, PendingEvent};
 use crate::crypto::Sha256Digest;
 use crate::evidence::Event;
 use crate::ledger::{AppendError, Ledger, ReadError};
@@ -31,8 +31,13 @@ pub enum PolicyEventError {
     File(#[from] PathError),
 }
 
-/// Bytes of the file of known policies: digests of thousands of scorecards.
-const PUBLISHED_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of the file of known policies: digests of thousands of scorecards. A larger one is not written.
+const PUBLISHED_BYTES_MAX: usize = 1 << 20;
+/// Bytes of the file that are read: earlier releases wrote every scorecard that ever was.
+const PUBLISHED_BYTES_READ_MAX: u64 = 256 << 20;
+
+/// Events that are read from the outbox at once.
+const EVENTS_AT_ONCE: usize = 256;
 
 /// Brings every pending event into the ledger; gives how many.
 ///
@@ -41,21 +46,24 @@ const PUBLISHED_BYTES_MAX: u64 = 1 << 20;
 /// # Errors
 /// When the ledger or the authority's directory refuses; what was not acknowledged stays pending.
 pub async fn publish_authority_events(authority: &Authority, ledger: &Ledger) -> Result<usize, PolicyEventError> {
-    let pending = authority.pending_events();
-    let count = pending.len();
-    for pending in pending {
-        if let AuthorityEvent::CrlPublished { crl, number, .. } = &pending.event {
-            let all = authority.crls_for(chrono::DateTime::UNIX_EPOCH)?;
-            if let Some(published) = all.iter().find(|published| published.digest == *crl) {
+    let mut count = 0;
+    loop {
+        let pending = authority.pending_events(EVENTS_AT_ONCE)?;
+        for PendingEvent { id, event } in &pending {
+            if let AuthorityEvent::CrlPublished { issuer_certificate, number, .. } = event {
+                let published = authority.crl_of(issuer_certificate, *number)?;
                 ledger.keep_crl(*number, &published.der)?;
             }
+            if let Some(event) = entry_event(event) {
+                ledger.append_event(event).await?;
+            }
+            authority.acknowledge(&[*id])?;
         }
-        if let Some(event) = entry_event(&pending.event) {
-            ledger.append_event(event).await?;
+        count += pending.len();
+        if pending.is_empty() {
+            return Ok(count);
         }
-        authority.acknowledge(pending.id)?;
     }
-    Ok(count)
 }
 
 /// The scorecards and the trust policy that the ledger knows.
@@ -79,7 +87,7 @@ pub async fn record_policy_changes(
     trust: Sha256Digest,
 ) -> Result<usize, PolicyEventError> {
     let file = PathError::at(published);
-    let mut known: PublishedPolicies = match atomic_file::read(published, PUBLISHED_BYTES_MAX) {
+    let mut known: PublishedPolicies = match atomic_file::read(published, PUBLISHED_BYTES_READ_MAX) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| file(error.into()))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => PublishedPolicies::default(),
         Err(error) => return Err(file(error).into()),
@@ -94,14 +102,53 @@ pub async fn record_policy_changes(
         new.push(Event::TrustChanged { policy: trust });
     }
     let count = new.len();
+    // What is not written whole must not be in the ledger as new.
+    let bytes = known.to_bytes(scorecards).map_err(file)?;
     for event in new {
         ledger.append_event(event).await?;
     }
     if count > 0 {
-        let bytes = serde_json::to_vec(&known).expect("digests are JSON");
         atomic_file::write(published, &bytes, Access::Public).map_err(file)?;
     }
     Ok(count)
+}
+
+impl PublishedPolicies {
+    /// The bytes of the file. Where they would be too many it is without the scorecards that are not in force any more: one
+    /// that comes into force again is told again.
+    fn to_bytes(&mut self, in_force: &[Scorecard]) -> std::io::Result<Vec<u8>> {
+        let encode = |known: &Self| serde_json::to_vec(known).expect("digests are JSON");
+        let mut bytes = encode(self);
+        if bytes.len() > PUBLISHED_BYTES_MAX {
+            self.scorecards = in_force.iter().map(|card| card.digest).collect();
+            bytes = encode(self);
+        }
+        let too_large = || std::io::Error::new(std::io::ErrorKind::FileTooLarge, "more scorecards than are kept");
+        (bytes.len() <= PUBLISHED_BYTES_MAX).then_some(bytes).ok_or_else(too_large)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_scorecards_are_not_written_larger_than_they_are_read() {
+        let cards = |most: u32| (0..most).map(|number| Sha256Digest::of(&number.to_be_bytes())).collect();
+        let text = include_str!("../../policies/scorecards/outbound-call.toml");
+        let card = Scorecard::from_file(text, toml::Deserializer::parse(text).unwrap()).unwrap();
+        let mut known = PublishedPolicies { scorecards: cards(1000), trust: None };
+        known.scorecards.insert(card.digest);
+        let kept = known.to_bytes(std::slice::from_ref(&card)).unwrap();
+        assert_eq!(serde_json::from_slice::<PublishedPolicies>(&kept).unwrap(), known);
+        assert_eq!(known.scorecards.len(), 1001);
+        let mut known = PublishedPolicies { scorecards: cards(30_000), trust: Some(card.digest) };
+        known.scorecards.insert(card.digest);
+        let kept = known.to_bytes(std::slice::from_ref(&card)).unwrap();
+        assert!(kept.len() <= PUBLISHED_BYTES_MAX);
+        let kept: PublishedPolicies = serde_json::from_slice(&kept).unwrap();
+        assert_eq!((kept.scorecards.len(), kept.trust), (1, Some(card.digest)));
+    }
 }
 
 /// The entry of an event; `None` when the authority's own words do not parse, which its tests exclude.
@@ -113,7 +160,7 @@ fn entry_event(event: &AuthorityEvent) -> Option<Event> {
         },
         AuthorityEvent::CertificateRevoked { certificate, reason, revoked_at } => Event::CertificateRevoked {
             certificate: certificate.parse().ok()?,
-            reason: reason_code(RevocationReason::from_name(reason)?),
+            reason: RevocationReason::from_name(reason)?.code(),
             revoked_at: *revoked_at,
         },
         AuthorityEvent::CrlPublished { issuer_certificate, crl, number, this_update } => Event::CrlPublished {
@@ -123,20 +170,4 @@ fn entry_event(event: &AuthorityEvent) -> Option<Event> {
             this_update: *this_update,
         },
     })
-}
-
-/// RFC 5280 §5.3.1.
-fn reason_code(reason: RevocationReason) -> u8 {
-    match reason {
-        RevocationReason::Unspecified => 0,
-        RevocationReason::KeyCompromise => 1,
-        RevocationReason::CaCompromise => 2,
-        RevocationReason::AffiliationChanged => 3,
-        RevocationReason::Superseded => 4,
-        RevocationReason::CessationOfOperation => 5,
-        RevocationReason::CertificateHold => 6,
-        RevocationReason::RemoveFromCrl => 8,
-        RevocationReason::PrivilegeWithdrawn => 9,
-        RevocationReason::AaCompromise => 10,
-    }
 }

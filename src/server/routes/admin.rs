@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::{ApiToken, Role, TokenRequest};
+use crate::access::{ApiToken, ApiTokenError, Role, TokenRequest};
 use crate::authority::{Issuer, IssuerId, PublishedCrl, RevocationRequest};
 use crate::clock::parse_time;
 use crate::operator::archive_renewal::RenewedArchive;
@@ -22,7 +22,8 @@ use crate::server::state::AppState;
 #[get("/v1/admin/issuers")]
 pub(super) async fn issuers(state: Data<AppState>, auth: Authenticated) -> Result<Json<impl Serialize>, Problem> {
     auth.check_admin()?;
-    Ok(Json(state.services.issuance.authority.issuers()))
+    let issuance = state.services.issuance.clone();
+    Ok(Json(web::block(move || issuance.authority.issuers()).await??))
 }
 
 /// A new issuer.
@@ -202,7 +203,7 @@ pub(super) async fn archive_timestamp(state: Data<AppState>, auth: Authenticated
 #[get("/v1/admin/tokens")]
 pub(super) async fn tokens(state: Data<AppState>, auth: Authenticated) -> Result<Json<impl Serialize>, Problem> {
     auth.check_admin()?;
-    Ok(Json(state.services.tokens.list()))
+    Ok(Json(web::block(move || state.services.tokens.list()).await??))
 }
 
 /// A new token.
@@ -246,15 +247,14 @@ pub(super) async fn create_token(
     auth.check_admin()?;
     let issuer = body.issuer.as_deref().map(str::parse).transpose();
     let expires_at = body.expires_at.as_deref().map(parse_time).transpose();
-    let made = state.services.tokens.create(
-        TokenRequest {
-            role: body.role.parse::<Role>()?,
-            issuer: issuer.map_err(|_| Problem::bad_request("issuer is not the id of an issuer"))?,
-            may_anchor_foreign: body.may_anchor_foreign,
-            expires_at: expires_at.map_err(|_| Problem::bad_request("expires_at is not RFC 3339"))?,
-        },
-        state.services.clock.now(),
-    )?;
+    let request = TokenRequest {
+        role: body.role.parse::<Role>()?,
+        issuer: issuer.map_err(|_| Problem::bad_request("issuer is not the id of an issuer"))?,
+        may_anchor_foreign: body.may_anchor_foreign,
+        expires_at: expires_at.map_err(|_| Problem::bad_request("expires_at is not RFC 3339"))?,
+    };
+    let now = state.services.clock.now();
+    let made = web::block(move || state.services.tokens.create(request, now)).await??;
     Ok(HttpResponse::Created().json(TokenWithSecret { token: made.token, secret: &made.secret }))
 }
 
@@ -268,12 +268,11 @@ pub(super) async fn revoke_token(
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     auth.check_admin()?;
-    let known = state.services.tokens.list().iter().any(|token| token.id.to_string() == *id);
-    if !known {
-        return Err(Problem::not_found("token"));
+    let now = state.services.clock.now();
+    match web::block(move || state.services.tokens.revoke(&id, now)).await? {
+        Err(ApiTokenError::Unknown) => Err(Problem::not_found("token")),
+        revoked => Ok(revoked.map(|()| HttpResponse::NoContent().finish())?),
     }
-    state.services.tokens.revoke(&id, state.services.clock.now())?;
-    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Brings what the authority did into the ledger.

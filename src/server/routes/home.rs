@@ -5,7 +5,6 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, get, web};
 
 use crate::evidence::ValidationReport;
-use crate::ledger::ReadError;
 use crate::server::pages::home::{CheckpointShown, EntryShown, HomePage, content_security_policy};
 use crate::server::problem::Problem;
 use crate::server::state::AppState;
@@ -13,6 +12,8 @@ use crate::tlog::{LeafIndex, TreeSize};
 
 /// Entries that the page lists.
 const ENTRIES_SHOWN: u64 = 12;
+/// Certificates of the page: the newest.
+const CERTIFICATES_SHOWN: usize = 50;
 
 /// The page: verify a record, and see the ledger.
 #[utoipa::path(tag = "verification", responses((status = 200, description = "A page", content_type = "text/html")))]
@@ -31,7 +32,7 @@ pub(super) async fn page(state: Data<AppState>, report: Option<ValidationReport>
         .body(html))
 }
 
-fn render(state: &AppState, report: Option<&ValidationReport>) -> Result<String, ReadError> {
+fn render(state: &AppState, report: Option<&ValidationReport>) -> Result<String, Problem> {
     let ledger = &state.services.issuance.ledger;
     let TreeSize(size) = ledger.size();
     let mut entries = Vec::new();
@@ -59,7 +60,8 @@ fn render(state: &AppState, report: Option<&ValidationReport>) -> Result<String,
     #[cfg(not(feature = "browser"))]
     let local = None;
     page = page.local(local.as_ref());
-    page = page.entries(entries).certificates(state.services.issuance.authority.certificates());
+    let certificates = state.services.issuance.authority.certificates(None, CERTIFICATES_SHOWN)?;
+    page = page.entries(entries).certificates(certificates.certificates);
     if let Some(report) = report {
         page = page.report(report);
     }

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::authority::{ScryptCost, read_key_file, write_key_file};
+use crate::authority::{Authority, ScryptCost, read_key_file, write_key_file};
 use crate::crypto::{SealingKey, Signer, SigningKey, random};
 use crate::ledger::WriterLock;
 use crate::server::config::Config;
@@ -26,7 +26,7 @@ const COMPATIBILITY_KEY: &str = "compatibility.key.pem";
 pub(super) fn lock_data(config: &Config) -> anyhow::Result<WriterLock> {
     let (dir, authority) = (&config.data.dir, config.data.dir.join("authority"));
     anyhow::ensure!(
-        authority.join("state.json").exists(),
+        Authority::is_in(&authority),
         "there is no certificate authority in {}; make one with: affiant certs init --data {} …",
         authority.display(),
         dir.display()
