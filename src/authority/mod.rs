@@ -16,10 +16,12 @@
 //! | `rotation.rs` | issuers: add, issue, rotate |
 //! | `credentials.rs` | what issuers sign with |
 //! | `revocation.rs` | revoke, ceremonies |
+//! | `catch_up.rs` | what the ledger knows, and a restored backup does not |
 //! | `lists.rs` | revocation lists: made, renewed, found again |
 //! | `responder.rs` | the status of single certificates |
 //! | `store/` | the rows, and what holds them |
 
+mod catch_up;
 mod certificate_request;
 mod credentials;
 mod draft;
@@ -45,6 +47,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 pub use crate::private_key_file::ScryptCost;
+pub use catch_up::CaughtUp;
 pub use error::AuthorityError;
 pub use event::{AuthorityEvent, PendingEvent};
 pub use init::AuthorityParams;

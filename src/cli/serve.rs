@@ -31,6 +31,9 @@ pub(crate) struct ServeCommand {
     /// Sign even if no witness confirms that the data is the newest.
     #[arg(long)]
     accept_rollback_risk: bool,
+    /// Start even if certificates that the ledger names are lost.
+    #[arg(long)]
+    accept_lost_certificates: bool,
     /// Publish the logs to this folder, for a web server to serve.
     #[arg(long, value_name = "DIR")]
     publish: Option<PathBuf>,
@@ -55,7 +58,11 @@ impl ServeCommand {
         }
         let passphrase = for_config(&config)?;
         logging::start(config.log.format);
-        let options = StartOptions { accept_rollback_risk: self.accept_rollback_risk, key_cost: None };
+        let options = StartOptions {
+            accept_rollback_risk: self.accept_rollback_risk,
+            accept_lost_certificates: self.accept_lost_certificates,
+            key_cost: None,
+        };
         let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
         let clock = Arc::new(SystemClock::default());
         let state = AppState::open(config, passphrase, options, clock, Some(metrics)).await?;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 
 use super::archive_renewal::ArchiveRenewal;
+use super::authority_check::move_mark;
 use super::policy_events::publish_authority_events;
 use crate::authority::AuthorityError;
 use crate::issuance::Issuance;
@@ -30,6 +31,9 @@ pub async fn maintain(issuance: Arc<Issuance>, renewal: Arc<ArchiveRenewal>, ahe
         }
         if let Err(error) = publish_authority_events(&issuance.authority, &issuance.ledger).await {
             tracing::warn!(%error, "authority events wait for the ledger");
+        }
+        if let Err(error) = move_mark(&issuance.authority, &issuance.ledger) {
+            tracing::warn!(%error, "how far the authority was held against the ledger is not remembered");
         }
         tokio::time::sleep(MAINTENANCE_INTERVAL).await;
     }

@@ -9,6 +9,7 @@
 //! | [`alerts`] | posts evidence of a fork to an address of the operator |
 //! | `fork_evidence` | what others have against the log, put together |
 //! | [`confirmation`] | asks on, beside a ledger that could not be confirmed at its start |
+//! | [`authority_check`] | holds the authority, before a start, against what the ledger says of certificates |
 //! | [`policy_events`] | brings the authority's events, scorecards and the trust policy into the ledger |
 //! | [`archive_renewal`] | has evidence timestamped again before it expires |
 //! | [`signature_timestamps`] | has the signatures of records timestamped, where the policy asks for it |
@@ -17,6 +18,7 @@
 
 pub mod alerts;
 pub mod archive_renewal;
+pub mod authority_check;
 pub mod confirmation;
 mod fork_evidence;
 pub mod health;

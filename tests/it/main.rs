@@ -11,6 +11,7 @@ mod fixtures;
 mod archives;
 mod attacks;
 mod authority;
+mod authority_restored;
 mod authority_take_over;
 mod bad_input;
 mod bad_jose;

@@ -32,6 +32,7 @@ use crate::evidence::Verifier;
 use crate::issuance::{Issuance, LogPolicyFile, lines_in_flight};
 use crate::ledger::{INDEX_RECORDS, Ledger, LocalBackend, OpenedLedger, WriterLock};
 use crate::operator::archive_renewal::ArchiveRenewal;
+use crate::operator::authority_check::hold_against_ledger;
 use crate::operator::publishing::Publisher;
 use crate::operator::rollback_check::RollbackChecker;
 use crate::operator::signature_timestamps::SignatureTimestamps;
@@ -91,6 +92,7 @@ pub(crate) async fn open(
         batch_budget: lines_in_flight(),
         witnessed_timeout: Duration::from_millis(config.ledger.witnessed_timeout_ms),
     });
+    hold_authority(&issuance, options)?;
     let published_policies = config.authority_dir().join("announced.json");
     let issues = Some(issuance.clone());
     let confirmation = Confirmation { checker, ledger: ledger.clone(), issuance: issues, published_policies, trust };
@@ -118,6 +120,15 @@ pub(crate) async fn open(
         clock,
         log_key,
     })
+}
+
+/// Holds the authority against the ledger before anything is signed; who is refused leaves the directory.
+fn hold_authority(issuance: &Issuance, options: StartOptions) -> anyhow::Result<()> {
+    let held = hold_against_ledger(&issuance.authority, &issuance.ledger, options.accept_lost_certificates);
+    if held.is_err() {
+        issuance.ledger.stop();
+    }
+    held.map(drop).context("holding the authority against the ledger")
 }
 
 /// The ledger, started.

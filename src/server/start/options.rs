@@ -7,6 +7,8 @@ use crate::authority::ScryptCost;
 pub struct StartOptions {
     /// Sign although no witness could say that this is not a restored backup.
     pub accept_rollback_risk: bool,
+    /// Start although the ledger names certificates of which nothing is left.
+    pub accept_lost_certificates: bool,
     /// The cost of opening private keys; lower in tests.
     pub key_cost: Option<ScryptCost>,
 }
