@@ -156,7 +156,7 @@ impl OpenedLedger {
         }
         catch_up(&index, &*stores.bodies, &tiles, size, &erasing)?;
         // Until here nothing was cut off: what is refused is left as it was found.
-        stores.bodies.resume()?;
+        stores.bodies.resume(newest_record(&tiles, size)?)?;
         stores.log.resume()?;
         appender.sync()?;
         erasing
@@ -359,6 +359,24 @@ fn replayed_body(
         Err(BodyError::Sealed) if erasing.contains(&record) => Ok(None),
         Err(BodyError::Sealed) => Err(RecoveryError::VaultKey),
     }
+}
+
+/// The newest entry of a record, of whichever issuer.
+fn newest_record(tiles: &Tiles, size: TreeSize) -> Result<Option<LeafIndex>, RecoveryError> {
+    let width = u64::from(TILE_WIDTH);
+    for bundle in (0..size.0.div_ceil(width)).rev() {
+        let wide = u16::try_from((size.0 - bundle * width).min(width)).expect("at most 256");
+        let path = TilePath::new(TileKind::Entries, bundle, wide).map_err(TileReadError::from)?;
+        let bytes = tiles.read(path)?;
+        let entries = (bundle * width..).map(LeafIndex).zip(bundle_entries(&bytes, wide).map_err(TileReadError::from)?);
+        for (at, entry) in entries.collect::<Vec<_>>().into_iter().rev() {
+            let entry = Entry::parse(entry).map_err(|_| RecoveryError::Chain(at))?;
+            if entry.event.record().is_some() {
+                return Ok(Some(at));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Checks that some body opens, where there is one: what another vault key seals would be lost with that one.

@@ -126,6 +126,28 @@ async fn without_its_key_a_body_is_closed_and_the_entries_are_untouched() {
     assert!(matches!(&refusal, RecoveryError::Store(StoreError::Corrupt { .. })), "{refusal:?}");
 }
 
+/// Else the next body would get a slot that an older one names, and whoever erases the older one destroys the newer.
+#[tokio::test]
+async fn keys_that_are_cut_short_or_of_an_older_backup_are_refused() {
+    let mut place = Place::new(true);
+    let older = std::fs::read(place.file("vault/keys")).unwrap();
+    place.go_on(5..8, true);
+    let whole = std::fs::read(place.file("vault/keys")).unwrap();
+    for rebuilt in [false, true] {
+        for keys in [&older[..], &whole[..whole.len() - 64], &whole[..whole.len() - 1]] {
+            std::fs::write(place.file("vault/keys"), keys).unwrap();
+            if rebuilt {
+                std::fs::remove_dir_all(place.file("index")).unwrap();
+            }
+            let refusal = place.refusal();
+            assert!(matches!(&refusal, RecoveryError::Store(StoreError::Corrupt { .. })), "{refusal:?}");
+            assert!(std::fs::read(place.file("vault/keys")).unwrap() == keys, "what is refused is left as it is");
+        }
+    }
+    std::fs::write(place.file("vault/keys"), whole).unwrap();
+    place.is_whole().await;
+}
+
 #[test]
 fn a_journal_that_is_damaged_or_shorter_than_what_was_signed_is_refused() {
     let place = Place::new(false);

@@ -83,7 +83,8 @@ fn resume(stores: &mut Stores, names: &[&str]) -> Vec<Batch> {
         let _ = replay.body(LeafIndex(index), digest(name));
     }
     drop(replay);
-    stores.bodies.resume().unwrap();
+    let newest = (names.len() as u64).checked_sub(1).map(LeafIndex);
+    stores.bodies.resume(newest).unwrap();
     stores.log.resume().unwrap();
     stores.attestations.resume().unwrap();
     replayed

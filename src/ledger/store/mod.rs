@@ -79,8 +79,13 @@ pub(in crate::ledger) trait BodyStore: Debug + Send + Sync {
     /// Walks the bodies behind the index's watermark, for a start that brings the index up to the log.
     fn replay(&self) -> Result<Box<dyn BodyReplay + '_>, StoreError>;
 
-    /// Discards bodies that the replay found behind the last one that it was asked for: no entry refers to them.
-    fn resume(&self) -> Result<(), StoreError>;
+    /// Discards bodies that the replay found behind the last one that it was asked for: no entry refers to them. `newest`
+    /// is the entry of the newest body, whose key is the last one that was written.
+    ///
+    /// # Errors
+    /// [`Corrupt`](StoreError::Corrupt), and nothing is changed, when that key is not there: keys were cut short, or are of
+    /// an older backup, and a new one would take a place that an older body names.
+    fn resume(&self, newest: Option<LeafIndex>) -> Result<(), StoreError>;
 
     /// Puts the bodies of the next batch, by ascending index. Either [`settle`](Self::settle) follows, when the batch is
     /// committed, or [`withdraw`](Self::withdraw), when it is refused.

@@ -72,6 +72,16 @@ impl LocalBodies {
         self.writer.lock().expect("no holder of this lock panics")
     }
 
+    /// The slot that the body of the entry at `index`, which is there, names.
+    fn slot_of(&self, index: LeafIndex) -> Result<u64, StoreError> {
+        let at = self.placement.body(index)?.unwrap_or(SegmentOffset::START);
+        let beginning: [u8; FRAME_HEAD_BYTES] = self.segments.beginning(at)?;
+        match FrameHead::parse(&beginning) {
+            Some((head, _)) if head.index == index => Ok(head.slot),
+            _ => Err(StoreError::Corrupt { path: self.segments.path(at.segment), offset: at.offset }),
+        }
+    }
+
     fn open_frame(&self, frame: &[u8]) -> Result<(FrameHead, BodyMetadata, Vec<u8>), BodyError> {
         let (head, ciphertext) = FrameHead::parse(frame).ok_or(BodyError::Sealed)?;
         let wrapped = self.keys.wrapped_key(head.slot)?.ok_or(BodyError::Erased)?;
@@ -90,10 +100,12 @@ impl BodyStore for LocalBodies {
 
     /// What is cut off are bodies of batches that never reached the log, perhaps because a sync failed: then they may be in
     /// the page cache alone, and a power cut would leave a hole before whatever is written behind them.
-    fn resume(&self) -> Result<(), StoreError> {
+    fn resume(&self, newest: Option<LeafIndex>) -> Result<(), StoreError> {
         let end = self.placement.bodies_end();
+        // Slots are given out in the order of frames, so behind that of the newest body is nobody's.
+        let slots = newest.map_or(Ok(0), |newest| Ok::<_, StoreError>(self.slot_of(newest)? + 1))?;
+        self.keys.check_reaches(slots)?;
         let segments = SegmentWriter::open(self.segments.file_system(), self.segments.dir(), end)?;
-        let slots = self.keys.count()?;
         *self.writer() = Some(BodyWriter { segments, slots, begin: end, put: Vec::new() });
         Ok(())
     }
@@ -190,7 +202,7 @@ mod tests {
     fn open(dir: &Path, vault_key: Arc<SealingKey>) -> LocalBodies {
         let fs: Arc<dyn FileSystem> = Arc::new(OsFileSystem);
         let bodies = LocalBodies::open(&fs, &dir.join("vault"), vault_key, placement(&fs, &dir.join("index"))).unwrap();
-        bodies.resume().unwrap();
+        bodies.resume(None).unwrap();
         bodies
     }
 

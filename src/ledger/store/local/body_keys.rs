@@ -28,9 +28,11 @@ impl BodyKeys {
         Ok(Self { file, path: path.into(), failed: Mutex::new(false) })
     }
 
-    /// The number of slots.
-    pub(super) fn count(&self) -> Result<u64, StoreError> {
-        Ok(self.file.length().map_err(StoreError::io(&self.path))?.div_ceil(SLOT_BYTES))
+    /// Checks that so many slots are there.
+    pub(super) fn check_reaches(&self, slots: u64) -> Result<(), StoreError> {
+        let offset = self.file.length().map_err(StoreError::io(&self.path))?;
+        let reaches = offset >= slots * SLOT_BYTES;
+        if reaches { Ok(()) } else { Err(StoreError::Corrupt { path: self.path.to_path_buf(), offset }) }
     }
 
     /// The wrapped key in a slot; `None` when it was destroyed.

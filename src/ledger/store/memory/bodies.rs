@@ -35,7 +35,7 @@ impl BodyStore for MemoryBodies {
         Ok(Box::new(self))
     }
 
-    fn resume(&self) -> Result<(), StoreError> {
+    fn resume(&self, _newest: Option<LeafIndex>) -> Result<(), StoreError> {
         self.opened.write("bodies.resume", |content| {
             let size = content.batches.last().map_or(TreeSize(0), Batch::end);
             content.bodies.split_off(&size.next_leaf());
