@@ -81,6 +81,25 @@ fn replace<E: From<io::Error>>(
     Ok(fs.sync_directory(directory)?)
 }
 
+/// Removes what writers of a process that is gone left in a directory, if it is there.
+pub(crate) fn remove_unfinished_on(fs: &dyn FileSystem, directory: &Path) -> io::Result<()> {
+    let names = match fs.list(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        names => names?,
+    };
+    for name in names.iter().filter(|name| is_unfinished(name)) {
+        fs.remove(&directory.join(name))?;
+    }
+    Ok(())
+}
+
+/// Whether [`replace`] gives a file this name before it is in its place.
+fn is_unfinished(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let numbers = name.strip_prefix(".new-").and_then(|rest| rest.split_once('-'));
+    numbers.is_some_and(|(process, count)| is_number(process) && is_number(count))
+}
+
 /// Removes a file for good, having overwritten it; a file that is gone already is no error.
 pub(crate) fn destroy(path: &Path) -> io::Result<()> {
     // On a file system that copies on write the old blocks may stay; what was in them is encrypted.
@@ -157,6 +176,20 @@ mod tests {
         assert!(result.is_err());
         assert_eq!(read(&path, 9).unwrap(), b"old");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_crash_left_half_written_is_removed_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let ours = [".new-17-0", ".new-4194304-12"];
+        let others = ["state", ".new-", ".new-1", ".new-a-1", ".new-1-1a", "x.new-1-1", ".new-1-"];
+        for name in ours.iter().chain(&others) {
+            fs::write(directory.path().join(name), b"").unwrap();
+        }
+        remove_unfinished_on(&OsFileSystem, directory.path()).unwrap();
+        let is_there = |name: &&&str| directory.path().join(name).exists();
+        assert_eq!((ours.iter().filter(is_there).count(), others.iter().filter(is_there).count()), (0, others.len()));
+        remove_unfinished_on(&OsFileSystem, &directory.path().join("no")).unwrap();
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The thread that compacts the index, so that no append waits for it.
+//! The thread that compacts the index, so that no append waits for it, and looks through the keys of bodies once.
 
 use std::io;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::Sender;
 
-use super::store::{IndexStore, Lease};
+use super::store::{BodyStore, IndexStore, Lease};
 
 /// A thread that compacts when it is woken. Dropped, it breaks a merge off: the next start does it again.
 pub(super) struct Compactor {
@@ -18,15 +18,23 @@ pub(super) struct Compactor {
 }
 
 impl Compactor {
-    pub(super) fn start(index: Arc<dyn IndexStore>, lease: Arc<dyn Lease>) -> io::Result<Self> {
+    pub(super) fn start(
+        index: Arc<dyn IndexStore>,
+        bodies: Arc<dyn BodyStore>,
+        lease: Arc<dyn Lease>,
+    ) -> io::Result<Self> {
         let (wake, woken) = crossbeam_channel::bounded::<()>(1);
         let cancelled = Arc::new(AtomicBool::new(false));
         let is_cancelled = cancelled.clone();
         let thread = std::thread::Builder::new().name("index".into()).spawn(move || {
+            let is_cancelled = || is_cancelled.load(Ordering::Relaxed);
+            let mended = lease.check().map_or(0, |()| bodies.mend(&is_cancelled));
+            if mended > 0 {
+                tracing::warn!(keys = mended, "damaged copies of keys of bodies were written again");
+            }
             while woken.recv().is_ok() {
                 // It is tried again; when too much waits, the sequencer tries it, and stops.
-                let compacted = lease.check().and_then(|()| index.compact(&|| is_cancelled.load(Ordering::Relaxed)));
-                if let Err(error) = compacted {
+                if let Err(error) = lease.check().and_then(|()| index.compact(&is_cancelled)) {
                     tracing::warn!(%error, "index not compacted");
                 }
             }

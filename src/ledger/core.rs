@@ -73,6 +73,24 @@ pub(super) struct Start {
     pub(super) lease: Arc<dyn Lease>,
 }
 
+/// What is found under a name: the entry of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    There(LeafIndex),
+    /// Its body is erased, and its names are left as tombstones.
+    Erased(LeafIndex),
+}
+
+impl Found {
+    /// The entry, unless its record is erased.
+    pub(super) fn there(self) -> Option<LeafIndex> {
+        match self {
+            Self::There(index) => Some(index),
+            Self::Erased(_) => None,
+        }
+    }
+}
+
 impl LedgerInner {
     pub(super) fn new(
         index: Index,
@@ -216,6 +234,27 @@ impl LedgerInner {
         };
         let lease = || self.lease.check().err().map(|error| error.to_string());
         fault.or_else(lease).or_else(full).or_else(may_write)
+    }
+
+    /// Whether an entry says that `record` is erased: from its commit on it is, whatever a store still has of it.
+    pub(super) fn is_erased(&self, record: Sha256Digest) -> Result<bool, TileReadError> {
+        Ok(self.is_erasing(record) || self.index.is_erased(record, &self.tiles)?)
+    }
+
+    /// The first of `found` that is not erased; the first of them as [`Found::Erased`] when all are.
+    pub(super) fn first_found(
+        &self,
+        found: impl Iterator<Item = Result<LeafIndex, StoreError>>,
+    ) -> Result<Option<Found>, TileReadError> {
+        let mut erased = None;
+        for index in found {
+            let index = index?;
+            match self.entry(index)?.event.record() {
+                Some(record) if !self.is_erased(record.record)? => return Ok(Some(Found::There(index))),
+                _ => erased = erased.or(Some(Found::Erased(index))),
+            }
+        }
+        Ok(erased)
     }
 
     pub(super) fn entry(&self, index: LeafIndex) -> Result<Entry, TileReadError> {

@@ -1,17 +1,15 @@
 //! Erasing a record by destroying the key of its body (crypto-shredding).
 //!
-//! 1. An entry says that the record is erased; from its commit on the record counts as *erasing*.
-//! 2. The index forgets, durably, what is personal of it: without the body nothing knows any more what that was.
-//! 3. The key is destroyed.
+//! 1. An entry says that the record is erased; from its commit on nobody reads the body any more, and the record counts as
+//!    *erasing*.
+//! 2. The key is destroyed, whatever becomes of the index: what the index has is keyed digests, and they stay as tombstones.
 //!
 //! A crash in between is finished by [`finish`] at the next start. Each step is idempotent.
 
 use super::appender::Ledger;
-use super::core::LedgerInner;
 use super::index::Index;
 use super::read::ReadError;
-use super::store::body::{BodyError, BodyMetadata};
-use super::store::tiles::Tiles;
+use super::store::body::BodyError;
 use super::store::{BodyStore, StoreError};
 use super::submission::{AppendError, AppendReceipt};
 use crate::crypto::Sha256Digest;
@@ -45,57 +43,70 @@ impl Ledger {
     /// # Errors
     /// When there is none there, the entry is refused, or a store fails.
     pub async fn erase(&self, index: LeafIndex) -> Result<AppendReceipt, EraseError> {
-        let stored = self.record(index)?;
-        let record = stored.entry.event.record().ok_or(ReadError::NoRecord(index))?.clone();
-        let receipt = self.append_event(Event::VconErased { of: record.record }).await?;
+        let record = self.erasable(index)?;
+        let appended = self.append_event(Event::VconErased { of: record }).await;
+        // The entry may be committed although its answer is an error.
+        if appended.is_ok() || self.inner.is_erasing(record) {
+            self.destroy(index, record).await?;
+        }
+        Ok(appended?)
+    }
+
+    /// Erases the record at `index` unless it is erased; gives whether it was not. What was begun before is finished.
+    ///
+    /// # Errors
+    /// As [`erase`](Self::erase).
+    pub async fn ensure_erased(&self, index: LeafIndex) -> Result<bool, EraseError> {
+        let record = self.record_at(index)?;
+        if !self.inner.is_erased(record).map_err(ReadError::from)? {
+            self.erase(index).await?;
+            return Ok(true);
+        }
+        if self.inner.is_erasing(record) {
+            self.destroy(index, record).await?;
+        }
+        Ok(false)
+    }
+
+    fn record_at(&self, index: LeafIndex) -> Result<Sha256Digest, ReadError> {
+        Ok(self.entry(index)?.0.event.record().ok_or(ReadError::NoRecord(index))?.record)
+    }
+
+    /// The record at `index`, whose body is there, and may be damaged.
+    fn erasable(&self, index: LeafIndex) -> Result<Sha256Digest, ReadError> {
+        match self.record(index) {
+            Err(error) if !error.is_damaged_body() => Err(error),
+            Ok(_) | Err(_) => self.record_at(index),
+        }
+    }
+
+    /// Destroys the key of a record of which an entry says that it is erased.
+    async fn destroy(&self, index: LeafIndex, record: Sha256Digest) -> Result<(), ReadError> {
         let inner = self.inner.clone();
-        let erased = tokio::task::spawn_blocking(move || -> Result<(), ReadError> {
-            let metadata = stored.body.map(|(metadata, _)| metadata);
-            let LedgerInner { index: names, bodies, .. } = &*inner;
-            forget_and_shred(names, &**bodies, index, &record.issuer, record.record, metadata)?;
-            inner.note_erased(record.record);
+        let destroyed = tokio::task::spawn_blocking(move || {
+            shred(&*inner.bodies, index, record)?;
+            inner.note_erased(record);
             Ok(())
         });
-        erased.await.map_err(|_| ReadError::from(StoreError::Poisoned))??;
-        Ok(receipt)
+        destroyed.await.map_err(|_| ReadError::from(StoreError::Poisoned))?
     }
 }
 
 /// Finishes the erasure of a record that an entry says is erased; whoever began it may have been stopped half-way.
-pub(super) fn finish(
-    record: Sha256Digest,
-    index: &Index,
-    bodies: &dyn BodyStore,
-    tiles: &Tiles,
-) -> Result<(), ReadError> {
+pub(super) fn finish(record: Sha256Digest, index: &Index, bodies: &dyn BodyStore) -> Result<(), ReadError> {
     // An entry may be about a record that is not here.
     let Some(at) = index.by_record(record)? else { return Ok(()) };
-    let (entry, _) = tiles.parsed_entry(at)?;
-    let (issuer, _) = entry.event.issuer_sequence().ok_or(ReadError::NoRecord(at))?;
-    let metadata = match bodies.get(at) {
-        Ok((metadata, _)) => Some(metadata),
-        // What it said was forgotten before its key was destroyed, or nobody can read it any more.
-        Err(
-            BodyError::Erased | BodyError::Sealed | BodyError::Missing | BodyError::Store(StoreError::Corrupt { .. }),
-        ) => None,
-        // The key stays until it can be read: without the body the index would keep what it has of it.
-        Err(error @ BodyError::Store(_)) => return Err(error.into()),
-    };
-    forget_and_shred(index, bodies, at, issuer, record, metadata)
+    match shred(bodies, at, record) {
+        // Another's key is in its place: then its own is not there any more.
+        Err(ReadError::Body(BodyError::Sealed)) => {
+            tracing::error!(index = at.0, "the key of a record that is erased is another's");
+            Ok(())
+        }
+        finished => finished,
+    }
 }
 
-fn forget_and_shred(
-    index: &Index,
-    bodies: &dyn BodyStore,
-    at: LeafIndex,
-    issuer: &str,
-    record: Sha256Digest,
-    metadata: Option<BodyMetadata>,
-) -> Result<(), ReadError> {
-    if let Some(BodyMetadata { uuid, submitted, .. }) = metadata {
-        index.forget(at, issuer, &uuid, submitted);
-        index.store().flush()?;
-    }
+fn shred(bodies: &dyn BodyStore, at: LeafIndex, record: Sha256Digest) -> Result<(), ReadError> {
     match bodies.shred(at, record) {
         Err(BodyError::Missing) => Err(ReadError::BodyGone(at)),
         shredded => Ok(shredded?),

@@ -1,14 +1,23 @@
 //! The index: entries by digest, uuid, submission and count. Derived; deleted, it is rebuilt.
 //!
-//! Keys are keyed digests ([`KeySpace`]), so that nothing personal is in it, also not in a table that still has a record
-//! of what was erased.
+//! Keys are keyed digests ([`KeySpace`]), so that nothing personal is in it. Those of a record stay when it is erased, as
+//! tombstones: who submits it again is told, and does not get it back. What is erased the log alone says
+//! ([`Index::is_erased`]).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::store::body::BodyMetadata;
+use super::store::body_names::{BodyNames, index_secret};
 use super::store::index_key::{IndexKey, KeySpace, KeyValue, descending};
+use super::store::tiles::{TileReadError, Tiles};
 use super::store::{IndexStore, StoreError};
 use crate::crypto::{DigestKey, SealingKey, Sha256Digest};
+use crate::evidence::format::Event;
 use crate::tlog::{EntryCount, LeafIndex};
+
+/// Entries under one name that are looked up at a time: mostly there is one.
+const FOUND_AT_A_TIME: usize = 8;
 
 /// The index entry of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +26,8 @@ pub(super) struct IndexedRecord {
     pub(super) record: Sha256Digest,
     pub(super) issuer: String,
     pub(super) seq: EntryCount,
-    /// The uuid, and the digest of the bytes submitted; none once the record is erased.
-    pub(super) personal: Option<(String, Sha256Digest)>,
+    /// Of its submission and its uuid; `None` where nobody can say them any more.
+    pub(super) names: Option<BodyNames>,
 }
 
 /// The names of entries, in an [`IndexStore`].
@@ -30,7 +39,7 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn new(store: Arc<dyn IndexStore>, vault_key: &SealingKey) -> Self {
-        Self { store, secret: Arc::new(vault_key.digest_key(b"affiant/index/1")) }
+        Self { store, secret: Arc::new(index_secret(vault_key)) }
     }
 
     pub(super) fn store(&self) -> &Arc<dyn IndexStore> {
@@ -38,28 +47,22 @@ impl Index {
     }
 
     pub(super) fn insert(&self, record: &IndexedRecord) {
-        let IndexedRecord { index, record, issuer, seq, personal } = record;
+        let IndexedRecord { index, record, issuer, seq, names } = record;
         let mut added = vec![
             self.key_value(KeySpace::Record, &[&record.0], index.0),
             self.key_value(KeySpace::Sequence, &[issuer.as_bytes(), &seq.0.to_be_bytes()], index.0),
         ];
-        if let Some((uuid, submitted)) = personal {
-            added.extend(self.personal(*index, issuer, uuid, *submitted));
+        if let Some(BodyNames { submission, issuer_uuid, uuid }) = *names {
+            added.push(KeyValue { key: submission, value: index.0 });
+            let newest_first = [Some(issuer_uuid), uuid].into_iter().flatten();
+            added.extend(newest_first.map(|key| KeyValue { key, value: descending(index.0) }));
         }
         self.store.insert(&added);
     }
 
-    /// Forgets what is personal of an erased record: its uuid and the digest of the bytes submitted.
-    pub(super) fn forget(&self, index: LeafIndex, issuer: &str, uuid: &str, submitted: Sha256Digest) {
-        self.store.remove(&self.personal(index, issuer, uuid, submitted));
-    }
-
-    fn personal(&self, index: LeafIndex, issuer: &str, uuid: &str, submitted: Sha256Digest) -> [KeyValue; 3] {
-        [
-            self.key_value(KeySpace::Submission, &[issuer.as_bytes(), &submitted.0], index.0),
-            self.key_value(KeySpace::IssuerUuid, &[issuer.as_bytes(), uuid.as_bytes()], descending(index.0)),
-            self.key_value(KeySpace::Uuid, &[uuid.as_bytes()], descending(index.0)),
-        ]
+    /// The names of a body.
+    pub(super) fn names(&self, metadata: &BodyMetadata) -> BodyNames {
+        BodyNames::of(&self.secret, metadata)
     }
 
     /// Notes that the entry at `index` is about an earlier record, and whether it is an operation on it.
@@ -85,28 +88,59 @@ impl Index {
         Ok(history.into_iter().map(|value| LeafIndex(value / 2)).collect())
     }
 
+    /// Whether an entry says that `record` is erased.
+    pub(super) fn is_erased(&self, record: Sha256Digest, tiles: &Tiles) -> Result<bool, TileReadError> {
+        let history = self.store.values(self.key(KeySpace::History, &[&record.0]), 0, usize::MAX)?;
+        for value in history.into_iter().filter(|value| value % 2 == 0) {
+            if matches!(tiles.parsed_entry(LeafIndex(value / 2))?.0.event, Event::VconErased { .. }) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     pub(super) fn by_record(&self, record: Sha256Digest) -> Result<Option<LeafIndex>, StoreError> {
         self.first(self.key(KeySpace::Record, &[&record.0]))
     }
 
-    /// The newest record of `issuer` with this uuid.
-    pub(super) fn by_uuid(&self, issuer: &str, uuid: &str) -> Result<Option<LeafIndex>, StoreError> {
-        let key = self.key(KeySpace::IssuerUuid, &[issuer.as_bytes(), uuid.as_bytes()]);
-        Ok(self.first_value(key)?.map(descending).map(LeafIndex))
+    /// The records of `issuer` with this uuid, the newest first, erased ones too.
+    pub(super) fn by_uuid(&self, issuer: &str, uuid: &str) -> impl Iterator<Item = Result<LeafIndex, StoreError>> {
+        self.each(self.key(KeySpace::IssuerUuid, &[issuer.as_bytes(), uuid.as_bytes()]), descending)
     }
 
-    /// The newest record of any issuer with this uuid.
-    pub(super) fn by_any_uuid(&self, uuid: &str) -> Result<Option<LeafIndex>, StoreError> {
-        Ok(self.first_value(self.key(KeySpace::Uuid, &[uuid.as_bytes()]))?.map(descending).map(LeafIndex))
+    /// The records of any issuer with this uuid, the newest first, erased ones too.
+    pub(super) fn by_any_uuid(&self, uuid: &str) -> impl Iterator<Item = Result<LeafIndex, StoreError>> {
+        self.each(self.key(KeySpace::Uuid, &[uuid.as_bytes()]), descending)
     }
 
-    /// Whether more than one record has this uuid.
-    pub(super) fn is_uuid_shared(&self, uuid: &str) -> Result<bool, StoreError> {
-        Ok(self.store.values(self.key(KeySpace::Uuid, &[uuid.as_bytes()]), 0, 2)?.len() > 1)
+    /// The records that `issuer` made by submitting these bytes, erased ones too.
+    pub(super) fn by_submission(
+        &self,
+        issuer: &str,
+        submitted: Sha256Digest,
+    ) -> impl Iterator<Item = Result<LeafIndex, StoreError>> {
+        self.each(self.key(KeySpace::Submission, &[issuer.as_bytes(), &submitted.0]), |value| value)
     }
 
-    pub(super) fn by_submission(&self, issuer: &str, submitted: Sha256Digest) -> Result<Option<LeafIndex>, StoreError> {
-        self.first(self.key(KeySpace::Submission, &[issuer.as_bytes(), &submitted.0]))
+    /// What is under `key`, in order.
+    fn each(&self, key: IndexKey, index: fn(u64) -> u64) -> impl Iterator<Item = Result<LeafIndex, StoreError>> {
+        let (mut page, mut next) = (VecDeque::new(), Some(0));
+        std::iter::from_fn(move || {
+            if let (true, Some(first)) = (page.is_empty(), next) {
+                match self.store.values(key, first, FOUND_AT_A_TIME) {
+                    Ok(values) => {
+                        let is_full = values.len() == FOUND_AT_A_TIME;
+                        next = values.last().filter(|_| is_full).map(|last| last + 1);
+                        page.extend(values);
+                    }
+                    Err(error) => {
+                        next = None;
+                        return Some(Err(error));
+                    }
+                }
+            }
+            page.pop_front().map(|value| Ok(LeafIndex(index(value))))
+        })
     }
 
     /// The record with this count of `issuer`.
@@ -141,13 +175,22 @@ mod tests {
         Index::new(backend.open().unwrap().index, &SealingKey::new(&[7; 32]))
     }
 
+    fn metadata(issuer: &str, uuid: &str) -> BodyMetadata {
+        let submitted = Sha256Digest::of(uuid.as_bytes());
+        BodyMetadata { issuer: issuer.into(), uuid: uuid.into(), submitted, verdict: "TOTAL-PASSED".into() }
+    }
+
+    fn all(found: impl Iterator<Item = Result<LeafIndex, StoreError>>) -> Vec<u64> {
+        found.map(|index| index.unwrap().0).collect()
+    }
+
     fn record(number: u64, issuer: &str, uuid: &str) -> IndexedRecord {
         IndexedRecord {
             index: LeafIndex(number),
             record: Sha256Digest::of(&number.to_be_bytes()),
             issuer: issuer.into(),
             seq: EntryCount(number),
-            personal: Some((uuid.into(), Sha256Digest::of(uuid.as_bytes()))),
+            names: Some(BodyNames::of(&index_secret(&SealingKey::new(&[7; 32])), &metadata(issuer, uuid))),
         }
     }
 
@@ -170,14 +213,12 @@ mod tests {
                 }
             },
             |index| {
-                assert_eq!(index.by_uuid("a", "u").unwrap(), Some(LeafIndex(4)));
-                assert_eq!(index.by_uuid("b", "u").unwrap(), Some(LeafIndex(3)));
-                assert_eq!(index.by_any_uuid("u").unwrap(), Some(LeafIndex(4)));
-                assert_eq!(index.by_any_uuid("v").unwrap(), None);
-                assert_eq!(["u", "uu", "v"].map(|uuid| index.is_uuid_shared(uuid).unwrap()), [true, false, false]);
+                assert_eq!([all(index.by_uuid("a", "u")), all(index.by_uuid("b", "u"))], [vec![4, 1], vec![3]]);
+                assert_eq!(["u", "uu", "v"].map(|uuid| all(index.by_any_uuid(uuid))), [vec![4, 3, 1], vec![2], vec![]]);
                 assert_eq!(index.by_record(Sha256Digest::of(&2_u64.to_be_bytes())).unwrap(), Some(LeafIndex(2)));
-                assert_eq!(index.by_submission("b", Sha256Digest::of(b"u")).unwrap(), Some(LeafIndex(3)));
-                assert_eq!(index.by_submission("b", Sha256Digest::of(b"uu")).unwrap(), None);
+                let submitted =
+                    |issuer, bytes: &str| all(index.by_submission(issuer, Sha256Digest::of(bytes.as_bytes())));
+                assert_eq!([submitted("a", "u"), submitted("b", "uu")], [vec![1, 4], vec![]]);
                 assert_eq!(
                     ["a", "b"].map(|issuer| index.by_sequence(issuer, EntryCount(4)).unwrap()),
                     [Some(LeafIndex(4)), None]
@@ -187,29 +228,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forgotten_is_not_found_and_what_was_before_it_is() {
-        check(
-            |index| {
-                for n in 1..=20 {
-                    index.insert(&record(n, "a", "u"));
-                }
-                for n in (9..=20).rev() {
-                    index.forget(LeafIndex(n), "a", "u", Sha256Digest::of(b"u"));
-                }
-            },
-            |index| {
-                assert_eq!(
-                    (index.by_uuid("a", "u").unwrap(), index.by_any_uuid("u").unwrap()),
-                    (Some(LeafIndex(8)), Some(LeafIndex(8)))
-                );
-                assert_eq!(index.by_submission("a", Sha256Digest::of(b"u")).unwrap(), Some(LeafIndex(1)));
-                assert_eq!(
-                    index.by_sequence("a", EntryCount(20)).unwrap(),
-                    Some(LeafIndex(20)),
-                    "which tells nothing of anybody"
-                );
-            },
-        );
+    fn of_many_under_one_name_all_are_found_in_order() {
+        for count in [7, 8, 9, 16, 40] {
+            check(
+                |index| (1..=count).for_each(|n| index.insert(&record(n, "a", "u"))),
+                |index| assert!(all(index.by_uuid("a", "u")).into_iter().eq((1..=count).rev())),
+            );
+        }
     }
 
     #[test]

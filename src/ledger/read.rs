@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::core::LedgerInner;
+use super::core::{Found, LedgerInner};
 use super::store::StoreError;
 use super::store::attestation::WitnessRound;
 use super::store::body::{BodyError, BodyMetadata};
@@ -18,7 +18,7 @@ use crate::tlog::{EntryCount, LeafIndex, NodeHash, RootHash, SignedCheckpoint, T
 pub enum ReadError {
     /// The tiles, or no such entry.
     #[error(transparent)]
-    Tiles(#[from] TileReadError),
+    Tiles(TileReadError),
     /// The body of a record.
     #[error(transparent)]
     Body(#[from] BodyError),
@@ -31,6 +31,27 @@ pub enum ReadError {
     /// A store.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl ReadError {
+    /// Whether a body is there that will never open.
+    pub(super) fn is_damaged_body(&self) -> bool {
+        match self {
+            Self::Body(BodyError::Sealed) => true,
+            Self::Body(BodyError::Store(error)) => error.is_corrupt(),
+            _ => false,
+        }
+    }
+}
+
+impl From<TileReadError> for ReadError {
+    fn from(error: TileReadError) -> Self {
+        match error {
+            // Whichever way it came: what failed is the index.
+            TileReadError::Store(error @ StoreError::Index(_)) => Self::Store(error),
+            other => Self::Tiles(other),
+        }
+    }
 }
 
 /// A record as the ledger has it.
@@ -105,10 +126,11 @@ impl LedgerReader {
     /// # Errors
     /// When the index cannot be read.
     pub fn index_of_uuid(&self, issuer: Option<&str>, uuid: &str) -> Result<Option<LeafIndex>, ReadError> {
-        Ok(match issuer {
-            Some(issuer) => self.inner.index.by_uuid(issuer, uuid)?,
-            None => self.inner.index.by_any_uuid(uuid)?,
-        })
+        let found = match issuer {
+            Some(issuer) => self.inner.first_found(self.inner.index.by_uuid(issuer, uuid))?,
+            None => self.inner.first_found(self.inner.index.by_any_uuid(uuid))?,
+        };
+        Ok(found.and_then(Found::there))
     }
 
     /// Whether more than one record, of whichever issuers, has this uuid.
@@ -116,7 +138,9 @@ impl LedgerReader {
     /// # Errors
     /// When the index cannot be read.
     pub fn is_uuid_shared(&self, uuid: &str) -> Result<bool, ReadError> {
-        Ok(self.inner.index.is_uuid_shared(uuid)?)
+        let mut found = self.inner.index.by_any_uuid(uuid);
+        let mut next = || Ok::<_, ReadError>(self.inner.first_found(&mut found)?.and_then(Found::there));
+        Ok(next()?.is_some() && next()?.is_some())
     }
 
     /// The index of the record that `issuer` made by submitting these bytes.
@@ -124,7 +148,7 @@ impl LedgerReader {
     /// # Errors
     /// When the index cannot be read.
     pub fn index_of_submission(&self, issuer: &str, submitted: Sha256Digest) -> Result<Option<LeafIndex>, ReadError> {
-        Ok(self.inner.index.by_submission(issuer, submitted)?)
+        Ok(self.inner.first_found(self.inner.index.by_submission(issuer, submitted))?.and_then(Found::there))
     }
 
     /// Indices of the records of `issuer` from its `first` by count on, at most `most`.
@@ -144,12 +168,13 @@ impl LedgerReader {
     pub fn record(&self, index: LeafIndex) -> Result<StoredRecord, ReadError> {
         let (entry, entry_bytes) = self.entry(index)?;
         let record = entry.event.record().ok_or(ReadError::NoRecord(index))?.record;
+        if self.inner.is_erased(record)? {
+            return Ok(StoredRecord { entry, entry_bytes, body: None });
+        }
         let body = match self.inner.bodies.get(index) {
             Ok(body) => Some(body),
             Err(BodyError::Missing) => return Err(ReadError::BodyGone(index)),
             Err(BodyError::Erased) => None,
-            // Its key is half destroyed, and will be as a whole.
-            Err(BodyError::Sealed) if self.inner.is_erasing(record) => None,
             Err(error) => return Err(error.into()),
         };
         Ok(StoredRecord { entry, entry_bytes, body })

@@ -15,23 +15,21 @@ use super::read::{LedgerReader, ReadError};
 use super::sequencer::{Sequencer, SequencerParts};
 use super::store::attestation::AttestationState;
 use super::store::batch::Batch;
-use super::store::body::{BodyError, BodyMetadata};
+use super::store::body::BodyError;
 use super::store::local::LockError;
 use super::store::sequencer_state::{SequencerState, Snapshot};
 use super::store::tiles::{TileReadError, Tiles};
-use super::store::{Backend, BodyReplay, BodyStore, LogStore, SnapshotStore, StoreError, Stores, TileAppender};
+use super::store::{Backend, BodyStore, LogStore, SnapshotStore, StoreError, Stores, TileAppender};
 use crate::clock::Clock;
 use crate::crypto::{SealingKey, Sha256Digest, Signer};
 use crate::evidence::format::{Entry, Event};
 use crate::evidence::format::{RecordEvent, genesis_prev};
 use crate::tlog::merkle::leaf_hash;
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries};
-use crate::tlog::{
-    EntryCount, LeafIndex, SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey, VerifierKeyError,
-};
+use crate::tlog::{LeafIndex, SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey, VerifierKeyError};
 
-/// Bodies of which one has to open at a start: some may be erased, and one or the other damaged.
-const VAULT_KEY_TRIES: usize = 8;
+/// Bodies of which one has to open at a start: some may be erased, and the keys of some in sectors that were lost.
+const VAULT_KEY_TRIES: usize = 32;
 
 /// The settings of a ledger, beside its stores.
 #[derive(Clone)]
@@ -61,7 +59,7 @@ pub enum RecoveryError {
     Store(#[from] StoreError),
     /// The tiles cannot be read.
     #[error(transparent)]
-    Tiles(#[from] TileReadError),
+    Tiles(TileReadError),
     /// An erasure cannot be finished.
     #[error("unfinished erasure: {0}")]
     Erasure(ReadError),
@@ -99,6 +97,15 @@ pub enum RecoveryError {
     /// A thread could not be started.
     #[error("the sequencer could not be started: {0}")]
     Thread(std::io::Error),
+}
+
+impl From<TileReadError> for RecoveryError {
+    fn from(cause: TileReadError) -> Self {
+        match cause {
+            TileReadError::Store(error) => Self::Store(error),
+            other => Self::Tiles(other),
+        }
+    }
 }
 
 impl From<VerifierKeyError> for RecoveryError {
@@ -154,16 +161,18 @@ impl OpenedLedger {
             // It knows of what is not there.
             stores.index.reset()?;
         }
-        catch_up(&index, &*stores.bodies, &tiles, size, &erasing)?;
+        catch_up(&index, &*stores.bodies, &tiles, size)?;
+        let newest = newest_records(&tiles, size)?;
+        check_vault_key(&index, &tiles, &*stores.bodies, &newest)?;
         // Until here nothing was cut off: what is refused is left as it was found.
-        stores.bodies.resume(newest_record(&tiles, size)?)?;
+        let says_erased = |record| index.is_erased(record, &tiles).map_err(TileReadError::into_store);
+        stores.bodies.resume(newest.first().map(|(at, _)| *at), &says_erased)?;
         stores.log.resume()?;
         appender.sync()?;
         erasing
             .into_iter()
-            .try_for_each(|record| erasure::finish(record, &index, &*stores.bodies, &tiles))
+            .try_for_each(|record| erasure::finish(record, &index, &*stores.bodies))
             .map_err(erasure_error)?;
-        check_vault_key(&index, &*stores.bodies, &state)?;
         // Not before: under another key, what is known would be written over.
         stores.attestations.resume()?;
         let log_key = VerifierKey::ed25519(&options.origin, options.signer.verifying_key())?;
@@ -192,10 +201,10 @@ impl OpenedLedger {
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(self) -> Result<Ledger, RecoveryError> {
-        let index = self.reader.inner.index.store().clone();
-        let lease = self.reader.inner.lease.clone();
+        let inner = &self.reader.inner;
+        let (index, bodies, lease) = (inner.index.store().clone(), inner.bodies.clone(), inner.lease.clone());
         let (ledger, sequencer) = self.start_stepped();
-        let compactor = Compactor::start(index, lease).map_err(RecoveryError::Thread)?;
+        let compactor = Compactor::start(index, bodies, lease).map_err(RecoveryError::Thread)?;
         let sequencer = sequencer.with_compactor(compactor);
         let thread = std::thread::Builder::new().name("sequencer".into()).spawn(move || sequencer.run());
         ledger.runs_in(thread.map_err(RecoveryError::Thread)?);
@@ -307,15 +316,11 @@ impl Replay {
 }
 
 /// Brings the index up to the `size` entries of the log, from their bundles and the bodies side by side.
-fn catch_up(
-    index: &Index,
-    bodies: &dyn BodyStore,
-    tiles: &Tiles,
-    size: TreeSize,
-    erasing: &BTreeSet<Sha256Digest>,
-) -> Result<(), RecoveryError> {
+fn catch_up(index: &Index, bodies: &dyn BodyStore, tiles: &Tiles, size: TreeSize) -> Result<(), RecoveryError> {
     let (TreeSize(size), TreeSize(known)) = (size, index.store().watermark());
     let mut replay = bodies.replay()?;
+    // An index under another vault key is not written: it would take the place of the right one.
+    let (mut fits, mut sealed) = (known > 0, 0);
     let width = u64::from(TILE_WIDTH);
     for bundle in known / width..size.div_ceil(width) {
         let wide = u16::try_from((size - bundle * width).min(width)).expect("at most 256");
@@ -328,12 +333,25 @@ fn catch_up(
                 index.insert_history(subject, at, entry.event.is_operation());
             }
             let Some(record) = entry.event.record() else { continue };
-            let metadata = replayed_body(&mut *replay, at, record.record, erasing)?;
-            let personal = metadata.map(|metadata| (metadata.uuid, metadata.submitted));
+            let names = replay.body(at, record.record).map_err(|error| match error {
+                BodyError::Store(error) => error.into(),
+                BodyError::Erased | BodyError::Sealed | BodyError::Missing => RecoveryError::BodyGone(at),
+            })?;
+            if !fits {
+                let found = replay.vault_key_fits()?;
+                (fits, sealed) = (found == Some(true), sealed + usize::from(found == Some(false)));
+            }
             let RecordEvent { record, issuer, seq, .. } = record.clone();
-            index.insert(&IndexedRecord { index: at, record, issuer, seq, personal });
+            index.insert(&IndexedRecord { index: at, record, issuer, seq, names });
         }
-        if index.store().set_watermark(TreeSize((bundle * width + u64::from(wide)).max(known)))? {
+        if !fits && sealed >= VAULT_KEY_TRIES {
+            return Err(RecoveryError::VaultKey);
+        }
+        let is_last = bundle + 1 == size.div_ceil(width);
+        if (fits || sealed == 0 || is_last)
+            && index.store().set_watermark(TreeSize((bundle * width + u64::from(wide)).max(known)))?
+            && fits
+        {
             index.store().compact(&|| false)?;
         }
     }
@@ -343,27 +361,9 @@ fn catch_up(
     Ok(())
 }
 
-/// The metadata of the body of the entry at `index`; `None` when it is erased.
-fn replayed_body(
-    replay: &mut dyn BodyReplay,
-    index: LeafIndex,
-    record: Sha256Digest,
-    erasing: &BTreeSet<Sha256Digest>,
-) -> Result<Option<BodyMetadata>, RecoveryError> {
-    match replay.body(index, record) {
-        Ok(metadata) => Ok(Some(metadata)),
-        Err(BodyError::Erased) => Ok(None),
-        Err(BodyError::Missing) => Err(RecoveryError::BodyGone(index)),
-        Err(BodyError::Store(error)) => Err(error.into()),
-        // Its key may be half destroyed.
-        Err(BodyError::Sealed) if erasing.contains(&record) => Ok(None),
-        Err(BodyError::Sealed) => Err(RecoveryError::VaultKey),
-    }
-}
-
-/// The newest entry of a record, of whichever issuer.
-fn newest_record(tiles: &Tiles, size: TreeSize) -> Result<Option<LeafIndex>, RecoveryError> {
-    let width = u64::from(TILE_WIDTH);
+/// The newest entries of records, of whichever issuers, the newest first.
+fn newest_records(tiles: &Tiles, size: TreeSize) -> Result<Vec<(LeafIndex, Sha256Digest)>, RecoveryError> {
+    let (width, mut newest) = (u64::from(TILE_WIDTH), Vec::new());
     for bundle in (0..size.0.div_ceil(width)).rev() {
         let wide = u16::try_from((size.0 - bundle * width).min(width)).expect("at most 256");
         let path = TilePath::new(TileKind::Entries, bundle, wide).map_err(TileReadError::from)?;
@@ -371,27 +371,31 @@ fn newest_record(tiles: &Tiles, size: TreeSize) -> Result<Option<LeafIndex>, Rec
         let entries = (bundle * width..).map(LeafIndex).zip(bundle_entries(&bytes, wide).map_err(TileReadError::from)?);
         for (at, entry) in entries.collect::<Vec<_>>().into_iter().rev() {
             let entry = Entry::parse(entry).map_err(|_| RecoveryError::Chain(at))?;
-            if entry.event.record().is_some() {
-                return Ok(Some(at));
-            }
+            newest.extend(entry.event.record().map(|record| (at, record.record)));
+        }
+        if newest.len() >= VAULT_KEY_TRIES {
+            break;
         }
     }
-    Ok(None)
+    Ok(newest)
 }
 
-/// Checks that some body opens, where there is one: what another vault key seals would be lost with that one.
-fn check_vault_key(index: &Index, bodies: &dyn BodyStore, state: &SequencerState) -> Result<(), RecoveryError> {
+/// Checks that one of the newest bodies opens, where there is one: what another vault key seals would be lost with that one.
+fn check_vault_key(
+    index: &Index,
+    tiles: &Tiles,
+    bodies: &dyn BodyStore,
+    newest: &[(LeafIndex, Sha256Digest)],
+) -> Result<(), RecoveryError> {
     let (mut sealed, mut corrupt) = (false, None);
-    let newest = state.sequences.iter().flat_map(|(issuer, count)| {
-        (1..=count.0).rev().take(VAULT_KEY_TRIES).map(move |seq| (issuer, EntryCount(seq)))
-    });
-    for (issuer, seq) in newest.take(VAULT_KEY_TRIES) {
-        let Some(at) = index.by_sequence(issuer, seq)? else { continue };
-        match bodies.get(at) {
+    for (at, record) in newest.iter().take(VAULT_KEY_TRIES) {
+        match bodies.get(*at) {
             Ok(_) => return Ok(()),
+            // What is half destroyed will be as a whole.
+            Err(_) if index.is_erased(*record, tiles)? => {}
             // One may be damaged; all of them are not.
             Err(BodyError::Sealed) => sealed = true,
-            Err(BodyError::Store(error @ StoreError::Corrupt { .. })) => corrupt = Some(error),
+            Err(BodyError::Store(error)) if error.is_corrupt() => corrupt = Some(error),
             Err(BodyError::Erased | BodyError::Missing) => {}
             Err(BodyError::Store(error)) => return Err(error.into()),
         }

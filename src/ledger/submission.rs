@@ -74,6 +74,9 @@ pub enum AppendError {
     /// The record was anchored by another issuer.
     #[error("another issuer has anchored this record")]
     RecordTaken,
+    /// The same submission, record or uuid was there before, and was erased.
+    #[error("this was in the ledger before, entry {0}, and was erased")]
+    Erased(LeafIndex),
     /// The clock is out of range.
     #[error("the clock shows {now}, {ahead} s ahead of the last entry and the elapsed time: refusing to sequence")]
     Clock {

@@ -103,7 +103,9 @@ impl From<RegisterError> for ConciseProblem {
             }),
             RegisterError::TooFast(_) => Self::new(StatusCode::TOO_MANY_REQUESTS, "Too fast", detail).retry(),
             RegisterError::NotFound => Self::new(StatusCode::NOT_FOUND, "Not Found", detail),
-            RegisterError::Erased => Self::new(StatusCode::GONE, "Erased", detail),
+            RegisterError::Erased | RegisterError::Append(AppendError::Erased(_)) => {
+                Self::new(StatusCode::GONE, "Erased", detail)
+            }
             RegisterError::NotYet
             | RegisterError::Append(
                 AppendError::Busy

@@ -297,6 +297,9 @@ impl From<AppendError> for Problem {
                 let conflict = StatusCode::CONFLICT;
                 Self::new("uuid-conflict", "Another record has this uuid", conflict, detail).with("index", index.0)
             }
+            AppendError::Erased(index) => {
+                Self::new("erased", "The record was erased", StatusCode::GONE, detail).with("index", index.0)
+            }
             AppendError::RecordTaken => {
                 Self::new("record-conflict", "Another issuer has this record", StatusCode::CONFLICT, detail)
             }

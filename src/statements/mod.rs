@@ -191,9 +191,7 @@ impl Statements {
     /// When there is none, or a store refuses.
     pub async fn erase(&self, digest: Sha256Digest) -> Result<(), RegisterError> {
         let index = self.ledger.index_of_record(digest)?.ok_or(RegisterError::NotFound)?;
-        if self.ledger.record(index)?.body.is_some() {
-            self.ledger.erase(index).await.map_err(EraseError::into_cause::<RegisterError>)?;
-        }
+        self.ledger.ensure_erased(index).await.map_err(EraseError::into_cause::<RegisterError>)?;
         Ok(())
     }
 

@@ -91,3 +91,56 @@ async fn a_flipped_bit_in_it_is_found() {
         Err(AuditError::EntryChain(_) | AuditError::Tile { .. } | AuditError::Root(_))
     ));
 }
+
+/// What an older release left in the place of a key: zeros, which say "erased" only where an entry says so.
+#[tokio::test]
+async fn its_keys_are_taken_over_once() {
+    let (_place, data) = copy();
+    let keys = data.join("vault/keys");
+    let mut legacy = std::fs::read(&keys).unwrap();
+    let slot = |index: usize| 64 * (if index > 9 { index - 2 } else { index - 1 });
+    let erased = slot(usize::try_from(ERASED).unwrap());
+    assert!(legacy[erased..erased + 64].iter().all(|byte| *byte == 0));
+    // And one that a lost sector made.
+    legacy[slot(5)..slot(5) + 64].fill(0);
+    std::fs::write(&keys, &legacy).unwrap();
+    assert!(matches!(audited(&data).await, Err(AuditError::Body(LeafIndex(5)))));
+    // A take-over that was killed half-way is begun again: the file is aside, and a part is copied.
+    let aside = data.join("vault/keys.old");
+    for killed in 0..3 {
+        if killed == 1 {
+            std::fs::remove_dir_all(&keys).unwrap();
+            std::fs::write(&aside, &legacy).unwrap();
+        } else if killed == 2 {
+            std::fs::write(&aside, &legacy).unwrap();
+            std::fs::write(keys.join("0000000000000000.a"), b"begun").unwrap();
+        }
+        let (ledger, _sequencer) = recover(&data, &clock(), 9).unwrap().start_stepped();
+        assert!(keys.is_dir() && !aside.exists() && !data.join("vault/keys.taken").exists());
+        for index in (1..SIZE).filter(|index| *index != 9) {
+            match (index, ledger.record(LeafIndex(index))) {
+                (5, stored) => assert!(stored.is_err(), "{stored:?}"),
+                (_, stored) => {
+                    let there = (index != ERASED).then(|| body(index));
+                    assert_eq!(stored.unwrap().body.map(|(_, body)| body), there, "{killed}: {index}");
+                }
+            }
+        }
+        drop(ledger);
+        let slots = std::fs::read(keys.join("0000000000000000.b")).unwrap();
+        assert!(slots[erased..erased + 64].iter().any(|byte| *byte != 0), "it is a statement now");
+        assert!(slots[slot(5)..slot(5) + 64].iter().all(|byte| *byte == 0), "and that is damage");
+    }
+    assert!(matches!(audited(&data).await, Err(AuditError::Body(LeafIndex(5)))));
+}
+
+/// A file of keys is overwritten before it is removed: each of them is in it, erased later or not.
+#[tokio::test]
+async fn the_older_file_of_keys_is_destroyed() {
+    let (_place, data) = copy();
+    let keys = data.join("vault/keys");
+    let linked = data.join("linked");
+    std::fs::hard_link(&keys, &linked).unwrap();
+    drop(recover(&data, &clock(), 9).unwrap());
+    assert!(std::fs::read(&linked).unwrap().iter().all(|byte| *byte == 0));
+}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::fixtures::ledger_folder::{Acknowledged, Small, audited, check, make_key, recover};
 use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::Sha256Digest;
-use affiant::ledger::{AppendError, AuditError, Durability, RecoveryError, StoreError};
+use affiant::ledger::{AppendError, AuditError, BodyError, Durability, ReadError, RecoveryError, StoreError};
 use affiant::tlog::merkle::leaf_hash;
 use affiant::tlog::{LeafIndex, TreeSize};
 use chrono::TimeDelta;
@@ -18,6 +18,8 @@ const JOURNAL: &str = "ledger/0000000000000000.seg";
 const SNAPSHOT: &str = "ledger/snapshot";
 const EVIDENCE: &str = "evidence/0000000000000000.seg";
 const BODIES: &str = "vault/0000000000000000.seg";
+/// The two copies of the keys of bodies.
+const KEYS: [&str; 2] = ["vault/keys/0000000000000000.a", "vault/keys/0000000000000000.b"];
 
 /// A ledger of five records, each in a batch of its own; stopped, or killed.
 struct Place {
@@ -39,6 +41,16 @@ impl Place {
 
     fn file(&self, name: &str) -> PathBuf {
         self.data().join(name)
+    }
+
+    fn change_keys(&self, changing: impl Fn(&mut Vec<u8>)) {
+        KEYS.iter().for_each(|copy| change(&self.file(copy), &changing));
+    }
+
+    fn keys(&self) -> Vec<u8> {
+        let [a, b] = KEYS.map(|copy| std::fs::read(self.file(copy)).unwrap());
+        assert!(a == b, "the copies are the same");
+        a
     }
 
     fn go_on(&mut self, numbers: std::ops::Range<u8>, stopped: bool) {
@@ -104,7 +116,7 @@ async fn a_body_that_was_committed_is_missed() {
 #[tokio::test]
 async fn without_its_key_a_body_is_closed_and_the_entries_are_untouched() {
     let place = Place::new(true);
-    change(&place.file("vault/keys"), |bytes| bytes[64 * 2..64 * 3].fill(0x5a));
+    place.change_keys(|bytes| bytes[64 * 2..64 * 3].fill(0x5a));
     let small = Small::open(&place.data(), 0).unwrap();
     assert!(small.ledger.record(LeafIndex(3)).is_err());
     assert!(small.ledger.record(LeafIndex(2)).unwrap().body.is_some());
@@ -112,7 +124,7 @@ async fn without_its_key_a_body_is_closed_and_the_entries_are_untouched() {
     assert_eq!(proof.check_inclusion(leaf_hash(&small.ledger.entry(LeafIndex(3)).unwrap().1)), Ok(()));
     drop(small);
     // A key that is gone without an entry that says so is found; so is another master key.
-    change(&place.file("vault/keys"), |bytes| bytes[64 * 2..64 * 3].fill(0));
+    place.change_keys(|bytes| bytes[64 * 2..64 * 3].fill(0));
     assert!(matches!(audited(&place.data()).await, Err(AuditError::Body(LeafIndex(3)))));
     for rebuilt in [false, true] {
         if rebuilt {
@@ -121,30 +133,78 @@ async fn without_its_key_a_body_is_closed_and_the_entries_are_untouched() {
         assert!(matches!(recover(&place.data(), &clock(), 8).err(), Some(RecoveryError::VaultKey)));
     }
     let place = Place::new(true);
-    change(&place.file("vault/keys"), Vec::clear);
+    place.change_keys(Vec::clear);
     let refusal = place.refusal();
     assert!(matches!(&refusal, RecoveryError::Store(StoreError::Corrupt { .. })), "{refusal:?}");
+}
+
+/// A sector of zeros was taken for an erasure, and an index that was made again did not know the submission any more.
+#[tokio::test]
+async fn a_sector_of_zeros_is_damage_and_the_same_call_is_not_issued_twice() {
+    for rebuilt in [false, true] {
+        let place = Place::new(true);
+        place.change_keys(|bytes| bytes[64 * 2..64 * 3].fill(0));
+        if rebuilt {
+            std::fs::remove_dir_all(place.file("index")).unwrap();
+        }
+        let mut small = Small::open(&place.data(), 0).unwrap();
+        for (index, record) in &place.acknowledged {
+            let stored = small.ledger.record(*index);
+            if *index == LeafIndex(3) {
+                assert!(
+                    matches!(&stored, Err(ReadError::Body(BodyError::Store(StoreError::Corrupt { .. })))),
+                    "{stored:?}"
+                );
+            } else {
+                assert_eq!(Sha256Digest::of(&stored.unwrap().body.unwrap().1), *record, "others are not stopped");
+            }
+        }
+        // As an issuer signs it: another record of the same submission.
+        let again = small.put_signed_again(&[2; 700]).unwrap();
+        assert!(again.is_duplicate && again.entry.index == LeafIndex(3), "{again:?}");
+    }
+}
+
+/// One copy of every key is lost, or is not what it was: nobody notices, and it is written again.
+#[tokio::test]
+async fn a_copy_of_the_keys_that_is_damaged_is_made_again() {
+    let place = Place::new(true);
+    let whole = place.keys();
+    for copy in KEYS {
+        for damage in 0..4 {
+            let path = place.file(copy);
+            match damage {
+                0 => std::fs::remove_file(&path).unwrap(),
+                1 => change(&path, |bytes| bytes.truncate(100)),
+                2 => change(&path, |bytes| bytes.fill(0)),
+                // Written in the place of another.
+                _ => change(&path, |bytes| bytes.rotate_left(64)),
+            }
+            place.is_whole().await;
+            assert!(place.keys() == whole, "{copy} {damage}");
+        }
+    }
 }
 
 /// Else the next body would get a slot that an older one names, and whoever erases the older one destroys the newer.
 #[tokio::test]
 async fn keys_that_are_cut_short_or_of_an_older_backup_are_refused() {
     let mut place = Place::new(true);
-    let older = std::fs::read(place.file("vault/keys")).unwrap();
+    let older = place.keys();
     place.go_on(5..8, true);
-    let whole = std::fs::read(place.file("vault/keys")).unwrap();
+    let whole = place.keys();
     for rebuilt in [false, true] {
         for keys in [&older[..], &whole[..whole.len() - 64], &whole[..whole.len() - 1]] {
-            std::fs::write(place.file("vault/keys"), keys).unwrap();
+            place.change_keys(|bytes| *bytes = keys.to_vec());
             if rebuilt {
                 std::fs::remove_dir_all(place.file("index")).unwrap();
             }
             let refusal = place.refusal();
             assert!(matches!(&refusal, RecoveryError::Store(StoreError::Corrupt { .. })), "{refusal:?}");
-            assert!(std::fs::read(place.file("vault/keys")).unwrap() == keys, "what is refused is left as it is");
+            assert!(place.keys() == keys, "what is refused is left as it is");
         }
     }
-    std::fs::write(place.file("vault/keys"), whole).unwrap();
+    place.change_keys(|bytes| *bytes = whole.clone());
     place.is_whole().await;
 }
 

@@ -1,11 +1,14 @@
 //! Damage that no ledger survives unnoticed: an older copy of itself, and flipped bits in durable data.
 
 use affiant::clock::Clock as _;
-use affiant::ledger::{AppendError, Durability, Ledger};
+use affiant::crypto::Sha256Digest;
+use affiant::evidence::format::RecordEvent;
+use affiant::evidence::{EntryDraft, Event};
+use affiant::ledger::{AppendError, AppendReceipt, BodyMetadata, Durability, EncryptedBody, Ledger, Submission};
 use affiant::operator::rollback_check::RollbackCheck;
+use affiant::tlog::{EntryCount, LeafIndex};
 
-use crate::history::History;
-use affiant::tlog::LeafIndex;
+use crate::history::{History, Life};
 
 /// Folders in which a bit may fall over.
 const PLACES: [&str; 6] = ["/tiles/tile/", "/tiles/tile/entries", "/ledger/", "/evidence/", "/vault/", "/archives/"];
@@ -48,6 +51,58 @@ impl History {
         assert!(self.pen.signed.lock().unwrap().is_empty(), "a backup that nobody confirmed signs nothing");
         drop((life, answer));
         self.store.restore(newest);
+    }
+
+    /// A sector of the vault that is lost is damage, and no word for "erased"; and with an index that is made again then no
+    /// submission comes in twice, nor what was erased a second time.
+    pub(crate) fn check_lost_sector(&mut self) {
+        let whole = self.store.backup();
+        let life = self.live(self.open_once().expect("nothing is damaged yet"));
+        let known: Vec<_> = (0..life.ledger.size().0)
+            .filter_map(|index| Some((LeafIndex(index), life.ledger.record(LeafIndex(index)).ok()?.body?.0)))
+            .collect();
+        drop(life);
+        if let Some((path, sector)) = self.store.lose_sector("/vault/keys", &mut self.chance) {
+            self.say(|| format!("  sector {sector} of {} is lost", path.display()));
+        }
+        self.store.lose_index();
+        let recovered = self.open_once().expect("one copy of the keys is enough");
+        let mut life = self.live(recovered);
+        life.ledger.confirm();
+        assert!(self.model.is_right(&life.ledger));
+        let last = life.ledger.size().last_leaf().map(|last| life.ledger.entry(last).unwrap().0.time);
+        self.clock.jump_to(self.clock.now().max(last.unwrap_or_default()));
+        for (index, metadata) in known {
+            assert!(life.ledger.record(index).is_ok_and(|stored| stored.body.is_some()), "no key is lost");
+            let answer = self.submit_signed_again(&mut life, &metadata);
+            let answer = answer.expect("what is there has a receipt");
+            assert!(answer.is_duplicate && answer.entry.index == index, "the same call is not there twice");
+        }
+        let erased: Vec<_> = self.model.tombstones().map(crate::model::Wish::metadata).collect();
+        for metadata in erased {
+            let answer = self.submit_signed_again(&mut life, &metadata);
+            assert!(
+                answer.as_ref().map_or(true, |receipt| receipt.is_duplicate),
+                "what was erased comes back: {answer:?}"
+            );
+        }
+        drop(life);
+        drop(self.store.restore(whole));
+    }
+
+    /// Submits what has this metadata again, signed again: the record is another one.
+    fn submit_signed_again(&mut self, life: &mut Life, metadata: &BodyMetadata) -> Result<AppendReceipt, AppendError> {
+        let body = self.chance.below(u64::MAX).to_be_bytes();
+        let record = Sha256Digest::of(&body);
+        let issuer = metadata.issuer.clone();
+        let event = RecordEvent { issuer, seq: EntryCount(0), record, signer: None, of: None };
+        let submission = Submission {
+            draft: EntryDraft::new(Event::VconIssued(event)),
+            body: Some(EncryptedBody::seal(record, metadata.clone(), &body)),
+        };
+        let mut answer = Box::pin(life.ledger.append(submission, Durability::Accepted).unwrap());
+        self.step(life);
+        Self::poll(&mut answer).expect("a step answers")
     }
 
     /// A bit of the index that fell over costs a start at most: nothing wrong is read, and the next start makes it again.

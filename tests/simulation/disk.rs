@@ -12,7 +12,7 @@ use affiant::vfs::{Access, FileHandle, FileSystem, Lock, OpenMode};
 
 use crate::chance::Chance;
 use crate::faults::{Fate, Faults};
-use crate::file::{Done, File};
+use crate::file::{Done, File, SECTOR};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Node {
@@ -247,6 +247,31 @@ impl SimulatedDisk {
         content.files[number].seen[at] ^= bit;
         content.files[number].durable = content.files[number].seen.clone();
         Some((path, at, bit))
+    }
+
+    /// Loses a sector of a file whose path has `part` in it: it reads as zeros, or as another sector that was written there.
+    pub(crate) fn lose_sector(&self, part: &str, chance: &mut Chance) -> Option<(PathBuf, usize)> {
+        let mut state = self.state();
+        let content = &mut state.content;
+        let files = content.names.iter().filter_map(|(path, node)| match node {
+            Node::File(number) if path.to_string_lossy().contains(part) => Some((path.clone(), *number)),
+            _ => None,
+        });
+        let files: Vec<_> = files.filter(|(_, number)| !content.files[*number].seen.is_empty()).collect();
+        if files.is_empty() {
+            return None;
+        }
+        let (path, number) = files[chance.index(files.len())].clone();
+        let file = &mut content.files[number];
+        let sectors = file.seen.len().div_ceil(SECTOR);
+        let (lost, other) = (chance.index(sectors), chance.index(sectors));
+        let range = |sector: usize| sector * SECTOR..(sector * SECTOR + SECTOR).min(file.seen.len());
+        let (range, other) = (range(lost), range(other));
+        let mut found = if chance.one_in(2) { file.seen[other].to_vec() } else { Vec::new() };
+        found.resize(range.len(), 0);
+        file.seen[range].copy_from_slice(&found);
+        file.durable = file.seen.clone();
+        Some((path, lost))
     }
 
     fn handle(&self, state: &State, file: usize, path: &Path) -> Arc<dyn FileHandle> {

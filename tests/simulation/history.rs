@@ -460,6 +460,7 @@ impl History {
         self.store.set_full(false);
         self.check_opened();
         self.check_restored();
+        self.check_lost_sector();
         self.check_index_rot();
         self.check_rot();
     }

@@ -30,14 +30,17 @@ impl Wish {
         Sha256Digest::of(&self.body)
     }
 
-    pub(crate) fn submission(&self) -> Submission {
-        let (issuer, record) = (self.issuer.to_owned(), self.record());
-        let metadata = BodyMetadata {
-            issuer: issuer.clone(),
+    pub(crate) fn metadata(&self) -> BodyMetadata {
+        BodyMetadata {
+            issuer: self.issuer.into(),
             uuid: self.uuid.clone(),
             submitted: self.submitted,
             verdict: "TOTAL-PASSED".into(),
-        };
+        }
+    }
+
+    pub(crate) fn submission(&self) -> Submission {
+        let (issuer, record, metadata) = (self.issuer.to_owned(), self.record(), self.metadata());
         let event = RecordEvent { issuer, seq: EntryCount(0), record, signer: None, of: self.of };
         Submission {
             draft: EntryDraft::new(Event::VconIssued(event)),
@@ -145,6 +148,14 @@ impl Model {
         let record = wish.record();
         let said = receipt.entry.event.record().expect("a record's receipt");
         assert_eq!((said.record, &*said.issuer), (record, wish.issuer), "a receipt is of what was submitted");
+        if !receipt.is_duplicate {
+            let back = self.tombstones().find(|gone| {
+                gone.issuer == wish.issuer
+                    && wish.of.is_none()
+                    && (gone.submitted, &gone.uuid) == (wish.submitted, &wish.uuid)
+            });
+            assert!(back.is_none(), "what was erased does not come back: {back:?}");
+        }
         match self.acknowledged.get(&record) {
             Some(known) => {
                 assert_eq!(known.entry, receipt.entry, "twice is once");
@@ -279,6 +290,12 @@ impl Model {
             }
             None => assert!(self.is_erasable(record), "nobody asked to erase this body"),
         }
+    }
+
+    /// What was submitted of records that are erased, by those who had the receipt, and may not come back.
+    pub(crate) fn tombstones(&self) -> impl Iterator<Item = &Wish> {
+        let gone = self.acknowledged.iter().filter(|(record, _)| self.erased.contains(record));
+        gone.map(|(_, known)| &known.wish).filter(|wish| wish.of.is_none())
     }
 
     /// Whichever of them it was that brought the record in.

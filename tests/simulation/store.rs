@@ -100,6 +100,14 @@ impl Store {
         }
     }
 
+    /// Loses the index.
+    pub(crate) fn lose_index(&self) {
+        match self {
+            Self::Disk(disk) => disk.lose("/data/index"),
+            Self::Memory(memory) => memory.lose(Derived::Index),
+        }
+    }
+
     /// Loses one of the derived stores; says which.
     pub(crate) fn lose(&self, chance: &mut Chance) -> &'static str {
         let (folder, derived) = DERIVED[chance.index(DERIVED.len())];
@@ -123,6 +131,14 @@ impl Store {
             (Self::Disk(disk), Backup::Disk(image)) => Backup::Disk(disk.restore(image)),
             (Self::Memory(memory), Backup::Memory(content)) => Backup::Memory(memory.restore(content)),
             _ => unreachable!("a backup is of the store that it is restored to"),
+        }
+    }
+
+    /// Loses a sector of a file whose path has `part` in it, where there are files; gives which.
+    pub(crate) fn lose_sector(&self, part: &str, chance: &mut Chance) -> Option<(PathBuf, usize)> {
+        match self {
+            Self::Disk(disk) => disk.lose_sector(part, chance),
+            Self::Memory(_) => None,
         }
     }
 

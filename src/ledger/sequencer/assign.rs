@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use super::{Fault, Sequencer};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::{Entry, Event, RecordEvent, genesis_prev};
+use crate::ledger::core::Found;
 use crate::ledger::store::body::EncryptedBody;
 use crate::ledger::store::sequencer_state::SequencerState;
 use crate::ledger::submission::{AppendError, Durability, Reply, Submission};
@@ -100,32 +101,43 @@ impl Sequencer {
     }
 
     fn known(&self, in_batch: &InBatch, record: &RecordEvent, body: &EncryptedBody) -> Result<Known, Fault> {
-        let (index, metadata) = (&self.parts.inner.index, body.metadata());
+        let (inner, metadata) = (&*self.parts.inner, body.metadata());
         let same_submission = match in_batch.submissions.get(&(record.issuer.clone(), metadata.submitted)) {
-            Some(index) => Some(*index),
-            None => index.by_submission(&record.issuer, metadata.submitted)?,
+            Some(index) => Some(Found::There(*index)),
+            None => inner.first_found(inner.index.by_submission(&record.issuer, metadata.submitted))?,
         };
-        if let Some(index) = same_submission {
-            return Ok(Known::Duplicate(index));
+        match same_submission {
+            Some(Found::There(index)) => return Ok(Known::Duplicate(index)),
+            Some(Found::Erased(index)) => return Ok(Known::Refused(AppendError::Erased(index))),
+            None => {}
         }
-        let same_record = match in_batch.records.get(&record.record) {
-            Some(index) => Some(*index),
-            None => index.by_record(record.record)?,
-        };
-        if let Some(index) = same_record {
+        if let Some(index) = in_batch.records.get(&record.record) {
+            let is_own = in_batch.owners.get(index) == Some(&record.issuer);
+            return Ok(if is_own { Known::Duplicate(*index) } else { Known::Refused(AppendError::RecordTaken) });
+        }
+        if let Some(index) = inner.index.by_record(record.record)? {
             // The same record in other bytes (white space, dialect): the same receipt to the same issuer.
-            let owner = in_batch.owners.get(&index).cloned().or_else(|| self.parts.inner.issuer_of(index));
-            let is_own = owner.as_deref() == Some(&*record.issuer);
-            return Ok(if is_own { Known::Duplicate(index) } else { Known::Refused(AppendError::RecordTaken) });
+            return Ok(if inner.issuer_of(index).as_deref() != Some(&*record.issuer) {
+                Known::Refused(AppendError::RecordTaken)
+            } else if inner.is_erased(record.record)? {
+                Known::Refused(AppendError::Erased(index))
+            } else {
+                Known::Duplicate(index)
+            });
+        }
+        // A record that names the one before it may have its uuid.
+        if record.of.is_some() {
+            return Ok(Known::New);
         }
         let same_uuid = match in_batch.uuids.get(&(record.issuer.clone(), metadata.uuid.clone())) {
-            Some(index) => Some(*index),
-            None => index.by_uuid(&record.issuer, &metadata.uuid)?,
+            Some(index) => Some(Found::There(*index)),
+            None => inner.first_found(inner.index.by_uuid(&record.issuer, &metadata.uuid))?,
         };
-        match same_uuid.filter(|_| record.of.is_none()) {
-            Some(index) => Ok(Known::Refused(AppendError::UuidTaken(index))),
-            None => Ok(Known::New),
-        }
+        Ok(match same_uuid {
+            Some(Found::There(index)) => Known::Refused(AppendError::UuidTaken(index)),
+            Some(Found::Erased(index)) => Known::Refused(AppendError::Erased(index)),
+            None => Known::New,
+        })
     }
 
     fn assign_one(

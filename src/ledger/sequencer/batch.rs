@@ -130,10 +130,13 @@ impl Sequencer {
         bodies: Vec<(LeafIndex, EncryptedBody)>,
     ) -> Result<(), Fault> {
         let inner = &self.parts.inner;
+        // First: whatever fails behind the commit point, what is erased is not read any more, and its key goes.
         for one in &sequenced {
             if let Event::VconErased { of } = one.entry.event {
                 inner.note_erasing(of);
             }
+        }
+        for one in &sequenced {
             let closed = inner.append_leaf(leaf_hash(&one.bytes));
             self.parts.tiles.push(&one.bytes, &closed)?;
         }
@@ -166,7 +169,7 @@ impl Sequencer {
                     record: record.record,
                     issuer: record.issuer.clone(),
                     seq: record.seq,
-                    personal: Some((body.metadata().uuid.clone(), body.metadata().submitted)),
+                    names: Some(index.names(body.metadata())),
                 });
             }
         }

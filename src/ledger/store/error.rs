@@ -61,6 +61,11 @@ impl StoreError {
         }
     }
 
+    /// Whether the stored bytes are not those that were written.
+    pub(in crate::ledger) fn is_corrupt(&self) -> bool {
+        matches!(self, Self::Corrupt { .. })
+    }
+
     /// Whether the index is corrupt, so that opening it again rebuilds it.
     pub(in crate::ledger) fn is_corrupt_index(&self) -> bool {
         matches!(self, Self::Index(error) if matches!(**error, Self::Corrupt { .. }))

@@ -20,6 +20,7 @@
 pub(in crate::ledger) mod attestation;
 pub(in crate::ledger) mod batch;
 pub(in crate::ledger) mod body;
+pub(in crate::ledger) mod body_names;
 #[cfg(test)]
 mod conformance;
 pub(in crate::ledger) mod error;
@@ -40,6 +41,7 @@ use crate::tlog::{LeafIndex, NodeHash, TileKind, TreeSize};
 use attestation::{Attestation, AttestationKind, AttestationState};
 use batch::Batch;
 use body::{BodyError, BodyMetadata, EncryptedBody};
+use body_names::BodyNames;
 use index_key::{IndexKey, KeyValue};
 use sequencer_state::Snapshot;
 
@@ -80,12 +82,17 @@ pub(in crate::ledger) trait BodyStore: Debug + Send + Sync {
     fn replay(&self) -> Result<Box<dyn BodyReplay + '_>, StoreError>;
 
     /// Discards bodies that the replay found behind the last one that it was asked for: no entry refers to them. `newest`
-    /// is the entry of the newest body, whose key is the last one that was written.
+    /// is the entry of the newest body, whose key is the last one that was written. `says_erased` tells whether an entry says
+    /// that a record is erased, for what an older release left.
     ///
     /// # Errors
     /// [`Corrupt`](StoreError::Corrupt), and nothing is changed, when that key is not there: keys were cut short, or are of
     /// an older backup, and a new one would take a place that an older body names.
-    fn resume(&self, newest: Option<LeafIndex>) -> Result<(), StoreError>;
+    fn resume(
+        &self,
+        newest: Option<LeafIndex>,
+        says_erased: &dyn Fn(Sha256Digest) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError>;
 
     /// Puts the bodies of the next batch, by ascending index. Either [`settle`](Self::settle) follows, when the batch is
     /// committed, or [`withdraw`](Self::withdraw), when it is refused.
@@ -101,22 +108,30 @@ pub(in crate::ledger) trait BodyStore: Debug + Send + Sync {
     /// The body of the entry at `index`, whose entry is in the index.
     fn get(&self, index: LeafIndex) -> Result<(BodyMetadata, Vec<u8>), BodyError>;
 
-    /// Destroys the key of the body of `record`, brought in by the entry at `index`. Idempotent.
+    /// Destroys the key of the body of `record`, brought in by the entry at `index`, and says in its place that it is
+    /// erased. Idempotent.
     ///
     /// # Errors
-    /// [`BodyError::Missing`] when there is none; [`Corrupt`](StoreError::Corrupt) when it is of another record.
+    /// [`BodyError::Missing`] when there is none; [`Corrupt`](StoreError::Corrupt) when it is of another record;
+    /// [`BodyError::Sealed`] when its key is not where it was, and another's is.
     fn shred(&self, index: LeafIndex, record: Sha256Digest) -> Result<(), BodyError>;
+
+    /// Looks for keys of which one copy is damaged, until it is `cancelled`, and writes it again; gives how many.
+    fn mend(&self, cancelled: &dyn Fn() -> bool) -> u64;
 }
 
 /// See [`BodyStore::replay`].
 pub(in crate::ledger) trait BodyReplay {
-    /// Moves on to the body of `record`, brought in by the entry at `index`, which is above that of the last call. Bodies
-    /// of batches that were never committed belong to nobody, and are passed over.
+    /// Moves on to the body of `record`, brought in by the entry at `index`, which is above that of the last call, and gives
+    /// its names, which stay when it is erased; `None` where nobody can say them. Bodies of batches that were never committed
+    /// belong to nobody, and are passed over.
     ///
     /// # Errors
-    /// [`BodyError::Missing`] when it is not there; [`BodyError::Erased`] and [`BodyError::Sealed`] when it is, and tells
-    /// nothing.
-    fn body(&mut self, index: LeafIndex, record: Sha256Digest) -> Result<BodyMetadata, BodyError>;
+    /// [`BodyError::Missing`] when it is not there.
+    fn body(&mut self, index: LeafIndex, record: Sha256Digest) -> Result<Option<BodyNames>, BodyError>;
+
+    /// Whether the vault key opens the key of the body that was given last; `None` when that is damaged.
+    fn vault_key_fits(&self) -> Result<Option<bool>, StoreError>;
 }
 
 /// 2. The log: batches of entries, one behind the other.
@@ -180,8 +195,6 @@ pub(in crate::ledger) trait IndexStore: Debug + Send + Sync {
     fn set_watermark(&self, size: TreeSize) -> Result<bool, StoreError>;
 
     fn insert(&self, added: &[KeyValue]);
-
-    fn remove(&self, removed: &[KeyValue]);
 
     /// The values under `key` from `first` on, ascending, at most `most`.
     fn values(&self, key: IndexKey, first: u64, most: usize) -> Result<Vec<u64>, StoreError>;

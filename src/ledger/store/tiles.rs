@@ -52,6 +52,18 @@ pub enum TileReadError {
     OtherEntry(LeafIndex),
 }
 
+impl TileReadError {
+    /// As an error of the store that the tiles are in.
+    pub(in crate::ledger) fn into_store(self) -> StoreError {
+        let offset = match self {
+            Self::Store(error) => return error,
+            Self::NoEntry(at) | Self::NotAnEntry(at, _) | Self::OtherEntry(at) => at.0,
+            Self::Tile(_) => 0,
+        };
+        StoreError::Corrupt { path: "tiles".into(), offset }
+    }
+}
+
 impl Tiles {
     pub(in crate::ledger) fn new(store: Arc<dyn TileStore>) -> Self {
         Self { store, read: Arc::default(), computed: Arc::default() }

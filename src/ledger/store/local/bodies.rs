@@ -1,47 +1,33 @@
 //! Bodies in a data directory: append-only segments of encrypted bodies, and the slots of their keys.
 //!
-//! A frame is `index u64 ‖ slot u64 ‖ record digest ‖ ciphertext`. Destroying the key in the slot erases the body; its
-//! ciphertext stays where it is and says nothing any more.
+//! A frame is its head ([`FrameHead`]) and the ciphertext. Destroying the key in the slot erases the body; its ciphertext
+//! stays where it is and says nothing any more.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::body_keys::{BodyKeys, SLOT_BYTES};
+use super::body_frame::FrameHead;
+use super::body_keys::BodyKeys;
+use super::key_slot::{Slot, SlotBytes, of_key};
+use super::key_takeover::{SaysErased, take_over};
 use super::placement::Placement;
 use super::segment::{Scan, SegmentOffset, SegmentReader, SegmentWriter, create_directory, sync_dir};
 use crate::crypto::{SealingKey, Sha256Digest};
 use crate::ledger::store::body::{BodyError, BodyMetadata, EncryptedBody, open_body};
+use crate::ledger::store::body_names::BodyNames;
 use crate::ledger::store::{BodyReplay, BodyStore, StoreError};
 use crate::tlog::LeafIndex;
 use crate::vfs::FileSystem;
-
-const FRAME_HEAD_BYTES: usize = 8 + 8 + 32;
-
-/// The clear part of a frame.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FrameHead {
-    pub(super) index: LeafIndex,
-    pub(super) slot: u64,
-    pub(super) record: Sha256Digest,
-}
-
-impl FrameHead {
-    pub(super) fn parse(frame: &[u8]) -> Option<(Self, &[u8])> {
-        let (index, rest) = frame.split_first_chunk::<8>()?;
-        let (slot, rest) = rest.split_first_chunk::<8>()?;
-        let (record, ciphertext) = rest.split_first_chunk::<32>()?;
-        let (index, slot) = (LeafIndex(u64::from_be_bytes(*index)), u64::from_be_bytes(*slot));
-        Some((Self { index, slot, record: Sha256Digest(*record) }, ciphertext))
-    }
-}
 
 /// The bodies of one ledger.
 #[derive(Debug)]
 pub(super) struct LocalBodies {
     segments: SegmentReader,
     keys: BodyKeys,
-    vault_key: Arc<SealingKey>,
     placement: Arc<Placement>,
+    // Those that were there when the ledger was opened.
+    slots: AtomicU64,
     // None until the start has found where to go on.
     writer: Mutex<Option<BodyWriter>>,
 }
@@ -63,30 +49,67 @@ impl LocalBodies {
         placement: Arc<Placement>,
     ) -> Result<Self, StoreError> {
         create_directory(fs, dir)?;
-        let keys = BodyKeys::open(&**fs, &dir.join("keys"))?;
+        let keys = BodyKeys::open(fs, dir, vault_key)?;
         sync_dir(fs, dir)?;
-        Ok(Self { segments: SegmentReader::new(fs, dir), keys, vault_key, placement, writer: Mutex::new(None) })
+        let segments = SegmentReader::new(fs, dir);
+        Ok(Self { segments, keys, placement, slots: AtomicU64::new(0), writer: Mutex::new(None) })
     }
 
     fn writer(&self) -> MutexGuard<'_, Option<BodyWriter>> {
         self.writer.lock().expect("no holder of this lock panics")
     }
 
-    /// The slot that the body of the entry at `index`, which is there, names.
-    fn slot_of(&self, index: LeafIndex) -> Result<u64, StoreError> {
-        let at = self.placement.body(index)?.unwrap_or(SegmentOffset::START);
-        let beginning: [u8; FRAME_HEAD_BYTES] = self.segments.beginning(at)?;
-        match FrameHead::parse(&beginning) {
-            Some((head, _)) if head.index == index => Ok(head.slot),
-            _ => Err(StoreError::Corrupt { path: self.segments.path(at.segment), offset: at.offset }),
+    /// The head of the frame at `at`, which is not checked as a whole.
+    fn head(&self, at: SegmentOffset) -> Result<FrameHead, StoreError> {
+        let short: [u8; FrameHead::BYTES_MIN] = self.segments.beginning(at)?;
+        if let Some((head, _)) = FrameHead::parse(&short) {
+            return Ok(head);
         }
+        let long: [u8; FrameHead::BYTES_MAX] = self.segments.beginning(at)?;
+        FrameHead::parse(&long).map(|(head, _)| head).ok_or_else(|| self.corrupt(at))
+    }
+
+    fn corrupt(&self, at: SegmentOffset) -> StoreError {
+        StoreError::Corrupt { path: self.segments.path(at.segment), offset: at.offset }
+    }
+
+    /// Slots are given out in the order of frames, so what is behind that of the newest body is nobody's.
+    fn slots_through(&self, newest: LeafIndex) -> Result<u64, StoreError> {
+        let at = self.placement.body(newest)?.unwrap_or(SegmentOffset::START);
+        let head = self.head(at)?;
+        if head.index == newest { Ok(head.slot + 1) } else { Err(self.corrupt(at)) }
     }
 
     fn open_frame(&self, frame: &[u8]) -> Result<(FrameHead, BodyMetadata, Vec<u8>), BodyError> {
         let (head, ciphertext) = FrameHead::parse(frame).ok_or(BodyError::Sealed)?;
-        let wrapped = self.keys.wrapped_key(head.slot)?.ok_or(BodyError::Erased)?;
-        let (metadata, body) = open_body(&self.vault_key, head.record, &wrapped, ciphertext)?;
+        let Slot::Key(wrapped) = self.keys.read(head.slot, head.record)? else { return Err(BodyError::Erased) };
+        let (metadata, body) = open_body(self.keys.vault_key(), head.record, &wrapped, ciphertext)?;
         Ok((head, metadata, body))
+    }
+
+    fn names(&self, metadata: &BodyMetadata) -> BodyNames {
+        BodyNames::of(self.placement.secret(), metadata)
+    }
+
+    /// The names of the body in a frame, which a release before did not write there; `None` when nobody can say.
+    fn names_in(&self, frame: &[u8]) -> Result<Option<BodyNames>, StoreError> {
+        let Some((head, _)) = FrameHead::parse(frame) else { return Ok(None) };
+        if head.names.is_some() {
+            return Ok(head.names);
+        }
+        match self.open_frame(frame) {
+            Ok((_, metadata, _)) => Ok(Some(self.names(&metadata))),
+            Err(BodyError::Erased) => match self.keys.read(head.slot, head.record) {
+                Ok(Slot::Erased(names)) => Ok(names),
+                _ => Ok(None),
+            },
+            // One body that is damaged does not stop the others.
+            Err(BodyError::Store(error)) if !error.is_corrupt() => Err(error),
+            Err(error) => {
+                tracing::error!(%error, index = head.index.0, "a body does not open");
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -95,17 +118,19 @@ impl BodyStore for LocalBodies {
         let from = self.placement.bodies_end();
         // The placement never knows of a body that was not durable.
         self.segments.check_reaches(from)?;
-        Ok(Box::new(Replay { bodies: self, scan: self.segments.scan(from) }))
+        Ok(Box::new(Replay { bodies: self, scan: self.segments.scan(from), last: None }))
     }
 
     /// What is cut off are bodies of batches that never reached the log, perhaps because a sync failed: then they may be in
     /// the page cache alone, and a power cut would leave a hole before whatever is written behind them.
-    fn resume(&self, newest: Option<LeafIndex>) -> Result<(), StoreError> {
+    fn resume(&self, newest: Option<LeafIndex>, says_erased: SaysErased<'_>) -> Result<(), StoreError> {
         let end = self.placement.bodies_end();
-        // Slots are given out in the order of frames, so behind that of the newest body is nobody's.
-        let slots = newest.map_or(Ok(0), |newest| Ok::<_, StoreError>(self.slot_of(newest)? + 1))?;
+        let slots = newest.map_or(Ok(0), |newest| self.slots_through(newest))?;
         self.keys.check_reaches(slots)?;
+        take_over(&self.keys, &self.segments, end, says_erased)?;
+        self.keys.resume()?;
         let segments = SegmentWriter::open(self.segments.file_system(), self.segments.dir(), end)?;
+        self.slots.store(slots, Ordering::Relaxed);
         *self.writer() = Some(BodyWriter { segments, slots, begin: end, put: Vec::new() });
         Ok(())
     }
@@ -118,13 +143,12 @@ impl BodyStore for LocalBodies {
         if bodies.is_empty() {
             return Ok(());
         }
-        let mut slots = Vec::with_capacity(bodies.len() * usize::try_from(SLOT_BYTES).expect("64"));
+        let mut slots: Vec<SlotBytes> = Vec::with_capacity(bodies.len());
         for (slot, (index, body)) in (writer.slots..).zip(bodies) {
-            slots.extend_from_slice(&body.wrapped_key(&self.vault_key));
-            slots.resize(slots.len().next_multiple_of(usize::try_from(SLOT_BYTES).expect("64")), 0);
-            let record = body.record().0;
-            let frame: [&[u8]; 4] = [&index.0.to_be_bytes(), &slot.to_be_bytes(), &record, body.ciphertext()];
-            writer.put.push((*index, writer.segments.push(&frame)));
+            slots.push(of_key(&body.wrapped_key(self.keys.vault_key())));
+            let names = Some(self.names(body.metadata()));
+            let head = FrameHead { index: *index, slot, record: body.record(), names };
+            writer.put.push((*index, writer.segments.push(&[&head.to_bytes(), body.ciphertext()])));
         }
         // Slots of a batch that is refused are named by no frame, and written again by the next one.
         let written = self.keys.write(&slots, writer.slots).and_then(|()| writer.segments.commit());
@@ -155,11 +179,24 @@ impl BodyStore for LocalBodies {
 
     fn shred(&self, index: LeafIndex, record: Sha256Digest) -> Result<(), BodyError> {
         let at = self.placement.body(index)?.ok_or(BodyError::Missing)?;
-        let beginning: [u8; FRAME_HEAD_BYTES] = self.segments.beginning(at)?;
-        match FrameHead::parse(&beginning) {
-            Some((head, _)) if head.record == record => Ok(self.keys.destroy(head.slot)?),
-            _ => Err(StoreError::Corrupt { path: self.segments.path(at.segment), offset: at.offset }.into()),
+        let head = self.head(at)?;
+        if head.record != record || head.index != index {
+            return Err(self.corrupt(at).into());
         }
+        let names = match head.names {
+            Some(names) => Some(names),
+            // The last time that the body can say them.
+            None => match self.segments.read(at) {
+                Ok(frame) => self.names_in(&frame.unwrap_or_default())?,
+                Err(StoreError::Corrupt { .. }) => None,
+                Err(error) => return Err(error.into()),
+            },
+        };
+        self.keys.destroy(head.slot, record, names)
+    }
+
+    fn mend(&self, cancelled: &dyn Fn() -> bool) -> u64 {
+        self.keys.mend_all(self.slots.load(Ordering::Relaxed), cancelled)
     }
 }
 
@@ -174,10 +211,11 @@ impl BodyWriter {
 struct Replay<'a> {
     bodies: &'a LocalBodies,
     scan: Scan<'a>,
+    last: Option<FrameHead>,
 }
 
 impl BodyReplay for Replay<'_> {
-    fn body(&mut self, index: LeafIndex, record: Sha256Digest) -> Result<BodyMetadata, BodyError> {
+    fn body(&mut self, index: LeafIndex, record: Sha256Digest) -> Result<Option<BodyNames>, BodyError> {
         for frame in &mut self.scan {
             let (at, frame) = match frame {
                 Err(StoreError::Corrupt { .. }) => break,
@@ -185,11 +223,22 @@ impl BodyReplay for Replay<'_> {
             };
             let head = FrameHead::parse(&frame).map(|(head, _)| head);
             if head.is_some_and(|head| head.index == index && head.record == record) {
+                self.last = head;
                 self.bodies.placement.place_bodies([(index, at)], self.scan.position());
-                return self.bodies.open_frame(&frame).map(|(_, metadata, _)| metadata);
+                return Ok(self.bodies.names_in(&frame)?);
             }
         }
         Err(BodyError::Missing)
+    }
+
+    fn vault_key_fits(&self) -> Result<Option<bool>, StoreError> {
+        let Some(head) = self.last else { return Ok(None) };
+        match self.bodies.keys.read(head.slot, head.record) {
+            Ok(_) => Ok(Some(true)),
+            Err(BodyError::Store(error)) if !error.is_corrupt() => Err(error),
+            Err(BodyError::Store(_)) => Ok(None),
+            Err(_) => Ok(Some(false)),
+        }
     }
 }
 
@@ -202,59 +251,143 @@ mod tests {
     fn open(dir: &Path, vault_key: Arc<SealingKey>) -> LocalBodies {
         let fs: Arc<dyn FileSystem> = Arc::new(OsFileSystem);
         let bodies = LocalBodies::open(&fs, &dir.join("vault"), vault_key, placement(&fs, &dir.join("index"))).unwrap();
-        bodies.resume(None).unwrap();
+        bodies.resume(None, &|_| Ok(false)).unwrap();
         bodies
+    }
+
+    /// Three bodies, and the two files of their keys.
+    fn three(dir: &Path) -> (LocalBodies, [Sha256Digest; 3], [std::path::PathBuf; 2]) {
+        let bodies = open(dir, vault_key());
+        let records = [b"0", b"1", b"2"].map(|name| Sha256Digest::of(name));
+        let sealed: Vec<_> = (0..)
+            .map(LeafIndex)
+            .zip(records)
+            .map(|(index, record)| (index, EncryptedBody::seal(record, metadata("u"), b"+12025550100")))
+            .collect();
+        bodies.put(&sealed).unwrap();
+        bodies.settle();
+        let files = ["a", "b"].map(|copy| dir.join(format!("vault/keys/0000000000000000.{copy}")));
+        (bodies, records, files)
+    }
+
+    fn change(path: &Path, change: impl FnOnce(&mut [u8])) {
+        let mut bytes = std::fs::read(path).unwrap();
+        change(&mut bytes);
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    fn contents(files: &[std::path::PathBuf; 2]) -> [Vec<u8>; 2] {
+        files.each_ref().map(|file| std::fs::read(file).unwrap())
     }
 
     #[test]
     fn nothing_of_a_body_is_on_the_disk_in_clear() {
         let dir = tempfile::tempdir().unwrap();
-        let bodies = open(dir.path(), vault_key());
-        let body = EncryptedBody::seal(Sha256Digest::of(b"x"), metadata("u"), b"+12025550100");
-        bodies.put(&[(LeafIndex(0), body)]).unwrap();
-        bodies.settle();
+        let (bodies, _, _) = three(dir.path());
         bodies.placement.tree.set_watermarks(|marks| marks.bodies_end = bodies.placement.bodies_end()).unwrap();
         bodies.placement.tree.flush().unwrap();
-        for entry in std::fs::read_dir(dir.path().join("vault")).unwrap() {
-            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-            assert!(!bytes.windows(12).any(|window| window == b"+12025550100"));
-        }
+        let bytes = std::fs::read(dir.path().join("vault/0000000000000000.seg")).unwrap();
+        assert!(!bytes.windows(12).any(|window| window == b"+12025550100"));
         assert!(bodies.get(LeafIndex(0)).is_ok());
         let other = open(dir.path(), Arc::new(SealingKey::new(&[2; 32])));
         assert!(matches!(other.get(LeafIndex(0)), Err(BodyError::Sealed)));
+        assert!(matches!(other.shred(LeafIndex(0), Sha256Digest::of(b"0")), Err(BodyError::Sealed)));
+        assert!(bodies.get(LeafIndex(0)).is_ok(), "who has another vault key says nothing");
     }
 
     #[test]
     fn a_body_is_erased_by_the_name_of_its_record_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let bodies = open(dir.path(), vault_key());
-        let [one, other] = [b"1", b"2"].map(|name| Sha256Digest::of(name));
-        let sealed = [(0, one), (1, other)]
-            .map(|(index, record)| (LeafIndex(index), EncryptedBody::seal(record, metadata("u"), b"")));
-        bodies.put(&sealed).unwrap();
-        bodies.settle();
+        let (bodies, [one, ..], files) = three(dir.path());
         assert!(matches!(bodies.shred(LeafIndex(1), one), Err(BodyError::Store(StoreError::Corrupt { .. }))));
-        assert!(matches!(bodies.shred(LeafIndex(2), one), Err(BodyError::Missing)));
+        assert!(matches!(bodies.shred(LeafIndex(3), one), Err(BodyError::Missing)));
+        let before = contents(&files);
         bodies.shred(LeafIndex(0), one).unwrap();
         assert!(matches!(bodies.get(LeafIndex(0)), Err(BodyError::Erased)) && bodies.get(LeafIndex(1)).is_ok());
+        let after = contents(&files);
+        assert!(after[0] == after[1] && [0, 1].iter().all(|copy| after[*copy][..64] != before[*copy][..64]));
     }
 
     #[test]
-    fn a_slot_that_a_frame_names_and_the_file_has_not_is_corrupt() {
+    fn one_copy_is_enough_and_the_other_is_written_again() {
+        for damage in [0, 0x5a] {
+            for copy in [0, 1] {
+                let dir = tempfile::tempdir().unwrap();
+                let (bodies, _, files) = three(dir.path());
+                let whole = contents(&files);
+                change(&files[copy], |bytes| bytes.fill(damage));
+                assert!(bodies.get(LeafIndex(1)).is_ok(), "copy {copy}");
+                let mended = contents(&files);
+                assert!(mended[copy][64..128] == whole[copy][64..128], "what was read is mended");
+                drop(bodies);
+                let bodies = open(dir.path(), vault_key());
+                bodies.slots.store(3, Ordering::Relaxed);
+                assert_eq!(bodies.mend(&|| false), 2, "and the rest when it is looked for");
+                assert!(contents(&files) == whole);
+                std::fs::remove_file(&files[copy]).unwrap();
+                let bodies = open(dir.path(), vault_key());
+                bodies.slots.store(3, Ordering::Relaxed);
+                assert_eq!((bodies.mend(&|| true), bodies.mend(&|| false)), (0, 3));
+                assert!(contents(&files) == whole);
+            }
+        }
+    }
+
+    #[test]
+    fn a_slot_that_says_nothing_is_damaged_and_not_erased() {
         let dir = tempfile::tempdir().unwrap();
-        let bodies = open(dir.path(), vault_key());
-        let sealed = [0, 1_u8].map(|index| {
-            (LeafIndex(index.into()), EncryptedBody::seal(Sha256Digest::of(&[index]), metadata("u"), b"body"))
-        });
-        bodies.put(&sealed).unwrap();
-        bodies.settle();
-        let keys = dir.path().join("vault/keys");
-        std::fs::OpenOptions::new().write(true).open(&keys).unwrap().set_len(SLOT_BYTES).unwrap();
+        let (bodies, records, files) = three(dir.path());
+        let whole = std::fs::read(&files[0]).unwrap();
+        bodies.shred(LeafIndex(2), records[2]).unwrap();
+        let erased = std::fs::read(&files[0]).unwrap();
+        let damaged = |slot: &[u8]| {
+            for file in &files {
+                change(file, |bytes| bytes[64..128].copy_from_slice(slot));
+            }
+            bodies.get(LeafIndex(1))
+        };
+        let zeros = damaged(&[0; 64]);
+        assert!(matches!(&zeros, Err(BodyError::Store(StoreError::Corrupt { offset: 64, .. }))), "{zeros:?}");
+        // Of another record: a key, or that it is erased.
+        for slot in [&whole[..64], &erased[128..192]] {
+            assert!(matches!(damaged(slot), Err(BodyError::Sealed)));
+            assert!(matches!(bodies.shred(LeafIndex(1), records[1]), Err(BodyError::Sealed)), "it is not destroyed");
+            assert!(contents(&files).iter().all(|bytes| bytes[64..128] == *slot));
+        }
+        assert!(damaged(&whole[64..128]).is_ok());
+        damaged(&[0; 64]).unwrap_err();
+        bodies.shred(LeafIndex(1), records[1]).unwrap();
+        assert!(matches!(bodies.get(LeafIndex(1)), Err(BodyError::Erased)));
+    }
+
+    #[test]
+    fn that_a_body_is_erased_counts_before_a_copy_that_is_older() {
+        for copy in [0, 1] {
+            let dir = tempfile::tempdir().unwrap();
+            let (bodies, [one, ..], files) = three(dir.path());
+            let older = std::fs::read(&files[copy]).unwrap();
+            bodies.shred(LeafIndex(0), one).unwrap();
+            std::fs::write(&files[copy], older).unwrap();
+            assert!(matches!(bodies.get(LeafIndex(0)), Err(BodyError::Erased)));
+            let [a, b] = contents(&files);
+            assert!(a == b, "and the older one is destroyed too");
+        }
+    }
+
+    #[test]
+    fn a_slot_that_a_frame_names_and_no_file_has_is_corrupt() {
+        let dir = tempfile::tempdir().unwrap();
+        let (bodies, _, files) = three(dir.path());
+        for file in &files {
+            std::fs::OpenOptions::new().write(true).open(file).unwrap().set_len(64).unwrap();
+        }
         assert!(bodies.get(LeafIndex(0)).is_ok());
         let found = bodies.get(LeafIndex(1));
         assert!(
-            matches!(&found, Err(BodyError::Store(StoreError::Corrupt { path, offset: SLOT_BYTES })) if *path == keys),
+            matches!(&found, Err(BodyError::Store(StoreError::Corrupt { path, offset: 64 })) if *path == files[0]),
             "{found:?}"
         );
+        let refused = bodies.resume(Some(LeafIndex(2)), &|_| Ok(false));
+        assert!(matches!(refused, Err(StoreError::Corrupt { offset: 128, .. })), "{refused:?}");
     }
 }

@@ -26,10 +26,6 @@ impl IndexStore for LocalIndex {
         self.0.tree.insert(added);
     }
 
-    fn remove(&self, removed: &[KeyValue]) {
-        self.0.tree.remove(removed);
-    }
-
     fn values(&self, key: IndexKey, first: u64, most: usize) -> Result<Vec<u64>, StoreError> {
         self.0.tree.values(key, first, most).map_err(StoreError::index)
     }

@@ -1,17 +1,16 @@
 //! A data directory looked into without its lock, beside a server that may be writing.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::archive_trees::LocalArchiveTrees;
 use super::attestations::attestation_of;
-use super::bodies::FrameHead;
-use super::body_keys::SLOT_BYTES;
+use super::body_frame::FrameHead;
 use super::data_dir::DataDir;
+use super::key_files::KeyFiles;
+use super::key_slot::{SlotKind, kind};
 use super::segment::{SegmentOffset, SegmentReader};
 use super::tiles::LocalTiles;
-use crate::atomic_file;
 use crate::crypto::Sha256Digest;
 use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState, KeptArchiveTimestamp};
 use crate::ledger::store::tiles::Tiles;
@@ -23,7 +22,7 @@ use crate::vfs::FileSystem;
 #[derive(Debug)]
 pub(in crate::ledger) struct Inspection {
     bodies: SegmentReader,
-    body_keys: Vec<u8>,
+    keys: KeyFiles,
     tiles: Tiles,
     archive_trees: LocalArchiveTrees,
     /// Every checkpoint that was signed, as notes.
@@ -47,15 +46,9 @@ impl Inspection {
             }
         })?;
         segments.check_torn_tail(end)?;
-        let keys = dir.bodies().join("keys");
-        let body_keys = match atomic_file::read_on(&**fs, &keys, u64::MAX) {
-            Ok(slots) => slots,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(StoreError::io(&keys)(error)),
-        };
         Ok(Self {
             bodies: SegmentReader::new(fs, &dir.bodies()),
-            body_keys,
+            keys: KeyFiles::open(fs, &dir.bodies())?,
             tiles: Tiles::new(Arc::new(LocalTiles::new(fs, &dir.tiles()))),
             archive_trees: LocalArchiveTrees::new(fs, &dir.archive_trees()),
             checkpoints,
@@ -87,16 +80,22 @@ impl Inspection {
             .map(|(number, _)| number)
     }
 
-    /// Hands every body to `take`: the index of its entry, its record, and whether its key is there.
+    /// Hands every body to `take`: the index of its entry, its record, and whether its key is there, as far as that can be
+    /// told without the vault key.
     pub(in crate::ledger) fn each_body(
         &self,
         mut take: impl FnMut(LeafIndex, Sha256Digest, bool),
     ) -> Result<(), StoreError> {
+        let mut damaged = 0_u64;
         self.bodies.scan_valid_prefix(SegmentOffset::START, |_, frame| {
             let Some((head, _)) = FrameHead::parse(&frame) else { return };
-            let key = usize::try_from(head.slot * SLOT_BYTES).ok().and_then(|at| self.body_keys.get(at..at + 32));
-            take(head.index, head.record, key.is_some_and(|key| key.iter().any(|byte| *byte != 0)));
+            let copies = self.keys.copies(head.slot).map(|copy| copy.ok().as_ref().and_then(kind));
+            damaged += u64::from(copies[0] != copies[1]);
+            take(head.index, head.record, copies.contains(&Some(SlotKind::Key)));
         })?;
+        if damaged > 0 {
+            tracing::warn!(keys = damaged, "one of the two copies is damaged; a server that starts writes it again");
+        }
         Ok(())
     }
 }

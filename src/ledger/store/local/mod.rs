@@ -6,11 +6,15 @@
 mod archive_trees;
 mod attestations;
 mod bodies;
+mod body_frame;
 mod body_keys;
 mod checksummed_file;
 mod data_dir;
 mod index;
 mod inspection;
+mod key_files;
+mod key_slot;
+mod key_takeover;
 mod log;
 mod lsm;
 mod placement;
@@ -25,8 +29,10 @@ use std::sync::Arc;
 pub(in crate::ledger) use inspection::Inspection;
 pub use writer_lock::{LockError, WriterLock};
 
+use super::body_names::index_secret;
 use super::tiles::{TileReadError, Tiles};
 use super::{Backend, StoreError, Stores};
+use crate::atomic_file;
 use crate::crypto::SealingKey;
 use crate::vfs::FileSystem;
 use archive_trees::LocalArchiveTrees;
@@ -61,7 +67,10 @@ pub struct LocalBackend {
 impl Backend for LocalBackend {
     fn open(&self) -> Result<Stores, StoreError> {
         let (fs, dir) = (&self.fs, DataDir(self.lock.dir()));
-        let secret = self.vault_key.digest_key(b"affiant/index/1");
+        for folder in [dir.journal(), dir.index(), dir.archive_trees()] {
+            atomic_file::remove_unfinished_on(&**fs, &folder).map_err(StoreError::io(&folder))?;
+        }
+        let secret = index_secret(&self.vault_key);
         let tree = LsmTree::open(fs, &dir.index(), Placement::key_check(&secret), self.index_records);
         let placement = Placement::new(tree.map_err(StoreError::index)?, secret);
         let tiles = Arc::new(LocalTiles::new(fs, &dir.tiles()));

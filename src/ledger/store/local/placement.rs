@@ -28,6 +28,11 @@ impl Placement {
         Arc::new(Self { tree, secret, bodies_end })
     }
 
+    /// The key of the digests that are keys here.
+    pub(super) fn secret(&self) -> &DigestKey {
+        &self.secret
+    }
+
     /// The key that only this digest key makes.
     pub(super) fn key_check(secret: &DigestKey) -> IndexKey {
         KeySpace::KeyCheck.key(secret, &[])

@@ -126,6 +126,29 @@ impl SegmentReader {
         Ok(beginning)
     }
 
+    /// Hands the first bytes of each frame before `end`, unchecked, to `take`. What is behind a header that leads nowhere is
+    /// passed over.
+    pub(super) fn each_beginning<const N: usize>(
+        &self,
+        end: SegmentOffset,
+        mut take: impl FnMut([u8; N]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        for segment in self.segments()?.into_iter().filter(|segment| *segment <= end.segment) {
+            let (path, file) = (self.path(segment), self.file(segment)?);
+            let length = file.length().map_err(StoreError::io(&path))?;
+            let length = if segment == end.segment { length.min(end.offset) } else { length };
+            let mut at = 0;
+            while at + (HEADER_BYTES + N) as u64 <= length {
+                let mut header = [0; HEADER_BYTES];
+                file.read_exact_at(&mut header, at).map_err(StoreError::io(&path))?;
+                let [a, b, c, d, ..] = header;
+                take(self.beginning(SegmentOffset { segment, offset: at })?)?;
+                at += HEADER_BYTES as u64 + u64::from(u32::from_le_bytes([a, b, c, d]));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads every frame from `from` on, in order. Stops behind the first damaged one.
     pub(super) fn scan(&self, from: SegmentOffset) -> Scan<'_> {
         Scan { reader: self, next: from, ended: false }

@@ -6,6 +6,7 @@ use super::content::{Opened, StoredBody};
 use crate::crypto::{SealingKey, Sha256Digest};
 use crate::ledger::store::batch::Batch;
 use crate::ledger::store::body::{BodyError, BodyMetadata, EncryptedBody, open_body};
+use crate::ledger::store::body_names::{BodyNames, index_secret};
 use crate::ledger::store::{BodyReplay, BodyStore, StoreError};
 use crate::tlog::{LeafIndex, TreeSize};
 
@@ -32,10 +33,14 @@ impl StoredBody {
 
 impl BodyStore for MemoryBodies {
     fn replay(&self) -> Result<Box<dyn BodyReplay + '_>, StoreError> {
-        Ok(Box::new(self))
+        Ok(Box::new(Replay { bodies: self, last: None }))
     }
 
-    fn resume(&self, _newest: Option<LeafIndex>) -> Result<(), StoreError> {
+    fn resume(
+        &self,
+        _newest: Option<LeafIndex>,
+        _says_erased: &dyn Fn(Sha256Digest) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
         self.opened.write("bodies.resume", |content| {
             let size = content.batches.last().map_or(TreeSize(0), Batch::end);
             content.bodies.split_off(&size.next_leaf());
@@ -49,7 +54,9 @@ impl BodyStore for MemoryBodies {
         self.opened.write("bodies.put", |content| {
             for (index, body) in bodies {
                 let wrapped_key = Some(body.wrapped_key(&self.vault_key));
-                let stored = StoredBody { record: body.record(), wrapped_key, ciphertext: body.ciphertext().to_vec() };
+                let (record, ciphertext) = (body.record(), body.ciphertext().to_vec());
+                let names = BodyNames::of(&index_secret(&self.vault_key), body.metadata());
+                let stored = StoredBody { record, names, wrapped_key, ciphertext };
                 content.bodies.insert(*index, stored);
                 last_put.push(*index);
             }
@@ -92,12 +99,27 @@ impl BodyStore for MemoryBodies {
         })?;
         if found { Ok(()) } else { Err(BodyError::Missing) }
     }
+
+    fn mend(&self, _cancelled: &dyn Fn() -> bool) -> u64 {
+        0
+    }
 }
 
-impl BodyReplay for &MemoryBodies {
-    fn body(&mut self, index: LeafIndex, record: Sha256Digest) -> Result<BodyMetadata, BodyError> {
-        let stored = self.opened.read("bodies.replay", |content| Ok(content.bodies.get(&index).cloned()))?;
-        let stored = stored.filter(|stored| stored.record == record).ok_or(BodyError::Missing)?;
-        stored.open(&self.vault_key).map(|(metadata, _)| metadata)
+/// See [`BodyStore::replay`].
+struct Replay<'a> {
+    bodies: &'a MemoryBodies,
+    last: Option<StoredBody>,
+}
+
+impl BodyReplay for Replay<'_> {
+    fn body(&mut self, index: LeafIndex, record: Sha256Digest) -> Result<Option<BodyNames>, BodyError> {
+        let stored = self.bodies.opened.read("bodies.replay", |content| Ok(content.bodies.get(&index).cloned()))?;
+        self.last = stored.filter(|stored| stored.record == record);
+        Ok(Some(self.last.as_ref().ok_or(BodyError::Missing)?.names))
+    }
+
+    fn vault_key_fits(&self) -> Result<Option<bool>, StoreError> {
+        let wrapped = self.last.as_ref().and_then(|last| Some((last.record, last.wrapped_key.as_ref()?)));
+        Ok(wrapped.map(|(record, wrapped)| self.bodies.vault_key.open(&record.0, wrapped).is_ok()))
     }
 }

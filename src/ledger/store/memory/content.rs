@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::crypto::Sha256Digest;
 use crate::ledger::store::attestation::Attestation;
 use crate::ledger::store::batch::Batch;
+use crate::ledger::store::body_names::BodyNames;
 use crate::ledger::store::index_key::KeyValue;
 use crate::ledger::store::sequencer_state::Snapshot;
 use crate::ledger::store::{Lease, StoreError};
@@ -52,6 +53,7 @@ pub struct Content {
 #[derive(Clone)]
 pub(super) struct StoredBody {
     pub(super) record: Sha256Digest,
+    pub(super) names: BodyNames,
     // None when it was destroyed.
     pub(super) wrapped_key: Option<Vec<u8>>,
     pub(super) ciphertext: Vec<u8>,

@@ -33,11 +33,6 @@ impl IndexStore for MemoryIndex {
         self.content().key_values.extend(added);
     }
 
-    fn remove(&self, removed: &[KeyValue]) {
-        let mut content = self.content();
-        content.key_values.retain(|one| !removed.contains(one));
-    }
-
     fn values(&self, key: IndexKey, first: u64, most: usize) -> Result<Vec<u64>, StoreError> {
         self.opened.read("index.values", |_| Ok(())).map_err(StoreError::index)?;
         let range = KeyValue { key, value: first }..=KeyValue { key, value: u64::MAX };
