@@ -1,18 +1,32 @@
 //! Erasing: the body of a record becomes unreadable, in all forms that the record has.
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 use super::Issuance;
 use super::submit::SubmitError;
 use crate::ledger::AppendError;
 use crate::ledger::EraseError;
 use crate::tlog::LeafIndex;
 
+/// How far an erasure reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ErasureScope {
+    /// The record, in all its forms: what signed it again holds all of it.
+    #[default]
+    Record,
+    /// The call: also what amends the record and what it amends, and what any issuer has under one of their uuids.
+    Call,
+}
+
 impl Issuance {
-    /// Erases the record at `index` in all its forms: what signed it again holds all of it. To its end even when whoever
-    /// asked goes away; forms that were erased before stay as they are.
+    /// Erases the record at `index`, and what else `scope` says. To its end even when whoever asked goes away; what was erased
+    /// before stays as it is.
     ///
     /// # Errors
     /// When a store cannot be read, or the ledger does not take it.
-    pub async fn erase(&self, index: LeafIndex) -> Result<(), SubmitError> {
+    pub async fn erase(&self, index: LeafIndex, scope: ErasureScope) -> Result<(), SubmitError> {
         // Meanwhile nobody signs again what is being erased.
         let held = self.ledger.one_at_a_time().await;
         let ledger = self.ledger.clone();
@@ -22,11 +36,13 @@ impl Issuance {
             let mut found = true;
             while found {
                 found = false;
-                for form in ledger.forms(index)? {
-                    if ledger.record(form)?.body.is_some() {
-                        ledger.erase(form).await.map_err(EraseError::into_cause::<SubmitError>)?;
-                        found = true;
-                    }
+                let reached = match scope {
+                    ErasureScope::Record => ledger.forms(index)?,
+                    ErasureScope::Call => ledger.records_of_call(index)?,
+                };
+                // That which was asked for last: what it leads to is found again if this is broken off.
+                for form in reached.into_iter().rev() {
+                    found |= ledger.ensure_erased(form).await.map_err(EraseError::into_cause::<SubmitError>)?;
                 }
             }
             Ok::<_, SubmitError>(())

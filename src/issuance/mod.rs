@@ -38,6 +38,7 @@ use tokio::sync::Semaphore;
 
 pub use assemble_bundle::{AssembleError, AssembledBundle};
 pub use batch::{BatchError, BatchLine, BatchResult, LineError, lines, lines_in_flight, run_batch};
+pub use erase::ErasureScope;
 pub use evidence_for::EvidenceError;
 pub use jades::{ArchivedForm, JadesError, JadesForm, UnarchivedForm};
 pub use receipt::SubmissionReceipt;

@@ -102,6 +102,40 @@ impl LedgerReader {
     }
 }
 
+impl LedgerReader {
+    /// The indices of all records of the call at `index`: what amends it and what it amends, each in all its forms, and what
+    /// any issuer has under one of their uuids.
+    ///
+    /// # Errors
+    /// When the index, an entry or a body cannot be read.
+    pub fn records_of_call(&self, index: LeafIndex) -> Result<Vec<LeafIndex>, ReadError> {
+        let (mut found, mut at) = (vec![index], 0);
+        while let Some(index) = found.get(at).copied() {
+            at += 1;
+            let (entry, _) = self.entry(index)?;
+            let record = entry.event.record().ok_or(ReadError::NoRecord(index))?;
+            let mut linked: Vec<LeafIndex> =
+                record.of.map(|of| self.index_of_record(of)).transpose()?.flatten().into_iter().collect();
+            let later = self.history(record.record, LeafIndex(0), usize::MAX)?;
+            linked.extend(later.iter().filter(|entry| entry.event.record().is_some()).map(|entry| entry.index));
+            // What is erased, or damaged, says no uuid any more.
+            let uuid = match self.record(index) {
+                Ok(stored) => stored.body.map(|(metadata, _)| metadata.uuid),
+                Err(error) if error.is_damaged_body() => None,
+                Err(error) => return Err(error),
+            };
+            for same_uuid in uuid.iter().flat_map(|uuid| self.inner.index.by_any_uuid(uuid)) {
+                linked.push(same_uuid?);
+            }
+            linked.retain(|index| !found.contains(index));
+            linked.sort_unstable();
+            linked.dedup();
+            found.extend(linked);
+        }
+        Ok(found)
+    }
+}
+
 impl Ledger {
     /// Held by whoever looks what was done to a record before doing more.
     pub(crate) async fn one_at_a_time(&self) -> OwnedMutexGuard<()> {

@@ -257,6 +257,19 @@ async fn an_admin_adds_rotates_revokes_and_erases_while_the_server_runs() {
     disposal_is_certified(client, &admin, &other, record).await;
     client.get(&format!("{record}/bundle"), &admin).await.problem(410, "erased");
     client.get(&format!("/v1/records/{}", uuid(1)), token).await.problem(404, "not-found");
+    // The same run again brings nothing back; and a batch says so in its line.
+    assert_eq!(client.post("/v1/records", token, call(1)).await.problem(410, "erased")["index"], first["index"]);
+    let batch = client.post("/v1/batches", token, call(1)).await;
+    assert!(batch.text().contains("urn:affiant:problem:erased"), "{}", batch.text());
+
+    // The call, with what another issuer has of it.
+    let [one, another] = [client.issue(token, call(8)).await, client.issue(&other, call(8)).await];
+    let [one, another] = [&one, &another].map(|receipt| receipt["links"]["record"].as_str().unwrap());
+    client.delete(&format!("{one}?scope=all"), &admin).await.problem(400, "bad-request");
+    assert_eq!(client.delete(&format!("{one}?scope=call"), &admin).await.status, 204);
+    for record in [one, another] {
+        client.get(record, &admin).await.problem(410, "erased");
+    }
 
     assert_eq!(client.delete(&format!("/v1/admin/tokens/{id}"), &admin).await.status, 204);
     client.post("/v1/records", token, call(4)).await.problem(401, "unauthorized");
@@ -267,7 +280,7 @@ async fn an_admin_adds_rotates_revokes_and_erases_while_the_server_runs() {
 
     server.stop().await;
     let kinds = place.audit().await.unwrap().kinds;
-    assert_eq!((kinds["vcon.issued"], kinds["vcon.erased"], kinds["certificate.revoked"]), (5, 1, 1));
+    assert_eq!((kinds["vcon.issued"], kinds["vcon.erased"], kinds["certificate.revoked"]), (7, 3, 1));
 }
 
 #[tokio::test]

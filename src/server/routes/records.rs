@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::crypto::Sha256Digest;
 use crate::evidence::JadesLevel;
-use crate::issuance::{AssembleError, SubmissionReceipt};
+use crate::issuance::{AssembleError, ErasureScope, SubmissionReceipt};
 use crate::jose::draft_dialect;
 use crate::ledger::Durability;
 use crate::server::extract::auth::Authenticated;
@@ -57,6 +57,16 @@ pub(super) struct WaitQuery {
     /// How far the record must come before the receipt: `accepted`, `included` (default) or `witnessed`.
     #[serde(default)]
     wait: Durability,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ErasureQuery {
+    /// How far it reaches: `record` (default), or `call`: also what amends the record and what it amends, and what any issuer
+    /// has under one of their uuids.
+    #[serde(default)]
+    #[param(inline)]
+    scope: ErasureScope,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -247,17 +257,18 @@ pub(super) async fn resign(
 /// has because it was signed again.
 ///
 /// A uuid that several records have is refused: the digest says which one.
-#[utoipa::path(operation_id = "erase_record", tag = "admin", params(("id" = String, Path, description = "record digest or uuid")),
+#[utoipa::path(operation_id = "erase_record", tag = "admin", params(ErasureQuery, ("id" = String, Path, description = "record digest or uuid")),
     responses((status = 204, description = "Erased"), (status = "4XX", body = Problem)), security(("token" = [])))]
 #[delete("/v1/records/{id}")]
 pub(super) async fn erase(
     state: Data<AppState>,
     auth: Authenticated,
     id: Path<String>,
+    query: Query<ErasureQuery>,
 ) -> Result<HttpResponse, Problem> {
     auth.check_admin()?;
     let index = find_one(&state, &auth, &id)?;
-    state.services.issuance.erase(index).await?;
+    state.services.issuance.erase(index, query.scope).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
