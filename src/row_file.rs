@@ -187,6 +187,20 @@ mod tests {
     }
 
     #[test]
+    fn reading_waits_for_no_writing_and_sees_what_was_committed() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = RowFile::create(&directory.path().join("state.redb")).unwrap();
+        put(&file, 1).unwrap();
+        let changed = file.write(|transaction| {
+            transaction.open_table(ROWS)?.insert(2, 2)?;
+            assert_eq!(keys(&file), [1]);
+            Ok(())
+        });
+        changed.unwrap();
+        assert_eq!(keys(&file), [1, 2]);
+    }
+
+    #[test]
     fn a_file_that_the_disk_changed_does_not_open() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.redb");

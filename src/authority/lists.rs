@@ -11,13 +11,10 @@ use super::event::AuthorityEvent;
 use super::issue::SigningAuthority;
 use super::record::CrlRecord;
 use super::revocation_list::{self, Contents, PublishedCrl};
-use super::{Authority, NO_PANIC, ROOT};
+use super::{Authority, CRL_BYTES_MAX, NO_PANIC, ROOT};
 use crate::atomic_file::{self, Access};
 use crate::path_error::PathError;
 use crate::pki::Crl;
-
-/// Largest list of our own: what a verifier takes at most. A larger one is not made.
-const CRL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 impl Authority {
     /// Makes a new list of every issuing authority whose last one is a day old. Gives those that were made.
@@ -140,7 +137,7 @@ impl Authority {
         draft.put_authority(record);
         let next_update = this_update + profile.crl_validity();
         let crl = revocation_list::make(authority, &Contents { number, this_update, next_update, revoked })?;
-        let (bytes, bytes_max) = (crl.der().len(), CRL_BYTES_MAX);
+        let (bytes, bytes_max) = (crl.der().len(), self.crl_bytes_max);
         if bytes as u64 > bytes_max {
             return Err(AuthorityError::CrlTooLarge { authority: authority.name.clone(), bytes, bytes_max });
         }

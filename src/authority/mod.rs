@@ -41,6 +41,8 @@ mod revocation_list;
 mod rotation;
 mod store;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -73,6 +75,8 @@ use store::{Change, Identity, StateStore, take_over};
 
 /// Largest certificate file: what a certificate may have at most.
 const CERTIFICATE_BYTES_MAX: u64 = 64 * 1024;
+/// Largest list of our own: what a verifier takes at most. A larger one is not made.
+const CRL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The name of the root among the authorities.
 const ROOT: &str = "root";
 
@@ -82,6 +86,8 @@ pub struct Authority {
     clock: Arc<dyn Clock>,
     keys: Box<dyn KeyStore>,
     profiles: Profiles,
+    /// Largest revocation list that is made.
+    crl_bytes_max: u64,
     identity: Identity,
     root: Arc<Certificate>,
     store: Arc<dyn StateStore>,
@@ -168,6 +174,7 @@ impl Authority {
             clock: parts.clock,
             keys: parts.keys,
             profiles: parts.profiles,
+            crl_bytes_max: CRL_BYTES_MAX,
             identity: parts.identity,
             root: parts.root,
             store: parts.store,

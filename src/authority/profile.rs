@@ -231,6 +231,9 @@ impl Profiles {
         for (name, profile) in profiles {
             let path = directory.join(format!("{name}.toml"));
             let text = toml::to_string(profile).expect("a profile is plain TOML");
+            if text.len() as u64 > PROFILE_BYTES_MAX {
+                return Err(ProfileError::Rule { name, rule: "it is larger than what is read of a profile" });
+            }
             atomic_file::write(&path, text.as_bytes(), Access::Public).map_err(PathError::at(&path))?;
         }
         Ok(())
@@ -287,5 +290,19 @@ mod tests {
             std::fs::write(&leaf, text.replacen(from, to, 1)).unwrap();
             assert!(Profiles::load(Some(directory.path())).is_err(), "{to}");
         }
+    }
+
+    #[test]
+    fn a_profile_that_would_not_be_read_again_is_not_written() {
+        let (given, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut text = SIGNING_LEAF.1.to_owned();
+        let policies = vec!["'1.2.3'"; 1950].join(",");
+        text.push_str(&format!("\npolicies=[{policies}]\n"));
+        let text = text.replace("policies = [", "# policies = [");
+        assert!(text.len() as u64 <= PROFILE_BYTES_MAX);
+        std::fs::write(given.path().join("signing-leaf.toml"), text).unwrap();
+        let profiles = Profiles::load(Some(given.path())).unwrap();
+        assert!(matches!(profiles.save(own.path()), Err(ProfileError::Rule { name: "signing-leaf", .. })));
+        assert!(!own.path().join("signing-leaf.toml").exists());
     }
 }

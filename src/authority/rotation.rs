@@ -96,11 +96,15 @@ impl Authority {
         rotated.into_iter().collect()
     }
 
-    /// Whether the newest issuing authority has less than twelve months left: its successor takes the root's key.
+    /// Whether the newest issuing authority has less than twelve months left, or its list has three quarters of the size
+    /// that it may have: its successor takes the root's key.
     #[must_use]
     pub fn issuing_authority_due(&self, now: DateTime<Utc>) -> bool {
-        let issuing = self.issuing.read().expect(NO_PANIC);
-        issuing.last().is_none_or(|authority| authority.certificate.not_after() - now < SUCCESSOR_DUE)
+        let newest = self.issuing.read().expect(NO_PANIC).last().cloned();
+        newest.is_none_or(|authority| {
+            let list = self.current_crl(&authority.name).map_or(0, |list| list.der.len() as u64);
+            authority.certificate.not_after() - now < SUCCESSOR_DUE || list > self.crl_bytes_max / 4 * 3
+        })
     }
 
     /// Certifies an issuer's own key: a DER certificate request in, the chain out (leaf first, root left out).

@@ -3,6 +3,8 @@
 //! An authority that was restored from a backup forgot what it revoked, and would give numbers of lists a second time. Each
 //! start reads the entries behind those that the authority was held against before, and takes over what it does not know.
 
+use std::collections::HashMap;
+
 use crate::authority::{Authority, AuthorityError, AuthorityEvent, CaughtUp, LedgerMark};
 use crate::crypto::Sha256Digest;
 use crate::evidence::Event;
@@ -37,8 +39,8 @@ pub enum AuthorityCheckError {
     Lost { entry: LeafIndex, certificate: String, count: usize },
 }
 
-/// Holds the authority against the entries of the ledger that it was not held against yet, and lets it catch up. Gives how
-/// many events it did not know.
+/// Holds the authority against the entries of the ledger that it was not held against yet, and lets it catch up. What waits
+/// to be told and is there is told. Gives how many events it did not know.
 ///
 /// # Errors
 /// When something cannot be read or written; [`Lost`](AuthorityCheckError::Lost) unless `accept_lost`.
@@ -51,10 +53,13 @@ pub fn hold_against_ledger(
     if from == size {
         return Ok(0);
     }
+    let mut waiting = waiting(authority)?;
+    let mut told = Vec::new();
     let mut lost = Vec::new();
     let (mut unknown, mut lists) = (0, false);
     for (index, event) in events(ledger, from, size) {
-        let (index, event) = (index, event?);
+        let event = event?;
+        told.extend(waiting.remove(&text(&event)));
         if authority.knows(&event)? {
             continue;
         }
@@ -74,8 +79,19 @@ pub fn hold_against_ledger(
     if let Some((entry, certificate)) = lost.first().filter(|_| !accept_lost) {
         return Err(AuthorityCheckError::Lost { entry: *entry, certificate: certificate.clone(), count: lost.len() });
     }
+    authority.acknowledge(&told)?;
     mark(authority, ledger, size)?;
     Ok(unknown)
+}
+
+/// The events that wait to be brought into the ledger. Who was killed between the two, or was restored, finds them there.
+fn waiting(authority: &Authority) -> Result<HashMap<String, u64>, AuthorityError> {
+    let pending = authority.pending_events(usize::MAX)?;
+    Ok(pending.into_iter().map(|pending| (text(&pending.event), pending.id)).collect())
+}
+
+fn text(event: &AuthorityEvent) -> String {
+    serde_json::to_string(event).expect("an event is plain JSON")
 }
 
 /// Moves the mark to the end of the ledger, once it is far behind: what came since was brought in by this authority itself.

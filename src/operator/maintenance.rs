@@ -52,6 +52,9 @@ async fn maintain_certificates(issuance: &Arc<Issuance>) {
         if issuance.authority.root_crl_due(now)? {
             tracing::warn!("root revocation list expires soon: run affiant certs ceremony renew-crl");
         }
+        if issuance.authority.issuing_authority_due(now) {
+            tracing::warn!("next issuing authority is due: run affiant certs ceremony renew-authority");
+        }
         Ok::<_, AuthorityError>(())
     });
     match done.await {

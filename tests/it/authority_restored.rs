@@ -126,3 +126,20 @@ async fn an_authority_is_held_against_the_entries_that_it_was_not_held_against_b
     assert_eq!(mark.root.0, *root.as_bytes());
     stopped(state);
 }
+
+#[tokio::test]
+async fn an_event_that_the_ledger_has_already_is_not_told_again() {
+    let (place, backup) = backed_up().await;
+    let state = place.open().await.unwrap();
+    state.issuance().authority().issue(&place.issuer(0)).unwrap();
+    // A copy of while the event was waiting, as of one who was killed behind the entry.
+    fs::remove_dir_all(backup.path().join("authority")).unwrap();
+    copy_folder(&directory(&place), &backup.path().join("authority"));
+    publish(&state).await;
+    stopped(state);
+    let told = place.audit().await.unwrap().kinds["certificate.issued"];
+
+    restore(&place, &backup);
+    stopped(place.open().await.unwrap());
+    assert_eq!(place.audit().await.unwrap().kinds["certificate.issued"], told);
+}

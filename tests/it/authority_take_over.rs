@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use affiant::access::{ApiTokenError, TokenStore};
 use affiant::authority::{
@@ -18,7 +20,7 @@ use affiant::pki::RevocationReason;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::fixtures::server::copy_folder;
+use crate::fixtures::server::{AFFIANT, copy_folder};
 
 const JSON: &str = "state.json";
 const ROWS: &str = "state.redb";
@@ -142,6 +144,25 @@ fn a_start_that_was_killed_anywhere_is_finished_by_the_next() {
         let names = names(&directory);
         assert!(names.contains(ROWS) && names.contains(SET_ASIDE) && !names.contains(JSON), "{names:?}");
     }
+}
+
+/// A process that is killed at any moment of its take-over.
+#[test]
+fn a_process_that_is_killed_loses_nothing() {
+    let (place, directory) = copy();
+    for round in 0..16 {
+        let mut command = Command::new(AFFIANT);
+        command.args(["certs", "list", "--data", "."]).current_dir(place.path());
+        command.env("AFFIANT_PASSPHRASE", "earlier release").stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(round * round));
+        let _ = child.kill();
+        child.wait().unwrap();
+        assert!(directory.join(JSON).exists() || directory.join(ROWS).exists());
+    }
+    let authority = open(&directory).unwrap();
+    has_everything(&authority);
+    goes_on(&authority);
 }
 
 #[test]

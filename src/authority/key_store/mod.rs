@@ -120,6 +120,16 @@ impl FileKeyStore {
         })
     }
 
+    /// Keeps a key that was made elsewhere, in PKCS#8, durably.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub fn keep(&self, pkcs8: &[u8]) -> Result<StoredKeyId, KeyStoreError> {
+        let id = StoredKeyId(format!("key_{}", hex(&random::<12>())));
+        self.key_encryption_key()?.keep(&self.path(&id, SEALED), &id.0, pkcs8)?;
+        Ok(id)
+    }
+
     fn path(&self, id: &StoredKeyId, ending: &str) -> PathBuf {
         self.directory.join(format!("{id}.{ending}"))
     }
@@ -176,10 +186,8 @@ impl FileKeyStore {
 
 impl KeyStore for FileKeyStore {
     fn generate(&self, size: KeySize) -> Result<(StoredKeyId, Arc<dyn Signer>), KeyStoreError> {
-        let id = StoredKeyId(format!("key_{}", hex(&random::<12>())));
         let (key, pkcs8) = SigningKey::generate_rsa(size);
-        self.key_encryption_key()?.keep(&self.path(&id, SEALED), &id.0, &pkcs8)?;
-        Ok((id, Arc::new(key)))
+        Ok((self.keep(&pkcs8)?, Arc::new(key)))
     }
 
     fn open(&self, id: &StoredKeyId) -> Result<Arc<dyn Signer>, KeyStoreError> {

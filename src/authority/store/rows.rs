@@ -168,6 +168,7 @@ fn put_certificates(transaction: &WriteTransaction, records: &[CertificateRecord
             None => None,
         };
         if let Some(before) = before {
+            revoked.remove((before.issued_by.as_str(), number))?;
             renewals.remove(due(before.renew_at, number))?;
             keys.remove(due(before.active_until, number))?;
             ends.remove(due(before.not_after, number))?;
