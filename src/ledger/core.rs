@@ -233,7 +233,8 @@ impl LedgerInner {
             MayWrite::Forked(reason) => Some(format!("forked: {reason}")),
         };
         let lease = || self.lease.check().err().map(|error| error.to_string());
-        fault.or_else(lease).or_else(full).or_else(may_write)
+        let index = || self.index.store().check_room().err().map(|error| error.to_string());
+        fault.or_else(lease).or_else(full).or_else(index).or_else(may_write)
     }
 
     /// Whether an entry says that `record` is erased: from its commit on it is, whatever a store still has of it.
@@ -259,10 +260,5 @@ impl LedgerInner {
 
     pub(super) fn entry(&self, index: LeafIndex) -> Result<Entry, TileReadError> {
         Ok(self.tiles.parsed_entry(index)?.0)
-    }
-
-    pub(super) fn issuer_of(&self, index: LeafIndex) -> Option<String> {
-        let entry = self.entry(index).ok()?;
-        entry.event.issuer_sequence().map(|(issuer, _)| issuer.to_owned())
     }
 }

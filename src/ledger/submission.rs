@@ -77,6 +77,9 @@ pub enum AppendError {
     /// The same submission, record or uuid was there before, and was erased.
     #[error("this was in the ledger before, entry {0}, and was erased")]
     Erased(LeafIndex),
+    /// The index cannot be read, or not be written, so that nobody can say whether this was there before.
+    #[error("the index is out of use: {0}")]
+    Index(String),
     /// The clock is out of range.
     #[error("the clock shows {now}, {ahead} s ahead of the last entry and the elapsed time: refusing to sequence")]
     Clock {

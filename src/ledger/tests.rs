@@ -144,6 +144,23 @@ async fn what_was_erased_is_refused_when_it_comes_again() {
     }
 }
 
+#[tokio::test]
+async fn an_index_that_cannot_be_read_refuses_what_needs_it_and_stops_nothing_else() {
+    let place = Place::new().await;
+    let ledger = place.open().unwrap();
+    let other = || submission_of(b"other", "uuid-1", Sha256Digest::of(b"other, with spaces"));
+    place.fail("index.values");
+    for submission in [submission(), other()] {
+        let answer = ledger.append(submission, Durability::Accepted).unwrap().await;
+        assert!(matches!(answer, Err(AppendError::Index(_))), "neither new nor known: {answer:?}");
+    }
+    ledger.append_event(Event::TrustChanged { policy: submitted() }).await.unwrap();
+    place.fail("");
+    assert!(ledger.append(submission(), Durability::Accepted).unwrap().await.unwrap().is_duplicate);
+    assert!(!ledger.append(other(), Durability::Accepted).unwrap().await.unwrap().is_duplicate);
+    ledger.stop();
+}
+
 /// Else a server whose disk fails while it shuts down would never end.
 #[tokio::test]
 async fn a_stop_ends_when_its_last_step_fails() {

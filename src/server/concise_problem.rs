@@ -110,6 +110,7 @@ impl From<RegisterError> for ConciseProblem {
             | RegisterError::Append(
                 AppendError::Busy
                 | AppendError::Full
+                | AppendError::Index(_)
                 | AppendError::ReadOnly(_)
                 | AppendError::Forked(_)
                 | AppendError::Stopped,

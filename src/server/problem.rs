@@ -167,6 +167,10 @@ fn urn<S: serde::Serializer>(kind: &&'static str, serializer: S) -> Result<S::Ok
     serializer.collect_str(&format_args!("urn:affiant:problem:{kind}"))
 }
 
+/// What is asked for may be there or not.
+const INDEX_UNAVAILABLE: &str =
+    "the index cannot be read or written; retry later, or after a restart, which makes it again";
+
 const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
 impl From<BodyReadError> for Problem {
@@ -288,6 +292,10 @@ impl From<AppendError> for Problem {
             AppendError::Busy => Self::busy(),
             AppendError::Full => Self::new("storage-full", "Storage is full", unavailable, detail),
             AppendError::Stopped => Self::new("stopped", "The ledger has stopped", unavailable, detail),
+            AppendError::Index(_) => Self {
+                cause: Some(detail),
+                ..Self::new("index-unavailable", "The index is out of use", unavailable, INDEX_UNAVAILABLE)
+            },
             AppendError::Forked(_) => Self::new("forked", "The log has forked", unavailable, detail),
             AppendError::ReadOnly(_) => Self::new("read-only", "The ledger is read-only", unavailable, detail),
             AppendError::Clock { ahead, .. } => {
@@ -345,11 +353,10 @@ impl From<ReadError> for Problem {
         match error {
             ReadError::Tiles(TileReadError::NoEntry(_)) => Self::not_found("entry"),
             ReadError::NoRecord(_) => Self::not_found("record"),
-            // The index gives up at its first failed write, as on a full disk; a restart rebuilds it.
             ReadError::Store(error @ StoreError::Index(_))
             | ReadError::Body(BodyError::Store(error @ StoreError::Index(_))) => {
-                let detail = "the index is out of use until a restart";
-                let problem = Self::new("stopped", "The ledger has stopped", StatusCode::SERVICE_UNAVAILABLE, detail);
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let problem = Self::new("index-unavailable", "The index is out of use", status, INDEX_UNAVAILABLE);
                 Self { cause: Some(error.to_string()), ..problem }
             }
             other => Self::internal(&other),

@@ -53,6 +53,58 @@ impl History {
         self.store.restore(newest);
     }
 
+    /// An index that cannot be written, or read, refuses what needs it and stops nothing; when it can be again, the same process
+    /// takes records.
+    pub(crate) fn check_index_trouble(&mut self) {
+        let whole = self.store.backup();
+        let mut life = self.live(self.open_once().expect("nothing is damaged yet"));
+        life.ledger.confirm();
+        self.set_clock_right(&life);
+        for is_full in [true, false] {
+            self.say(|| format!("  the index {}", if is_full { "is full" } else { "cannot be read" }));
+            if is_full {
+                self.store.set_full_folder(Some("/data/index"));
+            } else {
+                self.store.set_unreadable(Some(".run"), &mut self.chance);
+            }
+            let known = life.ledger.record(LeafIndex(1)).ok().and_then(|stored| stored.body);
+            for _ in 0..12 {
+                let answer = self.submit_new(&mut life);
+                let is_right = matches!(&answer, Ok(receipt) if !receipt.is_duplicate)
+                    || matches!(answer, Err(AppendError::Full | AppendError::Index(_)));
+                assert!(is_right && life.is_running(), "an index in trouble stops the log: {answer:?}");
+                if let Some((metadata, _)) = &known {
+                    let again = self.submit_signed_again(&mut life, metadata);
+                    assert!(again.as_ref().map_or(true, |receipt| receipt.is_duplicate), "{again:?}");
+                }
+            }
+            self.store.set_full_folder(None);
+            self.store.set_unreadable(None, &mut self.chance);
+            let answer = self.submit_new(&mut life);
+            assert!(answer.is_ok(), "what ended is no reason any more: {answer:?}");
+        }
+        drop(life);
+        drop(self.store.restore(whole));
+    }
+
+    /// Whatever it showed.
+    fn set_clock_right(&self, life: &Life) {
+        let last = life.ledger.size().last_leaf().map(|last| life.ledger.entry(last).unwrap().0.time);
+        self.clock.jump_to(self.clock.now().max(last.unwrap_or_default()));
+    }
+
+    /// Submits what was not there before.
+    fn submit_new(&mut self, life: &mut Life) -> Result<AppendReceipt, AppendError> {
+        let number = self.chance.below(u64::MAX).to_be_bytes();
+        let metadata = BodyMetadata {
+            issuer: "iss_a".into(),
+            uuid: format!("new-{}", Sha256Digest::of(&number)),
+            submitted: Sha256Digest::of(&number),
+            verdict: "TOTAL-PASSED".into(),
+        };
+        self.submit_signed_again(life, &metadata)
+    }
+
     /// A sector of the vault that is lost is damage, and no word for "erased"; and with an index that is made again then no
     /// submission comes in twice, nor what was erased a second time.
     pub(crate) fn check_lost_sector(&mut self) {
@@ -70,8 +122,7 @@ impl History {
         let mut life = self.live(recovered);
         life.ledger.confirm();
         assert!(self.model.is_right(&life.ledger));
-        let last = life.ledger.size().last_leaf().map(|last| life.ledger.entry(last).unwrap().0.time);
-        self.clock.jump_to(self.clock.now().max(last.unwrap_or_default()));
+        self.set_clock_right(&life);
         for (index, metadata) in known {
             assert!(life.ledger.record(index).is_ok_and(|stored| stored.body.is_some()), "no key is lost");
             let answer = self.submit_signed_again(&mut life, &metadata);
@@ -102,7 +153,7 @@ impl History {
         };
         let mut answer = Box::pin(life.ledger.append(submission, Durability::Accepted).unwrap());
         self.step(life);
-        Self::poll(&mut answer).expect("a step answers")
+        Self::poll(&mut answer).unwrap_or(Err(AppendError::Stopped))
     }
 
     /// A bit of the index that fell over costs a start at most: nothing wrong is read, and the next start makes it again.

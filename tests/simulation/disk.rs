@@ -72,6 +72,9 @@ struct State {
     locked: bool,
     lies_about_syncs: bool,
     file_bytes_max: u64,
+    // A folder that takes no more, and a file of which nothing can be read.
+    full_folder: Option<PathBuf>,
+    unreadable: Option<PathBuf>,
 }
 
 /// What becomes of an operation.
@@ -125,6 +128,11 @@ impl State {
         Ok(Way::Failing(done, error))
     }
 
+    /// Whether nothing more goes into `path`.
+    fn is_full(&self, path: &Path) -> bool {
+        self.faults.full || self.full_folder.as_ref().is_some_and(|folder| path.starts_with(folder))
+    }
+
     fn has_directory(&self, path: &Path) -> bool {
         path.parent() == Some(Path::new("/")) || self.content.names.get(path) == Some(&Node::Directory)
     }
@@ -160,6 +168,8 @@ impl SimulatedDisk {
             locked: false,
             lies_about_syncs: false,
             file_bytes_max: [900, 5000, 1 << 20][chance.index(3)],
+            full_folder: None,
+            unreadable: None,
         })))
     }
 
@@ -249,6 +259,20 @@ impl SimulatedDisk {
         Some((path, at, bit))
     }
 
+    /// A folder takes no more, until it is asked again with none.
+    pub(crate) fn set_full_folder(&self, folder: Option<&str>) {
+        self.state().full_folder = folder.map(PathBuf::from);
+    }
+
+    /// Nothing can be read any more of a file whose path has `part` in it; of all again, when that is none.
+    pub(crate) fn set_unreadable(&self, part: Option<&str>, chance: &mut Chance) {
+        let mut state = self.state();
+        let is_it = |path: &Path| part.is_some_and(|part| path.to_string_lossy().contains(part));
+        let files: Vec<_> =
+            state.content.names.iter().filter(|(path, node)| is_it(path) && **node != Node::Directory).collect();
+        state.unreadable = if files.is_empty() { None } else { Some(files[chance.index(files.len())].0.clone()) };
+    }
+
     /// Loses a sector of a file whose path has `part` in it: it reads as zeros, or as another sector that was written there.
     pub(crate) fn lose_sector(&self, part: &str, chance: &mut Chance) -> Option<(PathBuf, usize)> {
         let mut state = self.state();
@@ -302,7 +326,7 @@ impl FileSystem for SimulatedDisk {
             (Some(number), _) => number,
             (None, OpenMode::Read) => return Err(not_found()),
             (None, _) if path.parent().is_some_and(|parent| state.has_directory(parent)) => {
-                if state.faults.full {
+                if state.is_full(path) {
                     return Err(io::ErrorKind::StorageFull.into());
                 }
                 let number = state.content.files.len();
@@ -331,7 +355,7 @@ impl FileSystem for SimulatedDisk {
         if parent != Path::new("/") && !state.has_directory(parent) {
             return Err(not_found());
         }
-        if state.faults.full {
+        if state.is_full(path) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         behind(way, || state.rename(Renaming::Made(path.to_owned(), Node::Directory)))
@@ -460,6 +484,9 @@ impl FileHandle for Handle {
             if let Way::Failing(_, error) = way {
                 return Err(error);
             }
+            if state.unreadable.as_ref() == Some(&self.path) {
+                return Err(input_output());
+            }
             let from = usize::try_from(offset).unwrap();
             let seen = &state.content.files[self.file].seen;
             let read = from.checked_add(bytes.len()).and_then(|end| seen.get(from..end));
@@ -473,7 +500,10 @@ impl FileHandle for Handle {
             let offset = usize::try_from(offset).unwrap();
             let part = state.faults.chance.index(bytes.len() + 1);
             let (written, failed) = match way {
-                Way::Done if state.faults.full && offset + bytes.len() > state.content.files[self.file].seen.len() => {
+                Way::Done
+                    if state.is_full(&self.path)
+                        && offset + bytes.len() > state.content.files[self.file].seen.len() =>
+                {
                     (part, Some(io::ErrorKind::StorageFull.into()))
                 }
                 Way::Done => (bytes.len(), None),

@@ -58,6 +58,13 @@ pub(crate) struct Life {
     waiting: Vec<(Wish, Durability, Answer)>,
 }
 
+impl Life {
+    /// Whether no fault has stopped it.
+    pub(crate) fn is_running(&self) -> bool {
+        self.sequencer.is_some()
+    }
+}
+
 pub(crate) struct History {
     pub(crate) chance: Chance,
     pub(crate) store: Store,
@@ -460,6 +467,7 @@ impl History {
         self.store.set_full(false);
         self.check_opened();
         self.check_restored();
+        self.check_index_trouble();
         self.check_lost_sector();
         self.check_index_rot();
         self.check_rot();

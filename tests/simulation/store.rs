@@ -134,6 +134,20 @@ impl Store {
         }
     }
 
+    /// A folder takes no more, where there are folders; none does, when it is none.
+    pub(crate) fn set_full_folder(&self, folder: Option<&str>) {
+        if let Self::Disk(disk) = self {
+            disk.set_full_folder(folder);
+        }
+    }
+
+    /// Nothing can be read of a file whose path has `part` in it, where there are files; of all again, when that is none.
+    pub(crate) fn set_unreadable(&self, part: Option<&str>, chance: &mut Chance) {
+        if let Self::Disk(disk) = self {
+            disk.set_unreadable(part, chance);
+        }
+    }
+
     /// Loses a sector of a file whose path has `part` in it, where there are files; gives which.
     pub(crate) fn lose_sector(&self, part: &str, chance: &mut Chance) -> Option<(PathBuf, usize)> {
         match self {

@@ -6,12 +6,13 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::{Fault, Sequencer};
+use super::Sequencer;
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::{Entry, Event, RecordEvent, genesis_prev};
 use crate::ledger::core::Found;
 use crate::ledger::store::body::EncryptedBody;
 use crate::ledger::store::sequencer_state::SequencerState;
+use crate::ledger::store::tiles::TileReadError;
 use crate::ledger::submission::{AppendError, Durability, Reply, Submission};
 use crate::tlog::merkle::leaf_hash;
 use crate::tlog::{EntryCount, LeafIndex, TreeSize};
@@ -65,7 +66,7 @@ impl Sequencer {
         batch: Vec<Queued>,
         time: DateTime<Utc>,
         next: &mut SequencerState,
-    ) -> Result<(Vec<Sequenced>, Vec<Duplicate>), Fault> {
+    ) -> (Vec<Sequenced>, Vec<Duplicate>) {
         let mut sequenced: Vec<Sequenced> = Vec::with_capacity(batch.len());
         let (mut in_batch, mut duplicates) = (InBatch::default(), Vec::new());
         for (submission, durability, reply) in batch {
@@ -83,7 +84,12 @@ impl Sequencer {
                 _ => {}
             }
             if let (Some(record), Some(body)) = (submission.draft.event().record(), &submission.body) {
-                match self.known(&in_batch, record, body)? {
+                // Nobody is told "new" by an index that cannot be read; and one that cannot be read stops nobody else.
+                let known = self.known(&in_batch, record, body).unwrap_or_else(|error| {
+                    tracing::error!(%error, "the index cannot be read, submission refused");
+                    Known::Refused(AppendError::Index(error.to_string()))
+                });
+                match known {
                     Known::New => in_batch.note(record, body, next.edge.size().next_leaf()),
                     Known::Duplicate(index) => {
                         duplicates.push((index, durability, reply));
@@ -97,10 +103,10 @@ impl Sequencer {
             }
             sequenced.push(self.assign_one(submission, durability, reply, time, next));
         }
-        Ok((sequenced, duplicates))
+        (sequenced, duplicates)
     }
 
-    fn known(&self, in_batch: &InBatch, record: &RecordEvent, body: &EncryptedBody) -> Result<Known, Fault> {
+    fn known(&self, in_batch: &InBatch, record: &RecordEvent, body: &EncryptedBody) -> Result<Known, TileReadError> {
         let (inner, metadata) = (&*self.parts.inner, body.metadata());
         let same_submission = match in_batch.submissions.get(&(record.issuer.clone(), metadata.submitted)) {
             Some(index) => Some(Found::There(*index)),
@@ -117,7 +123,9 @@ impl Sequencer {
         }
         if let Some(index) = inner.index.by_record(record.record)? {
             // The same record in other bytes (white space, dialect): the same receipt to the same issuer.
-            return Ok(if inner.issuer_of(index).as_deref() != Some(&*record.issuer) {
+            let entry = inner.entry(index)?;
+            let issuer = entry.event.issuer_sequence().map(|(issuer, _)| issuer);
+            return Ok(if issuer != Some(&*record.issuer) {
                 Known::Refused(AppendError::RecordTaken)
             } else if inner.is_erased(record.record)? {
                 Known::Refused(AppendError::Erased(index))

@@ -70,9 +70,10 @@ impl Sequencer {
             }
         };
         let mut next = self.parts.state.next();
-        let (mut sequenced, duplicates) = self.assign(batch, time, &mut next)?;
+        let (mut sequenced, duplicates) = self.assign(batch, time, &mut next);
         if sequenced.is_empty() {
-            return self.answer_duplicates(duplicates);
+            self.answer_duplicates(duplicates);
+            return Ok(());
         }
         let bodies: Vec<(LeafIndex, EncryptedBody)> =
             sequenced.iter_mut().filter_map(|one| one.body.take().map(|body| (one.entry.index, body))).collect();
@@ -90,7 +91,8 @@ impl Sequencer {
                 for reply in refused.chain(new.into_iter().map(|(_, _, reply)| reply)) {
                     let _ = reply.send(Err(AppendError::Full));
                 }
-                return self.answer_duplicates(known);
+                self.answer_duplicates(known);
+                return Ok(());
             }
             Err(fault) => return Err(fault.into()),
         }
@@ -98,7 +100,7 @@ impl Sequencer {
         self.parts.state.advance(next);
         let entries = sequenced.len();
         self.after_commit(sequenced, bodies)?;
-        self.answer_duplicates(duplicates)?;
+        self.answer_duplicates(duplicates);
         let elapsed = self.parts.clock.monotonic().saturating_sub(started);
         tracing::debug!(tree_size = self.size().0, entries, elapsed_us = elapsed.as_micros(), "batch committed");
         self.parts.inner.note_batch(entries, elapsed);
@@ -142,7 +144,7 @@ impl Sequencer {
         }
         self.parts.tiles.write()?;
         inner.set_size(self.size());
-        self.index_entries(&sequenced, bodies)?;
+        self.index_entries(&sequenced, bodies);
         for Sequenced { entry, durability, reply, .. } in sequenced {
             let index = entry.index;
             let receipt = AppendReceipt { entry, checkpoint: None, is_duplicate: false };
@@ -155,7 +157,8 @@ impl Sequencer {
         Ok(())
     }
 
-    fn index_entries(&self, sequenced: &[Sequenced], bodies: Vec<(LeafIndex, EncryptedBody)>) -> Result<(), Fault> {
+    /// The index is derived: when it cannot be written that is tried again, and stops nothing that is committed.
+    fn index_entries(&self, sequenced: &[Sequenced], bodies: Vec<(LeafIndex, EncryptedBody)>) {
         let index = &self.parts.inner.index;
         let mut bodies = bodies.into_iter().peekable();
         for Sequenced { entry, .. } in sequenced {
@@ -173,27 +176,35 @@ impl Sequencer {
                 });
             }
         }
-        let wants_compaction = index.store().set_watermark(self.size())?;
+        let wants_compaction = index.store().set_watermark(self.size()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the index is not written");
+            true
+        });
         match &self.parts.compactor {
             Some(compactor) if wants_compaction => compactor.wake(),
             Some(_) => {}
             // As that thread does: what could not be written is tried again.
             None => drop(index.store().compact(&|| false)),
         }
-        Ok(())
     }
 
     /// Gives those who sent what is in the ledger the receipt of it.
-    fn answer_duplicates(&mut self, duplicates: Vec<Duplicate>) -> Result<(), Fault> {
+    fn answer_duplicates(&mut self, duplicates: Vec<Duplicate>) {
         for (index, durability, reply) in duplicates {
-            let receipt = AppendReceipt { entry: self.parts.inner.entry(index)?, checkpoint: None, is_duplicate: true };
+            let entry = match self.parts.inner.entry(index) {
+                Ok(entry) => entry,
+                Err(error) => {
+                    let _ = reply.send(Err(AppendError::Index(error.to_string())));
+                    continue;
+                }
+            };
+            let receipt = AppendReceipt { entry, checkpoint: None, is_duplicate: true };
             if durability == Durability::Accepted {
                 let _ = reply.send(Ok(receipt));
             } else {
                 self.waiting.push((index, receipt, reply));
             }
         }
-        Ok(())
     }
 
     /// Why no batch is taken right now, before anything is tried.
@@ -208,7 +219,28 @@ impl Sequencer {
             self.parts.inner.note_full(true);
             return Some(Box::new(|| AppendError::Full));
         }
-        None
+        self.index_refusal()
+    }
+
+    /// Why the index takes no more, having tried to write what waits.
+    fn index_refusal(&self) -> Option<Box<dyn Fn() -> AppendError>> {
+        let index = self.parts.inner.index.store();
+        let behind = index.check_room().err()?;
+        let written = match &self.parts.compactor {
+            Some(compactor) => {
+                compactor.wake();
+                index.compact(&|| true)
+            }
+            None => index.compact(&|| false),
+        };
+        index.check_room().err()?;
+        let cause = written.err().unwrap_or(behind);
+        tracing::warn!(%cause, "the index takes no more, batch refused");
+        if cause.is_full() {
+            self.parts.inner.note_full(true);
+            return Some(Box::new(|| AppendError::Full));
+        }
+        Some(Box::new(move || AppendError::Index(cause.to_string())))
     }
 }
 

@@ -42,6 +42,9 @@ pub enum StoreError {
     /// The index failed. It is derived: the next start rebuilds it.
     #[error("the index: {0}")]
     Index(Box<StoreError>),
+    /// What waits to be written, or merged, is too much: it is tried again.
+    #[error("too much waits to be written")]
+    Behind,
     /// An earlier write failed, and what is stored is not known: only a restart finds out.
     #[error("an earlier write failed; the store is closed until a restart")]
     Poisoned,
@@ -58,6 +61,19 @@ impl StoreError {
         match self {
             Self::Index(_) => self,
             other => Self::Index(Box::new(other)),
+        }
+    }
+
+    /// Whether there is no room, in whichever store.
+    pub(in crate::ledger) fn is_full(&self) -> bool {
+        match self {
+            Self::Full(_) => true,
+            Self::Io { cause, .. } => matches!(
+                cause.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+            ),
+            Self::Index(error) => error.is_full(),
+            _ => false,
         }
     }
 

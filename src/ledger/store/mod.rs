@@ -192,7 +192,16 @@ pub(in crate::ledger) trait IndexStore: Debug + Send + Sync {
     fn watermark(&self) -> TreeSize;
 
     /// Says that the index has `size` entries. Returns whether [`compact`](Self::compact) has something to do.
+    ///
+    /// # Errors
+    /// When what waits cannot be written. It still waits, and the index goes on.
     fn set_watermark(&self, size: TreeSize) -> Result<bool, StoreError>;
+
+    /// Why the index takes no more right now: what it has is not written for too long, and is in memory.
+    ///
+    /// # Errors
+    /// [`Behind`](StoreError::Behind).
+    fn check_room(&self) -> Result<(), StoreError>;
 
     fn insert(&self, added: &[KeyValue]);
 

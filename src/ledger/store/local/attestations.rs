@@ -104,8 +104,10 @@ impl LocalAttestations {
         // One is appended and placed under the same lock.
         let writer = self.writer();
         let end = writer.segments.end();
-        let placed = self.placement.tree.set_watermarks(|watermarks| watermarks.attestations_end = end);
-        placed.map_err(StoreError::index)?;
+        // The index is derived: without its watermark the next start reads more of the attestations again.
+        if let Err(error) = self.placement.tree.set_watermarks(|watermarks| watermarks.attestations_end = end) {
+            tracing::warn!(%error, "the index is not written");
+        }
         Ok(StateAt { state: writer.state.clone(), end })
     }
 

@@ -22,6 +22,10 @@ impl IndexStore for LocalIndex {
         set.map_err(StoreError::index)
     }
 
+    fn check_room(&self) -> Result<(), StoreError> {
+        self.0.tree.check_room().map_err(StoreError::index)
+    }
+
     fn insert(&self, added: &[KeyValue]) {
         self.0.tree.insert(added);
     }

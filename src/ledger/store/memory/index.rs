@@ -29,6 +29,10 @@ impl IndexStore for MemoryIndex {
         Ok(false)
     }
 
+    fn check_room(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn insert(&self, added: &[KeyValue]) {
         self.content().key_values.extend(added);
     }

@@ -38,6 +38,10 @@ const BODY_BYTES_MAX: u64 = 64 << 20;
 /// Immutable memtables that may wait to be written; whoever adds one more writes them.
 const IMMUTABLE_MAX: usize = 2;
 
+/// Tables, each with a file that is open, after which no more are taken in: some ten times as many as there are when
+/// merging keeps up, and four million entries that come while the largest are merged.
+const TABLES_MAX: usize = 256;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct LsmTree {
@@ -138,6 +142,18 @@ impl LsmTree {
             self.flush_immutable()?;
         }
         Ok(waiting > 0 || mergeable)
+    }
+
+    /// Checks that what came in is written soon enough: what is not is in memory, and comes again at a start.
+    ///
+    /// # Errors
+    /// [`StoreError::Behind`].
+    pub(super) fn check_room(&self) -> Result<(), StoreError> {
+        let state = self.read();
+        // One that is damaged is not written any more.
+        let is_over = self.damaged.load(Ordering::Acquire) && state.active.len() >= self.active_max;
+        let is_behind = state.immutable.len() > IMMUTABLE_MAX || state.written.tables.len() >= TABLES_MAX;
+        if is_over || is_behind { Err(StoreError::Behind) } else { Ok(()) }
     }
 
     pub(super) fn insert(&self, added: &[KeyValue]) {
