@@ -17,17 +17,17 @@ pub trait Clock: Send + Sync {
     fn monotonic(&self) -> Duration;
 }
 
-/// The machine's own clock.
+/// The machine's own clock. Its monotonic face goes on while the machine sleeps, as its wall clock does.
 #[cfg(feature = "server")]
 #[derive(Debug)]
 pub struct SystemClock {
-    started: std::time::Instant,
+    started: Duration,
 }
 
 #[cfg(feature = "server")]
 impl Default for SystemClock {
     fn default() -> Self {
-        Self { started: std::time::Instant::now() }
+        Self { started: since_boot() }
     }
 }
 
@@ -38,8 +38,16 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.started.elapsed()
+        since_boot().saturating_sub(self.started)
     }
+}
+
+/// The time since the machine was started, with that during which it slept.
+#[cfg(feature = "server")]
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 /// A clock that stands still until it is told otherwise.

@@ -28,7 +28,7 @@ pub(crate) struct ServeCommand {
     /// Print the verifier keys of the logs and exit: use affiant log-key.
     #[arg(long, hide = true)]
     print_key: bool,
-    /// Sign even if no witness confirms that the data is the newest.
+    /// Sign even if no witness confirms that the data is the newest, and nobody the time.
     #[arg(long)]
     accept_rollback_risk: bool,
     /// Start even if certificates that the ledger names are lost.

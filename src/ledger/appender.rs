@@ -4,9 +4,11 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use chrono::{DateTime, Utc};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use tokio::sync::oneshot;
 
+use super::clock_guard::ClockTrouble;
 use super::core::MayWrite;
 use super::read::{LedgerReader, ReadError};
 use super::store::attestation::AttestationKind;
@@ -70,6 +72,23 @@ impl Ledger {
             // Nobody waits for it, and nothing else is taken before it.
             drop(self.append(Submission { draft: opened, body: None }, Durability::Accepted));
         }
+    }
+
+    /// From now on the clock counts only as far as somebody else's time supports it, which [`note_time`](Self::note_time)
+    /// tells.
+    pub fn await_time_of_others(&self) {
+        self.inner.clock_guard().await_support();
+    }
+
+    /// Tells what somebody else's clock shows now.
+    pub fn note_time(&self, time: DateTime<Utc>) {
+        self.inner.note_time(time);
+    }
+
+    /// What is wrong with the clock right now, so that nothing is appended.
+    #[must_use]
+    pub fn clock_trouble(&self) -> Option<ClockTrouble> {
+        self.inner.clock_trouble()
     }
 
     /// Says in words who is waited for before the ledger may write.

@@ -5,14 +5,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
+use super::clock_guard::{ClockGuard, ClockTrouble};
 use super::fork_evidence::ForkEvidence;
 use super::index::Index;
 use super::kept_archive_timestamps::KeptArchiveTimestamps;
 use super::store::attestation::AttestationKind;
 use super::store::tiles::{TileReadError, Tiles};
 use super::store::{ArchiveHashTreeStore, AttestationStore, BodyStore, Lease, StoreError};
+use crate::clock::Clock;
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::Entry;
 use crate::tlog::RightEdge;
@@ -43,6 +46,8 @@ pub(super) struct LedgerInner {
     full: AtomicBool,
     /// Why the sequencer has stopped.
     fault: Mutex<Option<String>>,
+    clock: Arc<dyn Clock>,
+    clock_guard: Mutex<ClockGuard>,
     /// The log's key, under its name.
     pub(super) log_key: VerifierKey,
     /// Held by the sequencer, the appenders and all readers: nobody else writes while one of them lives.
@@ -69,6 +74,8 @@ pub(super) struct Start {
     pub(super) latest_checkpoint: Option<SignedCheckpoint>,
     pub(super) last_round: TreeSize,
     pub(super) last_answered: TreeSize,
+    pub(super) last_time: Option<DateTime<Utc>>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) log_key: VerifierKey,
     pub(super) lease: Arc<dyn Lease>,
 }
@@ -119,6 +126,8 @@ impl LedgerInner {
             forks: RwLock::default(),
             full: AtomicBool::new(false),
             fault: Mutex::new(None),
+            clock_guard: Mutex::new(ClockGuard::behind(start.last_time)),
+            clock: start.clock,
             log_key: start.log_key,
             lease: start.lease,
         }
@@ -223,6 +232,20 @@ impl LedgerInner {
         *self.fault.lock().expect("no holder of this lock panics") = Some(fault.to_string());
     }
 
+    pub(super) fn clock_guard(&self) -> MutexGuard<'_, ClockGuard> {
+        self.clock_guard.lock().expect("no holder of this lock panics")
+    }
+
+    /// Somebody else's clock shows `time`.
+    pub(super) fn note_time(&self, time: DateTime<Utc>) {
+        self.clock_guard().note_time(time, &*self.clock);
+    }
+
+    /// What is wrong with the clock right now.
+    pub(super) fn clock_trouble(&self) -> Option<ClockTrouble> {
+        self.clock_guard().checked_now(&*self.clock).err()
+    }
+
     /// Why writes are refused, if they are.
     pub(super) fn write_block_reason(&self) -> Option<String> {
         let fault = self.fault.lock().expect("no holder of this lock panics").clone();
@@ -234,7 +257,8 @@ impl LedgerInner {
         };
         let lease = || self.lease.check().err().map(|error| error.to_string());
         let index = || self.index.store().check_room().err().map(|error| error.to_string());
-        fault.or_else(lease).or_else(full).or_else(index).or_else(may_write)
+        let clock = || self.clock_trouble().map(|trouble| trouble.to_string());
+        fault.or_else(lease).or_else(full).or_else(index).or_else(may_write).or_else(clock)
     }
 
     /// Whether an entry says that `record` is erased: from its commit on it is, whatever a store still has of it.

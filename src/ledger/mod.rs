@@ -7,6 +7,7 @@
 mod appender;
 mod archive_timestamps;
 mod audit;
+mod clock_guard;
 mod compactor;
 mod core;
 mod directory_source;
@@ -29,6 +30,7 @@ mod witness_rounds;
 
 pub use appender::Ledger;
 pub use audit::{AuditError, AuditSource, AuditSummary, audit};
+pub use clock_guard::ClockTrouble;
 pub use directory_source::DirectorySource;
 pub use erasure::EraseError;
 pub use fork_evidence::{ForkEvidence, ForkFound};

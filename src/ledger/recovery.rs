@@ -180,7 +180,16 @@ impl OpenedLedger {
         let AttestationState { signed, last_round, last_answered, archives, forks, .. } = attested;
         let Stores { log, bodies, attestations, archive_trees, snapshots, lease, .. } = stores;
         let right_edge = state.edge.clone();
-        let start = Start { right_edge, latest_checkpoint: signed, last_round, last_answered, log_key, lease };
+        let start = Start {
+            right_edge,
+            latest_checkpoint: signed,
+            last_round,
+            last_answered,
+            last_time: state.last_time,
+            clock: options.clock.clone(),
+            log_key,
+            lease,
+        };
         let archives = KeptArchiveTimestamps::of(archives);
         let inner = LedgerInner::new(index, bodies, tiles, attestations, archive_trees, archives, start);
         // What does not read is evidence all the same.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::clock_guard::ClockTrouble;
 use super::store::body::EncryptedBody;
 use crate::evidence::format::{Entry, EntryDraft};
 use crate::tlog::{LeafIndex, SignedCheckpoint};
@@ -80,14 +80,9 @@ pub enum AppendError {
     /// The index cannot be read, or not be written, so that nobody can say whether this was there before.
     #[error("the index is out of use: {0}")]
     Index(String),
-    /// The clock is out of range.
-    #[error("the clock shows {now}, {ahead} s ahead of the last entry and the elapsed time: refusing to sequence")]
-    Clock {
-        /// The time that it shows.
-        now: DateTime<Utc>,
-        /// Seconds ahead; negative when it went back.
-        ahead: i64,
-    },
+    /// The clock shows what it cannot, or what nobody supports.
+    #[error("{0}: refusing to sequence")]
+    Clock(ClockTrouble),
 }
 
 /// A message to the sequencer.

@@ -13,6 +13,7 @@
 //! | [`policy_events`] | brings the authority's events, scorecards and the trust policy into the ledger |
 //! | [`archive_renewal`] | has evidence timestamped again before it expires |
 //! | [`signature_timestamps`] | has the signatures of records timestamped, where the policy asks for it |
+//! | [`time_check`] | asks others for the time where the machine's clock is not believed |
 //! | [`maintenance`] | rotates certificates, renews revocation lists and evidence when they are due |
 //! | [`health`] | whether witnesses, timestamp authorities and publish targets answer |
 
@@ -29,4 +30,5 @@ pub mod publish_target;
 pub mod publishing;
 pub mod rollback_check;
 pub mod signature_timestamps;
+pub mod time_check;
 pub mod witness_rounds;

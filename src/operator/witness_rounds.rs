@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future::{join, join_all};
+
 use super::fork_evidence::evidence;
 use super::health::{Dependency, DependencyHealth, DependencyState};
 use crate::clock::Clock;
-use crate::ledger::{ForkFound, Ledger, ReadError, TileReadError};
-use crate::tlog::{SignedCheckpoint, TreeSize};
+use crate::ledger::{ForkFound, Ledger, ReadError, StoreError};
+use crate::tlog::{NoteSignature, SignedCheckpoint, TreeSize};
 use crate::witness::{TimestampClient, WitnessClient, WitnessError};
 
 /// Between two rounds: what public witness networks ask for (C2SP tlog-witness).
@@ -34,9 +36,6 @@ pub enum WitnessRoundError {
     /// The ledger.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// A tile.
-    #[error(transparent)]
-    Tile(#[from] TileReadError),
 }
 
 /// The rounds of one ledger.
@@ -66,7 +65,7 @@ impl WitnessRounds {
     pub async fn run(&self) {
         let mut owed: Option<Arc<SignedCheckpoint>> = None;
         loop {
-            match self.ledger.begin_round() {
+            match self.on_disk(Ledger::begin_round).await {
                 Ok(Some(checkpoint)) => owed = Some(checkpoint),
                 Ok(None) => {}
                 Err(error) => tracing::error!(%error, "witness round could not begin"),
@@ -86,65 +85,96 @@ impl WitnessRounds {
         }
     }
 
-    /// Asks everybody who has not answered this checkpoint yet; gives whether all have.
+    /// Asks everybody who has not answered this checkpoint yet, all at the same time; gives whether all have.
     ///
     /// # Errors
     /// When the ledger cannot be read, or an answer not be kept.
     pub async fn round(&self, checkpoint: &SignedCheckpoint) -> Result<bool, WitnessRoundError> {
-        let size = checkpoint.checkpoint().size();
+        let witnesses = self.set.witnesses.iter().map(|witness| self.ask_witness(witness, checkpoint));
+        let authorities = self.set.authorities.iter().map(|authority| self.ask_authority(authority, checkpoint));
+        let (witnesses, authorities) = join(join_all(witnesses), join_all(authorities)).await;
         let mut complete = true;
-        for witness in &self.set.witnesses {
-            let dependency = Dependency::witness(witness);
-            let old = self.acknowledged(&dependency);
-            if old >= size.0 {
-                continue;
-            }
-            match self.cosign(witness, TreeSize(old), checkpoint).await? {
-                Ok(cosignatures) => {
-                    for cosignature in &cosignatures {
-                        self.ledger.keep_cosignature(size, cosignature)?;
-                    }
-                    self.record(&dependency, Ok(size.0));
-                }
-                Err(error) => {
-                    complete = false;
-                    self.record(&dependency, Err(error.to_string()));
-                }
-            }
-        }
-        for authority in &self.set.authorities {
-            let dependency = Dependency::timestamp_authority(authority);
-            if self.acknowledged(&dependency) >= size.0 {
-                continue;
-            }
-            match authority.timestamp(checkpoint.note().text().as_bytes()).await {
-                Ok((token, _)) => {
-                    self.ledger.keep_checkpoint_token(size, &token)?;
-                    self.record(&dependency, Ok(size.0));
-                }
-                Err(error) => {
-                    complete = false;
-                    self.record(&dependency, Err(error.to_string()));
-                }
-            }
+        for answered in witnesses.into_iter().chain(authorities) {
+            complete &= answered?;
         }
         Ok(complete)
     }
 
+    /// Has a witness cosign a checkpoint, and keeps what it answers; gives whether it has answered.
+    async fn ask_witness(
+        &self,
+        witness: &WitnessClient,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<bool, WitnessRoundError> {
+        let (dependency, size) = (Dependency::witness(witness), checkpoint.checkpoint().size());
+        let old = TreeSize(self.acknowledged(&dependency));
+        if old >= size {
+            return Ok(true);
+        }
+        let answer = self.cosign(witness, old, checkpoint).await?;
+        let outcome = match answer {
+            Ok(cosignatures) => {
+                let keep = move |ledger: &Ledger| {
+                    cosignatures.iter().try_for_each(|cosignature| ledger.keep_cosignature(size, cosignature))
+                };
+                self.on_disk(keep).await?;
+                Ok(size.0)
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let is_answered = outcome.is_ok();
+        self.record(&dependency, outcome);
+        Ok(is_answered)
+    }
+
+    /// Has an authority timestamp a checkpoint, and keeps the token; gives whether it has answered.
+    async fn ask_authority(
+        &self,
+        authority: &TimestampClient,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<bool, WitnessRoundError> {
+        let (dependency, size) = (Dependency::timestamp_authority(authority), checkpoint.checkpoint().size());
+        if self.acknowledged(&dependency) >= size.0 {
+            return Ok(true);
+        }
+        let outcome = match authority.timestamp(checkpoint.note().text().as_bytes()).await {
+            Ok((token, _)) => {
+                self.on_disk(move |ledger| ledger.keep_checkpoint_token(size, &token)).await?;
+                Ok(size.0)
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let is_answered = outcome.is_ok();
+        self.record(&dependency, outcome);
+        Ok(is_answered)
+    }
+
+    /// Reads or writes the ledger on a thread that may block.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Ledger) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, WitnessRoundError> {
+        let ledger = self.ledger.clone();
+        let done = tokio::task::spawn_blocking(move || work(&ledger)).await;
+        Ok(done.unwrap_or(Err(ReadError::Store(StoreError::Poisoned)))?)
+    }
+
     /// Tokens over `data` of every timestamp authority that answers.
     pub async fn timestamps(&self, data: &[u8]) -> Vec<Vec<u8>> {
-        let mut tokens = Vec::new();
-        for authority in &self.set.authorities {
+        let asked = self.set.authorities.iter().map(async |authority| {
             let dependency = Dependency::timestamp_authority(authority);
             match authority.timestamp(data).await {
                 Ok((token, _)) => {
                     self.record(&dependency, Ok(self.acknowledged(&dependency)));
-                    tokens.push(token);
+                    Some(token)
                 }
-                Err(error) => self.record(&dependency, Err(error.to_string())),
+                Err(error) => {
+                    self.record(&dependency, Err(error.to_string()));
+                    None
+                }
             }
-        }
-        tokens
+        });
+        join_all(asked).await.into_iter().flatten().collect()
     }
 
     /// The revocation lists of the timestamp authorities, as far as it is said where they are. `None` when one of them
@@ -169,12 +199,12 @@ impl WitnessRounds {
         witness: &WitnessClient,
         old: TreeSize,
         checkpoint: &SignedCheckpoint,
-    ) -> Result<Result<Vec<crate::tlog::NoteSignature>, WitnessError>, WitnessRoundError> {
+    ) -> Result<Result<Vec<NoteSignature>, WitnessError>, WitnessRoundError> {
         let size = checkpoint.checkpoint().size();
-        let proof = self.ledger.consistency(old, size)?;
+        let proof = self.on_disk(move |ledger| ledger.consistency(old, size)).await?;
         let (asked, answer) = match witness.add_checkpoint(old, proof, checkpoint).await {
             Err(WitnessError::Conflict { size: seen }) if seen != old && seen <= size => {
-                let proof = self.ledger.consistency(seen, size)?;
+                let proof = self.on_disk(move |ledger| ledger.consistency(seen, size)).await?;
                 (seen, witness.add_checkpoint(seen, proof, checkpoint).await)
             }
             answer => (old, answer),
@@ -197,15 +227,17 @@ impl WitnessRounds {
     /// Keeps what a witness has against this log, with the checkpoint that it cosigned last if it shows that.
     async fn keep_fork(&self, witness: &WitnessClient, seen: TreeSize) -> Result<(), WitnessRoundError> {
         let theirs = witness.latest(self.ledger.log_key()).await.ok().flatten();
-        let theirs = match theirs {
-            // One that fits is no evidence.
-            Some(theirs) if self.ledger.continues(&theirs)? => None,
-            other => other,
-        };
-        let seen = theirs.as_ref().map_or(seen, |theirs| theirs.checkpoint().size());
         let (dependency, now) = (Dependency::witness(witness), self.clock.now());
-        let found = ForkFound::WhileRunning;
-        Ok(self.ledger.keep_fork(evidence(&self.ledger, &dependency, seen, theirs.as_ref(), found, now))?)
+        let keep = move |ledger: &Ledger| {
+            let theirs = match theirs {
+                // One that fits is no evidence.
+                Some(theirs) if ledger.continues(&theirs)? => None,
+                other => other,
+            };
+            let seen = theirs.as_ref().map_or(seen, |theirs| theirs.checkpoint().size());
+            ledger.keep_fork(evidence(ledger, &dependency, seen, theirs.as_ref(), ForkFound::WhileRunning, now))
+        };
+        self.on_disk(keep).await
     }
 
     fn acknowledged(&self, dependency: &Dependency) -> u64 {

@@ -15,7 +15,7 @@ use crate::clock::format_time;
 use crate::cpu_pool::WorkError;
 use crate::evidence::{BundleError, Indication, ValidationReport};
 use crate::issuance::{AssembleError, BatchError, EvidenceError, JadesError, LineError, SubmitError, VerifyError};
-use crate::ledger::{AppendError, BodyError, OperationError, ReadError, StoreError, TileReadError};
+use crate::ledger::{AppendError, BodyError, ClockTrouble, OperationError, ReadError, StoreError, TileReadError};
 use crate::operator::archive_renewal::ArchiveRenewalError;
 use crate::operator::signature_timestamps::SignatureArchiveError;
 use crate::request_body::BodyReadError;
@@ -298,7 +298,7 @@ impl From<AppendError> for Problem {
             },
             AppendError::Forked(_) => Self::new("forked", "The log has forked", unavailable, detail),
             AppendError::ReadOnly(_) => Self::new("read-only", "The ledger is read-only", unavailable, detail),
-            AppendError::Clock { ahead, .. } => {
+            AppendError::Clock(ClockTrouble::OutOfRange { ahead, .. } | ClockTrouble::Unsupported { ahead, .. }) => {
                 Self::new("clock", "Clock out of range", unavailable, detail).with("ahead_seconds", ahead)
             }
             AppendError::UuidTaken(index) => {

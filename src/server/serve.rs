@@ -83,8 +83,8 @@ pub fn serve(state: AppState) -> anyhow::Result<RunningServer> {
     let timestamps = state.services.signature_timestamps.clone();
     background.push(tokio::spawn(async move { timestamps.run().await }));
     background.extend(alerts(&state)?);
-    let confirmed = state.clone();
-    background.push(tokio::spawn(async move { confirmed.services.confirm().await }));
+    let opened = state.clone();
+    background.push(tokio::spawn(async move { opened.services.open_logs().await }));
     background.extend(state.services.publishers().map(|publisher| tokio::spawn(publisher.run())));
     tracing::info!(%address, tree_size = state.services.issuance.ledger.size().0, "server started");
     Ok(RunningServer { address, state, handle, served, background })

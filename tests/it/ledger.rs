@@ -9,8 +9,8 @@ use affiant::crypto::{SealingKey, Sha256Digest, SignatureAlgorithm, Signer, Sign
 use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
-    AppendError, BodyMetadata, DirectorySource, Durability, EncryptedBody, INDEX_RECORDS, Ledger, LedgerOptions,
-    LocalBackend, LockError, OpenedLedger, RecoveryError, SNAPSHOT_ENTRIES, Submission, audit,
+    AppendError, BodyMetadata, ClockTrouble, DirectorySource, Durability, EncryptedBody, INDEX_RECORDS, Ledger,
+    LedgerOptions, LocalBackend, LockError, OpenedLedger, RecoveryError, SNAPSHOT_ENTRIES, Submission, audit,
 };
 use affiant::operator::policy_events::record_policy_changes;
 use affiant::scorecard::Scorecard;
@@ -278,12 +278,12 @@ async fn one_writer_one_key_and_a_believable_clock() {
     let hour = Duration::from_secs(3600);
     bench.clock.jump_to(parse_time("2026-07-01T13:00:00Z").unwrap());
     let ahead = ledger.append(submission("iss_a", "v", b"v"), Durability::Included).unwrap().await;
-    assert!(matches!(ahead, Err(AppendError::Clock { ahead: 3600, .. })));
+    assert!(matches!(ahead, Err(AppendError::Clock(ClockTrouble::OutOfRange { ahead: 3600, .. }))));
     bench.clock.jump_to(parse_time("2026-07-01T11:59:30Z").unwrap());
     assert_eq!(put(&ledger, "iss_a", 1).await.entry.time, parse_time("2026-07-01T12:00:00Z").unwrap());
     bench.clock.jump_to(parse_time("2026-07-01T11:00:00Z").unwrap());
     let behind = ledger.append(submission("iss_a", "v", b"v"), Durability::Included).unwrap().await;
-    assert!(matches!(behind, Err(AppendError::Clock { ahead: -3600, .. })));
+    assert!(matches!(behind, Err(AppendError::Clock(ClockTrouble::OutOfRange { ahead: -3600, .. }))));
     bench.clock.advance(hour);
     assert_eq!(put(&ledger, "iss_a", 2).await.entry.index, LeafIndex(3));
     ledger.stop();

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use crate::fixtures::ledger_folder::{Acknowledged, Small, audited, check, make_key, recover};
 use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::Sha256Digest;
-use affiant::ledger::{AppendError, AuditError, BodyError, Durability, ReadError, RecoveryError, StoreError};
+use affiant::ledger::{
+    AppendError, AuditError, BodyError, ClockTrouble, Durability, ReadError, RecoveryError, StoreError,
+};
 use affiant::tlog::merkle::leaf_hash;
 use affiant::tlog::{LeafIndex, TreeSize};
 use chrono::TimeDelta;
@@ -305,7 +307,7 @@ fn the_clock_may_be_sixty_seconds_off_and_no_more() {
     // Ahead of the last batch and the time that passed since.
     let now = small.clock.now();
     small.clock.jump_to(now + minute + millisecond);
-    assert!(matches!(put(&mut small), Err(AppendError::Clock { ahead: 60, .. })));
+    assert!(matches!(put(&mut small), Err(AppendError::Clock(ClockTrouble::OutOfRange { ahead: 60, .. }))));
     let now = small.clock.now();
     small.clock.jump_to(now - millisecond);
     let time = put(&mut small).unwrap().entry.time;
@@ -313,7 +315,7 @@ fn the_clock_may_be_sixty_seconds_off_and_no_more() {
 
     // Behind the last entry: up to a minute it gets the time of the last entry, behind that none. `put` lets time pass.
     small.clock.jump_to(time - minute - millisecond);
-    assert!(matches!(put(&mut small), Err(AppendError::Clock { ahead: -60, .. })));
+    assert!(matches!(put(&mut small), Err(AppendError::Clock(ClockTrouble::OutOfRange { ahead: -60, .. }))));
     small.clock.jump_to(time - minute);
     assert_eq!(put(&mut small).unwrap().entry.time, time);
 
@@ -325,5 +327,8 @@ fn the_clock_may_be_sixty_seconds_off_and_no_more() {
     ledger.confirm();
     let answer = ledger.append(fixtures::ledger_folder::submission(b"early"), Durability::Accepted).unwrap();
     sequencer.step().unwrap();
-    assert!(matches!(futures_util::FutureExt::now_or_never(answer), Some(Err(AppendError::Clock { ahead: -60, .. }))));
+    assert!(matches!(
+        futures_util::FutureExt::now_or_never(answer),
+        Some(Err(AppendError::Clock(ClockTrouble::OutOfRange { ahead: -60, .. })))
+    ));
 }

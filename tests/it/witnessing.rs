@@ -449,3 +449,50 @@ async fn evidence_is_renewed_before_it_runs_out_and_not_again_at_once() {
     issuance.ledger().stop();
     assert!(process.stop());
 }
+
+#[tokio::test]
+async fn a_clock_that_others_do_not_confirm_writes_nothing_and_is_believed_once_they_do() {
+    let (place, _witness, process) = witnessed_place();
+    let token = place.issuer_token(0);
+    let clock = |ahead| Arc::new(ManualClock::new(chrono::Utc::now() + TimeDelta::days(ahead)));
+    let served = async |clock: &Arc<ManualClock>| {
+        let state = place.open_with(clock.clone(), StartOptions::default()).await.unwrap();
+        InProcess::of(affiant::server::serve(state).unwrap())
+    };
+    let is_clock =
+        |health: &Value| health["trouble"].as_str().is_some_and(|trouble| trouble.contains("the clock shows"));
+
+    // The very first start, a year ahead: not even the first entry is made.
+    let ahead = clock(365);
+    let server = served(&ahead).await;
+    let health = server.client.get("/healthz", "").await.json();
+    assert!(is_clock(&health) && health["tree_size"] == 0, "{health}");
+    assert_eq!(server.client.get("/readyz", "").await.status, 503);
+    // It is set right: nothing has to be started again.
+    ahead.jump_to(chrono::Utc::now());
+    server.client.wait_for_health(|health| health["trouble"].is_null()).await;
+    server.client.issue(&token, call(1)).await;
+
+    // An hour that did not pass is refused, whatever was believed before, and readiness says so at once.
+    ahead.jump_to(chrono::Utc::now() + TimeDelta::hours(1));
+    assert!(is_clock(&server.client.get("/healthz", "").await.json()));
+    assert_eq!(server.client.get("/readyz", "").await.status, 503);
+    let problem = server.client.post("/v1/records", &token, call(2)).await.problem(503, "clock");
+    assert!(problem["ahead_seconds"].as_i64().unwrap() > 3500, "{problem}");
+    ahead.jump_to(chrono::Utc::now());
+    server.client.issue(&token, call(2)).await;
+    server.stop().await;
+
+    // A clock that was hours behind and is set to what others show, as after a machine slept, goes on without a restart.
+    let behind = clock(0);
+    let server = served(&behind).await;
+    server.client.issue(&token, call(3)).await;
+    behind.jump_to(chrono::Utc::now() - TimeDelta::seconds(40));
+    server.client.issue(&token, call(4)).await;
+    behind.jump_to(chrono::Utc::now() + TimeDelta::seconds(50));
+    server.client.wait_for_health(|health| health["trouble"].is_null()).await;
+    server.client.issue(&token, call(5)).await;
+    server.stop().await;
+    assert!(process.stop());
+    assert!(place.audit().await.is_ok());
+}

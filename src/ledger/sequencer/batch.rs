@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 
 use super::assign::{Duplicate, Queued, Sequenced};
-use super::clock_guard::ClockOutOfRange;
 use super::{Fault, Sequencer};
 use crate::evidence::format::Event;
 use crate::ledger::core::MayWrite;
@@ -62,10 +61,10 @@ impl Sequencer {
             refuse(batch, &error);
             return Ok(());
         }
-        let time = match self.clock_guard.checked_now(&*self.parts.clock, self.parts.state.last_time) {
+        let time = match self.parts.inner.clock_guard().checked_now(&*self.parts.clock) {
             Ok(time) => time,
-            Err(ClockOutOfRange { now, ahead }) => {
-                refuse(batch, &|| AppendError::Clock { now, ahead });
+            Err(trouble) => {
+                refuse(batch, &|| AppendError::Clock(trouble));
                 return Ok(());
             }
         };
@@ -98,6 +97,7 @@ impl Sequencer {
         }
         self.parts.inner.note_full(false);
         self.parts.state.advance(next);
+        self.parts.inner.clock_guard().advance(time, &*self.parts.clock);
         let entries = sequenced.len();
         self.after_commit(sequenced, bodies)?;
         self.answer_duplicates(duplicates);

@@ -7,7 +7,6 @@
 mod assign;
 mod batch;
 mod checkpoint;
-mod clock_guard;
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,7 +25,6 @@ use super::submission::{AppendError, AppendReceipt, Message, Reply};
 use crate::clock::Clock;
 use crate::crypto::Signer;
 use crate::tlog::{CheckpointError, LeafIndex, TreeSize};
-use clock_guard::ClockGuard;
 
 /// Entries between two snapshots: what a start reads again, well below a second.
 pub const SNAPSHOT_ENTRIES: u64 = 8192;
@@ -58,7 +56,6 @@ pub struct Sequencer {
     // Monotonic time.
     last_checkpoint: Option<Duration>,
     last_snapshot: TreeSize,
-    clock_guard: ClockGuard,
     // It was told to stop.
     stops: bool,
 }
@@ -83,14 +80,7 @@ pub(super) struct SequencerParts {
 
 impl Sequencer {
     pub(super) fn new(parts: SequencerParts) -> Self {
-        Self {
-            last_snapshot: parts.state.edge.size(),
-            parts,
-            waiting: Vec::new(),
-            last_checkpoint: None,
-            clock_guard: ClockGuard::default(),
-            stops: false,
-        }
+        Self { last_snapshot: parts.state.edge.size(), parts, waiting: Vec::new(), last_checkpoint: None, stops: false }
     }
 
     /// Leaves the compaction of the index to a thread.

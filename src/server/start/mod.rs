@@ -95,8 +95,17 @@ pub(crate) async fn open(
     hold_authority(&issuance, options)?;
     let published_policies = config.authority_dir().join("announced.json");
     let issues = Some(issuance.clone());
-    let confirmation = Confirmation { checker, ledger: ledger.clone(), issuance: issues, published_policies, trust };
-    confirmation.begin(&may_sign).await?;
+    let time_sources = witnesses::time_sources(config, &witnesses);
+    let confirmation = Confirmation {
+        checker,
+        ledger: ledger.clone(),
+        time_sources,
+        at_risk: options.accept_rollback_risk,
+        issuance: issues,
+        published_policies,
+        trust,
+    };
+    let of_ledger = confirmation.begin(may_sign.clone()).await?;
     let statements = match statements_keys {
         Some(keys) => Some(open_statements(&opening, keys, trust, &may_sign).await?),
         None => None,
@@ -114,7 +123,7 @@ pub(crate) async fn open(
         signature_timestamps,
         archive_renewal,
         publisher,
-        confirmation: (may_sign != MaySign::Yes).then_some(confirmation),
+        opening: of_ledger,
         statements,
         tokens,
         clock,
@@ -158,7 +167,6 @@ impl LogStart<'_> {
         };
         let ledger = self.ledger_options(config.origin(), signer);
         let recovered = OpenedLedger::open(ledger, &backend).context("opening the ledger")?;
-        rollback::check_clock(witnesses, &***clock).await?;
         let folder = PublishFolder::of_ledger(config, log_key, log_policy)?;
         let checker = self.checker(recovered.reader(), witnesses, Some(log_policy.policy.clone()));
         let published_policies = &config.authority_dir().join("announced.json");

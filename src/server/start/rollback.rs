@@ -4,38 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use chrono::TimeDelta;
 
 use super::options::StartOptions;
 use super::publish_folder::PublishFolder;
-use crate::clock::Clock;
 use crate::crypto::Sha256Digest;
 use crate::issuance::Issuance;
 use crate::ledger::{ForkEvidence, ForkFound, Ledger};
 use crate::operator::confirmation::confirm_when_known;
 use crate::operator::policy_events::{publish_authority_events, record_policy_changes};
 use crate::operator::rollback_check::{RollbackCheck, RollbackChecker};
-use crate::operator::witness_rounds::WitnessSet;
+use crate::operator::time_check::TimeSources;
 use crate::tlog::TreeSize;
-
-/// How far the clock may be ahead of a timestamp authority's at a start.
-const CLOCK_AHEAD_MAX: TimeDelta = TimeDelta::seconds(60);
-
-/// A clock that is ahead would put that time into the ledger for ever: a timestamp authority is asked what it shows.
-pub(super) async fn check_clock(witnesses: &WitnessSet, clock: &dyn Clock) -> anyhow::Result<()> {
-    for authority in &witnesses.authorities {
-        let Ok((_, timestamp)) = authority.timestamp(b"affiant start").await else { continue };
-        let ahead = clock.now() - timestamp.info().gen_time;
-        anyhow::ensure!(
-            ahead <= CLOCK_AHEAD_MAX,
-            "the clock is {} s ahead of {}: set it and start again",
-            ahead.num_seconds(),
-            authority.url()
-        );
-        return Ok(());
-    }
-    Ok(())
-}
 
 /// Whether a ledger may sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,40 +111,55 @@ fn older_copy(evidence: &ForkEvidence) -> anyhow::Error {
 pub(crate) struct Confirmation {
     pub(super) checker: RollbackChecker,
     pub(super) ledger: Ledger,
+    /// Whose time supports that of the machine.
+    pub(super) time_sources: TimeSources,
+    /// The operator takes the risk of a copy, and of a clock, that nobody confirms.
+    pub(super) at_risk: bool,
     /// Of whose authority and scorecards entries are made; `None` for a log that has neither.
     pub(super) issuance: Option<Arc<Issuance>>,
     pub(super) published_policies: PathBuf,
     pub(super) trust: Sha256Digest,
 }
 
+/// A ledger on its way to its first record.
+pub(crate) struct Opening {
+    confirmation: Confirmation,
+    may_sign: MaySign,
+    /// Whether its first entries are there.
+    is_open: bool,
+}
+
 impl Confirmation {
-    /// Goes on as the check of the start has decided.
+    /// Goes on as the check of the start has decided, as far as it comes now.
     ///
     /// # Errors
     /// When entries that come first cannot be made.
-    pub(super) async fn begin(&self, may_sign: &MaySign) -> anyhow::Result<()> {
-        match may_sign {
+    pub(super) async fn begin(self, may_sign: MaySign) -> anyhow::Result<Opening> {
+        let mut is_open = false;
+        match &may_sign {
             MaySign::Yes => {
+                self.support_clock().await;
+                if let Some(trouble) = self.ledger.clock_trouble() {
+                    tracing::warn!(%trouble, "nothing is sequenced until the clock is believed");
+                }
                 self.ledger.confirm();
-                self.first_entries().await
+                is_open = self.ledger.clock_trouble().is_none();
+                if is_open {
+                    self.first_entries().await?;
+                }
             }
-            MaySign::Waits(waiting) => {
-                self.ledger.note_unconfirmed(waiting.clone());
-                Ok(())
-            }
-            MaySign::Never => Ok(()),
+            MaySign::Waits(waiting) => self.ledger.note_unconfirmed(waiting.clone()),
+            MaySign::Never => {}
         }
+        Ok(Opening { confirmation: self, may_sign, is_open })
     }
 
-    /// Asks until the ledger is confirmed. `false` when it never will be.
-    pub(crate) async fn wait(&self) -> bool {
-        if !confirm_when_known(&self.checker, &self.ledger).await {
-            return false;
+    /// Asks others for the time, so that no entry has one that nobody supports.
+    async fn support_clock(&self) {
+        if !self.at_risk && self.time_sources.can_be_asked(&self.ledger) {
+            self.ledger.await_time_of_others();
+            self.time_sources.ask(&self.ledger).await;
         }
-        if let Err(error) = self.first_entries().await {
-            tracing::error!(error = format!("{error:#}"), "entries of certificates and policies wait for a restart");
-        }
-        true
     }
 
     /// Brings what happened since into the ledger, before any record.
@@ -180,5 +174,32 @@ impl Confirmation {
         let changes = record_policy_changes(&self.ledger, &self.published_policies, scorecards, self.trust);
         changes.await.context("anchoring scorecards and trust")?;
         Ok(())
+    }
+}
+
+impl Opening {
+    /// Waits until the ledger is known to be the newest copy, and its clock is believed. `false` when it never will be.
+    pub(crate) async fn wait(&self) -> bool {
+        let Self { confirmation, may_sign, is_open } = self;
+        let ledger = &confirmation.ledger;
+        match may_sign {
+            _ if *is_open => return true,
+            MaySign::Never => return false,
+            MaySign::Waits(_) if !confirm_when_known(&confirmation.checker, ledger).await => return false,
+            MaySign::Waits(_) => confirmation.support_clock().await,
+            MaySign::Yes => {}
+        }
+        confirmation.time_sources.wait_for_time(ledger).await;
+        // Once more: the first entry of a new ledger was not taken while its clock was not believed.
+        ledger.confirm();
+        if let Err(error) = confirmation.first_entries().await {
+            tracing::error!(error = format!("{error:#}"), "entries of certificates and policies wait for a restart");
+        }
+        true
+    }
+
+    /// Asks others for the time whenever the clock is not believed. For ever; whoever stops the server drops this future.
+    pub(crate) async fn watch_clock(&self) {
+        self.confirmation.time_sources.watch(&self.confirmation.ledger).await;
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::rollback::Confirmation;
+use futures_util::future::join;
+
+use super::rollback::Opening;
 use crate::access::TokenStore;
 use crate::clock::Clock;
 use crate::issuance::Issuance;
@@ -21,8 +23,8 @@ pub(crate) struct Services {
     pub(crate) archive_renewal: Arc<ArchiveRenewal>,
     /// The publisher of the ledger, where it is published.
     pub(crate) publisher: Option<Arc<Publisher>>,
-    /// What is waited for before the ledger may sign; `None` when it may.
-    pub(crate) confirmation: Option<Confirmation>,
+    /// What is waited for before the ledger may sign.
+    pub(crate) opening: Opening,
     /// The log of statements, where there is one.
     pub(crate) statements: Option<StatementsService>,
     pub(crate) tokens: TokenStore,
@@ -32,15 +34,17 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Waits until the logs are known to be the newest copies, the ledger first, and lets them write.
-    pub(crate) async fn confirm(&self) {
-        if let Some(confirmation) = &self.confirmation
-            && !confirmation.wait().await
-        {
+    /// Lets the logs write as soon as they may, the ledger first, and looks after their clocks. For ever; whoever stops the
+    /// server drops this future.
+    pub(crate) async fn open_logs(&self) {
+        if !self.opening.wait().await {
             return;
         }
-        if let Some(confirmation) = self.statements.as_ref().and_then(|service| service.confirmation.as_ref()) {
-            confirmation.wait().await;
+        match &self.statements {
+            Some(service) if service.opening.wait().await => {
+                join(self.opening.watch_clock(), service.opening.watch_clock()).await;
+            }
+            _ => self.opening.watch_clock().await,
         }
     }
 
@@ -55,8 +59,8 @@ impl Services {
 pub(crate) struct StatementsService {
     pub(crate) statements: Statements,
     pub(crate) witness_rounds: WitnessRounds,
-    /// What is waited for before it may sign; `None` when it may.
-    pub(crate) confirmation: Option<Confirmation>,
+    /// What is waited for before it may sign.
+    pub(crate) opening: Opening,
     /// The publisher of the log, where it is published.
     pub(crate) publisher: Option<Arc<Publisher>>,
     /// The log for clients that hash the payload alone, where its operator has named their keys.

@@ -10,7 +10,7 @@ use super::log_start::LogStart;
 use super::publish_folder::PublishFolder;
 use super::rollback::{Confirmation, MaySign, StartCheck};
 use super::services::StatementsService;
-use super::witnesses::witness_set;
+use super::witnesses::{time_sources, witness_set};
 use crate::atomic_file;
 use crate::crypto::{Sha256Digest, Signer, VerifyingKey};
 use crate::ledger::{LocalBackend, OpenedLedger};
@@ -75,8 +75,17 @@ pub(super) async fn open_statements(
         (may_sign, _) => may_sign,
     };
     let ledger = recovered.start()?;
-    let confirmation = Confirmation { checker, ledger: ledger.clone(), issuance: None, published_policies, trust };
-    confirmation.begin(&may_sign).await?;
+    let time_sources = time_sources(config, &witness_set(config)?);
+    let confirmation = Confirmation {
+        checker,
+        ledger: ledger.clone(),
+        time_sources,
+        at_risk: options.accept_rollback_risk,
+        issuance: None,
+        published_policies,
+        trust,
+    };
+    let own = confirmation.begin(may_sign).await?;
     let issuer = config.server.public_url.trim_end_matches('/').to_owned();
     let rate_per_signer = config.statements.rate_per_signer;
     let compatibility = compatibility(config, &issuer, keys.compatibility)?;
@@ -84,7 +93,7 @@ pub(super) async fn open_statements(
         compatibility,
         publisher: folder.map(|folder| folder.publisher(&ledger, clock)),
         witness_rounds: WitnessRounds::new(ledger.clone(), witnesses, clock.clone()),
-        confirmation: (may_sign != MaySign::Yes).then_some(confirmation),
+        opening: own,
         statements: Statements::new(ledger, keys.receipts, issuer, rate_per_signer, clock.clone()),
     })
 }

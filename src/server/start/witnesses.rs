@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use crate::client::HttpClient;
 use crate::issuance::LogPolicyFile;
+use crate::operator::time_check::TimeSources;
 use crate::operator::witness_rounds::WitnessSet;
 use crate::server::config::Config;
 use crate::tlog::{LogPolicy, VerifierKey};
@@ -27,6 +28,17 @@ pub(super) fn witness_set(config: &Config) -> anyhow::Result<WitnessSet> {
         set.authorities.push(client.with_lists_at(authority.crl_urls.clone()));
     }
     Ok(set)
+}
+
+/// Those of them whose clocks are not this server's.
+pub(super) fn time_sources(config: &Config, set: &WitnessSet) -> TimeSources {
+    let (witnesses, authorities) = (&config.witnessing.witness, &config.witnessing.timestamp_authority);
+    let witnesses = witnesses.iter().zip(&set.witnesses).filter(|(named, _)| named.independent);
+    let authorities = authorities.iter().zip(&set.authorities).filter(|(named, _)| named.independent);
+    TimeSources(WitnessSet {
+        witnesses: witnesses.map(|(_, witness)| witness.clone()).collect(),
+        authorities: authorities.map(|(_, authority)| authority.clone()).collect(),
+    })
 }
 
 /// The policy that bundles offer (C2SP tlog-policy). Our own witnesses are named, but never part of a quorum.
