@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use super::clock_guard::{ClockGuard, ClockTrouble};
-use super::fork_evidence::ForkEvidence;
+use super::fork::evidence::ForkEvidence;
 use super::index::Index;
 use super::kept_archive_timestamps::KeptArchiveTimestamps;
 use super::store::attestation::AttestationKind;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::audit::{AuditError, AuditSource, Walked};
-use super::fork_evidence::ForkEvidence;
+use super::fork::evidence::ForkEvidence;
 use super::store::local::Inspection;
 use super::store::tiles::TileReadError;
 use crate::evidence::format::{Entry, Event};

@@ -8,7 +8,7 @@ use super::appender::Ledger;
 use super::compactor::Compactor;
 use super::core::{LedgerInner, Start};
 use super::erasure;
-use super::fork_evidence::ForkEvidence;
+use super::fork::evidence::ForkEvidence;
 use super::index::{Index, IndexedRecord};
 use super::kept_archive_timestamps::KeptArchiveTimestamps;
 use super::read::{LedgerReader, ReadError};

@@ -1,4 +1,4 @@
-//! Asking on: a ledger that could not be confirmed at its start takes records as soon as it is.
+//! Asking on: a ledger that could not be confirmed at its start may be confirmed later.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use crate::ledger::Ledger;
 /// Between two questions.
 const ASK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Asks until the ledger is known to be the newest copy of its log, and lets it write then. `false` when somebody
-/// contradicts it: then the evidence is kept, and it never writes.
-pub async fn confirm_when_known(checker: &RollbackChecker, ledger: &Ledger) -> bool {
+/// Asks until the ledger is known to be the newest copy of its log, so that it may write. `false` when somebody contradicts
+/// it: then the evidence is kept, and it never writes.
+pub async fn is_known(checker: &RollbackChecker, ledger: &Ledger) -> bool {
     loop {
         tokio::time::sleep(ASK_INTERVAL).await;
         match checker.ask_witnesses().await {
@@ -22,8 +22,7 @@ pub async fn confirm_when_known(checker: &RollbackChecker, ledger: &Ledger) -> b
                 return false;
             }
             RollbackCheck::Confirmed | RollbackCheck::NobodyKnows | RollbackCheck::NobodyToAsk => {
-                tracing::info!(tree_size = ledger.size().0, "the ledger is confirmed, and takes records");
-                ledger.confirm();
+                tracing::info!(tree_size = ledger.size().0, "the ledger is confirmed as the newest copy of its log");
                 return true;
             }
         }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::options::StartOptions;
+use super::rollback::{Confirmation, FirstEntries};
 use crate::clock::Clock;
 use crate::crypto::{SealingKey, Signer};
-use crate::ledger::{LedgerOptions, LedgerReader, SNAPSHOT_ENTRIES};
+use crate::ledger::{Ledger, LedgerOptions, LedgerReader, SNAPSHOT_ENTRIES};
 use crate::operator::rollback_check::{ConfirmationPolicy, RollbackChecker};
+use crate::operator::time_check::TimeSources;
 use crate::operator::witness_rounds::WitnessSet;
 use crate::server::config::Config;
 use crate::tlog::LogPolicy;
@@ -40,5 +42,17 @@ impl LogStart<'_> {
     ) -> RollbackChecker {
         let policy = ConfirmationPolicy { log_policy, gone: self.config.witnessing.gone.clone() };
         RollbackChecker { ledger: ledger.clone(), witnesses: witnesses.clone(), policy, clock: self.clock.clone() }
+    }
+
+    /// What is waited for before a log may sign, and what is brought into it then.
+    pub(super) fn confirmation(
+        &self,
+        ledger: &Ledger,
+        checker: RollbackChecker,
+        time_sources: TimeSources,
+        first: FirstEntries,
+    ) -> Confirmation {
+        let at_risk = self.options.accept_rollback_risk;
+        Confirmation { checker, ledger: ledger.clone(), time_sources, at_risk, first }
     }
 }

@@ -45,7 +45,7 @@ use keys::{lock_data, log_key, statements_keys, vault_key};
 use log_start::LogStart;
 use options::StartOptions;
 use publish_folder::PublishFolder;
-use rollback::{Confirmation, MaySign, StartCheck};
+use rollback::{FirstEntries, MaySign, StartCheck};
 use services::Services;
 use statements::open_statements;
 
@@ -94,17 +94,8 @@ pub(crate) async fn open(
     });
     hold_authority(&issuance, options)?;
     let published_policies = config.authority_dir().join("announced.json");
-    let issues = Some(issuance.clone());
-    let time_sources = witnesses::time_sources(config, &witnesses);
-    let confirmation = Confirmation {
-        checker,
-        ledger: ledger.clone(),
-        time_sources,
-        at_risk: options.accept_rollback_risk,
-        issuance: issues,
-        published_policies,
-        trust,
-    };
+    let first = FirstEntries { issuance: Some(issuance.clone()), published_policies, trust };
+    let confirmation = opening.confirmation(&ledger, checker, witnesses::time_sources(config, &witnesses), first);
     let of_ledger = confirmation.begin(may_sign.clone()).await?;
     let statements = match statements_keys {
         Some(keys) => Some(open_statements(&opening, keys, trust, &may_sign).await?),

@@ -10,7 +10,7 @@ use super::publish_folder::PublishFolder;
 use crate::crypto::Sha256Digest;
 use crate::issuance::Issuance;
 use crate::ledger::{ForkEvidence, ForkFound, Ledger};
-use crate::operator::confirmation::confirm_when_known;
+use crate::operator::confirmation::is_known;
 use crate::operator::policy_events::{publish_authority_events, record_policy_changes};
 use crate::operator::rollback_check::{RollbackCheck, RollbackChecker};
 use crate::operator::time_check::TimeSources;
@@ -115,11 +115,21 @@ pub(crate) struct Confirmation {
     pub(super) time_sources: TimeSources,
     /// The operator takes the risk of a copy, and of a clock, that nobody confirms.
     pub(super) at_risk: bool,
-    /// Of whose authority and scorecards entries are made; `None` for a log that has neither.
+    pub(super) first: FirstEntries,
+}
+
+/// What the entries are made of that come before any record.
+pub(super) struct FirstEntries {
+    /// Of whose authority and scorecards they are; `None` for a log that has neither.
     pub(super) issuance: Option<Arc<Issuance>>,
+    /// The file that says which policies the log knows.
     pub(super) published_policies: PathBuf,
+    /// The digest of the trust policy.
     pub(super) trust: Sha256Digest,
 }
+
+/// What a ledger waits for whose first entries would have a time that nobody believes.
+const CLOCK: &str = "its clock is not believed";
 
 /// A ledger on its way to its first record.
 pub(crate) struct Opening {
@@ -141,11 +151,11 @@ impl Confirmation {
                 self.support_clock().await;
                 if let Some(trouble) = self.ledger.clock_trouble() {
                     tracing::warn!(%trouble, "nothing is sequenced until the clock is believed");
-                }
-                self.ledger.confirm();
-                is_open = self.ledger.clock_trouble().is_none();
-                if is_open {
+                    self.ledger.note_unconfirmed(CLOCK.to_owned());
+                } else {
+                    self.ledger.confirm();
                     self.first_entries().await?;
+                    is_open = true;
                 }
             }
             MaySign::Waits(waiting) => self.ledger.note_unconfirmed(waiting.clone()),
@@ -165,13 +175,14 @@ impl Confirmation {
     /// Brings what happened since into the ledger, before any record.
     async fn first_entries(&self) -> anyhow::Result<()> {
         let mut scorecards = &[][..];
-        if let Some(issuance) = &self.issuance {
+        let FirstEntries { issuance, published_policies, trust } = &self.first;
+        if let Some(issuance) = issuance {
             publish_authority_events(&issuance.authority, &self.ledger)
                 .await
                 .context("anchoring certificate events")?;
             scorecards = &issuance.scorecards;
         }
-        let changes = record_policy_changes(&self.ledger, &self.published_policies, scorecards, self.trust);
+        let changes = record_policy_changes(&self.ledger, published_policies, scorecards, *trust);
         changes.await.context("anchoring scorecards and trust")?;
         Ok(())
     }
@@ -185,12 +196,11 @@ impl Opening {
         match may_sign {
             _ if *is_open => return true,
             MaySign::Never => return false,
-            MaySign::Waits(_) if !confirm_when_known(&confirmation.checker, ledger).await => return false,
+            MaySign::Waits(_) if !is_known(&confirmation.checker, ledger).await => return false,
             MaySign::Waits(_) => confirmation.support_clock().await,
             MaySign::Yes => {}
         }
         confirmation.time_sources.wait_for_time(ledger).await;
-        // Once more: the first entry of a new ledger was not taken while its clock was not believed.
         ledger.confirm();
         if let Err(error) = confirmation.first_entries().await {
             tracing::error!(error = format!("{error:#}"), "entries of certificates and policies wait for a restart");

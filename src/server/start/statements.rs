@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use super::keys::StatementsKeys;
 use super::log_start::LogStart;
 use super::publish_folder::PublishFolder;
-use super::rollback::{Confirmation, MaySign, StartCheck};
+use super::rollback::{FirstEntries, MaySign, StartCheck};
 use super::services::StatementsService;
 use super::witnesses::{time_sources, witness_set};
 use crate::atomic_file;
@@ -76,15 +76,8 @@ pub(super) async fn open_statements(
     };
     let ledger = recovered.start()?;
     let time_sources = time_sources(config, &witness_set(config)?);
-    let confirmation = Confirmation {
-        checker,
-        ledger: ledger.clone(),
-        time_sources,
-        at_risk: options.accept_rollback_risk,
-        issuance: None,
-        published_policies,
-        trust,
-    };
+    let first = FirstEntries { issuance: None, published_policies, trust };
+    let confirmation = opening.confirmation(&ledger, checker, time_sources, first);
     let own = confirmation.begin(may_sign).await?;
     let issuer = config.server.public_url.trim_end_matches('/').to_owned();
     let rate_per_signer = config.statements.rate_per_signer;

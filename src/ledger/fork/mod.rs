@@ -1,9 +1,12 @@
 //! Evidence of a fork is kept for ever, and nothing is signed beside it: whoever contradicts the log is believed at once,
 //! because a second tree cannot be taken back.
 
+pub(super) mod evidence;
+
 use std::collections::BTreeSet;
 
-use super::fork_evidence::ForkEvidence;
+use evidence::ForkEvidence;
+
 use super::read::{LedgerReader, ReadError};
 use super::store::attestation::AttestationKind;
 use crate::tlog::merkle::check_consistency;

@@ -49,7 +49,7 @@ impl ForkEvidence {
     }
 
     /// What was kept. Evidence that this release cannot read counts as an accusation by somebody unknown.
-    pub(super) fn read(bytes: &[u8], log: &VerifierKey) -> Self {
+    pub(in crate::ledger) fn read(bytes: &[u8], log: &VerifierKey) -> Self {
         let unread = |_| Self {
             kind: "unknown".into(),
             name: String::new(),
