@@ -250,15 +250,17 @@ impl LedgerInner {
     pub(super) fn write_block_reason(&self) -> Option<String> {
         let fault = self.fault.lock().expect("no holder of this lock panics").clone();
         let full = || self.full.load(Ordering::Relaxed).then(|| "the disk is full".to_owned());
-        let may_write = || match self.may_write() {
-            MayWrite::Yes => None,
-            MayWrite::Unconfirmed(reason) => Some(format!("read-only: not confirmed as the newest state: {reason}")),
-            MayWrite::Forked(reason) => Some(format!("forked: {reason}")),
-        };
         let lease = || self.lease.check().err().map(|error| error.to_string());
         let index = || self.index.store().check_room().err().map(|error| error.to_string());
         let clock = || self.clock_trouble().map(|trouble| trouble.to_string());
-        fault.or_else(lease).or_else(full).or_else(index).or_else(may_write).or_else(clock)
+        let stopped = fault.or_else(lease).or_else(full).or_else(index);
+        match self.may_write() {
+            MayWrite::Yes => stopped.or_else(clock),
+            MayWrite::Unconfirmed(reason) => stopped
+                .or_else(clock)
+                .or_else(|| Some(format!("read-only: not confirmed as the newest state: {reason}"))),
+            MayWrite::Forked(reason) => stopped.or_else(|| Some(format!("forked: {reason}"))),
+        }
     }
 
     /// Whether an entry says that `record` is erased: from its commit on it is, whatever a store still has of it.
