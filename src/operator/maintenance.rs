@@ -25,7 +25,10 @@ const RENEWAL_RETRY: Duration = Duration::from_secs(6 * 60 * 60);
 pub async fn maintain(issuance: Arc<Issuance>, renewal: Arc<ArchiveRenewal>, ahead: TimeDelta) {
     let mut renew_at = Instant::now();
     loop {
-        maintain_certificates(&issuance).await;
+        // Certificates and lists of a time that is not believed would be there for ever.
+        if issuance.ledger.clock_trouble().is_none() {
+            maintain_certificates(&issuance).await;
+        }
         if Instant::now() >= renew_at && issuance.ledger.write_block_reason().is_none() {
             renew_at = renew_when_due(&renewal, ahead).await;
         }
