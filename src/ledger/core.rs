@@ -191,11 +191,12 @@ impl LedgerInner {
         !matches!(*self.may_write.read().expect("no holder of this lock panics"), MayWrite::Yes)
     }
 
-    /// Lets it write, or says who is waited for; a log that has forked stays as it is.
+    /// Lets it write, or says who is waited for. What may write is not taken back, and a log that has forked stays as it is.
     pub(super) fn set_may_write(&self, now: MayWrite) {
         let mut may_write = self.may_write.write().expect("no holder of this lock panics");
-        if !matches!(*may_write, MayWrite::Forked(_)) {
-            *may_write = now;
+        match (&*may_write, &now) {
+            (MayWrite::Forked(_), _) | (MayWrite::Yes, MayWrite::Unconfirmed(_)) => {}
+            _ => *may_write = now,
         }
     }
 
