@@ -53,6 +53,25 @@ impl History {
         self.store.restore(newest);
     }
 
+    /// What a release before wrote is taken over, wherever that is broken off.
+    pub(crate) fn check_takeover(&mut self) {
+        let whole = self.store.backup();
+        if !self.store.make_keys_legacy() {
+            return;
+        }
+        for _ in 0..3 {
+            self.say(|| "  keys of the release before".into());
+            self.store.kill_after(self.chance.below(80));
+            drop(self.open_once());
+            self.end_process();
+        }
+        let life = self.live(self.open_once().expect("a take-over that was broken off is done again"));
+        self.model.check(&life.ledger, &self.pen);
+        drop(life);
+        assert!(self.audit().is_ok(), "every body is there, or an entry says that it is erased");
+        drop(self.store.restore(whole));
+    }
+
     /// An index that cannot be written, or read, refuses what needs it and stops nothing; when it can be again, the same process
     /// takes records.
     pub(crate) fn check_index_trouble(&mut self) {

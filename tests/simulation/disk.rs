@@ -259,6 +259,40 @@ impl SimulatedDisk {
         Some((path, at, bit))
     }
 
+    /// Puts the keys of bodies back into the one file that a release before had, where what is erased is zeros.
+    pub(crate) fn make_keys_legacy(&self) {
+        const KEYS: &str = "/data/vault/keys";
+        let mut legacy = Vec::new();
+        {
+            let State { content, file_bytes_max, .. } = &*self.state();
+            let file_bytes = usize::try_from(*file_bytes_max).unwrap() / 64 * 64;
+            for (path, node) in &content.names {
+                if let Node::File(number) = node
+                    && path.starts_with(KEYS)
+                    && path.extension().is_some_and(|copy| copy == "a")
+                {
+                    let number_in_name: usize = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+                    legacy.resize(number_in_name * file_bytes, 0);
+                    legacy.extend_from_slice(&content.files[*number].seen);
+                }
+            }
+        }
+        for slot in legacy.chunks_exact_mut(64) {
+            let (sealed, crc) = slot.split_at_mut(60);
+            let is_statement = crc32fast::hash(&[&[2], &*sealed].concat()).to_be_bytes() == *crc;
+            crc.fill(0);
+            if is_statement {
+                sealed.fill(0);
+            }
+        }
+        self.lose(KEYS);
+        let State { content, .. } = &mut *self.state();
+        content.files.push(File::durable(legacy));
+        let file = Node::File(content.files.len() - 1);
+        content.names.insert(KEYS.into(), file);
+        content.durable_names.insert(KEYS.into(), file);
+    }
+
     /// A folder takes no more, until it is asked again with none.
     pub(crate) fn set_full_folder(&self, folder: Option<&str>) {
         self.state().full_folder = folder.map(PathBuf::from);

@@ -25,6 +25,11 @@ pub(crate) enum Done {
 }
 
 impl File {
+    /// One that is on the platter.
+    pub(crate) fn durable(bytes: Vec<u8>) -> Self {
+        Self { seen: bytes.clone(), durable: bytes, ..Self::default() }
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8], offset: usize) {
         let end = offset + bytes.len();
         if bytes.is_empty() {

@@ -160,7 +160,7 @@ impl History {
     }
 
     /// The process is gone, and perhaps a derived store with it.
-    fn end_process(&mut self) {
+    pub(crate) fn end_process(&mut self) {
         let power = self.chance.one_in(2);
         let how = self.store.end_process(power);
         self.say(|| format!("  {how}"));
@@ -467,6 +467,7 @@ impl History {
         self.store.set_full(false);
         self.check_opened();
         self.check_restored();
+        self.check_takeover();
         self.check_index_trouble();
         self.check_lost_sector();
         self.check_index_rot();

@@ -134,6 +134,15 @@ impl Store {
         }
     }
 
+    /// Puts the keys of bodies back into the form that a release before had, where there are files; gives whether.
+    pub(crate) fn make_keys_legacy(&self) -> bool {
+        match self {
+            Self::Disk(disk) => disk.make_keys_legacy(),
+            Self::Memory(_) => return false,
+        }
+        true
+    }
+
     /// A folder takes no more, where there are folders; none does, when it is none.
     pub(crate) fn set_full_folder(&self, folder: Option<&str>) {
         if let Self::Disk(disk) = self {
