@@ -357,11 +357,12 @@ fn catch_up(index: &Index, bodies: &dyn BodyStore, tiles: &Tiles, size: TreeSize
             return Err(RecoveryError::VaultKey);
         }
         let is_last = bundle + 1 == size.div_ceil(width);
-        if (fits || sealed == 0 || is_last)
-            && index.store().set_watermark(TreeSize((bundle * width + u64::from(wide)).max(known)))?
-            && fits
-        {
-            index.store().compact(&|| false)?;
+        if fits || sealed == 0 || is_last {
+            let reached = TreeSize((bundle * width + u64::from(wide)).max(known));
+            let wants_compaction = index.store().set_watermark(reached)?;
+            if wants_compaction && fits {
+                index.store().compact(&|| false)?;
+            }
         }
     }
     if known < size {
