@@ -103,7 +103,7 @@ pub async fn record_policy_changes(
     }
     let count = new.len();
     // What is not written whole must not be in the ledger as new.
-    let bytes = known.to_bytes(scorecards).map_err(file)?;
+    let bytes = known.encode(scorecards).map_err(file)?;
     for event in new {
         ledger.append_event(event).await?;
     }
@@ -116,38 +116,15 @@ pub async fn record_policy_changes(
 impl PublishedPolicies {
     /// The bytes of the file. Where they would be too many it is without the scorecards that are not in force any more: one
     /// that comes into force again is told again.
-    fn to_bytes(&mut self, in_force: &[Scorecard]) -> std::io::Result<Vec<u8>> {
-        let encode = |known: &Self| serde_json::to_vec(known).expect("digests are JSON");
-        let mut bytes = encode(self);
+    fn encode(&mut self, in_force: &[Scorecard]) -> std::io::Result<Vec<u8>> {
+        let json = |known: &Self| serde_json::to_vec(known).expect("digests are JSON");
+        let mut bytes = json(self);
         if bytes.len() > PUBLISHED_BYTES_MAX {
             self.scorecards = in_force.iter().map(|card| card.digest).collect();
-            bytes = encode(self);
+            bytes = json(self);
         }
         let too_large = || std::io::Error::new(std::io::ErrorKind::FileTooLarge, "more scorecards than are kept");
         (bytes.len() <= PUBLISHED_BYTES_MAX).then_some(bytes).ok_or_else(too_large)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn known_scorecards_are_not_written_larger_than_they_are_read() {
-        let cards = |most: u32| (0..most).map(|number| Sha256Digest::of(&number.to_be_bytes())).collect();
-        let text = include_str!("../../policies/scorecards/outbound-call.toml");
-        let card = Scorecard::from_file(text, toml::Deserializer::parse(text).unwrap()).unwrap();
-        let mut known = PublishedPolicies { scorecards: cards(1000), trust: None };
-        known.scorecards.insert(card.digest);
-        let kept = known.to_bytes(std::slice::from_ref(&card)).unwrap();
-        assert_eq!(serde_json::from_slice::<PublishedPolicies>(&kept).unwrap(), known);
-        assert_eq!(known.scorecards.len(), 1001);
-        let mut known = PublishedPolicies { scorecards: cards(30_000), trust: Some(card.digest) };
-        known.scorecards.insert(card.digest);
-        let kept = known.to_bytes(std::slice::from_ref(&card)).unwrap();
-        assert!(kept.len() <= PUBLISHED_BYTES_MAX);
-        let kept: PublishedPolicies = serde_json::from_slice(&kept).unwrap();
-        assert_eq!((kept.scorecards.len(), kept.trust), (1, Some(card.digest)));
     }
 }
 
@@ -170,4 +147,27 @@ fn entry_event(event: &AuthorityEvent) -> Option<Event> {
             this_update: *this_update,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_scorecards_are_not_written_larger_than_they_are_read() {
+        let cards = |most: u32| (0..most).map(|number| Sha256Digest::of(&number.to_be_bytes())).collect();
+        let text = include_str!("../../policies/scorecards/outbound-call.toml");
+        let card = Scorecard::from_file(text, toml::Deserializer::parse(text).unwrap()).unwrap();
+        let mut known = PublishedPolicies { scorecards: cards(1000), trust: None };
+        known.scorecards.insert(card.digest);
+        let kept = known.encode(std::slice::from_ref(&card)).unwrap();
+        assert_eq!(serde_json::from_slice::<PublishedPolicies>(&kept).unwrap(), known);
+        assert_eq!(known.scorecards.len(), 1001);
+        let mut known = PublishedPolicies { scorecards: cards(30_000), trust: Some(card.digest) };
+        known.scorecards.insert(card.digest);
+        let kept = known.encode(std::slice::from_ref(&card)).unwrap();
+        assert!(kept.len() <= PUBLISHED_BYTES_MAX);
+        let kept: PublishedPolicies = serde_json::from_slice(&kept).unwrap();
+        assert_eq!((kept.scorecards.len(), kept.trust), (1, Some(card.digest)));
+    }
 }

@@ -200,7 +200,7 @@ fn a_file_that_the_earlier_release_did_not_read_any_more_is_taken_over() {
     assert!(bytes.len() > 64 << 20);
     fs::write(directory.join(JSON), bytes).unwrap();
     let authority = open(&directory).unwrap();
-    assert_eq!(authority.certificate("44b").unwrap_err().to_string().contains("sha256-1099.der"), true);
+    assert!(authority.certificate("44b").unwrap_err().to_string().contains("sha256-1099.der"));
     assert_eq!(authority.certificates(None, 3).unwrap().certificates[2].serial, "44b");
     assert!(authority.signer(&issuer(1)).is_ok());
 }
