@@ -35,7 +35,9 @@ pub async fn maintain(issuance: Arc<Issuance>, renewal: Arc<ArchiveRenewal>, ahe
         if let Err(error) = publish_authority_events(&issuance.authority, &issuance.ledger).await {
             tracing::warn!(%error, "authority events wait for the ledger");
         }
-        if let Err(error) = move_mark(&issuance.authority, &issuance.ledger) {
+        let marking = issuance.clone();
+        let marked = tokio::task::spawn_blocking(move || move_mark(&marking.authority, &marking.ledger)).await;
+        if let Ok(Err(error)) = marked {
             tracing::warn!(%error, "how far the authority was held against the ledger is not remembered");
         }
         tokio::time::sleep(MAINTENANCE_INTERVAL).await;
