@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use crate::evidence::verify::input::Input;
 use crate::evidence::verify::material::revocation::RevocationState;
-use crate::evidence::verify::material::revocation::checker::{CheckedIssuers, RevocationChecker};
+use crate::evidence::verify::material::revocation::checker::RevocationChecker;
 use crate::evidence::verify::time::{SignatureTime, TimeEvidence};
 use crate::pki::{Certificate, CertificationPath};
 
@@ -18,11 +18,10 @@ type Thumbprints = Vec<[u8; 32]>;
 /// The trusted time, a path, and the certificates that came with it.
 type PathKey = (Option<DateTime<Utc>>, Thumbprints, Thumbprints);
 
-/// Cached results about revocation: many signatures may have the same path, and the same issuers of lists.
+/// Cached results about revocation: many signatures may have the same path.
 #[derive(Default)]
 pub(super) struct RevocationMemo {
     states: RefCell<HashMap<PathKey, Rc<[RevocationState]>>>,
-    crl_issuers_checked: RefCell<CheckedIssuers>,
 }
 
 /// The input, the time evidence, and the time of one signature.
@@ -61,7 +60,7 @@ impl<'a> Context<'a> {
             path_ends: path.validity().1,
             offered,
             budget: &self.input.budget,
-            crl_issuers_checked: &self.memo.crl_issuers_checked,
+            issuers_checked: self.input.verifier.issuers_checked(),
         };
         let found: Rc<[RevocationState]> = checker.states_along(path).into();
         self.memo.states.borrow_mut().insert(key, found.clone());

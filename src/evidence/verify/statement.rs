@@ -153,7 +153,7 @@ impl Verifier {
         now: DateTime<Utc>,
     ) -> Result<(), StatementError> {
         let held = self.own_lists(crls);
-        let (poe, budget, crl_issuers_checked) = (ProofsOfExistence::none(now), RefCell::default(), RefCell::default());
+        let (poe, budget) = (ProofsOfExistence::none(now), RefCell::default());
         let checker = RevocationChecker {
             held: &held,
             policy: self.policy(),
@@ -163,7 +163,7 @@ impl Verifier {
             path_ends: path.validity().1,
             offered,
             budget: &budget,
-            crl_issuers_checked: &crl_issuers_checked,
+            issuers_checked: self.issuers_checked(),
         };
         for (depth, pair) in path.certificates().windows(2).enumerate() {
             let above = path.certificates().get(depth + 2).map(AsRef::as_ref);

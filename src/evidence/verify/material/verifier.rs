@@ -14,7 +14,7 @@ use crate::evidence::format::Bundle;
 use crate::evidence::policy::TrustPolicy;
 use crate::evidence::report::{REASON_MAX, truncate};
 use crate::evidence::verify::material::cache::Cache;
-use crate::evidence::verify::material::revocation::checker::{HeldCrl, HeldRevocation, KnownCrl};
+use crate::evidence::verify::material::revocation::checker::{CheckedIssuers, HeldCrl, HeldRevocation, KnownCrl};
 use crate::evidence::verify::material::revocation::responses::{HeldOcspResponse, KnownOcspResponse};
 use crate::evidence::verify::material::signing_certificate::{OfferedCertificates, SigningCertificate, digest_of};
 use crate::evidence::verify::material::token::TokenValidation;
@@ -64,6 +64,7 @@ pub struct Verifier {
     ocsp_responses: Cache<[u8; 32], Option<KnownOcspResponse>>,
     tokens: Cache<[[u8; 32]; 3], TokenValidation>,
     checkpoints: Cache<[u8; 32], Result<CosignedCheckpoint, String>>,
+    issuers_checked: CheckedIssuers,
 }
 
 impl Verifier {
@@ -79,6 +80,7 @@ impl Verifier {
             ocsp_responses: Cache::default(),
             tokens: Cache::default(),
             checkpoints: Cache::default(),
+            issuers_checked: CheckedIssuers::default(),
         }
     }
 
@@ -158,6 +160,11 @@ impl Verifier {
         let bytes = token.len() + offered.ders().iter().map(Vec::len).sum::<usize>();
         let key = [sha256(token), sha256(data), *offered.digest()];
         self.tokens.get_or_insert_if(key, bytes, validate, |_| !budget.borrow().is_spent())
+    }
+
+    /// Whether one certificate signed another: of responders and list signers, which paths do not go through.
+    pub(crate) fn issuers_checked(&self) -> &CheckedIssuers {
+        &self.issuers_checked
     }
 
     /// The verified signatures of a checkpoint: the same for every record under it.

@@ -150,7 +150,7 @@ fn check_authority_standing(
         path_ends: path.validity().1,
         offered: &validation.offered,
         budget: material.budget,
-        crl_issuers_checked: &RefCell::default(),
+        issuers_checked: material.verifier.issuers_checked(),
     };
     let mut is_known = true;
     for state in checker.states_along(path) {

@@ -2,7 +2,6 @@
 //! RFC 6960 §4.2.2).
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -59,9 +58,9 @@ impl KnownCrl {
     }
 }
 
-/// Which certificates were signed with which keys, by the thumbprints of both: what was checked of one signature of a
-/// record is known of the next.
-pub(crate) type CheckedIssuers = HashMap<([u8; 32], [u8; 32]), bool>;
+/// Which certificates were signed with which keys, by the thumbprints of both: what was checked for one record is known for
+/// the next. What the budget did not pay for is not kept.
+pub(crate) type CheckedIssuers = Cache<[[u8; 32]; 2], Option<bool>>;
 
 /// A list at hand.
 #[derive(Debug)]
@@ -123,7 +122,8 @@ pub(crate) struct RevocationChecker<'a> {
     pub(crate) offered: &'a [Arc<Certificate>],
     /// The budget of the whole verification.
     pub(crate) budget: &'a RefCell<Budget>,
-    pub(crate) crl_issuers_checked: &'a RefCell<CheckedIssuers>,
+    /// Which certificates signed which, as the verifier knows them.
+    pub(crate) issuers_checked: &'a CheckedIssuers,
 }
 
 /// The issuer of a certificate of a path: its certificate, and the one above.
@@ -372,14 +372,12 @@ impl RevocationChecker<'_> {
     /// Whether `above` signed the certificate of another key.
     fn is_issued_by(&self, other: &Certificate, above: &Certificate) -> Result<bool, Spent> {
         let Some(key) = above.key().ok().filter(|_| other.issuer() == above.subject()) else { return Ok(false) };
-        let pair = (*above.thumbprint(), *other.thumbprint());
-        if let Some(known) = self.crl_issuers_checked.borrow().get(&pair) {
-            return Ok(*known);
-        }
-        self.budget.borrow_mut().spend_signature().map_err(|_| Spent)?;
-        let right = other.check_signature(key).is_ok();
-        self.crl_issuers_checked.borrow_mut().insert(pair, right);
-        Ok(right)
+        let pair = [*above.thumbprint(), *other.thumbprint()];
+        let check = || {
+            self.budget.borrow_mut().spend_signature().ok()?;
+            Some(other.check_signature(key).is_ok())
+        };
+        self.issuers_checked.get_or_insert_if(pair, 0, check, Option::is_some).ok_or(Spent)
     }
 
     /// Whether a list by the key above, or by its own where the authority vouches for its own next key, says freshly that a
