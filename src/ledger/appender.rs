@@ -91,6 +91,12 @@ impl Ledger {
         self.inner.clock_trouble()
     }
 
+    /// Tells, also when this handle is gone, whether anybody still holds the ledger, and so its stores.
+    pub fn holders(&self) -> impl Fn() -> bool + Send + use<> {
+        let lease = Arc::downgrade(&self.inner.lease);
+        move || lease.strong_count() > 0
+    }
+
     /// Says in words who is waited for before the ledger may write.
     pub fn note_unconfirmed(&self, waiting: String) {
         self.inner.set_may_write(MayWrite::Unconfirmed(waiting));

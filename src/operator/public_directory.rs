@@ -182,7 +182,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let directory = PublicDirectory::open(place.path()).unwrap();
         std::fs::create_dir(place.path().join("directory")).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, &place.path().join("pipe"), FileType::Fifo, Mode::from_raw_mode(0o600), 0)
+        rustix::fs::mknodat(rustix::fs::CWD, place.path().join("pipe"), FileType::Fifo, Mode::from_raw_mode(0o600), 0)
             .unwrap();
         std::fs::write(place.path().join("long"), "0123456789").unwrap();
         for name in ["directory", "pipe", "long"] {

@@ -10,7 +10,7 @@
 //!
 //! Every tile of a checkpoint is durable under its name before the checkpoint is, so whoever reads the checkpoint finds
 //! its tiles, at any moment and over any crash. Only public bytes ever come here. The folder is also others' to write to:
-//! see [`public_directory`](super::public_directory). What they put in our files' places is replaced, and told.
+//! see `public_directory`. What they put in our files' places is replaced, and told.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -275,8 +275,9 @@ mod tests {
     fn only_who_knows_the_log_confirms_it() {
         use WitnessAnswer::{Knows, New};
         let silent = || WitnessAnswer::Silent("down".into());
-        let cases: Vec<(&[&str], &[&str], Vec<(&str, WitnessAnswer)>, &str)> = vec![
-            // Kept cosignatures; gone for good; answers; result.
+        type Case<'a> = (&'a [&'a str], &'a [&'a str], Vec<(&'a str, WitnessAnswer)>, &'a str);
+        // Kept cosignatures; gone for good; answers; result.
+        let cases: Vec<Case<'_>> = vec![
             (&["a"], &[], vec![("a", Knows)], "confirmed"),
             (&["a"], &[], vec![("a", silent()), ("b", New)], "waits for a"),
             (&["a"], &[], vec![("a", silent()), ("b", Knows)], "waits for a"),

@@ -29,6 +29,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// Between an alert and its answer.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How often, and how far apart, it is looked at a stop whether the ledger's directory is free.
+const RELEASE_LOOKS: u32 = 100;
+const RELEASE_PAUSE: Duration = Duration::from_millis(10);
+
 /// A server that runs.
 pub struct RunningServer {
     /// The address that it listens on.
@@ -97,12 +101,15 @@ impl RunningServer {
         &self.state
     }
 
-    /// Stops: no new requests, those under way to their end, then the ledger, cleanly.
+    /// Stops: no new requests, those under way to their end, then the ledger, cleanly. Its directory is free then, unless
+    /// somebody else has a handle.
     pub async fn stop(self) {
         self.handle.stop(true).await;
         for task in self.background {
             task.abort();
+            let _ = task.await;
         }
+        let is_held = self.state.services.issuance.ledger.holders();
         let ledger = self.state.services.issuance.ledger.clone();
         let statements = self.state.services.statements.as_ref().map(|service| service.statements.ledger.clone());
         let publishers: Vec<_> = self.state.services.publishers().collect();
@@ -116,6 +123,18 @@ impl RunningServer {
             }
         };
         let _ = tokio::task::spawn_blocking(end).await;
+        drop(self.state);
+        // Who waited for it to end by itself has its end already.
+        if !self.served.is_finished() {
+            let _ = self.served.await;
+        }
+        // A thread that was reading or writing when its task was ended comes to its own end.
+        for _ in 0..RELEASE_LOOKS {
+            if !is_held() {
+                break;
+            }
+            tokio::time::sleep(RELEASE_PAUSE).await;
+        }
         tracing::info!("server stopped");
     }
 
