@@ -219,6 +219,10 @@ impl LedgerInner {
         self.forks.write().expect("no holder of this lock panics").push(evidence);
     }
 
+    pub(super) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
     pub(super) fn note_full(&self, full: bool) {
         self.full.store(full, Ordering::Relaxed);
     }
@@ -250,7 +254,7 @@ impl LedgerInner {
     /// Why writes are refused, if they are.
     pub(super) fn write_block_reason(&self) -> Option<String> {
         let fault = self.fault.lock().expect("no holder of this lock panics").clone();
-        let full = || self.full.load(Ordering::Relaxed).then(|| "the disk is full".to_owned());
+        let full = || self.is_full().then(|| "the disk is full".to_owned());
         let lease = || self.lease.check().err().map(|error| error.to_string());
         let index = || self.index.store().check_room().err().map(|error| error.to_string());
         let clock = || self.clock_trouble().map(|trouble| trouble.to_string());

@@ -163,6 +163,32 @@ async fn an_index_that_cannot_be_read_refuses_what_needs_it_and_stops_nothing_el
 
 /// Else a server whose disk fails while it shuts down would never end.
 #[tokio::test]
+async fn a_disk_that_is_full_at_a_checkpoint_or_a_snapshot_holds_them_up_and_stops_nothing() {
+    let mut place = Place::new().await;
+    place.options.snapshot_entries = 1;
+    let ledger = place.open().unwrap();
+    let put = |n: u8| {
+        let submission = submission_of(&[n; 9], &format!("uuid-{n}"), Sha256Digest::of(&[n]));
+        ledger.append(submission, Durability::Included).unwrap()
+    };
+    for (n, full) in [(1, "attestations.append"), (2, "snapshots.save")] {
+        place.backend.set_faults(Box::new(move |method| if method == full { Fault::Full } else { Fault::None }));
+        let waiting = tokio::spawn(put(n));
+        while ledger.write_block_reason().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        place.backend.set_faults(Box::new(|_| Fault::None));
+        assert!(waiting.await.unwrap().unwrap().checkpoint.is_some(), "{full}");
+        // That there is room again is told without anybody asking for more.
+        while ledger.write_block_reason().is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    assert!(put(3).await.unwrap().checkpoint.is_some());
+    ledger.stop();
+}
+
+#[tokio::test]
 async fn a_stop_ends_when_its_last_step_fails() {
     for failing in ["index.flush", "snapshots.save", "log.commit"] {
         let place = Place::new().await;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Fault, Sequencer};
+use super::{Fault, ROOM_INTERVAL, Sequencer};
+use crate::ledger::store::StoreError;
 use crate::ledger::store::attestation::AttestationKind;
 use crate::tlog::{Checkpoint, CheckpointError, TreeSize};
 
@@ -17,7 +18,8 @@ impl Sequencer {
     pub(super) fn checkpoint_allowed_in(&self) -> Duration {
         let monotonic = self.parts.clock.monotonic();
         let since = self.last_checkpoint.map_or(Duration::MAX, |last| monotonic.saturating_sub(last));
-        self.parts.checkpoint_interval.saturating_sub(since)
+        let full = self.parts.inner.is_full().then_some(ROOM_INTERVAL);
+        self.parts.checkpoint_interval.max(full.unwrap_or_default()).saturating_sub(since)
     }
 
     /// Signs a checkpoint, keeps it, publishes it, and answers whoever waited for it.
@@ -31,7 +33,15 @@ impl Sequencer {
                 Checkpoint::new(&self.parts.origin, edge.size(), edge.root()).map_err(CheckpointError::from)?;
             assert_eq!(self.parts.tiles.size(), checkpoint.size(), "tiles reach as far as the checkpoint");
             let signed = checkpoint.sign(&*self.parts.signer)?;
-            inner.keep(AttestationKind::Checkpoint, size.0, signed.note().to_string().as_bytes())?;
+            match inner.keep(AttestationKind::Checkpoint, size.0, signed.note().to_string().as_bytes()) {
+                // Nothing was written. Who waits for it waits until there is room: their entries are in the ledger.
+                Err(StoreError::Full(cause)) => {
+                    tracing::warn!(%cause, "disk full, checkpoint waits");
+                    inner.note_full(true);
+                    return Ok(());
+                }
+                kept => kept?,
+            }
             inner.publish(signed);
         }
         let checkpoint = inner.latest_checkpoint();

@@ -28,6 +28,8 @@ use crate::tlog::{CheckpointError, LeafIndex, TreeSize};
 
 /// Entries between two snapshots: what a start reads again, well below a second.
 pub const SNAPSHOT_ENTRIES: u64 = 8192;
+/// Between two looks whether there is room again, and between two attempts at a checkpoint meanwhile.
+const ROOM_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why the sequencer has stopped for good; a restart finishes what was begun.
 #[derive(Debug, thiserror::Error)]
@@ -143,13 +145,18 @@ impl Sequencer {
 
     fn run_loop(&mut self) -> Result<(), Fault> {
         loop {
-            let first = match self.checkpoint_due_in() {
+            let due = self.checkpoint_due_in();
+            let room = self.parts.inner.is_full().then_some(ROOM_INTERVAL);
+            let first = match due.into_iter().chain(room).min() {
                 None => self.parts.queue.recv().unwrap_or(Message::Stop),
                 Some(wait) => match self.parts.queue.recv_timeout(wait) {
                     Ok(message) => message,
                     Err(RecvTimeoutError::Disconnected) => Message::Stop,
                     Err(RecvTimeoutError::Timeout) => {
-                        self.sign_checkpoint()?;
+                        self.look_for_room();
+                        if due == Some(wait) {
+                            self.sign_checkpoint()?;
+                        }
                         continue;
                     }
                 },
@@ -158,6 +165,13 @@ impl Sequencer {
             if self.run_once(first)?.is_break() {
                 return Ok(());
             }
+        }
+    }
+
+    /// Says that there is room again as soon as there is: who is told that a disk is full sends nothing that would find out.
+    fn look_for_room(&self) {
+        if self.parts.inner.is_full() && self.parts.log.check_room().is_ok() {
+            self.parts.inner.note_full(false);
         }
     }
 
@@ -189,7 +203,15 @@ impl Sequencer {
         self.parts.inner.lease.check()?;
         self.parts.tiles.sync()?;
         let snapshot = Snapshot { state: self.parts.state.clone(), erasing: self.parts.inner.erasing() };
-        self.parts.snapshots.save(snapshot)?;
+        match self.parts.snapshots.save(snapshot) {
+            // The one before is still there, and the log has everything since.
+            Err(error) if error.is_full() => {
+                tracing::warn!(%error, "disk full, snapshot waits");
+                self.parts.inner.note_full(true);
+                return Ok(());
+            }
+            saved => saved?,
+        }
         self.last_snapshot = self.size();
         Ok(())
     }
