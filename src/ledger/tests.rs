@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::store::memory::{Derived, Fault, MemoryBackend};
 use super::{
-    AppendError, BodyMetadata, Durability, EncryptedBody, EraseError, Ledger, LedgerOptions, OpenedLedger, ReadError,
-    RecoveryError, SNAPSHOT_ENTRIES, Submission, TileReadError,
+    AppendError, BodyMetadata, Durability, EncryptedBody, EraseError, ForkEvidence, ForkFound, Ledger, LedgerOptions,
+    OpenedLedger, ReadError, RecoveryError, SNAPSHOT_ENTRIES, Submission, TileReadError,
 };
 use crate::clock::{ManualClock, parse_time};
 use crate::crypto::{SealingKey, Sha256Digest, SigningKey};
@@ -185,6 +185,44 @@ async fn a_disk_that_is_full_at_a_checkpoint_or_a_snapshot_holds_them_up_and_sto
         }
     }
     assert!(put(3).await.unwrap().checkpoint.is_some());
+    ledger.stop();
+}
+
+#[tokio::test]
+async fn accusations_leave_a_proof_its_room_and_survive_a_restart() {
+    let place = Place::new().await;
+    let ledger = place.open().unwrap();
+    let note = ledger.latest_checkpoint().unwrap().to_string();
+    let evidence = |seen: u64, theirs: Option<&str>| ForkEvidence {
+        kind: "witness".into(),
+        name: format!("witness.example+{seen:08x}"),
+        said: String::new(),
+        seen: TreeSize(seen),
+        here: ledger.size(),
+        at: parse_time("2026-07-01T12:00:00Z").unwrap(),
+        found: ForkFound::WhileRunning,
+        theirs: theirs.map(str::to_owned),
+        ours: None,
+    };
+    for seen in 100..200 {
+        ledger.keep_fork(evidence(seen, None)).unwrap();
+        ledger.keep_fork(evidence(seen, None)).unwrap();
+    }
+    ledger.keep_fork(evidence(300, Some(&note))).unwrap();
+    let kept = ledger.forks();
+    assert_eq!((kept.len(), kept.last().unwrap().is_proved()), (17, true));
+    let refused = ledger.append_event(Event::VconErased { of: submitted() }).await;
+    assert!(matches!(refused, Err(AppendError::Forked(_))));
+    ledger.stop();
+    drop(ledger);
+
+    let ledger = place.open().unwrap();
+    assert_eq!(ledger.forks(), kept);
+    // What was shown stays; what was only said goes when whoever said it is gone.
+    let gone = kept.iter().map(|one| one.name.clone()).collect();
+    ledger.dismiss_accusations(&gone);
+    assert_eq!(ledger.forks(), kept[16..]);
+    assert!(ledger.write_block_reason().unwrap().starts_with("forked"));
     ledger.stop();
 }
 

@@ -113,3 +113,13 @@ async fn a_server_whose_data_was_moved_away_signs_nothing_beside_the_one_on_the_
     assert!(other.stop());
     assert!(place.audit().await.is_ok());
 }
+
+#[tokio::test]
+async fn a_witness_that_is_gone_is_named_by_its_key() {
+    let mut place = Place::new();
+    for wrong in ["witness.example", "witness.example+1234567", "witness.example+0123456g", ""] {
+        place.set_only("witnessing", &format!("gone = [\"{wrong}\"]"));
+        let refused = place.open().await.err().unwrap().to_string();
+        assert!(refused.contains("is no name and ID of a key"), "{wrong}: {refused}");
+    }
+}

@@ -12,7 +12,7 @@ use super::store::attestation::AttestationKind;
 use crate::tlog::merkle::check_consistency;
 use crate::tlog::{SignedCheckpoint, TreeSize};
 
-/// Pieces of evidence that are kept: more say nothing new.
+/// Accusations that are kept, and proofs: more say nothing new, and the one leaves the other its room.
 const FORKS_MAX: usize = 16;
 
 impl LedgerReader {
@@ -34,7 +34,8 @@ impl LedgerReader {
     /// When it cannot be kept; until a restart nothing is signed all the same.
     pub fn keep_fork(&self, evidence: ForkEvidence) -> Result<(), ReadError> {
         let known = self.inner.forks();
-        if known.iter().any(|one| one.says_the_same(&evidence)) || known.len() >= FORKS_MAX {
+        let alike = known.iter().filter(|one| one.is_proved() == evidence.is_proved()).count();
+        if known.iter().any(|one| one.says_the_same(&evidence)) || alike >= FORKS_MAX {
             return Ok(());
         }
         tracing::error!(

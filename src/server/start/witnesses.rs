@@ -19,6 +19,14 @@ const WITNESS_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) fn witness_set(config: &Config) -> anyhow::Result<WitnessSet> {
     let http = HttpClient::new(WITNESS_TIMEOUT)?;
     let mut set = WitnessSet::default();
+    for gone in &config.witnessing.gone {
+        let id = gone.rsplit_once('+').map_or("", |(_, id)| id);
+        let is_label = id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        anyhow::ensure!(
+            is_label,
+            "[witnessing] gone: {gone} is no name and ID of a key, such as witness.example+01234567"
+        );
+    }
     for witness in &config.witnessing.witness {
         let key = witness.vkey.parse().with_context(|| format!("witness {}", witness.url))?;
         set.witnesses.push(WitnessClient::new(http.clone(), &witness.url, key));
