@@ -14,7 +14,9 @@ use crate::crypto::{Sha256Digest, SigningError};
 use crate::evidence::{Bundle, EntryDraft, Event, Indication, Record, RecordError, ValidationReport};
 use crate::jose::Jws;
 use crate::json;
-use crate::ledger::{AppendError, BodyMetadata, Durability, EncryptedBody, ReadError, Submission};
+use crate::ledger::{
+    AppendError, BodyMetadata, Durability, EncryptedBody, ReadError, StoreError, Submission, WitnessRound,
+};
 use crate::tlog::LeafIndex;
 use crate::vcon::{Form, Vcon, VconError};
 
@@ -182,7 +184,7 @@ impl Issuance {
         let waiting = async {
             loop {
                 rounds.borrow_and_update();
-                if let Some(round) = self.ledger.round_above(receipt.index)? {
+                if let Some(round) = self.answered_round(receipt.index).await? {
                     let quorum = self.log_policy.policy.asks_for_witnesses()
                         && self.log_policy.policy.cosigned(&round.checkpoint).is_ok_and(|found| found.quorum());
                     if quorum || !round.tokens.is_empty() {
@@ -200,6 +202,17 @@ impl Issuance {
             receipt.checkpoint = Some(round.checkpoint.note().to_string());
         }
         Ok(())
+    }
+
+    /// The smallest answered round above an entry, read on a thread that may block, and not before somebody has answered one:
+    /// every waiter is woken by every answer.
+    async fn answered_round(&self, index: LeafIndex) -> Result<Option<WitnessRound>, ReadError> {
+        if !self.ledger.last_answered_size().contains(index) {
+            return Ok(None);
+        }
+        let ledger = self.ledger.reader().clone();
+        let read = tokio::task::spawn_blocking(move || ledger.round_above(index)).await;
+        read.unwrap_or(Err(ReadError::Store(StoreError::Poisoned)))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one submission, each named where it is made")]

@@ -83,12 +83,18 @@ impl LedgerReader {
         Ok(self.inner.attestations.round_at_most(size)?.and_then(WitnessRound::of))
     }
 
+    /// Entries that the newest answered round covers; known without reading.
+    #[must_use]
+    pub fn last_answered_size(&self) -> TreeSize {
+        TreeSize(self.inner.answered_size.load(Ordering::Acquire))
+    }
+
     /// The newest round that a witness or an authority has answered.
     ///
     /// # Errors
     /// When the attestations cannot be read.
     pub fn last_answered_round(&self) -> Result<Option<WitnessRound>, ReadError> {
-        let size = TreeSize(self.inner.answered_size.load(Ordering::Acquire));
+        let size = self.last_answered_size();
         if size == TreeSize(0) { Ok(None) } else { self.round_at_least(size) }
     }
 
