@@ -37,6 +37,14 @@ pub enum ClockTrouble {
     },
 }
 
+/// The time of a batch, and what the clock showed when it was checked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CheckedTime {
+    pub(super) time: DateTime<Utc>,
+    now: DateTime<Utc>,
+    monotonic: Duration,
+}
+
 /// Whose clock speaks for ours.
 #[derive(Clone, Copy, Debug, Default)]
 enum Support {
@@ -83,7 +91,7 @@ impl ClockGuard {
     }
 
     /// The time of the next batch.
-    pub(super) fn checked_now(&self, clock: &dyn Clock) -> Result<DateTime<Utc>, ClockTrouble> {
+    pub(super) fn checked_now(&self, clock: &dyn Clock) -> Result<CheckedTime, ClockTrouble> {
         let (now, monotonic) = (clock.now(), clock.monotonic());
         if let Some(last) = self.last
             && last - now > CLOCK_TOLERANCE
@@ -111,13 +119,13 @@ impl ClockGuard {
                 }
             }
         }
-        Ok(self.last.map_or(now, |last| now.max(last)))
+        Ok(CheckedTime { time: self.last.map_or(now, |last| now.max(last)), now, monotonic })
     }
 
-    /// A batch of the time `time` is committed.
-    pub(super) fn advance(&mut self, time: DateTime<Utc>, clock: &dyn Clock) {
-        self.last = Some(time);
-        self.anchor = Some((clock.now(), clock.monotonic()));
+    /// A batch of this time is committed. The clock is not read again: it may have jumped since.
+    pub(super) fn advance(&mut self, checked: CheckedTime) {
+        self.last = Some(checked.time);
+        self.anchor = Some((checked.now, checked.monotonic));
     }
 }
 
@@ -145,7 +153,7 @@ mod tests {
     fn a_jump_is_refused_until_somebody_else_shows_the_same_time() {
         let clock = ManualClock::new(time());
         let mut guard = ClockGuard::default();
-        guard.advance(guard.checked_now(&clock).unwrap(), &clock);
+        guard.advance(guard.checked_now(&clock).unwrap());
         // The machine slept, or its clock was set: seconds that did not pass.
         clock.jump_to(time() + TimeDelta::seconds(61));
         let refused = guard.checked_now(&clock);
@@ -154,14 +162,24 @@ mod tests {
         assert!(guard.checked_now(&clock).is_err(), "another clock shows the time of before");
         guard.note_time(time() + TimeDelta::seconds(30), &clock);
         clock.advance(Duration::from_secs(5));
-        assert_eq!(guard.checked_now(&clock).unwrap(), time() + TimeDelta::seconds(66));
+        assert_eq!(guard.checked_now(&clock).unwrap().time, time() + TimeDelta::seconds(66));
+    }
+
+    #[test]
+    fn a_jump_while_a_batch_is_committed_is_no_time_that_was_checked() {
+        let clock = ManualClock::new(time());
+        let mut guard = ClockGuard::default();
+        let checked = guard.checked_now(&clock).unwrap();
+        clock.jump_to(time() + TimeDelta::hours(1));
+        guard.advance(checked);
+        assert!(guard.checked_now(&clock).is_err());
     }
 
     #[test]
     fn what_passed_on_both_faces_of_the_clock_is_no_jump() {
         let clock = ManualClock::new(time());
         let mut guard = ClockGuard::default();
-        guard.advance(guard.checked_now(&clock).unwrap(), &clock);
+        guard.advance(guard.checked_now(&clock).unwrap());
         clock.advance(Duration::from_secs(7 * 86_400));
         assert!(guard.checked_now(&clock).is_ok());
     }
@@ -209,6 +227,6 @@ mod tests {
         guard.note_time(clock.now(), &clock);
         assert!(matches!(guard.checked_now(&clock), Err(ClockTrouble::OutOfRange { ahead: -61, .. })));
         clock.advance(Duration::from_secs(1));
-        assert_eq!(guard.checked_now(&clock).unwrap(), time(), "never before the last entry");
+        assert_eq!(guard.checked_now(&clock).unwrap().time, time(), "never before the last entry");
     }
 }

@@ -225,6 +225,12 @@ impl LedgerReader {
         Ok(consistency_proof(old, new, &self.tiles().hashes(new))?)
     }
 
+    /// Whether it is confirmed as the newest copy of its log, and has not forked.
+    #[must_use]
+    pub fn may_sign(&self) -> bool {
+        !self.inner.is_read_only()
+    }
+
     /// Why writes are refused, if they are: the sequencer has stopped, the disk is full, or the ledger is read-only.
     #[must_use]
     pub fn write_block_reason(&self) -> Option<String> {

@@ -65,6 +65,11 @@ impl WitnessRounds {
     pub async fn run(&self) {
         let mut owed: Option<Arc<SignedCheckpoint>> = None;
         loop {
+            // Before it is confirmed nobody is shown anything: a witness that is new to the log would confirm it then.
+            if !self.ledger.may_sign() {
+                tokio::time::sleep(ROUND_INTERVAL).await;
+                continue;
+            }
             match self.on_disk(Ledger::begin_round).await {
                 Ok(Some(checkpoint)) => owed = Some(checkpoint),
                 Ok(None) => {}

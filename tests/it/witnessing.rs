@@ -268,8 +268,10 @@ async fn a_start_without_those_who_know_the_log_heals_when_they_come_back() {
     let token = place.issuer_token(0);
     let server = serve(&place).await;
     issue_witnessed(&server.client, &token, 1).await;
-    server.stop().await;
     assert!(process.stop());
+    // The newest checkpoint is one that no witness has seen.
+    server.client.issue(&token, call(8)).await;
+    server.stop().await;
 
     // Another witness, which knows nothing of the log, does not take its place, and is not shown anything either.
     let stranger = WitnessPlace::new();
@@ -283,6 +285,7 @@ async fn a_start_without_those_who_know_the_log_heals_when_they_come_back() {
     waiting.client.post("/v1/records", &token, call(2)).await.problem(503, "read-only");
     let origin = affiant::crypto::sha256(place.log_key().name().as_bytes());
     let origin: String = origin.iter().map(|byte| format!("{byte:02x}")).collect();
+    tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(new.client.get(&format!("/{origin}/checkpoint"), "").await.status, 404);
 
     // The witness that knows it comes back: no restart is needed.

@@ -61,15 +61,15 @@ impl Sequencer {
             refuse(batch, &error);
             return Ok(());
         }
-        let time = match self.parts.inner.clock_guard().checked_now(&*self.parts.clock) {
-            Ok(time) => time,
+        let checked = match self.parts.inner.clock_guard().checked_now(&*self.parts.clock) {
+            Ok(checked) => checked,
             Err(trouble) => {
                 refuse(batch, &|| AppendError::Clock(trouble));
                 return Ok(());
             }
         };
         let mut next = self.parts.state.next();
-        let (mut sequenced, duplicates) = self.assign(batch, time, &mut next);
+        let (mut sequenced, duplicates) = self.assign(batch, checked.time, &mut next);
         if sequenced.is_empty() {
             self.answer_duplicates(duplicates);
             return Ok(());
@@ -97,7 +97,7 @@ impl Sequencer {
         }
         self.parts.inner.note_full(false);
         self.parts.state.advance(next);
-        self.parts.inner.clock_guard().advance(time, &*self.parts.clock);
+        self.parts.inner.clock_guard().advance(checked);
         let entries = sequenced.len();
         self.after_commit(sequenced, bodies)?;
         self.answer_duplicates(duplicates);
