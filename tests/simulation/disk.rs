@@ -63,6 +63,18 @@ struct Content {
     owed: Vec<Renaming>,
 }
 
+impl Content {
+    /// A file that is not empty, whose path has `part` in it, and its number; chance decides which.
+    fn any_file(&self, part: &str, chance: &mut Chance) -> Option<(PathBuf, usize)> {
+        let files = self.names.iter().filter_map(|(path, node)| match node {
+            Node::File(number) if path.to_string_lossy().contains(part) => Some((path.clone(), *number)),
+            _ => None,
+        });
+        let files: Vec<_> = files.filter(|(_, number)| !self.files[*number].seen.is_empty()).collect();
+        if files.is_empty() { None } else { Some(files[chance.index(files.len())].clone()) }
+    }
+}
+
 #[derive(Debug)]
 struct State {
     content: Content,
@@ -244,15 +256,7 @@ impl SimulatedDisk {
     pub(crate) fn rot(&self, part: &str, chance: &mut Chance) -> Option<(PathBuf, usize, u8)> {
         let mut state = self.state();
         let content = &mut state.content;
-        let files = content.names.iter().filter_map(|(path, node)| match node {
-            Node::File(number) if path.to_string_lossy().contains(part) => Some((path.clone(), *number)),
-            _ => None,
-        });
-        let files: Vec<_> = files.filter(|(_, number)| !content.files[*number].seen.is_empty()).collect();
-        if files.is_empty() {
-            return None;
-        }
-        let (path, number) = files[chance.index(files.len())].clone();
+        let (path, number) = content.any_file(part, chance)?;
         let (at, bit) = (chance.index(content.files[number].seen.len()), 1 << chance.below(8));
         content.files[number].seen[at] ^= bit;
         content.files[number].durable = content.files[number].seen.clone();
@@ -311,15 +315,7 @@ impl SimulatedDisk {
     pub(crate) fn lose_sector(&self, part: &str, chance: &mut Chance) -> Option<(PathBuf, usize)> {
         let mut state = self.state();
         let content = &mut state.content;
-        let files = content.names.iter().filter_map(|(path, node)| match node {
-            Node::File(number) if path.to_string_lossy().contains(part) => Some((path.clone(), *number)),
-            _ => None,
-        });
-        let files: Vec<_> = files.filter(|(_, number)| !content.files[*number].seen.is_empty()).collect();
-        if files.is_empty() {
-            return None;
-        }
-        let (path, number) = files[chance.index(files.len())].clone();
+        let (path, number) = content.any_file(part, chance)?;
         let file = &mut content.files[number];
         let sectors = file.seen.len().div_ceil(SECTOR);
         let (lost, other) = (chance.index(sectors), chance.index(sectors));

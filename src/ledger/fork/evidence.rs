@@ -77,3 +77,42 @@ impl std::fmt::Display for ForkEvidence {
         write!(formatter, "{} {} {}", self.kind, self.name, self.said)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Signer as _, SigningKey};
+    use crate::tlog::{Checkpoint, RootHash};
+
+    #[test]
+    fn what_is_kept_counts_whatever_became_of_it_and_proves_only_what_the_log_signed() {
+        let (log, other) = (SigningKey::generate_ed25519().0, SigningKey::generate_ed25519().0);
+        let key = VerifierKey::ed25519("log.example/1", log.verifying_key()).unwrap();
+        let note = |signer: &SigningKey| {
+            let checkpoint = Checkpoint::new("log.example/1", TreeSize(9), RootHash::new([7; 32])).unwrap();
+            checkpoint.sign(signer).unwrap().to_string()
+        };
+        let kept = |theirs: Option<String>| ForkEvidence {
+            kind: "witness".into(),
+            name: "witness.example+01234567".into(),
+            said: "has cosigned 9 entries".into(),
+            seen: TreeSize(9),
+            here: TreeSize(4),
+            at: DateTime::UNIX_EPOCH,
+            found: ForkFound::WhileRunning,
+            theirs,
+            ours: None,
+        };
+        let read = |evidence: &ForkEvidence| ForkEvidence::read(&serde_json::to_vec(evidence).unwrap(), &key);
+        let proved = kept(Some(note(&log)));
+        assert_eq!(read(&proved), proved);
+        assert_eq!(read(&kept(Some(note(&other)))), kept(None), "another's signature proves nothing");
+        assert_eq!(read(&kept(Some("no note".into()))), kept(None));
+
+        let bytes = serde_json::to_vec(&proved).unwrap();
+        for cut in 0..bytes.len() {
+            let damaged = ForkEvidence::read(&bytes[..cut], &key);
+            assert!(!damaged.is_proved() && damaged.name.is_empty() && damaged.found == ForkFound::WhileRunning);
+        }
+    }
+}
