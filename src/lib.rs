@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 5  main -> cli -> server
-//! 4  issuance  operator  monitor  statements  witness  ledger  authority  access  client  cpu_pool  request_body  private_key_file  row_file  path_error  atomic_file  vfs
+//! 4  backup  issuance  operator  monitor  statements  witness  ledger  authority  access  client  cpu_pool  request_body  private_key_file  row_file  path_error  atomic_file  vfs
 //! 3  scorecard  browser  trusted_list
 //! 2  evidence
 //! 1  vcon   jose   cose   pki   tlog
@@ -37,6 +37,8 @@ pub mod access;
 pub mod atomic_file;
 #[cfg(feature = "server")]
 pub mod authority;
+#[cfg(feature = "server")]
+pub mod backup;
 #[cfg(feature = "server")]
 pub mod client;
 #[cfg(feature = "server")]

@@ -5,18 +5,23 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 pub(crate) use redb::Error as RowError;
 use redb::{Builder, Database, ReadTransaction, ReadableDatabase as _, WriteTransaction};
+use tempfile::NamedTempFile;
 
 use crate::path_error::PathError;
 use crate::vfs::{FileSystem as _, OsFileSystem};
 
 /// Memory for pages that were read or are to be written: look-ups of thousands of rows.
 const CACHE_BYTES: usize = 16 << 20;
+/// Bytes of the header of a file, with both commit slots (redb's file format 3).
+const HEADER_BYTES: usize = 320;
+/// Copies that are begun before a file is said to change too fast: of a busy server's, most are made at once.
+const COPY_TRIES: usize = 100;
 
 /// A file of rows that this process has open.
 pub(crate) struct RowFile {
@@ -99,6 +104,32 @@ impl RowFile {
     fn failed(&self, error: RowError) -> PathError {
         at(&self.path, error)
     }
+}
+
+/// Copies a file of rows that another process may have open, as it was after one of its commits, into a file that goes with
+/// the value given; `None` where commits follow one another too fast.
+///
+/// A commit never writes over what the one before it left, and its last step is the header. So a copy is the file after one
+/// commit if no other came between its first byte and its last; and it has to open, with every page that is reached.
+pub(crate) fn copy(path: &Path) -> Result<Option<NamedTempFile>, PathError> {
+    let from = PathError::at(path);
+    for _ in 0..COPY_TRIES {
+        let mut copied = NamedTempFile::new().map_err(from)?;
+        let mut file = fs::File::open(path).map_err(from)?;
+        let header = header_of(&file).map_err(from)?;
+        io::copy(&mut file, &mut copied).map_err(from)?;
+        if header_of(&file).map_err(from)? == header && open(copied.path()).is_ok() {
+            return Ok(Some(copied));
+        }
+    }
+    Ok(None)
+}
+
+/// The bytes that each commit changes.
+fn header_of(file: &fs::File) -> io::Result<[u8; HEADER_BYTES]> {
+    let mut header = [0; HEADER_BYTES];
+    file.read_exact_at(&mut header, 0)?;
+    Ok(header)
 }
 
 impl std::fmt::Debug for RowFile {
@@ -198,6 +229,37 @@ mod tests {
         });
         changed.unwrap();
         assert_eq!(keys(&file), [1, 2]);
+    }
+
+    #[test]
+    fn a_copy_beside_a_writer_is_the_file_after_one_commit() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.redb");
+        let file = RowFile::create(&path).unwrap();
+        put(&file, 0).unwrap();
+        file.place().unwrap();
+        let written = std::sync::atomic::AtomicU64::new(0);
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for key in 1..100_000 {
+                    if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        break;
+                    }
+                    put(&file, key).unwrap();
+                    written.store(key, std::sync::atomic::Ordering::SeqCst);
+                }
+            });
+            for _ in 0..20 {
+                let before = written.load(std::sync::atomic::Ordering::SeqCst);
+                let Some(copied) = copy(&path).unwrap() else { continue };
+                let found = keys(&RowFile::open(copied.path()).unwrap());
+                assert!(found.len() as u64 > before, "{} keys, and {before} were committed", found.len());
+                assert!(found.iter().copied().eq(0..found.len() as u64), "no commit in part");
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        assert!(copy(&path).unwrap().is_some(), "nobody writes");
     }
 
     #[test]

@@ -32,6 +32,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("scorecard", 3),
     ("browser", 3),
     ("trusted_list", 3),
+    ("backup", 4),
     ("ledger", 4),
     ("authority", 4),
     ("access", 4),

@@ -3,6 +3,7 @@
 mod archive_timestamp;
 mod args;
 mod augment;
+mod backup;
 mod certs;
 mod declaration;
 mod demo;
@@ -13,6 +14,7 @@ mod output;
 #[cfg(feature = "browser")]
 mod page;
 mod progress;
+mod restore;
 mod serve;
 mod timestamp;
 mod token;
@@ -59,6 +61,8 @@ enum Command {
     Audit(log::audit::AuditCommand),
     Forks(log::forks::ForksCommand),
     Monitor(log::monitor::MonitorCommand),
+    Backup(backup::BackupCommand),
+    Restore(restore::RestoreCommand),
     #[command(alias = "period")]
     Export(log::export::ExportCommand),
     #[command(alias = "renew")]
@@ -94,6 +98,8 @@ impl Cli {
             Command::Audit(command) => return command.run().await,
             Command::Forks(command) => return command.run(),
             Command::Monitor(command) => return command.run().await,
+            Command::Backup(command) => return command.run(),
+            Command::Restore(command) => return command.run().await,
             Command::Export(command) => return command.run().await,
             Command::IssueBatch(command) => return command.run().await,
             Command::ArchiveTimestamp(command) => return command.run().await,

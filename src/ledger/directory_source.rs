@@ -9,7 +9,7 @@ use super::fork::evidence::ForkEvidence;
 use super::store::local::Inspection;
 use super::store::tiles::TileReadError;
 use crate::evidence::format::{Entry, Event};
-use crate::tlog::{LeafIndex, SignedCheckpoint, TilePath, TreeSize, VerifierKey};
+use crate::tlog::{LeafIndex, RightEdge, RootHash, SignedCheckpoint, TilePath, TreeSize, VerifierKey};
 use crate::vfs::{FileSystem, OsFileSystem};
 
 /// A data directory, read without its lock.
@@ -48,6 +48,30 @@ impl DirectorySource {
     #[must_use]
     pub fn forks(&self, key: &VerifierKey) -> Vec<ForkEvidence> {
         self.inspection.forks().iter().map(|bytes| ForkEvidence::read(bytes, key)).collect()
+    }
+
+    /// The size of the newest checkpoint.
+    #[must_use]
+    pub fn checkpoint_size(&self) -> TreeSize {
+        self.checkpoints.iter().map(|signed| signed.checkpoint().size()).max().unwrap_or_default()
+    }
+
+    /// The root of the tree of `size` entries, which the tiles have.
+    ///
+    /// # Errors
+    /// When the tiles cannot be read.
+    pub fn root(&self, size: TreeSize) -> Result<RootHash, AuditError> {
+        let edge = RightEdge::read(size, &self.inspection.tiles().hashes(size));
+        Ok(edge.map_err(TileReadError::into_store)?.root())
+    }
+
+    /// The entry at `index`, which the tiles have.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn entry(&self, index: LeafIndex) -> Result<Entry, AuditError> {
+        let read = self.inspection.tiles().parsed_entry(index);
+        Ok(read.map_err(TileReadError::into_store)?.0)
     }
 
     /// The log's key as entry 0 has it: what the directory says of itself.

@@ -25,7 +25,7 @@ mod fork_evidence;
 pub mod health;
 pub mod maintenance;
 pub mod policy_events;
-mod public_directory;
+pub(crate) mod public_directory;
 pub mod publish_target;
 pub mod publishing;
 pub mod rollback_check;

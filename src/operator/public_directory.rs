@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 use crate::crypto::random;
+use crate::vfs::Access;
 
 /// What our temporary files are called: `.affiant-`, 16 hexadecimal digits, `.new`.
 const TEMPORARY: (&str, &str) = (".affiant-", ".new");
@@ -20,19 +21,34 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 
 /// An open directory, and its path for messages.
 #[derive(Debug)]
-pub(super) struct PublicDirectory {
+pub(crate) struct PublicDirectory {
     file: OwnedFd,
     path: PathBuf,
+    // Who may read what is made in it.
+    access: Access,
 }
 
 impl PublicDirectory {
     /// Opens the folder at `path`, or makes it.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(path)?;
-        Ok(Self { file: rustix::fs::open(path, DIRECTORY, Mode::empty())?, path: path.to_owned() })
+        Self::open_existing(path, Access::Public)
     }
 
-    pub(super) fn path_of(&self, name: &str) -> PathBuf {
+    /// Opens the folder at `path`, which is there. What is made in it is for those of `access`.
+    pub(crate) fn open_existing(path: &Path, access: Access) -> io::Result<Self> {
+        Ok(Self { file: rustix::fs::open(path, DIRECTORY, Mode::empty())?, path: path.to_owned(), access })
+    }
+
+    /// Takes the lock on the directory itself, which is held for as long as this lives; `false` when another has it.
+    pub(crate) fn lock(&self) -> io::Result<bool> {
+        match rustix::fs::flock(&self.file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+            locked => Ok(locked.map(|()| true)?),
+        }
+    }
+
+    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
@@ -40,14 +56,15 @@ impl PublicDirectory {
     ///
     /// # Errors
     /// `NotFound`; `NotADirectory` also when it is a link.
-    pub(super) fn enter(&self, name: &str) -> io::Result<Self> {
+    pub(crate) fn enter(&self, name: &str) -> io::Result<Self> {
         let opened = rustix::fs::openat(&self.file, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty());
-        Ok(Self { file: opened.map_err(told_apart)?, path: self.path.join(name) })
+        Ok(Self { file: opened.map_err(told_apart)?, path: self.path.join(name), access: self.access })
     }
 
     /// As [`enter`](Self::enter), and makes it where it is not there.
-    pub(super) fn make(&self, name: &str) -> io::Result<Self> {
-        match rustix::fs::mkdirat(&self.file, name, Mode::from_raw_mode(0o755)) {
+    pub(crate) fn make(&self, name: &str) -> io::Result<Self> {
+        let mode = if self.access == Access::Secret { 0o700 } else { 0o755 };
+        match rustix::fs::mkdirat(&self.file, name, Mode::from_raw_mode(mode)) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => self.enter(name),
             Err(error) => Err(error.into()),
         }
@@ -57,7 +74,7 @@ impl PublicDirectory {
     ///
     /// # Errors
     /// `NotFound`; `InvalidData` when it is longer, or no file: a link, a pipe, a directory.
-    pub(super) fn read(&self, name: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&self, name: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
         // A pipe would be waited for.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let no_file = || io::Error::new(io::ErrorKind::InvalidData, "not a file");
@@ -78,11 +95,12 @@ impl PublicDirectory {
 
     /// Puts a file in the place of what is called `name` in `directory`, which is below this one: at once or not at all. Its
     /// bytes are durable then, its name is when `directory` is synced.
-    pub(super) fn put(&self, directory: &Self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn put(&self, directory: &Self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let digits: String = random::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
         let temporary = format!("{}{digits}{}", TEMPORARY.0, TEMPORARY.1);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(&self.file, &*temporary, flags, Mode::from_raw_mode(0o644))?;
+        let mode = if self.access == Access::Secret { 0o600 } else { 0o644 };
+        let opened = rustix::fs::openat(&self.file, &*temporary, flags, Mode::from_raw_mode(mode))?;
         let written = || -> io::Result<()> {
             let mut file = std::fs::File::from(opened);
             file.write_all(bytes)?;
@@ -95,12 +113,12 @@ impl PublicDirectory {
     }
 
     /// Makes the names in it durable.
-    pub(super) fn sync(&self) -> io::Result<()> {
+    pub(crate) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.file)?)
     }
 
     /// Removes the files in it whose names are `ours`, whatever else is there.
-    pub(super) fn remove_files(&self, ours: impl Fn(&str) -> bool) -> io::Result<()> {
+    pub(crate) fn remove_files(&self, ours: impl Fn(&str) -> bool) -> io::Result<()> {
         for entry in Dir::read_from(&self.file)? {
             let entry = entry?;
             let Ok(name) = entry.file_name().to_str() else { continue };
@@ -112,8 +130,25 @@ impl PublicDirectory {
         Ok(())
     }
 
+    /// The files in it, with their lengths.
+    pub(crate) fn files(&self) -> io::Result<Vec<(String, u64)>> {
+        let mut files = Vec::new();
+        for entry in Dir::read_from(&self.file)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            let stat = match rustix::fs::statat(&self.file, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+                Err(rustix::io::Errno::NOENT) => continue,
+                stat => stat?,
+            };
+            if FileType::from_raw_mode(stat.st_mode).is_file() {
+                files.push((name.to_owned(), u64::try_from(stat.st_size).unwrap_or(0)));
+            }
+        }
+        Ok(files)
+    }
+
     /// Removes what a crash left half-written.
-    pub(super) fn remove_temporary_files(&self) -> io::Result<()> {
+    pub(crate) fn remove_temporary_files(&self) -> io::Result<()> {
         self.remove_files(|name| {
             let digits = name.strip_prefix(TEMPORARY.0).and_then(|rest| rest.strip_suffix(TEMPORARY.1));
             digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -121,7 +156,7 @@ impl PublicDirectory {
     }
 
     /// Removes the directory `name` in it if it is empty.
-    pub(super) fn remove_empty(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn remove_empty(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.file, name, AtFlags::REMOVEDIR)?)
     }
 }

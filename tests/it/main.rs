@@ -13,6 +13,7 @@ mod attacks;
 mod authority;
 mod authority_restored;
 mod authority_take_over;
+mod backup;
 mod bad_input;
 mod bad_jose;
 mod cli_certs;

@@ -40,9 +40,15 @@ fn readme_the_commands_of_an_issuers_afternoon_work() {
         .unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
-    for expected in
-        ["TOTAL-PASSED", "\"kind\":\"vcon.issued\"", "are right.", "none between is missing", " entries verified"]
-    {
+    for expected in [
+        "TOTAL-PASSED",
+        "\"kind\":\"vcon.issued\"",
+        "are right.",
+        "none between is missing",
+        " entries verified",
+        "to the last byte",
+        "and bodies of",
+    ] {
         assert!(out.contains(expected), "{expected}: {out}\n{err}");
     }
     let results = std::fs::read_to_string(dir.path().join("results.ndjson")).unwrap();

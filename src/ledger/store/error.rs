@@ -78,7 +78,7 @@ impl StoreError {
     }
 
     /// Whether the stored bytes are not those that were written.
-    pub(in crate::ledger) fn is_corrupt(&self) -> bool {
+    pub fn is_corrupt(&self) -> bool {
         matches!(self, Self::Corrupt { .. })
     }
 

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::authority::{Authority, ScryptCost, read_key_file, write_key_file};
+use crate::backup::unfinished_restore;
 use crate::crypto::{SealingKey, Signer, SigningKey, random};
 use crate::ledger::WriterLock;
 use crate::server::config::Config;
@@ -25,6 +26,12 @@ const COMPATIBILITY_KEY: &str = "compatibility.key.pem";
 /// Locks the data directory, where there is an authority: before it is looked for what has to be made there.
 pub(super) fn lock_data(config: &Config) -> anyhow::Result<WriterLock> {
     let (dir, authority) = (&config.data.dir, config.data.dir.join("authority"));
+    if let Some(mark) = unfinished_restore(dir) {
+        anyhow::bail!(
+            "{} is there: a backup was not restored to its end; restore it into an empty folder",
+            mark.display()
+        );
+    }
     anyhow::ensure!(
         Authority::is_in(&authority),
         "there is no certificate authority in {}; make one with: affiant certs init --data {} …",
@@ -47,6 +54,16 @@ pub fn log_keys(config: &Config, passphrase: &Zeroizing<String>, cost: ScryptCos
     let (_, ledger) = log_key(config, passphrase, cost)?;
     let statements = statements_keys(config, passphrase, cost)?.map(|keys| keys.log_key);
     Ok(std::iter::once(ledger).chain(statements).collect())
+}
+
+/// The ledger's key, to sign a backup with, and its name. It may be read beside the server that has the directory.
+///
+/// # Errors
+/// When it was not made yet, or cannot be opened.
+pub fn log_signer(config: &Config, passphrase: &Zeroizing<String>) -> anyhow::Result<(Arc<dyn Signer>, VerifierKey)> {
+    let path = log_key_path(config);
+    anyhow::ensure!(path.exists(), "{} is missing: the server was never started on this folder", path.display());
+    log_key(config, passphrase, ScryptCost::RECOMMENDED)
 }
 
 fn log_key_path(config: &Config) -> PathBuf {

@@ -21,7 +21,7 @@ use anyhow::Context as _;
 use chrono::TimeDelta;
 use zeroize::Zeroizing;
 
-pub use keys::log_keys;
+pub use keys::{log_keys, log_signer};
 
 use crate::access::TokenStore;
 use crate::authority::{Authority, FileKeyStore, KeyProtection, ScryptCost};

@@ -12,6 +12,7 @@ mod checksummed_file;
 mod data_dir;
 mod index;
 mod inspection;
+mod journal;
 mod key_files;
 mod key_slot;
 mod key_takeover;
@@ -27,6 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(in crate::ledger) use inspection::Inspection;
+pub use journal::{JournalEnd, make_tiles};
 pub use writer_lock::{LockError, WriterLock};
 
 use super::body_names::index_secret;
