@@ -98,6 +98,15 @@ pub trait FileSystem: Debug + Send + Sync {
         256 << 20
     }
 
+    /// Makes durable what was written to both files, which may be done at once.
+    ///
+    /// # Errors
+    /// As [`FileHandle::sync`], of either.
+    fn sync_both(&self, one: &dyn FileHandle, other: &dyn FileHandle) -> io::Result<()> {
+        one.sync()?;
+        other.sync()
+    }
+
     /// Takes the lock at `path`; `None` when another process has it.
     ///
     /// # Errors

@@ -57,6 +57,18 @@ impl FileSystem for OsFileSystem {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
+    fn sync_both(&self, one: &dyn FileHandle, other: &dyn FileHandle) -> io::Result<()> {
+        std::thread::scope(|scope| {
+            let Ok(beside) = std::thread::Builder::new().name("sync".into()).spawn_scoped(scope, || other.sync())
+            else {
+                return one.sync().and_then(|()| other.sync());
+            };
+            let one = one.sync();
+            let other = beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            one.and(other)
+        })
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
         Ok(FileLock::take(path)?.map(|lock| Box::new(lock) as Box<dyn Lock>))
     }

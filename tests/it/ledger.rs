@@ -235,7 +235,9 @@ async fn a_torn_frame_that_nothing_covers_is_cut_and_one_that_was_signed_is_refu
     assert_eq!(crashed.audit().await.unwrap().size, TreeSize(7));
 
     let shorter = Bench { dir: copy_of(bench.path()), signer: bench.signer.clone(), clock: bench.clock.clone() };
-    let _ = std::fs::remove_file(shorter.path().join("ledger/snapshot"));
+    for file in ["snapshot", "tail"] {
+        let _ = std::fs::remove_file(shorter.path().join("ledger").join(file));
+    }
     let journal = shorter.path().join("ledger/0000000000000000.seg");
     std::fs::write(&journal, &whole[..whole.len() - 1]).unwrap();
     assert!(matches!(

@@ -17,6 +17,7 @@ use affiant::tlog::{LeafIndex, TreeSize};
 use chrono::TimeDelta;
 
 const JOURNAL: &str = "ledger/0000000000000000.seg";
+const TAIL: &str = "ledger/tail";
 const SNAPSHOT: &str = "ledger/snapshot";
 const EVIDENCE: &str = "evidence/0000000000000000.seg";
 const BODIES: &str = "vault/0000000000000000.seg";
@@ -39,6 +40,13 @@ impl Place {
 
     fn data(&self) -> PathBuf {
         self.dir.path().join("data")
+    }
+
+    /// A copy, as a crash now would leave it.
+    fn copied(&self) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fixtures::server::copy_folder(self.dir.path(), dir.path());
+        Self { dir, acknowledged: self.acknowledged.clone() }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -210,9 +218,29 @@ async fn keys_that_are_cut_short_or_of_an_older_backup_are_refused() {
     place.is_whole().await;
 }
 
+#[tokio::test]
+async fn a_journal_that_is_damaged_since_the_snapshot_is_mended_from_its_copy() {
+    for is_killed in [true, false] {
+        let mut place = Place::new(!is_killed);
+        let from = if is_killed { 0 } else { std::fs::read(place.file(JOURNAL)).unwrap().len() };
+        place.go_on(5..9, false);
+        let whole = std::fs::read(place.file(JOURNAL)).unwrap();
+        for at in [from, (from + whole.len()) / 2, whole.len() - 1] {
+            let [flipped, shorter] = [place.copied(), place.copied()];
+            change(&flipped.file(JOURNAL), |bytes| bytes[at] ^= 1);
+            change(&shorter.file(JOURNAL), |bytes| bytes.truncate(at));
+            for damaged in [flipped, shorter] {
+                damaged.is_whole().await;
+                assert!(std::fs::read(damaged.file(JOURNAL)).unwrap().starts_with(&whole), "byte {at}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_journal_that_is_damaged_or_shorter_than_what_was_signed_is_refused() {
     let place = Place::new(false);
+    std::fs::remove_file(place.file(TAIL)).unwrap();
     let whole = std::fs::read(place.file(JOURNAL)).unwrap();
     change(&place.file(JOURNAL), |bytes| bytes[whole.len() / 2] ^= 1);
     assert!(matches!(place.refusal(), RecoveryError::Store(StoreError::Corrupt { .. })));

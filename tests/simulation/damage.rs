@@ -106,6 +106,31 @@ impl History {
         drop(self.store.restore(whole));
     }
 
+    /// What was acknowledged survives a bad bit, and a sector that is lost, at the end of the journal or of its copy: also what
+    /// is under no checkpoint yet.
+    pub(crate) fn check_damaged_tail(&mut self) {
+        let whole = self.store.backup();
+        for _ in 0..2 {
+            let mut life = self.live(self.open_once().expect("nothing is lost so far"));
+            life.ledger.confirm();
+            self.set_clock_right(&life);
+            let mut last = None;
+            for _ in 0..1 + self.chance.below(4) {
+                last = Some(self.submit_new(&mut life).expect("a disk that does not fail takes it").entry);
+            }
+            drop(life);
+            let power = self.chance.one_in(2);
+            let how = self.store.end_process(power);
+            let damaged = self.store.damage_tail(&mut self.chance);
+            self.say(|| format!("  {how}; the end of the journal, or its copy, is damaged: {damaged:?}"));
+            let recovered = self.open_once().expect("one copy of the end of the journal is enough");
+            let there = last.map(|last| (recovered.reader().entry(last.index).ok().map(|(entry, _)| entry), last));
+            assert!(there.is_some_and(|(found, last)| found == Some(last)), "what was acknowledged is there");
+            assert!(self.model.is_right(&self.live(recovered).ledger));
+        }
+        drop(self.store.restore(whole));
+    }
+
     /// Whatever it showed.
     fn set_clock_right(&self, life: &Life) {
         let last = life.ledger.size().last_leaf().map(|last| life.ledger.entry(last).unwrap().0.time);

@@ -328,6 +328,31 @@ impl SimulatedDisk {
         Some((path, lost))
     }
 
+    /// Damages the end of the last file whose name ends with `name`, in the folder: a bit falls over there, or the sector is
+    /// zeros. Gives which file, and where.
+    pub(crate) fn damage_end(&self, folder: &str, name: &str, chance: &mut Chance) -> Option<(PathBuf, usize)> {
+        let mut state = self.state();
+        let content = &mut state.content;
+        let last = content.names.iter().rev().find_map(|(path, node)| match node {
+            Node::File(number) if path.starts_with(folder) && path.to_string_lossy().ends_with(name) => {
+                (!content.files[*number].seen.is_empty()).then_some((path.clone(), *number))
+            }
+            _ => None,
+        });
+        let (path, number) = last?;
+        let file = &mut content.files[number];
+        let length = file.seen.len();
+        let at = length - 1 - chance.index(length.min(2 * SECTOR));
+        if chance.one_in(2) {
+            file.seen[at] ^= 1 << chance.below(8);
+        } else {
+            let end = (at / SECTOR * SECTOR + SECTOR).min(length);
+            file.seen[at / SECTOR * SECTOR..end].fill(0);
+        }
+        file.durable = file.seen.clone();
+        Some((path, at))
+    }
+
     fn handle(&self, state: &State, file: usize, path: &Path) -> Arc<dyn FileHandle> {
         Arc::new(Handle { disk: self.clone(), process: state.process, file, path: path.to_owned() })
     }

@@ -468,6 +468,7 @@ impl History {
         self.check_opened();
         self.check_restored();
         self.check_takeover();
+        self.check_damaged_tail();
         self.check_index_trouble();
         self.check_lost_sector();
         self.check_index_rot();

@@ -165,6 +165,15 @@ impl Store {
         }
     }
 
+    /// Damages the end of the journal, or of its copy, where there are files; gives which, and where.
+    pub(crate) fn damage_tail(&self, chance: &mut Chance) -> Option<(PathBuf, usize)> {
+        let name = if chance.one_in(3) { "tail" } else { ".seg" };
+        match self {
+            Self::Disk(disk) => disk.damage_end("/data/ledger", name, chance),
+            Self::Memory(_) => None,
+        }
+    }
+
     /// Flips a bit of a file whose path has `part` in it, where there are files; gives which.
     pub(crate) fn rot(&self, part: &str, chance: &mut Chance) -> Option<(PathBuf, usize, u8)> {
         match self {

@@ -87,7 +87,7 @@ impl Backend for LocalBackend {
         let log_at = placed.as_ref().map(|placed| (placed.snapshot.state.edge.size(), placed.log_end));
         let log = LocalLog::new(fs, &dir.journal(), self.lock.dir(), self.free_bytes_min, log_at);
         let snapshot = placed.map(|placed| placed.snapshot);
-        let snapshots = LocalSnapshots::new(fs, dir.snapshot(), snapshot, log.end(), attestations.clone());
+        let snapshots = LocalSnapshots::new(fs, dir.snapshot(), snapshot, &log, attestations.clone());
         let bodies = LocalBodies::open(fs, &dir.bodies(), self.vault_key.clone(), placement.clone())?;
         Ok(Stores {
             log: Box::new(log),

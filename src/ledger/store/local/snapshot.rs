@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attestations::{LocalAttestations, StateAt};
 use super::checksummed_file;
+use super::log::{LocalLog, Tail};
 use super::segment::SegmentOffset;
 use crate::clock::{format_time, parse_time};
 use crate::crypto::Sha256Digest;
@@ -133,6 +134,7 @@ pub(super) struct LocalSnapshots {
     path: PathBuf,
     loaded: Option<Snapshot>,
     log_end: Arc<Mutex<SegmentOffset>>,
+    tail: Arc<Tail>,
     attestations: Arc<LocalAttestations>,
 }
 
@@ -141,10 +143,10 @@ impl LocalSnapshots {
         fs: &Arc<dyn FileSystem>,
         path: PathBuf,
         loaded: Option<Snapshot>,
-        log_end: Arc<Mutex<SegmentOffset>>,
+        log: &LocalLog,
         attestations: Arc<LocalAttestations>,
     ) -> Self {
-        Self { fs: fs.clone(), path, loaded, log_end, attestations }
+        Self { fs: fs.clone(), path, loaded, log_end: log.end(), tail: log.tail(), attestations }
     }
 }
 
@@ -156,7 +158,9 @@ impl SnapshotStore for LocalSnapshots {
     fn save(&mut self, snapshot: Snapshot) -> Result<(), StoreError> {
         let attestations = self.attestations.state_at_end()?;
         let log_end = *self.log_end.lock().expect("no holder of this lock panics");
-        PlacedSnapshot { snapshot, log_end, attestations }.write(&*self.fs, &self.path)
+        PlacedSnapshot { snapshot, log_end, attestations }.write(&*self.fs, &self.path)?;
+        self.tail.restart();
+        Ok(())
     }
 }
 

@@ -3,18 +3,20 @@
 //! A segment `0000000000000000.seg` holds frames `length u32 ‖ crc32 u32 ‖ payload`, little-endian. A store is a folder
 //! of segments, numbered from 0; only the last one grows.
 
+mod frame;
+mod writer;
+
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+pub(super) use frame::{HEADER_BYTES, frame_header, parse_header, read_frame};
+pub(super) use writer::{SegmentWriter, put_frame};
+
 use crate::atomic_file;
 use crate::ledger::store::StoreError;
 use crate::vfs::{Access, FileHandle, FileSystem, OpenMode};
-
-/// Bytes of one frame: a batch of entries, or one record body of the largest size with its seal.
-pub(super) const FRAME_BYTES_MAX: usize = 128 << 20;
-const HEADER_BYTES: usize = 8;
 
 /// Where a frame begins. It means nothing outside this module's stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,21 +88,13 @@ impl SegmentReader {
         if position.offset == length {
             return Ok(None);
         }
-        let corrupt = || StoreError::Corrupt { path: path.clone(), offset: position.offset };
-        let mut header = [0; HEADER_BYTES];
-        if length < position.offset + HEADER_BYTES as u64 {
-            return Err(corrupt());
-        }
-        file.read_exact_at(&mut header, position.offset).map_err(StoreError::io(&path))?;
-        let [a, b, c, d, crc @ ..] = header;
-        let bytes = u32::from_le_bytes([a, b, c, d]) as usize;
-        let end = position.offset + (HEADER_BYTES + bytes) as u64;
-        if bytes == 0 || bytes > FRAME_BYTES_MAX || end > length {
-            return Err(corrupt());
-        }
-        let mut payload = vec![0; bytes];
-        file.read_exact_at(&mut payload, position.offset + HEADER_BYTES as u64).map_err(StoreError::io(&path))?;
-        if crc32fast::hash(&payload) == u32::from_le_bytes(crc) { Ok(Some(payload)) } else { Err(corrupt()) }
+        let payload = read_frame(&*file, position.offset, length).map_err(StoreError::io(&path))?;
+        payload.map(Some).ok_or(StoreError::Corrupt { path, offset: position.offset })
+    }
+
+    /// As [`read`](Self::read); nothing is there behind a frame that was [passed](Scan::pass), when its segment ends before.
+    fn read_or_end(&self, position: SegmentOffset) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.length(position.segment)? < position.offset { Ok(None) } else { self.read(position) }
     }
 
     /// Whether any whole frame begins behind `position` in its segment: then what is damaged there is not a torn tail.
@@ -111,10 +105,9 @@ impl SegmentReader {
         file.read_exact_at(&mut rest, position.offset).map_err(StoreError::io(&path))?;
         Ok((1..rest.len()).any(|at| {
             let Some((header, behind)) = rest[at..].split_first_chunk::<HEADER_BYTES>() else { return false };
-            let [a, b, c, d, crc @ ..] = *header;
-            let length = u32::from_le_bytes([a, b, c, d]) as usize;
+            let (length, crc) = parse_header(*header);
             let payload = behind.get(..length).filter(|payload| !payload.is_empty());
-            payload.is_some_and(|payload| crc32fast::hash(payload) == u32::from_le_bytes(crc))
+            payload.is_some_and(|payload| crc32fast::hash(payload) == crc)
         }))
     }
 
@@ -141,9 +134,8 @@ impl SegmentReader {
             while at + (HEADER_BYTES + N) as u64 <= length {
                 let mut header = [0; HEADER_BYTES];
                 file.read_exact_at(&mut header, at).map_err(StoreError::io(&path))?;
-                let [a, b, c, d, ..] = header;
                 take(self.beginning(SegmentOffset { segment, offset: at })?)?;
-                at += HEADER_BYTES as u64 + u64::from(u32::from_le_bytes([a, b, c, d]));
+                at += (HEADER_BYTES + parse_header(header).0) as u64;
             }
         }
         Ok(())
@@ -179,14 +171,7 @@ impl SegmentReader {
         if segments.is_empty() {
             return Ok(());
         }
-        // One that could not be begun may be there, and nothing is in it.
-        let is_empty = |segment: &u64| {
-            let length = self.file(*segment)?.length().map_err(StoreError::io(&self.path(*segment)))?;
-            Ok::<_, StoreError>(length == 0)
-        };
-        let mut behind = segments.iter().filter(|segment| **segment > end.segment).map(is_empty);
-        let is_last =
-            segments.contains(&end.segment) && behind.try_fold(true, |all, one| Ok::<_, StoreError>(all && one?))?;
+        let is_last = segments.contains(&end.segment) && self.first_behind(end.segment)?.is_none();
         if is_last && !self.has_frame_behind(end)? {
             return Ok(());
         }
@@ -201,10 +186,28 @@ impl SegmentReader {
         }
     }
 
-    /// Numbers of the segments, in order.
+    /// The first segment behind this one that has anything. One that could not be begun may be there, and is empty.
+    pub(super) fn first_behind(&self, segment: u64) -> Result<Option<u64>, StoreError> {
+        for behind in self.segments()?.into_iter().filter(|behind| *behind > segment) {
+            if self.length(behind)? > 0 {
+                return Ok(Some(behind));
+            }
+        }
+        Ok(None)
+    }
+
+    fn length(&self, segment: u64) -> Result<u64, StoreError> {
+        self.file(segment)?.length().map_err(StoreError::io(&self.path(segment)))
+    }
+
+    /// Numbers of the segments, in order; none where the folder is not made yet.
     pub(super) fn segments(&self) -> Result<Vec<u64>, StoreError> {
+        let names = match self.fs.list(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            names => names.map_err(StoreError::io(&self.dir))?,
+        };
         let mut numbers = Vec::new();
-        for name in self.fs.list(&self.dir).map_err(StoreError::io(&self.dir))? {
+        for name in names {
             let number: Option<u64> = name.strip_suffix(".seg").and_then(|name| name.parse().ok());
             numbers.extend(number);
         }
@@ -225,6 +228,12 @@ impl Scan<'_> {
     pub(super) fn position(&self) -> SegmentOffset {
         self.next
     }
+
+    /// Goes on behind the frame that would be next, whose payload has so many bytes.
+    pub(super) fn pass(&mut self, payload_bytes: usize) {
+        self.next.offset += (HEADER_BYTES + payload_bytes) as u64;
+        self.ended = false;
+    }
 }
 
 impl Iterator for Scan<'_> {
@@ -232,7 +241,7 @@ impl Iterator for Scan<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.ended {
-            match self.reader.read(self.next) {
+            match self.reader.read_or_end(self.next) {
                 Ok(Some(payload)) => {
                     let position = self.next;
                     self.next.offset += (HEADER_BYTES + payload.len()) as u64;
@@ -260,141 +269,6 @@ impl Iterator for Scan<'_> {
         }
         None
     }
-}
-
-/// The writing side: one at a time, kept so by the lock on the data folder.
-#[derive(Debug)]
-pub(super) struct SegmentWriter {
-    reader: SegmentReader,
-    file: Arc<dyn FileHandle>,
-    end: SegmentOffset,
-    pending: Vec<u8>,
-    poisoned: bool,
-}
-
-impl SegmentWriter {
-    /// Opens the store in `dir`, which is made if it is not there, to append at `end`: what lies behind is cut off.
-    pub(super) fn open(fs: &Arc<dyn FileSystem>, dir: &Path, end: SegmentOffset) -> Result<Self, StoreError> {
-        create_directory(fs, dir)?;
-        let reader = SegmentReader::new(fs, dir);
-        for segment in reader.segments()?.into_iter().filter(|segment| *segment > end.segment) {
-            let path = reader.path(segment);
-            fs.remove(&path).map_err(StoreError::io(&path))?;
-        }
-        let file = Self::open_segment(&reader, end.segment)?;
-        let path = reader.path(end.segment);
-        let length = file.length().map_err(StoreError::io(&path))?;
-        assert!(length >= end.offset, "the end of a store lies within its last segment");
-        if length > end.offset {
-            file.set_length(end.offset).map_err(StoreError::io(&path))?;
-        }
-        file.sync().map_err(StoreError::io(&path))?;
-        Ok(Self { reader, file, end, pending: Vec::new(), poisoned: false })
-    }
-
-    fn open_segment(reader: &SegmentReader, segment: u64) -> Result<Arc<dyn FileHandle>, StoreError> {
-        let path = reader.path(segment);
-        let file = reader.fs.open(&path, OpenMode::Write).map_err(StoreError::io(&path))?;
-        sync_dir(&reader.fs, &reader.dir)?;
-        Ok(file)
-    }
-
-    pub(super) fn reader(&self) -> SegmentReader {
-        self.reader.clone()
-    }
-
-    /// Where the next frame will begin.
-    pub(super) fn end(&self) -> SegmentOffset {
-        SegmentOffset { offset: self.end.offset + self.pending.len() as u64, ..self.end }
-    }
-
-    /// Takes a frame in, to be written by [`commit`](Self::commit), and gives its place.
-    pub(super) fn push(&mut self, parts: &[&[u8]]) -> SegmentOffset {
-        let position = self.end();
-        self.pending.extend_from_slice(&frame_header(parts));
-        parts.iter().for_each(|part| self.pending.extend_from_slice(part));
-        position
-    }
-
-    /// Takes back what was committed behind `end`, where the store ended before.
-    pub(super) fn truncate_to(&mut self, end: SegmentOffset) -> Result<(), StoreError> {
-        self.pending.clear();
-        if self.poisoned || end == self.end {
-            return Ok(());
-        }
-        let path = self.reader.path(end.segment);
-        self.poisoned = true;
-        self.file = self.reader.fs.open(&path, OpenMode::Write).map_err(StoreError::io(&path))?;
-        self.file.set_length(end.offset).and_then(|()| self.file.sync()).map_err(StoreError::io(&path))?;
-        self.end = end;
-        self.poisoned = false;
-        Ok(())
-    }
-
-    /// Writes what was pushed and makes it durable.
-    ///
-    /// # Errors
-    /// [`StoreError::Full`] when nothing was written and the store is as it was; any other closes the store: after a
-    /// failed sync the kernel may have dropped the pages, so a second one would say nothing.
-    pub(super) fn commit(&mut self) -> Result<(), StoreError> {
-        if self.poisoned {
-            self.pending.clear();
-            return Err(StoreError::Poisoned);
-        }
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let path = self.reader.path(self.end.segment);
-        if let Err(error) = self.file.write_all_at(&self.pending, self.end.offset) {
-            self.pending.clear();
-            let restored = self.file.set_length(self.end.offset).and_then(|()| self.file.sync());
-            if restored.is_ok() && is_full(&error) {
-                return Err(StoreError::Full(error));
-            }
-            self.poisoned = true;
-            return Err(StoreError::Io { path, cause: error });
-        }
-        if let Err(cause) = self.file.sync() {
-            self.pending.clear();
-            self.poisoned = true;
-            return Err(StoreError::Io { path, cause });
-        }
-        self.end.offset += self.pending.len() as u64;
-        self.pending.clear();
-        if self.end.offset >= self.reader.fs.file_bytes_max() {
-            // A segment that cannot be begun is begun with the next commit; this one is done.
-            if let Ok(file) = Self::open_segment(&self.reader, self.end.segment + 1) {
-                self.file = file;
-                self.end = SegmentOffset { segment: self.end.segment + 1, offset: 0 };
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the frame at `position`, the last one, once more in its place and makes it durable.
-    ///
-    /// A frame that was read back after a crash may be in the page cache alone: when its sync failed, the kernel takes the
-    /// pages to be clean, and no later sync writes them. Written again they are owed again. The bytes are the same, so a
-    /// power cut in between leaves no more damage than there may have been before.
-    pub(super) fn rewrite_last(&mut self, position: SegmentOffset) -> Result<(), StoreError> {
-        let Some(payload) = self.reader.read(position)? else { return Ok(()) };
-        let path = self.reader.path(position.segment);
-        let file = self.reader.fs.open(&path, OpenMode::Write).map_err(StoreError::io(&path))?;
-        let written = file.write_all_at(&frame_header(&[&payload]), position.offset);
-        let written = written.and_then(|()| file.write_all_at(&payload, position.offset + HEADER_BYTES as u64));
-        written.and_then(|()| file.sync()).map_err(StoreError::io(&path))
-    }
-}
-
-/// The header of the frame that holds `parts`.
-fn frame_header(parts: &[&[u8]]) -> [u8; HEADER_BYTES] {
-    let mut hasher = crc32fast::Hasher::new();
-    parts.iter().for_each(|part| hasher.update(part));
-    let bytes: usize = parts.iter().map(|part| part.len()).sum();
-    assert!((1..=FRAME_BYTES_MAX).contains(&bytes), "a frame keeps its limits");
-    let [a, b, c, d] = u32::try_from(bytes).expect("a frame is below 4 GiB").to_le_bytes();
-    let [e, f, g, h] = hasher.finalize().to_le_bytes();
-    [a, b, c, d, e, f, g, h]
 }
 
 /// Whether an error means that there is no room: ENOSPC, EDQUOT, EFBIG.
