@@ -18,8 +18,7 @@ use super::store::{ArchiveHashTreeStore, AttestationStore, BodyStore, Lease, Sto
 use crate::clock::Clock;
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::Entry;
-use crate::tlog::RightEdge;
-use crate::tlog::{LeafHash, LeafIndex, NodeHash, SignedCheckpoint, TreeSize, VerifierKey};
+use crate::tlog::{LeafIndex, SignedCheckpoint, TreeSize, VerifierKey};
 
 /// The stores that are read beside the sequencer, and what is known of the log in memory.
 pub(super) struct LedgerInner {
@@ -30,14 +29,13 @@ pub(super) struct LedgerInner {
     pub(super) archive_trees: Arc<dyn ArchiveHashTreeStore>,
     /// Held to keep one; read by everybody.
     pub(super) archive_timestamps: RwLock<KeptArchiveTimestamps>,
-    /// The right edge as the tiles have it. One appender, the sequencer; the lock is for nobody else.
-    right_edge: Mutex<RightEdge>,
     /// Written by the sequencer when it has signed.
     latest_checkpoint: RwLock<Option<Arc<SignedCheckpoint>>>,
     /// Size of the newest witness round; tells whoever waits of each answer too.
     pub(super) rounds: watch::Sender<TreeSize>,
     /// Size of the newest round with a cosignature or token; 0 before there is one.
     pub(super) answered_size: AtomicU64,
+    /// Entries that can be read.
     size: AtomicU64,
     /// Records that an entry says are erased, and whose keys may not be destroyed yet.
     erasing: Mutex<BTreeSet<Sha256Digest>>,
@@ -70,7 +68,7 @@ pub(super) enum MayWrite {
 
 /// The state that a ledger starts with.
 pub(super) struct Start {
-    pub(super) right_edge: RightEdge,
+    pub(super) size: TreeSize,
     pub(super) latest_checkpoint: Option<SignedCheckpoint>,
     pub(super) last_round: TreeSize,
     pub(super) last_answered: TreeSize,
@@ -108,7 +106,6 @@ impl LedgerInner {
         archive_timestamps: KeptArchiveTimestamps,
         start: Start,
     ) -> Self {
-        let size = start.right_edge.size().0;
         Self {
             index,
             bodies,
@@ -116,11 +113,10 @@ impl LedgerInner {
             attestations,
             archive_trees,
             archive_timestamps: RwLock::new(archive_timestamps),
-            right_edge: Mutex::new(start.right_edge),
             latest_checkpoint: RwLock::new(start.latest_checkpoint.map(Arc::new)),
             rounds: watch::Sender::new(start.last_round),
             answered_size: AtomicU64::new(start.last_answered.0),
-            size: AtomicU64::new(size),
+            size: AtomicU64::new(start.size.0),
             erasing: Mutex::default(),
             may_write: RwLock::new(MayWrite::Unconfirmed(NOT_ASKED.to_owned())),
             forks: RwLock::default(),
@@ -131,11 +127,6 @@ impl LedgerInner {
             log_key: start.log_key,
             lease: start.lease,
         }
-    }
-
-    /// Appends a leaf to the right edge; gives the hashes of the subtrees that it closes, level by level.
-    pub(super) fn append_leaf(&self, leaf: LeafHash) -> Vec<NodeHash> {
-        self.right_edge.lock().expect("no holder of this lock panics").append(leaf)
     }
 
     pub(super) fn publish(&self, signed: SignedCheckpoint) {

@@ -179,9 +179,8 @@ impl OpenedLedger {
         check_log(attested.signed.as_ref(), &log_key)?;
         let AttestationState { signed, last_round, last_answered, archives, forks, .. } = attested;
         let Stores { log, bodies, attestations, archive_trees, snapshots, lease, .. } = stores;
-        let right_edge = state.edge.clone();
         let start = Start {
-            right_edge,
+            size,
             latest_checkpoint: signed,
             last_round,
             last_answered,
@@ -312,13 +311,17 @@ impl Replay {
             }
             let leaf = leaf_hash(bytes);
             let closed = self.state.edge.append(leaf);
-            self.appender.push(bytes, &closed)?;
+            self.appender.push(bytes, &closed);
             self.state.last_leaf = Some(leaf);
             self.state.last_time = Some(entry.time);
             index = self.state.edge.size().next_leaf();
         }
         if self.state.edge.root() != batch.root {
             return Err(RecoveryError::Chain(index));
+        }
+        if batch.first.0 / u64::from(TILE_WIDTH) != index.0 / u64::from(TILE_WIDTH) {
+            // What is full waits for nothing.
+            self.appender.write()?;
         }
         Ok(())
     }

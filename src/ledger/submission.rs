@@ -59,6 +59,9 @@ pub enum AppendError {
     /// The disk is full; nothing was written.
     #[error("disk full")]
     Full,
+    /// It is in the ledger, and cannot be read before there is room on the disk; asking again tells.
+    #[error("disk full: it is in the ledger, and can be read when there is room")]
+    Unreadable,
     /// The sequencer has stopped. What was in flight may or may not be in the ledger; asking again tells.
     #[error("the sequencer has stopped")]
     Stopped,

@@ -177,14 +177,61 @@ async fn a_disk_that_is_full_at_a_checkpoint_or_a_snapshot_holds_them_up_and_sto
         while ledger.write_block_reason().is_none() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        // Nobody waits for room: who knows when there is some.
+        let receipt = waiting.await.unwrap().unwrap();
+        assert_eq!(receipt.checkpoint.is_some(), full == "snapshots.save");
         place.backend.set_faults(Box::new(|_| Fault::None));
-        assert!(waiting.await.unwrap().unwrap().checkpoint.is_some(), "{full}");
         // That there is room again is told without anybody asking for more.
         while ledger.write_block_reason().is_some() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        assert_eq!(ledger.inner.checkpoint_size(), Some(ledger.size()));
     }
     assert!(put(3).await.unwrap().checkpoint.is_some());
+    ledger.stop();
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_behind_the_commit_point_holds_up_what_was_committed_and_loses_nothing() {
+    let place = Place::new().await;
+    let ledger = place.open().unwrap();
+    let put = |n: u8, durability| {
+        let submission = submission_of(&[n; 9], &format!("uuid-{n}"), Sha256Digest::of(&[n]));
+        ledger.append(submission, durability).unwrap()
+    };
+    let before = ledger.size();
+    place.backend.set_faults(Box::new(|method| if method == "tiles.write" { Fault::Full } else { Fault::None }));
+    let answer = put(1, Durability::Included).await;
+    assert!(matches!(answer, Err(AppendError::Unreadable)), "it is in the ledger: {answer:?}");
+    for again in [1, 2] {
+        let answer = put(again, Durability::Included).await;
+        assert!(matches!(answer, Err(AppendError::Full)), "nobody knows what is there: {answer:?}");
+    }
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert!(ledger.write_block_reason().is_some(), "looked at again, and still full");
+    assert_eq!(
+        (ledger.size(), ledger.inner.checkpoint_size()),
+        (before, Some(before)),
+        "nothing is named that cannot be read"
+    );
+    place.backend.set_faults(Box::new(|_| Fault::None));
+    while ledger.write_block_reason().is_some() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for (n, index) in [(1, before.0), (2, before.0 + 1)] {
+        let receipt = put(n, Durability::Included).await.unwrap();
+        assert_eq!((receipt.entry.index, receipt.is_duplicate), (LeafIndex(index), n == 1));
+        assert!(receipt.checkpoint.is_some());
+    }
+    // A stop, and the start behind it, find it as it is.
+    place.backend.set_faults(Box::new(|method| if method == "tiles.write" { Fault::Full } else { Fault::None }));
+    assert!(matches!(put(3, Durability::Accepted).await, Err(AppendError::Unreadable)));
+    ledger.stop();
+    drop(ledger);
+    assert!(place.open().is_err(), "there is still no room");
+    place.backend.set_faults(Box::new(|_| Fault::None));
+    let ledger = place.open().unwrap();
+    assert_eq!(ledger.size().0, before.0 + 3);
     ledger.stop();
 }
 

@@ -110,6 +110,7 @@ impl From<RegisterError> for ConciseProblem {
             | RegisterError::Append(
                 AppendError::Busy
                 | AppendError::Full
+                | AppendError::Unreadable
                 | AppendError::Index(_)
                 | AppendError::ReadOnly(_)
                 | AppendError::Forked(_)

@@ -290,7 +290,9 @@ impl From<AppendError> for Problem {
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
         match error {
             AppendError::Busy => Self::busy(),
-            AppendError::Full => Self::new("storage-full", "Storage is full", unavailable, detail),
+            AppendError::Full | AppendError::Unreadable => {
+                Self::new("storage-full", "Storage is full", unavailable, detail)
+            }
             AppendError::Stopped => Self::new("stopped", "The ledger has stopped", unavailable, detail),
             AppendError::Index(_) => Self {
                 cause: Some(detail),

@@ -131,6 +131,32 @@ impl History {
         drop(self.store.restore(whole));
     }
 
+    /// Where there is no room for the tiles, what is committed waits for it, nothing else is taken, and nothing is signed; when
+    /// there is room again, the same process goes on.
+    pub(crate) fn check_no_room_for_tiles(&mut self) {
+        let whole = self.store.backup();
+        let mut life = self.live(self.open_once().expect("nothing is damaged yet"));
+        life.ledger.confirm();
+        self.set_clock_right(&life);
+        self.store.set_full_folder(Some("/data/tiles"));
+        for _ in 0..4 {
+            let answer = self.submit_new(&mut life);
+            // What fits into what a file has already is written.
+            let is_right = matches!(&answer, Ok(receipt) if !receipt.is_duplicate)
+                || matches!(answer, Err(AppendError::Unreadable | AppendError::Full));
+            assert!(is_right && life.is_running(), "no room for tiles stops the log: {answer:?}");
+            self.clock.advance(crate::history::INTERVAL);
+            self.step(&mut life);
+            let signed = life.ledger.latest_checkpoint().map(|latest| latest.checkpoint().size());
+            assert!(signed.is_none_or(|signed| signed <= life.ledger.size()), "signed, and not to be read");
+        }
+        self.store.set_full_folder(None);
+        let answer = self.submit_new(&mut life);
+        assert!(answer.is_ok(), "what ended is no reason any more: {answer:?}");
+        drop(life);
+        drop(self.store.restore(whole));
+    }
+
     /// Whatever it showed.
     fn set_clock_right(&self, life: &Life) {
         let last = life.ledger.size().last_leaf().map(|last| life.ledger.entry(last).unwrap().0.time);

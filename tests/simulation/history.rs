@@ -297,7 +297,12 @@ impl History {
         for (wish, stage, mut answer) in std::mem::take(&mut life.waiting) {
             match Self::poll(&mut answer) {
                 None => life.waiting.push((wish, stage, answer)),
-                Some(answer) => self.take_answer(wish, stage, answer),
+                Some(answer) => {
+                    let is_covered = answer.as_ref().map_or(true, |receipt| receipt.checkpoint.is_some());
+                    let is_held_up = life.ledger.write_block_reason().is_some();
+                    assert!(is_held_up || stage == Durability::Accepted || is_covered, "{answer:?}");
+                    self.take_answer(wish, stage, answer);
+                }
             }
         }
     }
@@ -313,7 +318,6 @@ impl History {
         match answer {
             Ok(receipt) => {
                 self.say(|| format!("  answer {} at {}, {stage:?}", wish.record(), receipt.entry.index));
-                assert!(stage == Durability::Accepted || receipt.checkpoint.is_some());
                 self.model.note(wish, &receipt);
             }
             Err(error) => {
@@ -470,6 +474,7 @@ impl History {
         self.check_takeover();
         self.check_damaged_tail();
         self.check_index_trouble();
+        self.check_no_room_for_tiles();
         self.check_lost_sector();
         self.check_index_rot();
         self.check_rot();

@@ -15,7 +15,7 @@ use crate::ledger::store::sequencer_state::SequencerState;
 use crate::ledger::store::tiles::TileReadError;
 use crate::ledger::submission::{AppendError, Durability, Reply, Submission};
 use crate::tlog::merkle::leaf_hash;
-use crate::tlog::{EntryCount, LeafIndex, TreeSize};
+use crate::tlog::{EntryCount, LeafIndex, NodeHash, TreeSize};
 
 /// A submission on its way through a batch.
 pub(super) type Queued = (Submission, Durability, Reply);
@@ -24,6 +24,8 @@ pub(super) type Queued = (Submission, Durability, Reply);
 pub(super) struct Sequenced {
     pub(super) entry: Entry,
     pub(super) bytes: Vec<u8>,
+    /// The hashes of the subtrees that it closes, level by level.
+    pub(super) closed: Vec<NodeHash>,
     pub(super) body: Option<EncryptedBody>,
     pub(super) durability: Durability,
     pub(super) reply: Reply,
@@ -166,9 +168,9 @@ impl Sequencer {
         });
         let (entry, bytes) = submission.draft.assign(index, prev, time, seq);
         let leaf = leaf_hash(&bytes);
-        next.edge.append(leaf);
+        let closed = next.edge.append(leaf);
         next.last_leaf = Some(leaf);
         next.last_time = Some(entry.time);
-        Sequenced { entry, bytes, body: submission.body, durability, reply }
+        Sequenced { entry, bytes, closed, body: submission.body, durability, reply }
     }
 }

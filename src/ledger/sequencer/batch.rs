@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use super::assign::{Duplicate, Queued, Sequenced};
-use super::{Fault, Sequencer};
-use crate::evidence::format::Event;
+use super::{Fault, Sequencer, Unreadable};
+use crate::evidence::format::{Entry, Event};
 use crate::ledger::core::MayWrite;
 use crate::ledger::index::IndexedRecord;
 use crate::ledger::store::StoreError;
@@ -12,7 +12,6 @@ use crate::ledger::store::batch::Batch;
 use crate::ledger::store::body::EncryptedBody;
 use crate::ledger::submission::{AppendError, AppendReceipt, Durability, Message};
 use crate::tlog::LeafIndex;
-use crate::tlog::merkle::leaf_hash;
 
 /// Entries of one batch: where a sync is paid for by enough of them (measured: 256 reach nine tenths of the best).
 const BATCH_ENTRIES_MAX: usize = 512;
@@ -82,7 +81,7 @@ impl Sequencer {
             Ok(()) => {}
             Err(StoreError::Full(cause)) => {
                 tracing::warn!(%cause, entries = sequenced.len(), "disk full, batch refused");
-                self.parts.inner.note_full(true);
+                self.note_full(bytes_of(&bodies, &batch));
                 // Duplicates of a refused one are refused with it.
                 let (new, known): (Vec<_>, Vec<_>) =
                     duplicates.into_iter().partition(|(index, ..)| !self.size().contains(*index));
@@ -95,7 +94,7 @@ impl Sequencer {
             }
             Err(fault) => return Err(fault.into()),
         }
-        self.parts.inner.note_full(false);
+        self.parts.inner.note_full(self.is_checkpoint_waiting);
         self.parts.state.advance(next);
         self.parts.inner.clock_guard().advance(checked);
         let entries = sequenced.len();
@@ -125,7 +124,8 @@ impl Sequencer {
 
     /// 3. tiles, 4. the index, and the answers to those who do not wait for a checkpoint.
     ///
-    /// In this order, so that what the index or a receipt names can be read.
+    /// In this order, so that what the index or a receipt names can be read. Where there is no room for the tiles, the rest
+    /// waits for it, and who waits for the rest is told so.
     fn after_commit(
         &mut self,
         sequenced: Vec<Sequenced>,
@@ -139,14 +139,17 @@ impl Sequencer {
             }
         }
         for one in &sequenced {
-            let closed = inner.append_leaf(leaf_hash(&one.bytes));
-            self.parts.tiles.push(&one.bytes, &closed)?;
+            self.parts.tiles.push(&one.bytes, &one.closed);
         }
-        self.parts.tiles.write()?;
-        inner.set_size(self.size());
-        self.index_entries(&sequenced, bodies);
+        let entries: Vec<Entry> = sequenced.iter().map(|one| one.entry.clone()).collect();
+        self.unreadable = Some(Unreadable { entries, bodies });
+        self.make_readable()?;
         for Sequenced { entry, durability, reply, .. } in sequenced {
             let index = entry.index;
+            if self.unreadable.is_some() {
+                let _ = reply.send(Err(AppendError::Unreadable));
+                continue;
+            }
             let receipt = AppendReceipt { entry, checkpoint: None, is_duplicate: false };
             if durability == Durability::Accepted {
                 let _ = reply.send(Ok(receipt));
@@ -157,11 +160,30 @@ impl Sequencer {
         Ok(())
     }
 
+    /// Makes what was committed last readable, when it is not, and there is room for its tiles.
+    pub(super) fn make_readable(&mut self) -> Result<(), Fault> {
+        let Some(committed) = self.unreadable.take() else { return Ok(()) };
+        match self.parts.tiles.write() {
+            Ok(()) => {
+                self.parts.inner.set_size(self.size());
+                self.index_entries(&committed.entries, committed.bodies);
+                Ok(())
+            }
+            Err(StoreError::Full(cause)) => {
+                tracing::warn!(%cause, "disk full, tiles wait");
+                self.unreadable = Some(committed);
+                self.note_full(0);
+                Ok(())
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
     /// The index is derived: when it cannot be written that is tried again, and stops nothing that is committed.
-    fn index_entries(&self, sequenced: &[Sequenced], bodies: Vec<(LeafIndex, EncryptedBody)>) {
+    fn index_entries(&self, entries: &[Entry], bodies: Vec<(LeafIndex, EncryptedBody)>) {
         let index = &self.parts.inner.index;
         let mut bodies = bodies.into_iter().peekable();
-        for Sequenced { entry, .. } in sequenced {
+        for entry in entries {
             if let Some(subject) = entry.event.subject() {
                 index.insert_history(subject, entry.index, entry.event.is_operation());
             }
@@ -191,6 +213,10 @@ impl Sequencer {
     /// Gives those who sent what is in the ledger the receipt of it.
     fn answer_duplicates(&mut self, duplicates: Vec<Duplicate>) {
         for (index, durability, reply) in duplicates {
+            if !self.parts.inner.size().contains(index) {
+                let _ = reply.send(Err(AppendError::Unreadable));
+                continue;
+            }
             let entry = match self.parts.inner.entry(index) {
                 Ok(entry) => entry,
                 Err(error) => {
@@ -208,15 +234,18 @@ impl Sequencer {
     }
 
     /// Why no batch is taken right now, before anything is tried.
-    fn refusal(&self) -> Option<Box<dyn Fn() -> AppendError>> {
+    fn refusal(&mut self) -> Option<Box<dyn Fn() -> AppendError>> {
         match self.parts.inner.may_write() {
             MayWrite::Yes => {}
             MayWrite::Unconfirmed(reason) => return Some(Box::new(move || AppendError::ReadOnly(reason.clone()))),
             MayWrite::Forked(reason) => return Some(Box::new(move || AppendError::Forked(reason.clone()))),
         }
-        if let Err(error) = self.parts.log.check_room() {
+        if self.unreadable.is_some() {
+            return Some(Box::new(|| AppendError::Full));
+        }
+        if let Err(error) = self.parts.log.check_room(0) {
             tracing::warn!(%error, "too little room left, batch refused");
-            self.parts.inner.note_full(true);
+            self.note_full(0);
             return Some(Box::new(|| AppendError::Full));
         }
         self.index_refusal()
@@ -237,11 +266,15 @@ impl Sequencer {
         let cause = written.err().unwrap_or(behind);
         tracing::warn!(%cause, "the index takes no more, batch refused");
         if cause.is_full() {
-            self.parts.inner.note_full(true);
             return Some(Box::new(|| AppendError::Full));
         }
         Some(Box::new(move || AppendError::Index(cause.to_string())))
     }
+}
+
+fn bytes_of(bodies: &[(LeafIndex, EncryptedBody)], batch: &Batch) -> u64 {
+    let bodies = bodies.iter().map(|(_, body)| body.bytes()).sum::<usize>();
+    (bodies + batch.entries.iter().map(Vec::len).sum::<usize>()) as u64
 }
 
 fn refuse(batch: Vec<Queued>, error: &dyn Fn() -> AppendError) {

@@ -25,8 +25,10 @@ impl Sequencer {
     /// Signs a checkpoint, keeps it, publishes it, and answers whoever waited for it.
     pub(super) fn sign_checkpoint(&mut self) -> Result<(), Fault> {
         self.last_checkpoint = Some(self.parts.clock.monotonic());
+        self.make_readable()?;
         let (size, inner) = (self.size(), &self.parts.inner);
-        if inner.checkpoint_size() != Some(size) && !inner.is_read_only() && size > TreeSize(0) {
+        let is_owed = inner.checkpoint_size() != Some(size) && size > TreeSize(0);
+        if is_owed && self.unreadable.is_none() && !inner.is_read_only() {
             inner.lease.check()?;
             let edge = &self.parts.state.edge;
             let checkpoint =
@@ -34,16 +36,20 @@ impl Sequencer {
             assert_eq!(self.parts.tiles.size(), checkpoint.size(), "tiles reach as far as the checkpoint");
             let signed = checkpoint.sign(&*self.parts.signer)?;
             match inner.keep(AttestationKind::Checkpoint, size.0, signed.note().to_string().as_bytes()) {
-                // Nothing was written. Who waits for it waits until there is room: their entries are in the ledger.
+                // Nothing was written. Who waits for it is told how far it has come: nobody knows when there is room.
                 Err(StoreError::Full(cause)) => {
                     tracing::warn!(%cause, "disk full, checkpoint waits");
-                    inner.note_full(true);
-                    return Ok(());
+                    self.is_checkpoint_waiting = true;
+                    self.note_full(0);
                 }
-                kept => kept?,
+                kept => {
+                    kept?;
+                    inner.publish(signed);
+                    self.is_checkpoint_waiting = false;
+                }
             }
-            inner.publish(signed);
         }
+        let inner = &self.parts.inner;
         let checkpoint = inner.latest_checkpoint();
         for (index, mut receipt, reply) in self.waiting.drain(..) {
             receipt.checkpoint = checkpoint.clone().filter(|signed| signed.checkpoint().size().contains(index));

@@ -18,18 +18,22 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use super::compactor::Compactor;
 use super::core::LedgerInner;
+use super::store::body::EncryptedBody;
 use super::store::sequencer_state::{SequencerState, Snapshot};
 use super::store::tiles::TileReadError;
 use super::store::{LogStore, SnapshotStore, StoreError, TileAppender};
 use super::submission::{AppendError, AppendReceipt, Message, Reply};
 use crate::clock::Clock;
 use crate::crypto::Signer;
+use crate::evidence::format::Entry;
 use crate::tlog::{CheckpointError, LeafIndex, TreeSize};
 
 /// Entries between two snapshots: what a start reads again, well below a second.
 pub const SNAPSHOT_ENTRIES: u64 = 8192;
 /// Between two looks whether there is room again, and between two attempts at a checkpoint meanwhile.
 const ROOM_INTERVAL: Duration = Duration::from_secs(1);
+/// Room that a batch takes beside what is in it, and a checkpoint or a snapshot: blocks that are begun in each store.
+const ROOM_BYTES: u64 = 128 << 10;
 
 /// Why the sequencer has stopped for good; a restart finishes what was begun.
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +62,20 @@ pub struct Sequencer {
     // Monotonic time.
     last_checkpoint: Option<Duration>,
     last_snapshot: TreeSize,
+    // What was committed last, when there was no room for its tiles. Nothing else is done before them.
+    unreadable: Option<Unreadable>,
+    // Bytes for which there was no room.
+    room_wanted: u64,
+    // There was no room for the checkpoint that is owed.
+    is_checkpoint_waiting: bool,
     // It was told to stop.
     stops: bool,
+}
+
+/// Entries that are committed, and have no tiles yet; and their bodies.
+struct Unreadable {
+    entries: Vec<Entry>,
+    bodies: Vec<(LeafIndex, EncryptedBody)>,
 }
 
 /// The parts of a sequencer.
@@ -82,7 +98,16 @@ pub(super) struct SequencerParts {
 
 impl Sequencer {
     pub(super) fn new(parts: SequencerParts) -> Self {
-        Self { last_snapshot: parts.state.edge.size(), parts, waiting: Vec::new(), last_checkpoint: None, stops: false }
+        Self {
+            last_snapshot: parts.state.edge.size(),
+            parts,
+            waiting: Vec::new(),
+            last_checkpoint: None,
+            unreadable: None,
+            room_wanted: 0,
+            is_checkpoint_waiting: false,
+            stops: false,
+        }
     }
 
     /// Leaves the compaction of the index to a thread.
@@ -153,7 +178,7 @@ impl Sequencer {
                     Ok(message) => message,
                     Err(RecvTimeoutError::Disconnected) => Message::Stop,
                     Err(RecvTimeoutError::Timeout) => {
-                        self.look_for_room();
+                        self.look_for_room()?;
                         if due == Some(wait) {
                             self.sign_checkpoint()?;
                         }
@@ -169,15 +194,25 @@ impl Sequencer {
     }
 
     /// Says that there is room again as soon as there is: who is told that a disk is full sends nothing that would find out.
-    fn look_for_room(&self) {
-        if self.parts.inner.is_full() && self.parts.log.check_room().is_ok() {
+    fn look_for_room(&mut self) -> Result<(), Fault> {
+        self.make_readable()?;
+        let waits = self.unreadable.is_some() || self.is_checkpoint_waiting;
+        if self.parts.inner.is_full() && !waits && self.parts.log.check_room(self.room_wanted).is_ok() {
             self.parts.inner.note_full(false);
         }
+        Ok(())
+    }
+
+    /// There is no room for so many bytes.
+    fn note_full(&mut self, bytes: u64) {
+        self.room_wanted = bytes + ROOM_BYTES;
+        self.parts.inner.note_full(true);
     }
 
     fn run_once(&mut self, first: Message) -> Result<ControlFlow<()>, Fault> {
         let (batch, stop) = self.collect_batch(first);
         self.stops = stop;
+        self.make_readable()?;
         if !batch.is_empty() {
             self.commit(batch)?;
         }
@@ -201,13 +236,17 @@ impl Sequencer {
 
     fn save_snapshot(&mut self) -> Result<(), Fault> {
         self.parts.inner.lease.check()?;
-        self.parts.tiles.sync()?;
+        match self.parts.tiles.sync() {
+            // The next start makes tiles from the log.
+            Err(StoreError::Full(_)) => return Ok(()),
+            synced => synced?,
+        }
         let snapshot = Snapshot { state: self.parts.state.clone(), erasing: self.parts.inner.erasing() };
         match self.parts.snapshots.save(snapshot) {
             // The one before is still there, and the log has everything since.
             Err(error) if error.is_full() => {
                 tracing::warn!(%error, "disk full, snapshot waits");
-                self.parts.inner.note_full(true);
+                self.note_full(0);
                 return Ok(());
             }
             saved => saved?,

@@ -220,7 +220,7 @@ fn grow(appender: &mut dyn TileAppender, edge: &mut RightEdge, to: u64) {
     while edge.size().0 < to {
         let bytes = entry(edge.size().0);
         let closed = edge.append(leaf_hash(&bytes));
-        appender.push(&bytes, &closed).unwrap();
+        appender.push(&bytes, &closed);
     }
     appender.write().unwrap();
 }
@@ -402,7 +402,7 @@ fn the_newest_snapshot_is_loaded_where_its_tiles_are() {
         let stores = subject.open();
         let mut other = stores.tiles.appender(TreeSize(0)).unwrap();
         let closed = RightEdge::default().append(leaf_hash(b"other"));
-        other.push(b"other", &closed).unwrap();
+        other.push(b"other", &closed);
         other.sync().unwrap();
         drop((other, stores));
         assert_eq!(subject.open().snapshots.load().unwrap(), None);

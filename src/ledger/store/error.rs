@@ -56,6 +56,11 @@ impl StoreError {
         move |cause| Self::Io { path: path.to_owned(), cause }
     }
 
+    /// Names the file that could not be written, and tells apart that there is no room.
+    pub(in crate::ledger) fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |cause| if means_full(&cause) { Self::Full(cause) } else { Self::io(path)(cause) }
+    }
+
     /// Says that it is the index that failed.
     pub(in crate::ledger) fn index(self) -> Self {
         match self {
@@ -68,10 +73,7 @@ impl StoreError {
     pub(in crate::ledger) fn is_full(&self) -> bool {
         match self {
             Self::Full(_) => true,
-            Self::Io { cause, .. } => matches!(
-                cause.kind(),
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-            ),
+            Self::Io { cause, .. } => means_full(cause),
             Self::Index(error) => error.is_full(),
             _ => false,
         }
@@ -86,4 +88,9 @@ impl StoreError {
     pub(in crate::ledger) fn is_corrupt_index(&self) -> bool {
         matches!(self, Self::Index(error) if matches!(**error, Self::Corrupt { .. }))
     }
+}
+
+/// Whether an error means that there is no room: ENOSPC, EDQUOT, EFBIG.
+pub(in crate::ledger) fn means_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }

@@ -149,11 +149,11 @@ pub(in crate::ledger) trait LogStore: Send {
     /// Takes over what was replayed: it is made durable, and a torn tail behind it is discarded.
     fn resume(&mut self) -> Result<(), StoreError>;
 
-    /// Why no batch is taken right now, before one is made.
+    /// Why no batch of so many bytes is taken right now, before it is tried.
     ///
     /// # Errors
     /// [`Full`](StoreError::Full) when too little room is left.
-    fn check_room(&self) -> Result<(), StoreError>;
+    fn check_room(&self, bytes: u64) -> Result<(), StoreError>;
 
     /// Commits a batch behind the `expected` size. **The commit point**: when it returns, the batch is in the ledger.
     ///
@@ -176,13 +176,20 @@ pub(in crate::ledger) trait TileStore: Debug + Send + Sync {
 pub(in crate::ledger) trait TileAppender: Send {
     fn size(&self) -> TreeSize;
 
-    /// Takes the next entry, with the hashes of the subtrees that it closes, level by level.
-    fn push(&mut self, entry: &[u8], closed: &[NodeHash]) -> Result<(), StoreError>;
+    /// Takes the next entry, with the hashes of the subtrees that it closes, level by level. It is in memory until
+    /// [`write`](Self::write).
+    fn push(&mut self, entry: &[u8], closed: &[NodeHash]);
 
     /// Makes what was pushed readable. Full tiles are durable then.
+    ///
+    /// # Errors
+    /// After [`Full`](StoreError::Full) what was pushed still waits to be written.
     fn write(&mut self) -> Result<(), StoreError>;
 
     /// Makes what was pushed durable.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
     fn sync(&mut self) -> Result<(), StoreError>;
 }
 

@@ -2,13 +2,12 @@
 //! before it counts, what is read is the copy that opens, and one that does not is written again.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::key_files::{KEY_COPIES, KeyCopy, KeyFiles};
 use super::key_slot::{self, Slot, SlotBytes};
-use super::segment::{create_directory, is_full, sync_dir};
+use super::segment::{create_directory, sync_dir};
 use crate::crypto::{SealingKey, Sha256Digest};
 use crate::ledger::store::StoreError;
 use crate::ledger::store::body::BodyError;
@@ -203,7 +202,7 @@ impl BodyKeys {
                 let now = rest.len().min(usize::try_from(room).unwrap_or(usize::MAX));
                 let (these, behind) = rest.split_at(now);
                 let written = self.handle(writer, copy, file)?.write_all_at(these.as_flattened(), offset);
-                written.map_err(|cause| full_or(cause, &self.files.path(copy, file)))?;
+                written.map_err(|cause| StoreError::writing(&self.files.path(copy, file))(cause))?;
                 touched.insert((copy, file));
                 (at, rest) = (at + now as u64, behind);
             }
@@ -216,7 +215,7 @@ impl BodyKeys {
             return Ok(handle.clone());
         }
         let path = self.files.path(copy, file);
-        let handle = self.files.fs.open(&path, OpenMode::Write).map_err(|cause| full_or(cause, &path))?;
+        let handle = self.files.fs.open(&path, OpenMode::Write).map_err(StoreError::writing(&path))?;
         // It may have been made just now.
         sync_dir(&self.files.fs, &self.files.dir())?;
         if writer.files.len() >= 64 {
@@ -260,8 +259,4 @@ impl BodyKeys {
         self.mend_copy(&mut writer, damaged, slot, &bytes);
         true
     }
-}
-
-fn full_or(cause: io::Error, path: &Path) -> StoreError {
-    if is_full(&cause) { StoreError::Full(cause) } else { StoreError::io(path)(cause) }
 }

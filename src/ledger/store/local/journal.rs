@@ -106,8 +106,9 @@ pub fn make_tiles(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<(TreeSize, Roo
         let follows = batch.first == edge.size().next_leaf();
         for entry in &batch.entries {
             let closed = edge.append(leaf_hash(entry));
-            tiles.push(entry, &closed)?;
+            tiles.push(entry, &closed);
         }
+        tiles.write()?;
         if !follows || edge.root() != batch.root {
             return Err(StoreError::Corrupt { path: places.journal(), offset: batch.first.0 });
         }

@@ -3,7 +3,7 @@
 //! What a checkpoint covers is never written again; what lies behind it is written from the log, by the same code after a
 //! crash as before it.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -58,7 +58,8 @@ impl TileStore for LocalTiles {
             let hashes = hashes_at(size, level);
             Growing { index: hashes / width, written: hashes % width * 32, ..Growing::default() }
         });
-        Ok(Box::new(TileWriter { levels: levels.collect(), tiles: self.clone(), size, bundle }))
+        let levels = levels.map(|growing| VecDeque::from([growing])).collect();
+        Ok(Box::new(TileWriter { levels, tiles: self.clone(), size, bundles: VecDeque::from([bundle]) }))
     }
 }
 
@@ -67,12 +68,13 @@ impl TileStore for LocalTiles {
 struct TileWriter {
     tiles: LocalTiles,
     size: TreeSize,
-    // The bundle that is being filled, and how much of it is on disk.
-    bundle: Growing,
-    // The tile that is being filled, at each level.
-    levels: Vec<Growing>,
+    // Full bundles that are not written yet, and behind them the one that is being filled.
+    bundles: VecDeque<Growing>,
+    // The same of the tiles at each level.
+    levels: Vec<VecDeque<Growing>>,
 }
 
+/// A tile, and how much of it is on disk.
 #[derive(Debug, Default)]
 struct Growing {
     index: u64,
@@ -87,21 +89,20 @@ impl TileAppender for TileWriter {
         self.size
     }
 
-    fn push(&mut self, entry: &[u8], closed: &[NodeHash]) -> Result<(), StoreError> {
-        append_to_bundle(&mut self.bundle.pending, entry).expect("an entry is at most 4 KiB");
-        for (level, growing) in self.levels.iter_mut().enumerate() {
+    fn push(&mut self, entry: &[u8], closed: &[NodeHash]) {
+        append_to_bundle(&mut last(&mut self.bundles).pending, entry).expect("an entry is at most 4 KiB");
+        for (level, tiles) in self.levels.iter_mut().enumerate() {
             let Some(hash) = closed.get(level * 8) else { break };
+            let growing = last(tiles);
             growing.pending.extend_from_slice(hash.as_bytes());
             if growing.written + growing.pending.len() as u64 == u64::from(TILE_WIDTH) * 32 {
-                let level = u8::try_from(level).expect("8 levels");
-                finish(&self.tiles, TileKind::Hashes { level }, growing)?;
+                begin_next(tiles);
             }
         }
         self.size.0 += 1;
         if self.size.0.is_multiple_of(u64::from(TILE_WIDTH)) {
-            finish(&self.tiles, TileKind::Entries, &mut self.bundle)?;
+            begin_next(&mut self.bundles);
         }
-        Ok(())
     }
 
     fn write(&mut self) -> Result<(), StoreError> {
@@ -117,16 +118,30 @@ impl TileAppender for TileWriter {
 }
 
 impl TileWriter {
+    /// Finishes what is full, and does `action` with what is being filled.
     fn each(
         &mut self,
         mut action: impl FnMut(&LocalTiles, TileKind, &mut Growing) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        action(&self.tiles, TileKind::Entries, &mut self.bundle)?;
-        for (level, growing) in (0_u8..).zip(&mut self.levels) {
-            action(&self.tiles, TileKind::Hashes { level }, growing)?;
+        let levels = (0_u8..).map(|level| TileKind::Hashes { level }).zip(&mut self.levels);
+        for (kind, tiles) in std::iter::once((TileKind::Entries, &mut self.bundles)).chain(levels) {
+            while tiles.len() > 1 {
+                finish(&self.tiles, kind, &mut tiles[0])?;
+                tiles.pop_front();
+            }
+            action(&self.tiles, kind, last(tiles))?;
         }
         Ok(())
     }
+}
+
+fn last(tiles: &mut VecDeque<Growing>) -> &mut Growing {
+    tiles.back_mut().expect("one is always being filled")
+}
+
+fn begin_next(tiles: &mut VecDeque<Growing>) {
+    let index = last(tiles).index + 1;
+    tiles.push_back(Growing { index, ..Growing::default() });
 }
 
 fn write(tiles: &LocalTiles, kind: TileKind, growing: &mut Growing) -> Result<(), StoreError> {
@@ -138,7 +153,7 @@ fn write(tiles: &LocalTiles, kind: TileKind, growing: &mut Growing) -> Result<()
         Some(file) => file,
         none => none.insert(open(tiles, &path)?),
     };
-    file.write_all_at(&growing.pending, growing.written).map_err(StoreError::io(&path))?;
+    file.write_all_at(&growing.pending, growing.written).map_err(StoreError::writing(&path))?;
     growing.written += growing.pending.len() as u64;
     growing.pending.clear();
     Ok(())
@@ -152,7 +167,6 @@ fn finish(tiles: &LocalTiles, kind: TileKind, growing: &mut Growing) -> Result<(
         file.set_length(growing.written).map_err(StoreError::io(&path))?;
         sync(&tiles.fs, &path, &*file)?;
     }
-    *growing = Growing { index: growing.index + 1, ..Growing::default() };
     Ok(())
 }
 
@@ -176,7 +190,7 @@ fn open(tiles: &LocalTiles, path: &Path) -> Result<Arc<dyn FileHandle>, StoreErr
         above.into_iter().try_for_each(|above| create_directory(&tiles.fs, above))?;
         folders.insert(folder(path).to_owned());
     }
-    tiles.fs.open(path, OpenMode::Write).map_err(StoreError::io(path))
+    tiles.fs.open(path, OpenMode::Write).map_err(StoreError::writing(path))
 }
 
 #[cfg(test)]
@@ -205,7 +219,7 @@ mod tests {
         while edge.size().0 < to {
             let bytes = entry(edge.size().0);
             let closed = edge.append(leaf_hash(&bytes));
-            writer.push(&bytes, &closed).unwrap();
+            writer.push(&bytes, &closed);
         }
         writer.write().unwrap();
     }

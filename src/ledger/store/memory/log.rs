@@ -29,7 +29,7 @@ impl LogStore for MemoryLog {
         self.opened.write("log.resume", |_| Ok(()))
     }
 
-    fn check_room(&self) -> Result<(), StoreError> {
+    fn check_room(&self, _bytes: u64) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -31,21 +31,21 @@ impl TileAppender for MemoryTileAppender {
         self.size
     }
 
-    fn push(&mut self, entry: &[u8], closed: &[NodeHash]) -> Result<(), StoreError> {
+    fn push(&mut self, entry: &[u8], closed: &[NodeHash]) {
         self.pushed.push((entry.to_vec(), closed.to_vec()));
         self.size.0 += 1;
-        Ok(())
     }
 
     fn write(&mut self) -> Result<(), StoreError> {
         let begin = self.size.0 - self.pushed.len() as u64;
-        let pushed = std::mem::take(&mut self.pushed);
         self.tiles.0.write("tiles.write", |content| {
-            for (index, (entry, closed)) in (begin..).zip(pushed) {
-                append(content, index, &entry, &closed);
+            for (index, (entry, closed)) in (begin..).zip(&self.pushed) {
+                append(content, index, entry, closed);
             }
             Ok(())
-        })
+        })?;
+        self.pushed.clear();
+        Ok(())
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {

@@ -149,9 +149,9 @@ impl LogStore for LocalLog {
         Ok(())
     }
 
-    fn check_room(&self) -> Result<(), StoreError> {
+    fn check_room(&self, bytes: u64) -> Result<(), StoreError> {
         let free = self.fs.free_bytes(&self.data_dir);
-        if free.is_ok_and(|free| free < self.free_bytes_min) {
+        if free.is_ok_and(|free| free < self.free_bytes_min.max(bytes)) {
             return Err(StoreError::Full(io::ErrorKind::StorageFull.into()));
         }
         Ok(())

@@ -10,8 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::super::segment::{HEADER_BYTES, SegmentOffset, SegmentReader, frame_header, is_full, read_frame, sync_dir};
+use super::super::segment::{HEADER_BYTES, SegmentOffset, SegmentReader, frame_header, read_frame, sync_dir};
 use crate::ledger::store::StoreError;
+use crate::ledger::store::error::means_full;
 use crate::tlog::{LeafIndex, TreeSize};
 use crate::vfs::{FileHandle, FileSystem, OpenMode};
 
@@ -159,7 +160,7 @@ impl Tail {
         state.at = at;
         // What is there of it would be taken for a commit.
         let restored = file.set_length(at).and_then(|()| file.sync());
-        if restored.is_ok() && is_full(&cause) {
+        if restored.is_ok() && means_full(&cause) {
             return Err(StoreError::Full(cause));
         }
         Err(StoreError::Io { path: self.path.clone(), cause })

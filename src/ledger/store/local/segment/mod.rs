@@ -271,11 +271,6 @@ impl Iterator for Scan<'_> {
     }
 }
 
-/// Whether an error means that there is no room: ENOSPC, EDQUOT, EFBIG.
-pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
-}
-
 /// Makes the names in a folder durable.
 pub(super) fn sync_dir(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<(), StoreError> {
     fs.sync_directory(dir).map_err(StoreError::io(dir))
@@ -283,7 +278,7 @@ pub(super) fn sync_dir(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<(), Store
 
 /// Makes the folder of a store, durable.
 pub(super) fn create_directory(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<(), StoreError> {
-    atomic_file::create_directory_on(&**fs, dir, Access::Public).map_err(StoreError::io(dir))
+    atomic_file::create_directory_on(&**fs, dir, Access::Public).map_err(StoreError::writing(dir))
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{HEADER_BYTES, SegmentOffset, SegmentReader, create_directory, frame_header, is_full, sync_dir};
+use super::{HEADER_BYTES, SegmentOffset, SegmentReader, create_directory, frame_header, sync_dir};
 use crate::ledger::store::StoreError;
+use crate::ledger::store::error::means_full;
 use crate::vfs::{FileHandle, FileSystem, OpenMode};
 
 /// The writing side: one at a time, kept so by the lock on the data folder.
@@ -105,7 +106,7 @@ impl SegmentWriter {
         }
         match self.file.write_all_at(&self.pending, self.end.offset) {
             Ok(()) => Ok(()),
-            Err(cause) if is_full(&cause) => Err(self.withdraw(StoreError::Full(cause))),
+            Err(cause) if means_full(&cause) => Err(self.withdraw(StoreError::Full(cause))),
             Err(cause) => Err(self.withdraw(StoreError::Io { path: self.reader.path(self.end.segment), cause })),
         }
     }
