@@ -123,7 +123,7 @@ impl RestoreCommand {
 
 /// Audits a log under `key`, or under the one that its own entry 0 names.
 async fn audit_of(log: &RestoredLog, key: Option<&VerifierKey>) -> Result<AuditSummary, AuditError> {
-    let source = DirectorySource::open(&log.folder)?;
+    let mut source = DirectorySource::open(&log.folder)?;
     let key = key.cloned().or_else(|| source.own_key()).ok_or(AuditError::NoCheckpoint)?;
-    audit(&source, &key, &source.signed_sizes(), |_, _| {}).await
+    audit(&mut source, &key, |_, _| {}).await
 }

@@ -3,21 +3,19 @@
 //! Read are the checkpoint, the entry bundles and the tiles, from a server or from a data directory. Checked are the
 //! log's signature, every entry's form, the hash chain, the times, the gapless count of each issuer, every tile, and the
 //! root. From a directory also every checkpoint that was ever signed there, and that each record has its body or was
-//! erased by an entry that says so.
+//! erased by an entry that says so. Memory grows with the number of issuers and of erasures, and with nothing else.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::store::StoreError;
-use crate::crypto::Sha256Digest;
-use crate::evidence::format::{Entry, EntryChain, EntryChainError, Event};
+use crate::evidence::format::{Entry, EntryChain, EntryChainError};
 use crate::tlog::GrowingTiles;
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries, width_in};
 use crate::tlog::{
-    CheckpointError, EntryCount, LeafIndex, RootHash, SignedCheckpoint, TileError, TileKind, TilePath, TreeSize,
-    VerifierKey,
+    CheckpointError, EntryCount, LeafIndex, SignedCheckpoint, TileError, TileKind, TilePath, TreeSize, VerifierKey,
 };
 
 /// Why a ledger does not pass.
@@ -79,11 +77,19 @@ pub trait AuditSource {
     /// A tile or entry bundle, exactly as wide as the path says.
     fn tile(&self, path: TilePath) -> impl Future<Output = Result<Vec<u8>, AuditError>>;
 
-    /// Checks of this source beyond the public part, once that is right.
+    /// Takes the next entry in, for [`check_stores`](Self::check_stores).
+    ///
+    /// # Errors
+    /// When what belongs to it cannot be read.
+    fn take(&mut self, _entry: &Entry) -> Result<(), AuditError> {
+        Ok(())
+    }
+
+    /// Checks of this source beyond the public part, once that is right, up to `size` entries.
     ///
     /// # Errors
     /// When something there contradicts the ledger.
-    fn check_stores(&self, _walked: &Walked, _key: &VerifierKey) -> Result<(), AuditError> {
+    fn check_stores(&self, _size: TreeSize, _key: &VerifierKey) -> Result<(), AuditError> {
         Ok(())
     }
 }
@@ -105,29 +111,18 @@ pub struct AuditSummary {
     pub issuers: BTreeMap<String, EntryCount>,
 }
 
-/// The state gathered from the first entry to the last.
-#[derive(Debug, Default)]
-pub struct Walked {
-    pub(super) size: TreeSize,
-    // The record at each index that has one.
-    pub(super) records: HashMap<LeafIndex, Sha256Digest>,
-    pub(super) erased: HashSet<Sha256Digest>,
-    pub(super) roots: HashMap<TreeSize, RootHash>,
-}
-
 /// Verifies a whole log. `key` is the log's, from where the auditor got it; `progress` is told how far it is.
 ///
 /// # Errors
 /// At the first thing that is wrong.
 pub async fn audit(
-    source: &impl AuditSource,
+    source: &mut impl AuditSource,
     key: &VerifierKey,
-    wanted_roots: &HashSet<TreeSize>,
     mut progress: impl FnMut(TreeSize, TreeSize),
 ) -> Result<AuditSummary, AuditError> {
     let signed = SignedCheckpoint::open(&source.checkpoint().await?, key)?;
     let (size, root) = (signed.checkpoint().size(), signed.checkpoint().root());
-    let (mut walk, mut tiles, mut walked) = (EntryChain::default(), GrowingTiles::default(), Walked::default());
+    let (mut walk, mut tiles) = (EntryChain::default(), GrowingTiles::default());
     let (mut kinds, mut first_time) = (BTreeMap::new(), None);
     for index in 0..size.0.div_ceil(u64::from(TILE_WIDTH)) {
         let width = width_in(size, 0, index).expect("below the end");
@@ -139,11 +134,7 @@ pub async fn audit(
             let (entry, closed) = walk.append(bytes)?;
             first_time = first_time.or(Some(entry.time));
             *kinds.entry(entry.event.kind()).or_default() += 1;
-            walked.entry(&entry);
-            let reached = walk.edge().size();
-            if wanted_roots.contains(&reached) {
-                walked.roots.insert(reached, walk.edge().root());
-            }
+            source.take(&entry)?;
             for (path, expected) in tiles.push(&closed) {
                 check_tile(&source.tile(path).await?, path, &expected)?;
             }
@@ -156,7 +147,7 @@ pub async fn audit(
     if walk.edge().root() != root {
         return Err(AuditError::Root(size));
     }
-    source.check_stores(&walked, key)?;
+    source.check_stores(size, key)?;
     Ok(AuditSummary {
         origin: signed.checkpoint().origin().to_owned(),
         size,
@@ -165,18 +156,6 @@ pub async fn audit(
         kinds,
         issuers: walk.sequences().clone(),
     })
-}
-
-impl Walked {
-    fn entry(&mut self, entry: &Entry) {
-        self.size = entry.index.size_through();
-        if let Some(record) = entry.event.record() {
-            self.records.insert(entry.index, record.record);
-        }
-        if let Event::VconErased { of } = entry.event {
-            self.erased.insert(of);
-        }
-    }
 }
 
 fn check_tile(bytes: &[u8], path: TilePath, expected: &[u8]) -> Result<(), AuditError> {

@@ -1,14 +1,15 @@
 //! A data directory as the source of an audit: also what only its owner has is checked.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::audit::{AuditError, AuditSource, Walked};
+use super::audit::{AuditError, AuditSource};
 use super::fork::evidence::ForkEvidence;
-use super::store::local::Inspection;
+use super::store::local::{BodyCursor, Inspection};
 use super::store::tiles::TileReadError;
-use crate::evidence::format::{Entry, Event};
+use crate::crypto::Sha256Digest;
+use crate::evidence::format::{Entry, Event, RecordEvent};
 use crate::tlog::{LeafIndex, RightEdge, RootHash, SignedCheckpoint, TilePath, TreeSize, VerifierKey};
 use crate::vfs::{FileSystem, OsFileSystem};
 
@@ -16,7 +17,12 @@ use crate::vfs::{FileSystem, OsFileSystem};
 #[derive(Debug)]
 pub struct DirectorySource {
     inspection: Inspection,
-    checkpoints: Vec<SignedCheckpoint>,
+    newest: Option<SignedCheckpoint>,
+    bodies: BodyCursor,
+    // The first record without a body.
+    without_body: Option<LeafIndex>,
+    // Records whose bodies have no key, and of which no entry that came by says that they are erased.
+    without_key: HashMap<Sha256Digest, LeafIndex>,
 }
 
 impl DirectorySource {
@@ -34,14 +40,9 @@ impl DirectorySource {
     /// As there.
     pub fn open_on(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<Self, AuditError> {
         let inspection = Inspection::open(fs, dir)?;
-        let checkpoints = inspection.checkpoints().iter().map(|note| SignedCheckpoint::parse(note));
-        Ok(Self { checkpoints: checkpoints.collect::<Result<_, _>>()?, inspection })
-    }
-
-    /// Sizes of every checkpoint that was signed here: an audit has to come by their roots.
-    #[must_use]
-    pub fn signed_sizes(&self) -> HashSet<TreeSize> {
-        self.checkpoints.iter().map(|signed| signed.checkpoint().size()).collect()
+        let newest = inspection.newest_checkpoint().map(SignedCheckpoint::parse).transpose()?;
+        let (bodies, without_key) = (inspection.bodies(), HashMap::new());
+        Ok(Self { inspection, newest, bodies, without_body: None, without_key })
     }
 
     /// The evidence that the log of `key` has forked, as it is kept here.
@@ -53,7 +54,7 @@ impl DirectorySource {
     /// The size of the newest checkpoint.
     #[must_use]
     pub fn checkpoint_size(&self) -> TreeSize {
-        self.checkpoints.iter().map(|signed| signed.checkpoint().size()).max().unwrap_or_default()
+        self.newest.as_ref().map(|signed| signed.checkpoint().size()).unwrap_or_default()
     }
 
     /// The root of the tree of `size` entries, which the tiles have.
@@ -83,12 +84,45 @@ impl DirectorySource {
             _ => None,
         }
     }
+
+    /// Looks for the body of a record, behind those of the records before it.
+    fn take_record(&mut self, index: LeafIndex, record: &RecordEvent) -> Result<(), AuditError> {
+        let (mut is_there, mut has_key) = (false, false);
+        while let Some(body) = self.bodies.next_through(index)? {
+            // Bodies of batches that were never committed belong to nobody.
+            let is_of_entry = (body.index, body.record) == (index, record.record);
+            is_there |= is_of_entry;
+            has_key |= is_of_entry && body.has_key;
+        }
+        if !is_there {
+            self.without_body.get_or_insert(index);
+        } else if !has_key {
+            self.without_key.insert(record.record, index);
+        }
+        Ok(())
+    }
+
+    /// Every checkpoint that was signed here is of this log, and the tiles have its root.
+    fn check_checkpoints(&self, size: TreeSize, key: &VerifierKey) -> Result<(), AuditError> {
+        let mut wrong = None;
+        let check = |note: &[u8]| -> Result<(), AuditError> {
+            let signed = SignedCheckpoint::parse(note)?;
+            signed.check_log(key)?;
+            let checkpoint = signed.checkpoint();
+            // What was signed since the audit began is not looked at.
+            if checkpoint.size() <= size && self.root(checkpoint.size())? != checkpoint.root() {
+                return Err(AuditError::Root(checkpoint.size()));
+            }
+            Ok(())
+        };
+        self.inspection.each_checkpoint(|note| wrong = wrong.take().or_else(|| check(note).err()))?;
+        wrong.map_or(Ok(()), Err)
+    }
 }
 
 impl AuditSource for DirectorySource {
     async fn checkpoint(&self) -> Result<Vec<u8>, AuditError> {
-        let newest = self.checkpoints.iter().max_by_key(|signed| signed.checkpoint().size());
-        newest.map(|signed| signed.note().to_string().into_bytes()).ok_or(AuditError::NoCheckpoint)
+        self.newest.as_ref().map(|signed| signed.note().to_string().into_bytes()).ok_or(AuditError::NoCheckpoint)
     }
 
     async fn tile(&self, path: TilePath) -> Result<Vec<u8>, AuditError> {
@@ -98,25 +132,22 @@ impl AuditSource for DirectorySource {
         })
     }
 
-    fn check_stores(&self, walked: &Walked, key: &VerifierKey) -> Result<(), AuditError> {
+    fn take(&mut self, entry: &Entry) -> Result<(), AuditError> {
+        if let Some(record) = entry.event.record() {
+            self.take_record(entry.index, record)?;
+        }
+        if let Event::VconErased { of } = entry.event {
+            self.without_key.remove(&of);
+        }
+        Ok(())
+    }
+
+    fn check_stores(&self, size: TreeSize, key: &VerifierKey) -> Result<(), AuditError> {
         if let Some(number) = self.inspection.first_wrong_archive() {
             return Err(AuditError::Archive(number));
         }
-        for signed in &self.checkpoints {
-            signed.check_log(key)?;
-            let size = signed.checkpoint().size();
-            if walked.roots.get(&size).is_some_and(|root| *root != signed.checkpoint().root()) {
-                return Err(AuditError::Root(size));
-            }
-        }
-        let mut there = HashSet::new();
-        self.inspection.each_body(|index, record, has_key| {
-            let is_of_entry = walked.size.contains(index) && walked.records.get(&index) == Some(&record);
-            if is_of_entry && (has_key || walked.erased.contains(&record)) {
-                there.insert(index);
-            }
-        })?;
-        match walked.records.keys().filter(|index| !there.contains(index)).min() {
+        self.check_checkpoints(size, key)?;
+        match self.without_key.values().chain(&self.without_body).min() {
             None => Ok(()),
             Some(index) => Err(AuditError::Body(*index)),
         }

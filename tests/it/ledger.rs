@@ -75,8 +75,8 @@ impl Bench {
     }
 
     async fn audit(&self) -> Result<affiant::ledger::AuditSummary, affiant::ledger::AuditError> {
-        let source = DirectorySource::open(self.path())?;
-        audit(&source, &self.key(), &source.signed_sizes(), |_, _| ()).await
+        let mut source = DirectorySource::open(self.path())?;
+        audit(&mut source, &self.key(), |_, _| ()).await
     }
 }
 

@@ -1,7 +1,6 @@
 //! One history: lives of a ledger on a disk that fails, one after the other, as a seed decides.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -531,13 +530,13 @@ impl History {
         match &self.store {
             Store::Disk(disk) => {
                 let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
-                let source = DirectorySource::open_on(&fs, Path::new(DIR))?;
-                Ok(block_on(audit(&source, &Self::log_key(), &source.signed_sizes(), |_, _| ()))?.size)
+                let mut source = DirectorySource::open_on(&fs, Path::new(DIR))?;
+                Ok(block_on(audit(&mut source, &Self::log_key(), |_, _| ()))?.size)
             }
             Store::Memory(_) => {
                 let life = self.live(self.open_once().expect("a ledger that nothing damaged opens"));
-                let source = ReaderSource(life.ledger.reader().clone());
-                Ok(block_on(audit(&source, &Self::log_key(), &HashSet::new(), |_, _| ()))?.size)
+                let mut source = ReaderSource(life.ledger.reader().clone());
+                Ok(block_on(audit(&mut source, &Self::log_key(), |_, _| ()))?.size)
             }
         }
     }

@@ -1,6 +1,5 @@
 //! `affiant audit`: a whole ledger verified again, from its address or its directory.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -140,19 +139,19 @@ impl AuditCommand {
             bar.set_length(all.0);
             bar.set_position(done.0);
         };
-        let (key, result) = if let Some(source) = LogClient::of(ledger)? {
+        let (key, result) = if let Some(mut source) = LogClient::of(ledger)? {
             let key = match &self.key {
                 Some(key) => key.clone(),
                 None => source.offered_key().await?,
             };
-            let result = audit(&source, &key, &HashSet::new(), progress).await;
+            let result = audit(&mut source, &key, progress).await;
             (key, result)
         } else {
             let source = DirectorySource::open(Path::new(ledger));
-            let source = source.with_context(|| format!("opening {ledger}"))?;
+            let mut source = source.with_context(|| format!("opening {ledger}"))?;
             let key = self.key.clone().or_else(|| source.own_key());
             let key = key.with_context(|| format!("{ledger} holds no ledger"))?;
-            let result = audit(&source, &key, &source.signed_sizes(), progress).await;
+            let result = audit(&mut source, &key, progress).await;
             (key, result)
         };
         bar.finish_and_clear();

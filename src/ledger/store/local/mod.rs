@@ -27,7 +27,7 @@ mod writer_lock;
 use std::path::Path;
 use std::sync::Arc;
 
-pub(in crate::ledger) use inspection::Inspection;
+pub(in crate::ledger) use inspection::{BodyCursor, Inspection};
 pub use journal::{JournalEnd, make_tiles};
 pub use writer_lock::{LockError, WriterLock};
 
