@@ -3,9 +3,11 @@
 //! A [`HttpClient`] follows no redirect, gives up after a while, and stops reading where the caller said that an answer
 //! ends. What came back is for the caller to judge: nothing of a body is ever in an error or a log.
 
+mod bucket;
 mod content;
 mod log;
 
+pub(crate) use bucket::BucketConnector;
 pub use content::{ContentClient, FetchError, Network};
 pub use log::LogClient;
 
@@ -197,6 +199,17 @@ impl HttpClient {
         Self::answer(request, bytes_max).await
     }
 
+    /// Sends a request that was made elsewhere, as it is, and reads at most `bytes_max` of the answer: status, headers, body.
+    async fn forward(
+        &self,
+        request: reqwest::Request,
+        bytes_max: usize,
+    ) -> Result<(reqwest::StatusCode, reqwest::header::HeaderMap, Vec<u8>), ClientError> {
+        let mut response = self.0.execute(request).await.map_err(failure)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok((status, headers, Self::body(&mut response, bytes_max).await?))
+    }
+
     async fn answer(request: reqwest::RequestBuilder, bytes_max: usize) -> Result<HttpAnswer, ClientError> {
         Self::whole(request.send().await.map_err(failure)?, bytes_max).await
     }
@@ -206,6 +219,11 @@ impl HttpClient {
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let content_type =
             content_type.and_then(|value| value.split(';').next()).map(|value| value.trim().to_ascii_lowercase());
+        let body = Self::body(&mut response, bytes_max).await?;
+        Ok(HttpAnswer { status, content_type, body })
+    }
+
+    async fn body(response: &mut reqwest::Response, bytes_max: usize) -> Result<Vec<u8>, ClientError> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failure)? {
             if chunk.len() > bytes_max - body.len() {
@@ -213,7 +231,7 @@ impl HttpClient {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(HttpAnswer { status, content_type, body })
+        Ok(body)
     }
 }
 

@@ -270,10 +270,10 @@ impl Writer<'_> {
         let note = manifest.sign(signer.signer).map_err(ManifestError::Note).map_err(refused)?;
         let read_back = Manifest::open(note.as_bytes(), Some(&signer.key)).map_err(refused)?;
         read_back.files_of(&text).map_err(refused)?;
-        self.target.complete(&note)?;
         let needed: HashSet<_> =
             self.files.iter().flat_map(|file| &file.pieces).chain(&manifest.list).copied().collect();
-        self.target.remove(|piece| !needed.contains(&piece))
+        self.target.complete(&note, &needed)?;
+        self.there.keys().filter(|piece| !needed.contains(piece)).try_for_each(|piece| self.target.remove(*piece))
     }
 }
 

@@ -19,8 +19,11 @@ pub enum BackupError {
     /// The target is in the data directory.
     #[error("{0} is in the data directory: what loses one loses the other")]
     Inside(PathBuf),
-    /// Another backup is being made there.
-    #[error("another backup is being made in {0}")]
+    /// A piece that was there is gone.
+    #[error("{target}: piece {piece} was removed while the backup was made: make it again")]
+    Lost { target: String, piece: String },
+    /// Another backup is being made there, or was made meanwhile.
+    #[error("another backup is being made in {0}, or was made meanwhile")]
     Busy(String),
     /// No backup was completed there.
     #[error("there is no backup in {0}: none was completed")]

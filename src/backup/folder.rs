@@ -85,8 +85,8 @@ impl Folder {
         self.top.sync()
     }
 
-    pub(super) fn remove_pieces(&self, is_unneeded: impl Fn(&str) -> bool) -> io::Result<()> {
-        self.pieces.as_ref().map_or(Ok(()), |pieces| pieces.remove_files(is_unneeded))
+    pub(super) fn remove_piece(&self, name: &str) -> io::Result<()> {
+        self.pieces.as_ref().map_or(Ok(()), |pieces| pieces.remove(name))
     }
 }
 

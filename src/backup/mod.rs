@@ -10,6 +10,7 @@
 //! be made again (tiles, index) is not in it. Private keys, and the key of the vault, are in no backup of the data: they have a
 //! target of their own. `docs/FORMATS.md` has the manifest, `docs/OPERATIONS.md` the drill.
 
+mod bucket;
 mod check;
 mod create;
 mod error;

@@ -21,14 +21,14 @@ use crate::tlog::VerifierKey;
 
 /// Back up a data directory, beside the server that runs on it.
 ///
-/// The target is a folder, and has one backup: the next one takes its place when it is whole. Private keys and the key of the
+/// The target is a folder or a bucket, and has one backup: the next one takes its place when it is whole. Private keys and the key of the
 /// vault are not in it; --with-keys keeps them in a target of their own.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct BackupCommand {
     #[command(subcommand)]
     action: Option<Action>,
-    /// The target: a folder, outside of the data directory.
+    /// The target: a folder outside of the data directory, or s3://BUCKET/PREFIX (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID…).
     #[arg(required = true)]
     target: Option<String>,
     /// The server's configuration file; it is in the backup, as config.toml.

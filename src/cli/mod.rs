@@ -98,7 +98,7 @@ impl Cli {
             Command::Audit(command) => return command.run().await,
             Command::Forks(command) => return command.run(),
             Command::Monitor(command) => return command.run().await,
-            Command::Backup(command) => return command.run(),
+            Command::Backup(command) => return tokio::task::spawn_blocking(|| command.run()).await?,
             Command::Restore(command) => return command.run().await,
             Command::Export(command) => return command.run().await,
             Command::IssueBatch(command) => return command.run().await,

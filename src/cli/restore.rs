@@ -57,9 +57,13 @@ impl RestoreCommand {
     /// # Errors
     /// When the folder is not empty, or something cannot be read or written.
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let target = Target::open(&self.target)?;
-        let keys = self.keys.as_deref().map(Target::open).transpose()?;
-        let (manifest, logs) = match restore(&target, keys.as_ref(), &self.dir, self.log_key.as_ref()) {
+        let (target, keys) = (self.target.clone(), self.keys.clone());
+        let (dir, log_key) = (self.dir.clone(), self.log_key.clone());
+        let restoring = tokio::task::spawn_blocking(move || {
+            let keys = keys.as_deref().map(Target::open).transpose()?;
+            restore(&Target::open(&target)?, keys.as_ref(), &dir, log_key.as_ref())
+        });
+        let (manifest, logs) = match restoring.await? {
             Err(error) if error.is_wrong() => {
                 writeln!(std::io::stdout(), "NOT RIGHT: {error}")?;
                 return Ok(ExitCode::from(1));

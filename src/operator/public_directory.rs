@@ -155,6 +155,14 @@ impl PublicDirectory {
         })
     }
 
+    /// Removes the file `name` in it, if it is there.
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.file, name, AtFlags::empty()) {
+            Err(rustix::io::Errno::NOENT) => Ok(()),
+            removed => Ok(removed?),
+        }
+    }
+
     /// Removes the directory `name` in it if it is empty.
     pub(crate) fn remove_empty(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.file, name, AtFlags::REMOVEDIR)?)

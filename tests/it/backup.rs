@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::fixtures::bucket::Bucket;
 use crate::fixtures::server::{AFFIANT, PASSPHRASE, PATIENCE, Place, WitnessPlace, call, copy_folder, run};
 
 /// A place, and the folders beside its data that backups go to.
@@ -381,4 +382,78 @@ async fn keys_of_a_release_before_are_taken_over_first() {
     let config = backups.place.config_file();
     let refused = backups.affiant(&["backup", "backup", "--config", config.to_str().unwrap()]);
     assert!(code(&refused) == 3 && said(&refused).contains("start the server once"), "{}", said(&refused));
+}
+
+#[tokio::test]
+async fn a_bucket_is_a_target_as_a_folder_is() {
+    let backups = Backups::with_records(3).await;
+    let bucket = Bucket::serve();
+    let config = backups.place.config_file();
+    let key = backups.place.log_key().to_string();
+    let affiant = |arguments: &[&str]| {
+        let mut command = backups.command();
+        bucket.name_in(&mut command);
+        run(command.args(arguments)).unwrap()
+    };
+    let target = "s3://backups/calls/data";
+    let back_up = ["backup", target, "--config", config.to_str().unwrap(), "--with-keys", "s3://backups/keys"];
+    let check = ["backup", "check", target, "--log-key", &key];
+    assert_eq!(code(&affiant(&check)), 2);
+    let made = affiant(&back_up);
+    assert_eq!(code(&made), 0, "{}", said(&made));
+    assert_eq!(code(&affiant(&check)), 0);
+    let keys_of = || bucket.held.lock().unwrap().objects.keys().cloned().collect::<BTreeSet<_>>();
+    let first = keys_of();
+    assert!(first.contains("calls/data/manifest") && first.contains("keys/manifest"));
+    // The next one goes on from what is there, and removes what it does not need.
+    backups.issue(3..5).await;
+    assert_eq!(code(&affiant(&back_up)), 0);
+    let later = keys_of();
+    assert!(first.difference(&later).count() > 0 && first.intersection(&later).count() > 2);
+    let restored =
+        affiant(&["restore", target, "restored", "--keys", "s3://backups/keys", "--log-key", &key, "--verify"]);
+    assert_eq!(code(&restored), 0, "{}", said(&restored));
+    // What was changed is found.
+    let piece = later.iter().find(|key| key.starts_with("calls/data/pieces/")).unwrap();
+    bucket.held.lock().unwrap().objects.get_mut(piece).unwrap()[0] ^= 1;
+    assert_eq!(code(&affiant(&check)), 1);
+    assert_eq!(code(&affiant(&["restore", target, "damaged", "--log-key", &key])), 1);
+    bucket.held.lock().unwrap().objects.remove(piece);
+    assert_eq!(code(&affiant(&[&check[..], &["--quick"]].concat())), 1);
+    assert_eq!(code(&affiant(&back_up)), 0);
+    assert_eq!(code(&affiant(&check)), 0);
+    // Not in clear, unless that is allowed.
+    let mut command = backups.command();
+    bucket.name_in(&mut command);
+    let refused = run(command.env_remove("AWS_ALLOW_HTTP").args(check)).unwrap();
+    assert!(code(&refused) == 3 && said(&refused).contains("not https"), "{}", said(&refused));
+}
+
+#[tokio::test]
+async fn a_backup_into_a_bucket_that_is_killed_is_none_and_of_two_at_once_one_counts() {
+    let backups = Backups::with_records(2).await;
+    let bucket = Bucket::serve();
+    let config = backups.place.config_file();
+    let key = backups.place.log_key().to_string();
+    let command = |arguments: &[&str]| {
+        let mut command = backups.command();
+        bucket.name_in(&mut command);
+        command.args(arguments);
+        command
+    };
+    let back_up = ["backup", "s3://backups", "--config", config.to_str().unwrap()];
+    let check = || code(&run(&mut command(&["backup", "check", "s3://backups", "--log-key", &key])).unwrap());
+    for objects in 1..6 {
+        let mut child = command(&back_up).spawn().unwrap();
+        while child.try_wait().unwrap().is_none() && bucket.held.lock().unwrap().objects.len() < objects {
+            std::thread::yield_now();
+        }
+        let _ = child.kill();
+        let whole = child.wait().unwrap().success();
+        assert_eq!(check(), if whole { 0 } else { 2 });
+    }
+    let mut both = [0, 1].map(|_| command(&back_up).spawn().unwrap());
+    let ended = both.each_mut().map(|child| child.wait().unwrap().success());
+    assert!(ended.contains(&true), "{ended:?}");
+    assert_eq!(check(), 0);
 }
