@@ -21,6 +21,9 @@ use crate::row_file;
 use crate::tlog::VerifierKey;
 use crate::vfs::{FileSystem, OsFileSystem};
 
+/// Nanoseconds after which a change gives a file another time: file systems count in milliseconds, some in two seconds.
+const SETTLED_NS: i128 = 10_000_000_000;
+
 /// Whose backup it is.
 pub struct BackupSigner<'a> {
     /// The log's key.
@@ -63,7 +66,8 @@ pub fn create(
     now: DateTime<Utc>,
 ) -> Result<BackupSummary, BackupError> {
     let before = former(target, part, &signer.key)?;
-    let mut writer = Writer { target, there: target.pieces()?, before, files: Vec::new(), bytes_written: 0 };
+    let settled = i128::from(now.timestamp_millis()) * 1_000_000 - SETTLED_NS;
+    let mut writer = Writer { target, settled, there: target.pieces()?, before, files: Vec::new(), bytes_written: 0 };
     let logs = match part {
         BackupPart::Data => writer.data(source)?,
         BackupPart::Keys => {
@@ -101,6 +105,8 @@ struct OpenLog {
 
 struct Writer<'a> {
     target: &'a Target,
+    // What was changed before this, in nanoseconds since 1970, would have another time if it were changed again.
+    settled: i128,
     // The pieces of the target.
     there: HashMap<Sha256Digest, u64>,
     // The files of the backup before.
@@ -117,12 +123,12 @@ impl Writer<'_> {
         for stage in DATA_STAGES {
             if stage == Stage::Journals {
                 // Not before: the attestations that were copied cover no more.
-                logs = open_logs(&fs, &source.data)?;
+                logs = open_logs(&fs, source.data())?;
             }
             self.stage(source, stage, &logs)?;
         }
         for log in &logs {
-            if !log.end.is_still_there(&fs, &source.data.join(log.folder))? {
+            if !log.end.is_still_there(&fs, &source.data().join(log.folder))? {
                 return Err(BackupError::TakenBack);
             }
         }
@@ -133,12 +139,11 @@ impl Writer<'_> {
         });
         let positions: Vec<_> = positions.collect();
         let has_ledger = positions.first().is_some_and(|log| log.folder == ".");
-        if has_ledger { Ok(positions) } else { Err(BackupError::Empty(source.data.clone())) }
+        if has_ledger { Ok(positions) } else { Err(BackupError::Empty(source.data().to_owned())) }
     }
 
     fn stage(&mut self, source: &BackupSource, stage: Stage, logs: &[OpenLog]) -> Result<(), BackupError> {
-        let files = source.files(stage)?;
-        for (at, file) in files.iter().enumerate() {
+        for file in &source.files(stage)? {
             let bytes_max = match stage {
                 Stage::Rows => {
                     self.rows(file)?;
@@ -153,13 +158,7 @@ impl Writer<'_> {
                 Stage::Bodies | Stage::Attestations => file.bytes,
                 _ => u64::MAX,
             };
-            let is_followed = files.get(at + 1).is_some_and(|next| folder(&next.path) == folder(&file.path));
-            let is_fixed = match stage {
-                Stage::Journals | Stage::Bodies | Stage::Attestations => is_followed && bytes_max == file.bytes,
-                Stage::Others => true,
-                _ => false,
-            };
-            self.file(file, bytes_max, is_fixed)?;
+            self.file(file, bytes_max)?;
         }
         Ok(())
     }
@@ -168,15 +167,17 @@ impl Writer<'_> {
     fn rows(&mut self, file: &SourceFile) -> Result<(), BackupError> {
         let copy = row_file::copy(&file.place)?.ok_or_else(|| BackupError::Changing(file.place.clone()))?;
         let mut reading = copy.reopen().map_err(PathError::at(copy.path()))?;
-        self.pieces(file, &mut reading, u64::MAX, false)
+        // The time of the file is not that of the copy: they are read every time.
+        let file = SourceFile { modified: i128::MAX, ..file.clone() };
+        self.pieces(&file, &mut reading, u64::MAX)
     }
 
-    /// Copies a file. One that never changes (`is_fixed`) is not read again when the backup before has all of it: what a disk
-    /// made of it meanwhile must not take the place of what it was.
-    fn file(&mut self, file: &SourceFile, bytes_max: u64, is_fixed: bool) -> Result<(), BackupError> {
+    /// Copies a file. One that did not change since is not read again when the backup before has all of it: what a disk made of
+    /// it meanwhile must not take the place of what it was.
+    fn file(&mut self, file: &SourceFile, bytes_max: u64) -> Result<(), BackupError> {
         let before = self.before.get(&file.path).filter(|before| {
-            let same = before.bytes == file.bytes && before.modified.as_ref() == Some(&file.modified);
-            is_fixed && same && has_all(&self.there, before)
+            let same = before.bytes == file.bytes && before.modified == Some(file.modified.to_string());
+            same && file.bytes <= bytes_max && has_all(&self.there, before)
         });
         if let Some(before) = before {
             self.files.push(before.clone());
@@ -187,19 +188,13 @@ impl Writer<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             opened => {
                 let mut opened = opened.map_err(PathError::at(&file.place))?;
-                self.pieces(file, &mut opened, bytes_max, is_fixed)
+                self.pieces(file, &mut opened, bytes_max)
             }
         }
     }
 
-    fn pieces(
-        &mut self,
-        file: &SourceFile,
-        from: &mut impl Read,
-        bytes_max: u64,
-        is_fixed: bool,
-    ) -> Result<(), BackupError> {
-        let modified = is_fixed.then(|| file.modified.clone());
+    fn pieces(&mut self, file: &SourceFile, from: &mut impl Read, bytes_max: u64) -> Result<(), BackupError> {
+        let modified = (file.modified < self.settled).then(|| file.modified.to_string());
         let mut entry = FileEntry { path: file.path.clone(), bytes: 0, modified, pieces: Vec::new() };
         loop {
             let (digest, piece) = next_piece(from, bytes_max - entry.bytes).map_err(PathError::at(&file.place))?;
@@ -286,8 +281,4 @@ fn open_logs(fs: &Arc<dyn FileSystem>, data: &Path) -> Result<Vec<OpenLog>, Back
 fn has_all(there: &HashMap<Sha256Digest, u64>, file: &FileEntry) -> bool {
     let mut pieces = file.pieces.iter().enumerate();
     pieces.all(|(number, digest)| there.get(digest) == Some(&file.piece_bytes(number)))
-}
-
-fn folder(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }

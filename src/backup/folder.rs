@@ -1,6 +1,7 @@
 //! A folder as the target: it may be on a share that others write to, so no link in it is followed.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use super::error::BackupError;
@@ -11,6 +12,7 @@ use crate::vfs::Access;
 
 const MANIFEST: &str = "manifest";
 const PIECES: &str = "pieces";
+const LOCK: &str = "lock";
 
 /// An open folder.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(super) struct Folder {
     top: PublicDirectory,
     // None where no backup was ever begun.
     pieces: Option<PublicDirectory>,
+    // Held while a backup is made.
+    _lock: Option<OwnedFd>,
 }
 
 impl Folder {
@@ -28,17 +32,19 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             pieces => Some(pieces?),
         };
-        Ok(Self { top, pieces })
+        Ok(Self { top, pieces, _lock: None })
     }
 
-    /// Opens one, or makes it, for its owner alone.
-    pub(super) fn make(path: &Path) -> io::Result<Self> {
+    /// Opens one, or makes it, for its owner alone, and locks it; `None` when another backup is being made there.
+    pub(super) fn make(path: &Path) -> io::Result<Option<Self>> {
         if !path.exists() {
             atomic_file::create_directory(path)?;
         }
         let top = PublicDirectory::open_existing(path, Access::Secret)?;
+        let Some(lock) = top.lock(LOCK)? else { return Ok(None) };
+        top.remove_temporary_files()?;
         let pieces = Some(top.make(PIECES)?);
-        Ok(Self { top, pieces })
+        Ok(Some(Self { top, pieces, _lock: Some(lock) }))
     }
 
     /// Checks that the folder at `path`, which may have to be made, is not in the data directory.
@@ -47,14 +53,6 @@ impl Folder {
         let absolute = std::path::absolute(path).map_err(PathError::at(path))?;
         let there = absolute.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or_else(PathBuf::new);
         if there.starts_with(&data) { Err(BackupError::Inside(path.to_owned())) } else { Ok(()) }
-    }
-
-    pub(super) fn lock(&self) -> io::Result<bool> {
-        let locked = self.top.lock()?;
-        if locked {
-            self.top.remove_temporary_files()?;
-        }
-        Ok(locked)
     }
 
     pub(super) fn manifest(&self, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {

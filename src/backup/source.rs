@@ -14,6 +14,7 @@
 
 use std::fs::{self, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::BackupError;
@@ -28,14 +29,10 @@ pub(super) const STATEMENTS: &str = "statements";
 /// A data directory, and what belongs to it elsewhere.
 #[derive(Clone, Debug)]
 pub struct BackupSource {
-    /// The data directory.
-    pub data: PathBuf,
-    /// The file of the key of the vault, if there is one.
-    pub vault_key: PathBuf,
-    /// The configuration of the server: `config.toml` in the backup.
-    pub config: Option<PathBuf>,
-    /// Folders in it that are made from the rest, such as a published one.
-    pub without: Vec<PathBuf>,
+    data: PathBuf,
+    vault_key: Option<PathBuf>,
+    config: Option<PathBuf>,
+    passphrase: Option<PathBuf>,
 }
 
 /// What is copied together.
@@ -73,7 +70,7 @@ pub(super) struct SourceFile {
     pub(super) path: String,
     pub(super) bytes: u64,
     /// Nanoseconds since 1970.
-    pub(super) modified: String,
+    pub(super) modified: i128,
 }
 
 impl SourceFile {
@@ -89,12 +86,33 @@ impl SourceFile {
 }
 
 impl BackupSource {
+    /// The data directory `data`; the file of the key of the vault (`master.key` in a backup of keys), if it is there; the
+    /// server's configuration (`config.toml` in a backup). The file of the pass phrase is in no backup, wherever it is.
+    ///
+    /// # Errors
+    /// When the directory is not there.
+    pub fn new(data: &Path, vault_key: &Path, config: Option<&Path>, passphrase: &Path) -> Result<Self, BackupError> {
+        let real = |path: &Path| path.canonicalize().ok().filter(|_| !path.as_os_str().is_empty());
+        Ok(Self {
+            data: data.canonicalize().map_err(PathError::at(data))?,
+            vault_key: real(vault_key),
+            config: config.map(Path::to_owned),
+            passphrase: real(passphrase),
+        })
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// The files of a stage, as they are now, in the order of their paths.
     pub(super) fn files(&self, stage: Stage) -> Result<Vec<SourceFile>, BackupError> {
         let mut found = Vec::new();
         self.walk(&self.data, "", &mut |path| stage_of(path) == Some(stage), &mut found)?;
         let elsewhere = match stage {
-            Stage::PrivateKeys if !self.vault_key.starts_with(&self.data) => Some((&self.vault_key, "master.key")),
+            Stage::PrivateKeys => self.vault_key.as_ref().map(|key| (key, "master.key")),
             Stage::Others => self.config.as_ref().map(|config| (config, "config.toml")),
             _ => None,
         };
@@ -121,13 +139,18 @@ impl BackupSource {
             let name = entry.file_name();
             let path = format!("{below}{}", name.to_string_lossy());
             let place = entry.path();
-            if is_left_out(&path) || self.without.contains(&place) {
+            if is_left_out(&path) {
                 continue;
             }
-            let is_folder = match fs::metadata(&place) {
+            let real = match place.canonicalize() {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                metadata => metadata.map_err(PathError::at(&place))?.is_dir(),
+                real => real.map_err(PathError::at(&place))?,
             };
+            // The key of the vault has a name of its own in a backup, in the part of keys.
+            if [&self.passphrase, &self.vault_key].into_iter().flatten().any(|secret| *secret == real) {
+                continue;
+            }
+            let is_folder = real.is_dir();
             if is_folder && below.matches('/').count() < DEPTH_MAX {
                 self.walk(&place, &format!("{path}/"), wanted, found)?;
             } else if wanted(&path) {
@@ -159,9 +182,8 @@ fn source_file(place: &Path, path: String) -> Result<Option<SourceFile>, BackupE
     Ok(Some(SourceFile { place: place.to_owned(), path, bytes: metadata.len(), modified: modified(&metadata) }))
 }
 
-fn modified(metadata: &Metadata) -> String {
-    use std::os::unix::fs::MetadataExt as _;
-    (i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec())).to_string()
+fn modified(metadata: &Metadata) -> i128 {
+    i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec())
 }
 
 /// Whether a file or folder is made from the rest, held by a process, or half-written.
@@ -174,11 +196,15 @@ fn is_left_out(path: &str) -> bool {
         || name.ends_with(".redb.new")
 }
 
+/// Whether it is a private key, also one that is not of our making: better apart without need than among the data.
+fn is_key(path: &str) -> bool {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name).to_ascii_lowercase();
+    let is_pem = name.ends_with(".pem") || name.ends_with(".der") || name.ends_with(".p12");
+    path.starts_with("authority/keys/") || name.ends_with(".key") || (is_pem && name.contains("key"))
+}
+
 fn stage_of(path: &str) -> Option<Stage> {
-    let is_key = path.starts_with("authority/keys/")
-        || (path.starts_with("authority/") && path.ends_with(".key.pem"))
-        || path == "master.key";
-    if is_key {
+    if is_key(path) {
         return Some(Stage::PrivateKeys);
     }
     if path.ends_with(".redb") {

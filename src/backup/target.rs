@@ -47,11 +47,9 @@ impl Target {
             return Ok(Self { name: name.to_owned(), place });
         }
         Folder::check_outside(Path::new(name), data)?;
-        let folder = Folder::make(Path::new(name)).map_err(at(name))?;
-        match folder.lock() {
-            Ok(true) => Ok(Self { name: name.to_owned(), place: Place::Folder(folder) }),
-            Ok(false) => Err(BackupError::Busy(name.to_owned())),
-            Err(error) => Err(at(name)(error)),
+        match Folder::make(Path::new(name)).map_err(at(name))? {
+            Some(folder) => Ok(Self { name: name.to_owned(), place: Place::Folder(folder) }),
+            None => Err(BackupError::Busy(name.to_owned())),
         }
     }
 

@@ -19,6 +19,9 @@ use crate::server::config::Config;
 use crate::server::log_signer;
 use crate::tlog::VerifierKey;
 
+/// How far the clock of who made a backup may be ahead of ours.
+const AHEAD_MAX: TimeDelta = TimeDelta::minutes(5);
+
 /// Back up a data directory, beside the server that runs on it.
 ///
 /// The target is a folder or a bucket, and has one backup: the next one takes its place when it is whole. Private keys and the key of the
@@ -79,6 +82,7 @@ struct CheckCommand {
 struct Checked<'a> {
     part: BackupPart,
     key: String,
+    key_given: bool,
     time: String,
     age_seconds: i64,
     too_old: bool,
@@ -102,12 +106,8 @@ impl BackupCommand {
         let target = self.target.as_deref().context("name a target")?;
         let config = Config::load(self.config.as_deref()).context("the configuration")?;
         let (signer, key) = log_signer(&config, &for_config(&config)?)?;
-        let source = BackupSource {
-            vault_key: config.vault_key_file(),
-            config: self.config,
-            without: Some(config.publish.dir).filter(|dir| !dir.as_os_str().is_empty()).into_iter().collect(),
-            data: config.data.dir,
-        };
+        let (data, passphrase) = (&config.data.dir, &config.data.passphrase_file);
+        let source = BackupSource::new(data, &config.vault_key_file(), self.config.as_deref(), passphrase)?;
         let signer = BackupSigner { key, signer: &*signer };
         let now = SystemClock::default().now();
         let mut made = Vec::new();
@@ -115,7 +115,7 @@ impl BackupCommand {
         let parts = [(Some(target), BackupPart::Data), (self.with_keys.as_deref(), BackupPart::Keys)];
         for (name, part) in parts {
             let Some(name) = name else { continue };
-            let target = Target::make(name, &source.data)?;
+            let target = Target::make(name, source.data())?;
             made.push(create(&source, part, &target, &signer, now)?);
         }
         print_made(&made, self.json)?;
@@ -156,12 +156,15 @@ impl CheckCommand {
         };
         let loss = self.compare.as_deref().map(|data| loss(&manifest, data)).transpose()?;
         let age = Utc::now() - manifest.time;
-        let too_old = self.max_age.is_some_and(|hours| age > TimeDelta::hours(hours.into()));
+        // One of tomorrow would never be too old: a clock was wrong, or is.
+        let is_of_tomorrow = age < -AHEAD_MAX;
+        let too_old = self.max_age.is_some_and(|hours| is_of_tomorrow || age > TimeDelta::hours(hours.into()));
         let is_wrong =
             !found.faults.is_empty() || loss.as_ref().is_some_and(|loss| loss.iter().any(|loss| !loss.same_log));
         let checked = Checked {
             part: manifest.part,
             key: manifest.key.to_string(),
+            key_given: self.log_key.is_some(),
             time: format_time(manifest.time),
             age_seconds: age.num_seconds(),
             too_old,
@@ -196,7 +199,8 @@ impl CheckCommand {
             writeln!(out, "{files} files of {} bytes are {how}.", found.bytes)?;
         }
         if checked.too_old {
-            writeln!(out, "TOO OLD: older than {} hours.", self.max_age.unwrap_or_default())?;
+            let hours = self.max_age.unwrap_or_default();
+            writeln!(out, "TOO OLD: made more than {hours} hours ago, or at a time that is still to come.")?;
         }
         print_loss(checked.loss.as_deref().unwrap_or_default())
     }

@@ -45,6 +45,7 @@ pub(crate) struct RestoreCommand {
 #[derive(Serialize)]
 struct Restored<'a> {
     key: String,
+    key_given: bool,
     time: String,
     logs: &'a [RestoredLog],
     audits: &'a [AuditSummary],
@@ -98,7 +99,7 @@ impl RestoreCommand {
         let mut out = std::io::stdout();
         if self.json {
             let (key, time) = (manifest.key.to_string(), format_time(manifest.time));
-            let restored = Restored { key, time, logs, audits, loss };
+            let restored = Restored { key, key_given: self.log_key.is_some(), time, logs, audits, loss };
             writeln!(out, "{}", serde_json::to_string_pretty(&restored)?)?;
             return Ok(());
         }

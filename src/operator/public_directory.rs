@@ -9,7 +9,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags};
 
 use crate::crypto::random;
 use crate::vfs::Access;
@@ -40,11 +40,13 @@ impl PublicDirectory {
         Ok(Self { file: rustix::fs::open(path, DIRECTORY, Mode::empty())?, path: path.to_owned(), access })
     }
 
-    /// Takes the lock on the directory itself, which is held for as long as this lives; `false` when another has it.
-    pub(crate) fn lock(&self) -> io::Result<bool> {
-        match rustix::fs::flock(&self.file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
-            locked => Ok(locked.map(|()| true)?),
+    /// Takes the lock on the file `name` in it, which is made where it is missing; `None` when another has it.
+    pub(crate) fn lock(&self, name: &str) -> io::Result<Option<OwnedFd>> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.file, name, flags, Mode::from_raw_mode(0o600))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            locked => Ok(locked.map(|()| Some(file))?),
         }
     }
 

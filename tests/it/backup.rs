@@ -109,15 +109,17 @@ async fn a_backup_beside_a_busy_server_has_every_record_that_was_acknowledged_be
     let server = backups.place.spawn();
     let client = server.client.clone();
     let (token, acknowledged) = (backups.token.clone(), std::sync::Arc::new(std::sync::Mutex::new(Vec::new())));
-    let noted = acknowledged.clone();
+    let (noted, gone) = (acknowledged.clone(), std::sync::Arc::new(std::sync::Mutex::new(Vec::new())));
+    let erased = gone.clone();
     let issuing = tokio::spawn(async move {
         for n in 0.. {
             let receipt = client.issue(&token, call(n)).await;
-            // Some are erased, and certificates revoked and issued, while the backup is made.
+            // Some are erased while the backup is made.
             if n % 5 == 4 {
                 let record = receipt["record"].as_str().unwrap();
-                let erased = client.delete(&format!("/v1/records/{record}"), &admin).await;
-                assert!(erased.status < 300, "{erased:?}");
+                let answer = client.delete(&format!("/v1/records/{record}"), &admin).await;
+                assert!(answer.status < 300, "{answer:?}");
+                erased.lock().unwrap().push(record.to_owned());
             } else {
                 noted.lock().unwrap().push(receipt["record"].as_str().unwrap().to_owned());
             }
@@ -130,10 +132,10 @@ async fn a_backup_beside_a_busy_server_has_every_record_that_was_acknowledged_be
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     };
-    let mut before = Vec::new();
+    let (mut before, mut gone_before) = (Vec::new(), Vec::new());
     for round in 1..=3 {
         at_least(round * 8).await;
-        before = acknowledged.lock().unwrap().clone();
+        (before, gone_before) = (acknowledged.lock().unwrap().clone(), gone.lock().unwrap().clone());
         let made = tokio::task::block_in_place(|| backups.back_up());
         assert!(made[0]["logs"][0]["size"].as_u64().unwrap() > before.len() as u64);
         assert_eq!(code(&backups.check(&["--max-age", "1"])), 0);
@@ -152,6 +154,11 @@ async fn a_backup_beside_a_busy_server_has_every_record_that_was_acknowledged_be
         let answer = server.client.get(&format!("/v1/records/{record}/receipt"), &backups.token).await;
         assert_eq!(answer.status, 200, "{record}");
         assert_eq!(server.client.get(&format!("/v1/records/{record}"), &backups.token).await.status, 200, "{record}");
+    }
+    assert!(!gone_before.is_empty());
+    for record in gone_before {
+        let answer = server.client.get(&format!("/v1/records/{record}"), &backups.token).await;
+        assert_eq!(answer.status, 410, "{record} was erased before");
     }
     server.client.issue(&backups.token, call(1_000_000)).await;
     server.stop().await;
@@ -356,6 +363,69 @@ async fn what_is_there_is_not_written_again_and_what_is_not_needed_goes() {
     let none = backups.affiant(&["backup", "check", "data"]);
     assert!(code(&none) == 2 && said(&none).contains("no backup"), "{}", said(&none));
     assert_eq!(code(&backups.affiant(&["backup", "check", "nowhere"])), 3);
+}
+
+#[tokio::test]
+async fn secrets_that_lie_in_the_data_are_not_backed_up_with_it() {
+    let mut backups = Backups::new();
+    let data = backups.place.data().to_owned();
+    std::fs::create_dir(data.join("secrets")).unwrap();
+    let secrets = ["secrets/vault", "passphrase", "tls-key.pem", "server.key"].map(|name| data.join(name));
+    std::fs::write(&secrets[1], PASSPHRASE).unwrap();
+    std::fs::write(&secrets[2], "a key for TLS").unwrap();
+    std::fs::write(&secrets[3], "another key").unwrap();
+    backups.place.set("data", &format!("vault_key_file = {:?}\npassphrase_file = {:?}", secrets[0], secrets[1]));
+    backups.issue(0..1).await;
+    backups.back_up();
+    let holds = |target: &str, secret: &Path| {
+        let secret = std::fs::read(secret).unwrap();
+        files_of(&backups.path(target)).iter().any(|file| std::fs::read(file).unwrap() == secret)
+    };
+    let held = secrets.each_ref().map(|secret| (holds("backup", secret), holds("keys", secret)));
+    assert_eq!(held, [(false, true), (false, false), (false, true), (false, true)]);
+    assert_eq!(code(&backups.restore("restored", &[])), 0);
+    assert!(!backups.path("restored/passphrase").exists());
+    assert_eq!(std::fs::read(backups.path("restored/master.key")).unwrap(), std::fs::read(&secrets[0]).unwrap());
+}
+
+#[tokio::test]
+async fn a_file_that_did_not_change_is_not_read_again_unless_it_changed_just_now() {
+    let backups = Backups::with_records(1).await;
+    let files = ["old", "new"].map(|name| backups.place.data().join(name));
+    let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let write = |file: &Path, text: &str, modified: std::time::SystemTime| {
+        std::fs::write(file, text).unwrap();
+        std::fs::File::options().write(true).open(file).unwrap().set_modified(modified).unwrap();
+    };
+    let now = std::time::SystemTime::now();
+    write(&files[0], "before", hour_ago);
+    write(&files[1], "before", now);
+    backups.back_up();
+    // As a disk does it: the time of the file says nothing.
+    write(&files[0], "beyond", hour_ago);
+    write(&files[1], "beyond", now);
+    backups.back_up();
+    assert_eq!(code(&backups.restore("restored", &[])), 0);
+    let restored = ["old", "new"].map(|name| std::fs::read_to_string(backups.path("restored").join(name)).unwrap());
+    assert_eq!(restored, ["before", "beyond"]);
+}
+
+#[tokio::test]
+async fn a_journal_that_ends_before_what_was_signed_is_not_backed_up() {
+    let backups = Backups::with_records(2).await;
+    // Without the snapshot, all of it is read.
+    std::fs::remove_file(backups.place.data().join("ledger/snapshot")).unwrap();
+    let journal = backups.place.data().join("ledger/0000000000000000.seg");
+    let whole = std::fs::read(&journal).unwrap();
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    std::fs::write(&journal, damaged).unwrap();
+    let config = backups.place.config_file();
+    let back_up = || backups.affiant(&["backup", "backup", "--config", config.to_str().unwrap()]);
+    let refused = back_up();
+    assert!(code(&refused) == 3 && said(&refused).contains("ledger/0000000000000000.seg"), "{}", said(&refused));
+    std::fs::write(&journal, whole).unwrap();
+    assert_eq!(code(&back_up()), 0);
 }
 
 #[tokio::test]

@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::attestations::{StateAt, attestation_of};
 use super::data_dir::DataDir;
 use super::log::{LocalLog, batch_of};
 use super::segment::{SegmentOffset, SegmentReader};
 use super::snapshot::PlacedSnapshot;
 use super::tiles::LocalTiles;
 use crate::evidence::format::Entry;
+use crate::ledger::store::attestation::AttestationKind;
 use crate::ledger::store::batch::Batch;
 use crate::ledger::store::{LogStore as _, StoreError, TileStore as _};
 use crate::tlog::merkle::leaf_hash;
-use crate::tlog::{RightEdge, RootHash, TreeSize};
+use crate::tlog::{RightEdge, RootHash, SignedCheckpoint, TreeSize};
 use crate::vfs::FileSystem;
 
 /// Where the journal of a data directory ends, or ended.
@@ -39,6 +41,7 @@ impl JournalEnd {
     pub fn read(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<Self, StoreError> {
         let segments = SegmentReader::new(fs, &DataDir(dir).journal());
         let placed = PlacedSnapshot::read(&**fs, &DataDir(dir).snapshot())?;
+        let signed = signed_size(fs, dir, placed.as_ref())?;
         let (edge, last_time, at) = placed.map_or((RightEdge::default(), None, SegmentOffset::START), |placed| {
             let state = placed.snapshot.state;
             (state.edge, state.last_time, placed.log_end)
@@ -57,6 +60,10 @@ impl JournalEnd {
             return Err(StoreError::Corrupt { path: segments.path(at.segment), offset: at.offset });
         }
         segments.check_torn_tail(end)?;
+        if read.size < signed {
+            // What looks like a torn frame was committed: it is damaged.
+            return Err(StoreError::Corrupt { path: segments.path(end.segment), offset: end.offset });
+        }
         Ok(Self { end, ..read })
     }
 
@@ -89,6 +96,21 @@ impl JournalEnd {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The size of the newest checkpoint that was signed.
+fn signed_size(fs: &Arc<dyn FileSystem>, dir: &Path, placed: Option<&PlacedSnapshot>) -> Result<TreeSize, StoreError> {
+    let (known, from) = placed.map_or((None, SegmentOffset::START), |placed| {
+        let StateAt { state, end } = &placed.attestations;
+        (state.signed.as_ref().map(|signed| signed.checkpoint().size()), *end)
+    });
+    let mut signed = known.unwrap_or_default();
+    SegmentReader::new(fs, &DataDir(dir).attestations()).scan_valid_prefix(from, |_, frame| {
+        let attestation = attestation_of(&frame).filter(|found| found.kind == AttestationKind::Checkpoint);
+        let checkpoint = attestation.and_then(|found| SignedCheckpoint::parse(&found.bytes).ok());
+        signed = checkpoint.map_or(signed, |found| signed.max(found.checkpoint().size()));
+    })?;
+    Ok(signed)
 }
 
 /// Makes the tiles of the journal in `dir`, where there are none, and gives the root of the tree; every frame of the journal is
