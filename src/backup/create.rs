@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tempfile::NamedTempFile;
 
 use super::error::BackupError;
 use super::manifest::{BackupPart, FileEntry, LogPosition, Manifest, ManifestError};
 use super::pieces::{FILES_MAX, LIST_BYTES_MAX, PIECE_BYTES, next_piece};
-use super::source::{BackupSource, DATA_STAGES, STATEMENTS, SourceFile, Stage};
+use super::source::{BackupSource, STAGES_BEFORE, STAGES_BEHIND, STATEMENTS, SourceFile, Stage};
 use super::target::Target;
 use crate::crypto::{Sha256Digest, Signer};
 use crate::ledger::JournalEnd;
@@ -119,12 +120,17 @@ impl Writer<'_> {
     fn data(&mut self, source: &BackupSource) -> Result<Vec<LogPosition>, BackupError> {
         let fs: Arc<dyn FileSystem> = Arc::new(OsFileSystem);
         source.check_taken_over()?;
-        let mut logs = Vec::new();
-        for stage in DATA_STAGES {
-            if stage == Stage::Journals {
-                // Not before: the attestations that were copied cover no more.
-                logs = open_logs(&fs, source.data())?;
-            }
+        for stage in STAGES_BEFORE {
+            self.stage(source, stage, &[])?;
+        }
+        // One behind the other, with nothing between that takes its time.
+        let rows = copy_rows(source)?;
+        let logs = open_logs(&fs, source.data())?;
+        for (file, copy) in rows {
+            let mut reading = copy.reopen().map_err(PathError::at(copy.path()))?;
+            self.pieces(&file, &mut reading, u64::MAX)?;
+        }
+        for stage in STAGES_BEHIND {
             self.stage(source, stage, &logs)?;
         }
         for log in &logs {
@@ -145,10 +151,6 @@ impl Writer<'_> {
     fn stage(&mut self, source: &BackupSource, stage: Stage, logs: &[OpenLog]) -> Result<(), BackupError> {
         for file in &source.files(stage)? {
             let bytes_max = match stage {
-                Stage::Rows => {
-                    self.rows(file)?;
-                    continue;
-                }
                 Stage::Journals => {
                     let log = logs.iter().find(|log| log.folder == file.log());
                     let Some(bytes) = log.and_then(|log| log.end.bytes_of(file.name(), file.bytes)) else { continue };
@@ -161,15 +163,6 @@ impl Writer<'_> {
             self.file(file, bytes_max)?;
         }
         Ok(())
-    }
-
-    /// Copies rows as they are after a commit: another process may have them.
-    fn rows(&mut self, file: &SourceFile) -> Result<(), BackupError> {
-        let copy = row_file::copy(&file.place)?.ok_or_else(|| BackupError::Changing(file.place.clone()))?;
-        let mut reading = copy.reopen().map_err(PathError::at(copy.path()))?;
-        // The time of the file is not that of the copy: they are read every time.
-        let file = SourceFile { modified: i128::MAX, ..file.clone() };
-        self.pieces(&file, &mut reading, u64::MAX)
     }
 
     /// Copies a file. One that did not change since is not read again when the backup before has all of it: what a disk made of
@@ -270,6 +263,16 @@ impl Writer<'_> {
         self.target.complete(&note, &needed)?;
         self.there.keys().filter(|piece| !needed.contains(piece)).try_for_each(|piece| self.target.remove(*piece))
     }
+}
+
+/// Copies rows as they are after a commit: another process may have them.
+fn copy_rows(source: &BackupSource) -> Result<Vec<(SourceFile, NamedTempFile)>, BackupError> {
+    let copied = source.files(Stage::Rows)?.into_iter().map(|file| {
+        let copy = row_file::copy(&file.place)?.ok_or_else(|| BackupError::Changing(file.place.clone()))?;
+        // The time of the file is not that of the copy: they are read every time.
+        Ok((SourceFile { modified: i128::MAX, ..file }, copy))
+    });
+    copied.collect()
 }
 
 /// Where the journals end now.

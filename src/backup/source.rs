@@ -5,12 +5,15 @@
 //!
 //! | stage | before | because |
 //! |---|---|---|
-//! | rows, published policies | the journal | what the ledger has and they have not is caught up with at a start; an event that they have told already must be in the ledger |
 //! | snapshot | keys of bodies, journal, attestations | it names what is to be erased, and where the others ended |
 //! | attestations | the journal | a checkpoint covers nothing that is not in the journal |
+//! | published policies, rows | the journal | what the ledger has and they have not is caught up with at a start; an event that they have told already must be in the ledger |
 //! | journal, cut at a batch | bodies | every entry has its body |
 //! | bodies | their keys | every body has its key |
 //! | everything else | | hash trees, certificates and lists are durable before anything names them |
+//!
+//! Where the journal ends is read right behind the rows: an issuer whose certificate is made between the two cannot sign after a
+//! restore before it is rotated.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -49,17 +52,10 @@ pub(super) enum Stage {
     PrivateKeys,
 }
 
-/// The stages of a backup of the data, in their order.
-pub(super) const DATA_STAGES: [Stage; 8] = [
-    Stage::Rows,
-    Stage::Policies,
-    Stage::Snapshots,
-    Stage::Attestations,
-    Stage::Journals,
-    Stage::Bodies,
-    Stage::BodyKeys,
-    Stage::Others,
-];
+/// The stages before the rows, in their order.
+pub(super) const STAGES_BEFORE: [Stage; 3] = [Stage::Snapshots, Stage::Attestations, Stage::Policies];
+/// The stages behind them.
+pub(super) const STAGES_BEHIND: [Stage; 4] = [Stage::Journals, Stage::Bodies, Stage::BodyKeys, Stage::Others];
 
 /// A file as it was found.
 #[derive(Clone, Debug)]

@@ -6,6 +6,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use affiant::access::Role;
+use affiant::tlog::LeafIndex;
 use serde_json::Value;
 
 use crate::fixtures::bucket::Bucket;
@@ -105,7 +107,7 @@ fn flip(path: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_beside_a_busy_server_has_every_record_that_was_acknowledged_before_it() {
     let mut backups = Backups::new();
-    let admin = backups.place.token(affiant::access::Role::Admin, None, false);
+    let admin = backups.place.token(Role::Admin, None, false);
     let server = backups.place.spawn();
     let client = server.client.clone();
     let (token, acknowledged) = (backups.token.clone(), std::sync::Arc::new(std::sync::Mutex::new(Vec::new())));
@@ -526,4 +528,89 @@ async fn a_backup_into_a_bucket_that_is_killed_is_none_and_of_two_at_once_one_co
     let ended = both.each_mut().map(|child| child.wait().unwrap().success());
     assert!(ended.contains(&true), "{ended:?}");
     assert_eq!(check(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_changes_between_any_two_pieces_what_is_restored_opens() {
+    let mut backups = Backups::with_records(3).await;
+    let admin = backups.place.token(Role::Admin, None, false);
+    let server = backups.place.spawn();
+    let before = server.client.issue(&backups.token, call(10)).await;
+    let bucket = Bucket::serve();
+    // Each time: a record that stays, one that is erased at once, and a new certificate, of which the one before is revoked.
+    let (ask, mut asked) = tokio::sync::mpsc::unbounded_channel::<std::sync::mpsc::Sender<()>>();
+    let (client, token, issuer) = (server.client.clone(), backups.token.clone(), backups.place.issuer(0));
+    let changing = tokio::spawn(async move {
+        let mut changes = 0;
+        while let Some(done) = asked.recv().await {
+            client.issue(&token, call(1000 + 2 * changes)).await;
+            let erased = client.issue(&token, call(1001 + 2 * changes)).await;
+            let path = format!("/v1/records/{}", erased["record"].as_str().unwrap());
+            assert_eq!(client.delete(&path, &admin).await.status, 204);
+            let rotated = client.post(&format!("/v1/admin/issuers/{issuer}/rotate"), &admin, "").await;
+            assert!(rotated.status < 300, "{rotated:?}");
+            changes += 1;
+            done.send(()).unwrap();
+        }
+        changes
+    });
+    let meanwhile = move || {
+        let (done, wait) = std::sync::mpsc::channel();
+        ask.send(done).unwrap();
+        wait.recv().unwrap();
+    };
+    bucket.held.lock().unwrap().meanwhile = Some(std::sync::Arc::new(meanwhile));
+    let config = backups.place.config_file();
+    let affiant = |arguments: &[&str]| {
+        let mut command = backups.command();
+        bucket.name_in(&mut command);
+        tokio::task::block_in_place(|| run(command.args(arguments))).unwrap()
+    };
+    let made = affiant(&[
+        "backup",
+        "s3://backups/data",
+        "--config",
+        config.to_str().unwrap(),
+        "--with-keys",
+        "s3://backups/keys",
+    ]);
+    assert_eq!(code(&made), 0, "{}", said(&made));
+    bucket.held.lock().unwrap().meanwhile = None;
+    let changes = changing.await.unwrap();
+    assert!(changes > 20, "{changes} pieces");
+    let key = backups.place.log_key().to_string();
+    let data = backups.place.data().to_str().unwrap().to_owned();
+    let restore =
+        ["restore", "s3://backups/data", "restored", "--keys", "s3://backups/keys", "--log-key", &key, "--verify"];
+    let restored = affiant(&[&restore[..], &["--compare", &data, "--json"]].concat());
+    assert_eq!(code(&restored), 0, "{}", said(&restored));
+    let restored: Value = serde_json::from_slice(&restored.stdout).unwrap();
+    assert!(restored["loss"][0]["erasures"].as_u64().unwrap() > 0, "{restored}");
+    assert!(server.stop());
+
+    backups.take("restored");
+    let size = backups.place.audit().await.unwrap().size;
+    let server = backups.place.serve().await;
+    let before = before["record"].as_str().unwrap();
+    assert_eq!(server.client.get(&format!("/v1/records/{before}"), &backups.token).await.status, 200);
+    // What the ledger says is erased is, and everything else is there.
+    let reader = server.state().issuance().ledger();
+    let (mut erased, mut there) = (BTreeSet::new(), BTreeSet::new());
+    for index in 0..size.0 {
+        let (_, entry) = reader.entry(LeafIndex(index)).unwrap();
+        let entry: Value = serde_json::from_slice(&entry).unwrap();
+        match entry["kind"].as_str().unwrap() {
+            "vcon.erased" => drop(erased.insert(entry["of"].as_str().unwrap().to_owned())),
+            "vcon.issued" => drop(there.insert(entry["record"].as_str().unwrap().to_owned())),
+            _ => {}
+        }
+    }
+    assert!(!erased.is_empty() && there.len() > erased.len());
+    for record in &there {
+        let status = server.client.get(&format!("/v1/records/{record}"), &backups.token).await.status;
+        assert_eq!(status, if erased.contains(record) { 410 } else { 200 }, "{record}");
+    }
+    server.client.issue(&backups.token, call(1_000_000)).await;
+    server.stop().await;
+    assert!(backups.place.audit().await.unwrap().size > size);
 }
