@@ -2,8 +2,9 @@
 //!
 //! Records with synthetic bodies are appended through the batch door, in process, each batch durable before its answer; at
 //! every doubling it is said what an append cost since the last. A process of its own does that, and ends without a word, as
-//! if it were killed. Then the ledger is started, stopped and started again, and proofs are made of entries all over it; at the
-//! end it is started without its index, which is made again.
+//! if it were killed. Then the ledger is started, stopped and started again, and proofs are made of entries all over it; it is
+//! started without its index, which is made again; and another process audits it. At the end as many lists as it has hundredths
+//! of entries are kept, and put under the tree of an archive timestamp, which a third process does.
 //! `AFFIANT_BENCH_ENTRIES` is how many (default 100,000), `AFFIANT_BENCH_DIR` where (a temporary folder); with
 //! `AFFIANT_BENCH_PLOT` a plot (SVG) is written to that file.
 
@@ -19,8 +20,8 @@ use affiant::crypto::{SealingKey, Sha256Digest, Signer, SigningKey};
 use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{
-    AppendError, BodyMetadata, Durability, EncryptedBody, Ledger, LedgerOptions, LocalBackend, OpenedLedger,
-    SNAPSHOT_ENTRIES, Submission,
+    AppendError, BodyMetadata, DirectorySource, Durability, EncryptedBody, Ledger, LedgerOptions, LocalBackend,
+    OpenedLedger, SNAPSHOT_ENTRIES, Submission, audit,
 };
 use affiant::tlog::{EntryCount, LeafIndex};
 use affiant::vfs::OsFileSystem;
@@ -33,6 +34,10 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Names the folder to the process that grows the ledger in it.
 const GROW: &str = "AFFIANT_BENCH_GROW";
+/// Names the folder to the process that audits the ledger in it.
+const AUDIT: &str = "AFFIANT_BENCH_AUDIT";
+/// Names the folder to the process that makes the tree of an archive timestamp of it.
+const ARCHIVE: &str = "AFFIANT_BENCH_ARCHIVE";
 /// The file of the log's key, in the folder.
 const KEY: &str = "bench.key";
 /// Bytes of a body: the vault's share is told apart.
@@ -48,6 +53,12 @@ fn main() -> Result<(), Failure> {
     if let Some(dir) = std::env::var_os(GROW) {
         return grow_and_die(Path::new(&dir));
     }
+    if let Some(dir) = std::env::var_os(AUDIT) {
+        return audit_all(Path::new(&dir));
+    }
+    if let Some(dir) = std::env::var_os(ARCHIVE) {
+        return archive_all(Path::new(&dir));
+    }
     let temporary = tempfile::tempdir()?;
     let dir = std::env::var_os("AFFIANT_BENCH_DIR").map_or_else(|| temporary.path().join("log"), PathBuf::from);
     std::fs::create_dir_all(&dir)?;
@@ -55,10 +66,7 @@ fn main() -> Result<(), Failure> {
     std::fs::write(dir.join(KEY), &*pkcs8)?;
     let signer: Arc<dyn Signer> = Arc::new(signer);
 
-    let grown = Command::new(std::env::current_exe()?).env(GROW, &dir).status()?;
-    if !grown.success() {
-        return Err(format!("the ledger did not grow: {grown}").into());
-    }
+    run_alone(GROW, &dir)?;
     let ledger = start(&dir, &signer, "after the end of the process")?;
     stop(&ledger);
     drop(ledger);
@@ -81,7 +89,49 @@ fn main() -> Result<(), Failure> {
     stop(&ledger);
     drop(ledger);
     std::fs::remove_dir_all(dir.join("index"))?;
-    stop(&start(&dir, &signer, "without its index")?);
+    let ledger = start(&dir, &signer, "without its index")?;
+    let size = ledger.size();
+    stop(&ledger);
+    drop(ledger);
+    run_alone(AUDIT, &dir)?;
+    keep_lists(&dir, &signer, size.0 / 100)?;
+    run_alone(ARCHIVE, &dir)
+}
+
+/// Runs a part of this in a process of its own, whose memory is its own.
+fn run_alone(part: &str, dir: &Path) -> Result<(), Failure> {
+    let ended = Command::new(std::env::current_exe()?).env(part, dir).status()?;
+    if ended.success() { Ok(()) } else { Err(format!("{part}: {ended}").into()) }
+}
+
+fn audit_all(dir: &Path) -> Result<(), Failure> {
+    let started = Instant::now();
+    let mut source = DirectorySource::open(dir)?;
+    let key = source.own_key().ok_or("no key")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let summary = runtime.block_on(audit(&mut source, &key, |_, _| ()))?;
+    let (seconds, peak) = (started.elapsed().as_secs_f64(), peak_mib()?);
+    println!("audit of {} entries: {seconds:.1} s, {peak} MiB at the peak", summary.size);
+    Ok(())
+}
+
+fn keep_lists(dir: &Path, signer: &Arc<dyn Signer>, lists: u64) -> Result<(), Failure> {
+    let ledger = start(dir, signer, "for its archive timestamp")?;
+    for number in 0..lists {
+        ledger.keep_crl(number, &number.to_be_bytes())?;
+    }
+    stop(&ledger);
+    Ok(())
+}
+
+fn archive_all(dir: &Path) -> Result<(), Failure> {
+    let signer: Arc<dyn Signer> = Arc::new(SigningKey::from_pkcs8_der(&std::fs::read(dir.join(KEY))?)?);
+    let ledger = start(dir, &signer, "to archive")?;
+    let (started, before) = (Instant::now(), peak_mib()?);
+    let root = ledger.begin_archive("log.example/size", Vec::new())?;
+    let (seconds, peak) = (started.elapsed().as_secs_f64(), peak_mib()?);
+    println!("tree of {} pieces: {seconds:.2} s, {before} MiB at the peak before, {peak} with it", root.size);
+    stop(&ledger);
     Ok(())
 }
 
@@ -170,8 +220,16 @@ fn submission(n: u64) -> Submission {
 }
 
 fn resident_mib() -> Result<u64, Failure> {
+    status_mib("VmRSS:")
+}
+
+fn peak_mib() -> Result<u64, Failure> {
+    status_mib("VmHWM:")
+}
+
+fn status_mib(name: &str) -> Result<u64, Failure> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("not Linux")?;
     Ok(line.split_whitespace().next().ok_or("no number")?.parse::<u64>()? / 1024)
 }
 

@@ -5,7 +5,7 @@
 use std::fs::{self, Permissions};
 use std::io::{self, Read as _, Write};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,7 +37,48 @@ pub(crate) fn write_with<E: From<io::Error>>(
 #[derive(Debug)]
 pub(crate) struct NewFile {
     file: Arc<dyn FileHandle>,
+    beside: PathBuf,
     length: u64,
+}
+
+impl NewFile {
+    /// Begins one in the folder of `path`.
+    pub(crate) fn begin(fs: &dyn FileSystem, path: &Path, access: Access) -> io::Result<Self> {
+        /// Two threads may write the same file at once, and a crash may have left one of an earlier process.
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let beside = directory_of(path).join(format!(".new-{}-{count}", std::process::id()));
+            match fs.open(&beside, OpenMode::New(access)) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                file => return Ok(Self { file: file?, beside, length: 0 }),
+            }
+        }
+    }
+
+    /// Where it is before it is in its place.
+    pub(crate) fn beside(&self) -> &Path {
+        &self.beside
+    }
+
+    /// Puts it at `path`, durable, in the folder that it was begun in; after an error it may be there, or nowhere.
+    pub(crate) fn place(self, fs: &dyn FileSystem, path: &Path) -> io::Result<()> {
+        let placed = self.file.sync().and_then(|()| fs.rename(&self.beside, path));
+        if placed.is_err() {
+            self.discard(fs);
+        }
+        placed?;
+        fs.sync_directory(directory_of(path))
+    }
+
+    /// Removes it.
+    pub(crate) fn discard(self, fs: &dyn FileSystem) {
+        let _ = fs.remove(&self.beside);
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 impl Write for NewFile {
@@ -58,27 +99,12 @@ fn replace<E: From<io::Error>>(
     access: Access,
     content: impl FnOnce(&mut NewFile) -> Result<(), E>,
 ) -> Result<(), E> {
-    /// Two threads may write the same file at once, and a crash may have left one of an earlier process.
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (beside, file) = loop {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let beside = directory.join(format!(".new-{}-{count}", std::process::id()));
-        match fs.open(&beside, OpenMode::New(access)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            file => break (beside, file?),
-        }
-    };
-    let mut file = NewFile { file, length: 0 };
-    let placed = content(&mut file).and_then(|()| {
-        file.file.sync()?;
-        Ok(fs.rename(&beside, path)?)
-    });
-    if placed.is_err() {
-        let _ = fs.remove(&beside);
+    let mut file = NewFile::begin(fs, path, access)?;
+    if let Err(error) = content(&mut file) {
+        file.discard(fs);
+        return Err(error);
     }
-    placed?;
-    Ok(fs.sync_directory(directory)?)
+    Ok(file.place(fs, path)?)
 }
 
 /// Removes what writers of a process that is gone left in a directory, if it is there.
@@ -93,7 +119,7 @@ pub(crate) fn remove_unfinished_on(fs: &dyn FileSystem, directory: &Path) -> io:
     Ok(())
 }
 
-/// Whether [`replace`] gives a file this name before it is in its place.
+/// Whether a [`NewFile`] has this name before it is in its place.
 fn is_unfinished(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let numbers = name.strip_prefix(".new-").and_then(|rest| rest.split_once('-'));

@@ -8,7 +8,7 @@ use super::read::{LedgerReader, ReadError};
 use super::store::StoreError;
 use super::store::attestation::{AttestationKind, KeptArchiveTimestamp};
 use crate::crypto::Sha256Digest;
-use crate::evidence::format::{ARCHIVES_MAX, ArchiveHashTree, ArchiveRoot, ArchiveTimestamp, archive_proofs};
+use crate::evidence::format::{ARCHIVES_MAX, ArchiveRoot, ArchiveTimestamp, archive_proofs};
 use crate::tlog::merkle::root_hash;
 
 impl LedgerReader {
@@ -63,32 +63,40 @@ impl Ledger {
     /// Begins an archive timestamp: puts every token and list among the attestations, the archive timestamps before, and
     /// `more` under a tree, and makes that durable. Gives its root as text, which is to be timestamped.
     ///
-    /// Takes some hundred bytes of memory for each of them.
+    /// It takes no more memory for more of them; on the disk some hundred bytes for each, of which a third is given back at
+    /// the end.
     ///
     /// # Errors
     /// When the attestations cannot be read, the tree not be written, or it is not known since the last start whether an
     /// archive timestamp was kept.
-    pub fn begin_archive(&self, origin: &str, mut more: Vec<Sha256Digest>) -> Result<ArchiveRoot, ReadError> {
+    pub fn begin_archive(&self, origin: &str, more: Vec<Sha256Digest>) -> Result<ArchiveRoot, ReadError> {
+        let records = self.inner.archive_timestamps.read().expect("no holder of this lock panics");
+        if records.uncertain_write {
+            return Err(StoreError::Poisoned.into());
+        }
+        let mut tree = self.inner.archive_trees.begin(records.kept.len() + 1)?;
+        more.into_iter().try_for_each(|digest| tree.push(digest))?;
+        let mut pushed = Ok(());
         self.inner.attestations.for_each(&mut |attestation| match attestation.kind {
             AttestationKind::CheckpointToken
             | AttestationKind::RecordToken
             | AttestationKind::Crl
             | AttestationKind::ArchiveRoot
             | AttestationKind::ArchiveToken
-            | AttestationKind::SignatureToken => more.push(Sha256Digest::of(&attestation.bytes)),
+            | AttestationKind::SignatureToken => {
+                if pushed.is_ok() {
+                    pushed = tree.push(Sha256Digest::of(&attestation.bytes));
+                }
+            }
             AttestationKind::Checkpoint
             | AttestationKind::Round
             | AttestationKind::Cosignature
             | AttestationKind::UnsignedProperties
             | AttestationKind::ForkEvidence => {}
         })?;
-        let tree = ArchiveHashTree::of(more);
-        let records = self.inner.archive_timestamps.read().expect("no holder of this lock panics");
-        if records.uncertain_write {
-            return Err(StoreError::Poisoned.into());
-        }
-        self.inner.archive_trees.write(records.kept.len() + 1, &tree)?;
-        Ok(tree.root(origin))
+        pushed?;
+        let (size, root) = tree.finish()?;
+        Ok(ArchiveRoot { origin: origin.to_owned(), size, root })
     }
 
     /// Keeps the archive timestamp that was begun last, with the tokens over its root.

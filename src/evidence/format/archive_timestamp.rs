@@ -143,14 +143,6 @@ impl ArchiveHashTree {
         let Ok(root) = root_hash(size, self);
         ArchiveRoot { origin: origin.to_owned(), size, root }
     }
-
-    /// The tree as a file: the digests, sorted, then the complete subtrees of each level above them, 32 bytes each. What
-    /// reads it is an [`ArchiveHashTreeReader`].
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let leaves = self.leaves.iter().flat_map(|digest| digest.0);
-        leaves.chain(self.levels[1..].iter().flatten().flat_map(|node| *node.as_bytes())).collect()
-    }
 }
 
 /// Reads the hash tree of an archive timestamp.

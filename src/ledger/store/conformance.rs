@@ -369,10 +369,15 @@ fn the_tree_of_an_archive_timestamp_proves_what_it_did_in_memory() {
         let root = tree.root("log.example/1").to_text().into_bytes();
         assert!(stores.archive_trees.open(1, &root).is_err() && !stores.archive_trees.is_whole(1, &root));
         // One that was broken off is overwritten.
-        stores.archive_trees.write(1, &ArchiveHashTree::of(digests[..2].to_vec())).unwrap();
+        let build = |digests: &[Sha256Digest]| {
+            let mut builder = stores.archive_trees.begin(1).unwrap();
+            digests.iter().rev().for_each(|digest| builder.push(*digest).unwrap());
+            builder.finish().unwrap()
+        };
+        build(&digests[..2]);
         let wrong = stores.archive_trees.open(1, &root).err();
         assert!(matches!(wrong, Some(StoreError::Corrupt { .. })), "{wrong:?}");
-        stores.archive_trees.write(1, &tree).unwrap();
+        assert_eq!(build(&digests), (TreeSize(5), tree.root("log.example/1").root));
         let Ok(expected) = archive_proofs(&tree, &digests[..2]);
         let opened = stores.archive_trees.open(1, &root).unwrap();
         assert_eq!(archive_proofs(&*opened, &digests[..2]).unwrap(), expected);

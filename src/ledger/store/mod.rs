@@ -36,8 +36,8 @@ use std::sync::Arc;
 pub(in crate::ledger) use error::StoreError;
 
 use crate::crypto::Sha256Digest;
-use crate::evidence::format::{ArchiveHashTree, ArchiveHashTreeReader};
-use crate::tlog::{LeafIndex, NodeHash, TileKind, TreeSize};
+use crate::evidence::format::ArchiveHashTreeReader;
+use crate::tlog::{LeafIndex, NodeHash, RootHash, TileKind, TreeSize};
 use attestation::{Attestation, AttestationKind, AttestationState};
 use batch::Batch;
 use body::{BodyError, BodyMetadata, EncryptedBody};
@@ -257,7 +257,8 @@ pub(in crate::ledger) trait AttestationStore: Debug + Send + Sync {
 /// Trees of archive timestamps (RFC 4998), by number, from 1. A tree whose root was not kept is of a renewal that was broken
 /// off, and is overwritten by the next.
 pub(in crate::ledger) trait ArchiveHashTreeStore: Debug + Send + Sync {
-    fn write(&self, number: usize, tree: &ArchiveHashTree) -> Result<(), StoreError>;
+    /// Begins a tree.
+    fn begin(&self, number: usize) -> Result<Box<dyn ArchiveHashTreeBuilder>, StoreError>;
 
     /// Opens the tree whose root is `root`, as text.
     ///
@@ -274,6 +275,15 @@ pub(in crate::ledger) trait ArchiveHashTreeStore: Debug + Send + Sync {
 
     /// The error that says that the tree is not the one of its root.
     fn corrupt(&self, number: usize) -> StoreError;
+}
+
+/// See [`ArchiveHashTreeStore::begin`]. Memory does not grow with the number of digests.
+pub(in crate::ledger) trait ArchiveHashTreeBuilder {
+    /// Takes a digest in: in any order, and any number of times.
+    fn push(&mut self, digest: Sha256Digest) -> Result<(), StoreError>;
+
+    /// Makes the tree durable, in the place of one that was broken off, and gives how many digests it has, and its root.
+    fn finish(self: Box<Self>) -> Result<(TreeSize, RootHash), StoreError>;
 }
 
 /// 6. Snapshots: the newest one, derived from the log.

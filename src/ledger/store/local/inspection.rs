@@ -96,9 +96,10 @@ impl Inspection {
 
     /// Hands every checkpoint that was signed to `take`, as a note, in the order in which they were.
     pub(in crate::ledger) fn each_checkpoint(&self, mut take: impl FnMut(&[u8])) -> Result<(), StoreError> {
-        self.attestations.scan_valid_prefix(SegmentOffset::START, |_, frame| match attestation_of(&frame) {
-            Some(Attestation { kind: AttestationKind::Checkpoint, bytes, .. }) => take(&bytes),
-            _ => {}
+        self.attestations.scan_valid_prefix(SegmentOffset::START, |_, frame| {
+            if let Some(Attestation { kind: AttestationKind::Checkpoint, bytes, .. }) = attestation_of(&frame) {
+                take(&bytes);
+            }
         })?;
         Ok(())
     }

@@ -4,9 +4,9 @@ use super::content::{Content, Opened, missing};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::{ArchiveHashTree, ArchiveHashTreeReader, ArchiveRoot};
 use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState};
-use crate::ledger::store::{ArchiveHashTreeStore, AttestationStore, StoreError};
+use crate::ledger::store::{ArchiveHashTreeBuilder, ArchiveHashTreeStore, AttestationStore, StoreError};
 use crate::tlog::merkle::HashReader;
-use crate::tlog::{LeafIndex, NodeHash, TreeSize};
+use crate::tlog::{LeafIndex, NodeHash, RootHash, TreeSize};
 
 #[derive(Debug)]
 pub(super) struct MemoryAttestations(pub(super) Opened);
@@ -92,12 +92,8 @@ impl MemoryTrees {
 }
 
 impl ArchiveHashTreeStore for MemoryTrees {
-    fn write(&self, number: usize, tree: &ArchiveHashTree) -> Result<(), StoreError> {
-        let Ok(leaves) = (0..tree.size()).map(|index| tree.leaf(index)).collect::<Result<_, _>>();
-        self.0.write("trees.write", |content| {
-            content.trees.insert(number, leaves);
-            Ok(())
-        })
+    fn begin(&self, number: usize) -> Result<Box<dyn ArchiveHashTreeBuilder>, StoreError> {
+        Ok(Box::new(MemoryTreeBuilder { opened: self.0.clone(), number, digests: Vec::new() }))
     }
 
     fn open(
@@ -120,6 +116,30 @@ impl ArchiveHashTreeStore for MemoryTrees {
 
     fn corrupt(&self, number: usize) -> StoreError {
         StoreError::Corrupt { path: "trees".into(), offset: number as u64 }
+    }
+}
+
+struct MemoryTreeBuilder {
+    opened: Opened,
+    number: usize,
+    digests: Vec<Sha256Digest>,
+}
+
+impl ArchiveHashTreeBuilder for MemoryTreeBuilder {
+    fn push(&mut self, digest: Sha256Digest) -> Result<(), StoreError> {
+        self.digests.push(digest);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(TreeSize, RootHash), StoreError> {
+        let tree = ArchiveHashTree::of(self.digests);
+        let Ok(leaves) = (0..tree.size()).map(|index| tree.leaf(index)).collect::<Result<_, _>>();
+        self.opened.write("trees.write", |content| {
+            content.trees.insert(self.number, leaves);
+            Ok(())
+        })?;
+        let ArchiveRoot { size, root, .. } = tree.root("");
+        Ok((size, root))
     }
 }
 
