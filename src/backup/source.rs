@@ -186,7 +186,9 @@ fn modified(metadata: &Metadata) -> i128 {
 fn is_left_out(path: &str) -> bool {
     let of_log = path.strip_prefix("statements/").unwrap_or(path);
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-    matches!(of_log, "tiles" | "index" | "lock" | "vault/keys.taken")
+    matches!(of_log, "tiles" | "index" | "lock" | "vault/keys.taken" | "ledger/tail")
+        || name.starts_with("damaged-")
+        || name.starts_with("repaired-")
         || name.starts_with(".new-")
         || name.starts_with(".affiant-")
         || name.ends_with(".redb.new")

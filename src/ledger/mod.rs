@@ -42,6 +42,9 @@ pub use signature_evidence::{SignatureEvidence, UNSIGNED_PROPERTIES_BYTES_MAX};
 pub use store::attestation::{AttestationKind, KeptArchiveTimestamp, WitnessRound};
 pub use store::body::{BodyError, BodyMetadata, EncryptedBody};
 pub use store::error::StoreError;
-pub use store::local::{INDEX_RECORDS, JournalEnd, LocalBackend, LockError, WriterLock, make_tiles};
+pub use store::local::{
+    INDEX_RECORDS, JournalEnd, LocalBackend, LockError, Repair, RepairFinding, RepairOutcome, RepairReport, WriterLock,
+    make_tiles,
+};
 pub use store::tiles::{TileReadError, Tiles};
 pub use submission::{AppendError, AppendReceipt, Durability, Submission};

@@ -42,6 +42,7 @@ mod path_rules;
 mod publishing;
 mod readme;
 mod renewal;
+mod repair;
 mod reports;
 mod resigning;
 mod rollback;

@@ -6,7 +6,7 @@ use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{EntryDraft, Event};
 use affiant::ledger::{AppendError, AppendReceipt, BodyMetadata, Durability, EncryptedBody, Ledger, Submission};
 use affiant::operator::rollback_check::RollbackCheck;
-use affiant::tlog::{EntryCount, LeafIndex};
+use affiant::tlog::{EntryCount, LeafIndex, TreeSize};
 
 use crate::history::{History, Life};
 
@@ -129,6 +129,79 @@ impl History {
             assert!(self.model.is_right(&self.live(recovered).ledger));
         }
         drop(self.store.restore(whole));
+    }
+
+    /// A repair puts a journal, or tiles, that lost sectors together again, also what is under no checkpoint yet. Wherever it is
+    /// broken off, a start goes on with all that was there, or with what it would have found before, or is refused; another
+    /// repair ends it.
+    pub(crate) fn check_repair(&mut self) {
+        let whole = self.store.backup();
+        let mut life = self.live(self.open_once().expect("nothing is damaged yet"));
+        life.ledger.confirm();
+        self.set_clock_right(&life);
+        for _ in 0..self.chance.below(6) {
+            self.submit_new(&mut life).expect("a disk that does not fail takes it");
+        }
+        drop(life);
+        self.store.end_process(false);
+        // A start makes its tiles durable.
+        let size = self.open_once().expect("nothing is damaged yet").reader().size();
+        self.store.end_process(false);
+        if !self.damage_for_repair() {
+            drop(self.store.restore(whole));
+            return;
+        }
+        let found = self.size_at_a_start();
+        for _ in 0..self.chance.below(5) {
+            self.say(|| "  a repair that is broken off".into());
+            let operations = [60, 200, 600][self.chance.index(3)];
+            self.store.kill_after(self.chance.below(operations));
+            self.store.fail_one_in([0, 0, 40][self.chance.index(3)]);
+            let ended = self.store.repair();
+            self.store.fail_one_in(0);
+            self.say(|| format!("  {ended:?}"));
+            let power = self.chance.one_in(2);
+            self.store.end_process(power);
+            let between = self.size_at_a_start();
+            let is_right = between.is_none() || between == found || between == Some(size);
+            assert!(is_right, "a start of {size} between finds {between:?}, and {found:?} before");
+        }
+        let report = self.store.repair().expect("a disk").expect("a disk that does not fail is repaired");
+        self.say(|| format!("  {report:?}"));
+        assert!(!report.has_losses() && report.size == size, "what is damaged is elsewhere: {report:?}");
+        assert!(self.audit().is_ok(), "what is repaired passes the audit");
+        assert_eq!(self.size_at_a_start(), Some(size));
+        drop(self.store.restore(whole));
+    }
+
+    /// Damages the journal or the tiles; gives whether there is something to repair.
+    fn damage_for_repair(&mut self) -> bool {
+        let (in_journal, all) = (self.chance.one_in(2), self.chance.one_in(4));
+        let place = if in_journal { "/ledger/0" } else { "/tiles/tile/" };
+        if all {
+            self.store.lose_path(if in_journal { "/data/ledger" } else { "/data/tiles" });
+            return self.store.is_disk();
+        }
+        for _ in 0..1 + self.chance.below(3) {
+            let Some((path, sector)) = self.store.lose_sector(place, &mut self.chance) else { return false };
+            self.say(|| format!("  sector {sector} of {} is lost", path.display()));
+        }
+        for lost in ["/data/ledger/tail", "/data/ledger/snapshot"] {
+            if self.chance.one_in(2) {
+                self.store.lose_path(lost);
+            }
+        }
+        true
+    }
+
+    /// How many entries a start finds, if it is not refused; what it changes is changed back.
+    fn size_at_a_start(&mut self) -> Option<TreeSize> {
+        let before = self.store.backup();
+        let life = self.open_once().ok().map(|recovered| self.live(recovered));
+        let size = life.as_ref().map(|life| life.ledger.size());
+        assert!(life.is_none_or(|life| self.model.is_right(&life.ledger)), "a start goes on with all that was signed");
+        drop(self.store.restore(before));
+        size
     }
 
     /// Where there is no room for the tiles, what is committed waits for it, nothing else is taken, and nothing is signed; when

@@ -472,6 +472,7 @@ impl History {
         self.check_restored();
         self.check_takeover();
         self.check_damaged_tail();
+        self.check_repair();
         self.check_index_trouble();
         self.check_no_room_for_tiles();
         self.check_lost_sector();

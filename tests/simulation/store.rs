@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use affiant::crypto::SealingKey;
 use affiant::ledger::store::memory::{Content, Derived};
-use affiant::ledger::{LedgerOptions, LocalBackend, OpenedLedger, RecoveryError};
+use affiant::ledger::{LedgerOptions, LocalBackend, OpenedLedger, RecoveryError, Repair, RepairReport, WriterLock};
+use affiant::vfs::FileSystem;
 
 use crate::chance::Chance;
 use crate::disk::{Image, SimulatedDisk};
@@ -171,6 +172,25 @@ impl Store {
         match self {
             Self::Disk(disk) => disk.damage_end("/data/ledger", name, chance),
             Self::Memory(_) => None,
+        }
+    }
+
+    pub(crate) fn is_disk(&self) -> bool {
+        matches!(self, Self::Disk(_))
+    }
+
+    /// Repairs the data directory, where there is one.
+    pub(crate) fn repair(&self) -> Option<Result<RepairReport, String>> {
+        let Self::Disk(disk) = self else { return None };
+        let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
+        let lock = WriterLock::take(&*fs, Path::new(DIR)).map_err(|error| error.to_string());
+        Some(lock.and_then(|lock| Repair::new(&fs, &lock).run().map_err(|error| error.to_string())))
+    }
+
+    /// Somebody deletes a file, or all in a folder, where there are some.
+    pub(crate) fn lose_path(&self, path: &str) {
+        if let Self::Disk(disk) = self {
+            disk.lose(path);
         }
     }
 

@@ -15,6 +15,11 @@ impl DataDir<'_> {
         self.0.join("ledger")
     }
 
+    /// The second copy of the end of the journal.
+    pub(super) fn tail(&self) -> PathBuf {
+        self.0.join("ledger").join("tail")
+    }
+
     pub(super) fn snapshot(&self) -> PathBuf {
         self.0.join("ledger").join("snapshot")
     }

@@ -19,6 +19,7 @@ mod key_takeover;
 mod log;
 mod lsm;
 mod placement;
+mod repair;
 mod segment;
 mod snapshot;
 mod tiles;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 pub(in crate::ledger) use inspection::{BodyCursor, Inspection};
 pub use journal::{JournalEnd, make_tiles};
+pub use repair::{Repair, RepairFinding, RepairOutcome, RepairReport};
 pub use writer_lock::{LockError, WriterLock};
 
 use super::body_names::index_secret;

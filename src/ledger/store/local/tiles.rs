@@ -31,7 +31,7 @@ impl LocalTiles {
         Self { fs: fs.clone(), dir: dir.into(), folders: Arc::default() }
     }
 
-    fn path(&self, kind: TileKind, index: u64) -> PathBuf {
+    pub(super) fn path(&self, kind: TileKind, index: u64) -> PathBuf {
         let full = TilePath::new(kind, index, TILE_WIDTH).expect("levels of a tree are below 64");
         self.dir.join(full.to_string())
     }

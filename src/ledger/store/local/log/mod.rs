@@ -20,7 +20,7 @@ use crate::tlog::{LeafIndex, RootHash, TreeSize};
 use crate::vfs::FileSystem;
 
 /// A batch as a frame.
-pub(super) fn frame_of(batch: &Batch) -> Vec<u8> {
+pub(in crate::ledger::store::local) fn frame_of(batch: &Batch) -> Vec<u8> {
     let mut bytes = batch.first.0.to_be_bytes().to_vec();
     bytes.extend_from_slice(&u32::try_from(batch.entries.len()).expect("a batch is small").to_be_bytes());
     for entry in &batch.entries {
@@ -32,7 +32,7 @@ pub(super) fn frame_of(batch: &Batch) -> Vec<u8> {
 }
 
 /// Takes a frame apart; `None` when it is no batch.
-pub(super) fn batch_of(frame: &[u8]) -> Option<Batch> {
+pub(in crate::ledger::store::local) fn batch_of(frame: &[u8]) -> Option<Batch> {
     let (first, rest) = frame.split_first_chunk::<8>()?;
     let (count, mut rest) = rest.split_first_chunk::<4>()?;
     let mut entries = Vec::new();

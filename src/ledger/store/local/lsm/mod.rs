@@ -27,7 +27,7 @@ use sorted_table::SortedTable;
 use super::segment::{create_directory, sync_dir};
 use crate::ledger::store::StoreError;
 use crate::ledger::store::index_key::{IndexKey, KeyValue};
-use crate::vfs::FileSystem;
+use crate::vfs::{FileSystem, OpenMode};
 
 /// Tables of a tier that are merged to one: with more of them a record is written less often, and looked for longer.
 const TABLES_PER_MERGE: usize = 4;
@@ -117,6 +117,22 @@ impl LsmTree {
         };
         tree.remove_orphaned_tables(has_manifest)?;
         Ok(tree)
+    }
+
+    /// The manifest in `dir`, if it or a table that it names is damaged: every page is read.
+    pub(super) fn damaged_manifest(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<Option<PathBuf>, StoreError> {
+        let path = Manifest::path(dir);
+        let Some(manifest) = Manifest::read(&**fs, dir)? else {
+            let is_there = fs.open(&path, OpenMode::Read).is_ok();
+            return Ok(is_there.then_some(path));
+        };
+        let is_whole = |table: &TableInfo| {
+            let table = SortedTable::open(&**fs, &dir.join(table_name(table.number))).map(Arc::new);
+            table.is_ok_and(|table| {
+                table.records_from(KeyValue { key: IndexKey(0), value: 0 }).all(|record| record.is_ok())
+            })
+        };
+        Ok((!manifest.tables.iter().all(is_whole)).then_some(path))
     }
 
     pub(super) fn watermarks(&self) -> Watermarks {
