@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::manifest::{LogPosition, Manifest};
 use crate::evidence::format::{Entry, Event};
 use crate::ledger::{AuditError, DirectorySource};
-use crate::tlog::{EntryCount, LeafIndex};
+use crate::tlog::{EntryCount, LeafIndex, VerifierKey};
 
 /// What one log has and the backup has not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,20 +31,20 @@ pub struct Loss {
 /// # Errors
 /// When the directory cannot be read.
 pub fn loss(manifest: &Manifest, data: &Path) -> Result<Vec<Loss>, AuditError> {
-    manifest.logs.iter().map(|log| loss_of(log, data)).collect()
+    manifest.logs.iter().map(|log| loss_of(log, data, &manifest.key)).collect()
 }
 
-fn loss_of(log: &LogPosition, data: &Path) -> Result<Loss, AuditError> {
+fn loss_of(log: &LogPosition, data: &Path, ledger_key: &VerifierKey) -> Result<Loss, AuditError> {
     let source = DirectorySource::open(&data.join(&log.folder))?;
+    let own_key = source.own_key().ok_or(AuditError::NoCheckpoint)?;
     let size = source.checkpoint_size();
     let none = EntryCount(0);
     let folder = log.folder.clone();
     let mut loss = Loss { folder, same_log: true, entries: none, records: none, erasures: none, seconds: 0 };
-    if size <= log.size {
-        return Ok(loss);
-    }
-    loss.same_log = log.root() == Some(source.root(log.size)?);
-    if !loss.same_log {
+    let is_other = log.folder == "." && own_key != *ledger_key;
+    // Of one that is behind the backup, more cannot be told.
+    loss.same_log = !is_other && (size < log.size || log.root() == Some(source.root(log.size)?));
+    if !loss.same_log || size <= log.size {
         return Ok(loss);
     }
     for index in log.size.0..size.0 {

@@ -259,6 +259,9 @@ async fn a_manifest_that_is_cut_short_or_of_another_log_is_refused() {
     let checked =
         backups.affiant(&["backup", "check", own.to_str().unwrap(), "--log-key", &backups.place.log_key().to_string()]);
     assert!(code(&checked) == 1 && said(&checked).contains("not of"), "{}", said(&checked));
+    // Nor is the directory of another log one of which this is the beginning.
+    let compared = backups.check(&["--compare", other.place.data().to_str().unwrap()]);
+    assert!(code(&compared) == 1 && said(&compared).contains("does not continue"), "{}", said(&compared));
     let unvouched = backups.affiant(&["backup", "check", own.to_str().unwrap()]);
     assert!(code(&unvouched) == 0 && said(&unvouched).contains("nobody vouched for"), "{}", said(&unvouched));
 }
@@ -341,6 +344,9 @@ async fn a_restored_backup_that_is_older_than_what_a_witness_saw_is_not_started(
     let checked = backups.check(&["--json", "--compare", &data]);
     let checked: Value = serde_json::from_slice(&checked.stdout).unwrap();
     assert_eq!(checked["loss"][0]["records"], 1, "{checked}");
+    // A directory that is not there has nothing to lose, and is no answer.
+    assert_eq!(code(&backups.check(&["--compare", "nowhere"])), 3);
+    assert_eq!(code(&backups.check(&["--compare", "backup"])), 3);
     let restored = backups.restore("restored", &["--compare", &data]);
     assert!(code(&restored) == 0 && said(&restored).contains("1 of them records"), "{}", said(&restored));
     backups.take("restored");

@@ -60,6 +60,8 @@ impl Inspection {
     pub(in crate::ledger) fn open(fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<Self, StoreError> {
         let dir = DataDir(dir);
         let segments = SegmentReader::new(fs, &dir.attestations());
+        // A folder that is not there, or cannot be entered, is no ledger without attestations.
+        fs.list(segments.dir()).map_err(StoreError::io(segments.dir()))?;
         let (mut newest_checkpoint, mut state) = (None, AttestationState::default());
         // A frame that is being written right now looks torn; everything before it counts.
         let end = segments.scan_valid_prefix(SegmentOffset::START, |_, frame| {
