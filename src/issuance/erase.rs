@@ -36,12 +36,12 @@ impl Issuance {
             let mut found = true;
             while found {
                 found = false;
-                let reached = match scope {
-                    ErasureScope::Record => ledger.forms(index)?,
-                    ErasureScope::Call => ledger.records_of_call(index)?,
-                };
+                let reached = ledger.on_disk(move |ledger| match scope {
+                    ErasureScope::Record => ledger.forms(index),
+                    ErasureScope::Call => ledger.records_of_call(index),
+                });
                 // That which was asked for last: what it leads to is found again if this is broken off.
-                for form in reached.into_iter().rev() {
+                for form in reached.await?.into_iter().rev() {
                     found |= ledger.ensure_erased(form).await.map_err(EraseError::into_cause::<SubmitError>)?;
                 }
             }

@@ -14,9 +14,7 @@ use crate::crypto::{Sha256Digest, SigningError};
 use crate::evidence::{Bundle, EntryDraft, Event, Indication, Record, RecordError, ValidationReport};
 use crate::jose::Jws;
 use crate::json;
-use crate::ledger::{
-    AppendError, BodyMetadata, Durability, EncryptedBody, ReadError, StoreError, Submission, WitnessRound,
-};
+use crate::ledger::{AppendError, BodyMetadata, Durability, EncryptedBody, ReadError, Submission, WitnessRound};
 use crate::tlog::LeafIndex;
 use crate::vcon::{Form, Vcon, VconError};
 
@@ -153,20 +151,17 @@ impl Issuance {
     /// # Errors
     /// When the ledger does not take it.
     pub async fn commit(
-        &self,
+        self: &Arc<Self>,
         prepared: PreparedSubmission,
         durability: Durability,
     ) -> Result<SubmissionReceipt, SubmitError> {
         let mut receipt = match prepared {
-            PreparedSubmission::Duplicate(index) => self.receipt(index)?.ok_or(SubmitError::NoUuid)?,
+            PreparedSubmission::Duplicate(index) => self.receipt_of_duplicate(index, None).await?,
             PreparedSubmission::New(record) => {
                 let NewRecord { submission, uuid, unsigned_properties } = *record;
                 let answer = self.ledger.append(submission, durability)?.await?;
                 if answer.is_duplicate {
-                    if let Some(properties) = unsigned_properties {
-                        self.keep_richer(answer.entry.index, &properties);
-                    }
-                    self.receipt(answer.entry.index)?.ok_or(SubmitError::NoUuid)?
+                    self.receipt_of_duplicate(answer.entry.index, unsigned_properties).await?
                 } else {
                     let checkpoint = answer.checkpoint.map(|signed| signed.note().to_string());
                     SubmissionReceipt::of(&answer.entry, uuid, checkpoint, false).ok_or(SubmitError::NoUuid)?
@@ -177,6 +172,22 @@ impl Issuance {
             self.await_witnesses(&mut receipt).await?;
         }
         Ok(receipt)
+    }
+
+    /// The receipt of what is there already, whose unsigned properties are kept where they are richer.
+    async fn receipt_of_duplicate(
+        self: &Arc<Self>,
+        index: LeafIndex,
+        unsigned_properties: Option<OfferedProperties>,
+    ) -> Result<SubmissionReceipt, SubmitError> {
+        let issuance = Arc::clone(self);
+        let read = self.cpu_pool.run(move || {
+            if let Some(properties) = unsigned_properties {
+                issuance.keep_richer(index, &properties);
+            }
+            issuance.receipt(index)
+        });
+        read.await??.ok_or(SubmitError::NoUuid)
     }
 
     pub(super) async fn await_witnesses(&self, receipt: &mut SubmissionReceipt) -> Result<(), SubmitError> {
@@ -210,9 +221,7 @@ impl Issuance {
         if !self.ledger.last_answered_size().contains(index) {
             return Ok(None);
         }
-        let ledger = self.ledger.reader().clone();
-        let read = tokio::task::spawn_blocking(move || ledger.round_above(index)).await;
-        read.unwrap_or(Err(ReadError::Store(StoreError::Poisoned)))
+        self.ledger.on_disk(move |ledger| ledger.round_above(index)).await
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one submission, each named where it is made")]

@@ -72,6 +72,21 @@ pub struct LedgerReader {
 }
 
 impl LedgerReader {
+    /// Does what reads or writes a disk on a thread that may block, instead of one that others wait for.
+    ///
+    /// # Errors
+    /// As `work`.
+    pub async fn on_disk<T, E>(&self, work: impl FnOnce(&Self) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<ReadError> + Send + 'static,
+    {
+        let reader = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&reader)).await;
+        // It panicked, or the program ends.
+        done.unwrap_or_else(|_| Err(ReadError::from(StoreError::Poisoned).into()))
+    }
+
     /// The log's key, under its name.
     #[must_use]
     pub fn log_key(&self) -> &VerifierKey {

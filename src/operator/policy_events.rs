@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -45,25 +46,36 @@ const EVENTS_AT_ONCE: usize = 256;
 ///
 /// # Errors
 /// When the ledger or the authority's directory refuses; what was not acknowledged stays pending.
-pub async fn publish_authority_events(authority: &Authority, ledger: &Ledger) -> Result<usize, PolicyEventError> {
+pub async fn publish_authority_events(authority: &Arc<Authority>, ledger: &Ledger) -> Result<usize, PolicyEventError> {
     let mut count = 0;
     loop {
-        let pending = authority.pending_events(EVENTS_AT_ONCE)?;
-        for PendingEvent { id, event } in &pending {
-            if let AuthorityEvent::CrlPublished { issuer_certificate, number, .. } = event {
-                let published = authority.crl_of(issuer_certificate, *number)?;
-                ledger.keep_crl(*number, &published.der)?;
-            }
-            if let Some(event) = entry_event(event) {
-                ledger.append_event(event).await?;
-            }
-            authority.acknowledge(&[*id])?;
-        }
-        count += pending.len();
+        let outbox = authority.clone();
+        let read = ledger.on_disk(move |_| Ok::<_, PolicyEventError>(outbox.pending_events(EVENTS_AT_ONCE)?));
+        let pending = read.await?;
         if pending.is_empty() {
             return Ok(count);
         }
+        count += pending.len();
+        for PendingEvent { id, event } in pending {
+            let entry = entry_event(&event);
+            let (lists, keeping) = (authority.clone(), ledger.clone());
+            ledger.on_disk(move |_| keep_list(&lists, &keeping, &event)).await?;
+            if let Some(event) = entry {
+                ledger.append_event(event).await?;
+            }
+            let outbox = authority.clone();
+            ledger.on_disk(move |_| Ok::<_, PolicyEventError>(outbox.acknowledge(&[id])?)).await?;
+        }
     }
+}
+
+/// Keeps the list that an event tells of, where it tells of one.
+fn keep_list(authority: &Authority, ledger: &Ledger, event: &AuthorityEvent) -> Result<(), PolicyEventError> {
+    if let AuthorityEvent::CrlPublished { issuer_certificate, number, .. } = event {
+        let published = authority.crl_of(issuer_certificate, *number)?;
+        ledger.keep_crl(*number, &published.der)?;
+    }
+    Ok(())
 }
 
 /// The scorecards and the trust policy that the ledger knows.

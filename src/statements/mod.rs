@@ -81,15 +81,12 @@ pub struct Statements {
     paces: Mutex<HashMap<Sha256Digest, (Duration, u32)>>,
 }
 
-/// A statement that is registered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registered {
-    /// Its digest.
-    pub digest: Sha256Digest,
-    /// The receipt.
-    pub receipt: Vec<u8>,
-    /// Whether it was there before.
-    pub repeated: bool,
+/// A statement that was verified.
+#[derive(Debug)]
+pub struct PreparedStatement {
+    digest: Sha256Digest,
+    // None when it is there already.
+    submission: Option<Submission>,
 }
 
 impl Statements {
@@ -122,22 +119,20 @@ impl Statements {
         &self.issuer
     }
 
-    /// Verifies a statement with `verifier` and the lists `crls`, and registers it. One that is there gets a new receipt of
-    /// the same entry.
+    /// Verifies a statement with `verifier` and the lists `crls`. Blocks for signatures, and for the disk.
     ///
     /// # Errors
-    /// When it may not be registered, or the ledger does not take it.
-    pub async fn register(
+    /// When it may not be registered.
+    pub fn prepare(
         &self,
-        bytes: Vec<u8>,
+        bytes: &[u8],
         verifier: &Verifier,
         crls: &[Vec<u8>],
-    ) -> Result<Registered, RegisterError> {
-        let statement = verifier.check_statement(&bytes, crls, self.clock.now())?;
+    ) -> Result<PreparedStatement, RegisterError> {
+        let statement = verifier.check_statement(bytes, crls, self.clock.now())?;
         // Whoever sends again what is there uses nothing up: anybody may have it.
-        if let Some(index) = self.ledger.index_of_record(statement.digest)? {
-            let receipt = self.receipt_at(index)?;
-            return Ok(Registered { digest: statement.digest, receipt, repeated: true });
+        if self.ledger.index_of_record(statement.digest)?.is_some() {
+            return Ok(PreparedStatement { digest: statement.digest, submission: None });
         }
         self.check_pace(statement.key)?;
         // An opaque name: whose key it is, is known to whoever has the certificate.
@@ -153,11 +148,20 @@ impl Statements {
         // What is not signed may be anything, so it is not what a repetition is known by.
         let metadata =
             BodyMetadata { issuer, uuid: digest.to_string(), submitted: digest, verdict: "REGISTERED".to_owned() };
-        let body = Some(EncryptedBody::seal(digest, metadata, &bytes));
+        let body = Some(EncryptedBody::seal(digest, metadata, bytes));
         let submission = Submission { draft: EntryDraft::new(Event::StatementRegistered(event)), body };
-        let placed = self.ledger.append(submission, Durability::Included)?.await?;
-        let receipt = self.receipt_at(placed.entry.index)?;
-        Ok(Registered { digest, receipt, repeated: placed.is_duplicate })
+        Ok(PreparedStatement { digest, submission: Some(submission) })
+    }
+
+    /// Registers a statement that was prepared, unless it is there already; gives its digest.
+    ///
+    /// # Errors
+    /// When the ledger does not take it.
+    pub async fn register(&self, prepared: PreparedStatement) -> Result<Sha256Digest, RegisterError> {
+        if let Some(submission) = prepared.submission {
+            self.ledger.append(submission, Durability::Included)?.await?;
+        }
+        Ok(prepared.digest)
     }
 
     /// A receipt of the statement with this digest, under the newest checkpoint.

@@ -68,8 +68,7 @@ pub(super) async fn add_event(
     let operation =
         operation.ok_or_else(|| Problem::bad_request("operation is not one of draft-howe-vcon-lifecycle"))?;
     let ledger = &state.services.issuance.ledger;
-    let (entry, _) = ledger.entry(find_one(&state, &auth, &id)?)?;
-    let record = entry.event.record().ok_or_else(|| Problem::not_found("record"))?.record;
+    let record = record_at(&state, find_one(&state, &auth, &id).await?).await?;
     let found = ledger.append_operation(record, &operation.word(), event.number).await?;
     let mut response = if found.repeated { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.json(EventReceipt {
@@ -119,11 +118,18 @@ pub(super) async fn list_events(
     query: Query<EventsQuery>,
 ) -> Result<HttpResponse, Problem> {
     let ledger = state.services.issuance.ledger.clone();
-    let (entry, _) = ledger.entry(find(&state, &auth, &id)?)?;
-    let record = entry.event.record().ok_or_else(|| Problem::not_found("record"))?.record;
+    let record = record_at(&state, find(&state, &auth, &id).await?).await?;
     let (from, limit) = (query.from, query.limit.clamp(1, PAGE_MAX));
     let entries = web::block(move || ledger.history(record, LeafIndex(from), limit)).await??;
     let next = (entries.len() == limit).then(|| entries.last().map(|last| last.index.0.saturating_add(1))).flatten();
     let events = entries.iter().map(Entry::to_json).collect();
     Ok(HttpResponse::Ok().json(EventPage { events, next }))
+}
+
+/// The record that the entry at `index` is about.
+async fn record_at(state: &AppState, index: LeafIndex) -> Result<Sha256Digest, Problem> {
+    let issuance = &state.services.issuance;
+    let ledger = issuance.ledger.clone();
+    let (entry, _) = issuance.cpu_pool.run(move || ledger.entry(index)).await??;
+    Ok(entry.event.record().ok_or_else(|| Problem::not_found("record"))?.record)
 }

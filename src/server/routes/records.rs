@@ -6,11 +6,12 @@ use actix_web::{HttpResponse, delete, get, post, routes, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::authority::IssuerId;
 use crate::crypto::Sha256Digest;
 use crate::evidence::JadesLevel;
 use crate::issuance::{AssembleError, ErasureScope, SubmissionReceipt};
 use crate::jose::draft_dialect;
-use crate::ledger::Durability;
+use crate::ledger::{Durability, LedgerReader};
 use crate::server::extract::auth::Authenticated;
 use crate::server::extract::body::RecordBody;
 use crate::server::problem::Problem;
@@ -164,7 +165,7 @@ pub(super) async fn read(
     id: Path<String>,
     query: Query<ReadQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let index = find(&state, &auth, &id)?;
+    let index = find(&state, &auth, &id).await?;
     let issuance = state.services.issuance.clone();
     let cpu_pool = &state.services.issuance.cpu_pool;
     let (dialect, level) = (query.dialect, query.level);
@@ -195,8 +196,10 @@ pub(super) async fn read_receipt(
     auth: Authenticated,
     id: Path<String>,
 ) -> Result<Json<SubmissionReceipt>, Problem> {
-    let index = find(&state, &auth, &id)?;
-    state.services.issuance.receipt(index)?.map(Json).ok_or_else(|| Problem::not_found("record"))
+    let index = find(&state, &auth, &id).await?;
+    let issuance = state.services.issuance.clone();
+    let receipt = state.services.issuance.cpu_pool.run(move || issuance.receipt(index)).await??;
+    receipt.map(Json).ok_or_else(|| Problem::not_found("record"))
 }
 
 /// Collect a record's evidence bundle: a zip that verifies offline.
@@ -210,7 +213,7 @@ pub(super) async fn bundle(
     auth: Authenticated,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let index = find(&state, &auth, &id)?;
+    let index = find(&state, &auth, &id).await?;
     let issuance = state.services.issuance.clone();
     let assembled = state.services.issuance.cpu_pool.run(move || {
         let assembled = issuance.assemble_bundle(index)?;
@@ -247,7 +250,7 @@ pub(super) async fn resign(
     query: Query<WaitQuery>,
 ) -> Result<HttpResponse, Problem> {
     auth.check_writer()?;
-    let index = find_one(&state, &auth, &id)?;
+    let index = find_one(&state, &auth, &id).await?;
     let receipt = state.services.issuance.resign(index, query.wait).await?;
     let mut response = if receipt.is_duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.insert_header(("Location", receipt.links.record.as_str())).json(receipt))
@@ -267,28 +270,36 @@ pub(super) async fn erase(
     query: Query<ErasureQuery>,
 ) -> Result<HttpResponse, Problem> {
     auth.check_admin()?;
-    let index = find_one(&state, &auth, &id)?;
+    let index = find_one(&state, &auth, &id).await?;
     state.services.issuance.erase(index, query.scope).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// The entry of a record that the caller may read, where something is done to it: a uuid that several records have does
 /// not say to which, unless they are versions of the caller's own.
-pub(super) fn find_one(state: &AppState, auth: &Authenticated, id: &str) -> Result<LeafIndex, Problem> {
+pub(super) async fn find_one(state: &AppState, auth: &Authenticated, id: &str) -> Result<LeafIndex, Problem> {
     let by_uuid = id.parse::<Sha256Digest>().is_err();
-    if by_uuid && auth.reads().is_none() && state.services.issuance.ledger.is_uuid_shared(id)? {
-        return Err(Problem::uuid_shared());
+    if by_uuid && auth.reads().is_none() {
+        let issuance = &state.services.issuance;
+        let (ledger, uuid) = (issuance.ledger.clone(), id.to_owned());
+        if issuance.cpu_pool.run(move || ledger.is_uuid_shared(&uuid)).await?? {
+            return Err(Problem::uuid_shared());
+        }
     }
-    find(state, auth, id)
+    find(state, auth, id).await
 }
 
 /// The entry of a record that the caller may read. Another issuer's is as if it were not there.
-pub(super) fn find(state: &AppState, auth: &Authenticated, id: &str) -> Result<LeafIndex, Problem> {
-    let ledger = &state.services.issuance.ledger;
-    let issuer = auth.reads();
+pub(super) async fn find(state: &AppState, auth: &Authenticated, id: &str) -> Result<LeafIndex, Problem> {
+    let issuance = &state.services.issuance;
+    let (ledger, issuer, id) = (issuance.ledger.clone(), auth.reads().cloned(), id.to_owned());
+    issuance.cpu_pool.run(move || find_for(&ledger, issuer.as_ref(), &id)).await?
+}
+
+fn find_for(ledger: &LedgerReader, issuer: Option<&IssuerId>, id: &str) -> Result<LeafIndex, Problem> {
     let index = match id.parse::<Sha256Digest>() {
         Ok(digest) => ledger.index_of_record(digest)?,
-        Err(_) => ledger.index_of_uuid(issuer.map(crate::authority::IssuerId::as_str), id)?,
+        Err(_) => ledger.index_of_uuid(issuer.map(IssuerId::as_str), id)?,
     };
     let index = index.ok_or_else(|| Problem::not_found("record"))?;
     if let Some(own) = issuer {

@@ -47,12 +47,18 @@ pub(super) async fn register(
     check_kind(&request)?;
     let (body, _memory) = whole(&request, body.into_inner(), MESSAGE_BYTES_MAX).await?.into_parts();
     let _place = state.public_requests.try_acquire().map_err(busy)?;
-    let crls = state.services.issuance.authority.current_crls().map_err(|error| ConciseProblem::internal(&error))?;
-    let crls: Vec<_> = crls.iter().map(|crl| crl.der.clone()).collect();
-    let registered = statements(&state).register(body, &state.services.issuance.verifier, &crls).await?;
-    let location = format!("{}/entries/{}", statements(&state).issuer(), registered.digest);
-    let mut response = HttpResponse::Created();
-    Ok(response.content_type(COSE).insert_header((LOCATION, location)).body(registered.receipt))
+    let shared = state.clone();
+    let prepared = blocking(move || {
+        let issuance = &shared.services.issuance;
+        let crls = issuance.authority.current_crls().map_err(|error| ConciseProblem::internal(&error))?;
+        let crls: Vec<_> = crls.iter().map(|crl| crl.der.clone()).collect();
+        Ok(statements(&shared).prepare(&body, &issuance.verifier, &crls)?)
+    });
+    let digest = statements(&state).register(prepared.await?).await?;
+    let location = format!("{}/entries/{digest}", statements(&state).issuer());
+    let shared = state.clone();
+    let signed = blocking(move || Ok(statements(&shared).receipt(digest)?)).await?;
+    Ok(HttpResponse::Created().content_type(COSE).insert_header((LOCATION, location)).body(signed))
 }
 
 /// Checks that a statement is sent as one.
