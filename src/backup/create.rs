@@ -24,6 +24,8 @@ use crate::vfs::{FileSystem, OsFileSystem};
 
 /// Nanoseconds after which a change gives a file another time: file systems count in milliseconds, some in two seconds.
 const SETTLED_NS: i128 = 10_000_000_000;
+/// How often keys are taken again because a record was erased meanwhile.
+const CUTS_MAX: usize = 32;
 
 /// Whose backup it is.
 pub struct BackupSigner<'a> {
@@ -98,6 +100,9 @@ fn former(target: &Target, part: BackupPart, key: &VerifierKey) -> Result<HashMa
     }
 }
 
+/// Rows as they were after a commit.
+type CopiedRows = (SourceFile, NamedTempFile);
+
 /// A log that is being backed up.
 struct OpenLog {
     folder: &'static str,
@@ -123,9 +128,7 @@ impl Writer<'_> {
         for stage in STAGES_BEFORE {
             self.stage(source, stage, &[])?;
         }
-        // One behind the other, with nothing between that takes its time.
-        let rows = copy_rows(source)?;
-        let logs = open_logs(&fs, source.data())?;
+        let (rows, logs) = self.cut(&fs, source)?;
         for (file, copy) in rows {
             let mut reading = copy.reopen().map_err(PathError::at(copy.path()))?;
             self.pieces(&file, &mut reading, u64::MAX)?;
@@ -146,6 +149,31 @@ impl Writer<'_> {
         let positions: Vec<_> = positions.collect();
         let has_ledger = positions.first().is_some_and(|log| log.folder == ".");
         if has_ledger { Ok(positions) } else { Err(BackupError::Empty(source.data().to_owned())) }
+    }
+
+    /// Takes rows, where the journals end, and the keys of bodies, one behind the other.
+    fn cut(
+        &mut self,
+        fs: &Arc<dyn FileSystem>,
+        source: &BackupSource,
+    ) -> Result<(Vec<CopiedRows>, Vec<OpenLog>), BackupError> {
+        let first = self.files.len();
+        for _ in 0..CUTS_MAX {
+            let rows = copy_rows(source)?;
+            let logs = open_logs(fs, source.data())?;
+            self.stage(source, Stage::BodyKeys, &logs)?;
+            let mut is_erased = false;
+            for log in &logs {
+                is_erased |= log.end.is_followed_by_erasure(fs, &source.data().join(log.folder))?;
+            }
+            if !is_erased {
+                return Ok((rows, logs));
+            }
+            // What did not change meanwhile is not read again.
+            let taken = self.files.drain(first..);
+            self.before.extend(taken.map(|file| (file.path.clone(), file)));
+        }
+        Err(BackupError::Erasing)
     }
 
     fn stage(&mut self, source: &BackupSource, stage: Stage, logs: &[OpenLog]) -> Result<(), BackupError> {
@@ -266,7 +294,7 @@ impl Writer<'_> {
 }
 
 /// Copies rows as they are after a commit: another process may have them.
-fn copy_rows(source: &BackupSource) -> Result<Vec<(SourceFile, NamedTempFile)>, BackupError> {
+fn copy_rows(source: &BackupSource) -> Result<Vec<CopiedRows>, BackupError> {
     let copied = source.files(Stage::Rows)?.into_iter().map(|file| {
         let copy = row_file::copy(&file.place)?.ok_or_else(|| BackupError::Changing(file.place.clone()))?;
         // The time of the file is not that of the copy: they are read every time.

@@ -46,6 +46,11 @@ pub enum BackupError {
     /// Rows that change faster than they are read.
     #[error("{0} changes faster than it can be read: make the backup when fewer certificates are being made")]
     Changing(PathBuf),
+    /// Records were erased whenever the keys of bodies were taken.
+    #[error(
+        "records are erased faster than the keys of bodies can be read: make the backup when fewer are being erased"
+    )]
+    Erasing,
     /// The last batch could not be made durable.
     #[error("the end of the journal was taken back while the backup was made: make it again")]
     TakenBack,

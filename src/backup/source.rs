@@ -8,12 +8,13 @@
 //! | snapshot | keys of bodies, journal, attestations | it names what is to be erased, and where the others ended |
 //! | attestations | the journal | a checkpoint covers nothing that is not in the journal |
 //! | published policies, rows | the journal | what the ledger has and they have not is caught up with at a start; an event that they have told already must be in the ledger |
-//! | journal, cut at a batch | bodies | every entry has its body |
-//! | bodies | their keys | every body has its key |
+//! | journal, cut at a batch | keys of bodies | every entry has its body, whose key was there before it |
+//! | journal | bodies | every entry has its body |
 //! | everything else | | hash trees, certificates and lists are durable before anything names them |
 //!
 //! Where the journal ends is read right behind the rows: an issuer whose certificate is made between the two cannot sign after a
-//! restore before it is rotated.
+//! restore before it is rotated. Right behind that come the keys: one that is destroyed in between would be missing without an
+//! entry that says why. So where a record was erased meanwhile, rows, end and keys are taken again.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -54,8 +55,8 @@ pub(super) enum Stage {
 
 /// The stages before the rows, in their order.
 pub(super) const STAGES_BEFORE: [Stage; 3] = [Stage::Snapshots, Stage::Attestations, Stage::Policies];
-/// The stages behind them.
-pub(super) const STAGES_BEHIND: [Stage; 4] = [Stage::Journals, Stage::Bodies, Stage::BodyKeys, Stage::Others];
+/// The stages behind them and the keys of bodies.
+pub(super) const STAGES_BEHIND: [Stage; 3] = [Stage::Journals, Stage::Bodies, Stage::Others];
 
 /// A file as it was found.
 #[derive(Clone, Debug)]

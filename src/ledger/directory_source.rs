@@ -102,6 +102,22 @@ impl DirectorySource {
         Ok(())
     }
 
+    /// The first record without a key of which no entry says that it is erased: neither one of the `size` that the checkpoint
+    /// covers, nor one behind them that waits for the next.
+    fn first_without_key(&self, size: TreeSize) -> Option<LeafIndex> {
+        let mut left = self.without_key.clone();
+        let mut next = size.next_leaf();
+        while !left.is_empty()
+            && let Ok(entry) = self.entry(next)
+        {
+            if let Event::VconErased { of } = entry.event {
+                left.remove(&of);
+            }
+            next = entry.index.size_through().next_leaf();
+        }
+        left.into_values().min()
+    }
+
     /// Every checkpoint that was signed here is of this log, and the tiles have its root.
     fn check_checkpoints(&self, size: TreeSize, key: &VerifierKey) -> Result<(), AuditError> {
         let mut wrong = None;
@@ -147,9 +163,9 @@ impl AuditSource for DirectorySource {
             return Err(AuditError::Archive(number));
         }
         self.check_checkpoints(size, key)?;
-        match self.without_key.values().chain(&self.without_body).min() {
+        match self.first_without_key(size).into_iter().chain(self.without_body).min() {
             None => Ok(()),
-            Some(index) => Err(AuditError::Body(*index)),
+            Some(index) => Err(AuditError::Body(index)),
         }
     }
 }

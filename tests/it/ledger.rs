@@ -272,6 +272,21 @@ async fn a_flipped_bit_anywhere_in_the_public_bytes_fails_the_audit() {
 }
 
 #[tokio::test]
+async fn an_audit_knows_an_erasure_that_no_checkpoint_covers_yet() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    put(&ledger, "iss_a", 0).await;
+    let evidence = bench.path().join("evidence/0000000000000000.seg");
+    let before = std::fs::read(&evidence).unwrap();
+    ledger.erase(LeafIndex(1)).await.unwrap();
+    ledger.stop();
+    drop(ledger);
+    let size = bench.audit().await.unwrap().size;
+    std::fs::write(&evidence, before).unwrap();
+    assert!(bench.audit().await.unwrap().size < size, "its entry is behind the newest checkpoint");
+}
+
+#[tokio::test]
 async fn one_writer_one_key_and_a_believable_clock() {
     let bench = Bench::new();
     let ledger = bench.open();

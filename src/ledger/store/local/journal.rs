@@ -11,7 +11,7 @@ use super::log::{LocalLog, batch_of};
 use super::segment::{SegmentOffset, SegmentReader};
 use super::snapshot::PlacedSnapshot;
 use super::tiles::LocalTiles;
-use crate::evidence::format::Entry;
+use crate::evidence::format::{Entry, Event};
 use crate::ledger::store::attestation::AttestationKind;
 use crate::ledger::store::batch::Batch;
 use crate::ledger::store::{LogStore as _, StoreError, TileStore as _};
@@ -82,6 +82,21 @@ impl JournalEnd {
             std::cmp::Ordering::Equal => Some(self.end.offset),
             std::cmp::Ordering::Greater => None,
         }
+    }
+
+    /// Whether a record was erased since, by an entry behind this end. A frame that is being written does not count: its entry
+    /// comes before the key goes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_followed_by_erasure(&self, fs: &Arc<dyn FileSystem>, dir: &Path) -> Result<bool, StoreError> {
+        let mut is_erased = false;
+        let erases =
+            |entry: &Vec<u8>| Entry::parse(entry).is_ok_and(|entry| matches!(entry.event, Event::VconErased { .. }));
+        SegmentReader::new(fs, &DataDir(dir).journal()).scan_valid_prefix(self.end, |_, frame| {
+            is_erased |= batch_of(&frame).is_some_and(|batch| batch.entries.iter().any(erases));
+        })?;
+        Ok(is_erased)
     }
 
     /// Whether the last frame is still there: one that could not be made durable is taken back.
