@@ -7,7 +7,6 @@ use std::io::{self, Read as _, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use crate::vfs::Access;
 use crate::vfs::{FileHandle, FileSystem, OpenMode, OsFileSystem};
@@ -44,13 +43,12 @@ pub(crate) struct NewFile {
 impl NewFile {
     /// Begins one in the folder of `path`.
     pub(crate) fn begin(fs: &dyn FileSystem, path: &Path, access: Access) -> io::Result<Self> {
-        /// Two threads may write the same file at once, and a crash may have left one of an earlier process.
-        static COUNT: AtomicU64 = AtomicU64::new(0);
+        // Two threads may write the same file at once, and a crash may have left one of an earlier process.
+        let mut count = 0_u64;
         loop {
-            let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let beside = directory_of(path).join(format!(".new-{}-{count}", std::process::id()));
             match fs.open(&beside, OpenMode::New(access)) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => count += 1,
                 file => return Ok(Self { file: file?, beside, length: 0 }),
             }
         }
