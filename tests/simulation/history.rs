@@ -470,13 +470,21 @@ impl History {
         self.store.set_full(false);
         self.check_opened();
         self.check_restored();
-        self.check_takeover();
-        self.check_damaged_tail();
-        self.check_repair();
-        self.check_index_trouble();
-        self.check_no_room_for_tiles();
-        self.check_lost_sector();
-        self.check_index_rot();
+        // What is damaged then takes longer than all before: each history tries some of it.
+        let checks = [
+            Self::check_takeover,
+            Self::check_damaged_tail,
+            Self::check_repair,
+            Self::check_index_trouble,
+            Self::check_no_room_for_tiles,
+            Self::check_lost_sector,
+            Self::check_index_rot,
+        ];
+        for check in checks {
+            if self.chance.one_in(3) {
+                check(self);
+            }
+        }
         self.check_rot();
     }
 
