@@ -1,7 +1,7 @@
 //! The keys of bodies, in slots of which there are two copies ([`KeyFiles`]): what is written goes to both and is synced
 //! before it counts, what is read is the copy that opens, and one that does not is written again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -174,7 +174,7 @@ impl BodyKeys {
             return Err(StoreError::Poisoned);
         }
         writer.failed = true;
-        let mut touched = HashSet::new();
+        let mut touched = BTreeSet::new();
         let mut slots = slots.into_iter();
         let written = slots.try_for_each(|(first, slots)| self.write_copies(writer, first, slots, &mut touched));
         let written = written.and_then(|()| {
@@ -192,7 +192,7 @@ impl BodyKeys {
         writer: &mut Writer,
         first: u64,
         slots: &[SlotBytes],
-        touched: &mut HashSet<(KeyCopy, u64)>,
+        touched: &mut BTreeSet<(KeyCopy, u64)>,
     ) -> Result<(), StoreError> {
         for copy in KEY_COPIES {
             let (mut at, mut rest) = (first, slots);

@@ -16,7 +16,7 @@ use crate::ledger::store::StoreError;
 use crate::vfs::{FileHandle, FileSystem, OpenMode};
 
 /// One of the two copies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum KeyCopy {
     A,
     B,
