@@ -110,8 +110,15 @@ impl DirectorySource {
         while !left.is_empty()
             && let Ok(entry) = self.entry(next)
         {
-            if let Event::VconErased { of } = entry.event {
-                left.remove(&of);
+            if let Event::VconErased { of } = entry.event
+                && let Some(record) = left.remove(&of)
+            {
+                // Who may write here could have written this entry too, as long as it is not signed.
+                tracing::warn!(
+                    record = record.0,
+                    erasure = entry.index.0,
+                    "erased by an entry that no checkpoint covers yet"
+                );
             }
             next = entry.index.size_through().next_leaf();
         }
