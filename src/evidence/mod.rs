@@ -18,10 +18,10 @@ pub mod verify;
 
 pub use format::{
     ARCHIVES_MAX, ArchiveHashTree, ArchiveHashTreeReader, ArchiveRoot, ArchiveTimestamp, ArchiveTimestampError, Bundle,
-    BundleError, BundleFiles, ConsistencyProof, EXPORT_HEAD_BYTES_MAX, Entry, EntryChain, EntryChainError, EntryDraft,
-    EntryError, Event, ExportRequest, ExportSummary, ExportedRecord, JadesGap, JadesLevel, JadesMaterial,
-    LayerEvidence, LedgerLookup, LogExportError, LogExportReader, Record, RecordError, SuppliedRecording,
-    archive_proofs, export_head, ledger_checkpoints, record_digest,
+    BundleError, BundleFiles, ClosingProof, ClosingProofError, ConsistencyProof, EXPORT_HEAD_BYTES_MAX, Entry,
+    EntryChain, EntryChainError, EntryDraft, EntryError, Event, ExportRequest, ExportSummary, ExportedRecord, JadesGap,
+    JadesLevel, JadesMaterial, LayerEvidence, LedgerLookup, LogExportError, LogExportReader, Predecessor, Record,
+    RecordError, SuppliedRecording, archive_proofs, export_head, ledger_checkpoints, record_digest,
 };
 pub use policy::{AlgorithmConstraint, ConstrainedAlgorithm, LedgerRequirement, TrustPolicy, TrustPolicyError};
 pub use render::{ReportLevel, instructions};

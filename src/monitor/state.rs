@@ -56,6 +56,9 @@ struct StateFile {
     last_leaf: Option<Sha256Digest>,
     last_time: Option<String>,
     sequences: BTreeMap<String, EntryCount>,
+    // Missing where the log goes on, and in the file of a release that knew of no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    successor: Option<String>,
     tiles: Vec<String>,
     checkpoint: Option<String>,
     pending: Vec<String>,
@@ -92,7 +95,8 @@ impl MonitorState {
         let levels = levels.map_err(|error| malformed(&error))?;
         let walk = match file.last_leaf {
             Some(leaf) => {
-                EntryChain::resume(edge, leaf, time(file.last_time).map_err(|error| malformed(&error))?, file.sequences)
+                let last_time = time(file.last_time).map_err(|error| malformed(&error))?;
+                EntryChain::resume(edge, leaf, last_time, file.sequences, file.successor)
             }
             None => EntryChain::default(),
         };
@@ -123,6 +127,7 @@ impl MonitorState {
             last_leaf: self.walk.prev().filter(|_| size.0 > 0),
             last_time: self.walk.last_time().map(format_time),
             sequences: self.walk.sequences().clone(),
+            successor: self.walk.successor().map(str::to_owned),
             tiles: self.tiles.levels().iter().map(|hashes| STANDARD.encode(hashes)).collect(),
             pending: self.pending.iter().map(|signed| signed.note().to_string()).collect(),
             checkpoint: self.newest.as_ref().map(|signed| signed.note().to_string()),

@@ -45,7 +45,7 @@ pub use signed_note::{NoteError, NoteSignature, SignedNote, VerifiedSignature};
 pub use subtree::SubtreeRange;
 pub use tile::{TileError, TileKind, TilePath};
 pub use tile_hashes::{TileHashes, TileReader};
-pub use verifier_key::{KeyType, NoteKeyId, VerifierKey, VerifierKeyError};
+pub use verifier_key::{KeyType, NoteKeyId, VerifierKey, VerifierKeyError, is_key_name};
 
 /// Reads an ASCII decimal as the formats write it: no sign, no leading zero.
 pub(crate) fn parse_decimal(text: &str) -> Option<u64> {

@@ -66,6 +66,12 @@ impl TlogProof {
         Self { extra: None, index, hashes, checkpoint }
     }
 
+    /// With data beside the proof, which nothing signs.
+    #[must_use]
+    pub fn with_extra(self, extra: Vec<u8>) -> Self {
+        Self { extra: Some(extra), ..self }
+    }
+
     /// Parses a proof. Nothing in it is verified yet.
     ///
     /// # Errors

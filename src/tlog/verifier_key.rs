@@ -232,8 +232,8 @@ impl FromStr for VerifierKey {
     }
 }
 
-/// Whether this may be the name of a key: not empty, no space, plus or control character.
-pub(super) fn is_key_name(name: &str) -> bool {
+/// Whether this may be the name of a key, and so of a log: not empty, no space, plus or control character.
+pub fn is_key_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|character| character.is_whitespace() || character == '+' || character < ' ')
 }
 

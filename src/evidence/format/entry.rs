@@ -135,6 +135,8 @@ impl Entry {
 mod tests {
     use super::*;
     use crate::evidence::format::event::RecordEvent;
+    use crate::evidence::format::predecessor::Predecessor;
+    use crate::tlog::TreeSize;
 
     fn place(event: Event) -> (Entry, Vec<u8>) {
         let time = parse_time("2026-07-01T12:00:00.1234Z").unwrap();
@@ -150,7 +152,7 @@ mod tests {
     fn every_kind_reads_back() {
         let digest = Sha256Digest::of(b"x");
         let at = parse_time("2026-07-01T12:00:00Z").unwrap();
-        let predecessor = Some(("example.com/old".to_owned(), 9, digest));
+        let predecessor = Some(Predecessor { origin: "example.com/old".into(), size: TreeSize(9), root: digest });
         for event in [
             Event::LedgerOpened { origin: "example.com/log".into(), keys: vec!["k".into()], predecessor },
             Event::LedgerOpened { origin: "example.com/log".into(), keys: vec![], predecessor: None },

@@ -10,6 +10,7 @@ use crate::crypto::Sha256Digest;
 use crate::evidence::format::entry::Entry;
 use crate::evidence::format::entry::genesis_prev;
 use crate::evidence::format::entry_members::EntryError;
+use crate::evidence::format::event::Event;
 use crate::tlog::merkle::leaf_hash;
 use crate::tlog::{EntryCount, LeafIndex, NodeHash, RightEdge};
 
@@ -26,6 +27,9 @@ pub enum EntryChainError {
     /// It is older than the one before it.
     #[error("entry {0} is older than the one before it")]
     Time(LeafIndex),
+    /// It is behind the entry that closed the log.
+    #[error("entry {0} is behind the last one, which has closed the log")]
+    BehindEnd(LeafIndex),
     /// A count is missing.
     #[error("entry {index} counts {seen} for issuer {issuer}, where {expected} is due")]
     Sequence {
@@ -45,6 +49,7 @@ pub struct EntryChain {
     prev: Option<Sha256Digest>,
     last_time: Option<DateTime<Utc>>,
     sequences: BTreeMap<String, EntryCount>,
+    successor: Option<String>,
     // Whether an issuer that was not seen yet begins with 1.
     is_whole: bool,
 }
@@ -56,6 +61,7 @@ impl Default for EntryChain {
             prev: Some(genesis_prev()),
             last_time: None,
             sequences: BTreeMap::new(),
+            successor: None,
             is_whole: true,
         }
     }
@@ -68,7 +74,7 @@ impl EntryChain {
         if edge.size().0 == 0 {
             return Self::default();
         }
-        Self { edge, prev: None, last_time: None, sequences: BTreeMap::new(), is_whole: false }
+        Self { edge, prev: None, last_time: None, sequences: BTreeMap::new(), successor: None, is_whole: false }
     }
 
     /// A chain from the first entry, continued where it stood.
@@ -78,8 +84,9 @@ impl EntryChain {
         prev: Sha256Digest,
         last_time: Option<DateTime<Utc>>,
         sequences: BTreeMap<String, EntryCount>,
+        successor: Option<String>,
     ) -> Self {
-        Self { edge, prev: Some(prev), last_time, sequences, is_whole: true }
+        Self { edge, prev: Some(prev), last_time, sequences, successor, is_whole: true }
     }
 
     /// Checks the next entry and appends it; returns it, and the complete subtrees that it closes.
@@ -88,6 +95,9 @@ impl EntryChain {
     /// When the entry cannot be the next. The chain cannot be continued then.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(Entry, Vec<NodeHash>), EntryChainError> {
         let index = self.edge.size().next_leaf();
+        if self.successor.is_some() {
+            return Err(EntryChainError::BehindEnd(index));
+        }
         let entry = Entry::parse(bytes).map_err(|error| EntryChainError::Entry { index, error })?;
         if entry.index != index || self.prev.is_some_and(|prev| prev != entry.prev) {
             return Err(EntryChainError::Chain(index));
@@ -103,6 +113,9 @@ impl EntryChain {
                 return Err(EntryChainError::Sequence { index, issuer: issuer.to_owned(), seen, expected });
             }
             self.sequences.insert(issuer.to_owned(), seen);
+        }
+        if let Event::LedgerClosed { successor } = &entry.event {
+            self.successor = Some(successor.clone());
         }
         let leaf = leaf_hash(bytes);
         self.prev = Some(Sha256Digest(*leaf.as_bytes()));
@@ -128,6 +141,12 @@ impl EntryChain {
         self.last_time
     }
 
+    /// The log that goes on, where the last entry closes this one.
+    #[must_use]
+    pub fn successor(&self) -> Option<&str> {
+        self.successor.as_deref()
+    }
+
     /// The last sequence number of each issuer that was seen.
     #[must_use]
     pub fn sequences(&self) -> &BTreeMap<String, EntryCount> {
@@ -139,8 +158,8 @@ impl EntryChain {
 mod tests {
     use super::*;
     use crate::clock::parse_time;
+    use crate::evidence::EntryDraft;
     use crate::evidence::format::RecordEvent;
-    use crate::evidence::{EntryDraft, Event};
 
     /// An entry of a record of `issuer`, at its place.
     fn entry(index: u64, prev: Sha256Digest, second: u32, (issuer, seq): (&str, u64)) -> Vec<u8> {
@@ -198,6 +217,28 @@ mod tests {
     }
 
     #[test]
+    fn nothing_follows_the_entry_that_closes_the_log() {
+        let mut chain = chain_of_three();
+        let (prev, time) = (chain.prev().unwrap(), parse_time("2026-07-01T12:00:02Z").unwrap());
+        let closed = EntryDraft::new(Event::LedgerClosed { successor: "log.example/2".into() });
+        let closed = closed.assign(LeafIndex(3), prev, time, EntryCount(0)).1;
+        assert_eq!(chain.successor(), None);
+        chain.append(&closed).unwrap();
+        assert_eq!(chain.successor(), Some("log.example/2"));
+        let behind = next(&chain, 3, ("a", 3));
+        assert_eq!(chain.append(&behind).unwrap_err(), EntryChainError::BehindEnd(LeafIndex(4)));
+        let mut resumed = EntryChain::resume(
+            chain.edge().clone(),
+            chain.prev().unwrap(),
+            chain.last_time(),
+            chain.sequences().clone(),
+            chain.successor().map(str::to_owned),
+        );
+        assert_eq!(resumed, chain);
+        assert_eq!(resumed.append(&behind).unwrap_err(), EntryChainError::BehindEnd(LeafIndex(4)));
+    }
+
+    #[test]
     fn a_chain_goes_on_where_it_stood() {
         let chain = chain_of_three();
         let resumed = EntryChain::resume(
@@ -205,6 +246,7 @@ mod tests {
             chain.prev().unwrap(),
             chain.last_time(),
             chain.sequences().clone(),
+            None,
         );
         assert_eq!(resumed, chain);
     }

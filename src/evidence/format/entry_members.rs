@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 
 use crate::clock::parse_time;
 use crate::crypto::Sha256Digest;
+use crate::evidence::format::predecessor::Predecessor;
+use crate::tlog::TreeSize;
 
 /// Bytes of an entry. The largest kind has some 700; an entry bundle could hold 65,535 (C2SP tlog-tiles).
 pub const ENTRY_BYTES_MAX: usize = 4096;
@@ -91,12 +93,13 @@ impl<'a> Members<'a> {
         self.0.contains_key(name).then(|| read(self, name)).transpose()
     }
 
-    pub(super) fn predecessor(&self) -> Result<Option<(String, u64, Sha256Digest)>, EntryError> {
+    pub(super) fn predecessor(&self) -> Result<Option<Predecessor>, EntryError> {
         match self.0.get("predecessor") {
             Some(Value::Null) => Ok(None),
             Some(Value::Object(members)) => {
                 let members = Members(members);
-                Ok(Some((members.text("origin")?, members.number("size")?, members.digest("root")?)))
+                let size = TreeSize(members.number("size")?);
+                Ok(Some(Predecessor { origin: members.text("origin")?, size, root: members.digest("root")? }))
             }
             _ => Err(EntryError::Member("predecessor")),
         }

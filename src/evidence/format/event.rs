@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::clock::format_time;
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::entry_members::{EntryError, Members};
+use crate::evidence::format::predecessor::Predecessor;
 use crate::tlog::EntryCount;
 
 /// A record in the ledger: what `vcon.issued` and its relatives say.
@@ -33,8 +34,8 @@ pub enum Event {
         origin: String,
         /// Its verifier keys.
         keys: Vec<String>,
-        /// The log before this one: origin, size and root.
-        predecessor: Option<(String, u64, Sha256Digest)>,
+        /// The log that this one goes on from.
+        predecessor: Option<Predecessor>,
     },
     /// The last entry.
     LedgerClosed {
@@ -169,9 +170,7 @@ impl Event {
         match self {
             Self::LedgerOpened { origin, keys, predecessor } => json!({
                 "origin": origin, "keys": keys,
-                "predecessor": predecessor.as_ref().map(|(origin, size, root)| {
-                    json!({ "origin": origin, "size": size, "root": root })
-                }),
+                "predecessor": predecessor,
             }),
             Self::LedgerClosed { successor } => json!({ "successor": successor }),
             Self::VconIssued(record)

@@ -144,7 +144,7 @@ pub struct ExportSummary {
     pub begin_size: TreeSize,
     /// Entries to the last.
     pub end_size: TreeSize,
-    /// Whether an entry after the range is there: else more of the range may follow the last checkpoint.
+    /// Whether an entry after the range is there, or the log has ended: else more of the range may follow the last checkpoint.
     pub closed: bool,
     /// The number of records of the issuer in the range.
     pub records: u64,
@@ -265,7 +265,8 @@ impl LogExportReader {
             to: self.request.to,
             begin_size: self.begin_size,
             end_size: size,
-            closed: self.closed,
+            // Behind the end of a log there is nothing.
+            closed: self.closed || self.chain.successor().is_some(),
             records: self.records,
             counts: self.counts,
             witnesses,
@@ -358,6 +359,23 @@ mod tests {
             let count = |count: Option<&u64>| count.copied().map(EntryCount);
             assert_eq!(summary.counts, count(counts.first()).zip(count(counts.last())));
         }
+    }
+
+    #[test]
+    fn behind_the_end_of_the_log_nothing_of_the_period_follows() {
+        let mut log = Log::new();
+        let prev = Sha256Digest(*leaf_hash(log.entries.last().unwrap()).as_bytes());
+        let draft = EntryDraft::new(Event::LedgerClosed { successor: "log.example/2".into() });
+        log.entries.push(draft.assign(LeafIndex(20), prev, minute(20), EntryCount(0)).1);
+        for (end, closed) in [(20, false), (21, true)] {
+            let (_, summary) = log.read(&log.lines((0, end), &request(Some(4), Some(40)))).unwrap();
+            assert_eq!(summary.closed, closed);
+        }
+        let prev = Sha256Digest(*leaf_hash(log.entries.last().unwrap()).as_bytes());
+        let draft = EntryDraft::new(Event::TrustChanged { policy: prev });
+        log.entries.push(draft.assign(LeafIndex(21), prev, minute(21), EntryCount(0)).1);
+        let behind = log.read(&log.lines((0, 22), &request(Some(4), Some(40))));
+        assert!(matches!(behind, Err(LogExportError::EntryChain(EntryChainError::BehindEnd(LeafIndex(21))))));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod archive_timestamp;
 mod bundle;
 mod bundle_zip;
+mod closing_proof;
 mod consistency;
 mod entry;
 mod entry_chain;
@@ -10,6 +11,7 @@ mod entry_members;
 mod event;
 mod jades;
 mod log_export;
+mod predecessor;
 mod record;
 mod zip_archive;
 
@@ -19,6 +21,7 @@ pub use archive_timestamp::{
 };
 pub use bundle::{Bundle, LayerEvidence, LedgerLookup, SuppliedRecording};
 pub use bundle_zip::{BundleError, BundleFiles};
+pub use closing_proof::{ClosingProof, ClosingProofError};
 pub use consistency::ConsistencyProof;
 pub use entry::{Entry, EntryDraft, genesis_prev};
 pub use entry_chain::{EntryChain, EntryChainError};
@@ -28,6 +31,7 @@ pub use jades::{JadesGap, JadesLevel, JadesMaterial};
 pub use log_export::{
     EXPORT_HEAD_BYTES_MAX, ExportRequest, ExportSummary, ExportedRecord, LogExportError, LogExportReader, export_head,
 };
+pub use predecessor::Predecessor;
 #[cfg(all(test, feature = "server"))]
 pub(crate) use record::LEDGER_CHECKPOINTS_MAX;
 pub use record::{Record, RecordError, ledger_checkpoints, record_digest};

@@ -48,9 +48,9 @@ mod tests {
     use super::*;
     use crate::clock::parse_time;
     use crate::crypto::Sha256Digest;
-    use crate::evidence::format::genesis_prev;
+    use crate::evidence::format::{Predecessor, genesis_prev};
     use crate::evidence::{EntryDraft, Event};
-    use crate::tlog::{EntryCount, LeafIndex};
+    use crate::tlog::{EntryCount, LeafIndex, TreeSize};
 
     #[test]
     fn finds_each_entry_that_is_whole_whatever_is_between() {
@@ -58,7 +58,11 @@ mod tests {
         let opened = Event::LedgerOpened {
             origin: "log.example".into(),
             keys: vec!["key".into()],
-            predecessor: Some(("log.example/0".into(), 7, Sha256Digest::of(b"root"))),
+            predecessor: Some(Predecessor {
+                origin: "log.example/0".into(),
+                size: TreeSize(7),
+                root: Sha256Digest::of(b"root"),
+            }),
         };
         let events = [opened, Event::TrustChanged { policy: Sha256Digest::of(b"policy") }];
         let entries: Vec<_> = (0..)
