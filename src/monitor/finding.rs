@@ -17,6 +17,8 @@ pub enum FindingKind {
     Gap,
     /// It signed a tree in which an entry does not follow the one before it, or is none.
     Chain,
+    /// Its first entry does not name the log that it is to go on from.
+    Predecessor,
     /// The served tree does not have the signed root.
     Damaged,
     /// The served checkpoint is not signed by the log.
@@ -33,11 +35,12 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// All of them, the gravest first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Fork,
         Self::Rollback,
         Self::Gap,
         Self::Chain,
+        Self::Predecessor,
         Self::Damaged,
         Self::Unsigned,
         Self::Withheld,
@@ -54,6 +57,7 @@ impl FindingKind {
             Self::Rollback => "rollback",
             Self::Gap => "gap",
             Self::Chain => "chain",
+            Self::Predecessor => "predecessor",
             Self::Damaged => "damaged",
             Self::Unsigned => "unsigned",
             Self::Withheld => "withheld",
@@ -66,7 +70,7 @@ impl FindingKind {
     /// Whether the log cannot make it good: it is in what it has signed.
     #[must_use]
     pub fn is_lasting(self) -> bool {
-        matches!(self, Self::Fork | Self::Rollback | Self::Gap | Self::Chain)
+        matches!(self, Self::Fork | Self::Rollback | Self::Gap | Self::Chain | Self::Predecessor)
     }
 }
 

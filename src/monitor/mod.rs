@@ -18,11 +18,11 @@ pub use finding::{FindingKind, MonitorFinding};
 pub use state::{MonitorState, MonitorStateError};
 
 use crate::clock::{Clock, format_time};
-use crate::evidence::EntryChainError;
+use crate::evidence::{Entry, EntryChainError, Event, Predecessor};
 use crate::ledger::{AuditError, AuditSource};
 use crate::tlog::merkle::leaf_hash;
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries, width_in};
-use crate::tlog::{SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey};
+use crate::tlog::{RootHash, SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey};
 use crate::witness::WitnessClient;
 use beginning::{BeginningError, check_beginning};
 
@@ -44,6 +44,8 @@ pub struct MonitorSettings {
     pub witnesses: Vec<WitnessClient>,
     /// How long caches may give what was there before: what looks like less than was seen is asked for again after that.
     pub cache_max_age: Duration,
+    /// The log that it is to go on from, as its first entry has to say; `None` where that is not asked.
+    pub predecessor: Option<Predecessor>,
     /// After how long without a new entry the log is stale; `None` for never.
     pub stale_after: Option<Duration>,
     /// File of the verified state.
@@ -56,6 +58,8 @@ pub struct Monitor<S> {
     source: S,
     settings: MonitorSettings,
     state: MonitorState,
+    /// Its first entry was read, and says what it has to.
+    is_predecessor_checked: bool,
 }
 
 /// The outcome of one poll.
@@ -66,6 +70,8 @@ pub struct Poll {
     pub size: TreeSize,
     /// How many of them are new.
     pub new: u64,
+    /// The log that goes on, where this one has ended.
+    pub successor: Option<String>,
     pub findings: Vec<MonitorFinding>,
 }
 
@@ -76,7 +82,7 @@ impl<S: AuditSource> Monitor<S> {
     /// When what was kept cannot be read, or is of another log.
     pub fn open(source: S, settings: MonitorSettings) -> Result<Self, MonitorStateError> {
         let state = MonitorState::read(&settings.file, &settings.key)?;
-        Ok(Self { source, settings, state })
+        Ok(Self { source, settings, state, is_predecessor_checked: false })
     }
 
     /// The verified state.
@@ -96,11 +102,13 @@ impl<S: AuditSource> Monitor<S> {
         for witness in self.settings.witnesses.clone() {
             findings.extend(found(self.ask(&witness).await)?);
         }
+        findings.extend(found(self.check_predecessor().await)?);
         findings.extend(self.stale());
         findings.sort_by_key(|finding| finding.kind);
         findings.dedup();
         self.state.write(&self.settings.file, &self.settings.key)?;
-        Ok(Poll { size: self.state.size(), new: self.state.size().0 - before.0, findings })
+        let (size, successor) = (self.state.size(), self.state.walk.successor().map(str::to_owned));
+        Ok(Poll { size, new: size.0 - before.0, successor, findings })
     }
 
     /// The checkpoint that the log serves, signed by it.
@@ -304,11 +312,41 @@ impl<S: AuditSource> Monitor<S> {
         }
     }
 
+    /// Holds the first entry against the log that this one is to go on from.
+    async fn check_predecessor(&mut self) -> Result<(), FollowError> {
+        let (Some(wanted), Some(newest)) = (&self.settings.predecessor, &self.state.newest) else { return Ok(()) };
+        if self.is_predecessor_checked {
+            return Ok(());
+        }
+        let size = newest.checkpoint().size();
+        let first = self.entries_from(TreeSize(0), TreeSize(1), size).await.map_err(MonitorFinding::from)?;
+        let Some(first) = first.first() else { return Ok(()) };
+        // The root of a tree of one entry is the hash of that.
+        let root = RootHash::new(*leaf_hash(first).as_bytes());
+        if let Err(unproved) = check_beginning(&self.source, TreeSize(1), root, newest).await {
+            return Err(self.other_tree(unproved, newest).await.into());
+        }
+        let found = match Entry::parse(first).map(|entry| entry.event) {
+            Ok(Event::LedgerOpened { predecessor, .. }) => predecessor,
+            _ => None,
+        };
+        if found.as_ref() != Some(wanted) {
+            let said = |one: &Predecessor| format!("{} of {} entries and root {}", one.origin, one.size, one.root);
+            let named = found.as_ref().map_or_else(|| "no log".to_owned(), said);
+            let detail = format!("its first entry goes on from {named}, and not from {}", said(wanted));
+            return Err(MonitorFinding::new(FindingKind::Predecessor, detail).shown_by(&[newest]).into());
+        }
+        self.is_predecessor_checked = true;
+        Ok(())
+    }
+
     /// Whether the log stands still, or is ahead of the time.
     fn stale(&self) -> Vec<MonitorFinding> {
         let now = self.settings.clock.now();
         let mut findings = Vec::new();
-        if let (Some(after), Some(grown)) = (self.settings.stale_after, self.state.grown_at)
+        // One that has ended stands still for good.
+        if let (Some(after), Some(grown), None) =
+            (self.settings.stale_after, self.state.grown_at, self.state.walk.successor())
             && (now - grown).to_std().is_ok_and(|still| still > after)
         {
             let detail = format!("has had {} entries since {}", self.state.size(), format_time(grown));

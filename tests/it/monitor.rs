@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::fixtures::server::{AFFIANT, Place, WitnessPlace, call, run};
 use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::{Sha256Digest, Signer as _, SigningKey};
-use affiant::evidence::{EntryDraft, Event, format};
+use affiant::evidence::{EntryDraft, Event, Predecessor, format};
 use affiant::ledger::{AuditError, AuditSource};
 use affiant::monitor::{FindingKind, Monitor, MonitorFinding, MonitorSettings};
 use affiant::tlog::GrowingTiles;
@@ -58,13 +58,15 @@ impl Log {
     }
 
     fn push(&mut self, seq: u64, time: DateTime<Utc>, what: &[u8]) {
-        let index = self.entries.len() as u64;
-        let last = self.entries.last();
-        let prev = last.map_or_else(format::genesis_prev, |last| Sha256Digest(*leaf_hash(last).as_bytes()));
-        let record = Sha256Digest::of(&[&index.to_be_bytes()[..], what].concat());
+        let record = Sha256Digest::of(&[&(self.entries.len() as u64).to_be_bytes()[..], what].concat());
         let event = format::RecordEvent { issuer: "i1".into(), seq: EntryCount(seq), record, signer: None, of: None };
-        self.entries
-            .push(EntryDraft::new(Event::VconAnchored(event)).assign(LeafIndex(index), prev, time, EntryCount(seq)).1);
+        self.push_event(Event::VconAnchored(event), seq, time);
+    }
+
+    fn push_event(&mut self, event: Event, seq: u64, time: DateTime<Utc>) {
+        let (index, last) = (self.entries.len() as u64, self.entries.last());
+        let prev = last.map_or_else(format::genesis_prev, |last| Sha256Digest(*leaf_hash(last).as_bytes()));
+        self.entries.push(EntryDraft::new(event).assign(LeafIndex(index), prev, time, EntryCount(seq)).1);
         self.size = self.entries.len();
     }
 
@@ -150,15 +152,19 @@ impl Bench {
 
     /// As a new run of the command would go on.
     fn monitor(&self) -> Monitor<Source> {
-        let settings = MonitorSettings {
+        Monitor::open(self.source.clone(), self.settings()).unwrap()
+    }
+
+    fn settings(&self) -> MonitorSettings {
+        MonitorSettings {
             key: self.source.change(|log| log.key()),
             witnesses: Vec::new(),
             cache_max_age: Duration::ZERO,
+            predecessor: None,
             stale_after: Some(Duration::from_secs(600)),
             file: self.file(),
             clock: self.clock.clone(),
-        };
-        Monitor::open(self.source.clone(), settings).unwrap()
+        }
     }
 
     /// What a new run finds, and how far it has come.
@@ -234,6 +240,48 @@ async fn a_gap_that_was_signed_is_the_logs_and_damage_on_the_way_is_not() {
     }
     // It passes: what was verified is right.
     assert_eq!(bench.kinds().await, (300, vec![]));
+}
+
+#[tokio::test]
+async fn a_log_that_has_ended_stands_still_for_good_and_may_not_go_on() {
+    let bench = Bench::new(300);
+    let closed = |successor: &str| Event::LedgerClosed { successor: successor.into() };
+    bench.source.change(|log| log.push_event(closed("log.example/2"), 0, start() + TimeDelta::seconds(1)));
+    for hours in [0, 48] {
+        bench.clock.advance(Duration::from_secs(hours * 3600));
+        let poll = bench.monitor().poll().await.unwrap();
+        assert_eq!((poll.size, poll.successor.as_deref()), (TreeSize(301), Some("log.example/2")));
+        assert_eq!(poll.findings, [], "it is not stale");
+    }
+    bench.source.change(|log| log.push(301, start() + TimeDelta::seconds(2), b"behind"));
+    let (size, findings) = bench.poll().await;
+    assert_eq!((size, findings[0].kind, findings[0].kind.is_lasting()), (301, FindingKind::Chain, true));
+    assert!(findings[0].detail.contains("behind the last one, which has closed the log"), "{findings:?}");
+}
+
+#[tokio::test]
+async fn a_log_that_goes_on_from_another_says_so_in_its_first_entry() {
+    let before = Predecessor { origin: "log.example/0".into(), size: TreeSize(7), root: Sha256Digest::of(b"root") };
+    let longer = Predecessor { size: TreeSize(8), ..before.clone() };
+    let bench = Bench::new(0);
+    bench.source.change(|log| {
+        let (origin, keys) = (ORIGIN.to_owned(), vec![log.key().to_string()]);
+        log.push_event(Event::LedgerOpened { origin, keys, predecessor: Some(before.clone()) }, 0, start());
+        log.add(1..=300);
+    });
+    // Also where it was followed before anybody asked.
+    for asked in [None, Some(before.clone()), Some(longer)] {
+        let is_right = asked.as_ref().is_none_or(|asked| *asked == before);
+        let settings = MonitorSettings { predecessor: asked, ..bench.settings() };
+        let findings = Monitor::open(bench.source.clone(), settings).unwrap().poll().await.unwrap().findings;
+        let kinds: Vec<_> = findings.iter().map(|finding| finding.kind).collect();
+        assert_eq!(kinds, if is_right { vec![] } else { vec![FindingKind::Predecessor] }, "{findings:?}");
+    }
+    let none = Bench::new(300);
+    let settings = MonitorSettings { predecessor: Some(before), ..none.settings() };
+    let findings = Monitor::open(none.source.clone(), settings).unwrap().poll().await.unwrap().findings;
+    assert!(findings[0].detail.contains("goes on from no log"), "{findings:?}");
+    assert_eq!((findings.len(), findings[0].kind.is_lasting()), (1, true));
 }
 
 #[tokio::test]

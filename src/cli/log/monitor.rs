@@ -15,8 +15,10 @@ use crate::atomic_file::{self, Access};
 use crate::cli::output::COULD_NOT_RUN;
 use crate::client::{HttpClient, LogClient};
 use crate::clock::{Clock, SystemClock, format_time};
+use crate::evidence::{ClosingProof, Predecessor};
 use crate::monitor::{FindingKind, Monitor, MonitorFinding, MonitorSettings, Poll};
 use crate::tlog::VerifierKey;
+use crate::tlog::proof::TLOG_PROOF_BYTES_MAX;
 use crate::vfs::FileLock;
 use crate::witness::WitnessClient;
 
@@ -45,6 +47,12 @@ pub(crate) struct MonitorCommand {
     /// File of the verified state.
     #[arg(long, value_name = "FILE")]
     state: PathBuf,
+    /// Check that the log goes on from the one whose proof of its end is in this file (affiant ledger close --out).
+    #[arg(long, value_name = "FILE", requires = "predecessor_key")]
+    predecessor: Option<PathBuf>,
+    /// The verifier key of that log, from a source that you trust.
+    #[arg(long, value_name = "VKEY", requires = "predecessor")]
+    predecessor_key: Option<VerifierKey>,
     /// Ask this witness what it has seen: its verifier key and address; may be repeated.
     #[arg(long, value_name = "VKEY=URL", value_parser = parse_witness)]
     witness: Vec<(VerifierKey, String)>,
@@ -100,6 +108,7 @@ impl MonitorCommand {
             key: self.key.clone(),
             witnesses: self.witness.iter().map(witness).collect(),
             cache_max_age: CACHE_MAX_AGE,
+            predecessor: self.end_before()?,
             stale_after: (self.stale_after > 0).then(|| Duration::from_secs(self.stale_after)),
             file: self.state.clone(),
             clock: clock.clone(),
@@ -107,7 +116,7 @@ impl MonitorCommand {
         let _lock = lock(&self.state)?;
         let monitor = Monitor::open(LogClient::new(&self.url)?, settings);
         let mut monitor = monitor.with_context(|| format!("reading {}", self.state.display()))?;
-        let mut known: Vec<MonitorFinding> = Vec::new();
+        let (mut known, mut is_end_told): (Vec<MonitorFinding>, _) = (Vec::new(), false);
         loop {
             let poll = monitor.poll().await.with_context(|| format!("writing {}", self.state.display()))?;
             if let Some(path) = &self.metrics {
@@ -129,6 +138,10 @@ impl MonitorCommand {
             if poll.new > 0 || self.once {
                 writeln!(std::io::stdout(), "{}: {} entries verified, {} new", self.key.name(), poll.size, poll.new)?;
             }
+            if let Some(successor) = poll.successor.as_ref().filter(|_| !is_end_told) {
+                is_end_told = true;
+                writeln!(std::io::stdout(), "{}: closed, and goes on as {successor}", self.key.name())?;
+            }
             let lasting = poll.findings.iter().any(|finding| finding.kind.is_lasting());
             let unreachable = now.iter().all(|(kind, _)| *kind == FindingKind::Unreachable);
             match (self.once, now.is_empty()) {
@@ -141,6 +154,14 @@ impl MonitorCommand {
             known = poll.findings;
             tokio::time::sleep(Duration::from_secs(self.interval)).await;
         }
+    }
+
+    /// The end of the log that this one is to go on from.
+    fn end_before(&self) -> anyhow::Result<Option<Predecessor>> {
+        let (Some(path), Some(key)) = (&self.predecessor, &self.predecessor_key) else { return Ok(None) };
+        let at = || path.display().to_string();
+        let bytes = atomic_file::read(path, TLOG_PROOF_BYTES_MAX as u64).with_context(at)?;
+        ClosingProof::open(&bytes, key).and_then(|end| end.predecessor_of(self.key.name())).map(Some).with_context(at)
     }
 
     async fn tell(&self, http: &HttpClient, alert: &Alert<'_>) -> anyhow::Result<()> {
@@ -185,6 +206,10 @@ fn metrics(log: &str, poll: &Poll, time: i64) -> String {
          # TYPE affiant_monitor_finding gauge\n",
         poll.size
     );
+    text.push_str(&format!(
+        "# TYPE affiant_monitor_closed gauge\naffiant_monitor_closed{{log=\"{log}\"}} {}\n",
+        u8::from(poll.successor.is_some())
+    ));
     for kind in FindingKind::ALL {
         let there = u8::from(poll.findings.iter().any(|finding| finding.kind == kind));
         text.push_str(&format!("affiant_monitor_finding{{log=\"{log}\",kind=\"{}\"}} {there}\n", kind.name()));
@@ -211,7 +236,7 @@ mod tests {
     fn metrics_name_every_kind_and_what_is_found() {
         let finding =
             MonitorFinding { kind: FindingKind::Stale, witness: None, detail: String::new(), evidence: Vec::new() };
-        let poll = Poll { size: TreeSize(7), new: 0, findings: vec![finding] };
+        let poll = Poll { size: TreeSize(7), new: 0, successor: None, findings: vec![finding] };
         let text = metrics("log.example/\"1", &poll, 5);
         assert!(text.contains("affiant_monitor_entries{log=\"log.example/\\\"1\"} 7\n"));
         assert_eq!(text.matches("affiant_monitor_finding{").count(), FindingKind::ALL.len());
