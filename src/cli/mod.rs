@@ -61,6 +61,8 @@ enum Command {
     Audit(log::audit::AuditCommand),
     Forks(log::forks::ForksCommand),
     Repair(log::repair::RepairCommand),
+    #[command(subcommand)]
+    Ledger(log::close::LedgerCommand),
     Monitor(log::monitor::MonitorCommand),
     Backup(backup::BackupCommand),
     Restore(restore::RestoreCommand),
@@ -99,6 +101,7 @@ impl Cli {
             Command::Audit(command) => return command.run().await,
             Command::Forks(command) => return command.run(),
             Command::Repair(command) => return command.run(),
+            Command::Ledger(command) => return command.run().await,
             Command::Monitor(command) => return command.run().await,
             Command::Backup(command) => return tokio::task::spawn_blocking(|| command.run()).await?,
             Command::Restore(command) => return command.run().await,

@@ -68,7 +68,8 @@ impl Ledger {
         if self.size() == TreeSize(0) {
             let key = &self.inner.log_key;
             let (origin, keys) = (key.name().to_owned(), vec![key.to_string()]);
-            let opened = EntryDraft::new(Event::LedgerOpened { origin, keys, predecessor: None });
+            let predecessor = self.inner.predecessor.get().cloned();
+            let opened = EntryDraft::new(Event::LedgerOpened { origin, keys, predecessor });
             // Nobody waits for it, and nothing else is taken before it.
             drop(self.append(Submission { draft: opened, body: None }, Durability::Accepted));
         }

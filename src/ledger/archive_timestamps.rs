@@ -92,7 +92,8 @@ impl Ledger {
             | AttestationKind::Round
             | AttestationKind::Cosignature
             | AttestationKind::UnsignedProperties
-            | AttestationKind::ForkEvidence => {}
+            | AttestationKind::ForkEvidence
+            | AttestationKind::Erasure => {}
         })?;
         pushed?;
         let (size, root) = tree.finish()?;

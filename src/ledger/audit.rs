@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::store::StoreError;
-use crate::evidence::format::{Entry, EntryChain, EntryChainError};
+use crate::evidence::format::{Entry, EntryChain, EntryChainError, Event, Predecessor};
 use crate::tlog::GrowingTiles;
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries, width_in};
 use crate::tlog::{
@@ -101,6 +101,10 @@ pub struct AuditSummary {
     pub origin: String,
     /// How many entries it has.
     pub size: TreeSize,
+    /// The log that it goes on from, as its first entry says.
+    pub predecessor: Option<Predecessor>,
+    /// The log that goes on, where its last entry says that it has ended.
+    pub successor: Option<String>,
     /// Its root, in base64.
     pub root: String,
     /// Time of the first and the last entry.
@@ -123,7 +127,7 @@ pub async fn audit(
     let signed = SignedCheckpoint::open(&source.checkpoint().await?, key)?;
     let (size, root) = (signed.checkpoint().size(), signed.checkpoint().root());
     let (mut walk, mut tiles) = (EntryChain::default(), GrowingTiles::default());
-    let (mut kinds, mut first_time) = (BTreeMap::new(), None);
+    let (mut kinds, mut first_time, mut before) = (BTreeMap::new(), None, None);
     for index in 0..size.0.div_ceil(u64::from(TILE_WIDTH)) {
         let width = width_in(size, 0, index).expect("below the end");
         let path = TilePath::new(TileKind::Entries, index, width).expect("a width within its limits");
@@ -135,6 +139,9 @@ pub async fn audit(
             first_time = first_time.or(Some(entry.time));
             *kinds.entry(entry.event.kind()).or_default() += 1;
             source.take(&entry)?;
+            if let Event::LedgerOpened { predecessor, .. } = entry.event {
+                before = before.or(predecessor);
+            }
             for (path, expected) in tiles.push(&closed) {
                 check_tile(&source.tile(path).await?, path, &expected)?;
             }
@@ -151,6 +158,8 @@ pub async fn audit(
     Ok(AuditSummary {
         origin: signed.checkpoint().origin().to_owned(),
         size,
+        predecessor: before,
+        successor: walk.successor().map(str::to_owned),
         root: root.to_base64(),
         times: first_time.zip(walk.last_time()),
         kinds,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -17,7 +17,7 @@ use super::store::tiles::{TileReadError, Tiles};
 use super::store::{ArchiveHashTreeStore, AttestationStore, BodyStore, Lease, StoreError};
 use crate::clock::Clock;
 use crate::crypto::Sha256Digest;
-use crate::evidence::format::Entry;
+use crate::evidence::format::{Entry, Predecessor};
 use crate::tlog::{LeafIndex, SignedCheckpoint, TreeSize, VerifierKey};
 
 /// The stores that are read beside the sequencer, and what is known of the log in memory.
@@ -41,6 +41,10 @@ pub(super) struct LedgerInner {
     erasing: Mutex<BTreeSet<Sha256Digest>>,
     may_write: RwLock<MayWrite>,
     forks: RwLock<Vec<ForkEvidence>>,
+    /// The log that goes on, once the entry that says so is durable.
+    successor: OnceLock<String>,
+    /// The log that an empty one goes on from.
+    pub(super) predecessor: OnceLock<Predecessor>,
     full: AtomicBool,
     /// Why the sequencer has stopped.
     fault: Mutex<Option<String>>,
@@ -73,6 +77,7 @@ pub(super) struct Start {
     pub(super) last_round: TreeSize,
     pub(super) last_answered: TreeSize,
     pub(super) last_time: Option<DateTime<Utc>>,
+    pub(super) successor: Option<String>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) log_key: VerifierKey,
     pub(super) lease: Arc<dyn Lease>,
@@ -120,6 +125,8 @@ impl LedgerInner {
             erasing: Mutex::default(),
             may_write: RwLock::new(MayWrite::Unconfirmed(NOT_ASKED.to_owned())),
             forks: RwLock::default(),
+            successor: start.successor.map_or_else(OnceLock::new, OnceLock::from),
+            predecessor: OnceLock::new(),
             full: AtomicBool::new(false),
             fault: Mutex::new(None),
             clock_guard: Mutex::new(ClockGuard::behind(start.last_time)),
@@ -210,6 +217,21 @@ impl LedgerInner {
         self.forks.write().expect("no holder of this lock panics").push(evidence);
     }
 
+    /// The log that goes on, where the last entry says that this one has ended.
+    pub(super) fn successor(&self) -> Option<&str> {
+        self.successor.get().map(String::as_str)
+    }
+
+    /// The entry that closes the log is durable.
+    pub(super) fn note_successor(&self, successor: &str) {
+        self.successor.get_or_init(|| successor.to_owned());
+    }
+
+    /// Whether the checkpoint over the last entry is signed too, so that nothing is ever signed again.
+    pub(super) fn has_ended(&self) -> bool {
+        self.successor().is_some() && self.checkpoint_size() == Some(self.size())
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
     }
@@ -251,6 +273,8 @@ impl LedgerInner {
         let clock = || self.clock_trouble().map(|trouble| trouble.to_string());
         let stopped = fault.or_else(lease).or_else(full).or_else(index);
         match self.may_write() {
+            // It appends and signs nothing more, so nobody has to confirm it, and no time either.
+            MayWrite::Yes | MayWrite::Unconfirmed(_) if self.has_ended() => stopped,
             MayWrite::Yes => stopped.or_else(clock),
             MayWrite::Unconfirmed(reason) => stopped
                 .or_else(clock)

@@ -9,7 +9,7 @@ use super::fork::evidence::ForkEvidence;
 use super::store::local::{BodyCursor, Inspection};
 use super::store::tiles::TileReadError;
 use crate::crypto::Sha256Digest;
-use crate::evidence::format::{Entry, Event, RecordEvent};
+use crate::evidence::format::{Entry, EntryChainError, Event, RecordEvent};
 use crate::tlog::{LeafIndex, RightEdge, RootHash, SignedCheckpoint, TilePath, TreeSize, VerifierKey};
 use crate::vfs::{FileSystem, OsFileSystem};
 
@@ -23,6 +23,8 @@ pub struct DirectorySource {
     without_body: Option<LeafIndex>,
     // Records whose bodies have no key, and of which no entry that came by says that they are erased.
     without_key: HashMap<Sha256Digest, LeafIndex>,
+    // An entry that came by has closed the log.
+    has_ended: bool,
 }
 
 impl DirectorySource {
@@ -42,7 +44,7 @@ impl DirectorySource {
         let inspection = Inspection::open(fs, dir)?;
         let newest = inspection.newest_checkpoint().map(SignedCheckpoint::parse).transpose()?;
         let (bodies, without_key) = (inspection.bodies(), HashMap::new());
-        Ok(Self { inspection, newest, bodies, without_body: None, without_key })
+        Ok(Self { inspection, newest, bodies, without_body: None, without_key, has_ended: false })
     }
 
     /// The evidence that the log of `key` has forked, as it is kept here.
@@ -106,6 +108,9 @@ impl DirectorySource {
     /// covers, nor one behind them that waits for the next.
     fn first_without_key(&self, size: TreeSize) -> Option<LeafIndex> {
         let mut left = self.without_key.clone();
+        if self.has_ended {
+            left.retain(|record, _| !self.inspection.erased().contains(record));
+        }
         let mut next = size.next_leaf();
         while !left.is_empty()
             && let Ok(entry) = self.entry(next)
@@ -159,8 +164,10 @@ impl AuditSource for DirectorySource {
         if let Some(record) = entry.event.record() {
             self.take_record(entry.index, record)?;
         }
-        if let Event::VconErased { of } = entry.event {
-            self.without_key.remove(&of);
+        match entry.event {
+            Event::VconErased { of } => drop(self.without_key.remove(&of)),
+            Event::LedgerClosed { .. } => self.has_ended = true,
+            _ => {}
         }
         Ok(())
     }
@@ -170,6 +177,10 @@ impl AuditSource for DirectorySource {
             return Err(AuditError::Archive(number));
         }
         self.check_checkpoints(size, key)?;
+        // One that no checkpoint covers is one too many all the same.
+        if self.has_ended && self.entry(size.next_leaf()).is_ok() {
+            return Err(EntryChainError::BehindEnd(size.next_leaf()).into());
+        }
         match self.first_without_key(size).into_iter().chain(self.without_body).min() {
             None => Ok(()),
             Some(index) => Err(AuditError::Body(index)),

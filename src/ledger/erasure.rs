@@ -5,10 +5,13 @@
 //! 2. The key is destroyed, whatever becomes of the index: what the index has is keyed digests, and they stay as tombstones.
 //!
 //! A crash in between is finished by [`finish`] at the next start. Each step is idempotent.
+//!
+//! A log that has ended takes no entry, and erases all the same: the statement is kept among its attestations.
 
 use super::appender::Ledger;
 use super::index::Index;
 use super::read::ReadError;
+use super::store::attestation::AttestationKind;
 use super::store::body::BodyError;
 use super::store::{BodyStore, StoreError};
 use super::submission::{AppendError, AppendReceipt};
@@ -59,13 +62,26 @@ impl Ledger {
     pub async fn ensure_erased(&self, index: LeafIndex) -> Result<bool, EraseError> {
         let record = self.record_at(index)?;
         if !self.inner.is_erased(record).map_err(ReadError::from)? {
-            self.erase(index).await?;
+            match self.erase(index).await {
+                Err(EraseError::Append(AppendError::Closed { .. })) => self.erase_behind_end(index, record).await?,
+                erased => drop(erased?),
+            }
             return Ok(true);
         }
         if self.inner.is_erasing(record) {
             self.destroy(index, record).await?;
         }
         Ok(false)
+    }
+
+    /// Erases a record of a log that has ended: a statement beside the log says so, where no entry can.
+    async fn erase_behind_end(&self, index: LeafIndex, record: Sha256Digest) -> Result<(), ReadError> {
+        self.on_disk(move |ledger| {
+            ledger.inner.keep(AttestationKind::Erasure, index.0, &record.0)?;
+            ledger.inner.note_erasing(record);
+            shred(&*ledger.inner.bodies, index, record)
+        })
+        .await
     }
 
     fn record_at(&self, index: LeafIndex) -> Result<Sha256Digest, ReadError> {
@@ -85,7 +101,10 @@ impl Ledger {
         let inner = self.inner.clone();
         let destroyed = tokio::task::spawn_blocking(move || {
             shred(&*inner.bodies, index, record)?;
-            inner.note_erased(record);
+            // Where no entry says so that can be found, the note stays.
+            if inner.index.is_erased(record, &inner.tiles).unwrap_or(false) {
+                inner.note_erased(record);
+            }
             Ok(())
         });
         destroyed.await.map_err(|_| ReadError::from(StoreError::Poisoned))?

@@ -23,7 +23,7 @@ use super::store::{Backend, BodyStore, LogStore, SnapshotStore, StoreError, Stor
 use crate::clock::Clock;
 use crate::crypto::{SealingKey, Sha256Digest, Signer};
 use crate::evidence::format::{Entry, Event};
-use crate::evidence::format::{RecordEvent, genesis_prev};
+use crate::evidence::format::{Predecessor, RecordEvent, genesis_prev};
 use crate::tlog::merkle::leaf_hash;
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries};
 use crate::tlog::{LeafIndex, SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey, VerifierKeyError};
@@ -69,6 +69,17 @@ pub enum RecoveryError {
     /// An entry of the journal does not follow the one before it.
     #[error("entry {0} in the journal does not follow the one before it")]
     Chain(LeafIndex),
+    /// An entry of the journal is behind the one that closed the log.
+    #[error("entry {0} in the journal is behind the last one, which has closed the log")]
+    BehindEnd(LeafIndex),
+    /// The first entry does not name the log that this one is to go on from.
+    #[error("entry 0 does not say that this log goes on from {wanted}; it says {found}")]
+    OtherPredecessor {
+        /// The log before it, as entry 0 has it.
+        found: String,
+        /// The log that was named.
+        wanted: String,
+    },
     /// The journal ends before what was signed: it was damaged, or is an older copy.
     #[error("the journal has {journal} entries, but a checkpoint of {signed} was signed")]
     ShorterThanSigned {
@@ -147,9 +158,10 @@ impl OpenedLedger {
         KeptArchiveTimestamps::of(attested.archives.clone()).check_trees(&*stores.archive_trees)?;
 
         let appender = stores.tiles.appender(state.edge.size())?;
-        let mut replay = Replay { state, appender, erasing };
+        let successor = successor_at(&tiles, state.edge.size())?;
+        let mut replay = Replay { state, appender, erasing, successor };
         replay.log(&mut *stores.log, attested.signed.as_ref())?;
-        let Replay { state, mut appender, erasing } = replay;
+        let Replay { state, mut appender, erasing, successor } = replay;
         let size = state.edge.size();
         if let Some(signed) = attested.signed.as_ref().map(|signed| signed.checkpoint().size())
             && size < signed
@@ -169,15 +181,16 @@ impl OpenedLedger {
         stores.bodies.resume(newest.first().map(|(at, _)| *at), &says_erased)?;
         stores.log.resume()?;
         appender.sync()?;
+        let erasing = erasing.iter().chain(&attested.erased);
         erasing
-            .into_iter()
+            .copied()
             .try_for_each(|record| erasure::finish(record, &index, &*stores.bodies))
             .map_err(erasure_error)?;
         // Not before: under another key, what is known would be written over.
         stores.attestations.resume()?;
         let log_key = VerifierKey::ed25519(&options.origin, options.signer.verifying_key())?;
         check_log(attested.signed.as_ref(), &log_key)?;
-        let AttestationState { signed, last_round, last_answered, archives, forks, .. } = attested;
+        let AttestationState { signed, last_round, last_answered, archives, forks, erased, .. } = attested;
         let Stores { log, bodies, attestations, archive_trees, snapshots, lease, .. } = stores;
         let start = Start {
             size,
@@ -185,6 +198,7 @@ impl OpenedLedger {
             last_round,
             last_answered,
             last_time: state.last_time,
+            successor,
             clock: options.clock.clone(),
             log_key,
             lease,
@@ -193,6 +207,7 @@ impl OpenedLedger {
         let inner = LedgerInner::new(index, bodies, tiles, attestations, archive_trees, archives, start);
         // What does not read is evidence all the same.
         forks.iter().for_each(|bytes| inner.note_fork(ForkEvidence::read(bytes, &inner.log_key)));
+        erased.into_iter().for_each(|record| inner.note_erasing(record));
         let reader = LedgerReader { inner: Arc::new(inner) };
         Ok(Self { options, state, reader, log, snapshots, appender })
     }
@@ -201,6 +216,27 @@ impl OpenedLedger {
     #[must_use]
     pub fn reader(&self) -> &LedgerReader {
         &self.reader
+    }
+
+    /// Goes on from another log: an empty one says so in its first entry, and of any other the first entry has to say so.
+    ///
+    /// # Errors
+    /// When it says something else, or cannot be read.
+    pub fn continuing(self, predecessor: Predecessor) -> Result<Self, RecoveryError> {
+        let inner = &self.reader.inner;
+        if inner.size() == TreeSize(0) {
+            inner.predecessor.get_or_init(|| predecessor);
+            return Ok(self);
+        }
+        let said =
+            |one: &Predecessor| format!("{}, which ended with {} entries and root {}", one.origin, one.size, one.root);
+        match inner.entry(LeafIndex(0))?.event {
+            Event::LedgerOpened { predecessor: Some(found), .. } if found == predecessor => Ok(self),
+            Event::LedgerOpened { predecessor: Some(found), .. } => {
+                Err(RecoveryError::OtherPredecessor { found: said(&found), wanted: said(&predecessor) })
+            }
+            _ => Err(RecoveryError::OtherPredecessor { found: "nothing".to_owned(), wanted: said(&predecessor) }),
+        }
     }
 
     /// Starts the sequencer. Nothing is appended and signed until somebody [confirms](Ledger::confirm) that this is the
@@ -276,6 +312,7 @@ struct Replay {
     state: SequencerState,
     appender: Box<dyn TileAppender>,
     erasing: BTreeSet<Sha256Digest>,
+    successor: Option<String>,
 }
 
 impl Replay {
@@ -303,11 +340,16 @@ impl Replay {
             if entry.index != index || entry.prev != prev {
                 return Err(RecoveryError::Chain(index));
             }
+            if self.successor.is_some() {
+                return Err(RecoveryError::BehindEnd(index));
+            }
             if let Some((issuer, seq)) = entry.event.issuer_sequence() {
                 self.state.sequences.insert(issuer.to_owned(), seq);
             }
-            if let Event::VconErased { of } = entry.event {
-                self.erasing.insert(of);
+            match entry.event {
+                Event::VconErased { of } => drop(self.erasing.insert(of)),
+                Event::LedgerClosed { successor } => self.successor = Some(successor),
+                _ => {}
             }
             let leaf = leaf_hash(bytes);
             let closed = self.state.edge.append(leaf);
@@ -324,6 +366,15 @@ impl Replay {
             self.appender.write()?;
         }
         Ok(())
+    }
+}
+
+/// The log that goes on, where the last of `size` entries says that this one has ended.
+fn successor_at(tiles: &Tiles, size: TreeSize) -> Result<Option<String>, RecoveryError> {
+    let Some(last) = size.0.checked_sub(1) else { return Ok(None) };
+    match tiles.parsed_entry(LeafIndex(last))?.0.event {
+        Event::LedgerClosed { successor } => Ok(Some(successor)),
+        _ => Ok(None),
     }
 }
 

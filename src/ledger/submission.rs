@@ -71,6 +71,12 @@ pub enum AppendError {
     /// Signing is not allowed any more: the log has forked, or this is not its newest copy.
     #[error("the log has forked: {0}")]
     Forked(String),
+    /// The log has ended.
+    #[error("the log has ended, and goes on as {successor}")]
+    Closed {
+        /// The origin of the log that goes on.
+        successor: String,
+    },
     /// The issuer has another record with this uuid.
     #[error("the issuer has another record with this uuid, entry {0}")]
     UuidTaken(LeafIndex),

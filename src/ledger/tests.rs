@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::store::Backend as _;
+use super::store::batch::Batch;
 use super::store::memory::{Derived, Fault, MemoryBackend};
 use super::{
-    AppendError, BodyMetadata, Durability, EncryptedBody, EraseError, ForkEvidence, ForkFound, Ledger, LedgerOptions,
-    OpenedLedger, ReadError, RecoveryError, SNAPSHOT_ENTRIES, Submission, TileReadError,
+    AppendError, BodyMetadata, CloseError, Durability, EncryptedBody, EraseError, ForkEvidence, ForkFound, Ledger,
+    LedgerOptions, OpenedLedger, ReadError, RecoveryError, SNAPSHOT_ENTRIES, Submission, TileReadError,
 };
 use crate::clock::{ManualClock, parse_time};
 use crate::crypto::{SealingKey, Sha256Digest, SigningKey};
-use crate::evidence::format::{EntryDraft, Event, RecordEvent};
-use crate::tlog::{EntryCount, LeafIndex, TreeSize};
+use crate::evidence::format::{EntryDraft, Event, Predecessor, RecordEvent};
+use crate::tlog::merkle::leaf_hash;
+use crate::tlog::{EntryCount, LeafIndex, RightEdge, TreeSize};
 
 const BODY: &[u8] = b"body";
 const ISSUER: &str = "iss_a";
@@ -310,4 +313,151 @@ async fn no_round_is_above_the_last_index_there_could_be() {
         assert!(ledger.round_above(LeafIndex(index)).unwrap().is_none(), "{index}");
     }
     ledger.stop();
+}
+
+const NEXT: &str = "log.example/2";
+
+fn closing() -> Submission {
+    Submission { draft: EntryDraft::new(Event::LedgerClosed { successor: NEXT.into() }), body: None }
+}
+
+#[tokio::test]
+async fn who_waits_beside_the_entry_that_closes_the_log_is_told_so() {
+    let place = Place::new().await;
+    let (ledger, mut sequencer) = OpenedLedger::open(place.options.clone(), &place.backend).unwrap().start_stepped();
+    ledger.confirm();
+    let put = |submission| ledger.append(submission, Durability::Accepted).unwrap();
+    let other = |n: &[u8]| submission_of(n, std::str::from_utf8(n).unwrap(), Sha256Digest::of(n));
+    let event = |event| Submission { draft: EntryDraft::new(event), body: None };
+    let before = put(other(b"before"));
+    let closed = put(closing());
+    let behind = [
+        put(other(b"behind")),
+        put(event(Event::VconEvent { of: Sha256Digest::of(BODY), operation: "listened".into() })),
+        put(event(Event::VconErased { of: Sha256Digest::of(BODY) })),
+        put(event(Event::LedgerClosed { successor: "log.example/3".into() })),
+    ];
+    let (known, again) = (put(submission()), put(closing()));
+    for _ in 0..3 {
+        sequencer = sequencer.step().unwrap().unwrap();
+    }
+    assert_eq!(before.await.unwrap().entry.index, LeafIndex(2));
+    assert_eq!(closed.await.unwrap().entry.index, LeafIndex(3));
+    for answer in behind {
+        assert!(matches!(answer.await, Err(AppendError::Closed { successor }) if successor == NEXT));
+    }
+    let (known, again) = (known.await.unwrap(), again.await.unwrap());
+    assert_eq!((known.entry.index, known.is_duplicate), (LeafIndex(1), true), "what is in it has its receipt");
+    assert_eq!((again.entry.index, again.is_duplicate), (LeafIndex(3), true), "it is closed once");
+    assert_eq!((ledger.size(), ledger.successor(), ledger.has_ended()), (TreeSize(4), Some(NEXT), true));
+}
+
+#[tokio::test]
+async fn a_log_whose_end_is_broken_off_is_closed_or_not_and_then_closed_once() {
+    for failing in ["log.commit", "tiles.write", "index.flush", "attestations.append", "snapshots.save"] {
+        for fault in [Fault::NotDone, Fault::Done, Fault::Full] {
+            let place = Place::new().await;
+            let ledger = place.open().unwrap();
+            place.backend.set_faults(Box::new(move |method| if method == failing { fault } else { Fault::None }));
+            let closed = ledger.close(NEXT).await;
+            ledger.stop();
+            drop(ledger);
+            place.fail("");
+            let ledger = place.open().unwrap();
+            let (size, successor) = (ledger.size(), ledger.successor().map(str::to_owned));
+            let what = format!("{failing} {fault:?} {closed:?}");
+            assert_eq!(size, TreeSize(if successor.is_some() { 3 } else { 2 }), "{what}");
+            assert!(closed.is_err() || successor.is_some(), "{what}");
+            let receipt = ledger.close(NEXT).await.unwrap();
+            assert_eq!(
+                (receipt.entry.index, ledger.size(), ledger.has_ended()),
+                (LeafIndex(2), TreeSize(3), true),
+                "{what}"
+            );
+            let other = ledger.close("log.example/3").await;
+            assert!(matches!(other, Err(CloseError::Other(successor)) if successor == NEXT), "{what}");
+            let new = submission_of(b"2", "uuid-2", Sha256Digest::of(b"2"));
+            let refused = ledger.append(new, Durability::Accepted).unwrap().await;
+            assert!(matches!(refused, Err(AppendError::Closed { .. })), "{what}: {refused:?}");
+            assert_eq!(ledger.size(), TreeSize(3), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_name_of_another_log_goes_on() {
+    let place = Place::new().await;
+    let ledger = place.open().unwrap();
+    for wrong in ["", "log.example/1", "log example/2", "log.example+2", "log.example/2\n", &"x".repeat(1025)] {
+        assert!(matches!(ledger.close(wrong).await, Err(CloseError::Name(_))), "{wrong:?}");
+    }
+    assert_eq!((ledger.size(), ledger.successor()), (TreeSize(2), None));
+}
+
+#[tokio::test]
+async fn a_ledger_with_an_entry_behind_its_end_is_not_opened() {
+    for snapshot in [true, false] {
+        let place = Place::new().await;
+        let ledger = place.open().unwrap();
+        ledger.close(NEXT).await.unwrap();
+        ledger.stop();
+        let size = ledger.size();
+        let mut edge = RightEdge::read(size, &ledger.tiles().hashes(size)).unwrap();
+        let last = ledger.entry(LeafIndex(2)).unwrap();
+        let prev = Sha256Digest(*leaf_hash(&last.1).as_bytes());
+        drop(ledger);
+        let event = Event::TrustChanged { policy: Sha256Digest::of(b"policy") };
+        let behind = EntryDraft::new(event).assign(LeafIndex(3), prev, last.0.time, EntryCount(0)).1;
+        edge.append(leaf_hash(&behind));
+        let batch = Batch { first: LeafIndex(3), entries: vec![behind], root: edge.root() };
+        place.backend.open().unwrap().log.commit(size, &batch).unwrap();
+        if !snapshot {
+            place.backend.lose(Derived::Snapshot);
+        }
+        assert!(matches!(place.open(), Err(RecoveryError::BehindEnd(LeafIndex(3)))), "snapshot: {snapshot}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_has_ended_still_erases_and_says_so_beside_itself() {
+    for failing in ["", "bodies.shred", "attestations.append"] {
+        let place = Place::new().await;
+        let ledger = place.open().unwrap();
+        ledger.close(NEXT).await.unwrap();
+        place.fail(failing);
+        let erased = ledger.ensure_erased(LeafIndex(1)).await;
+        assert_eq!(erased.is_ok(), failing.is_empty(), "{failing}: {erased:?}");
+        let is_said = failing != "attestations.append";
+        assert_eq!(ledger.record(LeafIndex(1)).unwrap().body.is_none(), is_said, "{failing}");
+        ledger.stop();
+        drop(ledger);
+        place.fail("");
+        let ledger = place.open().unwrap();
+        assert_eq!(ledger.record(LeafIndex(1)).unwrap().body.is_none(), is_said, "{failing}");
+        assert_eq!(ledger.ensure_erased(LeafIndex(1)).await.unwrap(), !is_said, "{failing}");
+        let again = ledger.append(submission(), Durability::Accepted).unwrap().await;
+        assert!(matches!(again, Err(AppendError::Erased(LeafIndex(1)))), "{failing}: {again:?}");
+        assert_eq!((ledger.size(), ledger.record(LeafIndex(1)).unwrap().body), (TreeSize(3), None), "{failing}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_goes_on_from_the_one_that_its_first_entry_names_and_no_other() {
+    let before = Predecessor { origin: "log.example/0".into(), size: TreeSize(7), root: Sha256Digest::of(b"root") };
+    let other = Predecessor { size: TreeSize(8), ..before.clone() };
+    let place = Place::new().await;
+    let open = |place: &Place| OpenedLedger::open(place.options.clone(), &place.backend).unwrap();
+    let refused = open(&place).continuing(before.clone()).err();
+    assert!(matches!(refused, Some(RecoveryError::OtherPredecessor { .. })), "one that is there goes on from none");
+
+    let place = Place { backend: MemoryBackend::new(Arc::new(SealingKey::new(&[7; 32]))), ..place };
+    let ledger = open(&place).continuing(before.clone()).unwrap().start().unwrap();
+    ledger.confirm();
+    ledger.append(submission(), Durability::Accepted).unwrap().await.unwrap();
+    let first = ledger.entry(LeafIndex(0)).unwrap().0.event;
+    assert!(matches!(first, Event::LedgerOpened { predecessor: Some(named), .. } if named == before));
+    ledger.stop();
+    drop(ledger);
+    assert!(open(&place).continuing(before).is_ok());
+    assert!(matches!(open(&place).continuing(other).err(), Some(RecoveryError::OtherPredecessor { .. })));
 }

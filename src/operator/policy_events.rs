@@ -40,7 +40,8 @@ const PUBLISHED_BYTES_READ_MAX: u64 = 256 << 20;
 /// Events that are read from the outbox at once.
 const EVENTS_AT_ONCE: usize = 256;
 
-/// Brings every pending event into the ledger; gives how many.
+/// Brings every pending event into the ledger; gives how many. A log that has ended takes none: lists are kept beside it, and
+/// the authority alone says the rest.
 ///
 /// After a crash between entry and acknowledgement an event is in the ledger twice, which says the same twice.
 ///
@@ -61,7 +62,13 @@ pub async fn publish_authority_events(authority: &Arc<Authority>, ledger: &Ledge
             let (lists, keeping) = (authority.clone(), ledger.clone());
             ledger.on_disk(move |_| keep_list(&lists, &keeping, &event)).await?;
             if let Some(event) = entry {
-                ledger.append_event(event).await?;
+                let kind = event.kind();
+                match ledger.append_event(event).await {
+                    Err(AppendError::Closed { successor }) => {
+                        tracing::warn!(successor, kind, "the log has ended: an event of the authority is in no entry");
+                    }
+                    appended => drop(appended?),
+                }
             }
             let outbox = authority.clone();
             ledger.on_disk(move |_| Ok::<_, PolicyEventError>(outbox.acknowledge(&[id])?)).await?;

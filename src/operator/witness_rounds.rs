@@ -63,7 +63,7 @@ impl WitnessRounds {
 
     /// Goes round for ever; whoever stops the server drops this future.
     pub async fn run(&self) {
-        let mut owed: Option<Arc<SignedCheckpoint>> = None;
+        let mut owed = self.owed_at_end().await;
         loop {
             // Before it is confirmed nobody is shown anything: a witness that is new to the log would confirm it then.
             if !self.ledger.may_sign() {
@@ -88,6 +88,17 @@ impl WitnessRounds {
             }
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// The last checkpoint of a log that has ended, where somebody has not answered it: no later one makes up for that.
+    async fn owed_at_end(&self) -> Option<Arc<SignedCheckpoint>> {
+        let last = self.ledger.latest_checkpoint().filter(|_| self.ledger.has_ended())?;
+        let (size, cosigned) = (last.checkpoint().size(), self.ledger.cosigned());
+        let has_cosigned = |witness: &WitnessClient| cosigned.get(&witness.key().label()).is_some_and(|it| *it >= size);
+        let round = self.on_disk(move |ledger| ledger.round_at_least(size)).await.ok().flatten();
+        let has_tokens = round.is_some_and(|round| round.tokens.len() >= self.set.authorities.len());
+        let is_answered = self.set.witnesses.iter().all(has_cosigned) && has_tokens;
+        (!is_answered).then_some(last)
     }
 
     /// Asks everybody who has not answered this checkpoint yet, all at the same time; gives whether all have.

@@ -106,6 +106,7 @@ impl From<RegisterError> for ConciseProblem {
             RegisterError::Erased | RegisterError::Append(AppendError::Erased(_)) => {
                 Self::new(StatusCode::GONE, "Erased", detail)
             }
+            RegisterError::Append(AppendError::Closed { .. }) => Self::new(StatusCode::GONE, "Closed", detail),
             RegisterError::NotYet
             | RegisterError::Append(
                 AppendError::Busy

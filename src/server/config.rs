@@ -84,6 +84,10 @@ pub struct DataConfig {
 pub struct LedgerConfig {
     /// The log's name.
     pub origin: String,
+    /// The proof of the end of the log that this one goes on from; empty for none.
+    pub predecessor: PathBuf,
+    /// The verifier key of that log.
+    pub predecessor_key: String,
     /// The least time between two checkpoints.
     pub checkpoint_interval_ms: u64,
     /// Room on the disk below which the ledger takes nothing.

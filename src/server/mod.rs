@@ -34,6 +34,7 @@ pub(crate) use connections::connections_max;
 pub(crate) use pages::saved::saved_page;
 pub use problem::Problem;
 pub use serve::{RunningServer, serve};
+pub(crate) use start::closing::{Closed, close_ledger};
 pub use start::options::StartOptions;
 pub(crate) use start::trust::{read_anchors, read_trust_policy};
 pub use start::{log_keys, log_signer};

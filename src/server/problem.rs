@@ -69,6 +69,7 @@ pub(super) const MEMBERS: &[(&str, &str, &str)] = &[
     ("level", "string", "The level that was asked for."),
     ("missing", "string", "What it lacks."),
     ("bytes", "integer", "How large it would be."),
+    ("successor", "string", "The log that goes on."),
 ];
 
 impl Problem {
@@ -309,6 +310,9 @@ impl From<AppendError> for Problem {
             }
             AppendError::Erased(index) => {
                 Self::new("erased", "The record was erased", StatusCode::GONE, detail).with("index", index.0)
+            }
+            AppendError::Closed { successor } => {
+                Self::new("ledger-closed", "The log has ended", StatusCode::GONE, detail).with("successor", successor)
             }
             AppendError::RecordTaken => {
                 Self::new("record-conflict", "Another issuer has this record", StatusCode::CONFLICT, detail)

@@ -53,6 +53,7 @@ mod slow_clients;
 mod split_view;
 mod statements;
 mod stores;
+mod successor;
 mod timestamps;
 mod tlog_http;
 mod trust_policy;

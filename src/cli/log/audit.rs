@@ -9,13 +9,19 @@ use anyhow::{Context as _, bail, ensure};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
+use crate::atomic_file;
 use crate::client::LogClient;
 use crate::clock::format_time;
+use crate::crypto::Sha256Digest;
 use crate::evidence::format::ENTRY_BYTES_MAX;
-use crate::evidence::{EXPORT_HEAD_BYTES_MAX, ExportSummary, ExportedRecord, LogExportError, LogExportReader};
+use crate::evidence::{
+    ClosingProof, EXPORT_HEAD_BYTES_MAX, ExportSummary, ExportedRecord, LogExportError, LogExportReader, Predecessor,
+};
 use crate::ledger::{AuditError, AuditSummary, DirectorySource, audit};
-use crate::tlog::{LogPolicy, TreeSize, VerifierKey};
+use crate::tlog::proof::TLOG_PROOF_BYTES_MAX;
+use crate::tlog::{LogPolicy, RootHash, TreeSize, VerifierKey};
 
 /// Verify a whole ledger: chain, tree, signatures, counts.
 ///
@@ -38,6 +44,14 @@ pub(crate) struct AuditCommand {
     /// Without it, the ledger's own is used, and the summary says so.
     #[arg(long, value_name = "VKEY")]
     key: Option<VerifierKey>,
+    /// Check that the ledger goes on from this one: its address, its folder or data directory, or the proof of its end.
+    ///
+    /// The one before is audited too; of a proof (affiant ledger close --out) the signature is checked, by --predecessor-key.
+    #[arg(long, value_name = "LEDGER", conflicts_with = "export")]
+    predecessor: Option<String>,
+    /// The verifier key of the ledger before, from a source that you trust.
+    #[arg(long, value_name = "VKEY", requires = "predecessor")]
+    predecessor_key: Option<VerifierKey>,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
@@ -133,47 +147,52 @@ impl AuditCommand {
     }
 
     async fn run_ledger(&self, ledger: &str) -> anyhow::Result<ExitCode> {
-        let bar = ProgressBar::new(0);
-        bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} entries {eta}").expect("a template"));
-        let progress = |done: TreeSize, all: TreeSize| {
-            bar.set_length(all.0);
-            bar.set_position(done.0);
-        };
-        let (key, result) = if let Some(mut source) = LogClient::of(ledger)? {
-            let key = match &self.key {
-                Some(key) => key.clone(),
-                None => source.offered_key().await?,
+        let checked = async {
+            let audited = audited(ledger, self.key.as_ref()).await?;
+            let before = match &self.predecessor {
+                Some(place) => Some(self.end_of(place).await?),
+                None => None,
             };
-            let result = audit(&mut source, &key, progress).await;
-            (key, result)
-        } else {
-            let source = DirectorySource::open(Path::new(ledger));
-            let mut source = source.with_context(|| format!("opening {ledger}"))?;
-            let key = self.key.clone().or_else(|| source.own_key());
-            let key = key.with_context(|| format!("{ledger} holds no ledger"))?;
-            let result = audit(&mut source, &key, progress).await;
-            (key, result)
+            if let Some(end) = &before {
+                check_predecessor(&audited.0, end)?;
+            }
+            Ok::<_, NotRight>((audited, before.is_some()))
         };
-        bar.finish_and_clear();
-        match result {
-            Ok(summary) => {
-                self.print(&summary, &key)?;
+        match checked.await {
+            Ok(((summary, key), predecessor_checked)) => {
+                self.print(&summary, &key, predecessor_checked)?;
                 Ok(ExitCode::SUCCESS)
             }
-            Err(error @ (AuditError::Unreachable { .. } | AuditError::NoCheckpoint | AuditError::Store(_))) => {
-                Err(error.into())
-            }
-            Err(error) => {
+            Err(NotRight::Wrong(error)) => {
                 writeln!(std::io::stdout(), "NOT RIGHT: {error}")?;
                 Ok(ExitCode::from(1))
             }
+            Err(NotRight::Unknown(error)) => Err(error),
         }
     }
 
-    fn print(&self, summary: &AuditSummary, key: &VerifierKey) -> anyhow::Result<()> {
+    /// The end of the ledger before, and the log that it names.
+    async fn end_of(&self, place: &str) -> Result<(Predecessor, String), NotRight> {
+        if Path::new(place).is_file() {
+            let key =
+                self.predecessor_key.as_ref().context("name the key of the ledger before: --predecessor-key VKEY")?;
+            let bytes = atomic_file::read(Path::new(place), TLOG_PROOF_BYTES_MAX as u64);
+            let bytes = bytes.with_context(|| format!("reading {place}"))?;
+            let end = ClosingProof::open(&bytes, key).map_err(|error| NotRight::Wrong(format!("{place}: {error}")))?;
+            return Ok((end.predecessor().clone(), end.successor().to_owned()));
+        }
+        let (summary, _) = audited(place, self.predecessor_key.as_ref()).await?;
+        let AuditSummary { origin, size, root, successor, .. } = summary;
+        let successor = successor.ok_or_else(|| NotRight::Wrong(format!("{origin} has not ended")))?;
+        let root = RootHash::from_base64(&root).context("the root of an audit")?;
+        Ok((Predecessor { origin, size, root: Sha256Digest(*root.as_bytes()) }, successor))
+    }
+
+    fn print(&self, summary: &AuditSummary, key: &VerifierKey, predecessor_checked: bool) -> anyhow::Result<()> {
         let mut out = std::io::stdout();
         if self.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(summary)?)?;
+            let shown = serde_json::to_string_pretty(&Shown { summary, predecessor_checked })?;
+            writeln!(out, "{shown}")?;
             return Ok(());
         }
         writeln!(out, "{}: {} entries, root {}", summary.origin, summary.size, summary.root)?;
@@ -184,9 +203,93 @@ impl AuditCommand {
             writeln!(out, "  {count:>10}  records of {issuer}, counted without a gap")?;
         }
         writeln!(out, "Chain, times, counts, tiles, root and signature are right.")?;
+        if let Some(Predecessor { origin, size, .. }) = &summary.predecessor {
+            let checked = match predecessor_checked {
+                true => "that log says so too",
+                false => "whether that log says so too is not checked: name it with --predecessor",
+            };
+            writeln!(out, "It goes on from {origin}, which ended with {size} entries; {checked}.")?;
+        }
+        if let Some(successor) = &summary.successor {
+            writeln!(out, "It is closed, and goes on as {successor}; nothing is behind its last entry.")?;
+        }
         if self.key.is_none() {
             writeln!(out, "The key is the ledger's own word: compare it with one that you trust.\n  {key}")?;
         }
         Ok(())
+    }
+}
+
+/// A summary, and whether the ledger before was held against it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    summary: &'a AuditSummary,
+    predecessor_checked: bool,
+}
+
+/// Why a ledger does not pass.
+enum NotRight {
+    /// Something is wrong with it.
+    Wrong(String),
+    /// It could not be audited.
+    Unknown(anyhow::Error),
+}
+
+impl From<AuditError> for NotRight {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Unreachable { .. } | AuditError::NoCheckpoint | AuditError::Store(_) => {
+                Self::Unknown(error.into())
+            }
+            error => Self::Wrong(error.to_string()),
+        }
+    }
+}
+
+impl From<anyhow::Error> for NotRight {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Unknown(error)
+    }
+}
+
+/// Audits the ledger at an address, in a folder or in a data directory. Gives its key too, which is its own word where none is
+/// given.
+async fn audited(ledger: &str, key: Option<&VerifierKey>) -> Result<(AuditSummary, VerifierKey), NotRight> {
+    let bar = ProgressBar::new(0);
+    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} entries {eta}").expect("a template"));
+    let progress = |done: TreeSize, all: TreeSize| {
+        bar.set_length(all.0);
+        bar.set_position(done.0);
+    };
+    let (key, result) = if let Some(mut source) = LogClient::of(ledger).context("the client")? {
+        let key = match key {
+            Some(key) => key.clone(),
+            None => source.offered_key().await?,
+        };
+        let result = audit(&mut source, &key, progress).await;
+        (key, result)
+    } else {
+        let source = DirectorySource::open(Path::new(ledger));
+        let mut source = source.with_context(|| format!("opening {ledger}"))?;
+        let key = key.cloned().or_else(|| source.own_key()).with_context(|| format!("{ledger} holds no ledger"))?;
+        let result = audit(&mut source, &key, progress).await;
+        (key, result)
+    };
+    bar.finish_and_clear();
+    Ok((result?, key))
+}
+
+/// Checks that a ledger and the one before name each other.
+fn check_predecessor(ledger: &AuditSummary, (end, successor): &(Predecessor, String)) -> Result<(), NotRight> {
+    let wrong = |what: String| Err(NotRight::Wrong(what));
+    if *successor != ledger.origin {
+        return wrong(format!("{} goes on as {successor}, and not as {}", end.origin, ledger.origin));
+    }
+    let said = |one: &Predecessor| format!("{} of {} entries and root {}", one.origin, one.size, one.root);
+    match &ledger.predecessor {
+        Some(named) if named == end => Ok(()),
+        Some(named) => wrong(format!("entry 0 goes on from {}, and that log ended as {}", said(named), said(end))),
+        None => wrong(format!("entry 0 goes on from no log, and {} goes on as this one", end.origin)),
     }
 }

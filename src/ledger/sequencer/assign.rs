@@ -108,6 +108,31 @@ impl Sequencer {
         (sequenced, duplicates)
     }
 
+    /// Answers those who come when the log has ended: nothing is taken, and gives who sent what is in it.
+    pub(super) fn refuse_behind_end(&self, batch: Vec<Queued>, successor: &str) -> Vec<Duplicate> {
+        let (in_batch, mut duplicates) = (InBatch::default(), Vec::new());
+        for (submission, durability, reply) in batch {
+            let known = match (submission.draft.event(), &submission.body) {
+                (Event::LedgerOpened { .. }, _) => Ok(Known::Duplicate(LeafIndex(0))),
+                (Event::LedgerClosed { successor: named }, _) if named == successor => {
+                    Ok(Known::Duplicate(LeafIndex(self.size().0 - 1)))
+                }
+                (event, Some(body)) => event.record().map_or(Ok(Known::New), |it| self.known(&in_batch, it, body)),
+                _ => Ok(Known::New),
+            };
+            match known {
+                Ok(Known::Duplicate(index)) => duplicates.push((index, durability, reply)),
+                Ok(Known::Refused(error)) => drop(reply.send(Err(error))),
+                Ok(Known::New) => drop(reply.send(Err(AppendError::Closed { successor: successor.to_owned() }))),
+                Err(error) => {
+                    tracing::error!(%error, "the index cannot be read, submission refused");
+                    let _ = reply.send(Err(AppendError::Index(error.to_string())));
+                }
+            }
+        }
+        duplicates
+    }
+
     fn known(&self, in_batch: &InBatch, record: &RecordEvent, body: &EncryptedBody) -> Result<Known, TileReadError> {
         let (inner, metadata) = (&*self.parts.inner, body.metadata());
         let same_submission = match in_batch.submissions.get(&(record.issuer.clone(), metadata.submitted)) {

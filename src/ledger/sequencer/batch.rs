@@ -32,21 +32,24 @@ impl Sequencer {
         }
     }
 
-    /// Takes what waits, up to a batch; and whether the sequencer was told to stop behind it.
+    /// Takes what waits, up to a batch; and whether the sequencer was told to stop behind it. The entry that closes the log is the
+    /// last of its batch: who comes behind it is told so once it is durable.
     pub(super) fn collect_batch(&self, first: Message) -> (Vec<Queued>, bool) {
         let mut batch = Vec::new();
         let mut bytes = 0;
         let mut next = Some(first);
         while let Some(message) = next {
-            match message {
+            let closes = match message {
                 Message::Stop => return (batch, true),
                 Message::Append { submission, durability, reply } => {
                     self.parts.queued_bytes.fetch_sub(submission.bytes(), Ordering::Relaxed);
                     bytes += submission.bytes();
+                    let closes = matches!(submission.draft.event(), Event::LedgerClosed { .. });
                     batch.push((*submission, durability, reply));
+                    closes
                 }
-            }
-            let more = batch.len() < BATCH_ENTRIES_MAX && bytes < BATCH_BYTES_MAX;
+            };
+            let more = !closes && batch.len() < BATCH_ENTRIES_MAX && bytes < BATCH_BYTES_MAX;
             next = if more { self.parts.queue.try_recv().ok() } else { None };
         }
         (batch, false)
@@ -56,6 +59,12 @@ impl Sequencer {
         let _span = tracing::info_span!("batch", first = self.size().0, submissions = batch.len()).entered();
         let started = self.parts.clock.monotonic();
         self.parts.inner.lease.check()?;
+        let inner = self.parts.inner.clone();
+        if let Some(successor) = inner.successor() {
+            let duplicates = self.refuse_behind_end(batch, successor);
+            self.answer_duplicates(duplicates);
+            return Ok(());
+        }
         if let Some(error) = self.refusal() {
             refuse(batch, &error);
             return Ok(());
@@ -132,10 +141,13 @@ impl Sequencer {
         bodies: Vec<(LeafIndex, EncryptedBody)>,
     ) -> Result<(), Fault> {
         let inner = &self.parts.inner;
-        // First: whatever fails behind the commit point, what is erased is not read any more, and its key goes.
+        // First: whatever fails behind the commit point, what is erased is not read any more, and its key goes; and a log that
+        // has ended takes nothing.
         for one in &sequenced {
-            if let Event::VconErased { of } = one.entry.event {
-                inner.note_erasing(of);
+            match &one.entry.event {
+                Event::VconErased { of } => inner.note_erasing(*of),
+                Event::LedgerClosed { successor } => inner.note_successor(successor),
+                _ => {}
             }
         }
         for one in &sequenced {

@@ -1,7 +1,8 @@
 //! Attestations: signed statements of ours and others about the ledger, folded to the state that a start needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::crypto::Sha256Digest;
 use crate::tlog::{NoteSignature, SignedCheckpoint, TreeSize};
 
 /// The kind of an attestation, and its key.
@@ -29,10 +30,12 @@ pub enum AttestationKind {
     UnsignedProperties,
     /// Evidence that the log has forked, which is not interpreted here; the key is the size of the ledger then.
     ForkEvidence,
+    /// The digest of a record that was erased when the log had ended, so that no entry can say so; the key is its index.
+    Erasure,
 }
 
 impl AttestationKind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Checkpoint,
         Self::Round,
         Self::Cosignature,
@@ -44,6 +47,7 @@ impl AttestationKind {
         Self::SignatureToken,
         Self::UnsignedProperties,
         Self::ForkEvidence,
+        Self::Erasure,
     ];
 
     /// The byte that stands for it in a store.
@@ -60,6 +64,7 @@ impl AttestationKind {
             Self::SignatureToken => 9,
             Self::UnsignedProperties => 10,
             Self::ForkEvidence => 11,
+            Self::Erasure => 12,
         }
     }
 
@@ -115,6 +120,8 @@ pub(in crate::ledger) struct AttestationState {
     pub(in crate::ledger) cosigned: BTreeMap<String, TreeSize>,
     /// Evidence of forks, the oldest first.
     pub(in crate::ledger) forks: Vec<Vec<u8>>,
+    /// Records that were erased when the log had ended.
+    pub(in crate::ledger) erased: BTreeSet<Sha256Digest>,
 }
 
 impl AttestationState {
@@ -131,6 +138,7 @@ impl AttestationState {
                 }
             }
             AttestationKind::ForkEvidence => self.forks.push(bytes.to_vec()),
+            AttestationKind::Erasure => self.erased.extend(<[u8; 32]>::try_from(bytes).map(Sha256Digest)),
             AttestationKind::ArchiveRoot | AttestationKind::ArchiveToken => self.fold_archive(kind, bytes),
             AttestationKind::RecordToken
             | AttestationKind::Crl

@@ -1,5 +1,6 @@
 //! The suite that every backend passes: tests of the contracts of the traits.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::attestation::{Attestation, AttestationKind};
@@ -313,10 +314,13 @@ fn attestations_are_found_by_round_and_record_and_fold_to_the_same_state() {
             (AttestationKind::SignatureToken, 3, "of 3 too"),
             (AttestationKind::UnsignedProperties, 9, "properties"),
             (AttestationKind::ForkEvidence, 10, "fork"),
+            (AttestationKind::Erasure, 3, "no digest"),
         ];
         for (kind, key, bytes) in all {
             stores.attestations.append(kind, key, bytes.as_bytes()).unwrap();
         }
+        let erased = Sha256Digest::of(b"erased");
+        stores.attestations.append(AttestationKind::Erasure, 4, &erased.0).unwrap();
         let texts = |found: Option<Vec<Attestation>>| -> Vec<String> {
             let found = found.into_iter().flatten();
             found.map(|one| String::from_utf8(one.bytes).unwrap()).collect()
@@ -347,10 +351,12 @@ fn attestations_are_found_by_round_and_record_and_fold_to_the_same_state() {
             assert_eq!(stores.attestations.last_stamped().unwrap(), Some(LeafIndex(3)));
             let mut seen = Vec::new();
             stores.attestations.for_each(&mut |one| seen.push((one.kind, one.key))).unwrap();
+            assert_eq!(seen.pop(), Some((AttestationKind::Erasure, 4)));
             assert_eq!(seen, all.map(|(kind, key, _)| (kind, key)));
             let state = stores.attestations.state();
             assert_eq!((state.last_round, state.last_answered, state.archives.len()), (TreeSize(20), TreeSize(10), 1));
             assert_eq!((state.forks, state.cosigned.len()), (vec![b"fork".to_vec()], 0));
+            assert_eq!(state.erased, BTreeSet::from([erased]), "what is no digest is no record");
         };
         check(&stores);
         drop(stores);

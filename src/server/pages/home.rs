@@ -36,6 +36,7 @@ pub struct HomePage<'a> {
     entries: Vec<EntryShown>,
     certificates: Vec<CertificateSummary>,
     trouble: Option<&'a str>,
+    successor: Option<&'a str>,
     report: Option<&'a ValidationReport>,
     local: Option<&'a LocalVerifier>,
     /// Whether the form has a server to go to.
@@ -95,6 +96,7 @@ impl<'a> HomePage<'a> {
             entries: Vec::new(),
             certificates: Vec::new(),
             trouble: None,
+            successor: None,
             report: None,
             local: None,
             has_server: true,
@@ -127,6 +129,13 @@ impl<'a> HomePage<'a> {
     #[must_use]
     pub fn trouble(mut self, trouble: Option<&'a str>) -> Self {
         self.trouble = trouble;
+        self
+    }
+
+    /// Says on top that the log has ended, and which one goes on.
+    #[must_use]
+    pub fn successor(mut self, successor: Option<&'a str>) -> Self {
+        self.successor = successor;
         self
     }
 

@@ -43,7 +43,7 @@ fn render(state: &AppState, report: Option<&ValidationReport>) -> Result<String,
     }
     let origin = state.services.log_key.name();
     let trouble = ledger.write_block_reason();
-    let mut page = HomePage::new("Affiant", origin).trouble(trouble.as_deref());
+    let mut page = HomePage::new("Affiant", origin).trouble(trouble.as_deref()).successor(ledger.successor());
     if let Some(latest) = ledger.latest_checkpoint() {
         let round = ledger.last_answered_round()?;
         let signatures = round.iter().flat_map(|round| round.checkpoint.note().signatures());

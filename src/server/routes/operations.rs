@@ -42,6 +42,9 @@ struct LogHealth {
     size: u64,
     /// Whether evidence is kept that it has forked, or is an older copy: it takes nothing any more.
     forked: bool,
+    /// The log that goes on, where this one has ended: it takes nothing any more, and all that is in it is served.
+    #[schema(required)]
+    successor: Option<String>,
 }
 
 /// Health of a dependency of a log: one witness may serve several logs.
@@ -82,13 +85,14 @@ fn logs(state: &AppState) -> Vec<LogHealth> {
         trouble: ledger.write_block_reason(),
         size: ledger.size().0,
         forked: !ledger.forks().is_empty(),
+        successor: ledger.successor().map(str::to_owned),
     };
     let mut logs = vec![ledger(LEDGER, &state.services.issuance.ledger)];
     if let Some(service) = &state.services.statements {
         logs.push(ledger(STATEMENTS, &service.statements.ledger));
         logs.extend(service.compatibility.as_ref().map(|compatibility| {
             let CompatibilityHealth { entries, trouble } = compatibility.health();
-            LogHealth { log: COMPATIBILITY, trouble, size: entries, forked: false }
+            LogHealth { log: COMPATIBILITY, trouble, size: entries, forked: false, successor: None }
         }));
     }
     logs
@@ -110,6 +114,11 @@ fn told(log: &LogHealth) -> Option<String> {
     log.trouble.as_ref().map(|trouble| format!("{}: {trouble}", log.log))
 }
 
+/// The end of a log, in words.
+fn ended(log: &LogHealth) -> Option<String> {
+    log.successor.as_ref().map(|successor| format!("{}: closed, and goes on as {successor}", log.log))
+}
+
 /// Whether the process is alive, how each log is, and what is owed by whom.
 #[utoipa::path(tag = "operations", responses((status = 200, description = "Health", body = Health)))]
 #[get("/healthz")]
@@ -127,13 +136,14 @@ pub(super) async fn healthz(state: Data<AppState>) -> Json<impl Serialize> {
     })
 }
 
-/// Whether records are taken; and a line for each log that takes nothing.
+/// Whether records are taken; and a line for each log that takes nothing. A log that has ended is ready for what it still does.
 #[utoipa::path(tag = "operations", responses((status = 200, description = "Ready", content_type = "text/plain"),
     (status = 503, description = "Not ready, and why", content_type = "text/plain")))]
 #[get("/readyz")]
 pub(super) async fn readyz(state: Data<AppState>) -> HttpResponse {
     let logs = logs(&state);
-    let troubles: String = logs.iter().filter_map(told).map(|trouble| trouble + "\n").collect();
+    let lines = logs.iter().filter_map(told).chain(logs.iter().filter_map(ended));
+    let troubles: String = lines.map(|line| line + "\n").collect();
     let is_ready = logs.iter().all(|log| log.log != LEDGER || log.trouble.is_none());
     let (mut response, ready) =
         if is_ready { (HttpResponse::Ok(), "ready\n") } else { (HttpResponse::ServiceUnavailable(), "") };
@@ -147,9 +157,10 @@ pub(super) async fn metrics(state: Data<AppState>) -> Result<HttpResponse, Probl
     let handle = state.metrics.as_ref().ok_or_else(|| Problem::not_found("collection of metrics"))?;
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
     ::metrics::gauge!("affiant_body_memory_bytes").set(state.bodies.bytes() as f64);
-    for LogHealth { log, trouble, size, forked } in logs(&state) {
+    for LogHealth { log, trouble, size, forked, successor } in logs(&state) {
         ::metrics::gauge!("affiant_log_up", "log" => log).set(up(trouble.is_none()));
         ::metrics::gauge!("affiant_log_forked", "log" => log).set(up(forked));
+        ::metrics::gauge!("affiant_log_closed", "log" => log).set(up(successor.is_some()));
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         for name in ["affiant_log_tree_size", "affiant_log_size"] {
             ::metrics::gauge!(name, "log" => log).set(size as f64);

@@ -3,9 +3,11 @@
 //! [`open`] locks the data directory, opens keys and authority, recovers the ledger, asks others whether this is a restored
 //! backup, and starts what runs. No route, and no state of HTTP, is known here.
 
+pub(crate) mod closing;
 mod keys;
 mod log_start;
 pub(crate) mod options;
+mod predecessor;
 mod publish_folder;
 mod rollback;
 mod scorecards;
@@ -44,6 +46,7 @@ use crate::vfs::OsFileSystem;
 use keys::{lock_data, log_key, statements_keys, vault_key};
 use log_start::LogStart;
 use options::StartOptions;
+use predecessor::predecessor;
 use publish_folder::PublishFolder;
 use rollback::{FirstEntries, MaySign, StartCheck};
 use services::Services;
@@ -157,7 +160,11 @@ impl LogStart<'_> {
             free_bytes_min: config.ledger.disk_free_bytes_min,
         };
         let ledger = self.ledger_options(config.origin(), signer);
-        let recovered = OpenedLedger::open(ledger, &backend).context("opening the ledger")?;
+        let predecessor = predecessor(config)?;
+        let mut recovered = OpenedLedger::open(ledger, &backend).context("opening the ledger")?;
+        if let Some(predecessor) = predecessor {
+            recovered = recovered.continuing(predecessor).context("[ledger] predecessor")?;
+        }
         let folder = PublishFolder::of_ledger(config, log_key, log_policy)?;
         let checker = self.checker(recovered.reader(), witnesses, Some(log_policy.policy.clone()));
         let published_policies = &config.authority_dir().join("announced.json");

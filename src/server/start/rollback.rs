@@ -149,7 +149,9 @@ impl Confirmation {
         match &may_sign {
             MaySign::Yes => {
                 self.support_clock().await;
-                if let Some(trouble) = self.ledger.clock_trouble() {
+                // One that has ended has no more entries to be dated.
+                let has_ended = self.ledger.has_ended();
+                if let Some(trouble) = self.ledger.clock_trouble().filter(|_| !has_ended) {
                     tracing::warn!(%trouble, "nothing is sequenced until the clock is believed");
                     self.ledger.note_unconfirmed(CLOCK.to_owned());
                 } else {
@@ -181,6 +183,9 @@ impl Confirmation {
                 .await
                 .context("anchoring certificate events")?;
             scorecards = &issuance.scorecards;
+        }
+        if self.ledger.successor().is_some() {
+            return Ok(());
         }
         let changes = record_policy_changes(&self.ledger, published_policies, scorecards, *trust);
         changes.await.context("anchoring scorecards and trust")?;

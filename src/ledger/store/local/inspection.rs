@@ -1,5 +1,6 @@
 //! A data directory looked into without its lock, beside a server that may be writing.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ pub(in crate::ledger) struct Inspection {
     newest_checkpoint: Option<(u64, Vec<u8>)>,
     archives: Vec<KeptArchiveTimestamp>,
     forks: Vec<Vec<u8>>,
+    erased: BTreeSet<Sha256Digest>,
 }
 
 /// A body in the vault, as far as it can be told without the vault key.
@@ -84,6 +86,7 @@ impl Inspection {
             newest_checkpoint,
             archives: state.archives,
             forks: state.forks,
+            erased: state.erased,
         })
     }
 
@@ -115,6 +118,11 @@ impl Inspection {
     /// Evidence of forks, not interpreted.
     pub(in crate::ledger) fn forks(&self) -> &[Vec<u8>] {
         &self.forks
+    }
+
+    /// Records that were erased when the log had ended.
+    pub(in crate::ledger) fn erased(&self) -> &BTreeSet<Sha256Digest> {
+        &self.erased
     }
 
     /// The number of an archive timestamp whose tree is not the one that was timestamped: every hash is made again.

@@ -56,6 +56,8 @@ struct EvidenceFile {
     // In base64.
     #[serde(default)]
     forks: Vec<String>,
+    #[serde(default)]
+    erased: BTreeSet<Sha256Digest>,
 }
 
 impl EvidenceFile {
@@ -72,6 +74,7 @@ impl EvidenceFile {
             archives: archives.collect(),
             cosigned: Some(state.cosigned.clone()),
             forks: state.forks.iter().map(|evidence| STANDARD.encode(evidence)).collect(),
+            erased: state.erased.clone(),
         }
     }
 
@@ -88,6 +91,7 @@ impl EvidenceFile {
             archives: archives.collect::<Option<_>>()?,
             cosigned,
             forks: self.forks.into_iter().map(|evidence| STANDARD.decode(evidence).ok()).collect::<Option<_>>()?,
+            erased: self.erased,
         };
         Some(StateAt { state, end: SegmentOffset { segment: self.end.0, offset: self.end.1 } })
     }
@@ -190,6 +194,7 @@ mod tests {
             archives,
             cosigned: BTreeMap::from([("example.com/w+01234567".to_owned(), TreeSize(7))]),
             forks: vec![b"evidence".to_vec()],
+            erased: BTreeSet::from([Sha256Digest::of(b"erased after the end")]),
             ..AttestationState::default()
         };
         let attestations = StateAt { state, end: SegmentOffset { segment: 1, offset: 5 } };
