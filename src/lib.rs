@@ -71,6 +71,10 @@ pub mod cli;
 #[cfg(feature = "server")]
 pub mod server;
 
+// Under the name that tests/simulation knows it by, whose disk tests in here have too.
+#[cfg(test)]
+extern crate self as affiant;
+
 #[cfg(test)]
 #[path = "../tests/fixtures/conformance.rs"]
 #[allow(dead_code, reason = "each program uses its part")]

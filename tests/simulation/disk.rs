@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use affiant::vfs::{Access, FileHandle, FileSystem, Lock, OpenMode};
 
-use crate::chance::Chance;
-use crate::faults::{Fate, Faults};
-use crate::file::{Done, File, SECTOR};
+use super::chance::Chance;
+use super::faults::{Fate, Faults};
+use super::file::{Done, File, SECTOR};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Node {

@@ -1,6 +1,6 @@
 //! Faults: a seed and a history decide which calls on a store fail, and when the process is killed.
 
-use crate::chance::Chance;
+use super::chance::Chance;
 
 #[derive(Debug)]
 pub(crate) struct Faults {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::chance::Chance;
+use super::chance::Chance;
 
 /// What a disk writes at once, or not at all.
 pub(crate) const SECTOR: usize = 512;

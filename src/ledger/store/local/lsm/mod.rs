@@ -240,6 +240,8 @@ impl LsmTree {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::io(&manifest)(error)),
             _ => {}
         }
+        // Else a power cut brings it back, when there may be entries again under which it would seem right.
+        sync_dir(&self.fs, &self.dir)?;
         let mut state = self.write();
         let next_table = state.next_table;
         *state = State { next_table, ..State::empty() };
@@ -454,5 +456,7 @@ fn one_at_a_time(lock: &Mutex<()>) -> MutexGuard<'_, ()> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[cfg(test)]
+mod conformance;
 #[cfg(test)]
 mod tests;
