@@ -270,8 +270,9 @@ impl LedgerInner {
         let full = || self.is_full().then(|| "the disk is full".to_owned());
         let lease = || self.lease.check().err().map(|error| error.to_string());
         let index = || self.index.store().check_room().err().map(|error| error.to_string());
+        let gone = || self.index.store().damage().filter(|damage| damage.refuses_all).map(|damage| damage.to_string());
         let clock = || self.clock_trouble().map(|trouble| trouble.to_string());
-        let stopped = fault.or_else(lease).or_else(full).or_else(index);
+        let stopped = fault.or_else(lease).or_else(full).or_else(index).or_else(gone);
         match self.may_write() {
             // It appends and signs nothing more, so nobody has to confirm it, and no time either.
             MayWrite::Yes | MayWrite::Unconfirmed(_) if self.has_ended() => stopped,

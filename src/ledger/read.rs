@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::core::{Found, LedgerInner};
-use super::store::StoreError;
 use super::store::attestation::WitnessRound;
 use super::store::body::{BodyError, BodyMetadata};
 use super::store::tiles::{TileReadError, Tiles};
+use super::store::{IndexDamage, StoreError};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::Entry;
 use crate::tlog::merkle::{consistency_proof, inclusion_proof, root_hash};
@@ -34,6 +34,16 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Whether it is the index that failed.
+    pub(super) fn is_index(&self) -> bool {
+        match self {
+            Self::Store(error) | Self::Body(BodyError::Store(error)) | Self::Tiles(TileReadError::Store(error)) => {
+                error.is_index()
+            }
+            _ => false,
+        }
+    }
+
     /// Whether a body is there that will never open.
     pub(super) fn is_damaged_body(&self) -> bool {
         match self {
@@ -212,6 +222,18 @@ impl LedgerReader {
         Ok(Some((TlogProof::new(index, hashes, checkpoint), round)))
     }
 
+    /// As [`proof`](Self::proof), without its round: under the newest checkpoint also while a damaged index does not say which
+    /// was witnessed.
+    ///
+    /// # Errors
+    /// When a tile cannot be read.
+    pub fn proof_alone(&self, index: LeafIndex) -> Result<Option<TlogProof>, ReadError> {
+        match self.proof(index) {
+            Err(error) if error.is_index() => Ok(self.newest_proof(index)?.map(|(proof, _)| proof)),
+            proved => Ok(proved?.map(|(proof, _)| proof)),
+        }
+    }
+
     /// The root of the ledger's first `size` entries.
     ///
     /// # Errors
@@ -244,6 +266,12 @@ impl LedgerReader {
     #[must_use]
     pub fn may_sign(&self) -> bool {
         !self.inner.is_read_only()
+    }
+
+    /// What of the index is damaged, and is made again meanwhile.
+    #[must_use]
+    pub fn index_damage(&self) -> Option<IndexDamage> {
+        self.inner.index.store().damage()
     }
 
     /// Why writes are refused, if they are: the sequencer has stopped, the disk is full, or the ledger is read-only.

@@ -1,15 +1,17 @@
 //! Opening a ledger: what a crash, a torn write or a restored backup may have left, put right or refused.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::appender::Ledger;
-use super::compactor::Compactor;
 use super::core::{LedgerInner, Start};
 use super::erasure;
 use super::fork::evidence::ForkEvidence;
-use super::index::{Index, IndexedRecord};
+use super::index::Index;
+use super::index::catch_up::{CatchUpError, VAULT_KEY_TRIES, catch_up};
+use super::index::compactor::Compactor;
 use super::kept_archive_timestamps::KeptArchiveTimestamps;
 use super::read::{LedgerReader, ReadError};
 use super::sequencer::{Sequencer, SequencerParts};
@@ -23,13 +25,10 @@ use super::store::{Backend, BodyStore, LogStore, SnapshotStore, StoreError, Stor
 use crate::clock::Clock;
 use crate::crypto::{SealingKey, Sha256Digest, Signer};
 use crate::evidence::format::{Entry, Event};
-use crate::evidence::format::{Predecessor, RecordEvent, genesis_prev};
+use crate::evidence::format::{Predecessor, genesis_prev};
 use crate::tlog::merkle::leaf_hash;
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries};
 use crate::tlog::{LeafIndex, SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey, VerifierKeyError};
-
-/// Bodies of which one has to open at a start: some may be erased, and the keys of some in sectors that were lost.
-const VAULT_KEY_TRIES: usize = 32;
 
 /// The settings of a ledger, beside its stores.
 #[derive(Clone)]
@@ -119,6 +118,18 @@ impl From<TileReadError> for RecoveryError {
     }
 }
 
+impl From<CatchUpError> for RecoveryError {
+    fn from(cause: CatchUpError) -> Self {
+        match cause {
+            CatchUpError::Store(error) => Self::Store(error),
+            CatchUpError::Tiles(error) => Self::Tiles(error),
+            CatchUpError::NoEntry(index) => Self::Chain(index),
+            CatchUpError::BodyGone(index) => Self::BodyGone(index),
+            CatchUpError::VaultKey => Self::VaultKey,
+        }
+    }
+}
+
 impl From<VerifierKeyError> for RecoveryError {
     fn from(cause: VerifierKeyError) -> Self {
         Self::Key(cause)
@@ -144,8 +155,13 @@ impl OpenedLedger {
     /// When a store cannot be read or written, or what is there is not what was signed.
     pub fn open(options: LedgerOptions, backend: &dyn Backend) -> Result<Self, RecoveryError> {
         match Self::open_once(options.clone(), backend.open()?) {
-            // Whoever finds the index corrupt takes its manifest away: the second time it is rebuilt.
-            Err(error) if is_corrupt_index(&error) => Self::open_once(options, backend.open()?),
+            // What cannot wait until the damaged part of the index is made again has all of it made again now.
+            Err(error) if is_corrupt_index(&error) => {
+                tracing::warn!(%error, "the start needs what is damaged, making the whole index again");
+                let stores = backend.open()?;
+                stores.index.reset()?;
+                Self::open_once(options, stores)
+            }
             opened => opened,
         }
     }
@@ -173,7 +189,7 @@ impl OpenedLedger {
             // It knows of what is not there.
             stores.index.reset()?;
         }
-        catch_up(&index, &*stores.bodies, &tiles, size)?;
+        catch_up(&index, stores.bodies.replay()?, &tiles, size, &|| ControlFlow::Continue(()))?;
         let newest = newest_records(&tiles, size)?;
         check_vault_key(&index, &tiles, &*stores.bodies, &newest)?;
         // Until here nothing was cut off: what is refused is left as it was found.
@@ -181,11 +197,7 @@ impl OpenedLedger {
         stores.bodies.resume(newest.first().map(|(at, _)| *at), &says_erased)?;
         stores.log.resume()?;
         appender.sync()?;
-        let erasing = erasing.iter().chain(&attested.erased);
-        erasing
-            .copied()
-            .try_for_each(|record| erasure::finish(record, &index, &*stores.bodies))
-            .map_err(erasure_error)?;
+        let unfinished = finish_erasures(erasing.iter().chain(&attested.erased).copied(), &index, &*stores.bodies)?;
         // Not before: under another key, what is known would be written over.
         stores.attestations.resume()?;
         let log_key = VerifierKey::ed25519(&options.origin, options.signer.verifying_key())?;
@@ -205,6 +217,7 @@ impl OpenedLedger {
         };
         let archives = KeptArchiveTimestamps::of(archives);
         let inner = LedgerInner::new(index, bodies, tiles, attestations, archive_trees, archives, start);
+        unfinished.into_iter().for_each(|record| inner.note_erasing(record));
         // What does not read is evidence all the same.
         forks.iter().for_each(|bytes| inner.note_fork(ForkEvidence::read(bytes, &inner.log_key)));
         erased.into_iter().for_each(|record| inner.note_erasing(record));
@@ -245,10 +258,9 @@ impl OpenedLedger {
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(self) -> Result<Ledger, RecoveryError> {
-        let inner = &self.reader.inner;
-        let (index, bodies, lease) = (inner.index.store().clone(), inner.bodies.clone(), inner.lease.clone());
+        let inner = self.reader.inner.clone();
         let (ledger, sequencer) = self.start_stepped();
-        let compactor = Compactor::start(index, bodies, lease).map_err(RecoveryError::Thread)?;
+        let compactor = Compactor::start(inner).map_err(RecoveryError::Thread)?;
         let sequencer = sequencer.with_compactor(compactor);
         let thread = std::thread::Builder::new().name("sequencer".into()).spawn(move || sequencer.run());
         ledger.runs_in(thread.map_err(RecoveryError::Thread)?);
@@ -300,11 +312,22 @@ fn is_corrupt_index(error: &RecoveryError) -> bool {
     }
 }
 
-fn erasure_error(error: ReadError) -> RecoveryError {
-    match error {
-        ReadError::Store(error) => error.into(),
-        other => RecoveryError::Erasure(other),
+/// Finishes what was begun; gives the erasures that wait until the index is whole again, and are in force meanwhile.
+fn finish_erasures(
+    erasing: impl Iterator<Item = Sha256Digest>,
+    index: &Index,
+    bodies: &dyn BodyStore,
+) -> Result<Vec<Sha256Digest>, RecoveryError> {
+    let mut unfinished = Vec::new();
+    for record in erasing {
+        match erasure::finish(record, index, bodies) {
+            Ok(()) => {}
+            Err(error) if error.is_index() => unfinished.push(record),
+            Err(ReadError::Store(error)) => return Err(error.into()),
+            Err(error) => return Err(RecoveryError::Erasure(error)),
+        }
     }
+    Ok(unfinished)
 }
 
 /// The log read again from a snapshot on.
@@ -378,53 +401,6 @@ fn successor_at(tiles: &Tiles, size: TreeSize) -> Result<Option<String>, Recover
     }
 }
 
-/// Brings the index up to the `size` entries of the log, from their bundles and the bodies side by side.
-fn catch_up(index: &Index, bodies: &dyn BodyStore, tiles: &Tiles, size: TreeSize) -> Result<(), RecoveryError> {
-    let (TreeSize(size), TreeSize(known)) = (size, index.store().watermark());
-    let mut replay = bodies.replay()?;
-    // An index under another vault key is not written: it would take the place of the right one.
-    let (mut fits, mut sealed) = (known > 0, 0);
-    let width = u64::from(TILE_WIDTH);
-    for bundle in known / width..size.div_ceil(width) {
-        let wide = u16::try_from((size - bundle * width).min(width)).expect("at most 256");
-        let path = TilePath::new(TileKind::Entries, bundle, wide).map_err(TileReadError::from)?;
-        let bytes = tiles.read(path)?;
-        let entries = (bundle * width..).map(LeafIndex).zip(bundle_entries(&bytes, wide).map_err(TileReadError::from)?);
-        for (at, entry) in entries.filter(|(at, _)| at.0 >= known) {
-            let entry = Entry::parse(entry).map_err(|_| RecoveryError::Chain(at))?;
-            if let Some(subject) = entry.event.subject() {
-                index.insert_history(subject, at, entry.event.is_operation());
-            }
-            let Some(record) = entry.event.record() else { continue };
-            let names = replay.body(at, record.record).map_err(|error| match error {
-                BodyError::Store(error) => error.into(),
-                BodyError::Erased | BodyError::Sealed | BodyError::Missing => RecoveryError::BodyGone(at),
-            })?;
-            if !fits {
-                let found = replay.vault_key_fits()?;
-                (fits, sealed) = (found == Some(true), sealed + usize::from(found == Some(false)));
-            }
-            let RecordEvent { record, issuer, seq, .. } = record.clone();
-            index.insert(&IndexedRecord { index: at, record, issuer, seq, names });
-        }
-        if !fits && sealed >= VAULT_KEY_TRIES {
-            return Err(RecoveryError::VaultKey);
-        }
-        let is_last = bundle + 1 == size.div_ceil(width);
-        if fits || sealed == 0 || is_last {
-            let reached = TreeSize((bundle * width + u64::from(wide)).max(known));
-            let wants_compaction = index.store().set_watermark(reached)?;
-            if wants_compaction && fits {
-                index.store().compact(&|| false)?;
-            }
-        }
-    }
-    if known < size {
-        tracing::info!(from = known, tree_size = size, "index caught up");
-    }
-    Ok(())
-}
-
 /// The newest entries of records, of whichever issuers, the newest first.
 fn newest_records(tiles: &Tiles, size: TreeSize) -> Result<Vec<(LeafIndex, Sha256Digest)>, RecoveryError> {
     let (width, mut newest) = (u64::from(TILE_WIDTH), Vec::new());
@@ -445,6 +421,7 @@ fn newest_records(tiles: &Tiles, size: TreeSize) -> Result<Vec<(LeafIndex, Sha25
 }
 
 /// Checks that one of the newest bodies opens, where there is one: what another vault key seals would be lost with that one.
+/// Of what a damaged index cannot find nothing is said: it is known to be of this vault key.
 fn check_vault_key(
     index: &Index,
     tiles: &Tiles,
@@ -455,13 +432,20 @@ fn check_vault_key(
     for (at, record) in newest.iter().take(VAULT_KEY_TRIES) {
         match bodies.get(*at) {
             Ok(_) => return Ok(()),
-            // What is half destroyed will be as a whole.
-            Err(_) if index.is_erased(*record, tiles)? => {}
-            // One may be damaged; all of them are not.
-            Err(BodyError::Sealed) => sealed = true,
-            Err(BodyError::Store(error)) if error.is_corrupt() => corrupt = Some(error),
             Err(BodyError::Erased | BodyError::Missing) => {}
-            Err(BodyError::Store(error)) => return Err(error.into()),
+            Err(BodyError::Store(error)) if error.is_index() => {}
+            Err(error) => match index.is_erased(*record, tiles) {
+                // What is half destroyed will be as a whole.
+                Ok(true) => {}
+                Err(TileReadError::Store(error)) if error.is_index() => {}
+                Err(error) => return Err(error.into()),
+                // One may be damaged; all of them are not.
+                Ok(false) => match error {
+                    BodyError::Store(error) if error.is_corrupt() => corrupt = Some(error),
+                    BodyError::Store(error) => return Err(error.into()),
+                    _ => sealed = true,
+                },
+            },
         }
     }
     match corrupt {

@@ -170,7 +170,7 @@ fn urn<S: serde::Serializer>(kind: &&'static str, serializer: S) -> Result<S::Ok
 
 /// What is asked for may be there or not.
 const INDEX_UNAVAILABLE: &str =
-    "the index cannot be read or written; retry later, or after a restart, which makes it again";
+    "the index cannot be read or written; retry later: what is damaged is made again meanwhile";
 
 const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 

@@ -383,6 +383,9 @@ async fn a_damaged_index_is_made_again() {
         let damaged = place.copy();
         damage(&damaged, how);
         let server = damaged.serve().await;
+        while server.client.get("/healthz", "").await.json()["logs"][0]["index_damage"].is_string() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
         for (n, receipt) in (0..).zip(&receipts) {
             let again = server.client.issue(&token, call(n)).await;
             assert_eq!((&again["index"], &again["repeated"]), (&receipt["index"], &json!(true)), "{name}");

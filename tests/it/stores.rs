@@ -5,12 +5,13 @@
 use crate::fixtures;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::fixtures::ledger_folder::{Acknowledged, Small, audited, check, make_key, recover};
 use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::Sha256Digest;
 use affiant::ledger::{
-    AppendError, AuditError, BodyError, ClockTrouble, Durability, ReadError, RecoveryError, StoreError,
+    AppendError, AuditError, BodyError, ClockTrouble, Durability, LedgerReader, ReadError, RecoveryError, StoreError,
 };
 use affiant::tlog::merkle::leaf_hash;
 use affiant::tlog::{LeafIndex, TreeSize};
@@ -317,6 +318,47 @@ async fn tiles_and_index_are_made_again() {
         std::fs::write(&path, [0x5a; 4096]).unwrap();
         place.is_whole().await;
     }
+}
+
+/// The whole index was made again before anything was served, and a page that was damaged in a running process refused what
+/// needed it until a restart.
+#[tokio::test]
+async fn a_damaged_table_of_the_index_is_made_again_beside_a_ledger_that_serves() {
+    let place = Place::new(true);
+    let table = || {
+        let mut tables: Vec<_> =
+            std::fs::read_dir(place.file("index")).unwrap().map(|file| file.unwrap().path()).collect();
+        tables.retain(|path| path.extension().is_some_and(|end| end == "run"));
+        tables.pop().unwrap()
+    };
+    let all_found = |reader: &LedgerReader| {
+        place.acknowledged.iter().all(|(index, record)| {
+            let found = reader.index_of_record(*record);
+            assert!(found.as_ref().map_or(true, |found| *found == Some(*index)), "{found:?}");
+            found.is_ok() && reader.record(*index).is_ok()
+        })
+    };
+    change(&table(), |bytes| *bytes.last_mut().unwrap() ^= 1);
+    let opened = recover(&place.data(), &clock(), 9).unwrap();
+    let reader = opened.reader().clone();
+    assert!(reader.index_damage().unwrap().refuses_all && !all_found(&reader));
+    assert!(reader.entry(LeafIndex(2)).is_ok() && reader.proof_alone(LeafIndex(2)).unwrap().is_some());
+    let ledger = opened.start().unwrap();
+    let healed = async || {
+        while ledger.index_damage().is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    healed().await;
+    assert!(all_found(&reader));
+    // Nothing comes in meanwhile that would wake anybody.
+    change(&table(), |bytes| bytes[50] ^= 1);
+    assert!(!all_found(&reader) && reader.index_damage().is_some());
+    healed().await;
+    assert!(all_found(&reader));
+    ledger.stop();
+    drop((ledger, reader));
+    place.is_whole().await;
 }
 
 #[test]

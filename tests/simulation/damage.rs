@@ -72,37 +72,72 @@ impl History {
         drop(self.store.restore(whole));
     }
 
-    /// An index that cannot be written, or read, refuses what needs it and stops nothing; when it can be again, the same process
-    /// takes records.
+    /// An index that cannot be written refuses what needs it and stops nothing; when it can be again, the same process takes
+    /// records.
     pub(crate) fn check_index_trouble(&mut self) {
         let whole = self.store.backup();
         let mut life = self.live(self.open_once().expect("nothing is damaged yet"));
         life.ledger.confirm();
         self.set_clock_right(&life);
-        for is_full in [true, false] {
-            self.say(|| format!("  the index {}", if is_full { "is full" } else { "cannot be read" }));
-            if is_full {
-                self.store.set_full_folder(Some("/data/index"));
+        self.say(|| "  the index is full".into());
+        self.store.set_full_folder(Some("/data/index"));
+        self.submit_to_damaged(&mut life, 12);
+        self.store.set_full_folder(None);
+        let answer = self.submit_new(&mut life);
+        assert!(answer.is_ok(), "what ended is no reason any more: {answer:?}");
+        drop(life);
+        drop(self.store.restore(whole));
+    }
+
+    /// Submits what is new, and what is there: it is taken for what it is, or refused.
+    fn submit_to_damaged(&mut self, life: &mut Life, times: u64) {
+        let known = life.ledger.record(LeafIndex(1)).ok().and_then(|stored| stored.body);
+        for _ in 0..times {
+            let answer = self.submit_new(life);
+            let is_right = matches!(&answer, Ok(receipt) if !receipt.is_duplicate)
+                || matches!(answer, Err(AppendError::Full | AppendError::Index(_)));
+            assert!(is_right && life.is_running(), "an index in trouble stops the log: {answer:?}");
+            if let Some((metadata, _)) = &known {
+                let again = self.submit_signed_again(life, metadata);
+                assert!(again.as_ref().map_or(true, |receipt| receipt.is_duplicate), "{again:?}");
+            }
+        }
+    }
+
+    /// A table of the index that is damaged, in a running process or before it starts, is made again in that process, also while
+    /// its file still cannot be read. Until then nothing wrong is said, and what does not need it is answered.
+    pub(crate) fn check_damaged_index(&mut self) {
+        let whole = self.store.backup();
+        for _ in 0..2 {
+            let runs = self.chance.one_in(2);
+            let before = runs.then(|| self.live(self.open_once().expect("nothing is damaged yet")));
+            let place = if runs { ".run" } else { "/index/" };
+            if self.chance.one_in(2) {
+                let damaged = self.store.rot(place, &mut self.chance);
+                self.say(|| format!("  a bit of the index falls over: {damaged:?}"));
             } else {
+                self.say(|| "  a table of the index cannot be read".into());
                 self.store.set_unreadable(Some(".run"), &mut self.chance);
             }
-            let known = life.ledger.record(LeafIndex(1)).ok().and_then(|stored| stored.body);
-            for _ in 0..12 {
-                let answer = self.submit_new(&mut life);
-                let is_right = matches!(&answer, Ok(receipt) if !receipt.is_duplicate)
-                    || matches!(answer, Err(AppendError::Full | AppendError::Index(_)));
-                assert!(is_right && life.is_running(), "an index in trouble stops the log: {answer:?}");
-                if let Some((metadata, _)) = &known {
-                    let again = self.submit_signed_again(&mut life, metadata);
-                    assert!(again.as_ref().map_or(true, |receipt| receipt.is_duplicate), "{again:?}");
-                }
-            }
-            self.store.set_full_folder(None);
-            self.store.set_unreadable(None, &mut self.chance);
-            let answer = self.submit_new(&mut life);
-            assert!(answer.is_ok(), "what ended is no reason any more: {answer:?}");
+            let opened = || self.live(self.open_once().expect("a damaged index is no reason to refuse"));
+            let mut life = before.unwrap_or_else(opened);
+            life.ledger.confirm();
+            self.set_clock_right(&life);
+            assert!(self.model.is_right(&life.ledger) || life.ledger.index_damage().is_some());
+            self.submit_to_damaged(&mut life, self.chance.clone().below(3));
+            // A page is found when it is read, and what is damaged then is made again.
+            let answers_all = (0..3).any(|_| {
+                let found = self.model.is_found(&life.ledger);
+                self.step(&mut life);
+                found
+            });
+            assert!(answers_all, "it answers everything within a few steps: {:?}", life.ledger.index_damage());
+            assert_eq!((life.is_running(), life.ledger.index_damage()), (true, None));
+            self.model.check(&life.ledger, &self.pen);
+            drop(life);
+            self.store.end_process(false);
         }
-        drop(life);
+        self.store.set_unreadable(None, &mut self.chance);
         drop(self.store.restore(whole));
     }
 
@@ -297,17 +332,6 @@ impl History {
         let mut answer = Box::pin(life.ledger.append(submission, Durability::Accepted).unwrap());
         self.step(life);
         Self::poll(&mut answer).unwrap_or(Err(AppendError::Stopped))
-    }
-
-    /// A bit of the index that fell over costs a start at most: nothing wrong is read, and the next start makes it again.
-    pub(crate) fn check_index_rot(&mut self) {
-        let Some((path, at, bit)) = self.store.rot("/index/", &mut self.chance) else { return };
-        self.say(|| format!("  bit {bit} of byte {at} of {} falls over", path.display()));
-        let is_right = || {
-            let recovered = self.open_once().expect("a damaged index is no reason to refuse");
-            self.model.is_right(&self.live(recovered).ledger)
-        };
-        assert!(is_right() || is_right(), "an index that was found damaged is made again");
     }
 
     /// A bit that fell over is found, put right, or changes nothing; it is never served as good.

@@ -478,11 +478,15 @@ impl History {
             Self::check_index_trouble,
             Self::check_no_room_for_tiles,
             Self::check_lost_sector,
-            Self::check_index_rot,
+            Self::check_damaged_index,
         ];
         for check in checks {
             if self.chance.one_in(3) {
+                // What is said and signed meanwhile is given up with the store.
+                let model = self.model.clone();
                 check(self);
+                self.model = model;
+                self.pen.signed.lock().unwrap().clear();
             }
         }
         self.check_rot();

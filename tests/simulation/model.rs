@@ -80,7 +80,7 @@ struct Acknowledged {
     entry: Entry,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     wishes: Vec<Wish>,
     acknowledged: BTreeMap<Sha256Digest, Acknowledged>,
@@ -276,6 +276,33 @@ impl Model {
             }
             ledger.entry(known.entry.index).is_ok_and(|(entry, _)| entry == known.entry)
         })
+    }
+
+    /// Whether the index answers all that it may be asked; what it answers is right.
+    pub(crate) fn is_found(&self, ledger: &Ledger) -> bool {
+        let records = self.acknowledged.iter().all(|(record, known)| {
+            let (index, wish) = (known.entry.index, &known.wish);
+            let found = ledger.index_of_record(*record);
+            assert!(found.as_ref().map_or(true, |found| *found == Some(index)), "{record} is at {index}: {found:?}");
+            let (body, history) = (ledger.record(index), ledger.history(*record, LeafIndex(0), usize::MAX));
+            let metadata = body.as_ref().ok().and_then(|stored| Some(stored.body.as_ref()?.0.clone()));
+            let submitted = metadata.as_ref().map_or(wish.submitted, |metadata| metadata.submitted);
+            let submission = ledger.index_of_submission(wish.issuer, submitted);
+            let is_gone = metadata.is_some() && submission.as_ref().is_ok_and(|found| *found != Some(index));
+            assert!(!is_gone, "what cannot be read is not absent: {submission:?}");
+            let uuid = ledger.index_of_uuid(Some(wish.issuer), &wish.uuid);
+            found.is_ok() && submission.is_ok() && body.is_ok() && history.is_ok() && uuid.is_ok()
+        });
+        let others = (0..ledger.size().0).map(LeafIndex).all(|index| {
+            let (entry, _) = ledger.entry(index).unwrap();
+            let record = entry.event.record().map_or(Ok(Some(index)), |record| ledger.index_of_record(record.record));
+            assert!(record.as_ref().map_or(true, |found| *found == Some(index)), "{record:?}, not {index}");
+            let stamped = ledger.signature_evidence(index);
+            let is_read = entry.event.record().is_none() || ledger.record(index).is_ok();
+            let rounds = (ledger.round_at_least(TreeSize(index.0)), ledger.round_above(index));
+            is_read && record.is_ok() && stamped.is_ok() && rounds.0.is_ok() && rounds.1.is_ok()
+        });
+        records && others && ledger.last_stamped().is_ok()
     }
 
     fn check_body(&self, ledger: &Ledger, record: &Sha256Digest, known: &Acknowledged) {

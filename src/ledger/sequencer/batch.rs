@@ -7,6 +7,7 @@ use super::{Fault, Sequencer, Unreadable};
 use crate::evidence::format::{Entry, Event};
 use crate::ledger::core::MayWrite;
 use crate::ledger::index::IndexedRecord;
+use crate::ledger::index::upkeep::{compact, mend};
 use crate::ledger::store::StoreError;
 use crate::ledger::store::batch::Batch;
 use crate::ledger::store::body::EncryptedBody;
@@ -218,7 +219,18 @@ impl Sequencer {
             Some(compactor) if wants_compaction => compactor.wake(),
             Some(_) => {}
             // As that thread does: what could not be written is tried again.
-            None => drop(index.store().compact(&|| false)),
+            None => {
+                drop(compact(&self.parts.inner, &|| false));
+                self.mend_index();
+            }
+        }
+    }
+
+    /// Makes again what of the index is damaged, where no thread does.
+    pub(super) fn mend_index(&self) {
+        let is_damaged = self.parts.compactor.is_none() && self.parts.inner.index.store().damage().is_some();
+        if is_damaged && let Err(error) = mend(&self.parts.inner, &|| false) {
+            tracing::error!(%error, "a damaged index is not made again; it is tried once more");
         }
     }
 

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
-use super::compactor::Compactor;
 use super::core::LedgerInner;
+use super::index::compactor::Compactor;
 use super::store::body::EncryptedBody;
 use super::store::sequencer_state::{SequencerState, Snapshot};
 use super::store::tiles::TileReadError;
@@ -153,10 +153,12 @@ impl Sequencer {
         let ran = match self.parts.queue.try_recv() {
             Ok(first) => self.run_once(first),
             Err(TryRecvError::Disconnected) => self.run_once(Message::Stop),
-            Err(TryRecvError::Empty) if self.checkpoint_due_in() == Some(Duration::ZERO) => {
-                self.sign_checkpoint().map(|()| ControlFlow::Continue(()))
+            Err(TryRecvError::Empty) => {
+                self.mend_index();
+                let is_due = self.checkpoint_due_in() == Some(Duration::ZERO);
+                let signed = if is_due { self.sign_checkpoint() } else { Ok(()) };
+                signed.map(|()| ControlFlow::Continue(()))
             }
-            Err(TryRecvError::Empty) => Ok(ControlFlow::Continue(())),
         };
         match ran {
             Ok(ControlFlow::Continue(())) => Ok(Some(self)),

@@ -39,7 +39,7 @@ pub enum StoreError {
         /// The refusal.
         cause: io::Error,
     },
-    /// The index failed. It is derived: the next start rebuilds it.
+    /// The index failed. It is derived: what is damaged is made again.
     #[error("the index: {0}")]
     Index(Box<StoreError>),
     /// What waits to be written, or merged, is too much: it is tried again.
@@ -84,7 +84,12 @@ impl StoreError {
         matches!(self, Self::Corrupt { .. })
     }
 
-    /// Whether the index is corrupt, so that opening it again rebuilds it.
+    /// Whether it is the index that failed.
+    pub(in crate::ledger) fn is_index(&self) -> bool {
+        matches!(self, Self::Index(_))
+    }
+
+    /// Whether the index is corrupt.
     pub(in crate::ledger) fn is_corrupt_index(&self) -> bool {
         matches!(self, Self::Index(error) if matches!(**error, Self::Corrupt { .. }))
     }

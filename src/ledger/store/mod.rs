@@ -30,7 +30,9 @@ pub mod memory;
 pub(in crate::ledger) mod sequencer_state;
 pub(in crate::ledger) mod tiles;
 
+use std::fmt;
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(in crate::ledger) use error::StoreError;
@@ -223,6 +225,54 @@ pub(in crate::ledger) trait IndexStore: Debug + Send + Sync {
 
     /// Forgets everything: the watermark is 0.
     fn reset(&self) -> Result<(), StoreError>;
+
+    /// What of it cannot be read, as far as it was tried. Whatever does not need that is answered; what does is an error, and
+    /// never taken for absent.
+    fn damage(&self) -> Option<IndexDamage>;
+
+    /// Begins to make again what is damaged, or goes on with it; `None` when nothing is, also not when it is tried once more.
+    ///
+    /// # Errors
+    /// When that cannot be tried.
+    fn remake(&self) -> Result<Option<Arc<dyn IndexRemake>>, StoreError>;
+}
+
+/// Damage of the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexDamage {
+    /// What cannot be read.
+    pub path: PathBuf,
+    /// Whether any question may need it, so that none is answered.
+    pub refuses_all: bool,
+}
+
+impl fmt::Display for IndexDamage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let refused = if self.refuses_all { "every submission" } else { "what needs it" };
+        write!(
+            formatter,
+            "{} cannot be read: it is made again, and {refused} is refused until then",
+            self.path.display()
+        )
+    }
+}
+
+/// An index that is made again beside the damaged one, which meanwhile answers what it can and takes in what is new.
+pub(in crate::ledger) trait IndexRemake: Send + Sync {
+    /// Where to insert.
+    fn index(&self) -> Arc<dyn IndexStore>;
+
+    /// How many entries it has to have.
+    fn size(&self) -> TreeSize;
+
+    /// Walks the bodies behind its watermark.
+    fn bodies(&self) -> Result<Box<dyn BodyReplay + '_>, StoreError>;
+
+    /// Puts it in the place of what is damaged, at once, once it has its entries; attestations it takes in itself.
+    ///
+    /// # Errors
+    /// When that cannot be written: the damaged one stays, and it can be tried again.
+    fn finish(&self) -> Result<(), StoreError>;
 }
 
 /// 5. Attestations: what we and others signed about the ledger, in the order in which it came.

@@ -139,8 +139,8 @@ fn published(log: &PublicLog, path: &str) -> Option<TilePath> {
     responses((status = 200, description = "The proof", content_type = "text/plain"), (status = 404, body = Problem)))]
 pub(super) async fn proof(state: Data<AppState>, index: Path<u64>) -> Result<HttpResponse, Problem> {
     let ledger = state.services.issuance.ledger.clone();
-    let proof = web::block(move || ledger.proof(LeafIndex(*index))).await??;
-    let (proof, _) = proof.ok_or_else(|| Problem::not_found("entry under a checkpoint"))?;
+    let proof = web::block(move || ledger.proof_alone(LeafIndex(*index))).await??;
+    let proof = proof.ok_or_else(|| Problem::not_found("entry under a checkpoint"))?;
     Ok(HttpResponse::Ok().content_type(TEXT).body(proof.to_string()))
 }
 

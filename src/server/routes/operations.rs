@@ -45,6 +45,9 @@ struct LogHealth {
     /// The log that goes on, where this one has ended: it takes nothing any more, and all that is in it is served.
     #[schema(required)]
     successor: Option<String>,
+    /// What of its index cannot be read, and is made again meanwhile; null when it is whole.
+    #[schema(required)]
+    index_damage: Option<String>,
 }
 
 /// Health of a dependency of a log: one witness may serve several logs.
@@ -86,13 +89,14 @@ fn logs(state: &AppState) -> Vec<LogHealth> {
         size: ledger.size().0,
         forked: !ledger.forks().is_empty(),
         successor: ledger.successor().map(str::to_owned),
+        index_damage: ledger.index_damage().map(|damage| damage.to_string()),
     };
     let mut logs = vec![ledger(LEDGER, &state.services.issuance.ledger)];
     if let Some(service) = &state.services.statements {
         logs.push(ledger(STATEMENTS, &service.statements.ledger));
         logs.extend(service.compatibility.as_ref().map(|compatibility| {
             let CompatibilityHealth { entries, trouble } = compatibility.health();
-            LogHealth { log: COMPATIBILITY, trouble, size: entries, forked: false, successor: None }
+            LogHealth { log: COMPATIBILITY, trouble, size: entries, forked: false, successor: None, index_damage: None }
         }));
     }
     logs
@@ -157,10 +161,11 @@ pub(super) async fn metrics(state: Data<AppState>) -> Result<HttpResponse, Probl
     let handle = state.metrics.as_ref().ok_or_else(|| Problem::not_found("collection of metrics"))?;
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
     ::metrics::gauge!("affiant_body_memory_bytes").set(state.bodies.bytes() as f64);
-    for LogHealth { log, trouble, size, forked, successor } in logs(&state) {
+    for LogHealth { log, trouble, size, forked, successor, index_damage } in logs(&state) {
         ::metrics::gauge!("affiant_log_up", "log" => log).set(up(trouble.is_none()));
         ::metrics::gauge!("affiant_log_forked", "log" => log).set(up(forked));
         ::metrics::gauge!("affiant_log_closed", "log" => log).set(up(successor.is_some()));
+        ::metrics::gauge!("affiant_log_index_damaged", "log" => log).set(up(index_damage.is_some()));
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         for name in ["affiant_log_tree_size", "affiant_log_size"] {
             ::metrics::gauge!(name, "log" => log).set(size as f64);

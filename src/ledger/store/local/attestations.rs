@@ -111,6 +111,29 @@ impl LocalAttestations {
         Ok(StateAt { state: writer.state.clone(), end })
     }
 
+    /// Puts into `placement` what is behind its watermark; gives where that ends.
+    pub(super) fn place_all(&self, placement: &Placement) -> Result<SegmentOffset, StoreError> {
+        let tree = &placement.tree;
+        let mut placed = Ok(());
+        let end = scan(&self.segments, tree.watermarks().attestations_end, |at, attestation| {
+            if placed.is_ok() {
+                placement.place_attestation(attestation.kind, attestation.key, at);
+                placed = tree.set_watermarks(|watermarks| watermarks.attestations_end = at).map(drop);
+            }
+        })?;
+        placed.map_err(StoreError::index)?;
+        tree.set_watermarks(|watermarks| watermarks.attestations_end = end).map_err(StoreError::index)?;
+        Ok(end)
+    }
+
+    /// Puts into `placement` at least all that there is by now.
+    pub(super) fn place_through_end(&self, placement: &Placement) -> Result<(), StoreError> {
+        let SegmentOffset { segment, offset } = self.end();
+        let reached = self.place_all(placement)?;
+        let is_there = reached >= SegmentOffset { segment, offset };
+        if is_there { Ok(()) } else { Err(StoreError::Corrupt { path: self.segments.path(segment), offset }) }
+    }
+
     fn read(&self, places: Vec<SegmentOffset>) -> Result<Vec<Attestation>, StoreError> {
         let frames = places.into_iter().map(|at| self.segments.read(at));
         let found = frames.filter_map(|frame| frame.map(|frame| frame.as_deref().and_then(attestation_of)).transpose());
@@ -125,17 +148,7 @@ impl AttestationStore for LocalAttestations {
 
     fn resume(&self) -> Result<(), StoreError> {
         let _nobody_appends = self.writer();
-        let tree = &self.placement.tree;
-        let mut placed = Ok(());
-        let end = scan(&self.segments, tree.watermarks().attestations_end, |at, attestation| {
-            if placed.is_ok() {
-                self.placement.place_attestation(attestation.kind, attestation.key, at);
-                placed = tree.set_watermarks(|watermarks| watermarks.attestations_end = at).map(drop);
-            }
-        })?;
-        placed.map_err(StoreError::index)?;
-        tree.set_watermarks(|watermarks| watermarks.attestations_end = end).map_err(StoreError::index)?;
-        Ok(())
+        self.place_all(&self.placement).map(drop)
     }
 
     fn append(&self, kind: AttestationKind, key: u64, bytes: &[u8]) -> Result<(), StoreError> {

@@ -55,6 +55,14 @@ impl LocalBodies {
         Ok(Self { segments, keys, placement, slots: AtomicU64::new(0), writer: Mutex::new(None) })
     }
 
+    /// Walks the bodies behind those that are in `placement`, which takes in what is found.
+    pub(super) fn replay_into(&self, placement: &Arc<Placement>) -> Result<Replay<'_>, StoreError> {
+        let from = placement.bodies_end();
+        // The placement never knows of a body that was not durable.
+        self.segments.check_reaches(from)?;
+        Ok(Replay { bodies: self, placement: placement.clone(), scan: self.segments.scan(from), last: None })
+    }
+
     fn writer(&self) -> MutexGuard<'_, Option<BodyWriter>> {
         self.writer.lock().expect("no holder of this lock panics")
     }
@@ -75,7 +83,12 @@ impl LocalBodies {
 
     /// Slots are given out in the order of frames, so what is behind that of the newest body is nobody's.
     fn slots_through(&self, newest: LeafIndex) -> Result<u64, StoreError> {
-        let at = self.placement.body(newest)?.unwrap_or(SegmentOffset::START);
+        let at = match self.placement.body(newest) {
+            // Its frame is the last one.
+            Err(error) if error.is_index() => self.segments.last_before(self.placement.bodies_end())?,
+            at => at?,
+        };
+        let at = at.unwrap_or(SegmentOffset::START);
         let head = self.head(at)?;
         if head.index == newest { Ok(head.slot + 1) } else { Err(self.corrupt(at)) }
     }
@@ -115,10 +128,7 @@ impl LocalBodies {
 
 impl BodyStore for LocalBodies {
     fn replay(&self) -> Result<Box<dyn BodyReplay + '_>, StoreError> {
-        let from = self.placement.bodies_end();
-        // The placement never knows of a body that was not durable.
-        self.segments.check_reaches(from)?;
-        Ok(Box::new(Replay { bodies: self, scan: self.segments.scan(from), last: None }))
+        Ok(Box::new(self.replay_into(&self.placement)?))
     }
 
     /// What is cut off are bodies of batches that never reached the log, perhaps because a sync failed: then they may be in
@@ -208,8 +218,9 @@ impl BodyWriter {
 }
 
 /// See [`BodyStore::replay`].
-struct Replay<'a> {
+pub(super) struct Replay<'a> {
     bodies: &'a LocalBodies,
+    placement: Arc<Placement>,
     scan: Scan<'a>,
     last: Option<FrameHead>,
 }
@@ -224,7 +235,7 @@ impl BodyReplay for Replay<'_> {
             let head = FrameHead::parse(&frame).map(|(head, _)| head);
             if head.is_some_and(|head| head.index == index && head.record == record) {
                 self.last = head;
-                self.bodies.placement.place_bodies([(index, at)], self.scan.position());
+                self.placement.place_bodies([(index, at)], self.scan.position());
                 return Ok(self.bodies.names_in(&frame)?);
             }
         }

@@ -91,11 +91,12 @@ impl Backend for LocalBackend {
         let snapshot = placed.map(|placed| placed.snapshot);
         let snapshots = LocalSnapshots::new(fs, dir.snapshot(), snapshot, &log, attestations.clone());
         let bodies = LocalBodies::open(fs, &dir.bodies(), self.vault_key.clone(), placement.clone())?;
+        let bodies = Arc::new(bodies);
         Ok(Stores {
             log: Box::new(log),
-            bodies: Arc::new(bodies),
+            index: Arc::new(LocalIndex::new(placement, bodies.clone(), attestations.clone())),
+            bodies,
             tiles,
-            index: Arc::new(LocalIndex(placement)),
             attestations,
             archive_trees: Arc::new(LocalArchiveTrees::new(fs, &dir.archive_trees())),
             snapshots: Box::new(snapshots),

@@ -17,15 +17,20 @@ const OFFSET_BITS: u32 = 40;
 #[derive(Debug)]
 pub(super) struct Placement {
     pub(super) tree: LsmTree,
-    secret: DigestKey,
+    secret: Arc<DigestKey>,
     // Behind the last body that a committed entry refers to.
     bodies_end: Mutex<SegmentOffset>,
 }
 
 impl Placement {
-    pub(super) fn new(tree: LsmTree, secret: DigestKey) -> Arc<Self> {
+    pub(super) fn new(tree: LsmTree, secret: impl Into<Arc<DigestKey>>) -> Arc<Self> {
         let bodies_end = Mutex::new(tree.watermarks().bodies_end);
-        Arc::new(Self { tree, secret, bodies_end })
+        Arc::new(Self { tree, secret: secret.into(), bodies_end })
+    }
+
+    /// The places in a tree that is made beside this one.
+    pub(super) fn beside(&self, tree: LsmTree) -> Arc<Self> {
+        Self::new(tree, self.secret.clone())
     }
 
     /// The key of the digests that are keys here.

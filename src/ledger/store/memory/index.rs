@@ -1,10 +1,10 @@
 //! The index in memory: flushed records outlive it.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::content::{IndexContent, Opened};
 use crate::ledger::store::index_key::{IndexKey, KeyValue};
-use crate::ledger::store::{IndexStore, StoreError};
+use crate::ledger::store::{IndexDamage, IndexRemake, IndexStore, StoreError};
 use crate::tlog::TreeSize;
 
 #[derive(Debug)]
@@ -58,5 +58,14 @@ impl IndexStore for MemoryIndex {
     fn reset(&self) -> Result<(), StoreError> {
         *self.content() = IndexContent::default();
         self.flush()
+    }
+
+    /// Memory is whole.
+    fn damage(&self) -> Option<IndexDamage> {
+        None
+    }
+
+    fn remake(&self) -> Result<Option<Arc<dyn IndexRemake>>, StoreError> {
+        Ok(None)
     }
 }

@@ -1,6 +1,6 @@
 //! The tree does what an ordered set does, whatever becomes of its disk: histories that a seed decides.
 //!
-//! `AFFIANT_INDEX_HISTORIES` says how many there are (300 if it does not), `AFFIANT_INDEX_SEED` which one alone.
+//! `AFFIANT_INDEX_HISTORIES` says how many there are (100 if it does not), `AFFIANT_INDEX_SEED` which one alone.
 
 #[allow(dead_code, reason = "the rest of it is used by tests/simulation")]
 #[path = "../../../../../tests/simulation/chance.rs"]
@@ -76,13 +76,15 @@ impl History {
             }
             self.disk.with_faults(|faults| faults.fail_one_in(0));
         }
+        self.heal();
         self.check_all();
         self.crash();
+        self.heal();
         self.check_all();
     }
 
     fn act(&mut self) {
-        match self.chance.below(24) {
+        match self.chance.below(25) {
             0..9 => {
                 let most = if self.chance.one_in(8) { 2500 } else { 12 };
                 let change = |chance: &mut Chance| {
@@ -119,14 +121,66 @@ impl History {
                     self.reached = vec![0];
                 }
             }
-            22 => {}
+            22 => self.damage(),
+            23 => self.mend(),
             _ => self.crash(),
         }
     }
 
+    /// A bit of a table falls over, or none of it can be read any more.
+    fn damage(&mut self) {
+        if self.chance.one_in(2) {
+            self.disk.rot(".run", &mut self.chance);
+        } else {
+            self.disk.set_unreadable(Some(".run"), &mut self.chance);
+        }
+    }
+
+    /// Makes again what is damaged, as far as somebody has found it, while more comes in.
+    fn mend(&mut self) {
+        let _ = self.tree.recheck();
+        if self.tree.damage().is_none() {
+            return;
+        }
+        let ((made, reached), set) = (self.tree.begin_replacement(), self.set.clone());
+        for one in &set {
+            made.insert(&[*one]);
+            if self.chance.one_in(40) {
+                let _ = made.set_watermarks(|watermarks| watermarks.size += 1);
+                let _ = made.compact(&|| false);
+            }
+        }
+        let added: Vec<_> = (0..self.chance.below(40))
+            .map(|_| KeyValue { key: key(self.chance.below(KEYS)), value: self.chance.below(9) })
+            .collect();
+        self.change(&added, false);
+        let _ = self.tree.compact(&|| false);
+        assert!(reached.size <= self.tree.watermarks().size);
+        if self.chance.one_in(6) || made.damage().is_some() || self.tree.replace_tables(&made).is_err() {
+            self.tree.give_up_replacement(&made);
+        }
+    }
+
+    /// Everything can be read again, by and by; the file that could not stays as it is.
+    fn heal(&mut self) {
+        self.disk.with_faults(|faults| faults.fail_one_in(0));
+        for _ in 0..40 {
+            let found: Result<Vec<_>, _> = (0..KEYS + 2).map(|n| self.tree.values(key(n), 0, usize::MAX)).collect();
+            if found.is_ok() {
+                return;
+            }
+            self.mend();
+        }
+        panic!("seed {}: a tree that is made again stays damaged", self.seed);
+    }
+
     fn change(&mut self, changed: &[KeyValue], deleted: bool) {
         for key_value in changed {
-            if deleted { self.set.remove(key_value) } else { self.set.insert(*key_value) };
+            if deleted {
+                self.set.remove(key_value)
+            } else {
+                self.set.insert(*key_value)
+            };
             self.changes.push(Change { key_value: *key_value, deleted });
         }
         if deleted { self.tree.remove(changed) } else { self.tree.insert(changed) }
@@ -140,7 +194,11 @@ impl History {
             self.disk.with_faults(|faults| faults.kill_after(left));
             let _ = self.tree.compact(&|| false);
         }
-        if self.chance.one_in(2) { self.disk.power_cut() } else { self.disk.restart() }
+        if self.chance.one_in(2) {
+            self.disk.power_cut()
+        } else {
+            self.disk.restart()
+        }
         if self.chance.one_in(3) {
             let left = self.chance.below(20);
             self.disk.with_faults(|faults| faults.kill_after(left));
@@ -149,6 +207,7 @@ impl History {
         }
         self.disk.with_faults(|faults| faults.fail_one_in(0));
         self.tree = open(&self.disk, self.active_max).unwrap();
+        self.heal();
         let reached = usize::try_from(self.tree.watermarks().size).unwrap();
         self.reached.truncate(reached + 1);
         let known = self.reached[reached];
@@ -160,7 +219,7 @@ impl History {
             let is_there = found.first() == Some(&key_value.value);
             assert_eq!(is_there, !deleted, "seed {}: {key_value:?} below the watermark", self.seed);
         }
-        for change in behind.to_vec() {
+        for change in behind {
             if change.deleted {
                 self.tree.remove(&[change.key_value]);
             } else {
@@ -203,5 +262,5 @@ fn it_is_an_ordered_set_whatever_becomes_of_its_disk() {
     if let Some(seed) = setting("AFFIANT_INDEX_SEED") {
         return History::begin(seed).run();
     }
-    (1..=setting("AFFIANT_INDEX_HISTORIES").unwrap_or(300)).for_each(|seed| History::begin(seed).run());
+    (1..=setting("AFFIANT_INDEX_HISTORIES").unwrap_or(100)).for_each(|seed| History::begin(seed).run());
 }

@@ -10,31 +10,29 @@
 mod filter;
 mod manifest;
 mod record;
+mod replacement;
 mod sorted_table;
+mod state;
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
 use std::io;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub(super) use manifest::Watermarks;
 use manifest::{Manifest, TableInfo};
 use record::{MergingIter, Record, RecordIter};
 use sorted_table::SortedTable;
+use state::{
+    ImmutableMemtable, Memtable, NamedTable, State, Written, record, records_needed, table_name, table_number,
+};
 
 use super::segment::{create_directory, sync_dir};
 use crate::ledger::store::StoreError;
 use crate::ledger::store::index_key::{IndexKey, KeyValue};
 use crate::vfs::{FileSystem, OpenMode};
 
-/// Tables of a tier that are merged to one: with more of them a record is written less often, and looked for longer.
-const TABLES_PER_MERGE: usize = 4;
-/// How the file name of a table ends.
-const TABLE_SUFFIX: &str = ".run";
-/// Bytes of bodies that come between two tables: what a start reads again is a few times that.
-const BODY_BYTES_MAX: u64 = 64 << 20;
 /// Immutable memtables that may wait to be written; whoever adds one more writes them.
 const IMMUTABLE_MAX: usize = 2;
 
@@ -55,39 +53,15 @@ pub(super) struct LsmTree {
     writing: Mutex<()>,
     merging: Mutex<()>,
     manifest: Mutex<()>,
-    // A page was damaged: the next start makes the index again.
-    damaged: AtomicBool,
-}
-
-/// Keys and values, each with whether it is deleted.
-type Memtable = BTreeMap<KeyValue, bool>;
-
-#[derive(Debug)]
-struct State {
-    active: Memtable,
-    watermarks: Watermarks,
-    // The newest first, as everything here.
-    immutable: Vec<Arc<ImmutableMemtable>>,
-    written: Written,
-    next_table: u64,
-}
-
-/// The tables and watermarks of the manifest.
-#[derive(Clone, Debug)]
-struct Written {
-    tables: Vec<(TableInfo, Arc<SortedTable>)>,
-    watermarks: Watermarks,
-}
-
-/// A memtable that takes no more, and up to where it reaches.
-#[derive(Debug)]
-struct ImmutableMemtable {
-    records: Memtable,
-    watermarks: Watermarks,
+    // No number is used twice, also not by a tree that is made beside this one.
+    next_table: Arc<AtomicU64>,
+    // Whether a manifest names its tables; none does while it is made beside another.
+    is_named: bool,
 }
 
 impl LsmTree {
-    /// Opens the tree in `dir`. One that is missing, corrupt, or under another digest key starts empty.
+    /// Opens the tree in `dir`. One that is missing, whose manifest is corrupt, or under another digest key starts empty; a
+    /// table that is damaged is one that cannot be read, until it is [replaced](Self::begin_replacement).
     pub(super) fn open(
         fs: &Arc<dyn FileSystem>,
         dir: &Path,
@@ -96,24 +70,25 @@ impl LsmTree {
     ) -> Result<Self, StoreError> {
         create_directory(fs, dir)?;
         let manifest = Manifest::read(&**fs, dir)?.filter(|manifest| manifest.key_check == key_check);
-        let state = match manifest.map(|manifest| State::of(manifest, &**fs, dir)).transpose() {
-            Err(StoreError::Corrupt { path, .. }) => {
-                tracing::warn!(path = %path.display(), "index corrupt, rebuilding it");
-                None
+        let (has_manifest, next_table) = (manifest.is_some(), manifest.as_ref().map_or(0, |one| one.next_table));
+        let state = match manifest {
+            Some(Manifest { tables, watermarks, .. }) => {
+                let open = |info| NamedTable::open(info, &**fs, dir);
+                State::of(Written { tables: tables.into_iter().map(open).collect::<Result<_, _>>()?, watermarks })
             }
-            state => state?,
+            None => State::empty(),
         };
-        let has_manifest = state.is_some();
         let tree = Self {
             fs: fs.clone(),
             dir: dir.to_owned(),
             key_check,
             active_max,
-            state: RwLock::new(state.unwrap_or_else(State::empty)),
+            state: RwLock::new(state),
             writing: Mutex::new(()),
             merging: Mutex::new(()),
             manifest: Mutex::new(()),
-            damaged: AtomicBool::new(false),
+            next_table: Arc::new(AtomicU64::new(next_table)),
+            is_named: true,
         };
         tree.remove_orphaned_tables(has_manifest)?;
         Ok(tree)
@@ -142,9 +117,8 @@ impl LsmTree {
     /// Moves the watermarks; returns whether [`compact`](Self::compact) has something to do.
     ///
     /// # Errors
-    /// When too many memtables wait and cannot be written, or a page was found corrupt.
+    /// When too many memtables wait and cannot be written.
     pub(super) fn set_watermarks(&self, change: impl FnOnce(&mut Watermarks)) -> Result<bool, StoreError> {
-        self.check_whole()?;
         let (waiting, mergeable) = {
             let mut state = self.write();
             change(&mut state.watermarks);
@@ -152,7 +126,7 @@ impl LsmTree {
                 state.freeze();
             }
             // Whoever flushes does not merge.
-            (state.immutable.len(), mergeable(&state.written.tables).is_some())
+            (state.immutable.len(), state.mergeable().is_some())
         };
         if waiting > IMMUTABLE_MAX {
             self.flush_immutable()?;
@@ -166,10 +140,8 @@ impl LsmTree {
     /// [`StoreError::Behind`].
     pub(super) fn check_room(&self) -> Result<(), StoreError> {
         let state = self.read();
-        // One that is damaged is not written any more.
-        let is_over = self.damaged.load(Ordering::Acquire) && state.active.len() >= self.active_max;
         let is_behind = state.immutable.len() > IMMUTABLE_MAX || state.written.tables.len() >= TABLES_MAX;
-        if is_over || is_behind { Err(StoreError::Behind) } else { Ok(()) }
+        if is_behind { Err(StoreError::Behind) } else { Ok(()) }
     }
 
     pub(super) fn insert(&self, added: &[KeyValue]) {
@@ -204,8 +176,12 @@ impl LsmTree {
             let state = self.read();
             sources.extend(in_memtable(&state.active));
             sources.extend(state.immutable.iter().filter_map(|memtable| in_memtable(&memtable.records)));
-            for (_, table) in state.written.tables.iter().filter(|(_, table)| table.may_have(key)) {
-                sources.push(Box::new(table.records_from(first)));
+            for NamedTable { info, table } in &state.written.tables {
+                match table {
+                    Some(table) if !table.may_have(key) => {}
+                    Some(table) => sources.push(Box::new(table.records_from(first))),
+                    None => return Err(StoreError::Corrupt { path: self.path(info.number), offset: 0 }),
+                }
             }
         }
         if sources.is_empty() {
@@ -214,8 +190,7 @@ impl LsmTree {
         let of_key = |record: &Result<Record, _>| !matches!(record, Ok(record) if record.key_value.key != key);
         let records = MergingIter::new(sources).take_while(of_key);
         let there = records.filter(|record| !matches!(record, Ok(record) if record.deleted));
-        let values: Result<_, StoreError> = there.map(|record| Ok(record?.key_value.value)).take(most).collect();
-        values.inspect_err(|error| self.note(error))
+        there.map(|record| Ok(record?.key_value.value)).take(most).collect()
     }
 
     /// Makes everything that was inserted and removed durable.
@@ -227,7 +202,7 @@ impl LsmTree {
     /// Writes the immutable memtables, and merges tables where a tier has enough, until it is `cancelled`.
     pub(super) fn compact(&self, cancelled: &dyn Fn() -> bool) -> Result<(), StoreError> {
         self.flush_immutable()?;
-        while !cancelled() && self.merge(cancelled).inspect_err(|error| self.note(error))? {}
+        while !cancelled() && self.merge(cancelled)? {}
         Ok(())
     }
 
@@ -242,10 +217,7 @@ impl LsmTree {
         }
         // Else a power cut brings it back, when there may be entries again under which it would seem right.
         sync_dir(&self.fs, &self.dir)?;
-        let mut state = self.write();
-        let next_table = state.next_table;
-        *state = State { next_table, ..State::empty() };
-        self.damaged.store(false, Ordering::Release);
+        *self.write() = State::empty();
         Ok(())
     }
 
@@ -266,50 +238,50 @@ impl LsmTree {
     /// Merges what is [`mergeable`], if there is room; returns whether it did.
     fn merge(&self, cancelled: &dyn Fn() -> bool) -> Result<bool, StoreError> {
         let _no_other = one_at_a_time(&self.merging);
-        let tables = self.read().written.tables.clone();
-        let Some(merging) = mergeable(&tables) else { return Ok(false) };
-        let records = merging.iter().map(|(_, table)| table.records()).sum();
+        let (merging, is_oldest) = {
+            let state = self.read();
+            let Some(merging) = state.mergeable() else { return Ok(false) };
+            let oldest = |tables: &[NamedTable]| tables.last().map(|table| table.info.number);
+            (merging.to_vec(), oldest(merging) == oldest(&state.written.tables))
+        };
+        let tables: Vec<_> = merging.iter().filter_map(|one| one.table.clone()).collect();
+        let records = merging.iter().map(|one| one.info.records).sum();
         // Commits need the room more than compaction does.
         let free = self.fs.free_bytes(&self.dir).map_err(StoreError::io(&self.dir))?;
         if free / 2 < records * Record::BYTES as u64 {
             return Ok(false);
         }
-        let is_oldest = merging.last().map(|(table, _)| table.number) == tables.last().map(|(table, _)| table.number);
         let all = KeyValue { key: IndexKey(0), value: 0 };
-        let merged = MergingIter::new(merging.iter().map(|(_, table)| table.records_from(all)));
+        let merged = MergingIter::new(tables.iter().map(|table| table.records_from(all)));
         // Below the oldest table a tombstone hides nothing.
         let kept = merged.filter(|record| !matches!(record, Ok(record) if is_oldest && record.deleted));
-        let table = self.write_table(merging[0].0.tier + 1, records, kept.take_while(|_| !cancelled()))?;
-        if cancelled() {
+        let breaks_off = Cell::new(false);
+        let is_wanted = |_: &Result<Record, StoreError>| {
+            breaks_off.set(breaks_off.get() || cancelled());
+            !breaks_off.get()
+        };
+        let table = self.write_table(merging[0].info.tier + 1, records, kept.take_while(is_wanted))?;
+        if breaks_off.get() {
             // Records may be missing, and no manifest names the table: the next start removes it, and merges again.
             return Ok(false);
         }
-        let numbers: Vec<u64> = merging.iter().map(|(table, _)| table.number).collect();
+        let numbers: Vec<u64> = merging.iter().map(|one| one.info.number).collect();
         self.install(|written, _| {
-            let at = written.tables.iter().position(|(table, _)| table.number == numbers[0]);
+            let at = written.tables.iter().position(|one| one.info.number == numbers[0]);
             let at = at.expect("only merging removes tables");
             written.tables.splice(at..at + numbers.len(), table);
         })?;
         for number in numbers {
-            let path = self.dir.join(table_name(number));
+            let path = self.path(number);
             self.fs.remove(&path).map_err(StoreError::io(&path))?;
         }
         Ok(true)
     }
 
     /// Writes a table, unless there are no records.
-    fn write_table(
-        &self,
-        tier: u8,
-        most: u64,
-        records: impl RecordIter,
-    ) -> Result<Option<(TableInfo, Arc<SortedTable>)>, StoreError> {
-        let number = {
-            let mut state = self.write();
-            state.next_table += 1;
-            state.next_table - 1
-        };
-        let path = self.dir.join(table_name(number));
+    fn write_table(&self, tier: u8, most: u64, records: impl RecordIter) -> Result<Option<NamedTable>, StoreError> {
+        let number = self.next_table.fetch_add(1, Ordering::Relaxed);
+        let path = self.path(number);
         let table = SortedTable::write(&*self.fs, &path, most, records).inspect_err(|_| drop(self.fs.remove(&path)))?;
         if table.records() == 0 {
             self.fs.remove(&path).map_err(StoreError::io(&path))?;
@@ -317,22 +289,25 @@ impl LsmTree {
         }
         // The name is durable before the manifest has it.
         sync_dir(&self.fs, &self.dir)?;
-        Ok(Some((TableInfo { number, tier, records: table.records() }, Arc::new(table))))
+        let info = TableInfo { number, tier, records: table.records() };
+        Ok(Some(NamedTable { info, table: Some(Arc::new(table)) }))
     }
 
     /// Changes what is written: the manifest first, so that a failure changes nothing here and is tried again.
     fn install(&self, change: impl FnOnce(&mut Written, &mut Vec<Arc<ImmutableMemtable>>)) -> Result<(), StoreError> {
         let _no_other = one_at_a_time(&self.manifest);
-        self.check_whole()?;
-        let (mut written, mut immutable, next_table) = {
+        let (mut written, mut immutable) = {
             let state = self.read();
-            (state.written.clone(), state.immutable.clone(), state.next_table)
+            (state.written.clone(), state.immutable.clone())
         };
         let waiting = immutable.len();
         change(&mut written, &mut immutable);
-        let tables = written.tables.iter().map(|(table, _)| *table).collect();
-        let manifest = Manifest { watermarks: written.watermarks, tables, next_table, key_check: self.key_check };
-        manifest.write(&*self.fs, &self.dir)?;
+        if self.is_named {
+            let tables = written.tables.iter().map(|table| table.info).collect();
+            let next_table = self.next_table.load(Ordering::Relaxed);
+            let manifest = Manifest { watermarks: written.watermarks, tables, next_table, key_check: self.key_check };
+            manifest.write(&*self.fs, &self.dir)?;
+        }
         let mut state = self.write();
         // More memtables may have become immutable, in front.
         let left = state.immutable.len() - (waiting - immutable.len());
@@ -341,36 +316,23 @@ impl LsmTree {
         Ok(())
     }
 
-    /// After a corrupt page nothing is written any more: the next start rebuilds the tree.
-    fn check_whole(&self) -> Result<(), StoreError> {
-        if self.damaged.load(Ordering::Acquire) { Err(StoreError::Poisoned) } else { Ok(()) }
-    }
-
-    /// A corrupt table is of no use any more: without a manifest the next start rebuilds the tree.
-    fn note(&self, error: &StoreError) {
-        if matches!(error, StoreError::Corrupt { .. }) && !self.damaged.swap(true, Ordering::AcqRel) {
-            tracing::error!(%error, "index corrupt, the next start rebuilds it");
-            let _no_other = one_at_a_time(&self.manifest);
-            let _ = self.fs.remove(&Manifest::path(&self.dir));
-        }
-    }
-
     /// Removes the tables that the manifest does not name (half written, or merged), and skips their numbers. Without a
     /// manifest they stay: they may be a tree that was opened with another key by mistake.
     fn remove_orphaned_tables(&self, has_manifest: bool) -> Result<(), StoreError> {
-        let mut state = self.write();
+        let state = self.read();
         for name in self.fs.list(&self.dir).map_err(StoreError::io(&self.dir))? {
-            let number = name.strip_suffix(TABLE_SUFFIX).and_then(|number| number.parse::<u64>().ok());
-            let Some(number) = number.filter(|number| table_name(*number) == name && *number < u64::MAX) else {
-                continue;
-            };
-            state.next_table = state.next_table.max(number + 1);
-            if has_manifest && state.written.tables.iter().all(|(table, _)| table.number != number) {
-                let path = self.dir.join(name);
+            let Some(number) = table_number(&name) else { continue };
+            self.next_table.fetch_max(number + 1, Ordering::Relaxed);
+            if has_manifest && state.written.tables.iter().all(|table| table.info.number != number) {
+                let path = self.path(number);
                 self.fs.remove(&path).map_err(StoreError::io(&path))?;
             }
         }
         Ok(())
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.dir.join(table_name(number))
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -380,75 +342,6 @@ impl LsmTree {
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().expect("no holder of this lock panics")
     }
-}
-
-impl State {
-    fn empty() -> Self {
-        let written = Written { tables: Vec::new(), watermarks: Watermarks::START };
-        Self { active: BTreeMap::new(), watermarks: Watermarks::START, immutable: Vec::new(), written, next_table: 0 }
-    }
-
-    fn of(manifest: Manifest, fs: &dyn FileSystem, dir: &Path) -> Result<Self, StoreError> {
-        let open = |known: TableInfo| {
-            let path = dir.join(table_name(known.number));
-            match SortedTable::open(fs, &path) {
-                Ok(table) if table.records() == known.records => Ok((known, Arc::new(table))),
-                Ok(_) => Err(StoreError::Corrupt { path, offset: 0 }),
-                Err(StoreError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
-                    Err(StoreError::Corrupt { path, offset: 0 })
-                }
-                Err(error) => Err(error),
-            }
-        };
-        let Manifest { watermarks, tables, next_table, key_check: _ } = manifest;
-        let written = Written { tables: tables.into_iter().map(open).collect::<Result<_, _>>()?, watermarks };
-        Ok(Self { watermarks, written, next_table, ..Self::empty() })
-    }
-
-    /// Up to where everything is written, or immutable and waiting to be.
-    fn reached(&self) -> Watermarks {
-        self.immutable.first().map_or(self.written.watermarks, |immutable| immutable.watermarks)
-    }
-
-    /// Whether a start would have many bodies to read again.
-    fn is_far_ahead(&self) -> bool {
-        let (end, reached) = (self.watermarks.bodies_end, self.reached().bodies_end);
-        end.segment != reached.segment || end.offset.saturating_sub(reached.offset) > BODY_BYTES_MAX
-    }
-
-    /// Makes the active memtable immutable.
-    fn freeze(&mut self) {
-        if !self.active.is_empty() || self.reached() != self.watermarks {
-            let immutable =
-                ImmutableMemtable { records: std::mem::take(&mut self.active), watermarks: self.watermarks };
-            self.immutable.insert(0, Arc::new(immutable));
-        }
-    }
-}
-
-/// The tables of the lowest tier that has enough of them.
-fn mergeable(tables: &[(TableInfo, Arc<SortedTable>)]) -> Option<&[(TableInfo, Arc<SortedTable>)]> {
-    let mut tiers = tables.chunk_by(|(one, _), (other, _)| one.tier == other.tier);
-    tiers.find(|tables| tables.len() >= TABLES_PER_MERGE)
-}
-
-fn record((key_value, deleted): (&KeyValue, &bool)) -> Record {
-    Record { key_value: *key_value, deleted: *deleted }
-}
-
-/// The records of `range` up to the last one needed for `most` that are not deleted: one key may have all of a memtable.
-fn records_needed(records: &Memtable, range: RangeInclusive<KeyValue>, most: usize) -> Vec<Record> {
-    let mut there = 0;
-    let is_needed = |record: &Record| {
-        let is_needed = there < most;
-        there += usize::from(!record.deleted);
-        is_needed
-    };
-    records.range(range).map(record).take_while(is_needed).collect()
-}
-
-fn table_name(number: u64) -> String {
-    format!("{number:016}{TABLE_SUFFIX}")
 }
 
 /// What these locks guard is on the disk, and whole: whoever panicked while holding one has left nothing half-done.

@@ -9,8 +9,9 @@
 //!
 //! Numbers are big-endian. First records and filter are held in memory, some two bytes for each record.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::filter::{BLOCK_BYTES, Filter};
 use super::record::{Record, RecordIter};
@@ -33,6 +34,8 @@ pub(super) struct SortedTable {
     records: u64,
     first_keys: Vec<KeyValue>,
     filter: Filter,
+    // Pages that could not be read, or were not whole, when they were read last.
+    unread: Mutex<Option<Range<usize>>>,
 }
 
 impl SortedTable {
@@ -59,7 +62,7 @@ impl SortedTable {
         }
         let (first_keys, filter, records) = writer.finish()?;
         let file = fs.open(path, OpenMode::Read).map_err(StoreError::io(path))?;
-        Ok(Self { file, path: path.to_owned(), records, first_keys, filter })
+        Ok(Self { file, path: path.to_owned(), records, first_keys, filter, unread: Mutex::default() })
     }
 
     /// Opens the table at `path`. That its pages are whole is seen when they are read.
@@ -98,7 +101,24 @@ impl SortedTable {
         let (first_keys, _) = first_keys.as_chunks::<{ Record::BYTES }>();
         let first_keys = first_keys.iter().map(|first_key| Record::from_bytes(first_key).key_value).collect();
         let filter = Filter::from_bytes(filter).ok_or_else(corrupt)?;
-        Ok(Self { file, path: path.to_owned(), records, first_keys, filter })
+        Ok(Self { file, path: path.to_owned(), records, first_keys, filter, unread: Mutex::default() })
+    }
+
+    /// Whether every page was whole when it was read last.
+    pub(super) fn is_whole(&self) -> bool {
+        self.unread().is_none()
+    }
+
+    /// Reads once more what could not be read: a bad moment is no damage.
+    pub(super) fn recheck(&self) {
+        let Some(pages) = self.unread().clone() else { return };
+        if self.read_pages(pages.start, &mut Vec::new(), pages.len()).is_ok() {
+            *self.unread() = None;
+        }
+    }
+
+    fn unread(&self) -> MutexGuard<'_, Option<Range<usize>>> {
+        self.unread.lock().expect("no holder of this lock panics")
     }
 
     /// How many records there are.
@@ -118,8 +138,16 @@ impl SortedTable {
         records.skip_while(move |record| matches!(record, Ok(record) if record.key_value < first))
     }
 
-    /// Reads so many pages from `page` on, and checks them.
+    /// Reads so many pages from `page` on, and checks them; remembers when they are not whole.
     fn read(&self, page: usize, pages: &mut Vec<u8>, count: usize) -> Result<(), StoreError> {
+        self.read_pages(page, pages, count).inspect_err(|error| {
+            if self.unread().replace(page..page + count).is_none() {
+                tracing::error!(%error, "a page of the index cannot be read");
+            }
+        })
+    }
+
+    fn read_pages(&self, page: usize, pages: &mut Vec<u8>, count: usize) -> Result<(), StoreError> {
         let offset = page as u64 * PAGE_BYTES as u64;
         pages.resize(count * PAGE_BYTES, 0);
         self.file.read_exact_at(pages, offset).map_err(StoreError::io(&self.path))?;

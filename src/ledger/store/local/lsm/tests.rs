@@ -1,8 +1,10 @@
 //! The tree against a model, on a real disk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::state::TABLES_PER_MERGE;
 use super::*;
+use crate::ledger::store::IndexDamage;
 use crate::vfs::{ObservedFileSystem, OsFileSystem};
 
 const KEY_CHECK: IndexKey = IndexKey(7);
@@ -75,7 +77,7 @@ fn tables_are_few_and_hold_no_tombstones() {
             tree.compact(&|| false).unwrap();
         }
     }
-    let known: Vec<_> = tree.read().written.tables.iter().map(|(table, _)| (table.tier, table.records)).collect();
+    let known: Vec<_> = tree.read().written.tables.iter().map(|table| (table.info.tier, table.info.records)).collect();
     assert_eq!(known, [(3, 512)], "64 times 16, merged three times, without what was taken out");
     assert_eq!(files(dir.path()).len(), 2, "the manifest, and the table");
     assert_eq!(open(dir.path()).watermarks().size, 1024);
@@ -162,7 +164,7 @@ fn what_was_not_flushed_is_forgotten_from_the_end_and_a_table_without_a_name_is_
     let tree = open(dir.path());
     assert_eq!((tree.watermarks().size, tree.first(key_value(15, 15).key).unwrap()), (15, Some(15)));
     assert_eq!(tree.first(key_value(16, 16).key).unwrap(), None);
-    assert!(!stranger.exists() && tree.read().next_table == 6);
+    assert!(!stranger.exists() && tree.next_table.load(Ordering::Relaxed) == 6);
 }
 
 #[test]
@@ -185,24 +187,99 @@ fn another_key_begins_again_and_leaves_what_it_found() {
     assert_eq!(LsmTree::open(&fs, dir.path(), IndexKey(8), 16).unwrap().watermarks().size, 9);
 }
 
-#[test]
-fn a_damaged_page_is_never_read_and_the_next_start_begins_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let tree = open(dir.path());
-    for n in 0..16 {
+/// A tree of two tables of 16 numbers each, and the path of the older.
+fn two_tables(dir: &Path) -> (LsmTree, PathBuf) {
+    let tree = open(dir);
+    for n in 0..32 {
         tree.insert(&[key_value(n, n)]);
+        reach(&tree, n + 1);
     }
-    reach(&tree, 16);
     tree.flush().unwrap();
-    let table = dir.path().join(table_name(0));
-    let mut bytes = std::fs::read(&table).unwrap();
-    bytes[50] ^= 1;
-    std::fs::write(&table, bytes).unwrap();
+    (tree, dir.join(table_name(0)))
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn found(tree: &LsmTree, n: u64) -> Option<u64> {
+    tree.first(key_value(n, n).key).unwrap()
+}
+
+#[test]
+fn what_needs_a_damaged_page_is_refused_and_the_rest_goes_on_until_it_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tree, table) = two_tables(dir.path());
+    flip(&table, 50);
+    assert!(tree.damage().is_none(), "nobody has read it");
     assert!(matches!(tree.first(key_value(3, 3).key), Err(StoreError::Corrupt { .. })));
-    tree.insert(&[key_value(99, 99)]);
-    assert!(matches!(tree.flush(), Err(StoreError::Poisoned)), "what is damaged is not named again");
+    assert!(found(&tree, 20) == Some(20) && found(&tree, 99).is_none(), "the filter needs no page");
+    assert_eq!(tree.damage(), Some(IndexDamage { path: table.clone(), refuses_all: false }));
+    tree.recheck().unwrap();
+    assert!(tree.damage().is_some(), "it is no bad moment");
+
+    let (made, reached) = tree.begin_replacement();
+    assert_eq!((reached.size, tree.is_replaced()), (32, true));
+    // What comes in meanwhile is written, and merged, without what is replaced.
+    for n in 32..32 + 64 {
+        tree.insert(&[key_value(n, n)]);
+        if reach(&tree, n + 1) {
+            tree.compact(&|| false).unwrap();
+        }
+    }
+    assert_eq!(tree.read().written.tables.len(), 3, "four new ones are one, and two are replaced");
+    for n in 0..32 {
+        made.insert(&[key_value(n, n)]);
+        if reach(&made, n + 1) {
+            made.compact(&|| false).unwrap();
+        }
+    }
+    tree.replace_tables(&made).unwrap();
+    assert!(tree.damage().is_none() && !tree.is_replaced() && !table.exists());
+    assert!((0..96).all(|n| found(&tree, n) == Some(n)));
+    let tiers: Vec<u8> = tree.read().written.tables.iter().map(|table| table.info.tier).collect();
+    assert!(tiers.is_sorted() && tiers.len() == 3, "{tiers:?}: those of a tier are next to each other");
+    tree.give_up_replacement(&made);
     drop(tree);
-    assert_eq!(open(dir.path()).watermarks().size, 0);
+    let tree = open(dir.path());
+    assert!((0..96).all(|n| found(&tree, n) == Some(n)) && tree.watermarks().size == 96);
+    assert_eq!(files(dir.path()).len(), 4);
+}
+
+#[test]
+fn a_table_that_does_not_open_refuses_all_and_what_was_begun_for_it_is_given_up_without_a_trace() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tree, table) = two_tables(dir.path());
+    drop(tree);
+    let length = usize::try_from(std::fs::metadata(&table).unwrap().len()).unwrap();
+    flip(&table, length - 1);
+    let tree = open(dir.path());
+    assert_eq!((tree.watermarks().size, tree.damage().map(|damage| damage.refuses_all)), (32, Some(true)));
+    assert!(matches!(tree.first(key_value(20, 20).key), Err(StoreError::Corrupt { .. })), "it may have any key");
+    let (made, _) = tree.begin_replacement();
+    made.insert(&[key_value(1, 1)]);
+    made.flush().unwrap();
+    assert_eq!(files(dir.path()).len(), 4);
+    // It reads again: a bad moment is no damage.
+    flip(&table, length - 1);
+    tree.recheck().unwrap();
+    tree.give_up_replacement(&made);
+    assert!(tree.damage().is_none() && !tree.is_replaced() && (0..32).all(|n| found(&tree, n) == Some(n)));
+    assert_eq!(files(dir.path()).len(), 3);
+}
+
+#[test]
+fn a_replacement_that_is_broken_off_is_removed_by_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tree, _) = two_tables(dir.path());
+    let (made, _) = tree.begin_replacement();
+    made.insert(&[key_value(1, 1)]);
+    made.flush().unwrap();
+    drop((tree, made));
+    let tree = open(dir.path());
+    assert!(files(dir.path()).len() == 3 && (0..32).all(|n| found(&tree, n) == Some(n)));
 }
 
 #[test]

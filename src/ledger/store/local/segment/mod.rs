@@ -141,6 +141,23 @@ impl SegmentReader {
         Ok(())
     }
 
+    /// Where the frame begins that ends at `end`; `None` when headers do not lead there.
+    pub(in crate::ledger::store::local) fn last_before(
+        &self,
+        end: SegmentOffset,
+    ) -> Result<Option<SegmentOffset>, StoreError> {
+        let segment = if end.offset == 0 { end.segment.saturating_sub(1) } else { end.segment };
+        let end = if segment == end.segment { end.offset } else { self.length(segment)? };
+        let (mut last, mut at) = (None, 0);
+        while at + (HEADER_BYTES as u64) < end {
+            let mut header = [0; HEADER_BYTES];
+            self.file(segment)?.read_exact_at(&mut header, at).map_err(StoreError::io(&self.path(segment)))?;
+            last = Some(SegmentOffset { segment, offset: at });
+            at += (HEADER_BYTES + parse_header(header).0) as u64;
+        }
+        Ok(last.filter(|_| at == end))
+    }
+
     /// Reads every frame from `from` on, in order. Stops behind the first damaged one.
     pub(super) fn scan(&self, from: SegmentOffset) -> Scan<'_> {
         Scan { reader: self, next: from, ended: false }

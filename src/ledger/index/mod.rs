@@ -4,6 +4,10 @@
 //! tombstones: who submits it again is told, and does not get it back. What is erased the log alone says
 //! ([`Index::is_erased`]).
 
+pub(super) mod catch_up;
+pub(super) mod compactor;
+pub(super) mod upkeep;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -40,6 +44,11 @@ pub(super) struct Index {
 impl Index {
     pub(super) fn new(store: Arc<dyn IndexStore>, vault_key: &SealingKey) -> Self {
         Self { store, secret: Arc::new(index_secret(vault_key)) }
+    }
+
+    /// The same names, in another store.
+    pub(super) fn beside(&self, store: Arc<dyn IndexStore>) -> Self {
+        Self { store, secret: self.secret.clone() }
     }
 
     pub(super) fn store(&self) -> &Arc<dyn IndexStore> {
