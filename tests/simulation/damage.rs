@@ -266,7 +266,7 @@ impl History {
     }
 
     /// Whatever it showed.
-    fn set_clock_right(&self, life: &Life) {
+    pub(crate) fn set_clock_right(&self, life: &Life) {
         let last = life.ledger.size().last_leaf().map(|last| life.ledger.entry(last).unwrap().0.time);
         self.clock.jump_to(self.clock.now().max(last.unwrap_or_default()));
     }

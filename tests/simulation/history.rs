@@ -479,6 +479,7 @@ impl History {
             Self::check_no_room_for_tiles,
             Self::check_lost_sector,
             Self::check_damaged_index,
+            Self::check_end,
         ];
         for check in checks {
             if self.chance.one_in(3) {

@@ -9,6 +9,7 @@
 mod chance;
 mod damage;
 mod disk;
+mod end;
 mod faults;
 mod file;
 mod history;
