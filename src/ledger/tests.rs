@@ -8,14 +8,16 @@ use super::store::Backend as _;
 use super::store::batch::Batch;
 use super::store::memory::{Derived, Fault, MemoryBackend};
 use super::{
-    AppendError, BodyMetadata, CloseError, Durability, EncryptedBody, EraseError, ForkEvidence, ForkFound, Ledger,
-    LedgerOptions, OpenedLedger, ReadError, RecoveryError, SNAPSHOT_ENTRIES, Submission, TileReadError,
+    AppendError, AuditError, BodyMetadata, CloseError, DirectorySource, Durability, EncryptedBody, EraseError,
+    ForkEvidence, ForkFound, Ledger, LedgerOptions, LocalBackend, OpenedLedger, ReadError, RecoveryError,
+    SNAPSHOT_ENTRIES, Submission, TileReadError, audit,
 };
 use crate::clock::{ManualClock, parse_time};
 use crate::crypto::{SealingKey, Sha256Digest, SigningKey};
-use crate::evidence::format::{EntryDraft, Event, Predecessor, RecordEvent};
+use crate::evidence::format::{EntryChainError, EntryDraft, Event, Predecessor, RecordEvent};
 use crate::tlog::merkle::leaf_hash;
-use crate::tlog::{EntryCount, LeafIndex, RightEdge, TreeSize};
+use crate::tlog::{EntryCount, LeafIndex, NodeHash, RightEdge, TreeSize};
+use crate::vfs::OsFileSystem;
 
 const BODY: &[u8] = b"body";
 const ISSUER: &str = "iss_a";
@@ -394,6 +396,18 @@ async fn only_the_name_of_another_log_goes_on() {
     assert_eq!((ledger.size(), ledger.successor()), (TreeSize(2), None));
 }
 
+/// An entry behind the last one, with the hashes that it closes.
+fn behind(ledger: &Ledger) -> (Batch, Vec<NodeHash>) {
+    let (size, last) = (ledger.size(), ledger.size().last_leaf().unwrap());
+    let mut edge = RightEdge::read(size, &ledger.tiles().hashes(size)).unwrap();
+    let (entry, bytes) = ledger.entry(last).unwrap();
+    let (event, prev) = (Event::TrustChanged { policy: Sha256Digest::of(b"policy") }, leaf_hash(&bytes));
+    let prev = Sha256Digest(*prev.as_bytes());
+    let behind = EntryDraft::new(event).assign(size.next_leaf(), prev, entry.time, EntryCount(0)).1;
+    let closed = edge.append(leaf_hash(&behind));
+    (Batch { first: size.next_leaf(), entries: vec![behind], root: edge.root() }, closed)
+}
+
 #[tokio::test]
 async fn a_ledger_with_an_entry_behind_its_end_is_not_opened() {
     for snapshot in [true, false] {
@@ -401,21 +415,35 @@ async fn a_ledger_with_an_entry_behind_its_end_is_not_opened() {
         let ledger = place.open().unwrap();
         ledger.close(NEXT).await.unwrap();
         ledger.stop();
-        let size = ledger.size();
-        let mut edge = RightEdge::read(size, &ledger.tiles().hashes(size)).unwrap();
-        let last = ledger.entry(LeafIndex(2)).unwrap();
-        let prev = Sha256Digest(*leaf_hash(&last.1).as_bytes());
+        let (size, (batch, _)) = (ledger.size(), behind(&ledger));
         drop(ledger);
-        let event = Event::TrustChanged { policy: Sha256Digest::of(b"policy") };
-        let behind = EntryDraft::new(event).assign(LeafIndex(3), prev, last.0.time, EntryCount(0)).1;
-        edge.append(leaf_hash(&behind));
-        let batch = Batch { first: LeafIndex(3), entries: vec![behind], root: edge.root() };
         place.backend.open().unwrap().log.commit(size, &batch).unwrap();
         if !snapshot {
             place.backend.lose(Derived::Snapshot);
         }
         assert!(matches!(place.open(), Err(RecoveryError::BehindEnd(LeafIndex(3)))), "snapshot: {snapshot}");
     }
+}
+
+#[tokio::test]
+async fn an_audit_finds_what_is_behind_the_end_although_no_checkpoint_covers_it() {
+    let (dir, place) = (tempfile::tempdir().unwrap(), Place::new().await);
+    let backend = LocalBackend::take(Arc::new(OsFileSystem), dir.path(), place.options.vault_key.clone()).unwrap();
+    let ledger = OpenedLedger::open(place.options, &backend).unwrap().start().unwrap();
+    ledger.confirm();
+    ledger.append(submission(), Durability::Accepted).unwrap().await.unwrap();
+    ledger.close(NEXT).await.unwrap();
+    ledger.stop();
+    let (size, key, (batch, closed)) = (ledger.size(), ledger.log_key().clone(), behind(&ledger));
+    drop(ledger);
+    let audited = async || audit(&mut DirectorySource::open(dir.path()).unwrap(), &key, |_, _| ()).await;
+    assert_eq!(audited().await.unwrap().successor.as_deref(), Some(NEXT));
+    let mut tiles = backend.open().unwrap().tiles.appender(size).unwrap();
+    tiles.push(&batch.entries[0], &closed);
+    tiles.write().unwrap();
+    let found = audited().await;
+    let wrong = AuditError::EntryChain(EntryChainError::BehindEnd(LeafIndex(3)));
+    assert_eq!(found.err().map(|error| error.to_string()), Some(wrong.to_string()));
 }
 
 #[tokio::test]

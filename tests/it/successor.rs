@@ -243,7 +243,10 @@ async fn a_ledger_that_is_killed_while_it_closes_is_closed_or_not() {
 
 #[tokio::test]
 async fn the_log_that_goes_on_and_the_one_before_it_name_each_other() {
-    let old = Old::new().await;
+    let mut place = Place::new();
+    let published = place.path().join("published");
+    place.set("publish", &format!("dir = {published:?}"));
+    let old = Old::of(place).await;
     old.closed();
     let next = old.next();
     let token = next.issuer_token(0);
@@ -260,7 +263,8 @@ async fn the_log_that_goes_on_and_the_one_before_it_name_each_other() {
     let (before, proof) = (before.to_str().unwrap(), proof.to_str().unwrap());
     let text = audited(&next, &[], 0);
     assert!(text.contains(&format!("It goes on from {ORIGIN}")) && text.contains("not checked"), "{text}");
-    for more in [&["--predecessor", before][..], &["--predecessor", proof, "--predecessor-key", &key]] {
+    let named = ["--predecessor", proof, "--predecessor-key", &key];
+    for more in [&["--predecessor", before][..], &["--predecessor", published.to_str().unwrap()], &named] {
         let text = audited(&next, more, 0);
         assert!(text.contains("that log says so too"), "{text}");
         let summary: Value = serde_json::from_str(&audited(&next, &[more, &["--json"]].concat(), 0)).unwrap();

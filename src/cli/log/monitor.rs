@@ -36,7 +36,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Reported are forks, rollbacks, sequence gaps and stale checkpoints, through the exit code, a webhook and metrics. The
 /// verified state is kept in a file, and the next run continues from it. Exit code 1: misbehaviour that cannot be
 /// repaired, or with --once any finding; 3: with --once, the log could not be reached. A passing fault is reported when
-/// it begins and when it ends.
+/// it begins and when it ends. A log that is closed is said to be, and may stand still.
 #[derive(Debug, Args)]
 pub(crate) struct MonitorCommand {
     /// The log's address.

@@ -42,7 +42,14 @@ pub(crate) async fn close_ledger(
     let closed = close(&services, successor).await;
     let logs = services.statements.iter().map(|service| service.statements.ledger.clone());
     let logs: Vec<_> = logs.chain([services.issuance.ledger.clone()]).collect();
-    tokio::task::spawn_blocking(move || logs.iter().for_each(|ledger| ledger.stop())).await?;
+    let publishers: Vec<_> = services.publishers().collect();
+    let end = move || {
+        logs.iter().for_each(|ledger| ledger.stop());
+        for publisher in publishers {
+            publisher.publish(true);
+        }
+    };
+    tokio::task::spawn_blocking(end).await?;
     closed
 }
 

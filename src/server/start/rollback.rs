@@ -205,7 +205,9 @@ impl Opening {
             MaySign::Waits(_) => confirmation.support_clock().await,
             MaySign::Yes => {}
         }
-        confirmation.time_sources.wait_for_time(ledger).await;
+        if !ledger.has_ended() {
+            confirmation.time_sources.wait_for_time(ledger).await;
+        }
         ledger.confirm();
         if let Err(error) = confirmation.first_entries().await {
             tracing::error!(error = format!("{error:#}"), "entries of certificates and policies wait for a restart");
