@@ -169,6 +169,7 @@ fn open(dir: &Path, signer: Arc<dyn Signer>) -> anyhow::Result<OpenedLedger> {
         clock: Arc::new(SystemClock::default()),
         checkpoint_interval: Duration::from_millis(50),
         snapshot_entries: SNAPSHOT_ENTRIES,
+        log_policy: None,
     };
     Ok(OpenedLedger::open(options, &backend)?)
 }

@@ -203,6 +203,12 @@ fn merge_form(ours: &mut LayerEvidence, theirs: LayerEvidence) {
     } else {
         union(&mut ours.checkpoint_tokens, theirs.checkpoint_tokens);
     }
+    if theirs.timestamped_proof.is_some() && theirs.timestamped_proof != ours.timestamped_proof {
+        ours.timestamped_proof = theirs.timestamped_proof;
+        ours.timestamped_tokens = theirs.timestamped_tokens;
+    } else {
+        union(&mut ours.timestamped_tokens, theirs.timestamped_tokens);
+    }
     union(&mut ours.record_tokens, theirs.record_tokens);
 }
 

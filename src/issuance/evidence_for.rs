@@ -1,5 +1,7 @@
 //! The evidence that our own stores have of a record.
 
+use std::collections::BTreeSet;
+
 use chrono::DateTime;
 
 use super::Issuance;
@@ -47,7 +49,7 @@ impl Issuance {
         // Today's lists tell what was revoked since; those of its time outlive their algorithm, under an archive.
         let mut dated = Vec::new();
         for form in bundle.layers() {
-            let stamped = form.checkpoint_tokens.iter().filter_map(|token| TimestampToken::parse(token).ok());
+            let stamped = form.tokens_of_checkpoints().filter_map(|token| TimestampToken::parse(token).ok());
             if let Some(time) = stamped.map(|token| token.info().gen_time).min() {
                 dated.extend(self.authority.first_crls_since(time)?);
             }
@@ -65,7 +67,7 @@ impl Issuance {
         let digests = |pieces: &mut dyn Iterator<Item = &Vec<u8>>| -> Vec<Sha256Digest> {
             pieces.map(|piece| Sha256Digest::of(piece)).collect()
         };
-        let tokens = digests(&mut bundle.layers().flat_map(|form| &form.checkpoint_tokens));
+        let tokens = digests(&mut bundle.layers().flat_map(LayerEvidence::tokens_of_checkpoints));
         bundle.archives = self.ledger.archives_of(&tokens, &digests(&mut certificates.chain(&bundle.crls)))?;
         Ok(bundle)
     }
@@ -78,7 +80,7 @@ impl Issuance {
         signature_tokens: &[Vec<u8>],
         certificates: impl Iterator<Item = &'a Vec<u8>>,
     ) -> Vec<Vec<u8>> {
-        let stamped = bundle.layers().flat_map(|form| &form.checkpoint_tokens).chain(signature_tokens);
+        let stamped = bundle.layers().flat_map(LayerEvidence::tokens_of_checkpoints).chain(signature_tokens);
         let stamped = stamped.filter_map(|token| TimestampToken::parse(token).ok());
         let stamped = stamped.map(|token| token.info().gen_time + token.info().accuracy.unwrap_or_default());
         let policy = self.verifier.policy().log_policy.as_ref();
@@ -100,20 +102,24 @@ impl Issuance {
         responses
     }
 
-    /// That the checkpoints of our log inside a record are of the same tree as that of its proof.
+    /// That the other checkpoints of our log at hand, those inside the record and those of all proofs, are of the same tree as
+    /// that of its proof.
     fn consistency_of(&self, bundle: &Bundle, record: Option<&Record>) -> Result<Vec<Vec<u8>>, ReadError> {
         let proof = bundle.evidence.proof.as_ref().and_then(|proof| TlogProof::parse(proof).ok());
         let (Some(proof), Some(record)) = (proof, record) else { return Ok(Vec::new()) };
         let checkpoint = proof.checkpoint().checkpoint();
-        let (origin, new) = (checkpoint.origin().to_owned(), checkpoint.size());
+        let (origin, size) = (checkpoint.origin().to_owned(), checkpoint.size());
+        let of_proofs = bundle.layers().flat_map(LayerEvidence::proofs).map(|proof| proof.checkpoint().clone());
+        let others = ledger_checkpoints(record.vcon()).chain(of_proofs);
+        let others =
+            others.filter(|other| other.checkpoint().origin() == origin).map(|other| other.checkpoint().size());
+        let others: BTreeSet<_> = others.filter(|other| other.0 > 0 && *other != size).collect();
         let mut proofs = Vec::new();
-        for inside in ledger_checkpoints(record.vcon()) {
-            let old = inside.checkpoint().size();
-            if inside.checkpoint().origin() == origin && old.0 > 0 && old < new {
-                let hashes = self.ledger.consistency(old, new)?;
-                let proof = ConsistencyProof { origin: origin.clone(), old, new, hashes };
-                proofs.push(proof.to_text().into_bytes());
-            }
+        for other in others {
+            let (old, new) = (size.min(other), size.max(other));
+            let hashes = self.ledger.consistency(old, new)?;
+            let proof = ConsistencyProof { origin: origin.clone(), old, new, hashes };
+            proofs.push(proof.to_text().into_bytes());
         }
         Ok(proofs)
     }
@@ -124,6 +130,12 @@ impl Issuance {
         if let Some((proof, round)) = self.ledger.proof(index)? {
             form.proof = Some(proof.to_string().into_bytes());
             form.checkpoint_tokens = round.map(|round| round.tokens).unwrap_or_default();
+        }
+        if form.checkpoint_tokens.is_empty()
+            && let Some((proof, round)) = self.ledger.timestamped_proof(index)?
+        {
+            form.timestamped_proof = Some(proof.to_string().into_bytes());
+            form.timestamped_tokens = round.tokens;
         }
         Ok(form)
     }

@@ -192,15 +192,12 @@ impl Issuance {
 
     pub(super) async fn await_witnesses(&self, receipt: &mut SubmissionReceipt) -> Result<(), SubmitError> {
         let mut rounds = self.ledger.rounds();
+        self.ledger.want_witnesses(receipt.index);
         let waiting = async {
             loop {
                 rounds.borrow_and_update();
-                if let Some(round) = self.answered_round(receipt.index).await? {
-                    let quorum = self.log_policy.policy.asks_for_witnesses()
-                        && self.log_policy.policy.cosigned(&round.checkpoint).is_ok_and(|found| found.quorum());
-                    if quorum || !round.tokens.is_empty() {
-                        return Ok::<_, ReadError>(Some(round));
-                    }
+                if let Some(round) = self.sufficient_round(receipt.index).await? {
+                    return Ok::<_, ReadError>(Some(round));
                 }
                 if rounds.changed().await.is_err() {
                     return Ok(None);
@@ -215,13 +212,19 @@ impl Issuance {
         Ok(())
     }
 
-    /// The smallest answered round above an entry, read on a thread that may block, and not before somebody has answered one:
-    /// every waiter is woken by every answer.
-    async fn answered_round(&self, index: LeafIndex) -> Result<Option<WitnessRound>, ReadError> {
+    /// The smallest answered round above an entry, where that has a quorum, else the smallest that was timestamped: read on a
+    /// thread that may block, and not before somebody has answered one, as every waiter is woken by every answer.
+    async fn sufficient_round(&self, index: LeafIndex) -> Result<Option<WitnessRound>, ReadError> {
         if !self.ledger.last_answered_size().contains(index) {
             return Ok(None);
         }
-        self.ledger.on_disk(move |ledger| ledger.round_above(index)).await
+        let policy = &self.log_policy.policy;
+        let answered = self.ledger.on_disk(move |ledger| ledger.round_above(index)).await?;
+        let has_quorum = |round: &WitnessRound| policy.cosigned(&round.checkpoint).is_ok_and(|found| found.quorum());
+        match answered.filter(|round| policy.asks_for_witnesses() && has_quorum(round)) {
+            Some(round) => Ok(Some(round)),
+            None => self.ledger.on_disk(move |ledger| ledger.timestamped_round_above(index)).await,
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one submission, each named where it is made")]

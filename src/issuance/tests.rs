@@ -54,6 +54,7 @@ fn issuing(dir: &Path, fs: Arc<dyn FileSystem>) -> (Arc<Issuance>, Submitter) {
         clock: clock.clone(),
         checkpoint_interval: Duration::from_millis(1),
         snapshot_entries: SNAPSHOT_ENTRIES,
+        log_policy: None,
     };
     let ledger = OpenedLedger::open(ledger, &backend).unwrap().start().unwrap();
     ledger.confirm();

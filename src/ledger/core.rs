@@ -18,7 +18,7 @@ use super::store::{ArchiveHashTreeStore, AttestationStore, BodyStore, Lease, Sto
 use crate::clock::Clock;
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::{Entry, Predecessor};
-use crate::tlog::{LeafIndex, SignedCheckpoint, TreeSize, VerifierKey};
+use crate::tlog::{LeafIndex, LogPolicy, SignedCheckpoint, TreeSize, VerifierKey};
 
 /// The stores that are read beside the sequencer, and what is known of the log in memory.
 pub(super) struct LedgerInner {
@@ -35,6 +35,8 @@ pub(super) struct LedgerInner {
     pub(super) rounds: watch::Sender<TreeSize>,
     /// Size of the newest round with a cosignature or token; 0 before there is one.
     pub(super) answered_size: AtomicU64,
+    /// Entries that somebody has waited for, to be witnessed.
+    pub(super) wanted_size: AtomicU64,
     /// Entries that can be read.
     size: AtomicU64,
     /// Records that an entry says are erased, and whose keys may not be destroyed yet.
@@ -52,6 +54,8 @@ pub(super) struct LedgerInner {
     clock_guard: Mutex<ClockGuard>,
     /// The log's key, under its name.
     pub(super) log_key: VerifierKey,
+    /// The policy whose quorum a record's proof is to have.
+    pub(super) log_policy: Option<LogPolicy>,
     /// Held by the sequencer, the appenders and all readers: nobody else writes while one of them lives.
     pub(super) lease: Arc<dyn Lease>,
 }
@@ -80,6 +84,7 @@ pub(super) struct Start {
     pub(super) successor: Option<String>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) log_key: VerifierKey,
+    pub(super) log_policy: Option<LogPolicy>,
     pub(super) lease: Arc<dyn Lease>,
 }
 
@@ -121,6 +126,7 @@ impl LedgerInner {
             latest_checkpoint: RwLock::new(start.latest_checkpoint.map(Arc::new)),
             rounds: watch::Sender::new(start.last_round),
             answered_size: AtomicU64::new(start.last_answered.0),
+            wanted_size: AtomicU64::new(0),
             size: AtomicU64::new(start.size.0),
             erasing: Mutex::default(),
             may_write: RwLock::new(MayWrite::Unconfirmed(NOT_ASKED.to_owned())),
@@ -132,6 +138,7 @@ impl LedgerInner {
             clock_guard: Mutex::new(ClockGuard::behind(start.last_time)),
             clock: start.clock,
             log_key: start.log_key,
+            log_policy: start.log_policy,
             lease: start.lease,
         }
     }

@@ -217,9 +217,23 @@ impl LedgerReader {
             (None, Some(latest)) if latest.checkpoint().size().contains(index) => (*latest).clone(),
             _ => return Ok(None),
         };
+        Ok(Some((self.proof_under(index, checkpoint)?, round)))
+    }
+
+    /// Proves that entry `index` is in the ledger: under the smallest checkpoint that was timestamped and covers it. `None`
+    /// when there is none yet.
+    ///
+    /// # Errors
+    /// When a tile cannot be read.
+    pub fn timestamped_proof(&self, index: LeafIndex) -> Result<Option<(TlogProof, WitnessRound)>, ReadError> {
+        let Some(round) = self.timestamped_round_above(index)? else { return Ok(None) };
+        Ok(Some((self.proof_under(index, round.checkpoint.clone())?, round)))
+    }
+
+    fn proof_under(&self, index: LeafIndex, checkpoint: SignedCheckpoint) -> Result<TlogProof, ReadError> {
         let size = checkpoint.checkpoint().size();
         let hashes = inclusion_proof(index, size, &self.tiles().hashes(size))?;
-        Ok(Some((TlogProof::new(index, hashes, checkpoint), round)))
+        Ok(TlogProof::new(index, hashes, checkpoint))
     }
 
     /// As [`proof`](Self::proof), without its round: under the newest checkpoint also while a damaged index does not say which
@@ -249,9 +263,8 @@ impl LedgerReader {
     pub fn newest_proof(&self, index: LeafIndex) -> Result<Option<(TlogProof, RootHash)>, ReadError> {
         let latest = self.latest_checkpoint().filter(|latest| latest.checkpoint().size().contains(index));
         let Some(latest) = latest else { return Ok(None) };
-        let (size, root) = (latest.checkpoint().size(), latest.checkpoint().root());
-        let hashes = inclusion_proof(index, size, &self.tiles().hashes(size))?;
-        Ok(Some((TlogProof::new(index, hashes, (*latest).clone()), root)))
+        let root = latest.checkpoint().root();
+        Ok(Some((self.proof_under(index, (*latest).clone())?, root)))
     }
 
     /// Proves that the ledger of `old` entries is the beginning of that of `new` entries.

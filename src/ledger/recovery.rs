@@ -28,7 +28,9 @@ use crate::evidence::format::{Entry, Event};
 use crate::evidence::format::{Predecessor, genesis_prev};
 use crate::tlog::merkle::leaf_hash;
 use crate::tlog::tile::{TILE_WIDTH, bundle_entries};
-use crate::tlog::{LeafIndex, SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey, VerifierKeyError};
+use crate::tlog::{
+    LeafIndex, LogPolicy, SignedCheckpoint, TileKind, TilePath, TreeSize, VerifierKey, VerifierKeyError,
+};
 
 /// The settings of a ledger, beside its stores.
 #[derive(Clone)]
@@ -45,6 +47,8 @@ pub struct LedgerOptions {
     pub checkpoint_interval: Duration,
     /// Entries between two snapshots.
     pub snapshot_entries: u64,
+    /// The log policy whose quorum a record's proof is to have, where there is one.
+    pub log_policy: Option<LogPolicy>,
 }
 
 /// Why a ledger is not opened.
@@ -213,6 +217,7 @@ impl OpenedLedger {
             successor,
             clock: options.clock.clone(),
             log_key,
+            log_policy: options.log_policy.clone(),
             lease,
         };
         let archives = KeptArchiveTimestamps::of(archives);

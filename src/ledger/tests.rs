@@ -55,6 +55,7 @@ impl Place {
             clock: Arc::new(ManualClock::new(parse_time("2026-07-01T12:00:00Z").unwrap())),
             checkpoint_interval: Duration::from_millis(1),
             snapshot_entries: SNAPSHOT_ENTRIES,
+            log_policy: None,
         };
         let place = Self { backend: MemoryBackend::new(vault_key), options };
         let ledger = place.open().unwrap();

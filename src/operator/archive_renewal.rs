@@ -80,12 +80,12 @@ impl ArchiveRenewal {
         match self.issuance.ledger.archives().last() {
             Some(archive) => add(&archive.tokens, &archive.root),
             None => {
-                if let Some(round) = self.issuance.ledger.round_above(LeafIndex(0))? {
+                if let Some(round) = self.issuance.ledger.timestamped_round_above(LeafIndex(0))? {
                     add(&round.tokens, round.checkpoint.note().text().as_bytes());
                 }
             }
         }
-        if let Some(round) = self.issuance.ledger.last_answered_round()? {
+        if let Some(round) = self.issuance.ledger.last_timestamped_round()? {
             let tokens: Vec<_> = round.tokens.iter().map(|token| Sha256Digest::of(token)).collect();
             if self.issuance.ledger.archives_of(&tokens, &[])?.is_empty() {
                 add(&round.tokens, round.checkpoint.note().text().as_bytes());

@@ -4,10 +4,11 @@
 //! is owed is made up by the first round that is answered.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
+use tokio::time::Instant;
 
 use super::fork_evidence::evidence;
 use super::health::{Dependency, DependencyHealth, DependencyState};
@@ -16,10 +17,20 @@ use crate::ledger::{ForkFound, Ledger, ReadError, StoreError};
 use crate::tlog::{NoteSignature, SignedCheckpoint, TreeSize};
 use crate::witness::{TimestampClient, WitnessClient, WitnessError};
 
-/// Between two rounds: what public witness networks ask for (C2SP tlog-witness).
-const ROUND_INTERVAL: Duration = Duration::from_secs(1);
-/// Between two rounds when nobody answered the last one.
+/// Between two looks at whether a round is due; also the least time between two rounds, which is what public witness networks ask
+/// for (C2SP tlog-witness).
+pub const ROUND_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// Until whoever did not answer is asked again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often witnesses and timestamp authorities are asked, where nobody waits for them.
+#[derive(Clone, Copy, Debug)]
+pub struct RoundIntervals {
+    /// Between two rounds.
+    pub rounds: Duration,
+    /// Between two timestamps of one authority over a checkpoint.
+    pub timestamps: Duration,
+}
 
 /// The witnesses and timestamp authorities of a log.
 #[derive(Clone, Debug, Default)]
@@ -42,16 +53,30 @@ pub enum WitnessRoundError {
 pub struct WitnessRounds {
     ledger: Ledger,
     set: WitnessSet,
+    intervals: RoundIntervals,
     clock: Arc<dyn Clock>,
     states: Mutex<BTreeMap<Dependency, DependencyState>>,
+    /// When each authority timestamped a checkpoint last.
+    timestamped_at: Mutex<BTreeMap<Dependency, Instant>>,
+}
+
+/// How somebody was asked about a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RoundOutcome {
+    /// It has answered, now or before.
+    Answered,
+    /// It is not asked before its interval has passed, or somebody waits.
+    NotDue,
+    /// It did not answer.
+    Failed,
 }
 
 impl WitnessRounds {
     /// Rounds of `ledger` with `set`.
     #[must_use]
-    pub fn new(ledger: Ledger, set: WitnessSet, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(ledger: Ledger, set: WitnessSet, intervals: RoundIntervals, clock: Arc<dyn Clock>) -> Self {
         let states = set.dependencies().map(|dependency| (dependency, DependencyState::default())).collect();
-        Self { ledger, set, clock, states: Mutex::new(states) }
+        Self { ledger, set, intervals, clock, states: Mutex::new(states), timestamped_at: Mutex::default() }
     }
 
     /// Health of every witness and timestamp authority.
@@ -64,22 +89,26 @@ impl WitnessRounds {
     /// Goes round for ever; whoever stops the server drops this future.
     pub async fn run(&self) {
         let mut owed = self.owed_at_end().await;
+        let mut begun_at: Option<Instant> = None;
         loop {
             // Before it is confirmed nobody is shown anything: a witness that is new to the log would confirm it then.
             if !self.ledger.may_sign() {
-                tokio::time::sleep(ROUND_INTERVAL).await;
+                tokio::time::sleep(ROUND_INTERVAL_MIN).await;
                 continue;
             }
-            match self.on_disk(Ledger::begin_round).await {
-                Ok(Some(checkpoint)) => owed = Some(checkpoint),
-                Ok(None) => {}
-                Err(error) => tracing::error!(%error, "witness round could not begin"),
+            if self.is_round_due(begun_at) {
+                match self.on_disk(Ledger::begin_round).await {
+                    Ok(Some(checkpoint)) => (owed, begun_at) = (Some(checkpoint), Some(Instant::now())),
+                    Ok(None) => {}
+                    Err(error) => tracing::error!(%error, "witness round could not begin"),
+                }
             }
-            let mut pause = ROUND_INTERVAL;
+            let mut pause = ROUND_INTERVAL_MIN;
             if let Some(checkpoint) = owed.take() {
                 match self.round(&checkpoint).await {
-                    Ok(true) => {}
-                    Ok(false) => {
+                    Ok(RoundOutcome::Answered) => {}
+                    Ok(RoundOutcome::NotDue) => owed = Some(checkpoint),
+                    Ok(RoundOutcome::Failed) => {
                         owed = Some(checkpoint);
                         pause = RETRY_INTERVAL;
                     }
@@ -101,31 +130,39 @@ impl WitnessRounds {
         (!is_answered).then_some(last)
     }
 
-    /// Asks everybody who has not answered this checkpoint yet, all at the same time; gives whether all have.
+    /// Whether a new checkpoint is frozen now: the interval has passed and somebody would be asked, or somebody waits for what
+    /// the last round does not cover.
+    fn is_round_due(&self, begun_at: Option<Instant>) -> bool {
+        let WitnessSet { witnesses, authorities } = &self.set;
+        let mut asked = authorities.iter().map(Dependency::timestamp_authority);
+        let nobody_is_asked =
+            witnesses.is_empty() && !authorities.is_empty() && !asked.any(|one| self.is_timestamp_due(&one));
+        let has_passed = begun_at.is_none_or(|at| at.elapsed() >= self.intervals.rounds);
+        (has_passed && !nobody_is_asked) || self.ledger.wanted_size() > *self.ledger.rounds().borrow()
+    }
+
+    /// Asks everybody who has not answered this checkpoint yet, all at the same time; gives the worst of what came of it.
     ///
     /// # Errors
     /// When the ledger cannot be read, or an answer not be kept.
-    pub async fn round(&self, checkpoint: &SignedCheckpoint) -> Result<bool, WitnessRoundError> {
+    pub async fn round(&self, checkpoint: &SignedCheckpoint) -> Result<RoundOutcome, WitnessRoundError> {
         let witnesses = self.set.witnesses.iter().map(|witness| self.ask_witness(witness, checkpoint));
         let authorities = self.set.authorities.iter().map(|authority| self.ask_authority(authority, checkpoint));
         let (witnesses, authorities) = join(join_all(witnesses), join_all(authorities)).await;
-        let mut complete = true;
-        for answered in witnesses.into_iter().chain(authorities) {
-            complete &= answered?;
-        }
-        Ok(complete)
+        let outcomes = witnesses.into_iter().chain(authorities).collect::<Result<Vec<_>, _>>()?;
+        Ok(outcomes.into_iter().max().unwrap_or(RoundOutcome::Answered))
     }
 
-    /// Has a witness cosign a checkpoint, and keeps what it answers; gives whether it has answered.
+    /// Has a witness cosign a checkpoint, and keeps what it answers.
     async fn ask_witness(
         &self,
         witness: &WitnessClient,
         checkpoint: &SignedCheckpoint,
-    ) -> Result<bool, WitnessRoundError> {
+    ) -> Result<RoundOutcome, WitnessRoundError> {
         let (dependency, size) = (Dependency::witness(witness), checkpoint.checkpoint().size());
         let old = TreeSize(self.acknowledged(&dependency));
         if old >= size {
-            return Ok(true);
+            return Ok(RoundOutcome::Answered);
         }
         let answer = self.cosign(witness, old, checkpoint).await?;
         let outcome = match answer {
@@ -138,31 +175,42 @@ impl WitnessRounds {
             }
             Err(error) => Err(error.to_string()),
         };
-        let is_answered = outcome.is_ok();
-        self.record(&dependency, outcome);
-        Ok(is_answered)
+        Ok(self.record(&dependency, outcome))
     }
 
-    /// Has an authority timestamp a checkpoint, and keeps the token; gives whether it has answered.
+    /// Has an authority timestamp a checkpoint when that is due, and keeps the token.
     async fn ask_authority(
         &self,
         authority: &TimestampClient,
         checkpoint: &SignedCheckpoint,
-    ) -> Result<bool, WitnessRoundError> {
+    ) -> Result<RoundOutcome, WitnessRoundError> {
         let (dependency, size) = (Dependency::timestamp_authority(authority), checkpoint.checkpoint().size());
         if self.acknowledged(&dependency) >= size.0 {
-            return Ok(true);
+            return Ok(RoundOutcome::Answered);
+        }
+        if !self.is_timestamp_due(&dependency) {
+            return Ok(RoundOutcome::NotDue);
         }
         let outcome = match authority.timestamp(checkpoint.note().text().as_bytes()).await {
             Ok((token, _)) => {
                 self.on_disk(move |ledger| ledger.keep_checkpoint_token(size, &token)).await?;
+                self.timestamped_at().insert(dependency.clone(), Instant::now());
                 Ok(size.0)
             }
             Err(error) => Err(error.to_string()),
         };
-        let is_answered = outcome.is_ok();
-        self.record(&dependency, outcome);
-        Ok(is_answered)
+        Ok(self.record(&dependency, outcome))
+    }
+
+    /// Whether an authority is asked now: its interval has passed, or somebody waits for what it has not timestamped.
+    fn is_timestamp_due(&self, authority: &Dependency) -> bool {
+        let last = self.timestamped_at().get(authority).copied();
+        last.is_none_or(|at| at.elapsed() >= self.intervals.timestamps)
+            || self.ledger.wanted_size().0 > self.acknowledged(authority)
+    }
+
+    fn timestamped_at(&self) -> MutexGuard<'_, BTreeMap<Dependency, Instant>> {
+        self.timestamped_at.lock().expect("no holder of this lock panics")
     }
 
     /// Reads or writes the ledger on a thread that may block.
@@ -264,9 +312,11 @@ impl WitnessRounds {
             .map_or(0, |state| state.acknowledged_tree_size)
     }
 
-    fn record(&self, dependency: &Dependency, outcome: Result<u64, String>) {
+    fn record(&self, dependency: &Dependency, answer: Result<u64, String>) -> RoundOutcome {
+        let outcome = if answer.is_ok() { RoundOutcome::Answered } else { RoundOutcome::Failed };
         let mut states = self.states.lock().expect("no holder of this lock panics");
-        states.entry(dependency.clone()).or_default().record(dependency, outcome, self.clock.now());
+        states.entry(dependency.clone()).or_default().record(dependency, answer, self.clock.now());
+        outcome
     }
 }
 

@@ -185,6 +185,10 @@ pub struct WitnessingConfig {
     pub gone: BTreeSet<String>,
     /// Whether the timestamp authorities are asked for a token over the value of each signature.
     pub signature_timestamps: bool,
+    /// Between two rounds of witnesses, where nobody waits.
+    pub round_interval_ms: u64,
+    /// Between two timestamps of a checkpoint by one authority, where nobody waits.
+    pub timestamp_interval_ms: u64,
     /// The witnesses.
     #[serde(default)]
     pub witness: Vec<WitnessConfig>,

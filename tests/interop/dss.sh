@@ -39,7 +39,7 @@ cp -r "$root/policies/scorecards" policies/
 "$affiant" token create --role issuer --issuer "$(grep -o 'iss_[0-9a-f]*' issuer.json | head -n 1)" --json >token.json
 token=$(grep -o 'aff_[A-Za-z0-9_-]*' token.json)
 "$affiant" serve --print-config |
-    sed "s/127.0.0.1:8440/127.0.0.1:$port/; s/^signature_timestamps = false/signature_timestamps = true/" >affiant.toml
+    sed "s/127.0.0.1:8440/127.0.0.1:$port/; s/^signature_timestamps = false/signature_timestamps = true/; s/^timestamp_interval_ms = .*/timestamp_interval_ms = 0/" >affiant.toml
 "$affiant" witness init --dir witness --name witness.example/one \
     --log "$("$affiant" log-key --config affiant.toml | head -n 1)" >witness-init.log
 "$affiant" witness serve --dir witness >witness.log 2>&1 &

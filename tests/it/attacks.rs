@@ -11,11 +11,12 @@ use crate::fixtures::record::{
     BEGINS, By, Case, ENDS, KEYS, LISTED, NOW, RECORDING, SIGNED, UUID, anchor, at, checkpoint, leaf_list,
     leaf_list_at, plus, sign_leaf,
 };
-use affiant::crypto::{Hash, SignatureAlgorithm, Signer as _, sha256};
-use affiant::evidence::report::{RowStatus, SignatureReport, Warning};
-use affiant::evidence::{Bundle, LedgerRequirement, SuppliedRecording, Verifier, verify};
+use affiant::crypto::{Hash, SignatureAlgorithm, Signer as _, SigningKey, sha256};
+use affiant::evidence::report::{LedgerStatus, RowStatus, SignatureReport, Warning};
+use affiant::evidence::{Bundle, ConsistencyProof, LedgerRequirement, SuppliedRecording, Verifier, verify};
 use affiant::pki::{TrustAnchors, to_pem};
-use affiant::tlog::{LeafIndex, RootHash, TlogProof, TreeSize};
+use affiant::tlog::merkle::leaf_hash;
+use affiant::tlog::{Checkpoint, LeafHash, LeafIndex, RightEdge, RootHash, SignedCheckpoint, TlogProof, TreeSize};
 use affiant::vcon::ContentHash;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -647,6 +648,59 @@ fn a_timestamp_over_another_checkpoint_dates_nothing() {
     let report = verify(&bundle, &dated.trust(), dated.now);
     assert_eq!(report.verdict.code(), "INDETERMINATE (SIG_CONSTRAINTS_FAILURE)");
     assert!(report.timestamps.iter().all(|one| !one.counts));
+}
+
+#[test]
+fn a_later_checkpoint_that_was_timestamped_dates_what_is_under_it_alone() {
+    // Cosigned at once and timestamped later, under a checkpoint of one more entry.
+    let case = Case::new().cosigned(at(SIGNED)).policy(|policy| {
+        policy.timestamp_required = true;
+        policy.time_from_cosignatures = false;
+    });
+    let mut bundle = case.bundled();
+    assert_eq!(code(&bundle, &case), "INDETERMINATE (SIG_CONSTRAINTS_FAILURE)");
+    let mut tree = RightEdge::new(TreeSize(0), Vec::new()).unwrap();
+    let [entry, other] = [bundle.evidence.entry.as_deref().unwrap(), b"another entry"].map(leaf_hash);
+    tree.append(entry);
+    tree.append(other);
+    let later = checkpoint(TreeSize(2), tree.root(), None);
+    let token = |checkpoint: &SignedCheckpoint| case.token(checkpoint.note().text().as_bytes(), plus(SIGNED, 60));
+    let proof = |index, hash: LeafHash, checkpoint| {
+        TlogProof::new(index, vec![hash.into()], checkpoint).to_string().into_bytes()
+    };
+    bundle.evidence.timestamped_tokens = vec![token(&later)];
+    assert_eq!(code(&bundle, &case), "INDETERMINATE (SIG_CONSTRAINTS_FAILURE)", "a token without its proof");
+    bundle.evidence.timestamped_proof = Some(proof(LeafIndex(0), other, later.clone()));
+    let report = verify(&bundle, &case.trust(), case.now);
+    assert_eq!((report.verdict.code(), report.times.existed_by), (PASSED.to_owned(), Some(plus(SIGNED, 60))));
+    // That the two checkpoints are of one tree is said where it is shown.
+    assert!(report.ledger.consistent_with.is_empty());
+    let same = ConsistencyProof {
+        origin: "log.example/1".into(),
+        old: TreeSize(1),
+        new: TreeSize(2),
+        hashes: vec![other.into()],
+    };
+    bundle.consistency = vec![same.to_text().into_bytes()];
+    assert_eq!(verify(&bundle, &case.trust(), case.now).ledger.consistent_with, [2]);
+
+    // Another place, another tree, another log, nothing at all: what is there is wrong.
+    let elsewhere = checkpoint(TreeSize(2), RootHash::new([9; 32]), None);
+    let (signer, _) = SigningKey::generate_ed25519();
+    let foreign = Checkpoint::new("other.example/1", TreeSize(2), tree.root()).unwrap().sign(&signer).unwrap();
+    for (what, wrong, checkpoint) in [
+        ("place", proof(LeafIndex(1), entry, later.clone()), later.clone()),
+        ("tree", proof(LeafIndex(0), other, elsewhere.clone()), elsewhere),
+        ("log", proof(LeafIndex(0), other, foreign.clone()), foreign),
+        ("nothing", b"no proof".to_vec(), later),
+    ] {
+        let mut bundle = bundle.clone();
+        bundle.evidence.timestamped_proof = Some(wrong);
+        bundle.evidence.timestamped_tokens = vec![token(&checkpoint)];
+        let report = verify(&bundle, &case.trust(), case.now);
+        assert_eq!(report.ledger.status, LedgerStatus::Inconsistent, "{what}: {:?}", report.ledger);
+        assert!(report.timestamps.iter().all(|one| !one.counts) && report.times.existed_by.is_none(), "{what}");
+    }
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl Bench {
             clock: self.clock.clone(),
             checkpoint_interval: Duration::from_millis(1),
             snapshot_entries: SNAPSHOT_ENTRIES,
+            log_policy: None,
         }
     }
 

@@ -14,8 +14,9 @@ use affiant::access::Role;
 use affiant::clock::{Clock as _, ManualClock, SystemClock};
 use affiant::evidence::{BundleFiles, EntryDraft, Event};
 use affiant::ledger::{Durability, Submission};
+use affiant::operator::witness_rounds::RoundOutcome;
 use affiant::server::StartOptions;
-use affiant::tlog::{SignedCheckpoint, VerifierKey};
+use affiant::tlog::{SignedCheckpoint, TlogProof, VerifierKey};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -136,6 +137,78 @@ async fn without_witness_and_authority_issuing_goes_on_and_what_is_owed_is_made_
     server.stop().await;
     drop(process);
     assert!(place.audit().await.is_ok());
+}
+
+#[tokio::test]
+async fn timestamps_come_at_an_interval_and_sooner_where_somebody_waits() {
+    let (mut place, witness, process) = witnessed_place();
+    place.set_only("witnessing", &witness.settings_with_interval(&process, 3_600_000));
+    let token = place.issuer_token(0);
+    let server = serve(&place).await;
+    let client = &server.client;
+    let answered_by = |kind: &'static str, receipt: &Value| {
+        let index = receipt["index"].as_u64().unwrap();
+        move |health: &Value| {
+            let mut parties = health["parties"].as_array().unwrap().iter().filter(|party| party["kind"] == kind);
+            parties.all(|party| party["answered"].as_u64().unwrap() > index)
+        }
+    };
+    let files_of = async |receipt: &Value| {
+        let bundle = client.get(receipt["links"]["bundle"].as_str().unwrap(), &token).await.body;
+        let files = BundleFiles::from_zip(&bundle).unwrap();
+        let names: Vec<_> = files.iter().map(|(name, _)| name.to_owned()).collect();
+        (bundle, names)
+    };
+    // The first checkpoint, of the server's own entries, is timestamped at once.
+    client.wait_for_health(answered_by("timestamp-authority", &json!({ "index": 0 }))).await;
+    // The next is cosigned, and there is no token for it: the hour has not passed, and nobody waits.
+    let second = client.issue(&token, call(2)).await;
+    client.wait_for_health(answered_by("witness", &second)).await;
+    let (_, names) = files_of(&second).await;
+    assert!(!names.iter().any(|name| name.ends_with(".tsr")), "{names:?}");
+    // Somebody waits for the third: its token is the second's too, which keeps the proof that was cosigned first.
+    let third = issue_witnessed(client, &token, 3).await;
+    client.wait_for_health(answered_by("timestamp-authority", &third)).await;
+    let (bundle, names) = files_of(&second).await;
+    for name in ["record.tlog-proof", "timestamped.tlog-proof", "timestamped.txt", "timestamped.tsr"] {
+        assert!(names.iter().any(|there| there == name), "{name}: {names:?}");
+    }
+    assert!(!names.iter().any(|name| name == "checkpoint.tsr"), "{names:?}");
+    let report = client.verify(bundle.clone()).await;
+    assert_eq!((&report["verdict"]["indication"], &report["ledger"]["quorum"]), (&json!("TOTAL-PASSED"), &json!(true)));
+    assert!(
+        report["ledger"]["consistent_with"].as_array().unwrap().contains(&json!(timestamped_size(&bundle))),
+        "{report}"
+    );
+    assert!(
+        report["completeness"]["missing"].as_array().unwrap().iter().all(|one| one["what"] != "consistency"),
+        "{report}"
+    );
+    server.stop().await;
+
+    let folder = tempfile::tempdir().unwrap();
+    unpack(&bundle, folder.path());
+    std::fs::copy(witness.tsa_root(), folder.path().join("TSA.pem")).unwrap();
+    let line = verify_line(folder.path(), "openssl ts -verify");
+    assert!(line.contains("timestamped.tsr"), "{line}");
+    assert_ne!(openssl(folder.path(), &line), Some(false));
+
+    // A short interval, and nobody waits.
+    place.set_only("witnessing", &witness.settings_with_interval(&process, 1));
+    let server = serve(&place).await;
+    for n in 4..6 {
+        let receipt = server.client.issue(&token, call(n)).await;
+        server.client.wait_for_health(answered_by("timestamp-authority", &receipt)).await;
+    }
+    server.stop().await;
+    assert!(process.stop());
+}
+
+/// Size of the checkpoint that was timestamped.
+fn timestamped_size(bundle: &[u8]) -> u64 {
+    let bundle = BundleFiles::from_zip(bundle).unwrap().to_bundle().unwrap();
+    let proof = TlogProof::parse(&bundle.evidence.timestamped_proof.unwrap()).unwrap();
+    proof.checkpoint().checkpoint().size().0
 }
 
 #[tokio::test]
@@ -277,7 +350,8 @@ async fn a_start_without_those_who_know_the_log_heals_when_they_come_back() {
     let stranger = WitnessPlace::new();
     let new = stranger.serve();
     let mut alone = place.copy();
-    let other = stranger.settings(&new).replace("quorum = \"any\"\n", "");
+    let other = stranger.settings(&new);
+    let (_, other) = other.split_once("quorum = \"any\"\n").unwrap();
     place.set_only("witnessing", &format!("{settings}{other}"));
     let waiting = place.spawn();
     let trouble = waiting.client.get("/healthz", "").await.json()["trouble"].as_str().unwrap().to_owned();
@@ -443,7 +517,7 @@ async fn evidence_is_renewed_before_it_runs_out_and_not_again_at_once() {
     let appended = issuance.ledger().append(Submission { draft, body: None }, Durability::Included).unwrap();
     appended.await.unwrap();
     let checkpoint = issuance.ledger().begin_round().unwrap().unwrap();
-    assert!(state.witness_rounds().round(&checkpoint).await.unwrap());
+    assert_eq!(state.witness_rounds().round(&checkpoint).await.unwrap(), RoundOutcome::Answered);
 
     let ends = state.archive_renewal().renew_by().unwrap().unwrap();
     let ahead = ends - state.clock().now();

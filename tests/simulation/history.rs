@@ -22,7 +22,7 @@ use chrono::TimeDelta;
 use crate::chance::Chance;
 use crate::disk::SimulatedDisk;
 use crate::memory::SimulatedMemory;
-use crate::model::{Model, Pen, Wish};
+use crate::model::{Model, Pen, Wish, token};
 use crate::store::{Backup, DIR, Store};
 use crate::witness::Witnesses;
 
@@ -110,8 +110,8 @@ pub(crate) fn run(kind: Kind, seed: u64, lie: Lie, trace: bool) -> (u64, u64) {
         clock: Arc::new(ManualClock::new(parse_time("2026-07-01T12:00:00Z").unwrap())),
         jumped: false,
         pen: Arc::new(Pen::new(key().clone())),
-        model: Model::default(),
-        witnesses: Witnesses::new(key()),
+        model: Model::asking(chance.one_in(2)),
+        witnesses: Witnesses::new(),
         delayed: Vec::new(),
         backup: None,
         snapshot_entries: [3, 20, 8192][chance.index(3)],
@@ -150,6 +150,7 @@ impl History {
             clock: self.clock.clone(),
             checkpoint_interval: INTERVAL,
             snapshot_entries: self.snapshot_entries,
+            log_policy: self.model.asks_for_quorum.then(|| self.witnesses.log_policy(&Self::log_key())),
         };
         self.store.open(options, vault_key(), self.index_records)
     }
@@ -355,7 +356,7 @@ impl History {
         let size = checkpoint.checkpoint().size();
         self.say(|| format!("  round of {size}"));
         if self.chance.one_in(3) {
-            let token = format!("token {}", self.chance.below(1 << 32)).into_bytes();
+            let token = token(self.chance.below(1 << 32));
             if life.ledger.keep_checkpoint_token(size, &token).is_ok() {
                 self.model.note_piece(size.0, token);
             }
@@ -363,7 +364,7 @@ impl History {
         if self.chance.one_in(3)
             && let Some((index, _)) = self.model.any_record(&mut self.chance)
         {
-            let token = format!("token {}", self.chance.below(1 << 32)).into_bytes();
+            let token = token(self.chance.below(1 << 32));
             if life.ledger.keep_signature_token(index, &token).is_ok() {
                 self.model.note_signature_token(index, token);
             }

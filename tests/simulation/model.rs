@@ -6,14 +6,26 @@ use std::sync::{Arc, Mutex};
 use affiant::crypto::{Sha256Digest, SignatureAlgorithm, Signer, SigningError, SigningKey, VerifyingKey};
 use affiant::evidence::format::RecordEvent;
 use affiant::evidence::{Entry, EntryDraft, Event};
-use affiant::ledger::{AppendReceipt, BodyMetadata, EncryptedBody, KeptArchiveTimestamp, Ledger, Submission};
+use affiant::ledger::{
+    AppendReceipt, BodyMetadata, EncryptedBody, KeptArchiveTimestamp, Ledger, Submission, WitnessRound,
+};
 use affiant::tlog::merkle::leaf_hash;
-use affiant::tlog::{Checkpoint, LeafIndex, RightEdge, RootHash, TreeSize};
+use affiant::tlog::{Checkpoint, LeafIndex, NoteSignature, RightEdge, RootHash, TreeSize};
 
 use crate::chance::Chance;
+use crate::witness::QUORUM;
 use affiant::tlog::EntryCount;
 
 const ISSUERS: [&str; 3] = ["iss_a", "iss_b", "iss_c"];
+
+/// What stands for the token of an authority, one for each number.
+pub(crate) fn token(number: u64) -> Vec<u8> {
+    format!("token {number}").into_bytes()
+}
+
+fn is_token(piece: &[u8]) -> bool {
+    piece.starts_with(b"token ")
+}
 
 /// Something to submit, as often as one likes.
 #[derive(Clone, Debug)]
@@ -95,6 +107,8 @@ pub(crate) struct Model {
     included: u64,
     // Pieces of rounds that were kept: cosignatures and tokens.
     pieces: BTreeSet<(u64, Vec<u8>)>,
+    // Whether the log policy asks for a quorum of witnesses.
+    pub(crate) asks_for_quorum: bool,
     // Tokens over signatures of a record that were kept.
     signature_tokens: BTreeSet<(LeafIndex, Vec<u8>)>,
     archives: Vec<KeptArchiveTimestamp>,
@@ -204,6 +218,52 @@ impl Model {
         self.archives.push(archive);
     }
 
+    /// The rule of proofs: under the smallest round above the entry that has the quorum, or else was answered, however many were
+    /// not before; and a second one under the smallest that was timestamped.
+    fn check_rule_of_proofs(&self, ledger: &Ledger) {
+        let size_of = |round: &WitnessRound| round.checkpoint.checkpoint().size().0;
+        for index in (0..ledger.size().0).map(LeafIndex) {
+            let mut above = self.pieces.iter().filter(|(size, _)| TreeSize(*size).contains(index));
+            let Some((answered, _)) = above.clone().next() else { continue };
+            let round = ledger.round_above(index).unwrap().expect("a round that was answered");
+            let witnesses = round.checkpoint.note().signatures().iter().skip(1).map(NoteSignature::key_label);
+            let witnesses = witnesses.collect::<BTreeSet<_>>().len();
+            assert!(witnesses > 0 || !round.tokens.is_empty(), "a proof is under a round that was answered");
+            match self.quorum_above(index) {
+                Some(quorum) => {
+                    assert!(witnesses >= QUORUM, "a round with a quorum above {index}");
+                    assert!(size_of(&round) <= quorum, "the smallest round with a quorum above {index}");
+                }
+                // Others may have the quorum, of which nobody was told.
+                None if self.asks_for_quorum && witnesses >= QUORUM => {}
+                None => assert!(size_of(&round) <= *answered, "the smallest answered round above {index}"),
+            }
+            let Some((timestamped, _)) = above.find(|(_, bytes)| is_token(bytes)) else { continue };
+            let (proof, round) = ledger.timestamped_proof(index).unwrap().expect("a round that was timestamped");
+            assert!(size_of(&round) <= *timestamped, "the smallest timestamped round above {index}");
+            assert!(!round.tokens.is_empty() && proof.checkpoint().checkpoint().size().0 == size_of(&round));
+            let newest = ledger.last_timestamped_round().unwrap().expect("a round that was timestamped");
+            assert!(size_of(&newest) >= *timestamped, "the newest timestamped round");
+        }
+    }
+
+    /// Of a log whose policy asks for a quorum, or not.
+    pub(crate) fn asking(asks_for_quorum: bool) -> Self {
+        Self { asks_for_quorum, ..Self::default() }
+    }
+
+    /// The size of the smallest round above the entry that has the quorum which the log policy asks for.
+    fn quorum_above(&self, index: LeafIndex) -> Option<u64> {
+        let mut rounds: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+        for (size, piece) in self.pieces.iter().filter(|(size, _)| TreeSize(*size).contains(index)) {
+            let line = std::str::from_utf8(piece).unwrap();
+            let witness = NoteSignature::parse(line).ok().map(|signature| signature.key_label());
+            rounds.entry(*size).or_default().extend(witness);
+        }
+        let mut enough = rounds.into_iter().filter(|(_, witnesses)| witnesses.len() >= QUORUM);
+        enough.next().map(|(size, _)| size).filter(|_| self.asks_for_quorum)
+    }
+
     /// Holds what the ledger says now against all that it ever said.
     pub(crate) fn check(&mut self, ledger: &Ledger, pen: &Pen) {
         let entries: Vec<(Entry, Vec<u8>)> =
@@ -242,15 +302,7 @@ impl Model {
             let signatures = round.checkpoint.note().signatures().iter().map(|line| line.to_string().into_bytes());
             assert!(signatures.chain(round.tokens).any(|piece| piece == *bytes), "an answer that was kept is there");
         }
-        // The rule of proofs: under the smallest answered round above the entry, however many were not answered before.
-        for index in (0..ledger.size().0).map(LeafIndex) {
-            let answered = self.pieces.iter().map(|(size, _)| *size).find(|size| TreeSize(*size).contains(index));
-            let Some(answered) = answered else { continue };
-            let round = ledger.round_above(index).unwrap().expect("a round that was answered");
-            assert!(round.checkpoint.checkpoint().size().0 <= answered, "the smallest answered round above {index}");
-            let is_answered = !round.tokens.is_empty() || round.checkpoint.note().signatures().len() > 1;
-            assert!(is_answered, "a proof is under a round that was answered");
-        }
+        self.check_rule_of_proofs(ledger);
         for (index, token) in &self.signature_tokens {
             let kept = ledger.signature_evidence(*index).unwrap().tokens;
             assert!(kept.contains(token), "a token over a signature that was kept is there");

@@ -2,17 +2,20 @@
 //! be new to the log, lag behind, or lose what it knew.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use affiant::crypto::{Signer as _, SigningKey};
 use affiant::ledger::LedgerReader;
 use affiant::operator::health::Dependency;
 use affiant::operator::rollback_check::{ConfirmationPolicy, RollbackCheck, WitnessAnswer};
 use affiant::tlog::merkle::check_consistency;
-use affiant::tlog::{NodeHash, NoteSignature, SignedCheckpoint, TreeSize, VerifierKey, cosign};
+use affiant::tlog::{LogPolicy, NodeHash, NoteSignature, SignedCheckpoint, TreeSize, VerifierKey, cosign};
 use chrono::{DateTime, Utc};
 
 use crate::chance::Chance;
+
+/// Witnesses that are enough, where the log policy asks for any.
+pub(crate) const QUORUM: usize = 2;
 
 pub(crate) struct Witness {
     key: Arc<SigningKey>,
@@ -21,8 +24,12 @@ pub(crate) struct Witness {
 }
 
 impl Witness {
+    fn verifier_key(&self) -> VerifierKey {
+        VerifierKey::ed25519_cosignature(&self.name, self.key.verifying_key()).unwrap()
+    }
+
     fn label(&self) -> String {
-        VerifierKey::ed25519_cosignature(&self.name, self.key.verifying_key()).unwrap().label()
+        self.verifier_key().label()
     }
 
     pub(crate) fn size(&self) -> TreeSize {
@@ -54,9 +61,27 @@ pub(crate) struct Witnesses {
 }
 
 impl Witnesses {
-    pub(crate) fn new(key: &Arc<SigningKey>) -> Self {
-        let witness = |n| Witness { key: key.clone(), name: format!("witness.example/{n}"), latest: None };
-        Self { members: (0..3).map(witness).collect(), policy: ConfirmationPolicy::default() }
+    pub(crate) fn new() -> Self {
+        static KEYS: OnceLock<[Arc<SigningKey>; 3]> = OnceLock::new();
+        let keys = KEYS.get_or_init(|| std::array::from_fn(|_| Arc::new(SigningKey::generate_ed25519().0)));
+        let witness = |(n, key): (usize, &Arc<SigningKey>)| Witness {
+            key: key.clone(),
+            name: format!("witness.example/{n}"),
+            latest: None,
+        };
+        Self { members: keys.iter().enumerate().map(witness).collect(), policy: ConfirmationPolicy::default() }
+    }
+
+    /// The policy of the log with this key that asks for [`QUORUM`] of them.
+    pub(crate) fn log_policy(&self, log_key: &VerifierKey) -> LogPolicy {
+        let named = self.members.iter().map(|one| format!("witness {} {}\n", one.name, one.verifier_key()));
+        let names: Vec<_> = self.members.iter().map(|one| one.name.as_str()).collect();
+        let text = format!(
+            "log {log_key}\n{}group enough {QUORUM} {}\nquorum enough\n",
+            named.collect::<String>(),
+            names.join(" ")
+        );
+        LogPolicy::parse(text.as_bytes()).unwrap()
     }
 
     /// The largest tree that one of them has seen and still knows.

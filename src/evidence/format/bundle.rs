@@ -1,6 +1,7 @@
 //! The bundle: a record and the evidence about it. Nothing in it is trusted; the anchors that it offers are shown.
 
 use crate::evidence::format::archive_timestamp::ArchiveTimestamp;
+use crate::tlog::TlogProof;
 use crate::vcon::ContentDigests;
 
 /// A record and what was collected about it.
@@ -32,7 +33,7 @@ pub struct Bundle {
     pub offered_anchors: Vec<Vec<u8>>,
     /// The log policy that the bundle would like to be used.
     pub offered_log_policy: Option<Vec<u8>>,
-    /// Proofs that a checkpoint inside the record is of the same tree as that of the proof ([`ConsistencyProof`]).
+    /// Proofs that the other checkpoints at hand are of the same tree as that of the proof ([`ConsistencyProof`]).
     ///
     /// [`ConsistencyProof`]: crate::evidence::ConsistencyProof
     pub consistency: Vec<Vec<u8>>,
@@ -51,6 +52,10 @@ pub struct LayerEvidence {
     pub proof: Option<Vec<u8>>,
     /// Timestamp tokens over the text of the proof's checkpoint.
     pub checkpoint_tokens: Vec<Vec<u8>>,
+    /// A second proof, under a later checkpoint: where that of the first was cosigned, and only the later one timestamped.
+    pub timestamped_proof: Option<Vec<u8>>,
+    /// Timestamp tokens over the text of the second proof's checkpoint.
+    pub timestamped_tokens: Vec<Vec<u8>>,
     /// Timestamp tokens over the bytes of the record up to this layer.
     pub record_tokens: Vec<Vec<u8>>,
 }
@@ -60,6 +65,16 @@ impl LayerEvidence {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The timestamp tokens over the text of either proof's checkpoint.
+    pub fn tokens_of_checkpoints(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.checkpoint_tokens.iter().chain(&self.timestamped_tokens)
+    }
+
+    /// The proofs, as far as they can be read.
+    pub(crate) fn proofs(&self) -> impl Iterator<Item = TlogProof> {
+        [&self.proof, &self.timestamped_proof].into_iter().flatten().filter_map(|proof| TlogProof::parse(proof).ok())
     }
 }
 

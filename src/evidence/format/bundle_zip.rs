@@ -20,6 +20,8 @@ const BYTES_MAX: usize = 128 << 20;
 const INNER_LAYERS: &str = "earlier/";
 /// The folder of OCSP responses.
 const OCSP: &str = "ocsp/";
+/// The stem of the names of a second proof, of the text of its checkpoint, and of the tokens over that.
+const TIMESTAMPED: &str = "timestamped";
 /// The prefix of the names of consistency proofs.
 const CONSISTENCY: &str = "consistency-";
 /// The record in the form of JAdES.
@@ -136,17 +138,28 @@ impl BundleFiles {
             self.add(&format!("{folder}entry.json"), entry.clone());
         }
         if let Some(proof) = &layer.proof {
-            self.add(&format!("{folder}record.tlog-proof"), proof.clone());
-            if let Ok(proof) = TlogProof::parse(proof) {
-                let text = proof.checkpoint().note().text().as_bytes().to_vec();
-                self.add(&format!("{folder}checkpoint.txt"), text);
-            }
+            self.add_proof(&format!("{folder}record"), &format!("{folder}checkpoint"), proof);
         }
-        for (position, token) in layer.checkpoint_tokens.iter().enumerate() {
-            self.add(&numbered(&format!("{folder}checkpoint"), position, "tsr"), token.clone());
+        self.add_tokens(&format!("{folder}checkpoint"), &layer.checkpoint_tokens);
+        if let Some(proof) = &layer.timestamped_proof {
+            self.add_proof(&format!("{folder}{TIMESTAMPED}"), &format!("{folder}{TIMESTAMPED}"), proof);
         }
-        for (position, token) in layer.record_tokens.iter().enumerate() {
-            self.add(&numbered(&format!("{folder}record"), position, "tsr"), token.clone());
+        self.add_tokens(&format!("{folder}{TIMESTAMPED}"), &layer.timestamped_tokens);
+        self.add_tokens(&format!("{folder}record"), &layer.record_tokens);
+    }
+
+    /// Adds a proof, and the text of its checkpoint, which tokens are over.
+    fn add_proof(&mut self, stem: &str, checkpoint: &str, proof: &[u8]) {
+        self.add(&format!("{stem}.tlog-proof"), proof.to_vec());
+        if let Ok(proof) = TlogProof::parse(proof) {
+            let text = proof.checkpoint().note().text().as_bytes().to_vec();
+            self.add(&format!("{checkpoint}.txt"), text);
+        }
+    }
+
+    fn add_tokens(&mut self, stem: &str, tokens: &[Vec<u8>]) {
+        for (position, token) in tokens.iter().enumerate() {
+            self.add(&numbered(stem, position, "tsr"), token.clone());
         }
     }
 
@@ -242,6 +255,10 @@ impl LayerEvidence {
         match name {
             "entry.json" => self.entry = Some(bytes.to_vec()),
             "record.tlog-proof" => self.proof = Some(bytes.to_vec()),
+            "timestamped.tlog-proof" => self.timestamped_proof = Some(bytes.to_vec()),
+            _ if name.starts_with(TIMESTAMPED) && name.ends_with(".tsr") => {
+                self.timestamped_tokens.push(bytes.to_vec());
+            }
             _ if name.starts_with("checkpoint") && name.ends_with(".tsr") => {
                 self.checkpoint_tokens.push(bytes.to_vec());
             }
@@ -253,8 +270,10 @@ impl LayerEvidence {
 
 /// Whether this is the name of a file of a layer's evidence.
 fn is_of_layer(file: &str) -> bool {
-    let is_token = ["checkpoint", "record"].iter().any(|stem| file.starts_with(stem)) && file.ends_with(".tsr");
-    is_token || ["entry.json", "record.tlog-proof", "checkpoint.txt"].contains(&file)
+    let stems = ["checkpoint", "record", TIMESTAMPED];
+    let is_token = stems.iter().any(|stem| file.starts_with(stem)) && file.ends_with(".tsr");
+    let others = ["entry.json", "record.tlog-proof", "checkpoint.txt", "timestamped.tlog-proof", "timestamped.txt"];
+    is_token || others.contains(&file)
 }
 
 /// Whether both are of the same payload, protected headers and signatures.
@@ -309,6 +328,8 @@ mod tests {
             evidence: LayerEvidence {
                 entry: Some(b"entry".to_vec()),
                 checkpoint_tokens: vec![vec![1], vec![2]],
+                timestamped_proof: Some(b"second proof".to_vec()),
+                timestamped_tokens: vec![vec![3], vec![4]],
                 ..LayerEvidence::default()
             },
             inner_layers: vec![

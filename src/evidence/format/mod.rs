@@ -32,6 +32,5 @@ pub use log_export::{
     EXPORT_HEAD_BYTES_MAX, ExportRequest, ExportSummary, ExportedRecord, LogExportError, LogExportReader, export_head,
 };
 pub use predecessor::Predecessor;
-#[cfg(all(test, feature = "server"))]
-pub(crate) use record::LEDGER_CHECKPOINTS_MAX;
+pub(crate) use record::{LEDGER_CHECKPOINTS_MAX, RENEWALS_MAX};
 pub use record::{Record, RecordError, ledger_checkpoints, record_digest};

@@ -91,21 +91,31 @@ fn evidence(form: &LayerEvidence) -> Value {
     let tokens = |over: &'static str, tokens: &[Vec<u8>]| -> Vec<Value> {
         tokens.iter().take(OBJECTS_MAX).map(|token| timestamp(over, token)).collect()
     };
-    let timestamps = [tokens("record", &form.record_tokens), tokens("checkpoint", &form.checkpoint_tokens)].concat();
+    let timestamps = [
+        tokens("record", &form.record_tokens),
+        tokens("checkpoint", &form.checkpoint_tokens),
+        tokens("checkpoint", &form.timestamped_tokens),
+    ]
+    .concat();
     json!({
         "entry": form.entry.as_ref().map_or(Value::Null, |bytes| match Entry::parse(bytes) {
             Ok(entry) => entry.to_json(),
             Err(error) => unreadable(bytes, error),
         }),
-        "proof": form.proof.as_ref().map_or(Value::Null, |bytes| match TlogProof::parse(bytes) {
-            Ok(proof) => json!({
-                "index": proof.index().0,
-                "hashes": proof.hashes().iter().map(|hash| hash.to_base64()).collect::<Vec<_>>(),
-                "checkpoint": checkpoint(proof.checkpoint()),
-            }),
-            Err(error) => unreadable(bytes, error),
-        }),
+        "proof": proof(form.proof.as_ref()),
+        "timestamped_proof": proof(form.timestamped_proof.as_ref()),
         "timestamps": timestamps,
+    })
+}
+
+fn proof(bytes: Option<&Vec<u8>>) -> Value {
+    bytes.map_or(Value::Null, |bytes| match TlogProof::parse(bytes) {
+        Ok(proof) => json!({
+            "index": proof.index().0,
+            "hashes": proof.hashes().iter().map(|hash| hash.to_base64()).collect::<Vec<_>>(),
+            "checkpoint": checkpoint(proof.checkpoint()),
+        }),
+        Err(error) => unreadable(bytes, error),
     })
 }
 

@@ -17,7 +17,11 @@ pub fn instructions(bundle: &Bundle, report: &ValidationReport) -> String {
          authority, which you get from the authority.\n\n\
          Everything, with affiant:\n\n    affiant verify . --trust anchors.pem --trust-time TSA.pem --log-policy ledger.tlog-policy\n",
     );
-    let first = bundle.evidence.checkpoint_tokens.first();
+    let evidence = &bundle.evidence;
+    let (stem, first) = match evidence.checkpoint_tokens.first() {
+        Some(token) => ("checkpoint", Some(token)),
+        None => ("timestamped", evidence.timestamped_tokens.first()),
+    };
     let at = first.and_then(|token| TimestampToken::parse(token).ok());
     let time = at.as_ref().map_or(report.verified_at, |token| token.info().gen_time).timestamp();
     if let Some(token) = &at {
@@ -26,7 +30,7 @@ pub fn instructions(bundle: &Bundle, report: &ValidationReport) -> String {
         let _ = write!(
             text,
             "\nThe time (the checkpoint existed by {}), with openssl:\n\n    \
-             openssl ts -verify -data checkpoint.txt -in checkpoint.tsr{bare} -CAfile TSA.pem -attime {time}\n",
+             openssl ts -verify -data {stem}.txt -in {stem}.tsr{bare} -CAfile TSA.pem -attime {time}\n",
             format_time(token.info().gen_time),
         );
     }

@@ -92,7 +92,7 @@ impl Completeness {
         let pieces = [
             (BundlePart::LedgerEntry, has(|own| own.entry.is_some())),
             (BundlePart::LedgerProof, has(|own| own.proof.is_some())),
-            (BundlePart::Timestamp, has(|own| !own.checkpoint_tokens.is_empty() || !own.record_tokens.is_empty())),
+            (BundlePart::Timestamp, has(|own| own.tokens_of_checkpoints().chain(&own.record_tokens).next().is_some())),
         ];
         for (what, _) in pieces.into_iter().filter(|(_, there)| !there) {
             let of = Some(format!("what was signed before, layer {}", layer.layer));

@@ -130,7 +130,7 @@ pub(super) fn existed_by_row(input: &Input<'_>, time: &TimeEvidence) -> Row {
 /// Nothing that states a time was looked at.
 fn no_timestamp_row(title: &'static str, bundle: &Bundle, time: &TimeEvidence) -> Row {
     let not_given = |reason, next| row(title, RowStatus::NotChecked, "NO_TIMESTAMP", reason, Some(next));
-    let unproved = bundle.layers().any(|layer| !layer.checkpoint_tokens.is_empty());
+    let unproved = bundle.layers().any(|layer| layer.tokens_of_checkpoints().next().is_some());
     if unproved {
         let reason = "the timestamps are over a checkpoint, and no proof leads from the record to it";
         let next = "Ask for the evidence bundle as it was issued.";

@@ -88,6 +88,17 @@ impl AttestationKind {
     }
 }
 
+/// The witness rounds among which one is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ledger) enum Rounds {
+    /// All.
+    Begun,
+    /// Those that a witness or an authority has answered.
+    Answered,
+    /// Those that an authority has timestamped.
+    Timestamped,
+}
+
 /// One attestation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::ledger) struct Attestation {
@@ -148,9 +159,8 @@ impl AttestationState {
     }
 
     fn fold_cosignature(&mut self, size: TreeSize, line: &[u8]) {
-        let line = std::str::from_utf8(line).ok().and_then(|line| NoteSignature::parse(line).ok());
-        if let Some(signature) = line {
-            let cosigned = self.cosigned.entry(signature.key_label()).or_default();
+        if let Some(witness) = cosigner(line) {
+            let cosigned = self.cosigned.entry(witness).or_default();
             *cosigned = size.max(*cosigned);
         }
     }
@@ -166,6 +176,12 @@ impl AttestationState {
             _ => {}
         }
     }
+}
+
+/// Name and ID of the key that made a cosignature line.
+pub(in crate::ledger) fn cosigner(line: &[u8]) -> Option<String> {
+    let line = std::str::from_utf8(line).ok()?;
+    Some(NoteSignature::parse(line).ok()?.key_label())
 }
 
 /// A checkpoint that was shown to witnesses, with what they answered.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::attestation::{Attestation, AttestationKind};
+use super::attestation::{Attestation, AttestationKind, Rounds};
 use super::batch::Batch;
 use super::body::{BodyError, BodyMetadata, EncryptedBody};
 use super::body_names::{BodyNames, index_secret};
@@ -13,10 +13,10 @@ use super::memory::MemoryBackend;
 use super::sequencer_state::{SequencerState, Snapshot};
 use super::tiles::Tiles;
 use super::{Backend, StoreError, Stores, TileAppender};
-use crate::crypto::{DigestKey, SealingKey, Sha256Digest};
+use crate::crypto::{DigestKey, SealingKey, Sha256Digest, SigningKey};
 use crate::evidence::format::{ArchiveHashTree, archive_proofs};
 use crate::tlog::merkle::{leaf_hash, root_hash};
-use crate::tlog::{EntryCount, LeafIndex, RightEdge, TreeSize};
+use crate::tlog::{Checkpoint, EntryCount, LeafIndex, RightEdge, RootHash, TreeSize, cosign};
 use crate::vfs::OsFileSystem;
 
 /// A backend under test.
@@ -300,6 +300,9 @@ fn attestations_are_found_by_round_and_record_and_fold_to_the_same_state() {
         let mut stores = subject.open();
         resume(&mut stores, &[]);
         assert_eq!(stores.attestations.last_stamped().unwrap(), None);
+        assert_eq!(stores.attestations.last_timestamped_round().unwrap(), None);
+        let checkpoint = Checkpoint::new("log.example/1", TreeSize(30), RootHash::empty()).unwrap();
+        let cosignature = cosign(&checkpoint, "w.example/1", 5, &SigningKey::generate_ed25519().0).unwrap();
         let all = [
             (AttestationKind::Round, 10, "round 10"),
             (AttestationKind::Cosignature, 10, "line"),
@@ -315,6 +318,10 @@ fn attestations_are_found_by_round_and_record_and_fold_to_the_same_state() {
             (AttestationKind::UnsignedProperties, 9, "properties"),
             (AttestationKind::ForkEvidence, 10, "fork"),
             (AttestationKind::Erasure, 3, "no digest"),
+            (AttestationKind::Round, 30, "round 30"),
+            (AttestationKind::Cosignature, 30, "line"),
+            (AttestationKind::Cosignature, 30, &cosignature.to_string()),
+            (AttestationKind::Cosignature, 40, &cosignature.to_string()),
         ];
         for (kind, key, bytes) in all {
             stores.attestations.append(kind, key, bytes.as_bytes()).unwrap();
@@ -326,7 +333,8 @@ fn attestations_are_found_by_round_and_record_and_fold_to_the_same_state() {
             found.map(|one| String::from_utf8(one.bytes).unwrap()).collect()
         };
         let check = |stores: &Stores| {
-            let at_least = |size| texts(stores.attestations.round_at_least(size).unwrap());
+            let of = |among, size| texts(stores.attestations.round_at_least(among, TreeSize(size)).unwrap());
+            let at_least = |size: TreeSize| of(Rounds::Begun, size.0);
             let at_most = |size| texts(stores.attestations.round_at_most(size).unwrap());
             assert_eq!(
                 (at_least(TreeSize(5)), at_least(TreeSize(10))),
@@ -335,15 +343,24 @@ fn attestations_are_found_by_round_and_record_and_fold_to_the_same_state() {
             assert_eq!(at_least(TreeSize(10)), ["round 10", "line", "late"]);
             assert_eq!(
                 (at_least(TreeSize(11)), at_most(TreeSize(u64::MAX))),
-                (vec!["round 20".into()], vec!["round 20".to_owned()])
+                (vec!["round 20".into()], vec![cosignature.to_string()])
             );
-            assert!(stores.attestations.round_at_least(TreeSize(21)).unwrap().is_none());
-            let answered = |size| texts(stores.attestations.answered_round_at_least(size).unwrap());
+            let ten = ["round 10", "line", "late"];
+            for (among, behind) in [(Rounds::Begun, 20), (Rounds::Answered, 30)] {
+                assert_eq!((of(among, 3), of(among, 10)), (ten.map(str::to_owned).to_vec(), of(among, 1)));
+                assert_eq!(of(among, 11), of(Rounds::Begun, behind), "{among:?}");
+                assert!(of(among, 41).is_empty(), "{among:?}");
+            }
+            let cosigned =
+                |size| stores.attestations.cosigned_at_least(&cosignature.key_label(), TreeSize(size)).unwrap();
             assert_eq!(
-                (answered(TreeSize(3)), answered(TreeSize(10))),
-                (at_least(TreeSize(10)), at_least(TreeSize(10)))
+                [0, 30, 31, 41].map(cosigned),
+                [Some(TreeSize(30)), Some(TreeSize(30)), Some(TreeSize(40)), None]
             );
-            assert!(stores.attestations.answered_round_at_least(TreeSize(11)).unwrap().is_none());
+            assert_eq!(stores.attestations.cosigned_at_least("w.example/2+00000000", TreeSize(0)).unwrap(), None);
+            assert_eq!(of(Rounds::Timestamped, 1), ten);
+            assert!(of(Rounds::Timestamped, 11).is_empty());
+            assert_eq!(texts(stores.attestations.last_timestamped_round().unwrap()), ten);
             assert!(stores.attestations.round_at_most(TreeSize(9)).unwrap().is_none());
             let of_record = |index| texts(Some(stores.attestations.of_record(LeafIndex(index)).unwrap()));
             assert_eq!(of_record(3), ["of 3", "properties", "of 3 too"]);
@@ -354,8 +371,8 @@ fn attestations_are_found_by_round_and_record_and_fold_to_the_same_state() {
             assert_eq!(seen.pop(), Some((AttestationKind::Erasure, 4)));
             assert_eq!(seen, all.map(|(kind, key, _)| (kind, key)));
             let state = stores.attestations.state();
-            assert_eq!((state.last_round, state.last_answered, state.archives.len()), (TreeSize(20), TreeSize(10), 1));
-            assert_eq!((state.forks, state.cosigned.len()), (vec![b"fork".to_vec()], 0));
+            assert_eq!((state.last_round, state.last_answered, state.archives.len()), (TreeSize(40), TreeSize(40), 1));
+            assert_eq!((state.forks, state.cosigned.len()), (vec![b"fork".to_vec()], 1));
             assert_eq!(state.erased, BTreeSet::from([erased]), "what is no digest is no record");
         };
         check(&stores);

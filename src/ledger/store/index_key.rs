@@ -45,6 +45,12 @@ pub(in crate::ledger) enum KeySpace {
     StampedDescending = 12,
     /// Placement in `store::local`. Nothing: the sizes of the witness rounds that somebody has answered.
     AnsweredRounds = 13,
+    /// Placement in `store::local`. Nothing: the sizes of the witness rounds that were timestamped.
+    TimestampedRounds = 14,
+    /// Placement in `store::local`. Nothing: the sizes of the witness rounds that were timestamped, descending.
+    TimestampedRoundsDescending = 15,
+    /// Placement in `store::local`. Name and ID of a witness's key: the sizes of the witness rounds that it has cosigned.
+    CosignedRounds = 16,
 }
 
 impl KeySpace {

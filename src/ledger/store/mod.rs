@@ -40,7 +40,7 @@ pub(in crate::ledger) use error::StoreError;
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::ArchiveHashTreeReader;
 use crate::tlog::{LeafIndex, NodeHash, RootHash, TileKind, TreeSize};
-use attestation::{Attestation, AttestationKind, AttestationState};
+use attestation::{Attestation, AttestationKind, AttestationState, Rounds};
 use batch::Batch;
 use body::{BodyError, BodyMetadata, EncryptedBody};
 use body_names::BodyNames;
@@ -285,14 +285,17 @@ pub(in crate::ledger) trait AttestationStore: Debug + Send + Sync {
 
     fn append(&self, kind: AttestationKind, key: u64, bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// Those of the smallest witness round of at least `size` entries, in the order in which they came.
-    fn round_at_least(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError>;
+    /// Those of the smallest of these witness rounds of at least `size` entries, in the order in which they came.
+    fn round_at_least(&self, among: Rounds, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError>;
 
-    /// Those of the smallest witness round of at least `size` entries that a witness or an authority has answered.
-    fn answered_round_at_least(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError>;
+    /// The size of the smallest witness round of at least `size` entries that `witness`, name and ID of its key, has cosigned.
+    fn cosigned_at_least(&self, witness: &str, size: TreeSize) -> Result<Option<TreeSize>, StoreError>;
 
     /// Those of the largest witness round of at most `size` entries.
     fn round_at_most(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError>;
+
+    /// Those of the largest witness round that was timestamped.
+    fn last_timestamped_round(&self) -> Result<Option<Vec<Attestation>>, StoreError>;
 
     /// Those of the record at `index`, in the order in which they came.
     fn of_record(&self, index: LeafIndex) -> Result<Vec<Attestation>, StoreError>;

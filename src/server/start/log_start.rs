@@ -22,7 +22,12 @@ pub(super) struct LogStart<'a> {
 }
 
 impl LogStart<'_> {
-    pub(super) fn ledger_options(&self, origin: String, signer: Arc<dyn Signer>) -> LedgerOptions {
+    pub(super) fn ledger_options(
+        &self,
+        origin: String,
+        signer: Arc<dyn Signer>,
+        log_policy: Option<LogPolicy>,
+    ) -> LedgerOptions {
         LedgerOptions {
             origin,
             signer,
@@ -30,6 +35,7 @@ impl LogStart<'_> {
             clock: self.clock.clone(),
             checkpoint_interval: self.config.checkpoint_interval(),
             snapshot_entries: SNAPSHOT_ENTRIES,
+            log_policy,
         }
     }
 

@@ -71,7 +71,7 @@ pub(crate) async fn open(
     let authority = Arc::new(Authority::open(&config.authority_dir(), keys, clock.clone())?);
     let tokens = TokenStore::open(&config.authority_dir())?;
     let scorecards = scorecards::read_scorecards(&config.scorecards.dir)?;
-    let witnesses = witnesses::witness_set(config)?;
+    let (witnesses, intervals) = (witnesses::witness_set(config)?, witnesses::round_intervals(config)?);
     let log_policy = witnesses::log_policy(config, &log_key)?;
     let verifier = Verifier::new(trust::trust_policy(config, &authority, &log_policy.policy)?);
     let trust = verifier.policy_digest();
@@ -104,7 +104,7 @@ pub(crate) async fn open(
         Some(keys) => Some(open_statements(&opening, keys, trust, &may_sign).await?),
         None => None,
     };
-    let witness_rounds = Arc::new(WitnessRounds::new(ledger, witnesses, clock.clone()));
+    let witness_rounds = Arc::new(WitnessRounds::new(ledger, witnesses, intervals, clock.clone()));
     let archive_renewal = Arc::new(ArchiveRenewal::new(issuance.clone(), witness_rounds.clone()));
     let renew_ahead = TimeDelta::days(config.archive_timestamp.before_expiry_days.into());
     let is_wanted = config.witnessing.signature_timestamps;
@@ -159,7 +159,7 @@ impl LogStart<'_> {
             index_records: INDEX_RECORDS,
             free_bytes_min: config.ledger.disk_free_bytes_min,
         };
-        let ledger = self.ledger_options(config.origin(), signer);
+        let ledger = self.ledger_options(config.origin(), signer, Some(log_policy.policy.clone()));
         let predecessor = predecessor(config)?;
         let mut recovered = OpenedLedger::open(ledger, &backend).context("opening the ledger")?;
         if let Some(predecessor) = predecessor {

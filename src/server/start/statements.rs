@@ -10,7 +10,7 @@ use super::log_start::LogStart;
 use super::publish_folder::PublishFolder;
 use super::rollback::{FirstEntries, MaySign, StartCheck};
 use super::services::StatementsService;
-use super::witnesses::{time_sources, witness_set};
+use super::witnesses::{round_intervals, time_sources, witness_set};
 use crate::atomic_file;
 use crate::crypto::{Sha256Digest, Signer, VerifyingKey};
 use crate::ledger::{LocalBackend, OpenedLedger};
@@ -60,7 +60,7 @@ pub(super) async fn open_statements(
     let backend =
         LocalBackend::take(Arc::new(OsFileSystem), &dir, vault_key.clone()).context("opening the log of statements")?;
     let backend = LocalBackend { free_bytes_min: config.ledger.disk_free_bytes_min, ..backend };
-    let ledger = opening.ledger_options(config.statements_origin(), keys.log);
+    let ledger = opening.ledger_options(config.statements_origin(), keys.log, None);
     let recovered = OpenedLedger::open(ledger, &backend).context("opening the log of statements")?;
     let witnesses = if config.statements.witnessed { witness_set(config)? } else { WitnessSet::default() };
     let folder = PublishFolder::of_statements(config, &keys.log_key)?;
@@ -85,7 +85,7 @@ pub(super) async fn open_statements(
     Ok(StatementsService {
         compatibility,
         publisher: folder.map(|folder| folder.publisher(&ledger, clock)),
-        witness_rounds: WitnessRounds::new(ledger.clone(), witnesses, clock.clone()),
+        witness_rounds: WitnessRounds::new(ledger.clone(), witnesses, round_intervals(config)?, clock.clone()),
         opening: own,
         statements: Statements::new(ledger, keys.receipts, issuer, rate_per_signer, clock.clone()),
     })

@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use crate::client::HttpClient;
 use crate::issuance::LogPolicyFile;
 use crate::operator::time_check::TimeSources;
-use crate::operator::witness_rounds::WitnessSet;
-use crate::server::config::Config;
+use crate::operator::witness_rounds::{ROUND_INTERVAL_MIN, RoundIntervals, WitnessSet};
+use crate::server::config::{Config, WitnessingConfig};
 use crate::tlog::{LogPolicy, VerifierKey};
 use crate::witness::{TimestampClient, WitnessClient};
 
@@ -36,6 +36,18 @@ pub(super) fn witness_set(config: &Config) -> anyhow::Result<WitnessSet> {
         set.authorities.push(client.with_lists_at(authority.crl_urls.clone()));
     }
     Ok(set)
+}
+
+/// How often they are asked.
+pub(super) fn round_intervals(config: &Config) -> anyhow::Result<RoundIntervals> {
+    let WitnessingConfig { round_interval_ms, timestamp_interval_ms, .. } = config.witnessing;
+    let [rounds, timestamps] = [round_interval_ms, timestamp_interval_ms].map(Duration::from_millis);
+    anyhow::ensure!(
+        rounds >= ROUND_INTERVAL_MIN,
+        "[witnessing] round_interval_ms is {round_interval_ms}: witnesses ask for {} or more",
+        ROUND_INTERVAL_MIN.as_millis()
+    );
+    Ok(RoundIntervals { rounds, timestamps })
 }
 
 /// Those of them whose clocks are not this server's.

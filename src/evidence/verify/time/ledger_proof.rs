@@ -18,10 +18,11 @@ pub(crate) struct Layer<'a> {
     pub(crate) lookup: LedgerLookup,
 }
 
-/// The ledger report of a layer, its proof where that leads to its checkpoint, and who cosigned the checkpoint.
+/// The ledger report of a layer, its proofs where they lead to their checkpoints, and who cosigned the first one's.
 pub(crate) struct LedgerProof {
     pub(crate) report: LedgerReport,
     pub(crate) proof: Option<TlogProof>,
+    pub(crate) timestamped: Option<TlogProof>,
     pub(crate) cosigned: Option<Arc<Result<CosignedCheckpoint, String>>>,
 }
 
@@ -32,37 +33,47 @@ impl LedgerProof {
         if layer.lookup == LedgerLookup::NotFound {
             report.status = LedgerStatus::NotIncluded;
             "the ledger that was asked does not have this record".clone_into(&mut report.reason);
-            return Self { report, proof: None, cosigned: None };
+            return Self::without_proof(report);
         }
         let (Some(entry), Some(proof)) = (&layer.evidence.entry, &layer.evidence.proof) else {
-            return Self { report, proof: None, cosigned: None };
+            return Self::without_proof(report);
         };
-        match check_inclusion(layer, entry, proof, &mut report) {
-            Ok(proof) => Self::under_checkpoint(input, report, proof),
+        let included = check_inclusion(layer, entry, proof, &mut report);
+        let checked = included.and_then(|proof| {
+            let second = layer.evidence.timestamped_proof.as_ref();
+            let second = second.map(|second| check_timestamped(entry, second, &proof)).transpose()?;
+            Ok((proof, second))
+        });
+        match checked {
+            Ok((proof, timestamped)) => Self { timestamped, ..Self::under_checkpoint(input, report, proof) },
             Err(reason) => {
                 report.status = LedgerStatus::Inconsistent;
                 report.contradiction = Some(Contradiction::OtherRecord);
                 report.reason = truncate(reason, REASON_MAX);
-                Self { report, proof: None, cosigned: None }
+                Self::without_proof(report)
             }
         }
+    }
+
+    fn without_proof(report: LedgerReport) -> Self {
+        Self { report, proof: None, timestamped: None, cosigned: None }
     }
 
     /// Whether the checkpoint that the proof leads to counts under the log policy.
     fn under_checkpoint(input: &Input<'_>, mut report: LedgerReport, proof: TlogProof) -> Self {
         let Some(policy) = &input.policy.log_policy else {
             "the proof is right, but the trust policy knows no log".clone_into(&mut report.reason);
-            return Self { report, proof: Some(proof), cosigned: None };
+            return Self { proof: Some(proof), ..Self::without_proof(report) };
         };
         let cosigned = input.verifier.cosigned(policy, proof.checkpoint());
         match &*cosigned {
             Err(error) => {
                 report.reason = format!("the proof leads to a checkpoint that does not count: {error}");
-                Self { report, proof: Some(proof), cosigned: None }
+                Self { proof: Some(proof), ..Self::without_proof(report) }
             }
             Ok(found) => {
                 report_included(input, policy, &proof, found, &mut report);
-                Self { report, proof: Some(proof), cosigned: Some(cosigned) }
+                Self { proof: Some(proof), cosigned: Some(cosigned), ..Self::without_proof(report) }
             }
         }
     }
@@ -98,6 +109,18 @@ fn check_inclusion(
     }
     proof.check_inclusion(leaf_hash(entry)).map_err(|error| error.to_string())?;
     Ok(proof)
+}
+
+/// Checks that the entry of the proof leads to the root of the second proof's checkpoint too, which is the same log's.
+fn check_timestamped(entry: &[u8], second: &[u8], proof: &TlogProof) -> Result<TlogProof, String> {
+    let second = TlogProof::parse(second).map_err(|error| format!("the proof that was timestamped: {error}"))?;
+    let origin = |proof: &TlogProof| proof.checkpoint().checkpoint().origin().to_owned();
+    if second.index() != proof.index() || origin(&second) != origin(proof) {
+        return Err("the proof that was timestamped is of another place, or of another log".into());
+    }
+    let wrong = |error| format!("the proof that was timestamped: {error}");
+    second.check_inclusion(leaf_hash(entry)).map_err(wrong)?;
+    Ok(second)
 }
 
 fn report_included(

@@ -29,8 +29,14 @@ use crate::evidence::verify::time::timestamps::{
 };
 
 /// The evidence of a layer about which nothing is known.
-static NO_EVIDENCE: LayerEvidence =
-    LayerEvidence { entry: None, proof: None, checkpoint_tokens: Vec::new(), record_tokens: Vec::new() };
+static NO_EVIDENCE: LayerEvidence = LayerEvidence {
+    entry: None,
+    proof: None,
+    checkpoint_tokens: Vec::new(),
+    timestamped_proof: None,
+    timestamped_tokens: Vec::new(),
+    record_tokens: Vec::new(),
+};
 
 /// The combined evidence of timestamps and ledger.
 pub(super) struct TimeEvidence {
@@ -158,7 +164,7 @@ fn over_record(
     validate_tokens(material(input), "record", &evidence.record_tokens, bytes, None, poe)
 }
 
-/// The tokens over the checkpoint of the layer's proof, and its cosignatures.
+/// The tokens over the checkpoints of the layer's proofs, and the cosignatures of the first.
 fn over_checkpoint(
     input: &Input<'_>,
     evidence: &LayerEvidence,
@@ -166,10 +172,11 @@ fn over_checkpoint(
     poe: &ProofsOfExistence,
 ) -> Vec<ValidatedTimestamp> {
     let mut timestamps = Vec::new();
-    if let Some(proof) = &ledger.proof {
+    let tokens = [(&ledger.proof, &evidence.checkpoint_tokens), (&ledger.timestamped, &evidence.timestamped_tokens)];
+    for (proof, tokens) in tokens {
+        let Some(proof) = proof else { continue };
         let text = proof.checkpoint().note().text().as_bytes();
         // A token over the text needs no log key: the entry hashes to its root.
-        let tokens = &evidence.checkpoint_tokens;
         timestamps.extend(validate_tokens(material(input), "checkpoint", tokens, text, None, poe));
     }
     if let Some(found) = ledger.cosignatures() {

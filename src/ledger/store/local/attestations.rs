@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::placement::Placement;
 use super::segment::{SegmentOffset, SegmentReader, SegmentWriter, create_directory};
-use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState};
+use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState, Rounds};
 use crate::ledger::store::{AttestationStore, StoreError};
 use crate::tlog::{LeafIndex, TreeSize};
 use crate::vfs::FileSystem;
@@ -117,7 +117,7 @@ impl LocalAttestations {
         let mut placed = Ok(());
         let end = scan(&self.segments, tree.watermarks().attestations_end, |at, attestation| {
             if placed.is_ok() {
-                placement.place_attestation(attestation.kind, attestation.key, at);
+                placement.place_attestation(&attestation, at);
                 placed = tree.set_watermarks(|watermarks| watermarks.attestations_end = at).map(drop);
             }
         })?;
@@ -156,20 +156,24 @@ impl AttestationStore for LocalAttestations {
         let at = writer.segments.push(&[&[kind.code()], &key.to_be_bytes(), bytes]);
         writer.segments.commit()?;
         writer.state.fold(kind, key, bytes);
-        self.placement.place_attestation(kind, key, at);
+        self.placement.place_attestation(&Attestation { kind, key, bytes: bytes.to_vec() }, at);
         Ok(())
     }
 
-    fn round_at_least(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
-        self.placement.round_at_least(size)?.map(|places| self.read(places)).transpose()
+    fn round_at_least(&self, among: Rounds, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
+        self.placement.round_at_least(among, size)?.map(|places| self.read(places)).transpose()
     }
 
-    fn answered_round_at_least(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
-        self.placement.answered_round_at_least(size)?.map(|places| self.read(places)).transpose()
+    fn cosigned_at_least(&self, witness: &str, size: TreeSize) -> Result<Option<TreeSize>, StoreError> {
+        self.placement.cosigned_at_least(witness, size)
     }
 
     fn round_at_most(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
         self.placement.round_at_most(size)?.map(|places| self.read(places)).transpose()
+    }
+
+    fn last_timestamped_round(&self) -> Result<Option<Vec<Attestation>>, StoreError> {
+        self.placement.last_timestamped_round()?.map(|places| self.read(places)).transpose()
     }
 
     fn of_record(&self, index: LeafIndex) -> Result<Vec<Attestation>, StoreError> {
@@ -263,14 +267,14 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_does_not_know_which_rounds_were_answered_takes_them_in() {
+    fn an_index_that_does_not_know_which_rounds_were_timestamped_takes_them_in() {
         use crate::crypto::{DigestKey, Sha256Digest};
         use crate::ledger::store::index_key::{KeySpace, KeyValue};
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path()).unwrap();
         store.append(AttestationKind::Round, 7, b"note").unwrap();
         store.append(AttestationKind::CheckpointToken, 7, b"token").unwrap();
-        let key = KeySpace::AnsweredRounds.key(&DigestKey::new(b"index"), &[]);
+        let key = KeySpace::TimestampedRounds.key(&DigestKey::new(b"index"), &[]);
         store.placement.tree.remove(&[KeyValue { key, value: 7 }]);
         store.state_at_end().unwrap();
         store.placement.tree.flush().unwrap();
@@ -278,7 +282,7 @@ mod tests {
         let reopened = || {
             let store = open(dir.path()).unwrap();
             store.resume().unwrap();
-            store.answered_round_at_least(TreeSize(1)).unwrap().map(|found| found.len())
+            store.round_at_least(Rounds::Timestamped, TreeSize(1)).unwrap().map(|found| found.len())
         };
         assert_eq!(reopened(), None);
         // As a release wrote it that had no such key.

@@ -6,7 +6,7 @@ use super::lsm::LsmTree;
 use super::segment::SegmentOffset;
 use crate::crypto::DigestKey;
 use crate::ledger::store::StoreError;
-use crate::ledger::store::attestation::AttestationKind;
+use crate::ledger::store::attestation::{Attestation, AttestationKind, Rounds, cosigner};
 use crate::ledger::store::index_key::{IndexKey, KeySpace, KeyValue, descending};
 use crate::tlog::{LeafIndex, TreeSize};
 
@@ -70,50 +70,76 @@ impl Placement {
     }
 
     /// Notes where an attestation is, where it is one that is looked for.
-    pub(super) fn place_attestation(&self, kind: AttestationKind, key: u64, at: SegmentOffset) {
+    pub(super) fn place_attestation(&self, attestation: &Attestation, at: SegmentOffset) {
+        let Attestation { kind, key, ref bytes } = *attestation;
         if kind.is_of_round() {
             self.place_of_round(TreeSize(key), at);
             if kind.is_answer() {
-                let answered = KeySpace::AnsweredRounds.key(&self.secret, &[]);
-                self.tree.insert(&[KeyValue { key: answered, value: key }]);
+                self.place_size(KeySpace::AnsweredRounds, key);
+            }
+            if kind == AttestationKind::Cosignature
+                && let Some(witness) = cosigner(bytes)
+            {
+                self.tree.insert(&[KeyValue { key: self.cosigned_key(&witness), value: key }]);
+            }
+            if kind == AttestationKind::CheckpointToken {
+                self.place_size(KeySpace::TimestampedRounds, key);
+                self.place_size(KeySpace::TimestampedRoundsDescending, descending(key));
             }
         } else if kind.is_of_record() {
             self.tree.insert(&[KeyValue { key: self.of_record_key(LeafIndex(key)), value: packed(at) }]);
         }
         if kind == AttestationKind::SignatureToken {
-            let stamped = KeySpace::StampedDescending.key(&self.secret, &[]);
-            self.tree.insert(&[KeyValue { key: stamped, value: descending(key) }]);
+            self.place_size(KeySpace::StampedDescending, descending(key));
         }
     }
 
+    fn place_size(&self, space: KeySpace, value: u64) {
+        self.tree.insert(&[KeyValue { key: space.key(&self.secret, &[]), value }]);
+    }
+
     fn place_of_round(&self, size: TreeSize, at: SegmentOffset) {
-        self.tree.insert(&[
-            KeyValue { key: KeySpace::Rounds.key(&self.secret, &[]), value: size.0 },
-            KeyValue { key: KeySpace::RoundsDescending.key(&self.secret, &[]), value: descending(size.0) },
-            KeyValue { key: self.attestations_key(size), value: packed(at) },
-        ]);
+        self.place_size(KeySpace::Rounds, size.0);
+        self.place_size(KeySpace::RoundsDescending, descending(size.0));
+        self.tree.insert(&[KeyValue { key: self.attestations_key(size), value: packed(at) }]);
     }
 
-    /// The places of the attestations of the smallest round of at least `size` entries.
-    pub(super) fn round_at_least(&self, size: TreeSize) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
-        self.smallest_round(KeySpace::Rounds, size)
+    /// The places of the attestations of the smallest of these rounds of at least `size` entries.
+    pub(super) fn round_at_least(
+        &self,
+        among: Rounds,
+        size: TreeSize,
+    ) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
+        let space = match among {
+            Rounds::Begun => KeySpace::Rounds,
+            Rounds::Answered => KeySpace::AnsweredRounds,
+            Rounds::Timestamped => KeySpace::TimestampedRounds,
+        };
+        self.round(self.size_from(space, size.0)?.map(TreeSize))
     }
 
-    /// The places of the attestations of the smallest answered round of at least `size` entries.
-    pub(super) fn answered_round_at_least(&self, size: TreeSize) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
-        self.smallest_round(KeySpace::AnsweredRounds, size)
-    }
-
-    fn smallest_round(&self, among: KeySpace, size: TreeSize) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
-        let found = self.tree.values(among.key(&self.secret, &[]), size.0, 1).map_err(StoreError::index)?;
-        self.round(found.first().copied().map(TreeSize))
+    /// The size of the smallest round of at least `size` entries that `witness` has cosigned.
+    pub(super) fn cosigned_at_least(&self, witness: &str, size: TreeSize) -> Result<Option<TreeSize>, StoreError> {
+        let found = self.tree.values(self.cosigned_key(witness), size.0, 1).map_err(StoreError::index)?;
+        Ok(found.first().copied().map(TreeSize))
     }
 
     /// The places of the attestations of the largest round of at most `size` entries.
     pub(super) fn round_at_most(&self, size: TreeSize) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
-        let key = KeySpace::RoundsDescending.key(&self.secret, &[]);
-        let found = self.tree.values(key, descending(size.0), 1).map_err(StoreError::index)?;
-        self.round(found.first().copied().map(|size| TreeSize(descending(size))))
+        let found = self.size_from(KeySpace::RoundsDescending, descending(size.0))?;
+        self.round(found.map(|size| TreeSize(descending(size))))
+    }
+
+    /// The places of the attestations of the largest round that was timestamped.
+    pub(super) fn last_timestamped_round(&self) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
+        let found = self.size_from(KeySpace::TimestampedRoundsDescending, 0)?;
+        self.round(found.map(|size| TreeSize(descending(size))))
+    }
+
+    /// The first value of `space` from `first` on.
+    fn size_from(&self, space: KeySpace, first: u64) -> Result<Option<u64>, StoreError> {
+        let found = self.tree.values(space.key(&self.secret, &[]), first, 1).map_err(StoreError::index)?;
+        Ok(found.first().copied())
     }
 
     /// The places of the attestations of the record at `index`.
@@ -124,8 +150,7 @@ impl Placement {
 
     /// The largest index of a record with a token over a signature value.
     pub(super) fn last_stamped(&self) -> Result<Option<LeafIndex>, StoreError> {
-        let found = self.tree.first(KeySpace::StampedDescending.key(&self.secret, &[])).map_err(StoreError::index)?;
-        Ok(found.map(|index| LeafIndex(descending(index))))
+        Ok(self.size_from(KeySpace::StampedDescending, 0)?.map(|index| LeafIndex(descending(index))))
     }
 
     fn round(&self, size: Option<TreeSize>) -> Result<Option<Vec<SegmentOffset>>, StoreError> {
@@ -140,6 +165,10 @@ impl Placement {
 
     fn of_record_key(&self, index: LeafIndex) -> IndexKey {
         KeySpace::OfRecord.key(&self.secret, &[&index.0.to_be_bytes()])
+    }
+
+    fn cosigned_key(&self, witness: &str) -> IndexKey {
+        KeySpace::CosignedRounds.key(&self.secret, &[witness.as_bytes()])
     }
 
     fn attestations_key(&self, size: TreeSize) -> IndexKey {

@@ -3,7 +3,7 @@
 use super::content::{Content, Opened, missing};
 use crate::crypto::Sha256Digest;
 use crate::evidence::format::{ArchiveHashTree, ArchiveHashTreeReader, ArchiveRoot};
-use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState};
+use crate::ledger::store::attestation::{Attestation, AttestationKind, AttestationState, Rounds, cosigner};
 use crate::ledger::store::{ArchiveHashTreeBuilder, ArchiveHashTreeStore, AttestationStore, StoreError};
 use crate::tlog::merkle::HashReader;
 use crate::tlog::{LeafIndex, NodeHash, RootHash, TreeSize};
@@ -21,8 +21,13 @@ impl MemoryAttestations {
     }
 }
 
-pub(super) fn round_sizes(content: &Content) -> impl Iterator<Item = TreeSize> {
-    content.attestations.iter().filter(|one| one.kind.is_of_round()).map(|one| TreeSize(one.key))
+pub(super) fn round_sizes(content: &Content, among: Rounds) -> impl Iterator<Item = TreeSize> {
+    let is_among = move |one: &&Attestation| match among {
+        Rounds::Begun => one.kind.is_of_round(),
+        Rounds::Answered => one.kind.is_answer(),
+        Rounds::Timestamped => one.kind == AttestationKind::CheckpointToken,
+    };
+    content.attestations.iter().filter(is_among).map(|one| TreeSize(one.key))
 }
 
 impl AttestationStore for MemoryAttestations {
@@ -45,19 +50,24 @@ impl AttestationStore for MemoryAttestations {
         })
     }
 
-    fn round_at_least(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
-        self.of_round(|content| round_sizes(content).filter(|round| *round >= size).min())
+    fn round_at_least(&self, among: Rounds, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
+        self.of_round(|content| round_sizes(content, among).filter(|round| *round >= size).min())
     }
 
-    fn answered_round_at_least(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
-        self.of_round(|content| {
-            let answers = content.attestations.iter().filter(|one| one.kind.is_answer());
-            answers.map(|one| TreeSize(one.key)).filter(|round| *round >= size).min()
+    fn cosigned_at_least(&self, witness: &str, size: TreeSize) -> Result<Option<TreeSize>, StoreError> {
+        self.0.read("attestations.cosigned", |content| {
+            let cosignatures = content.attestations.iter().filter(|one| one.kind == AttestationKind::Cosignature);
+            let of_witness = cosignatures.filter(|one| cosigner(&one.bytes).is_some_and(|found| found == witness));
+            Ok(of_witness.map(|one| TreeSize(one.key)).filter(|round| *round >= size).min())
         })
     }
 
     fn round_at_most(&self, size: TreeSize) -> Result<Option<Vec<Attestation>>, StoreError> {
-        self.of_round(|content| round_sizes(content).filter(|round| *round <= size).max())
+        self.of_round(|content| round_sizes(content, Rounds::Begun).filter(|round| *round <= size).max())
+    }
+
+    fn last_timestamped_round(&self) -> Result<Option<Vec<Attestation>>, StoreError> {
+        self.of_round(|content| round_sizes(content, Rounds::Timestamped).max())
     }
 
     fn of_record(&self, index: LeafIndex) -> Result<Vec<Attestation>, StoreError> {

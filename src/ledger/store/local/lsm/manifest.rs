@@ -16,7 +16,7 @@ const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 const LAYOUT: u32 = 1;
 
 /// The number of kinds of keys under which attestations are found: an index that has fewer takes in all of them again.
-const ATTESTATION_KEYS: u32 = 1;
+const ATTESTATION_KEYS: u32 = 2;
 
 /// Up to where the tree has everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
