@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::fixtures::ledger_folder::{Acknowledged, Small, audited, check, make_key, recover};
 use affiant::clock::{Clock as _, ManualClock, parse_time};
 use affiant::crypto::Sha256Digest;
+use affiant::evidence::Event;
 use affiant::ledger::{
     AppendError, AuditError, BodyError, ClockTrouble, Durability, LedgerReader, ReadError, RecoveryError, StoreError,
 };
@@ -358,6 +359,39 @@ async fn a_damaged_table_of_the_index_is_made_again_beside_a_ledger_that_serves(
     assert!(all_found(&reader));
     ledger.stop();
     drop((ledger, reader));
+    place.is_whole().await;
+}
+
+/// What was erased stays so, and its key goes, also where the index has to be whole to find it.
+#[tokio::test]
+async fn an_erasure_that_a_damaged_index_cannot_finish_is_in_force_and_finished_when_it_is_whole() {
+    let mut place = Place::new(true);
+    let (index, record) = (LeafIndex(3), place.acknowledged[&LeafIndex(3)]);
+    let ledger = recover(&place.data(), &clock(), 9).unwrap().start().unwrap();
+    ledger.confirm();
+    // As whoever is killed before the key is destroyed leaves it.
+    ledger.append_event(Event::VconErased { of: record }).await.unwrap();
+    ledger.stop();
+    drop(ledger);
+    place.acknowledged.remove(&index);
+    let keys = place.keys();
+    for table in std::fs::read_dir(place.file("index")).unwrap().map(|file| file.unwrap().path()) {
+        if table.extension().is_some_and(|end| end == "run") {
+            change(&table, |bytes| *bytes.last_mut().unwrap() ^= 1);
+        }
+    }
+    let opened = recover(&place.data(), &clock(), 9).unwrap();
+    assert!(opened.reader().index_damage().is_some() && place.keys() == keys);
+    assert!(opened.reader().record(index).unwrap().body.is_none(), "nobody reads it meanwhile");
+    let ledger = opened.start().unwrap();
+    while place.keys() == keys {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(ledger.index_damage().is_none() && ledger.record(index).unwrap().body.is_none());
+    ledger.stop();
+    drop(ledger);
+    let now = place.keys();
+    assert!(now[64 * 2..64 * 3] != keys[64 * 2..64 * 3] && now[..64 * 2] == keys[..64 * 2]);
     place.is_whole().await;
 }
 

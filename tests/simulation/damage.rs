@@ -9,6 +9,7 @@ use affiant::operator::rollback_check::RollbackCheck;
 use affiant::tlog::{EntryCount, LeafIndex, TreeSize};
 
 use crate::history::{History, Life};
+use crate::store::Store;
 
 /// Folders in which a bit may fall over.
 const PLACES: [&str; 6] = ["/tiles/tile/", "/tiles/tile/entries", "/ledger/", "/evidence/", "/vault/", "/archives/"];
@@ -76,16 +77,33 @@ impl History {
     /// records.
     pub(crate) fn check_index_trouble(&mut self) {
         let whole = self.store.backup();
-        let mut life = self.live(self.open_once().expect("nothing is damaged yet"));
-        life.ledger.confirm();
-        self.set_clock_right(&life);
-        self.say(|| "  the index is full".into());
-        self.store.set_full_folder(Some("/data/index"));
-        self.submit_to_damaged(&mut life, 12);
-        self.store.set_full_folder(None);
-        let answer = self.submit_new(&mut life);
-        assert!(answer.is_ok(), "what ended is no reason any more: {answer:?}");
-        drop(life);
+        for (says, set) in [
+            ("is full", Store::set_full_folder as fn(&Store, Option<&str>)),
+            ("has no descriptors", Store::set_unopenable),
+        ] {
+            let mut life = self.live(self.open_once().expect("nothing is damaged yet"));
+            life.ledger.confirm();
+            self.set_clock_right(&life);
+            self.say(|| format!("  the index {says}"));
+            set(&self.store, Some("/data/index"));
+            self.submit_to_damaged(&mut life, 12);
+            let stops = self.chance.one_in(3);
+            assert!(!stops || self.stops(&mut life), "a derived store does not spoil the stop");
+            set(&self.store, None);
+            if stops {
+                drop(life);
+                self.store.end_process(false);
+                life = self.live(self.open_once().expect("nothing is damaged"));
+                life.ledger.confirm();
+                self.set_clock_right(&life);
+            }
+            let answer = self.submit_new(&mut life);
+            assert!(answer.is_ok(), "what ended is no reason any more: {answer:?}");
+            assert_eq!(life.ledger.index_damage(), None, "a bad moment is no damage");
+            self.model.check(&life.ledger, &self.pen);
+            drop(life);
+            self.store.end_process(false);
+        }
         drop(self.store.restore(whole));
     }
 

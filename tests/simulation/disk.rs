@@ -87,6 +87,8 @@ struct State {
     // A folder that takes no more, and a file of which nothing can be read.
     full_folder: Option<PathBuf>,
     unreadable: Option<PathBuf>,
+    // A folder in which nothing can be opened, for want of descriptors.
+    unopenable: Option<PathBuf>,
 }
 
 /// What becomes of an operation.
@@ -112,15 +114,28 @@ fn input_output() -> io::Error {
     io::Error::from_raw_os_error(5)
 }
 
+fn too_many_open() -> io::Error {
+    // EMFILE.
+    io::Error::from_raw_os_error(24)
+}
+
 fn not_found() -> io::Error {
     io::ErrorKind::NotFound.into()
 }
 
 impl State {
+    /// Whether there is no descriptor for this operation.
+    fn is_unopenable(&self, what: &str, path: &Path) -> bool {
+        opens(what) && self.unopenable.as_ref().is_some_and(|folder| path.starts_with(folder))
+    }
+
     /// Decides what becomes of the next operation of `process`.
     fn enter(&mut self, process: u64, what: &str, path: &Path) -> io::Result<Way> {
         if !self.faults.alive || process != self.process {
             return Err(dead());
+        }
+        if self.is_unopenable(what, path) {
+            return Err(too_many_open());
         }
         match self.faults.decide(|| format!("{what} {}", path.display())) {
             Fate::Done => Ok(Way::Done),
@@ -128,7 +143,12 @@ impl State {
             Fate::Fails => {
                 let may_be_full = matches!(what, "write" | "open" | "make" | "resize" | "rename");
                 let full = may_be_full && self.faults.chance.one_in(2);
-                let error = if full { io::ErrorKind::StorageFull.into() } else { input_output() };
+                let too_many = opens(what) && self.faults.chance.one_in(2);
+                let error = match (too_many, full) {
+                    (true, _) => return Ok(Way::Failing(Done::Nothing, too_many_open())),
+                    (_, true) => io::ErrorKind::StorageFull.into(),
+                    _ => input_output(),
+                };
                 self.faults.say(|| format!("failed there: {error}"));
                 self.failing(error)
             }
@@ -153,6 +173,11 @@ impl State {
         renaming.apply(&mut self.content.names);
         self.content.owed.push(renaming);
     }
+}
+
+/// Whether an operation takes a descriptor.
+fn opens(what: &str) -> bool {
+    matches!(what, "open" | "list" | "sync names")
 }
 
 /// Does `all` unless the operation failed before; what fails having done it fails behind it.
@@ -182,6 +207,7 @@ impl SimulatedDisk {
             file_bytes_max: [900, 5000, 1 << 20][chance.index(3)],
             full_folder: None,
             unreadable: None,
+            unopenable: None,
         })))
     }
 
@@ -300,6 +326,11 @@ impl SimulatedDisk {
     /// A folder takes no more, until it is asked again with none.
     pub(crate) fn set_full_folder(&self, folder: Option<&str>) {
         self.state().full_folder = folder.map(PathBuf::from);
+    }
+
+    /// There is no descriptor for what is in a folder, until it is asked again with none.
+    pub(crate) fn set_unopenable(&self, folder: Option<&str>) {
+        self.state().unopenable = folder.map(PathBuf::from);
     }
 
     /// Nothing can be read any more of a file whose path has `part` in it; of all again, when that is none.

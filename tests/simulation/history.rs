@@ -307,6 +307,21 @@ impl History {
         }
     }
 
+    /// Stops it; whether that went without a fault.
+    pub(crate) fn stops(&mut self, life: &mut Life) -> bool {
+        life.ledger.stop();
+        while let Some(sequencer) = life.sequencer.take() {
+            match sequencer.step() {
+                Ok(left) => life.sequencer = left,
+                Err(fault) => {
+                    self.say(|| format!("  fault: {fault}"));
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
     pub(crate) fn poll<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
         match Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(ready) => Some(ready),

@@ -151,6 +151,13 @@ impl Store {
         }
     }
 
+    /// There is no descriptor for what is in a folder, where there are folders; there are some again, when it is none.
+    pub(crate) fn set_unopenable(&self, folder: Option<&str>) {
+        if let Self::Disk(disk) = self {
+            disk.set_unopenable(folder);
+        }
+    }
+
     /// Nothing can be read of a file whose path has `part` in it, where there are files; of all again, when that is none.
     pub(crate) fn set_unreadable(&self, part: Option<&str>, chance: &mut Chance) {
         if let Self::Disk(disk) = self {

@@ -224,8 +224,9 @@ impl Sequencer {
         if stop || self.size().0 - self.last_snapshot.0 >= self.parts.snapshot_entries {
             self.save_snapshot()?;
         }
-        if stop {
-            self.parts.inner.index.store().flush()?;
+        // Derived: what is not written is taken in again by the next start.
+        if stop && let Err(error) = self.parts.inner.index.store().flush() {
+            tracing::warn!(%error, "the index is not written");
         }
         Ok(if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }

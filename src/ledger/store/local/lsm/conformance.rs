@@ -154,7 +154,7 @@ impl History {
             .map(|_| KeyValue { key: key(self.chance.below(KEYS)), value: self.chance.below(9) })
             .collect();
         self.change(&added, false);
-        let _ = self.tree.compact(&|| false);
+        let _ = if self.chance.one_in(2) { self.tree.flush() } else { self.tree.compact(&|| false) };
         assert!(reached.size <= self.tree.watermarks().size);
         if self.chance.one_in(6) || made.damage().is_some() || self.tree.replace_tables(&made).is_err() {
             self.tree.give_up_replacement(&made);

@@ -126,7 +126,7 @@ impl LsmTree {
                 state.freeze();
             }
             // Whoever flushes does not merge.
-            (state.immutable.len(), state.mergeable().is_some())
+            (state.immutable.len(), state.mergeable(u8::MAX).is_some())
         };
         if waiting > IMMUTABLE_MAX {
             self.flush_immutable()?;
@@ -202,8 +202,25 @@ impl LsmTree {
     /// Writes the immutable memtables, and merges tables where a tier has enough, until it is `cancelled`.
     pub(super) fn compact(&self, cancelled: &dyn Fn() -> bool) -> Result<(), StoreError> {
         self.flush_immutable()?;
-        while !cancelled() && self.merge(cancelled)? {}
+        if cancelled() {
+            return Ok(());
+        }
+        let _no_other = one_at_a_time(&self.merging);
+        self.merge_below(u8::MAX, cancelled)
+    }
+
+    /// Merges tables where a tier below this one has enough, until it is `cancelled`.
+    fn merge_below(&self, tier: u8, cancelled: &dyn Fn() -> bool) -> Result<(), StoreError> {
+        while !cancelled() && self.merge(tier, cancelled)? {}
         Ok(())
+    }
+
+    /// What a merge does between some of its records: what comes in meanwhile is written, and merged below the tier of that
+    /// one, so that tables are few however long it takes.
+    fn keep_up(&self, tier: u8, cancelled: &dyn Fn() -> bool) {
+        if let Err(error) = self.flush_immutable().and_then(|()| self.merge_below(tier, cancelled)) {
+            tracing::warn!(%error, "index not compacted");
+        }
     }
 
     /// Forgets everything.
@@ -236,11 +253,10 @@ impl LsmTree {
     }
 
     /// Merges what is [`mergeable`], if there is room; returns whether it did.
-    fn merge(&self, cancelled: &dyn Fn() -> bool) -> Result<bool, StoreError> {
-        let _no_other = one_at_a_time(&self.merging);
+    fn merge(&self, below: u8, cancelled: &dyn Fn() -> bool) -> Result<bool, StoreError> {
         let (merging, is_oldest) = {
             let state = self.read();
-            let Some(merging) = state.mergeable() else { return Ok(false) };
+            let Some(merging) = state.mergeable(below) else { return Ok(false) };
             let oldest = |tables: &[NamedTable]| tables.last().map(|table| table.info.number);
             (merging.to_vec(), oldest(merging) == oldest(&state.written.tables))
         };
@@ -255,12 +271,16 @@ impl LsmTree {
         let merged = MergingIter::new(tables.iter().map(|table| table.records_from(all)));
         // Below the oldest table a tombstone hides nothing.
         let kept = merged.filter(|record| !matches!(record, Ok(record) if is_oldest && record.deleted));
-        let breaks_off = Cell::new(false);
+        let (tier, breaks_off, read) = (merging[0].info.tier, Cell::new(false), Cell::new(0_usize));
         let is_wanted = |_: &Result<Record, StoreError>| {
+            read.update(|records| records + 1);
+            if read.get().is_multiple_of(self.active_max) {
+                self.keep_up(tier, cancelled);
+            }
             breaks_off.set(breaks_off.get() || cancelled());
             !breaks_off.get()
         };
-        let table = self.write_table(merging[0].info.tier + 1, records, kept.take_while(is_wanted))?;
+        let table = self.write_table(tier + 1, records, kept.take_while(is_wanted))?;
         if breaks_off.get() {
             // Records may be missing, and no manifest names the table: the next start removes it, and merges again.
             return Ok(false);

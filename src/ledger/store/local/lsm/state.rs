@@ -123,10 +123,12 @@ impl State {
         &tables[..kept]
     }
 
-    /// The tables of the lowest tier that has enough of them. What is damaged waits until it is replaced.
-    pub(super) fn mergeable(&self) -> Option<&[NamedTable]> {
+    /// The tables of the lowest tier, `below` this one, that has enough of them. What is damaged waits until it is replaced.
+    pub(super) fn mergeable(&self, below: u8) -> Option<&[NamedTable]> {
         let mut tiers = self.kept_tables().chunk_by(|one, other| one.info.tier == other.info.tier);
-        tiers.find(|tables| tables.len() >= TABLES_PER_MERGE && tables.iter().all(NamedTable::is_whole))
+        tiers.find(|tables| {
+            tables.len() >= TABLES_PER_MERGE && tables[0].info.tier < below && tables.iter().all(NamedTable::is_whole)
+        })
     }
 }
 

@@ -113,6 +113,50 @@ fn what_is_flushed_one_by_one_is_merged_all_the_same() {
 }
 
 #[test]
+fn tables_stay_few_while_large_ones_are_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = open(dir.path());
+    for n in 0..4 * 4096 {
+        tree.insert(&[key_value(n, n)]);
+        if n % 4096 == 4095 {
+            reach(&tree, n + 1);
+            tree.flush().unwrap();
+        }
+    }
+    // As if they had been merged often.
+    tree.write().written.tables.iter_mut().for_each(|table| table.info.tier = 5);
+    let (asked, next, most) = (Cell::new(0), Cell::new(4 * 4096), Cell::new(0));
+    tree.compact(&|| {
+        asked.set(asked.get() + 1);
+        if asked.get() % 8 == 0 {
+            tree.insert(&[key_value(next.get(), next.get())]);
+            next.set(next.get() + 1);
+            reach(&tree, next.get());
+            most.set(most.get().max(tree.read().written.tables.len()));
+        }
+        false
+    })
+    .unwrap();
+    assert!(next.get() > 5 * 4096 - 2048 && most.get() <= 4 + 4 * TABLES_PER_MERGE, "{next:?}, {most:?} tables");
+    assert!((0..next.get()).all(|n| found(&tree, n) == Some(n)));
+}
+
+#[test]
+fn no_more_is_taken_in_than_tables_may_be_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = open(dir.path());
+    let mut n = 0;
+    while tree.check_room().is_ok() {
+        tree.insert(&[key_value(n, n)]);
+        n += 1;
+        reach(&tree, n);
+    }
+    assert!((TABLES_MAX..TABLES_MAX + 4).contains(&tree.read().written.tables.len()));
+    tree.compact(&|| false).unwrap();
+    assert!(tree.check_room().is_ok() && tree.read().written.tables.len() == 1);
+}
+
+#[test]
 fn of_many_numbers_no_more_are_taken_than_are_needed() {
     let records: BTreeMap<KeyValue, bool> =
         (0..50_000).map(|value| (KeyValue { value, ..key_value(0, 0) }, value <= 2)).collect();
