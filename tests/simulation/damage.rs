@@ -143,6 +143,18 @@ impl History {
             self.set_clock_right(&life);
             assert!(self.model.is_right(&life.ledger) || life.ledger.index_damage().is_some());
             self.submit_to_damaged(&mut life, self.chance.clone().below(3));
+            if self.chance.one_in(2) && !self.model.is_found(&life.ledger) {
+                // Nor does it matter what goes wrong while it is made again, nor how often.
+                self.store.fail_one_in(10 + self.chance.below(200));
+                (0..3).for_each(|_| self.step(&mut life));
+                self.store.fail_one_in(0);
+                if !life.is_running() {
+                    drop(life);
+                    self.store.end_process(false);
+                    life = self.live(self.open_once().expect("a damaged index is no reason to refuse"));
+                    life.ledger.confirm();
+                }
+            }
             // A page is found when it is read, and what is damaged then is made again.
             let answers_all = (0..3).any(|_| {
                 let found = self.model.is_found(&life.ledger);

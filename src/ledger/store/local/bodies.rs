@@ -57,7 +57,8 @@ impl LocalBodies {
 
     /// Walks the bodies behind those that are in `placement`, which takes in what is found.
     pub(super) fn replay_into(&self, placement: &Arc<Placement>) -> Result<Replay<'_>, StoreError> {
-        let from = placement.bodies_end();
+        // Not where an attempt before was broken off: what it placed since may be lost.
+        let from = placement.tree.watermarks().bodies_end;
         // The placement never knows of a body that was not durable.
         self.segments.check_reaches(from)?;
         Ok(Replay { bodies: self, placement: placement.clone(), scan: self.segments.scan(from), last: None })
