@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use affiant::access::Role;
+use affiant::authority::read_key_file;
+use affiant::backup::{BackupPart, BackupSigner, BackupSource, Target, create};
 use affiant::tlog::LeafIndex;
+use chrono::{TimeDelta, Utc};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::fixtures::bucket::Bucket;
 use crate::fixtures::server::{AFFIANT, PASSPHRASE, PATIENCE, Place, WitnessPlace, call, copy_folder, run};
@@ -102,6 +106,25 @@ fn flip(path: &Path) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_backup_that_is_too_old_or_of_tomorrow_is_told_by_its_exit_code() {
+    let backups = Backups::with_records(2).await;
+    let (data, none) = (backups.place.data(), Path::new(""));
+    let key_file = data.join("authority/log.key.pem");
+    let signer = read_key_file(&key_file, &Zeroizing::new(PASSPHRASE.to_owned())).unwrap();
+    let signer = BackupSigner { key: backups.place.log_key(), signer: &signer };
+    let source = BackupSource::new(data, &data.join("master.key"), None, none).unwrap();
+    let target = Target::make(backups.path("backup").to_str().unwrap(), data).unwrap();
+    for (hours_ago, max_age, expected) in [(0, "1", 0), (3, "4", 0), (3, "2", 2), (-3, "2", 2)] {
+        let made = Utc::now() - TimeDelta::hours(hours_ago);
+        create(&source, BackupPart::Data, &target, &signer, made).unwrap();
+        let checked = backups.check(&["--max-age", max_age]);
+        assert_eq!(code(&checked), expected, "{hours_ago} {max_age}: {}", said(&checked));
+        assert_eq!(said(&checked).contains("TOO OLD"), expected == 2, "{}", said(&checked));
+        assert_eq!(code(&backups.check(&[])), 0, "nobody asked for its age");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
