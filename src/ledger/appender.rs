@@ -109,6 +109,12 @@ impl Ledger {
         &self.reader
     }
 
+    /// How many submissions wait for the sequencer.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Appends an event. The answer comes when `durability` is reached; a submission that was there before gets the receipt
     /// that it got then.
     ///

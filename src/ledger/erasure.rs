@@ -10,7 +10,7 @@
 
 use super::appender::Ledger;
 use super::index::Index;
-use super::read::ReadError;
+use super::read::{LedgerReader, ReadError};
 use super::store::attestation::AttestationKind;
 use super::store::body::BodyError;
 use super::store::{BodyStore, StoreError};
@@ -46,7 +46,7 @@ impl Ledger {
     /// # Errors
     /// When there is none there, the entry is refused, or a store fails.
     pub async fn erase(&self, index: LeafIndex) -> Result<AppendReceipt, EraseError> {
-        let record = self.erasable(index)?;
+        let record = self.on_disk(move |ledger| ledger.erasable(index)).await?;
         let appended = self.append_event(Event::VconErased { of: record }).await;
         // The entry may be committed although its answer is an error.
         if appended.is_ok() || self.inner.is_erasing(record) {
@@ -60,8 +60,12 @@ impl Ledger {
     /// # Errors
     /// As [`erase`](Self::erase).
     pub async fn ensure_erased(&self, index: LeafIndex) -> Result<bool, EraseError> {
-        let record = self.record_at(index)?;
-        if !self.inner.is_erased(record).map_err(ReadError::from)? {
+        let looked_up = self.on_disk(move |ledger| {
+            let record = ledger.record_at(index)?;
+            Ok::<_, ReadError>((record, ledger.inner.is_erased(record)?))
+        });
+        let (record, is_erased) = looked_up.await?;
+        if !is_erased {
             match self.erase(index).await {
                 Err(EraseError::Append(AppendError::Closed { .. })) => self.erase_behind_end(index, record).await?,
                 erased => drop(erased?),
@@ -84,18 +88,6 @@ impl Ledger {
         .await
     }
 
-    fn record_at(&self, index: LeafIndex) -> Result<Sha256Digest, ReadError> {
-        Ok(self.entry(index)?.0.event.record().ok_or(ReadError::NoRecord(index))?.record)
-    }
-
-    /// The record at `index`, whose body is there, and may be damaged.
-    fn erasable(&self, index: LeafIndex) -> Result<Sha256Digest, ReadError> {
-        match self.record(index) {
-            Err(error) if !error.is_damaged_body() => Err(error),
-            Ok(_) | Err(_) => self.record_at(index),
-        }
-    }
-
     /// Destroys the key of a record of which an entry says that it is erased.
     async fn destroy(&self, index: LeafIndex, record: Sha256Digest) -> Result<(), ReadError> {
         let inner = self.inner.clone();
@@ -108,6 +100,20 @@ impl Ledger {
             Ok(())
         });
         destroyed.await.map_err(|_| ReadError::from(StoreError::Poisoned))?
+    }
+}
+
+impl LedgerReader {
+    fn record_at(&self, index: LeafIndex) -> Result<Sha256Digest, ReadError> {
+        Ok(self.entry(index)?.0.event.record().ok_or(ReadError::NoRecord(index))?.record)
+    }
+
+    /// The record at `index`, whose body is there, and may be damaged.
+    fn erasable(&self, index: LeafIndex) -> Result<Sha256Digest, ReadError> {
+        match self.record(index) {
+            Err(error) if !error.is_damaged_body() => Err(error),
+            Ok(_) | Err(_) => self.record_at(index),
+        }
     }
 }
 

@@ -155,10 +155,15 @@ impl Ledger {
     ) -> Result<Operation, OperationError> {
         // Between counting and appending no other operation comes in, even when whoever asked goes away.
         let held = self.one_at_a_time().await;
-        let known = self.inner.index.operations(record).map_err(ReadError::from)?;
         let earlier = number.and_then(|number| usize::try_from(number).ok()?.checked_sub(1));
-        if let (Some(number), Some(index)) = (number, earlier.and_then(|position| known.get(position))) {
-            let entry = self.inner.entry(*index).map_err(ReadError::from)?;
+        let looked_up = self.on_disk(move |ledger| {
+            let known = ledger.inner.index.operations(record)?;
+            let asked = earlier.and_then(|position| known.get(position));
+            let entry = asked.map(|index| ledger.inner.entry(*index)).transpose()?;
+            Ok::<_, ReadError>((known.len() as u64 + 1, entry))
+        });
+        let (next, entry) = looked_up.await?;
+        if let (Some(number), Some(entry)) = (number, entry) {
             return match &entry.event {
                 Event::VconEvent { operation: found, .. } if found != operation => {
                     Err(OperationError::Taken { number, found: found.clone() })
@@ -166,7 +171,6 @@ impl Ledger {
                 _ => Ok(Operation { number, entry, repeated: true }),
             };
         }
-        let next = known.len() as u64 + 1;
         if let Some(number) = number.filter(|number| *number != next) {
             return Err(OperationError::Gap { number, next });
         }

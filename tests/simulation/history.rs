@@ -345,8 +345,10 @@ impl History {
     /// Lets a future that asks the sequencer for one thing go to its end.
     fn drive<T>(&mut self, life: &mut Life, future: impl Future<Output = T>) -> T {
         let mut future = Box::pin(future);
+        let queued = life.ledger.queued();
+        // What it looks up on other threads comes first, however long they take.
         let ready = block_on(async {
-            for _ in 0..4 {
+            while life.ledger.queued() == queued {
                 if let Poll::Ready(ready) =
                     std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
                 {

@@ -62,7 +62,9 @@ pub(super) async fn open_statements(
     let backend = LocalBackend { free_bytes_min: config.ledger.disk_free_bytes_min, ..backend };
     let ledger = opening.ledger_options(config.statements_origin(), keys.log, None);
     let recovered = OpenedLedger::open(ledger, &backend).context("opening the log of statements")?;
-    let witnesses = if config.statements.witnessed { witness_set(config)? } else { WitnessSet::default() };
+    let all = witness_set(config)?;
+    let time_sources = time_sources(config, &all);
+    let witnesses = if config.statements.witnessed { all } else { WitnessSet::default() };
     let folder = PublishFolder::of_statements(config, &keys.log_key)?;
     let checker = opening.checker(recovered.reader(), &witnesses, None);
     let folder_asked = folder.as_ref();
@@ -75,7 +77,6 @@ pub(super) async fn open_statements(
         (may_sign, _) => may_sign,
     };
     let ledger = recovered.start()?;
-    let time_sources = time_sources(config, &witness_set(config)?);
     let first = FirstEntries { issuance: None, published_policies, trust };
     let confirmation = opening.confirmation(&ledger, checker, time_sources, first);
     let own = confirmation.begin(may_sign).await?;
