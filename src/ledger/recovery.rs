@@ -10,7 +10,8 @@ use super::core::{LedgerInner, Start};
 use super::erasure;
 use super::fork::evidence::ForkEvidence;
 use super::index::Index;
-use super::index::catch_up::{CatchUpError, VAULT_KEY_TRIES, catch_up};
+use super::index::catch_up::{VAULT_KEY_TRIES, catch_up};
+use super::index::catch_up_error::CatchUpError;
 use super::index::compactor::Compactor;
 use super::kept_archive_timestamps::KeptArchiveTimestamps;
 use super::read::{LedgerReader, ReadError};
@@ -130,6 +131,7 @@ impl From<CatchUpError> for RecoveryError {
             CatchUpError::NoEntry(index) => Self::Chain(index),
             CatchUpError::BodyGone(index) => Self::BodyGone(index),
             CatchUpError::VaultKey => Self::VaultKey,
+            CatchUpError::Thread(error) => Self::Thread(error),
         }
     }
 }

@@ -289,7 +289,8 @@ async fn a_stop_ends_when_its_last_step_fails() {
         let waiting = ledger.append(Submission { draft, body: None }, Durability::Accepted).unwrap();
         ledger.stop();
         assert!(matches!(waiting.await, Err(AppendError::Stopped)) || failing != "log.commit");
-        assert!(ledger.write_block_reason().is_some(), "{failing}");
+        // What is derived spoils no stop.
+        assert_eq!(ledger.write_block_reason().is_some(), failing != "index.flush", "{failing}");
     }
 }
 

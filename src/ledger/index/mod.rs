@@ -4,7 +4,9 @@
 //! tombstones: who submits it again is told, and does not get it back. What is erased the log alone says
 //! ([`Index::is_erased`]).
 
+mod bundles;
 pub(super) mod catch_up;
+pub(super) mod catch_up_error;
 pub(super) mod compactor;
 pub(super) mod upkeep;
 
@@ -17,7 +19,7 @@ use super::store::index_key::{IndexKey, KeySpace, KeyValue, descending};
 use super::store::tiles::{TileReadError, Tiles};
 use super::store::{IndexStore, StoreError};
 use crate::crypto::{DigestKey, SealingKey, Sha256Digest};
-use crate::evidence::format::Event;
+use crate::evidence::format::{Entry, Event};
 use crate::tlog::{EntryCount, LeafIndex};
 
 /// Entries under one name that are looked up at a time: mostly there is one.
@@ -57,16 +59,31 @@ impl Index {
 
     pub(super) fn insert(&self, record: &IndexedRecord) {
         let IndexedRecord { index, record, issuer, seq, names } = record;
-        let mut added = vec![
+        let mut added = self.pairs_of_record(*index, *record, issuer, *seq).to_vec();
+        added.extend(names.iter().flat_map(|names| pairs_of_names(names, *index)));
+        self.store.insert(&added);
+    }
+
+    /// What is known of an entry without a body.
+    fn pairs_of(&self, entry: &Entry) -> Vec<KeyValue> {
+        let subject = entry.event.subject();
+        let history = subject.map(|subject| self.pair_of_history(subject, entry.index, entry.event.is_operation()));
+        let mut pairs: Vec<_> = history.into_iter().collect();
+        if let Some(record) = entry.event.record() {
+            pairs.extend(self.pairs_of_record(entry.index, record.record, &record.issuer, record.seq));
+        }
+        pairs
+    }
+
+    fn pairs_of_record(&self, index: LeafIndex, record: Sha256Digest, issuer: &str, seq: EntryCount) -> [KeyValue; 2] {
+        [
             self.key_value(KeySpace::Record, &[&record.0], index.0),
             self.key_value(KeySpace::Sequence, &[issuer.as_bytes(), &seq.0.to_be_bytes()], index.0),
-        ];
-        if let Some(BodyNames { submission, issuer_uuid, uuid }) = *names {
-            added.push(KeyValue { key: submission, value: index.0 });
-            let newest_first = [Some(issuer_uuid), uuid].into_iter().flatten();
-            added.extend(newest_first.map(|key| KeyValue { key, value: descending(index.0) }));
-        }
-        self.store.insert(&added);
+        ]
+    }
+
+    fn pair_of_history(&self, record: Sha256Digest, index: LeafIndex, operation: bool) -> KeyValue {
+        self.key_value(KeySpace::History, &[&record.0], 2 * index.0 + u64::from(operation))
     }
 
     /// The names of a body.
@@ -76,7 +93,7 @@ impl Index {
 
     /// Notes that the entry at `index` is about an earlier record, and whether it is an operation on it.
     pub(super) fn insert_history(&self, record: Sha256Digest, index: LeafIndex, operation: bool) {
-        self.store.insert(&[self.key_value(KeySpace::History, &[&record.0], 2 * index.0 + u64::from(operation))]);
+        self.store.insert(&[self.pair_of_history(record, index, operation)]);
     }
 
     /// Indices of the operations on `record`, ascending.
@@ -172,6 +189,14 @@ impl Index {
     fn key(&self, space: KeySpace, parts: &[&[u8]]) -> IndexKey {
         space.key(&self.secret, parts)
     }
+}
+
+/// What is known by the names of the body of the record at `index`.
+fn pairs_of_names(names: &BodyNames, index: LeafIndex) -> impl Iterator<Item = KeyValue> + use<> {
+    let BodyNames { submission, issuer_uuid, uuid } = *names;
+    let newest_first = [Some(issuer_uuid), uuid].into_iter().flatten();
+    let newest_first = newest_first.map(move |key| KeyValue { key, value: descending(index.0) });
+    std::iter::once(KeyValue { key: submission, value: index.0 }).chain(newest_first)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use super::catch_up::{CatchUpError, catch_up};
+use super::catch_up::catch_up;
+use super::catch_up_error::CatchUpError;
 use crate::ledger::core::LedgerInner;
 use crate::ledger::erasure;
 use crate::ledger::store::StoreError;

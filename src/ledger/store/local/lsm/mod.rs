@@ -146,7 +146,14 @@ impl LsmTree {
 
     pub(super) fn insert(&self, added: &[KeyValue]) {
         let mut state = self.write();
-        state.active.extend(added.iter().map(|one| (*one, false)));
+        let many = added.len() > state.active.len() / 8;
+        let added = added.iter().map(|one| (*one, false));
+        if many {
+            // Sorted in one go, and merged.
+            state.active.append(&mut added.collect());
+        } else {
+            state.active.extend(added);
+        }
     }
 
     /// Deletes by tombstones, as a release before did what is erased: they are in its tables.
