@@ -125,6 +125,15 @@ async fn a_closed_ledger_serves_what_is_in_it_and_takes_nothing() {
     assert_eq!(lines[1]["problem"]["type"], "urn:affiant:problem:ledger-closed", "{}", lines[1]);
     assert_eq!(lines[1]["problem"]["successor"], NEXT);
 
+    // Whoever follows it is told, and not alarmed.
+    let (url, key) = (client.base.clone(), old.place.log_key().to_string());
+    let folder = old.place.path().to_owned();
+    let arguments = ["monitor", &url, "--key", &key, "--state", "seen.json", "--once", "--stale-after", "1"];
+    let arguments = arguments.map(str::to_owned);
+    let followed = tokio::task::spawn_blocking(move || affiant(&folder, &arguments.each_ref().map(String::as_str)));
+    let followed = said(&followed.await.unwrap(), 0);
+    assert!(followed.contains(&format!("{ORIGIN}: closed, and goes on as {NEXT}")), "{followed}");
+
     let health = client.get("/healthz", "").await.json();
     assert_eq!((&health["status"], &health["logs"][0]["successor"]), (&json!("ok"), &json!(NEXT)), "{health}");
     let ready = client.get("/readyz", "").await;

@@ -34,10 +34,10 @@ pub(crate) struct CloseCommand {
     /// The configuration file of the server.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The name of the log that goes on: its [ledger] origin.
+    /// The name of the log that goes on: the setting origin of its ledger.
     #[arg(long, value_name = "ORIGIN")]
     successor: String,
-    /// Write the proof of the end to this file: the log that goes on is made with it ([ledger] predecessor).
+    /// Write the proof of the end to this file: the log that goes on is made with it.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Sign even if no witness confirms that the data is the newest, and nobody the time.

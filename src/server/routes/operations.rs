@@ -14,10 +14,10 @@ use crate::statements::CompatibilityHealth;
 /// Health of the server.
 #[derive(Debug, Serialize, ToSchema)]
 struct Health {
-    /// `ok`, or `trouble` when a log takes nothing.
+    /// `ok`, or `trouble` when a log takes nothing that has not ended.
     #[schema(pattern = "^(ok|trouble)$")]
     status: &'static str,
-    /// The logs that take nothing, and why; null when all do take something.
+    /// The logs that take nothing, and why; null when all do take something, or have ended.
     #[schema(required)]
     trouble: Option<String>,
     /// Entries in the ledger.
@@ -35,7 +35,7 @@ struct Health {
 struct LogHealth {
     /// `ledger`, `statements` or `compatibility`.
     log: &'static str,
-    /// Why it takes nothing; null when it does.
+    /// Why it takes nothing; null when it does, or has ended.
     #[schema(required)]
     trouble: Option<String>,
     /// Its entries.
