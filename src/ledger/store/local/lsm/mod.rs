@@ -259,7 +259,7 @@ impl LsmTree {
         }
     }
 
-    /// Merges what is [`mergeable`], if there is room; returns whether it did.
+    /// Merges what is [mergeable](State::mergeable) below a tier, if there is room; returns whether it did.
     fn merge(&self, below: u8, cancelled: &dyn Fn() -> bool) -> Result<bool, StoreError> {
         let (merging, is_oldest) = {
             let state = self.read();
