@@ -203,11 +203,11 @@ fn merge_form(ours: &mut LayerEvidence, theirs: LayerEvidence) {
     } else {
         union(&mut ours.checkpoint_tokens, theirs.checkpoint_tokens);
     }
-    if theirs.timestamped_proof.is_some() && theirs.timestamped_proof != ours.timestamped_proof {
-        ours.timestamped_proof = theirs.timestamped_proof;
-        ours.timestamped_tokens = theirs.timestamped_tokens;
+    if theirs.second_proof.is_some() && theirs.second_proof != ours.second_proof {
+        ours.second_proof = theirs.second_proof;
+        ours.second_tokens = theirs.second_tokens;
     } else {
-        union(&mut ours.timestamped_tokens, theirs.timestamped_tokens);
+        union(&mut ours.second_tokens, theirs.second_tokens);
     }
     union(&mut ours.record_tokens, theirs.record_tokens);
 }

@@ -84,7 +84,7 @@ impl Issuance {
         let stamped = stamped.filter_map(|token| TimestampToken::parse(token).ok());
         let stamped = stamped.map(|token| token.info().gen_time + token.info().accuracy.unwrap_or_default());
         let policy = self.verifier.policy().log_policy.as_ref();
-        let proofs = bundle.layers().filter_map(|form| TlogProof::parse(form.proof.as_ref()?).ok());
+        let proofs = bundle.layers().flat_map(LayerEvidence::proofs);
         let cosigned = proofs.filter_map(|proof| policy?.cosigned(proof.checkpoint()).ok());
         let cosigned = cosigned.flat_map(|found| found.cosignatures().iter().map(|one| one.time).collect::<Vec<_>>());
         let cosigned = cosigned.filter_map(|seconds| DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0));
@@ -127,16 +127,14 @@ impl Issuance {
     /// The ledger's evidence of the record at `index`, in the form in which it was appended.
     fn form(&self, index: LeafIndex) -> Result<LayerEvidence, ReadError> {
         let mut form = LayerEvidence { entry: Some(self.ledger.tiles().entry(index)?), ..LayerEvidence::default() };
-        if let Some((proof, round)) = self.ledger.proof(index)? {
-            form.proof = Some(proof.to_string().into_bytes());
-            form.checkpoint_tokens = round.map(|round| round.tokens).unwrap_or_default();
+        let Some((proof, round)) = self.ledger.proof(index)? else { return Ok(form) };
+        form.proof = Some(proof.to_string().into_bytes());
+        let Some(first) = round else { return Ok(form) };
+        if let Some((proof, second)) = self.ledger.second_proof(index, &first)? {
+            form.second_proof = Some(proof.to_string().into_bytes());
+            form.second_tokens = second.tokens;
         }
-        if form.checkpoint_tokens.is_empty()
-            && let Some((proof, round)) = self.ledger.timestamped_proof(index)?
-        {
-            form.timestamped_proof = Some(proof.to_string().into_bytes());
-            form.timestamped_tokens = round.tokens;
-        }
+        form.checkpoint_tokens = first.tokens;
         Ok(form)
     }
 }

@@ -220,14 +220,26 @@ impl LedgerReader {
         Ok(Some((self.proof_under(index, checkpoint)?, round)))
     }
 
-    /// Proves that entry `index` is in the ledger: under the smallest checkpoint that was timestamped and covers it. `None`
-    /// when there is none yet.
+    /// Proves that entry `index` is in the ledger under a second round, where that shows what the `first`, of
+    /// [`proof`](Self::proof), does not: the smallest that was timestamped, where the first has no token or is later; else the
+    /// smallest that somebody answered, where the first is later, as it is when the log policy asked for more since.
     ///
     /// # Errors
     /// When a tile cannot be read.
-    pub fn timestamped_proof(&self, index: LeafIndex) -> Result<Option<(TlogProof, WitnessRound)>, ReadError> {
-        let Some(round) = self.timestamped_round_above(index)? else { return Ok(None) };
-        Ok(Some((self.proof_under(index, round.checkpoint.clone())?, round)))
+    pub fn second_proof(
+        &self,
+        index: LeafIndex,
+        first: &WitnessRound,
+    ) -> Result<Option<(TlogProof, WitnessRound)>, ReadError> {
+        let is_earlier =
+            |round: &WitnessRound| round.checkpoint.checkpoint().size() < first.checkpoint.checkpoint().size();
+        let timestamped = self.timestamped_round_above(index)?;
+        let second = match timestamped.filter(|round| first.tokens.is_empty() || is_earlier(round)) {
+            Some(timestamped) => Some(timestamped),
+            None => self.answered_round_above(index)?.filter(is_earlier),
+        };
+        let Some(second) = second else { return Ok(None) };
+        Ok(Some((self.proof_under(index, second.checkpoint.clone())?, second)))
     }
 
     fn proof_under(&self, index: LeafIndex, checkpoint: SignedCheckpoint) -> Result<TlogProof, ReadError> {

@@ -68,10 +68,19 @@ impl LedgerReader {
         {
             return self.round_at_least(found);
         }
-        match self.inner.attestations.round_at_least(Rounds::Answered, size)? {
-            Some(answered) => Ok(WitnessRound::of(answered)),
+        match self.answered_round_above(index)? {
+            Some(answered) => Ok(Some(answered)),
             None => self.round_at_least(size),
         }
+    }
+
+    /// The smallest round that covers entry `index` and was answered by a witness or an authority.
+    ///
+    /// # Errors
+    /// When the attestations cannot be read.
+    pub fn answered_round_above(&self, index: LeafIndex) -> Result<Option<WitnessRound>, ReadError> {
+        let found = self.inner.attestations.round_at_least(Rounds::Answered, index.size_through())?;
+        Ok(found.and_then(WitnessRound::of))
     }
 
     /// The size of the smallest round of at least `size` entries that the quorum of `policy` has cosigned.

@@ -668,9 +668,9 @@ fn a_later_checkpoint_that_was_timestamped_dates_what_is_under_it_alone() {
     let proof = |index, hash: LeafHash, checkpoint| {
         TlogProof::new(index, vec![hash.into()], checkpoint).to_string().into_bytes()
     };
-    bundle.evidence.timestamped_tokens = vec![token(&later)];
+    bundle.evidence.second_tokens = vec![token(&later)];
     assert_eq!(code(&bundle, &case), "INDETERMINATE (SIG_CONSTRAINTS_FAILURE)", "a token without its proof");
-    bundle.evidence.timestamped_proof = Some(proof(LeafIndex(0), other, later.clone()));
+    bundle.evidence.second_proof = Some(proof(LeafIndex(0), other, later.clone()));
     let report = verify(&bundle, &case.trust(), case.now);
     assert_eq!((report.verdict.code(), report.times.existed_by), (PASSED.to_owned(), Some(plus(SIGNED, 60))));
     // That the two checkpoints are of one tree is said where it is shown.
@@ -695,8 +695,8 @@ fn a_later_checkpoint_that_was_timestamped_dates_what_is_under_it_alone() {
         ("nothing", b"no proof".to_vec(), later),
     ] {
         let mut bundle = bundle.clone();
-        bundle.evidence.timestamped_proof = Some(wrong);
-        bundle.evidence.timestamped_tokens = vec![token(&checkpoint)];
+        bundle.evidence.second_proof = Some(wrong);
+        bundle.evidence.second_tokens = vec![token(&checkpoint)];
         let report = verify(&bundle, &case.trust(), case.now);
         assert_eq!(report.ledger.status, LedgerStatus::Inconsistent, "{what}: {:?}", report.ledger);
         assert!(report.timestamps.iter().all(|one| !one.counts) && report.times.existed_by.is_none(), "{what}");

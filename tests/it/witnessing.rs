@@ -170,7 +170,7 @@ async fn timestamps_come_at_an_interval_and_sooner_where_somebody_waits() {
     let third = issue_witnessed(client, &token, 3).await;
     client.wait_for_health(answered_by("timestamp-authority", &third)).await;
     let (bundle, names) = files_of(&second).await;
-    for name in ["record.tlog-proof", "timestamped.tlog-proof", "timestamped.txt", "timestamped.tsr"] {
+    for name in ["record.tlog-proof", "second.tlog-proof", "second.txt", "second.tsr"] {
         assert!(names.iter().any(|there| there == name), "{name}: {names:?}");
     }
     assert!(!names.iter().any(|name| name == "checkpoint.tsr"), "{names:?}");
@@ -190,7 +190,7 @@ async fn timestamps_come_at_an_interval_and_sooner_where_somebody_waits() {
     unpack(&bundle, folder.path());
     std::fs::copy(witness.tsa_root(), folder.path().join("TSA.pem")).unwrap();
     let line = verify_line(folder.path(), "openssl ts -verify");
-    assert!(line.contains("timestamped.tsr"), "{line}");
+    assert!(line.contains("second.tsr"), "{line}");
     assert_ne!(openssl(folder.path(), &line), Some(false));
 
     // A short interval, and nobody waits.
@@ -204,10 +204,48 @@ async fn timestamps_come_at_an_interval_and_sooner_where_somebody_waits() {
     assert!(process.stop());
 }
 
+#[tokio::test]
+async fn a_quorum_that_is_asked_for_later_makes_no_older_record_younger() {
+    let (mut place, witness, process) = witnessed_place();
+    let settings = witness.settings(&process);
+    let (_, authority) = settings.split_once("[[witnessing.timestamp_authority]]").unwrap();
+    // At first there is a timestamp authority alone.
+    let alone = format!("timestamp_interval_ms = 0\n[[witnessing.timestamp_authority]]{authority}");
+    place.set_only("witnessing", &alone);
+    let token = place.issuer_token(0);
+    let server = serve(&place).await;
+    let receipt = issue_witnessed(&server.client, &token, 1).await;
+    assert_eq!(receipt["status"], "witnessed");
+    let path = receipt["links"]["bundle"].as_str().unwrap();
+    let evidence_of = async |server: &InProcess| {
+        let bundle = server.client.get(path, &token).await.body;
+        let report = server.client.verify(bundle.clone()).await;
+        assert_eq!(report["verdict"]["indication"], "TOTAL-PASSED", "{report}");
+        (BundleFiles::from_zip(&bundle).unwrap().to_bundle().unwrap().evidence, report)
+    };
+    let (before, report) = evidence_of(&server).await;
+    assert!(report["ledger"]["quorum"].is_null());
+    let existed_by = report["times"]["existed_by"].as_str().unwrap().to_owned();
+    server.stop().await;
+    // Later the log policy asks for a witness, who has seen none of the rounds of then.
+    place.set_only("witnessing", &settings);
+    let server = serve(&place).await;
+    let later = issue_witnessed(&server.client, &token, 2).await;
+    server.client.wait_for_health(all_answered(&later)).await;
+    let (after, report) = evidence_of(&server).await;
+    assert_eq!(report["ledger"]["quorum"], true);
+    let kept: Vec<_> = after.tokens_of_checkpoints().collect();
+    assert!(before.tokens_of_checkpoints().next().is_some());
+    assert!(before.tokens_of_checkpoints().all(|token| kept.contains(&token)), "a token of then is lost");
+    assert!(report["times"]["existed_by"].as_str().unwrap() <= existed_by.as_str(), "{report}");
+    server.stop().await;
+    assert!(process.stop());
+}
+
 /// Size of the checkpoint that was timestamped.
 fn timestamped_size(bundle: &[u8]) -> u64 {
     let bundle = BundleFiles::from_zip(bundle).unwrap().to_bundle().unwrap();
-    let proof = TlogProof::parse(&bundle.evidence.timestamped_proof.unwrap()).unwrap();
+    let proof = TlogProof::parse(&bundle.evidence.second_proof.unwrap()).unwrap();
     proof.checkpoint().checkpoint().size().0
 }
 

@@ -52,10 +52,11 @@ pub struct LayerEvidence {
     pub proof: Option<Vec<u8>>,
     /// Timestamp tokens over the text of the proof's checkpoint.
     pub checkpoint_tokens: Vec<Vec<u8>>,
-    /// A second proof, under a later checkpoint: where that of the first was cosigned, and only the later one timestamped.
-    pub timestamped_proof: Option<Vec<u8>>,
+    /// A second proof, under another checkpoint: one that was timestamped, where that of the first was cosigned alone, or an
+    /// earlier one.
+    pub second_proof: Option<Vec<u8>>,
     /// Timestamp tokens over the text of the second proof's checkpoint.
-    pub timestamped_tokens: Vec<Vec<u8>>,
+    pub second_tokens: Vec<Vec<u8>>,
     /// Timestamp tokens over the bytes of the record up to this layer.
     pub record_tokens: Vec<Vec<u8>>,
 }
@@ -69,12 +70,12 @@ impl LayerEvidence {
 
     /// The timestamp tokens over the text of either proof's checkpoint.
     pub fn tokens_of_checkpoints(&self) -> impl Iterator<Item = &Vec<u8>> {
-        self.checkpoint_tokens.iter().chain(&self.timestamped_tokens)
+        self.checkpoint_tokens.iter().chain(&self.second_tokens)
     }
 
     /// The proofs, as far as they can be read.
     pub(crate) fn proofs(&self) -> impl Iterator<Item = TlogProof> {
-        [&self.proof, &self.timestamped_proof].into_iter().flatten().filter_map(|proof| TlogProof::parse(proof).ok())
+        [&self.proof, &self.second_proof].into_iter().flatten().filter_map(|proof| TlogProof::parse(proof).ok())
     }
 }
 

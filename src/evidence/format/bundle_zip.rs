@@ -21,7 +21,7 @@ const INNER_LAYERS: &str = "earlier/";
 /// The folder of OCSP responses.
 const OCSP: &str = "ocsp/";
 /// The stem of the names of a second proof, of the text of its checkpoint, and of the tokens over that.
-const TIMESTAMPED: &str = "timestamped";
+const SECOND: &str = "second";
 /// The prefix of the names of consistency proofs.
 const CONSISTENCY: &str = "consistency-";
 /// The record in the form of JAdES.
@@ -141,10 +141,10 @@ impl BundleFiles {
             self.add_proof(&format!("{folder}record"), &format!("{folder}checkpoint"), proof);
         }
         self.add_tokens(&format!("{folder}checkpoint"), &layer.checkpoint_tokens);
-        if let Some(proof) = &layer.timestamped_proof {
-            self.add_proof(&format!("{folder}{TIMESTAMPED}"), &format!("{folder}{TIMESTAMPED}"), proof);
+        if let Some(proof) = &layer.second_proof {
+            self.add_proof(&format!("{folder}{SECOND}"), &format!("{folder}{SECOND}"), proof);
         }
-        self.add_tokens(&format!("{folder}{TIMESTAMPED}"), &layer.timestamped_tokens);
+        self.add_tokens(&format!("{folder}{SECOND}"), &layer.second_tokens);
         self.add_tokens(&format!("{folder}record"), &layer.record_tokens);
     }
 
@@ -255,9 +255,9 @@ impl LayerEvidence {
         match name {
             "entry.json" => self.entry = Some(bytes.to_vec()),
             "record.tlog-proof" => self.proof = Some(bytes.to_vec()),
-            "timestamped.tlog-proof" => self.timestamped_proof = Some(bytes.to_vec()),
-            _ if name.starts_with(TIMESTAMPED) && name.ends_with(".tsr") => {
-                self.timestamped_tokens.push(bytes.to_vec());
+            "second.tlog-proof" => self.second_proof = Some(bytes.to_vec()),
+            _ if name.starts_with(SECOND) && name.ends_with(".tsr") => {
+                self.second_tokens.push(bytes.to_vec());
             }
             _ if name.starts_with("checkpoint") && name.ends_with(".tsr") => {
                 self.checkpoint_tokens.push(bytes.to_vec());
@@ -270,9 +270,9 @@ impl LayerEvidence {
 
 /// Whether this is the name of a file of a layer's evidence.
 fn is_of_layer(file: &str) -> bool {
-    let stems = ["checkpoint", "record", TIMESTAMPED];
+    let stems = ["checkpoint", "record", SECOND];
     let is_token = stems.iter().any(|stem| file.starts_with(stem)) && file.ends_with(".tsr");
-    let others = ["entry.json", "record.tlog-proof", "checkpoint.txt", "timestamped.tlog-proof", "timestamped.txt"];
+    let others = ["entry.json", "record.tlog-proof", "checkpoint.txt", "second.tlog-proof", "second.txt"];
     is_token || others.contains(&file)
 }
 
@@ -328,8 +328,8 @@ mod tests {
             evidence: LayerEvidence {
                 entry: Some(b"entry".to_vec()),
                 checkpoint_tokens: vec![vec![1], vec![2]],
-                timestamped_proof: Some(b"second proof".to_vec()),
-                timestamped_tokens: vec![vec![3], vec![4]],
+                second_proof: Some(b"second proof".to_vec()),
+                second_tokens: vec![vec![3], vec![4]],
                 ..LayerEvidence::default()
             },
             inner_layers: vec![

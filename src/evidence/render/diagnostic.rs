@@ -94,7 +94,7 @@ fn evidence(form: &LayerEvidence) -> Value {
     let timestamps = [
         tokens("record", &form.record_tokens),
         tokens("checkpoint", &form.checkpoint_tokens),
-        tokens("checkpoint", &form.timestamped_tokens),
+        tokens("checkpoint", &form.second_tokens),
     ]
     .concat();
     json!({
@@ -103,7 +103,7 @@ fn evidence(form: &LayerEvidence) -> Value {
             Err(error) => unreadable(bytes, error),
         }),
         "proof": proof(form.proof.as_ref()),
-        "timestamped_proof": proof(form.timestamped_proof.as_ref()),
+        "second_proof": proof(form.second_proof.as_ref()),
         "timestamps": timestamps,
     })
 }

@@ -20,7 +20,7 @@ pub fn instructions(bundle: &Bundle, report: &ValidationReport) -> String {
     let evidence = &bundle.evidence;
     let (stem, first) = match evidence.checkpoint_tokens.first() {
         Some(token) => ("checkpoint", Some(token)),
-        None => ("timestamped", evidence.timestamped_tokens.first()),
+        None => ("second", evidence.second_tokens.first()),
     };
     let at = first.and_then(|token| TimestampToken::parse(token).ok());
     let time = at.as_ref().map_or(report.verified_at, |token| token.info().gen_time).timestamp();

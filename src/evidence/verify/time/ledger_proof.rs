@@ -8,7 +8,7 @@ use crate::evidence::report::{Contradiction, LedgerReport, LedgerStatus, REASON_
 use crate::evidence::verify::input::Input;
 use crate::evidence::verify::time::cosignatures::{expired_algorithm, trusted_quorum};
 use crate::tlog::merkle::leaf_hash;
-use crate::tlog::{CosignedCheckpoint, LogPolicy, TlogProof, VerifierKey};
+use crate::tlog::{CosignedCheckpoint, LogPolicy, TlogProof, VerifiedCosignature, VerifierKey};
 
 /// One layer of a record: its digest, that of the layer inside, and its evidence.
 pub(crate) struct Layer<'a> {
@@ -18,12 +18,13 @@ pub(crate) struct Layer<'a> {
     pub(crate) lookup: LedgerLookup,
 }
 
-/// The ledger report of a layer, its proofs where they lead to their checkpoints, and who cosigned the first one's.
+/// The ledger report of a layer, its proofs where they lead to their checkpoints, and who cosigned those.
 pub(crate) struct LedgerProof {
     pub(crate) report: LedgerReport,
     pub(crate) proof: Option<TlogProof>,
-    pub(crate) timestamped: Option<TlogProof>,
     pub(crate) cosigned: Option<Arc<Result<CosignedCheckpoint, String>>>,
+    pub(crate) second: Option<TlogProof>,
+    pub(crate) second_cosigned: Option<Arc<Result<CosignedCheckpoint, String>>>,
 }
 
 impl LedgerProof {
@@ -40,12 +41,18 @@ impl LedgerProof {
         };
         let included = check_inclusion(layer, entry, proof, &mut report);
         let checked = included.and_then(|proof| {
-            let second = layer.evidence.timestamped_proof.as_ref();
-            let second = second.map(|second| check_timestamped(entry, second, &proof)).transpose()?;
+            let second = layer.evidence.second_proof.as_ref();
+            let second = second.map(|second| check_second(entry, second, &proof)).transpose()?;
             Ok((proof, second))
         });
         match checked {
-            Ok((proof, timestamped)) => Self { timestamped, ..Self::under_checkpoint(input, report, proof) },
+            Ok((proof, second)) => {
+                let policy = input.policy.log_policy.as_ref();
+                let second_cosigned = policy.zip(second.as_ref());
+                let second_cosigned =
+                    second_cosigned.map(|(policy, second)| input.verifier.cosigned(policy, second.checkpoint()));
+                Self { second, second_cosigned, ..Self::under_checkpoint(input, report, proof) }
+            }
             Err(reason) => {
                 report.status = LedgerStatus::Inconsistent;
                 report.contradiction = Some(Contradiction::OtherRecord);
@@ -56,7 +63,7 @@ impl LedgerProof {
     }
 
     fn without_proof(report: LedgerReport) -> Self {
-        Self { report, proof: None, timestamped: None, cosigned: None }
+        Self { report, proof: None, cosigned: None, second: None, second_cosigned: None }
     }
 
     /// Whether the checkpoint that the proof leads to counts under the log policy.
@@ -78,9 +85,10 @@ impl LedgerProof {
         }
     }
 
-    /// The cosignatures of the checkpoint, where it counts.
-    pub(crate) fn cosignatures(&self) -> Option<&CosignedCheckpoint> {
-        self.cosigned.as_ref().and_then(|cosigned| cosigned.as_ref().as_ref().ok())
+    /// The cosignatures of the checkpoints, where they count.
+    pub(crate) fn cosignatures(&self) -> impl Iterator<Item = &VerifiedCosignature> {
+        let counted = [&self.cosigned, &self.second_cosigned].into_iter().flatten();
+        counted.filter_map(|cosigned| cosigned.as_ref().as_ref().ok()).flat_map(CosignedCheckpoint::cosignatures)
     }
 }
 
@@ -112,13 +120,13 @@ fn check_inclusion(
 }
 
 /// Checks that the entry of the proof leads to the root of the second proof's checkpoint too, which is the same log's.
-fn check_timestamped(entry: &[u8], second: &[u8], proof: &TlogProof) -> Result<TlogProof, String> {
-    let second = TlogProof::parse(second).map_err(|error| format!("the proof that was timestamped: {error}"))?;
+fn check_second(entry: &[u8], second: &[u8], proof: &TlogProof) -> Result<TlogProof, String> {
+    let second = TlogProof::parse(second).map_err(|error| format!("the second proof: {error}"))?;
     let origin = |proof: &TlogProof| proof.checkpoint().checkpoint().origin().to_owned();
     if second.index() != proof.index() || origin(&second) != origin(proof) {
-        return Err("the proof that was timestamped is of another place, or of another log".into());
+        return Err("the second proof is of another place, or of another log".into());
     }
-    let wrong = |error| format!("the proof that was timestamped: {error}");
+    let wrong = |error| format!("the second proof: {error}");
     second.check_inclusion(leaf_hash(entry)).map_err(wrong)?;
     Ok(second)
 }

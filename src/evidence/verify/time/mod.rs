@@ -33,8 +33,8 @@ static NO_EVIDENCE: LayerEvidence = LayerEvidence {
     entry: None,
     proof: None,
     checkpoint_tokens: Vec::new(),
-    timestamped_proof: None,
-    timestamped_tokens: Vec::new(),
+    second_proof: None,
+    second_tokens: Vec::new(),
     record_tokens: Vec::new(),
 };
 
@@ -164,7 +164,7 @@ fn over_record(
     validate_tokens(material(input), "record", &evidence.record_tokens, bytes, None, poe)
 }
 
-/// The tokens over the checkpoints of the layer's proofs, and the cosignatures of the first.
+/// The tokens over the checkpoints of the layer's proofs, and their cosignatures.
 fn over_checkpoint(
     input: &Input<'_>,
     evidence: &LayerEvidence,
@@ -172,17 +172,15 @@ fn over_checkpoint(
     poe: &ProofsOfExistence,
 ) -> Vec<ValidatedTimestamp> {
     let mut timestamps = Vec::new();
-    let tokens = [(&ledger.proof, &evidence.checkpoint_tokens), (&ledger.timestamped, &evidence.timestamped_tokens)];
+    let tokens = [(&ledger.proof, &evidence.checkpoint_tokens), (&ledger.second, &evidence.second_tokens)];
     for (proof, tokens) in tokens {
         let Some(proof) = proof else { continue };
         let text = proof.checkpoint().note().text().as_bytes();
         // A token over the text needs no log key: the entry hashes to its root.
         timestamps.extend(validate_tokens(material(input), "checkpoint", tokens, text, None, poe));
     }
-    if let Some(found) = ledger.cosignatures() {
-        let included = ledger.report.status == LedgerStatus::Included;
-        timestamps.extend(found.cosignatures().iter().map(|one| as_timestamp(input.policy, one, included, input.now)));
-    }
+    let included = ledger.report.status == LedgerStatus::Included;
+    timestamps.extend(ledger.cosignatures().map(|one| as_timestamp(input.policy, one, included, input.now)));
     timestamps
 }
 
